@@ -1,0 +1,1 @@
+"""A demonstration on real data: half a century of Atlantic storms."""
