@@ -1,0 +1,113 @@
+"""The options that stages share, checked where they are made."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Any, Literal
+
+from typing_extensions import TypedDict
+
+from piko_flow.dataflow.stages.stage import Stage
+from piko_flow.retry import Retry, seconds
+
+OnError = Literal["fail", "skip", "dead_letter"]
+Where = Literal["loop", "thread"]
+Seconds = float | timedelta
+ON_ERROR = ("fail", "skip", "dead_letter")
+
+
+@dataclass(frozen=True)
+class CallOptions:
+    """How a stage calls its function; `timeout` is in seconds and bounds one attempt."""
+
+    concurrency: int = 1
+    ordered: bool = True
+    key: Callable[[Any], Any] | None = None
+    retry: Retry | None = None
+    timeout: float | None = None
+    on_error: OnError = "fail"
+    on: Where = "loop"
+    uses: Mapping[str, Any] = field(default_factory=dict)
+
+
+class OptionValues(TypedDict, total=False):
+    """The options as users give them."""
+
+    concurrency: int
+    ordered: bool
+    key: Callable[[Any], Any] | None
+    retry: Retry | None
+    timeout: Seconds | None
+    on_error: OnError
+    on: Where
+    uses: Mapping[str, Any] | None
+
+
+def checked_options(stage: Stage, values: OptionValues, *, is_async: bool) -> CallOptions:
+    """The options of a stage whose function is asynchronous or not; a bad one is refused in the stage's name."""
+    options = CallOptions(
+        concurrency=whole(stage, "concurrency", values.get("concurrency", 1)),
+        ordered=values.get("ordered", True),
+        key=values.get("key"),
+        retry=checked_retry(stage, values.get("retry")),
+        timeout=positive_seconds(stage, "timeout", values.get("timeout")),
+        on_error=checked_on_error(stage, values.get("on_error", "fail")),
+        on=values.get("on", "loop"),
+        uses=dict(values.get("uses") or {}),
+    )
+    _check_place(stage, options, is_async=is_async)
+    if options.key is not None and not callable(options.key):
+        stage.refuse("key must be a function from an item to its key", f"got {options.key!r}")
+    return options
+
+
+def _check_place(stage: Stage, options: CallOptions, *, is_async: bool) -> None:
+    if options.on not in ("loop", "thread"):
+        stage.refuse('on must be "loop" or "thread"', f"got {options.on!r}")
+    if is_async and options.on == "thread":
+        stage.refuse('on="thread" is for blocking functions', "an async function came", "Leave on= out")
+    inline = not is_async and options.on == "loop"
+    if inline and options.timeout is not None:
+        stage.refuse(
+            "timeout cannot stop a plain function that runs inline",
+            f"timeout={options.timeout:g} came",
+            'Make the function async, or give on="thread"',
+        )
+    if inline and options.concurrency > 1:
+        stage.refuse(
+            "a plain function that runs inline works on one item at a time",
+            f"concurrency={options.concurrency} came",
+            'Make the function async, give on="thread", or use CpuMap',
+        )
+
+
+def whole(stage: Stage, option: str, value: object, *, least: int = 1) -> int:
+    """The value, if it is a whole number of at least `least`."""
+    if isinstance(value, bool) or not isinstance(value, int) or value < least:
+        stage.refuse(f"{option} must be a whole number of at least {least}", f"got {value!r}")
+    return value
+
+
+def positive_seconds(stage: Stage, option: str, value: Seconds | None) -> float | None:
+    """The value in seconds, if it is above zero; None stays None."""
+    if value is None:
+        return None
+    if isinstance(value, bool) or not isinstance(value, (int, float, timedelta)) or not seconds(value) > 0:
+        stage.refuse(f"{option} must be a number of seconds or a timedelta above 0", f"got {value!r}")
+    return seconds(value)
+
+
+def checked_on_error(stage: Stage, value: object) -> OnError:
+    """The value, if it is one of the three ways to treat an item that failed for good."""
+    if value not in ON_ERROR:
+        stage.refuse('on_error must be "fail", "skip" or "dead_letter"', f"got {value!r}")
+    return value  # type: ignore[return-value]  # the membership test above narrows it
+
+
+def checked_retry(stage: Stage, value: object) -> Retry | None:
+    """The value, if it is a Retry or None."""
+    if value is not None and not isinstance(value, Retry):
+        stage.refuse("retry must be a Retry", f"got {value!r}", "Write retry=Retry(attempts=3)")
+    return value

@@ -1,0 +1,253 @@
+"""Where items end: a function of one item, or an object that writes lists of them."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Concatenate, Generic, Protocol, TypeVar, overload
+
+from typing_extensions import Unpack
+
+from piko_flow.dataflow.stages.function import Signature, item_of, signature_of
+from piko_flow.dataflow.stages.options import (
+    CallOptions,
+    OnError,
+    OptionValues,
+    Seconds,
+    checked_on_error,
+    checked_options,
+    checked_retry,
+    positive_seconds,
+    whole,
+)
+from piko_flow.dataflow.stages.stage import In, SinkLike, describe
+from piko_flow.dataflow.stages.transform import check_function, check_uses
+from piko_flow.retry import Retry
+
+T = TypeVar("T")
+T_contra = TypeVar("T_contra", contravariant=True)
+
+
+@dataclass(frozen=True)
+class Part:
+    """One unit's share of a sink in one attempt. `number` counts the units of the run from 0, `units` is how many."""
+
+    run: str
+    unit: str
+    attempt: int = 1
+    number: int = 0
+    units: int = 1
+    sink: str = ""
+    flow: str = ""
+    window_start: datetime | None = None
+    window_end: datetime | None = None
+
+    @property
+    def token(self) -> str:
+        """A text that is the same for this part only, fit for a file name."""
+        return f"{self.run}-{self.number}-{self.attempt}"
+
+
+@dataclass(frozen=True)
+class Receipt:
+    """What a part has prepared: all that `commit` needs, as JSON values in `data`, and the number of items."""
+
+    part: Part
+    items: int = 0
+    data: Mapping[str, Any] = field(default_factory=dict)
+
+
+class SinkTarget(Generic[T_contra]):
+    """Base of the objects that a Sink writes through; only `write` must be written.
+
+    The object a user makes is a description. For each part the run works on a shallow copy of it:
+    `open(part)`, `write(items)` any number of times, then `prepare()` and later `commit(receipts)`, or
+    `abort()`. What was written may become visible to others only by `commit`, which works from the
+    receipts of all units alone, on a copy that never opened a part, and must be repeatable: it may be
+    called again after a crash. `sweep(live)` removes what parts other than the live ones left behind.
+    """
+
+    durable: bool = True
+    """Whether what `prepare` leaves outlives this process; False means it is held in memory."""
+
+    async def open(self, part: Part) -> None:
+        """Begin a part."""
+        self.part, self.items = part, 0
+
+    async def write(self, items: Sequence[T_contra], /) -> None:
+        """Write the items, in order. May raise ItemRejected to name the one that is to blame."""
+        raise NotImplementedError(f"{type(self).__name__} must define write(items)")
+
+    async def prepare(self) -> Receipt:
+        """Make what was written lasting, without making it visible."""
+        return Receipt(self.part, self.items)
+
+    async def commit(self, receipts: Sequence[Receipt]) -> list[str]:
+        """Make the prepared parts visible; gives a line for each place written to, for the report."""
+        return []
+
+    async def abort(self) -> None:
+        """Take back the part; called after a failure, a drain or a cancel. Must not raise when nothing was opened."""
+
+    async def sweep(self, live: Collection[Part]) -> None:
+        """Remove what earlier parts of this sink left behind, except those of `live`."""
+
+
+class Writes(Protocol[T_contra]):
+    """The least that a Sink can write through."""
+
+    def write(self, items: Sequence[T_contra], /) -> Awaitable[None] | None: ...
+
+
+class Sink(SinkLike[In], Generic[In]):
+    """The end of a pipeline.
+
+    `Sink(function)` calls it with one item at a time (`concurrency` in flight; the options are those of
+    Transform): each item is written at least once. `Sink(target, batch=, within=)` writes lists of up to
+    `batch` items, at the latest `within` seconds after the first, in order, one list at a time; what the
+    target promises at commit is the target's.
+    """
+
+    function: Callable[..., Any] | None
+    target: Any
+    signature: Signature
+    options: CallOptions
+    batch: int
+    within: float | None
+
+    @overload
+    def __init__(
+        self: Sink[T],
+        target: Writes[T],
+        /,
+        *,
+        batch: int = ...,
+        within: Seconds | None = ...,
+        name: str | None = ...,
+        retry: Retry | None = ...,
+        timeout: Seconds | None = ...,
+        on_error: OnError = ...,
+    ) -> None: ...
+    @overload
+    def __init__(
+        self: Sink[T],
+        function: Callable[Concatenate[T, ...], object],
+        /,
+        *,
+        name: str | None = ...,
+        **options: Unpack[OptionValues],
+    ) -> None: ...
+    def __init__(
+        self,
+        target: Any,
+        /,
+        *,
+        batch: int | None = None,
+        within: Seconds | None = None,
+        name: str | None = None,
+        **options: Any,
+    ) -> None:
+        if hasattr(target, "write") and not isinstance(target, type):
+            self._write_lists(target, batch, within, name, options)
+            return
+        check_function(self, target, name)
+        if batch is not None or within is not None:
+            self.refuse(
+                "batch= and within= are for objects that write lists",
+                "a function came",
+                "Put Batch(...) before it, or give an object with write(items)",
+            )
+        if self.signature.shape in ("generator", "async_generator"):
+            self.refuse("a sink's function is called for what it does", "a generator function came")
+        values: OptionValues = options  # type: ignore[assignment]  # checked one by one below
+        self._keep(
+            target=None,
+            batch=1,
+            within=None,
+            options=checked_options(self, values, is_async=self.signature.is_async),
+        )
+        check_uses(self, self.signature, self.options.uses)
+
+    def _write_lists(
+        self,
+        target: Any,
+        batch: int | None,
+        within: Seconds | None,
+        name: str | None,
+        options: dict[str, Any],
+    ) -> None:
+        self._describe(name=name, fallback=getattr(target, "name", "") or type(target).__name__)
+        if not callable(target.write):
+            self.refuse("its write must be a method", f"got {target.write!r}")
+        unknown = set(options) - {"retry", "timeout", "on_error"}
+        if unknown:
+            self.refuse(f"{', '.join(sorted(unknown))} is for function sinks", f"{describe(target)} came")
+        checked = CallOptions(
+            retry=checked_retry(self, options.get("retry")),
+            timeout=positive_seconds(self, "timeout", options.get("timeout")),
+            on_error=checked_on_error(self, options.get("on_error", "fail")),
+        )
+        signature = signature_of(target.write)
+        if checked.timeout is not None and not signature.is_async:
+            self.refuse(
+                "timeout cannot stop a plain write", f"timeout={checked.timeout:g} came", "Make write async"
+            )
+        self._keep(
+            function=None,
+            target=target,
+            signature=signature,
+            options=checked,
+            batch=whole(self, "batch", 1 if batch is None and within is None else batch or 500),
+            within=positive_seconds(self, "within", within),
+        )
+
+    @property
+    def takes(self) -> Any:
+        return self.signature.takes if self.target is None else item_of(self.signature.takes)
+
+    def copy_target(self) -> SinkTarget[Any]:
+        """A target of its own for one part, or for a commit; an object with `write` alone gets the rest."""
+        if isinstance(self.target, SinkTarget):
+            return copy.copy(self.target)
+        return _WriteOnly(self.target)
+
+
+class _WriteOnly(SinkTarget[Any]):
+    """Adds the methods of SinkTarget to an object that has `write` and maybe some others."""
+
+    durable = False
+
+    def __init__(self, inner: Any) -> None:
+        self._inner = copy.copy(inner)
+
+    async def open(self, part: Part) -> None:
+        await super().open(part)
+        await self._call("open", part)
+
+    async def write(self, items: Sequence[Any], /) -> None:
+        self.items += len(items)
+        done = self._inner.write(items)
+        if done is not None:
+            await done
+
+    async def prepare(self) -> Receipt:
+        made = await self._call("prepare")
+        return made if isinstance(made, Receipt) else Receipt(self.part, self.items)
+
+    async def commit(self, receipts: Sequence[Receipt]) -> list[str]:
+        return await self._call("commit", receipts) or []
+
+    async def abort(self) -> None:
+        await self._call("abort")
+
+    async def sweep(self, live: Collection[Part]) -> None:
+        await self._call("sweep", live)
+
+    async def _call(self, method: str, *arguments: Any) -> Any:
+        function = getattr(self._inner, method, None)
+        if function is None:
+            return None
+        done = function(*arguments)
+        return await done if isinstance(done, Awaitable) else done

@@ -1,0 +1,253 @@
+"""Where items come from."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterable, Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
+from datetime import timedelta
+from typing import Any, Generic, Literal, Protocol, TypeVar, overload, runtime_checkable
+
+from piko_flow.dataflow.stages.function import Signature, item_of, signature_of
+from piko_flow.dataflow.stages.options import (
+    OnError,
+    Seconds,
+    Where,
+    checked_on_error,
+    checked_retry,
+    positive_seconds,
+    whole,
+)
+from piko_flow.dataflow.stages.stage import Out, SourceLike
+from piko_flow.retry import Retry
+
+T = TypeVar("T")
+T_co = TypeVar("T_co", covariant=True)
+Kind = Literal["iterable", "async_iterable", "function", "chunks", "slices"]
+
+
+class Reject(Protocol):
+    """Told of a piece of input that could not be read, with the error that names where it stands."""
+
+    def __call__(self, payload: object, error: Exception) -> None: ...
+
+
+@runtime_checkable
+class ChunkReader(Protocol[T_co]):
+    """A source that reads whole lists at once and can report a broken piece without ending the run.
+
+    `read_chunks(split, reject=...)` gives lists of items, in order; `split` is None for a source without
+    splits. What cannot be read goes to `reject(payload, error)`, which raises when the run is to fail.
+    """
+
+    def read_chunks(self, split: Any, *, reject: Reject) -> Iterator[list[T_co]]: ...
+
+
+@runtime_checkable
+class SliceReader(Protocol[T_co]):
+    """An unbounded source read in slices, each a run of its own.
+
+    `read(since)` gives items after the position `since` (None at the very beginning), `position()` the
+    position after the last item given. The position is stored when the run commits.
+    """
+
+    def read(self, since: Any) -> AsyncIterable[T_co] | Iterable[T_co]: ...
+    def position(self) -> Any: ...
+
+
+class Source(SourceLike[Out], Generic[Out]):
+    """Items from a re-readable iterable, an async iterable, or a function that gives one (sync or async).
+
+    A second attempt reads from the start, so what can be read only once (an iterator, a generator object)
+    is refused. With `splits=` (a sequence, or a function called when the run is planned) the function is
+    called with one split at a time and each split becomes a unit. `on="thread"` reads a blocking iterable
+    on a thread. `retry` reads again only while nothing has been given. An unbounded source is an object
+    with `read(since)` and `position()`; `max_items` and `max_age` (seconds) end its slice.
+    Order: items leave as they are read.
+    """
+
+    @overload
+    def __init__(
+        self: Source[T],
+        items: SliceReader[T],
+        /,
+        *,
+        max_items: int | None = ...,
+        max_age: Seconds | None = ...,
+        name: str | None = ...,
+        retry: Retry | None = ...,
+        on: Where = ...,
+        uses: Mapping[str, Any] | None = ...,
+    ) -> None: ...
+    @overload
+    def __init__(
+        self: Source[T],
+        items: ChunkReader[T],
+        /,
+        *,
+        splits: Sequence[Any] | Callable[[], Sequence[Any]] | None = ...,
+        name: str | None = ...,
+        on_error: OnError = ...,
+        retry: Retry | None = ...,
+        on: Where = ...,
+    ) -> None: ...
+    @overload
+    def __init__(
+        self: Source[T],
+        items: Iterable[T] | AsyncIterable[T],
+        /,
+        *,
+        name: str | None = ...,
+        retry: Retry | None = ...,
+        on: Where = ...,
+    ) -> None: ...
+    @overload
+    def __init__(
+        self: Source[T],
+        items: Callable[..., AsyncIterable[T]],
+        /,
+        *,
+        splits: Sequence[Any] | Callable[[], Sequence[Any]] | None = ...,
+        name: str | None = ...,
+        retry: Retry | None = ...,
+        on: Where = ...,
+        uses: Mapping[str, Any] | None = ...,
+    ) -> None: ...
+    @overload
+    def __init__(
+        self: Source[T],
+        items: Callable[..., Awaitable[Iterable[T]]],
+        /,
+        *,
+        splits: Sequence[Any] | Callable[[], Sequence[Any]] | None = ...,
+        name: str | None = ...,
+        retry: Retry | None = ...,
+        on: Where = ...,
+        uses: Mapping[str, Any] | None = ...,
+    ) -> None: ...
+    @overload
+    def __init__(
+        self: Source[T],
+        items: Callable[..., Iterable[T]],
+        /,
+        *,
+        splits: Sequence[Any] | Callable[[], Sequence[Any]] | None = ...,
+        name: str | None = ...,
+        retry: Retry | None = ...,
+        on: Where = ...,
+        uses: Mapping[str, Any] | None = ...,
+    ) -> None: ...
+    def __init__(
+        self,
+        items: Any,
+        /,
+        *,
+        splits: Any = None,
+        max_items: int | None = None,
+        max_age: float | timedelta | None = None,
+        name: str | None = None,
+        on_error: OnError = "fail",
+        retry: Retry | None = None,
+        on: Where = "loop",
+        uses: Mapping[str, Any] | None = None,
+    ) -> None:
+        kind = kind_of(items)
+        shape = signature_of(items) if kind == "function" else None
+        self._describe(name=name, fallback=shape.name if shape else type(items).__name__)
+        self._keep(
+            items=items,
+            reads=kind,
+            signature=shape,
+            splits=splits,
+            max_age=positive_seconds(self, "max_age", max_age),
+            max_items=None if max_items is None else whole(self, "max_items", max_items),
+            on_error=checked_on_error(self, on_error),
+            retry=checked_retry(self, retry),
+            on=on,
+            uses=dict(uses or {}),
+        )
+        self._check()
+
+    items: Any
+    reads: Kind | None
+    signature: Signature | None
+    splits: Sequence[Any] | Callable[[], Sequence[Any]] | None
+    max_items: int | None
+    max_age: float | None
+    on_error: OnError
+    retry: Retry | None
+    on: Where
+    uses: Mapping[str, Any]
+
+    def gives(self, incoming: Any) -> Any:
+        if self.signature is not None:
+            return item_of(self.signature.returns)
+        if self.reads in ("chunks", "slices"):
+            method = self.items.read_chunks if self.reads == "chunks" else self.items.read
+            item = item_of(signature_of(method).returns)
+            return item_of(item) if self.reads == "chunks" else item
+        return Any
+
+    def _check(self) -> None:
+        advice = "Give a list, or a function that makes a fresh iterator each time"
+        if self.reads is None:
+            self.refuse(
+                "a source reads a re-readable iterable, or a function that gives one",
+                f"{type(self.items).__name__} came",
+                advice,
+            )
+        if self.on not in ("loop", "thread"):
+            self.refuse('on must be "loop" or "thread"', f"got {self.on!r}")
+        if self.on == "thread" and (
+            self.reads == "async_iterable" or (self.signature and self.signature.is_async)
+        ):
+            self.refuse('on="thread" is for blocking sources', "an asynchronous one came", "Leave on= out")
+        if self.splits is not None:
+            self._check_splits()
+        if (self.max_items or self.max_age) and self.reads != "slices":
+            self.refuse(
+                "max_items and max_age end the slices of an unbounded source",
+                f"{type(self.items).__name__} came",
+                "Give an object with read(since) and position()",
+            )
+        if self.on_error != "fail" and self.reads != "chunks":
+            self.refuse(
+                "on_error of a source is for readers that can step over a broken piece",
+                f"on_error={self.on_error!r} came",
+                "Parse in a stage of its own, with on_error there",
+            )
+
+    def _check_splits(self) -> None:
+        if self.reads not in ("function", "chunks"):
+            self.refuse("splits= needs a function that reads one split", f"{type(self.items).__name__} came")
+        if isinstance(self.splits, (str, bytes)) or not (
+            callable(self.splits) or isinstance(self.splits, Sequence)
+        ):
+            self.refuse(
+                "splits must be a sequence, or a function that gives one", f"got {type(self.splits).__name__}"
+            )
+
+    def resolve_splits(self) -> list[Any] | None:
+        """The splits as of now, calling the function if there is one; None for a source without splits."""
+        if self.splits is None:
+            return None
+        found = self.splits() if callable(self.splits) else self.splits
+        if isinstance(found, (str, bytes)) or not isinstance(found, Iterable):
+            self.refuse("the splits function must give a sequence", f"it gave {type(found).__name__}")
+        return list(found)
+
+
+def kind_of(items: Any) -> Kind | None:
+    """How such a value can be read again and again; None for what cannot be a source."""
+    if isinstance(items, (str, bytes, bytearray)) or hasattr(type(items), "model_fields"):
+        return None
+    if hasattr(items, "__next__") or hasattr(items, "__anext__"):
+        return None
+    if not isinstance(items, type):
+        if hasattr(items, "read_chunks"):
+            return "chunks"
+        if hasattr(items, "read") and hasattr(items, "position"):
+            return "slices"
+        if hasattr(items, "__aiter__"):
+            return "async_iterable"
+        if hasattr(items, "__iter__"):
+            return "iterable"
+    return "function" if callable(items) else None

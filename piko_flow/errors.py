@@ -1,0 +1,160 @@
+"""The tree of errors that Piko Flow raises, each named for what happened."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+SHOWN = 200  # characters of an item or a value that a message shows
+
+
+def shorten(value: object, limit: int = SHOWN) -> str:
+    """The value's repr, cut to `limit` characters; never raises."""
+    try:
+        text = repr(value)
+    except Exception as error:
+        text = f"<{type(value).__name__} whose repr raised {type(error).__name__}>"
+    return text if len(text) <= limit else text[: limit - 1] + "…"
+
+
+class PikoFlowError(Exception):
+    """Base of all errors of this library."""
+
+
+class PipelineError(PikoFlowError, ValueError):
+    """A pipeline was written in a way that cannot run; raised while composing, before anything runs.
+
+    `what` names the stage, `where` the file and line it was written at, `rule` what holds,
+    `came` what was given instead, `advice` what to do.
+    """
+
+    def __init__(self, *, what: str, where: str, rule: str, came: str, advice: str = "") -> None:
+        super().__init__(what, where, rule, came, advice)
+        self.what, self.where, self.rule, self.came, self.advice = what, where, rule, came, advice
+
+    def __str__(self) -> str:
+        text = f"{self.what} ({self.where}): {self.rule}; {self.came}"
+        return f"{text}. {self.advice}" if self.advice else text
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return _revive, (
+            type(self),
+            self.args,
+            {
+                "what": self.what,
+                "where": self.where,
+                "rule": self.rule,
+                "came": self.came,
+                "advice": self.advice,
+            },
+        )
+
+
+class StageTypeError(PipelineError, TypeError):
+    """Two neighbouring stages do not fit: what one gives is not what the other takes."""
+
+
+class RunError(PikoFlowError):
+    """Base of what can end a run."""
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return _revive, (type(self), self.args, dict(vars(self)))
+
+
+class StageFailed(RunError):
+    """A stage failed and its run was stopped; nothing was committed. The cause is `__cause__`.
+
+    `stage` is the stage's name in the plan, `item` what it was working on (None when it was not
+    about one item), `run` the run's id.
+    """
+
+    def __init__(self, *, stage: str, where: str, item: object, run: str, cause: BaseException | str) -> None:
+        self.stage, self.where, self.item, self.run = stage, where, item, run
+        self.reason = cause if isinstance(cause, str) else describe_error(cause)
+        super().__init__(stage, run)
+
+    def __str__(self) -> str:
+        about = "" if self.item is None else f" on item {shorten(self.item)}"
+        return f"stage {self.stage!r} ({self.where}) failed{about}: {self.reason} [run {self.run}]"
+
+
+class ErrorBudgetExceeded(RunError):
+    """More items were skipped or became dead letters than `max_errors` allows; nothing was committed."""
+
+    def __init__(self, *, bad: int, of: int, allowed: int | float, run: str) -> None:
+        self.bad, self.of, self.allowed, self.run = bad, of, allowed, run
+        super().__init__(bad, of, allowed, run)
+
+    def __str__(self) -> str:
+        rule = f"{self.allowed:.2%} of the items" if isinstance(self.allowed, float) else f"{self.allowed}"
+        return (
+            f"{self.bad} of {self.of} items were skipped or became dead letters; max_errors allows {rule}. "
+            f"Nothing was committed [run {self.run}]"
+        )
+
+
+class Unbalanced(RunError):
+    """The counts of a finished run do not add up, so nothing was committed."""
+
+    def __init__(self, *, lines: Iterable[str], run: str) -> None:
+        self.lines, self.run = list(lines), run
+        super().__init__(run)
+
+    def __str__(self) -> str:
+        return f"the counts of run {self.run} do not add up, nothing was committed: " + "; ".join(self.lines)
+
+
+class CommitFailed(RunError):
+    """A sink failed while it published what the run had prepared; committing again goes on from there."""
+
+    def __init__(self, *, sink: str, run: str, cause: BaseException) -> None:
+        self.sink, self.run, self.reason = sink, run, describe_error(cause)
+        super().__init__(sink, run)
+
+    def __str__(self) -> str:
+        return (
+            f"sink {self.sink!r} failed to commit: {self.reason}. The run is decided: commit it again, "
+            f"do not run it again [run {self.run}]"
+        )
+
+
+class TooManyKeys(PikoFlowError):
+    """A keyed fold or transform met more different keys than it may hold."""
+
+    def __init__(self, limit: int) -> None:
+        super().__init__(
+            f"more than max_keys={limit} different keys; raise max_keys or fold by a coarser key"
+        )
+        self.limit = limit
+
+
+class NoBranch(PikoFlowError, TypeError):
+    """An item matched no branch of a Route."""
+
+
+class CoroutineReturned(PikoFlowError, TypeError):
+    """A plain function returned a coroutine, which nobody would await."""
+
+
+class ItemRejected(PikoFlowError):
+    """Raised by a sink's `write` to say which item of the batch is to blame; the others are written again."""
+
+    def __init__(self, index: int, reason: str) -> None:
+        super().__init__(index, reason)
+        self.index, self.reason = index, reason
+
+    def __str__(self) -> str:
+        return f"item {self.index} of the batch was rejected: {self.reason}"
+
+
+def describe_error(error: BaseException) -> str:
+    """One line: the error's type and message."""
+    text = str(error)
+    return f"{type(error).__name__}: {text}" if text else type(error).__name__
+
+
+def _revive(kind: type[Exception], args: tuple[object, ...], state: dict[str, object]) -> Exception:
+    """Make an error again from its pickled state, whatever its constructor takes."""
+    error = kind.__new__(kind, *args)
+    error.args = args
+    vars(error).update(state)
+    return error

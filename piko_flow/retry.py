@@ -1,0 +1,53 @@
+"""How often and after what wait something is tried again."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import timedelta
+
+
+def retry_delay(attempt: int, *, first: timedelta, limit: timedelta) -> timedelta:
+    """How long to wait after attempt number `attempt` (from 1): doubles each time, never above `limit`."""
+    doublings = min(attempt - 1, 16)  # more would overflow timedelta before min() sees it
+    return min(first * (1 << doublings), limit)
+
+
+@dataclass(frozen=True)
+class Retry:
+    """Try the same item again after an error.
+
+    `attempts` counts the first one. The wait before the second attempt is `first` seconds (a number or a
+    timedelta) and doubles up to `limit`. Only errors of the types in `on` are tried again.
+    """
+
+    attempts: int = 3
+    first: float | timedelta = 0.1
+    limit: float | timedelta = 30.0
+    on: type[Exception] | tuple[type[Exception], ...] = field(default=Exception)
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.attempts, int) or self.attempts < 1:
+            raise ValueError(
+                f"Retry: attempts must be a whole number >= 1 (it counts the first), got {self.attempts!r}"
+            )
+        if seconds(self.first) < 0 or seconds(self.limit) < 0:
+            raise ValueError(
+                f"Retry: first and limit must be >= 0 seconds, got {self.first!r} and {self.limit!r}"
+            )
+        kinds = self.on if isinstance(self.on, tuple) else (self.on,)
+        if not kinds or not all(isinstance(kind, type) and issubclass(kind, Exception) for kind in kinds):
+            raise ValueError(f"Retry: on must be an exception class or a tuple of them, got {self.on!r}")
+
+    def delay(self, attempt: int) -> float:
+        """Seconds to wait after attempt number `attempt`, counted from 1."""
+        first, limit = timedelta(seconds=seconds(self.first)), timedelta(seconds=seconds(self.limit))
+        return retry_delay(attempt, first=first, limit=limit).total_seconds()
+
+    def again(self, attempt: int, error: BaseException) -> bool:
+        """Whether attempt number `attempt`, which ended in `error`, is followed by another."""
+        return attempt < self.attempts and isinstance(error, self.on)
+
+
+def seconds(value: float | timedelta) -> float:
+    """A bare number is seconds; a timedelta is converted."""
+    return value.total_seconds() if isinstance(value, timedelta) else float(value)
