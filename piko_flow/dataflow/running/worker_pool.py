@@ -1,0 +1,237 @@
+"""A pool of worker processes that run plain functions on chunks of items."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import sys
+from collections import deque
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from types import TracebackType
+from typing import Any
+from weakref import WeakKeyDictionary
+
+from piko_flow.dataflow.running import transport
+from piko_flow.dataflow.running.chunk import decode_reply, describe_refusal, encode_items
+from piko_flow.dataflow.running.shipping import CannotShip, Shipment
+from piko_flow.dataflow.running.suspects import Attempt, Form, judge
+from piko_flow.dataflow.running.transport import Frame
+from piko_flow.dataflow.running.worker_errors import WorkerDied, WorkersCannotStart
+from piko_flow.dataflow.running.worker_process import Answer, Death, WorkerProcess
+from piko_flow.errors import shorten
+
+WAITING = (
+    2  # chunks that a worker holds: one it works on, one that waits in its socket so that it never idles
+)
+QUICK = 0.25  # seconds a chunk; behind slower ones no chunk waits, because another worker may be free first
+GRACE = 1.0  # seconds for idle workers to end by themselves when the pool closes
+FAILED_STARTS = 3  # in a row, before the pool gives up
+
+
+@dataclass(slots=True)
+class CallResult:
+    """What became of the items of one call.
+
+    `results` has one entry for each item, in order; where `errors` has the index it is None and means
+    nothing. `seconds` is the time that workers spent on it.
+    """
+
+    results: list[Any]
+    errors: dict[int, BaseException] = field(default_factory=dict)
+    seconds: float = 0.0
+
+
+class WorkerPool:
+    """Up to `workers` processes, started when there is work, all gone when the block is left.
+
+    `spawned` and `replaced` count the processes started, and those that ended before the pool did.
+    Belongs to the event loop it is entered in.
+    """
+
+    def __init__(self, workers: int | None = None) -> None:
+        if workers is not None and workers < 1:
+            raise ValueError(f"workers must be >= 1, got {workers}")
+        self.workers = workers or os.cpu_count() or 1
+        self.spawned = self.replaced = 0
+        self._running: list[WorkerProcess] = []
+        self._waiting: deque[asyncio.Future[WorkerProcess]] = deque()
+        self._forms: WeakKeyDictionary[Shipment, Form] = WeakKeyDictionary()
+        self._failed_starts = 0
+        self._open = False
+
+    async def __aenter__(self) -> WorkerPool:
+        self._open = True
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._open = False
+        for place in self._waiting:
+            if not place.done():
+                place.set_exception(_closed())
+        running = list(self._running)
+        try:
+            for worker in running:
+                if worker.idle:
+                    worker.close()
+                else:
+                    worker.end()
+            with suppress(TimeoutError):
+                async with asyncio.timeout(GRACE):
+                    for worker in running:
+                        await worker.gone.wait()
+        finally:
+            for worker in running:
+                worker.end()
+
+    async def prove(self, shipment: Shipment) -> None:
+        """Load the function on one worker. Raises CannotShip when it cannot be loaded there."""
+        await self.call(shipment, [])
+
+    async def call(
+        self, shipment: Shipment, items: Sequence[Any], *, timeout: float | None = None
+    ) -> CallResult:
+        """Run the function on each item, in one worker as long as none dies, and say what became of each.
+
+        An item's own failures are in `errors`: what the function raised, with the worker's traceback as a
+        note (RemoteError where the error cannot travel); TimeoutError after `timeout` seconds; CannotSend;
+        CannotReturn; WorkerDied for an item that ended its worker twice. When a worker dies the items that
+        it held run again on another, so the function may meet an item more than once.
+
+        Callers wait in the order they came. Items must not change until the call returns. Cancelling ends
+        the worker that runs the items. Raises CannotShip when a worker cannot load the function,
+        WorkersCannotStart, and OSError when the system has no room for processes or memory.
+        """
+        result = CallResult([None] * len(items))
+        attempts = deque([Attempt(tuple(range(len(items))), self._forms.get(shipment, Form.PLAIN))])
+        while attempts:
+            attempt, call = encode_items(items, attempts.popleft(), result.errors)
+            if call is None:
+                continue
+            if attempt.form == Form.BY_VALUE:
+                self._forms[shipment] = attempt.form
+            call.seconds = timeout or 0.0
+            call.subject = shipment.id
+            answer = await self._ask(shipment, call)
+            if isinstance(answer, Death):
+                attempts.extend(self._after_death(shipment, items, attempt, answer, timeout, result))
+            elif again := _take(shipment, items, attempt, answer, result):
+                attempts.append(again)
+        return result
+
+    async def _ask(self, shipment: Shipment, call: Frame) -> Answer:
+        worker = await self._reserve()
+        return await worker.ask(shipment, call)
+
+    async def _reserve(self) -> WorkerProcess:
+        """A worker that takes one more chunk, its place promised; callers are served in the order they came."""
+        if not self._open:
+            raise _closed()
+        worker = None if self._waiting else self._choose()
+        if worker is not None:
+            worker.promised += 1
+            return worker
+        place: asyncio.Future[WorkerProcess] = asyncio.get_running_loop().create_future()
+        self._waiting.append(place)
+        try:
+            return await place
+        except asyncio.CancelledError:
+            if place.done() and not place.cancelled() and place.exception() is None:
+                place.result().promised -= 1
+                self._serve_waiting()
+            raise
+
+    def _choose(self) -> WorkerProcess | None:
+        """The worker for the next chunk, a new one if that is better; None when all have enough."""
+        least = min(self._running, key=lambda worker: worker.load, default=None)
+        if least is not None and least.load == 0:
+            return least
+        if len(self._running) < self.workers:
+            return self._start()
+        quick = [worker for worker in self._running if worker.pace < QUICK and worker.load < WAITING]
+        return min(quick, key=lambda worker: worker.load, default=None)
+
+    def _start(self) -> WorkerProcess:
+        worker = WorkerProcess.start(self._changed)
+        self.spawned += 1
+        self._running.append(worker)
+        return worker
+
+    def _changed(self) -> None:
+        for worker in [worker for worker in self._running if worker.gone.is_set()]:
+            self._running.remove(worker)
+            self.replaced += self._open
+            self._failed_starts = 0 if worker.ready else self._failed_starts + 1
+        self._serve_waiting()
+
+    def _serve_waiting(self) -> None:
+        while self._waiting and self._open:
+            place = self._waiting[0]
+            if not place.done():
+                try:
+                    worker = self._choose()
+                except OSError as error:
+                    place.set_exception(error)
+                else:
+                    if worker is None:
+                        return
+                    worker.promised += 1
+                    place.set_result(worker)
+            self._waiting.popleft()
+
+    def _after_death(
+        self,
+        shipment: Shipment,
+        items: Sequence[Any],
+        attempt: Attempt,
+        death: Death,
+        timeout: float | None,
+        result: CallResult,
+    ) -> list[Attempt]:
+        """Enter who is given up into the result; what to try again."""
+        if not self._open:
+            raise _closed()
+        if death.fault is not None:
+            raise death.fault
+        if death.at is None and self._failed_starts >= FAILED_STARTS:
+            raise WorkersCannotStart(sys.executable, death.cause)
+        late = timeout is not None and death.code == -signal.SIGALRM
+        verdict = judge(attempt, death.at, late=late)
+        if verdict.function:
+            reason = f"loading it ended the worker process with {death.cause}"
+            raise CannotShip(stage=shipment.stage, where=shipment.where, culprits=(), reason=reason)
+        for index in verdict.late:
+            result.errors[index] = TimeoutError(
+                f"no result after {timeout:g} seconds; its worker was replaced"
+            )
+        for index in verdict.guilty:
+            result.errors[index] = WorkerDied(shorten(items[index]), death.cause, death.code)
+        return verdict.again
+
+
+def _take(
+    shipment: Shipment, items: Sequence[Any], attempt: Attempt, reply: Frame, result: CallResult
+) -> Attempt | None:
+    """Enter a worker's reply into the result; what to try again in another form."""
+    if reply.kind == transport.CANNOT_LOAD:
+        reason, note = describe_refusal(reply)
+        refused = CannotShip(
+            stage=shipment.stage,
+            where=shipment.where,
+            culprits=(),
+            reason=f"a worker process could not load it: {reason}",
+        )
+        refused.add_note(note)
+        raise refused
+    result.seconds += reply.seconds
+    return decode_reply(items, attempt, reply, result.results, result.errors)
+
+
+def _closed() -> RuntimeError:
+    return RuntimeError(
+        "the worker pool is not open: enter it with `async with` and call it inside the block"
+    )

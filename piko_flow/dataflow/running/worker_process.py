@@ -1,0 +1,284 @@
+"""One worker process as the run sees it: started, spoken to, and reaped."""
+
+from __future__ import annotations
+
+import asyncio
+import mmap
+import os
+import pickle
+import signal
+import socket
+import subprocess
+import sys
+from collections import OrderedDict, deque
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from piko_flow.dataflow.running import transport
+from piko_flow.dataflow.running.shipping import Shipment, by_value_pickler
+from piko_flow.dataflow.running.transport import Frame, Incoming, Outgoing
+
+PROGRAM = Path(__file__).with_name("worker.py")
+FUNCTIONS_HELD = 32  # by one worker; the one unused for longest goes first
+
+
+@dataclass(frozen=True, slots=True)
+class Death:
+    """A worker ended before it answered. `code` is minus the signal's number, or its exit code.
+
+    `at` is the index of the item it was on, or LOADING, UNPACKING or PACKING; None if it had not begun.
+    `fault` is what went wrong on this side, when it was ended because its reply could not be received.
+    """
+
+    code: int
+    at: int | None
+    fault: OSError | None = None
+
+    @property
+    def cause(self) -> str:
+        """How it ended, for people."""
+        if self.code >= 0:
+            return f"exit code {self.code}"
+        try:
+            return f"signal {-self.code} ({signal.Signals(-self.code).name})"
+        except ValueError:
+            return f"signal {-self.code}"
+
+
+Answer = Frame | Death
+
+
+class WorkerProcess:
+    """A running worker. Made by `start`; belongs to one event loop; gone when `gone` is set.
+
+    Calls are answered in the order they were asked. `changed` is called whenever it may take another
+    call, or has ended.
+    """
+
+    def __init__(
+        self,
+        process: subprocess.Popen[bytes],
+        link: socket.socket,
+        progress: mmap.mmap,
+        changed: Callable[[], None],
+    ) -> None:
+        self.gone = asyncio.Event()
+        self.ready = False
+        self.promised = 0  # calls that somebody is packing for it
+        self.pace = float("inf")  # seconds that its last chunk took
+        self._process, self._link, self._changed = process, link, changed
+        self._progress_file = progress
+        self._progress = memoryview(progress).cast("I")
+        self._incoming = Incoming(link)
+        self._loop = asyncio.get_running_loop()
+        self._asked: deque[tuple[int, asyncio.Future[Answer]]] = deque()
+        self._unsent: deque[Outgoing] = deque()
+        self._left = memoryview(b"")
+        self._functions: OrderedDict[int, None] = OrderedDict()
+        self._numbers = 0
+        self._loop.add_reader(link, self._receive)
+
+    @classmethod
+    def start(cls, changed: Callable[[], None]) -> WorkerProcess:
+        """Start a process and tell it where modules are found. Raises OSError when the system has no room."""
+        ours, theirs = socket.socketpair()
+        with theirs:
+            ours.setblocking(False)
+            try:
+                file = transport.create_memory(transport.PROGRESS_SIZE)
+                try:
+                    progress = mmap.mmap(file, transport.PROGRESS_SIZE)
+                    process = _launch(theirs.fileno(), file)
+                finally:
+                    os.close(file)
+            except BaseException:
+                ours.close()
+                raise
+        worker = cls(process, ours, progress, changed)
+        setup = Frame(transport.SETUP)
+        setup.stream, setup.buffers = transport.pack((sys.path, pickle.dumps(by_value_pickler())))
+        worker._post(_written(setup))
+        return worker
+
+    @property
+    def load(self) -> int:
+        """The calls it has been given or promised."""
+        return len(self._asked) + self.promised
+
+    @property
+    def idle(self) -> bool:
+        """Whether it works on nothing."""
+        return not self._asked
+
+    @property
+    def pid(self) -> int:
+        """The process id."""
+        return self._process.pid
+
+    async def ask(self, shipment: Shipment, call: Frame) -> Answer:
+        """Have it work on a chunk; its reply or its death.
+
+        The call must have been promised. Cancelling ends the worker as soon as the chunk's turn has come,
+        so the function does not go on. Raises OSError when there is no memory for the chunk.
+        """
+        call.number = self._numbers = self._numbers % 0xFFFFFFF0 + 1
+        try:
+            await self._lend(shipment)
+            outgoing = await _write_gently(call)
+        finally:
+            self.promised -= 1
+        if self.gone.is_set():
+            outgoing.close()
+            return Death(self._process.returncode, None)
+        answer: asyncio.Future[Answer] = self._loop.create_future()
+        self._asked.append((call.number, answer))
+        self._post(outgoing)
+        try:
+            return await answer
+        except asyncio.CancelledError:
+            self._end_abandoned()
+            raise
+
+    async def _lend(self, shipment: Shipment) -> None:
+        """Send the function, unless it is there."""
+        if shipment.id in self._functions:
+            self._functions.move_to_end(shipment.id)
+            return
+        load = Frame(transport.LOAD, subject=shipment.id, flags=transport.BY_VALUE)
+        load.stream = [shipment.payload]
+        outgoing = await _write_gently(load)
+        if shipment.id in self._functions or self.gone.is_set():
+            outgoing.close()
+            return
+        self._functions[shipment.id] = None
+        self._post(outgoing)
+        if len(self._functions) > FUNCTIONS_HELD:
+            oldest, _ = self._functions.popitem(last=False)
+            self._post(_written(Frame(transport.FORGET, subject=oldest)))
+
+    def _post(self, outgoing: Outgoing) -> None:
+        """Send in order, waiting for nothing; what the socket does not take now goes when it has room."""
+        self._unsent.append(outgoing)
+        if len(self._unsent) == 1:
+            self._left = memoryview(outgoing.data)
+            if not self._flush():
+                self._loop.add_writer(self._link, self._flush)
+
+    def _flush(self) -> bool:
+        """Send what the socket takes; True when nothing is left."""
+        while self._unsent:
+            outgoing = self._unsent[0]
+            rights = outgoing.rights if len(self._left) == len(outgoing.data) else []
+            try:
+                sent = self._link.sendmsg([self._left], rights)
+            except BlockingIOError:
+                return False
+            except OSError:
+                return True  # it is ending; the reader learns of it and tells those who wait
+            self._left = self._left[sent:]
+            if not self._left:
+                self._unsent.popleft().close()
+                self._left = memoryview(self._unsent[0].data if self._unsent else b"")
+        self._loop.remove_writer(self._link)
+        return True
+
+    def _receive(self) -> None:
+        try:
+            goes_on = self._incoming.receive()
+        except BlockingIOError:
+            return
+        except ConnectionError:
+            goes_on = False
+        try:
+            while not self.gone.is_set() and (frame := self._incoming.next()) is not None:
+                self._take(frame)
+        except OSError as fault:
+            self.end(fault)
+        if not goes_on:
+            self.end()
+
+    def _take(self, frame: Frame) -> None:
+        if frame.kind == transport.READY:
+            self.ready = True
+            return
+        _, answer = self._asked.popleft()
+        self.pace = frame.seconds
+        if not answer.done():
+            answer.set_result(frame)
+        self._end_abandoned()
+        self._changed()
+
+    def _end_abandoned(self) -> None:
+        """End it if nobody waits any longer for what it works on now."""
+        if self._asked and self._asked[0][1].done():
+            self.end()
+
+    def close(self) -> None:
+        """Let it end by itself: it sees that nothing more will come."""
+        if not self.gone.is_set():
+            self._link.shutdown(socket.SHUT_WR)
+
+    def end(self, fault: OSError | None = None) -> None:
+        """Kill it if it still lives, reap it, release what was held for it, and tell those who wait."""
+        if self.gone.is_set():
+            return
+        self._process.kill()
+        code = self._process.wait()  # killed, or its socket closed while it exits: a matter of microseconds
+        self._loop.remove_reader(self._link)
+        self._loop.remove_writer(self._link)
+        self._link.close()
+        self._incoming.close()
+        while self._unsent:
+            self._unsent.popleft().close()
+        begun, at = self._progress[transport.CHUNK], self._progress[transport.ITEM]
+        self._progress.release()
+        self._progress_file.close()
+        self.gone.set()
+        while self._asked:
+            number, answer = self._asked.popleft()
+            if not answer.done():
+                answer.set_result(Death(code, at if number == begun else None, fault))
+                fault = None
+        self._changed()
+
+
+def _launch(link: int, progress: int) -> subprocess.Popen[bytes]:
+    command = [sys.executable, *_interpreter_options(), "-P", str(PROGRAM), str(link), str(progress)]
+    # Blocked until the worker ignores it, or a Ctrl-C in its first milliseconds would print a traceback.
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])
+    try:
+        return subprocess.Popen(command, pass_fds=(link, progress), stdin=subprocess.DEVNULL)
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def _interpreter_options() -> list[str]:
+    """What this interpreter was started with, where it changes what code does."""
+    options = ["-" + "O" * sys.flags.optimize] if sys.flags.optimize else []
+    if sys.flags.dont_write_bytecode:
+        options.append("-B")
+    if sys.flags.dev_mode:
+        options += ["-X", "dev"]
+    if sys.flags.utf8_mode:
+        options += ["-X", "utf8"]
+    return options + [f"-W{option}" for option in sys.warnoptions]
+
+
+def _written(frame: Frame) -> Outgoing:
+    outgoing = Outgoing(frame)
+    for _ in outgoing.write():
+        continue
+    return outgoing
+
+
+async def _write_gently(frame: Frame) -> Outgoing:
+    """The frame ready to send; the loop turns between the slices of a long one."""
+    outgoing = Outgoing(frame)
+    try:
+        for _ in outgoing.write():
+            await asyncio.sleep(0)
+    except BaseException:
+        outgoing.close()
+        raise
+    return outgoing
