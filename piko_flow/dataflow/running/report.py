@@ -136,7 +136,7 @@ class RunReport(Progress):
         return report_text(self)
 
     def _repr_html_(self) -> str:
-        from piko_flow.dataflow.running.report_text import report_html
+        from piko_flow.dataflow.running.report_html import report_html
 
         return report_html(self)
 

@@ -1,0 +1,64 @@
+"""A report as text for a terminal or a log."""
+
+from __future__ import annotations
+
+from piko_flow.dataflow.running.report import RunReport
+from piko_flow.dataflow.running.report_words import (
+    bottleneck_line,
+    columns_of,
+    dead_groups,
+    dead_line,
+    headline,
+    more_lines,
+    number,
+    one_line,
+)
+from piko_flow.errors import shorten
+
+WIDEST = 100
+SHORTEST_NAME = 18
+GROUPS = 8  # of dead letters; the others are counted
+
+
+def report_text(report: RunReport) -> str:
+    """The report, its table in 100 columns unless the counts are very long: outcome, stages, bottleneck, what was written, what failed."""
+    blocks = [[headline(report)], _table(report)]
+    if line := bottleneck_line(report):
+        blocks.append([line])
+    if report.written:
+        blocks.append(["Written", *(f"  {line}" for line in report.written)])
+    if report.dead:
+        blocks.append(_dead(report))
+    blocks.append(more_lines(report))
+    return "\n\n".join("\n".join(block) for block in blocks if block)
+
+
+def _table(report: RunReport) -> list[str]:
+    if not report.stages:
+        return []
+    (header, names), *counts = columns_of(report.stages, report.seconds)
+    drawn = []
+    for title, cells in counts:
+        width = max(map(len, (title, *cells)))
+        drawn.append([cell.rjust(width) for cell in (title, *cells)])
+    room = WIDEST - sum(len(cells[0]) + 2 for cells in drawn)
+    width = max(SHORTEST_NAME, min(room, max(map(len, names))))
+    named = [text.ljust(width) for text in (header, *(_short(name, width) for name in names))]
+    rows = ["  ".join(cells).rstrip() for cells in zip(named, *drawn, strict=True)]
+    return [rows[0], "─" * max(map(len, rows)), *rows[1:]]
+
+
+def _short(name: str, width: int) -> str:
+    return name if len(name) <= width else f"{name[: width - 7]}…{name[-6:]}"
+
+
+def _dead(report: RunReport) -> list[str]:
+    lines, groups = [dead_line(report)], dead_groups(report)
+    for group in groups[:GROUPS]:
+        error = one_line(group.first.error)
+        lines.append(f"  {number(group.count)}x {group.error_type} at {group.stage} ({group.where})")
+        lines.append(f"      {error if len(error) <= 94 else error[:93] + '…'}")
+        lines.append(f"      item {shorten(group.first.item, 89)}")
+    if len(groups) > GROUPS:
+        lines.append(f"  and {number(len(groups) - GROUPS)} more kinds")
+    return lines
