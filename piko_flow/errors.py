@@ -117,6 +117,18 @@ class CommitFailed(RunError):
         )
 
 
+class ResumeRefused(RunError):
+    """A run cannot be resumed with a pipeline other than the one that began it."""
+
+    def __init__(self, *, run: str) -> None:
+        self.run = run
+        super().__init__(run)
+
+    def __str__(self) -> str:
+        return (f"run {self.run} was begun by a pipeline with other stages or other code; "
+                f"what it has prepared does not fit. Start a new run under another run_id")
+
+
 class TooManyKeys(PikoFlowError):
     """A keyed fold or transform met more different keys than it may hold."""
 

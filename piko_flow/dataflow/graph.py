@@ -1,4 +1,4 @@
-"""The flat picture of a pipeline: single stages as nodes, the joints between them as edges."""
+"""The flat picture of a pipeline: single stages as boxes, the joints between them as edges."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ class Meeting(Stage):
 
 
 @dataclass(frozen=True)
-class Node:
+class Box:
     """A stage's place in a graph. `name` is unique in the graph: a second `enrich` is `enrich#2`."""
 
     number: int
@@ -23,7 +23,7 @@ class Node:
 
 @dataclass(frozen=True)
 class Edge:
-    """A joint between two nodes, by number; `label` tells a branch from its siblings, else it is empty."""
+    """A joint between two boxes, by number; `label` tells a branch from its siblings, else it is empty."""
 
     start: int
     end: int
@@ -32,17 +32,17 @@ class Edge:
 
 @dataclass(frozen=True)
 class Graph:
-    """Nodes in the order written (each after all that feed it) and the edges between them."""
+    """Boxes in the order written (each after all that feed it) and the edges between them."""
 
-    nodes: tuple[Node, ...]
+    boxes: tuple[Box, ...]
     edges: tuple[Edge, ...]
 
     def into(self, number: int) -> list[Edge]:
-        """The edges that feed a node."""
+        """The edges that feed a box."""
         return [edge for edge in self.edges if edge.end == number]
 
     def out_of(self, number: int) -> list[Edge]:
-        """The edges that a node feeds, in the order of its branches."""
+        """The edges that a box feeds, in the order of its branches."""
         return [edge for edge in self.edges if edge.start == number]
 
 
@@ -50,17 +50,17 @@ def graph_of(stage: Stage) -> Graph:
     """The graph of a pipeline or of any part of one."""
     building = _Building()
     building.add(stage, [])
-    return Graph(tuple(building.nodes), tuple(building.edges))
+    return Graph(tuple(building.boxes), tuple(building.edges))
 
 
 class _Building:
     def __init__(self) -> None:
-        self.nodes: list[Node] = []
+        self.boxes: list[Box] = []
         self.edges: list[Edge] = []
         self._names: dict[str, int] = {}
 
     def add(self, stage: Stage, feeding: list[tuple[int, str]]) -> list[tuple[int, str]]:
-        """Add a stage behind the given nodes (number and branch label); gives the nodes that feed what follows."""
+        """Add a stage behind the given boxes (number and branch label); gives the boxes that feed what follows."""
         parts: tuple[Stage, ...] | None = getattr(stage, "parts", None)
         if parts is not None:
             for part in parts:
@@ -68,15 +68,15 @@ class _Building:
             return feeding
         if isinstance(stage, Merge):
             sources = [end for source in stage.sources for end in self.add(source, [])]
-            return [(self._node(stage, sources), "")]
+            return [(self._box(stage, sources), "")]
         if isinstance(stage, Fork):
             return self._add_fork(stage, feeding)
-        number = self._node(stage, feeding)
+        number = self._box(stage, feeding)
         return [] if isinstance(stage, SinkLike) else [(number, "")]
 
     def _add_fork(self, stage: Fork, feeding: list[tuple[int, str]]) -> list[tuple[int, str]]:
         assert isinstance(stage, Stage)
-        number = self._node(stage, feeding)
+        number = self._box(stage, feeding)
         routed = isinstance(stage, RouteFork)
         ends: list[tuple[int, str]] = []
         for label, branch in zip(stage.labels, stage.branches, strict=True):
@@ -85,12 +85,12 @@ class _Building:
             return ends
         meeting = object.__new__(Meeting)
         vars(meeting).update(name=f"after {stage.name}", origin=stage.origin)
-        return [(self._node(meeting, ends), "")]
+        return [(self._box(meeting, ends), "")]
 
-    def _node(self, stage: Stage, feeding: list[tuple[int, str]]) -> int:
-        number = len(self.nodes)
+    def _box(self, stage: Stage, feeding: list[tuple[int, str]]) -> int:
+        number = len(self.boxes)
         count = self._names[stage.name] = self._names.get(stage.name, 0) + 1
         name = stage.name if count == 1 else f"{stage.name}#{count}"
-        self.nodes.append(Node(number, name, stage))
+        self.boxes.append(Box(number, name, stage))
         self.edges += [Edge(start, number, label) for start, label in feeding]
         return number

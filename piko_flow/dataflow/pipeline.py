@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any, Generic, NoReturn
+from typing import TYPE_CHECKING, Any, Generic, Never, NoReturn
 
 from piko_flow.dataflow.origin import caller
 from piko_flow.dataflow.stages.routing import check_distinct_sinks
@@ -89,7 +89,7 @@ class Pipeline(Chain):
 
         return draw_svg(self)
 
-    def __rshift__(self, other: object) -> NoReturn:
+    def __rshift__(self, other: Never) -> NoReturn:
         self.refuse("a pipeline is closed: nothing can follow it", f"{describe(other)} came after it")
 
 

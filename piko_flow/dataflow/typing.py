@@ -175,7 +175,7 @@ def _members(annotation: Any) -> list[Any]:
 
 
 def _check_covered(stage: RouteFork, incoming: Any, before: Stage | None) -> None:
-    if before is None or any(not on.classes for on in stage.ons):
+    if before is None or incoming is Any or any(not on.classes for on in stage.ons):
         return
     classes = tuple(kind for on in stage.ons for kind in on.classes)
     missing = [

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from piko_flow.dataflow.graph import Graph, Meeting, Node
+from piko_flow.dataflow.graph import Graph, Meeting, Box
 from piko_flow.dataflow.stages.batch import Batch, Fold, Throttle
 from piko_flow.dataflow.stages.cpu import CpuMap
 from piko_flow.dataflow.stages.options import CallOptions
@@ -34,7 +34,7 @@ class Label:
         return f"{self.kind} {self.name}".rstrip()
 
 
-def label_of(place: Node) -> Label:
+def label_of(place: Box) -> Label:
     """The words for one stage of a graph; for the point where branches meet they are empty."""
     stage = place.stage
     if isinstance(stage, Meeting):
@@ -47,7 +47,7 @@ def label_of(place: Node) -> Label:
 
 def labels_of(graph: Graph) -> list[Label]:
     """The words for every stage of a graph, by number."""
-    return [label_of(place) for place in graph.nodes]
+    return [label_of(place) for place in graph.boxes]
 
 
 def wrapped(options: Sequence[str], limit: int) -> list[str]:

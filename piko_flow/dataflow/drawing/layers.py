@@ -44,7 +44,7 @@ def layers_of(graph: Graph) -> Layers:
     slots: list[list[int]] = [[] for _ in range(max(depth, default=-1) + 1)]
     for number, layer in enumerate(depth):
         slots[layer].append(number)
-    links, paths, following = [], [], len(graph.nodes)
+    links, paths, following = [], [], len(graph.boxes)
     for edge in graph.edges:
         bends = range(following, following + depth[edge.end] - depth[edge.start] - 1)
         following += len(bends)
@@ -56,7 +56,7 @@ def layers_of(graph: Graph) -> Layers:
             Link(start, end, "" if step else edge.label) for step, (start, end) in enumerate(pairwise(path))
         ]
     ordered = _few_crossings(slots, links)
-    return Layers(len(graph.nodes), tuple(map(tuple, ordered)), tuple(links), tuple(paths))
+    return Layers(len(graph.boxes), tuple(map(tuple, ordered)), tuple(links), tuple(paths))
 
 
 def aligned(layers: Layers, extent: Mapping[int, float], gap: float) -> dict[int, float]:
@@ -98,13 +98,13 @@ def spread(wanted: Sequence[float], apart: Sequence[float]) -> list[float]:
 
 
 def _depths(graph: Graph) -> list[int]:
-    depth = [0] * len(graph.nodes)
-    behind_fork = [False] * len(graph.nodes)
-    for number in range(len(graph.nodes)):
+    depth = [0] * len(graph.boxes)
+    behind_fork = [False] * len(graph.boxes)
+    for number in range(len(graph.boxes)):
         for edge in graph.into(number):
             depth[number] = max(depth[number], depth[edge.start] + 1)
             behind_fork[number] |= behind_fork[edge.start] or len(graph.out_of(edge.start)) > 1
-    for number in reversed(range(len(graph.nodes))):
+    for number in reversed(range(len(graph.boxes))):
         fed = graph.out_of(number)
         if len(fed) == 1 and not behind_fork[number]:
             depth[number] = depth[fed[0].end] - 1

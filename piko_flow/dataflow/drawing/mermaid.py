@@ -15,7 +15,7 @@ def draw_mermaid(stage: Stage) -> str:
     """A flowchart from left to right; whatever a name holds, it is shown and never read as Mermaid or HTML."""
     graph = graph_of(stage)
     lines = ["flowchart LR"]
-    for place in graph.nodes:
+    for place in graph.boxes:
         opening, closing = _shape(place.stage)
         lines.append(f'    s{place.number}{opening}"{_words(label_of(place))}"{closing}')
     for edge in graph.edges:

@@ -10,7 +10,7 @@ from itertools import pairwise
 from piko_flow.dataflow.drawing.labels import TAIL, Label, columns, cut, labels_of, one_line, wrapped
 from piko_flow.dataflow.drawing.layers import Layers, aligned, layers_of
 from piko_flow.dataflow.drawing.svg_style import STYLE, family_of
-from piko_flow.dataflow.graph import Edge, Graph, Meeting, Node, graph_of
+from piko_flow.dataflow.graph import Edge, Graph, Meeting, Box, graph_of
 from piko_flow.dataflow.stages.stage import Stage
 
 LONGEST = 26  # columns of a name, a branch's label or a line of options
@@ -66,7 +66,7 @@ class _Picture:
         for number, layer in enumerate(self._layers.layers):
             widest = max(sizes[slot][0] for slot in layer)
             for slot in layer:
-                small = slot < self._layers.count and isinstance(self._graph.nodes[slot].stage, Meeting)
+                small = slot < self._layers.count and isinstance(self._graph.boxes[slot].stage, Meeting)
                 width = sizes[slot][0] if small else widest
                 boxes[slot] = _Box(left + (widest - width) / 2, EDGE + middles[slot], width, sizes[slot][1])
             named = [text_width(_branch(link.label), 11) for link in self._layers.links_after(number)]
@@ -76,7 +76,7 @@ class _Picture:
     def _size(self, slot: int) -> tuple[float, float]:
         if slot >= self._layers.count:
             return 0.0, 14.0
-        if isinstance(self._graph.nodes[slot].stage, Meeting):
+        if isinstance(self._graph.boxes[slot].stage, Meeting):
             return 12.0, 12.0
         label = self._labels[slot]
         lines = wrapped(label.options, LONGEST)
@@ -101,12 +101,12 @@ class _Picture:
         ]
         for edge, path in zip(self._graph.edges, self._layers.paths, strict=True):
             drawn += self._edge(edge, path)
-        for place, label in zip(self._graph.nodes, self._labels, strict=True):
+        for place, label in zip(self._graph.boxes, self._labels, strict=True):
             drawn += self._stage(place, label)
         return "\n".join((*drawn, "</svg>\n"))
 
     def _edge(self, edge: Edge, path: Sequence[int]) -> Iterator[str]:
-        arrives = not isinstance(self._graph.nodes[edge.end].stage, Meeting)
+        arrives = not isinstance(self._graph.boxes[edge.end].stage, Meeting)
         curve = ""
         for start, end in pairwise(path):
             one, two = self._boxes[start], self._boxes[end]
@@ -135,7 +135,7 @@ class _Picture:
             f'<text class="piko-way-name" x="{middle:.1f}" y="{towards.middle + 4:.1f}">{escape(text)}</text>'
         )
 
-    def _stage(self, place: Node, label: Label) -> Iterator[str]:
+    def _stage(self, place: Box, label: Label) -> Iterator[str]:
         box = self._boxes[place.number]
         if isinstance(place.stage, Meeting):
             yield f'<circle class="piko-meeting" cx="{box.left + 6:.1f}" cy="{box.middle:.1f}" r="5"/>'

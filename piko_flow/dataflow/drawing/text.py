@@ -76,7 +76,7 @@ class _Drawing:
         self._layers = layers
         self._texts: dict[int, list[str]] = {
             place.number: [cut(label.title, limit, tail=TAIL), *wrapped(label.options, limit)]
-            for place, label in zip(graph.nodes, labels, strict=True)
+            for place, label in zip(graph.boxes, labels, strict=True)
             if not isinstance(place.stage, Meeting)
         }
         named = {link.end: columns(_branch(link, limit)) for link in layers.links if link.label}
@@ -193,7 +193,7 @@ class _Outline:
         self.lines: list[str] = []
 
     def render(self) -> str:
-        roots = [place.number for place in self._graph.nodes if not self._graph.into(place.number)]
+        roots = [place.number for place in self._graph.boxes if not self._graph.into(place.number)]
         lead, below = ("├─ ", "│  ") if len(roots) > 1 else ("", "")
         for root in roots:
             fed = self._walk(root, lead, below)

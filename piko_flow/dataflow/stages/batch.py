@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, Generic, TypeVar, overload
+from typing import Any, Generic, overload
+
+from typing_extensions import TypeVar
 
 from piko_flow.dataflow.stages.function import Signature, name_of, signature_of
 from piko_flow.dataflow.stages.options import Seconds, positive_seconds, whole
-from piko_flow.dataflow.stages.stage import In, Out, TransformLike, describe
+from piko_flow.dataflow.stages.stage import In, Next, Out, SinkLike, TransformLike, describe
 
-T = TypeVar("T")
+T = TypeVar("T", default=Any)
+N = TypeVar("N", default=Any)
 A = TypeVar("A")
 K = TypeVar("K")
 I = TypeVar("I")  # noqa: E741
@@ -42,6 +45,18 @@ class Batch(TransformLike[T, list[T]], Generic[T]):
         self._keep(
             count=whole(self, "count", count), within=positive_seconds(self, "within", within), weight=weight
         )
+
+    # At the head of an open chain what follows tells what the lists hold.
+    @overload
+    def __rshift__(self, other: SinkLike[list[N]]) -> SinkLike[N]: ...
+    @overload
+    def __rshift__(self, other: Batch[list[N]]) -> TransformLike[N, list[list[N]]]: ...
+    @overload
+    def __rshift__(self, other: Throttle[list[N]]) -> TransformLike[N, list[N]]: ...
+    @overload
+    def __rshift__(self, other: TransformLike[list[N], Next]) -> TransformLike[N, Next]: ...
+    def __rshift__(self, other: Any) -> Any:
+        return super().__rshift__(other)
 
     def gives(self, incoming: Any) -> Any:
         return list if incoming is Any else list[incoming]
@@ -114,6 +129,17 @@ class Throttle(TransformLike[T, T], Generic[T]):
     def __init__(self, count: int, /, *, per: Seconds = 1.0, name: str | None = None) -> None:
         self._describe(name=name, fallback="throttle")
         self._keep(count=whole(self, "count", count), per=positive_seconds(self, "per", per))
+
+    @overload
+    def __rshift__(self, other: SinkLike[N]) -> SinkLike[N]: ...
+    @overload
+    def __rshift__(self, other: Batch[N]) -> TransformLike[N, list[N]]: ...
+    @overload
+    def __rshift__(self, other: Throttle[N]) -> TransformLike[N, N]: ...
+    @overload
+    def __rshift__(self, other: TransformLike[N, Next]) -> TransformLike[N, Next]: ...
+    def __rshift__(self, other: Any) -> Any:
+        return super().__rshift__(other)
 
     def gives(self, incoming: Any) -> Any:
         return incoming

@@ -1,26 +1,69 @@
-"""Where a graph branches and meets again: Route, Broadcast, Merge."""
+"""Where a graph branches and meets again: the branches of a Route, Broadcast, Merge."""
 
 from __future__ import annotations
 
 import types
 import typing
 from collections.abc import Callable, Iterator
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, Never, TypeGuard, TypeVar, overload
+
+from typing_extensions import TypeIs
 
 from piko_flow.dataflow.stages.function import name_of, signature_of
-from piko_flow.dataflow.stages.options import OnError, checked_on_error
-from piko_flow.dataflow.stages.stage import In, Out, SinkLike, SourceLike, Stage, TransformLike, describe
+from piko_flow.dataflow.stages.options import OnError
+from piko_flow.dataflow.stages.stage import (
+    Branch,
+    In,
+    Out,
+    SinkLike,
+    SourceLike,
+    Stage,
+    TransformLike,
+    describe,
+)
 
 T = TypeVar("T")
+I = TypeVar("I")  # noqa: E741
+G = TypeVar("G")
+Takes = TypeVar("Takes", covariant=True)
+Sees = TypeVar("Sees", covariant=True)
+Sends = TypeVar("Sends", covariant=True)
+Gives = TypeVar("Gives", covariant=True)
+G1 = TypeVar("G1")
+G2 = TypeVar("G2")
+G3 = TypeVar("G3")
+G4 = TypeVar("G4")
+G5 = TypeVar("G5")
+G6 = TypeVar("G6")
+G7 = TypeVar("G7")
+G8 = TypeVar("G8")
 
 
-class On(Stage, Generic[In, Out]):
-    """One branch of a Route: items of a type, or for which a predicate is true, go to a sink or a transform."""
+class On(Stage, Generic[Takes, Sees, Sends, Gives]):
+    """One branch of a Route: items of a type, or for which a predicate is true, go to a sink or a transform.
+
+    For checkers: `Takes` is the class that is taken as a whole (Never for a predicate), `Sees` what may come
+    to it, `Sends` what it sends into the branch, `Gives` what the branch gives (Never for a sink).
+    """
 
     test: Any
     branch: Stage
 
-    def __init__(self, test: type[Any] | Callable[[Any], object], branch: Stage, /) -> None:
+    @overload
+    def __init__(self: On[T, T, T, G], test: type[T], branch: Branch[T, G], /) -> None: ...
+    @overload
+    def __init__(
+        self: On[Never, I, T, G], test: Callable[[I], TypeGuard[T]], branch: Branch[T, G], /
+    ) -> None: ...
+    @overload
+    def __init__(
+        self: On[Never, I, T, G], test: Callable[[I], TypeIs[T]], branch: Branch[T, G], /
+    ) -> None: ...
+    @overload
+    def __init__(self: On[Never, I, I, G], test: Callable[[I], object], branch: Branch[I, G], /) -> None: ...
+    @overload
+    def __init__(self: On[I, I, I, G], test: types.UnionType, branch: Branch[I, G], /) -> None: ...
+    def __init__(self, test: Any, branch: Any, /) -> None:
         kind = test if isinstance(test, type) else typing.get_origin(test)
         self._describe(name=None, fallback=getattr(test, "__name__", None) or name_of(test))
         if isinstance(test, types.UnionType) or kind is typing.Union:
@@ -72,7 +115,7 @@ class Fork:
 class RouteFork(Fork):
     """A Route's branches: the first whose test holds gets the item."""
 
-    ons: tuple[On[Any, Any], ...]
+    ons: tuple[On[Any, Any, Any, Any], ...]
     on_error: OnError
 
 
@@ -92,31 +135,87 @@ class ClosedBroadcast(Fork, SinkLike[In], Generic[In]):
     """A Broadcast whose branches all end in sinks."""
 
 
-def Route(*branches: Any, on_error: OnError = "fail", name: str | None = None) -> Any:  # noqa: N802  # reads as a stage
-    """Send each item down the first branch whose test holds: `Route(On(Order, x), On(is_refund, y))`.
-
-    An item that matches none fails at the Route under `on_error`; `On(object, x)` last takes the rest.
-    Order: each branch keeps its own; branches that go on meet again and hand on as items arrive.
-    """
-    closed = all(isinstance(on, On) and isinstance(on.branch, SinkLike) for on in branches)
-    stage: Any = object.__new__(ClosedRoute if closed else OpenRoute)
-    stage._describe(name=name, fallback="route")
-    for on in branches:
-        if not isinstance(on, On):
-            stage.refuse("a Route is made of On(type or predicate, branch)", f"{describe(on)} came")
-    if not branches:
-        stage.refuse("a Route needs at least one branch", "none came")
-    stage._keep(
-        ons=branches,
-        branches=tuple(on.branch for on in branches),
-        labels=tuple(on.name for on in branches),
-        on_error=checked_on_error(stage, on_error),
-    )
-    _check_shadows(stage)
-    check_distinct_sinks(stage)
-    return stage
-
-
+@overload
+def Broadcast(  # type: ignore[overload-overlap]  # sinks give Never
+    x1: SinkLike[I], x2: SinkLike[I], /, *more: SinkLike[I], name: str | None = ...
+) -> SinkLike[I]: ...
+@overload
+def Broadcast(
+    x1: Branch[I, G1], x2: Branch[I, G2], /, *, name: str | None = ...
+) -> TransformLike[I, G1 | G2]: ...
+@overload
+def Broadcast(
+    x1: Branch[I, G1], x2: Branch[I, G2], x3: Branch[I, G3], /, *, name: str | None = ...
+) -> TransformLike[I, G1 | G2 | G3]: ...
+@overload
+def Broadcast(
+    x1: Branch[I, G1], x2: Branch[I, G2], x3: Branch[I, G3], x4: Branch[I, G4], /, *, name: str | None = ...
+) -> TransformLike[I, G1 | G2 | G3 | G4]: ...
+@overload
+def Broadcast(
+    x1: Branch[I, G1],
+    x2: Branch[I, G2],
+    x3: Branch[I, G3],
+    x4: Branch[I, G4],
+    x5: Branch[I, G5],
+    /,
+    *,
+    name: str | None = ...,
+) -> TransformLike[I, G1 | G2 | G3 | G4 | G5]: ...
+@overload
+def Broadcast(
+    x1: Branch[I, G1],
+    x2: Branch[I, G2],
+    x3: Branch[I, G3],
+    x4: Branch[I, G4],
+    x5: Branch[I, G5],
+    x6: Branch[I, G6],
+    /,
+    *,
+    name: str | None = ...,
+) -> TransformLike[I, G1 | G2 | G3 | G4 | G5 | G6]: ...
+@overload
+def Broadcast(
+    x1: Branch[I, G1],
+    x2: Branch[I, G2],
+    x3: Branch[I, G3],
+    x4: Branch[I, G4],
+    x5: Branch[I, G5],
+    x6: Branch[I, G6],
+    x7: Branch[I, G7],
+    /,
+    *,
+    name: str | None = ...,
+) -> TransformLike[I, G1 | G2 | G3 | G4 | G5 | G6 | G7]: ...
+@overload
+def Broadcast(
+    x1: Branch[I, G1],
+    x2: Branch[I, G2],
+    x3: Branch[I, G3],
+    x4: Branch[I, G4],
+    x5: Branch[I, G5],
+    x6: Branch[I, G6],
+    x7: Branch[I, G7],
+    x8: Branch[I, G8],
+    /,
+    *,
+    name: str | None = ...,
+) -> TransformLike[I, G1 | G2 | G3 | G4 | G5 | G6 | G7 | G8]: ...
+@overload
+def Broadcast(
+    x1: Branch[I, Any],
+    x2: Branch[I, Any],
+    x3: Branch[I, Any],
+    x4: Branch[I, Any],
+    x5: Branch[I, Any],
+    x6: Branch[I, Any],
+    x7: Branch[I, Any],
+    x8: Branch[I, Any],
+    x9: Branch[I, Any],
+    /,
+    *more: Branch[I, Any],
+    name: str | None = ...,
+) -> Any: ...
 def Broadcast(*branches: Any, name: str | None = None) -> Any:  # noqa: N802  # reads as a stage
     """Send every item down all branches; they share the one object, so none may change it.
 
@@ -143,7 +242,88 @@ class Merge(SourceLike[Out], Generic[Out]):
 
     sources: tuple[Stage, ...]
 
-    def __init__(self: Merge[T], *sources: SourceLike[T], name: str | None = None) -> None:
+    @overload
+    def __init__(
+        self: Merge[G1 | G2], s1: SourceLike[G1], s2: SourceLike[G2], /, *, name: str | None = ...
+    ) -> None: ...
+    @overload
+    def __init__(
+        self: Merge[G1 | G2 | G3],
+        s1: SourceLike[G1],
+        s2: SourceLike[G2],
+        s3: SourceLike[G3],
+        /,
+        *,
+        name: str | None = ...,
+    ) -> None: ...
+    @overload
+    def __init__(
+        self: Merge[G1 | G2 | G3 | G4],
+        s1: SourceLike[G1],
+        s2: SourceLike[G2],
+        s3: SourceLike[G3],
+        s4: SourceLike[G4],
+        /,
+        *,
+        name: str | None = ...,
+    ) -> None: ...
+    @overload
+    def __init__(
+        self: Merge[G1 | G2 | G3 | G4 | G5],
+        s1: SourceLike[G1],
+        s2: SourceLike[G2],
+        s3: SourceLike[G3],
+        s4: SourceLike[G4],
+        s5: SourceLike[G5],
+        /,
+        *,
+        name: str | None = ...,
+    ) -> None: ...
+    @overload
+    def __init__(
+        self: Merge[G1 | G2 | G3 | G4 | G5 | G6],
+        s1: SourceLike[G1],
+        s2: SourceLike[G2],
+        s3: SourceLike[G3],
+        s4: SourceLike[G4],
+        s5: SourceLike[G5],
+        s6: SourceLike[G6],
+        /,
+        *,
+        name: str | None = ...,
+    ) -> None: ...
+    @overload
+    def __init__(
+        self: Merge[G1 | G2 | G3 | G4 | G5 | G6 | G7],
+        s1: SourceLike[G1],
+        s2: SourceLike[G2],
+        s3: SourceLike[G3],
+        s4: SourceLike[G4],
+        s5: SourceLike[G5],
+        s6: SourceLike[G6],
+        s7: SourceLike[G7],
+        /,
+        *,
+        name: str | None = ...,
+    ) -> None: ...
+    @overload
+    def __init__(
+        self: Merge[G1 | G2 | G3 | G4 | G5 | G6 | G7 | G8],
+        s1: SourceLike[G1],
+        s2: SourceLike[G2],
+        s3: SourceLike[G3],
+        s4: SourceLike[G4],
+        s5: SourceLike[G5],
+        s6: SourceLike[G6],
+        s7: SourceLike[G7],
+        s8: SourceLike[G8],
+        /,
+        *,
+        name: str | None = ...,
+    ) -> None: ...
+    @overload
+    def __init__(self: Merge[T], *sources: SourceLike[T], name: str | None = ...) -> None: ...
+    def __init__(self, *sources: SourceLike[Any], name: str | None = None) -> None:
         self._describe(name=name, fallback="merge")
         if len(sources) < 2:
             self.refuse("a Merge needs at least two sources", f"{len(sources)} came")
@@ -187,17 +367,3 @@ def check_distinct_sinks(stage: Any) -> None:
                     f"{leaf.title} ({leaf.origin}) is in two",
                     "Let the branches meet before it, or make two sinks",
                 )
-
-
-def _check_shadows(route: Any) -> None:
-    seen: list[type[Any]] = []
-    for on in route.ons:
-        for kind in on.classes:
-            earlier = next((base for base in seen if issubclass(kind, base)), None)
-            if earlier is not None:
-                route.refuse(
-                    "a branch must be reachable: the first that matches wins",
-                    f"On({kind.__name__}) comes after On({earlier.__name__}), which takes all of it",
-                    f"Put On({kind.__name__}) first",
-                )
-        seen.extend(on.classes)

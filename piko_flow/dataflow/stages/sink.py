@@ -133,6 +133,15 @@ class Sink(SinkLike[In], Generic[In]):
     @overload
     def __init__(
         self: Sink[T],
+        function: Callable[[T], object],
+        /,
+        *,
+        name: str | None = ...,
+        **options: Unpack[OptionValues],
+    ) -> None: ...
+    @overload
+    def __init__(
+        self: Sink[T],
         function: Callable[Concatenate[T, ...], object],
         /,
         *,

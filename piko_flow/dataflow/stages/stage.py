@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any, Generic, NoReturn, TypeVar, overload
+from typing import TYPE_CHECKING, Any, Generic, Never, NoReturn, TypeVar, overload
 
 from piko_flow.dataflow.origin import Origin, caller
 from piko_flow.errors import PipelineError
 
 if TYPE_CHECKING:
     from piko_flow.dataflow.pipeline import Pipeline
+    from piko_flow.dataflow.stages.batch import Batch, Throttle
 
 In = TypeVar("In", contravariant=True)
 Out = TypeVar("Out", covariant=True)
@@ -83,6 +84,10 @@ class SourceLike(Stage, Generic[Out]):
     @overload
     def __rshift__(self, other: SinkLike[Out]) -> Pipeline: ...
     @overload
+    def __rshift__(self, other: Batch[Out]) -> SourceLike[list[Out]]: ...
+    @overload
+    def __rshift__(self, other: Throttle[Out]) -> SourceLike[Out]: ...
+    @overload
     def __rshift__(self, other: TransformLike[Out, Next]) -> SourceLike[Next]: ...
     def __rshift__(self, other: Any) -> Any:
         from piko_flow.dataflow.pipeline import join
@@ -108,11 +113,19 @@ class SourceLike(Stage, Generic[Out]):
         return preview(self, count)
 
 
-class TransformLike(Stage, Generic[In, Out]):
+class Branch(Stage, Generic[In, Out]):
+    """Anything that items go into: a sink, which gives nothing (Never), or a transform."""
+
+
+class TransformLike(Branch[In, Out], Generic[In, Out]):
     """Anything that items go into and come out of: one transform or a chain of them."""
 
     @overload
     def __rshift__(self, other: SinkLike[Out]) -> SinkLike[In]: ...
+    @overload
+    def __rshift__(self, other: Batch[Out]) -> TransformLike[In, list[Out]]: ...
+    @overload
+    def __rshift__(self, other: Throttle[Out]) -> TransformLike[In, Out]: ...
     @overload
     def __rshift__(self, other: TransformLike[Out, Next]) -> TransformLike[In, Next]: ...
     def __rshift__(self, other: Any) -> Any:
@@ -121,10 +134,10 @@ class TransformLike(Stage, Generic[In, Out]):
         return join(self, other)
 
 
-class SinkLike(Stage, Generic[In]):
+class SinkLike(Branch[In, Never], Generic[In]):
     """Anything that items go into and none come out of: a Sink, or transforms that end in one."""
 
-    def __rshift__(self, other: object) -> NoReturn:
+    def __rshift__(self, other: Never) -> NoReturn:
         self.refuse(
             "nothing can follow a sink", f"{describe(other)} came after it", "Use Broadcast to feed two sinks"
         )

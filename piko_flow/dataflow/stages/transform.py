@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterable, Awaitable, Callable, Iterable, Mapping
-from typing import Any, Concatenate, Generic, TypeVar, overload
+from typing import TYPE_CHECKING, Any, Concatenate, Generic, TypeVar, overload
 
 from typing_extensions import Unpack
 
@@ -17,9 +17,13 @@ from piko_flow.dataflow.stages.options import (
 )
 from piko_flow.dataflow.stages.stage import In, Out, TransformLike, describe
 
+if TYPE_CHECKING:
+    from pydantic import TypeAdapter
+
 I = TypeVar("I")  # noqa: E741
 O = TypeVar("O")  # noqa: E741
 T = TypeVar("T")
+Several = AsyncIterable[O] | Awaitable[Iterable[O]] | Iterable[O]
 
 
 class CallStage(TransformLike[In, Out], Generic[In, Out]):
@@ -49,6 +53,25 @@ class Transform(CallStage[In, Out], Generic[In, Out]):
     last attempt failed. Cancelling the run cancels the calls in flight.
     """
 
+    # Each form comes twice: with `...` behind the item mypy infers neither lambdas nor generic functions.
+    @overload
+    def __init__(
+        self: Transform[I, O],
+        function: Callable[[I], Awaitable[O]],
+        /,
+        *,
+        name: str | None = ...,
+        **options: Unpack[OptionValues],
+    ) -> None: ...
+    @overload
+    def __init__(
+        self: Transform[I, O],
+        function: Callable[[I], O],
+        /,
+        *,
+        name: str | None = ...,
+        **options: Unpack[OptionValues],
+    ) -> None: ...
     @overload
     def __init__(
         self: Transform[I, O],
@@ -89,7 +112,7 @@ class Filter(CallStage[In, Out], Generic[In, Out]):
     @overload
     def __init__(
         self: Filter[I, I],
-        predicate: Callable[Concatenate[I, ...], Awaitable[bool]],
+        predicate: Callable[[I], object],
         /,
         *,
         name: str | None = ...,
@@ -125,7 +148,7 @@ class FlatMap(CallStage[In, Out], Generic[In, Out]):
     @overload
     def __init__(
         self: FlatMap[I, O],
-        function: Callable[Concatenate[I, ...], AsyncIterable[O]],
+        function: Callable[[I], Several[O]],
         /,
         *,
         name: str | None = ...,
@@ -134,16 +157,7 @@ class FlatMap(CallStage[In, Out], Generic[In, Out]):
     @overload
     def __init__(
         self: FlatMap[I, O],
-        function: Callable[Concatenate[I, ...], Awaitable[Iterable[O]]],
-        /,
-        *,
-        name: str | None = ...,
-        **options: Unpack[OptionValues],
-    ) -> None: ...
-    @overload
-    def __init__(
-        self: FlatMap[I, O],
-        function: Callable[Concatenate[I, ...], Iterable[O]],
+        function: Callable[Concatenate[I, ...], Several[O]],
         /,
         *,
         name: str | None = ...,
@@ -165,9 +179,19 @@ class Parse(TransformLike[Any, Out], Generic[Out]):
     model: Any
     on_error: OnError
 
+    @overload
     def __init__(
-        self: Parse[T], model: type[T] | Any, /, *, on_error: OnError = "fail", name: str | None = None
-    ) -> None:
+        self: Parse[T], model: TypeAdapter[T], /, *, on_error: OnError = ..., name: str | None = ...
+    ) -> None: ...
+    @overload
+    def __init__(
+        self: Parse[T], model: type[T], /, *, on_error: OnError = ..., name: str | None = ...
+    ) -> None: ...
+    @overload
+    def __init__(
+        self: Parse[Any], model: object, /, *, on_error: OnError = ..., name: str | None = ...
+    ) -> None: ...
+    def __init__(self, model: Any, /, *, on_error: OnError = "fail", name: str | None = None) -> None:
         self._describe(name=name, fallback=f"parse_{getattr(model, '__name__', 'items').lower()}")
         self._keep(model=model, on_error=checked_on_error(self, on_error))
         self._keep(adapter=self._adapter())

@@ -1,0 +1,139 @@
+"""Adding up what the units of a run have done."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from datetime import datetime
+from typing import Any
+
+from piko_flow.dataflow.running.plan import Plan
+from piko_flow.dataflow.running.report import (
+    DeadLetter,
+    EdgeReport,
+    Outcome,
+    Progress,
+    RunReport,
+    StageReport,
+    imbalances,
+)
+from piko_flow.dataflow.running.settling import KEPT, Budget
+from piko_flow.dataflow.running.tally import EdgeTally, OperatorTimes, StageTally
+from piko_flow.dataflow.running.unit import UnitResult, one_to_one
+from piko_flow.errors import Unbalanced
+
+
+class Accounts:
+    """The results of a run's units, and the sums over them and over what is still in work."""
+
+    def __init__(self, plan: Plan, run: str) -> None:
+        self._plan, self._run = plan, run
+        self._results: dict[str, UnitResult] = {}
+        self._order = [unit.id for unit in plan.units]
+
+    @property
+    def complete(self) -> bool:
+        """Whether every unit has read its source to the end and prepared its parts."""
+        return all(unit in self._results and self._results[unit].exhausted for unit in self._order)
+
+    def add(self, result: UnitResult) -> None:
+        """Take in a unit that has ended."""
+        self._results[result.unit] = result
+
+    def restore(self, results: Sequence[UnitResult]) -> None:
+        """Take in the units of a run decided earlier."""
+        for result in results:
+            self.add(result)
+
+    def results(self) -> list[UnitResult]:
+        """The results in the order of the units."""
+        return [self._results[unit] for unit in self._order if unit in self._results]
+
+    def check(self, budget: Budget) -> None:
+        """Raises Unbalanced where counts do not add up, and ErrorBudgetExceeded where too many items were bad."""
+        progress = self.progress({}, 0.0)
+        names = frozenset(self._plan.graph.boxes[number].name for number in one_to_one(self._plan))
+        lines = imbalances(progress.stages, progress.edges, names)
+        if lines:
+            raise Unbalanced(lines=lines, run=self._run)
+        bad = sum(stage.skipped + stage.dead for stage in progress.stages)
+        budget.judge(bad, sum(stage.received for stage in progress.stages if stage.kind == "Source"))
+
+    def progress(self, watched: Mapping[str, Any], seconds: float) -> Progress:
+        """The sums so far, units in work included."""
+        graph = self._plan.graph
+        tallies = [StageTally() for _ in graph.boxes]
+        times = [OperatorTimes() for _ in self._plan.operators]
+        edges = [EdgeTally() for _ in graph.edges]
+        live = [
+            counts
+            for unit, watch in watched.items()
+            if unit not in self._results and (counts := watch()) is not None
+        ]
+        for part in (*self._results.values(), *live):
+            for sums, added in ((tallies, part.tallies), (times, part.times), (edges, part.edges)):
+                for one, other in zip(sums, added, strict=True):
+                    one.add(other)  # type: ignore[attr-defined]  # three kinds of sums, each added to its like
+        owner = {box: operator.number for operator in self._plan.operators for box in operator.boxes}
+        stages = tuple(
+            StageReport(
+                name=box.name,
+                kind=box.stage.kind,
+                where=str(box.stage.origin),
+                operator=owner[box.number],
+                **asdict(tally),
+                **asdict(times[owner[box.number]]),
+            )
+            for box, tally in zip(graph.boxes, tallies, strict=True)
+        )
+        joints = tuple(
+            EdgeReport(
+                graph.boxes[edge.start].name,
+                graph.boxes[edge.end].name,
+                counts.sent,
+                counts.received,
+                counts.left,
+            )
+            for edge, counts in zip(graph.edges, edges, strict=True)
+        )
+        return Progress(
+            run=self._run,
+            seconds=seconds,
+            stages=stages,
+            edges=joints,
+            units=len(self._order),
+            units_done=len(self._results),
+        )
+
+    def report(
+        self,
+        progress: Progress,
+        *,
+        outcome: Outcome,
+        started: datetime,
+        written: tuple[str, ...],
+        leftovers: tuple[str, ...],
+        workers: dict[str, int],
+    ) -> RunReport:
+        """The account of the ended run."""
+        letters: list[DeadLetter] = []
+        for result in self.results():
+            letters += result.dead_letters[: KEPT - len(letters)]
+        last = self.results()[-1] if self._results else None
+        return RunReport(
+            run=progress.run,
+            seconds=progress.seconds,
+            stages=progress.stages,
+            edges=progress.edges,
+            units=progress.units,
+            units_done=progress.units_done,
+            outcome=outcome,
+            pipeline=self._plan.name,
+            started=started,
+            written=written,
+            dead_letters=tuple(letters),
+            leftovers=leftovers,
+            position=last.position if last else None,
+            more=last.more if last else False,
+            workers=workers,
+        )

@@ -1,0 +1,171 @@
+"""The bounded pipe between two operators."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from typing import Any, Generic, TypeVar
+
+from piko_flow.dataflow.running.options import Capacity
+
+T = TypeVar("T")
+SMALL = 16  # chunks up to this size are joined to the one before, larger ones travel as they are
+
+
+class Channel(Generic[T]):
+    """Items on their way from one operator to the next, in order, at most `capacity` of them.
+
+    Items travel in chunks (lists that nobody may change once sent). Any number of tasks of the sending
+    operator may send, one task receives. `sent`, `received` and `count` (inside now) are in items.
+    """
+
+    def __init__(self, capacity: Capacity) -> None:
+        self._items, self._size, self._weigh = capacity.items, capacity.size, capacity.weigh
+        self._chunks: deque[list[T]] = deque()
+        self._offset = 0  # how much of the first chunk has been received
+        self._open_tail = False  # whether the last chunk is ours and may grow
+        self._weight = 0.0
+        self._senders: deque[asyncio.Future[None]] = deque()
+        self._receiver: asyncio.Future[None] | None = None
+        self.sent = self.received = self.count = 0
+        self.closed = False
+
+    @property
+    def full(self) -> bool:
+        """Whether a sender has to wait."""
+        return self.count >= self._items or (self._size is not None and self._weight >= self._size)
+
+    def offer(self, item: T) -> bool:
+        """Put one item in if there is room; False, and nothing done, if there is none."""
+        if self.count >= self._items or (self._weigh is not None and not self._weighed(item)):
+            return False
+        if self._open_tail:
+            self._chunks[-1].append(item)
+        else:
+            self._chunks.append([item])
+            self._open_tail = True
+        self.count += 1
+        self.sent += 1
+        if self._receiver is not None:
+            self._wake_receiver()
+        return True
+
+    async def send(self, chunk: list[T]) -> None:
+        """Wait for room and put the items in, in order, in as many pieces as the room allows.
+
+        Cancelling leaves in what was already put in and nothing of the rest.
+        """
+        while chunk:
+            if self.full:
+                await self.room()
+            free = self._items - self.count
+            if self._weigh is not None:
+                free = min(free, self._fitting(chunk))
+            piece, chunk = (chunk, []) if len(chunk) <= free else (chunk[:free], chunk[free:])
+            self._put(piece)
+        if self._senders and not self.full:
+            self._wake_sender()
+
+    async def room(self) -> None:
+        """Wait until something can be put in. Cancelling changes nothing."""
+        while self.full:
+            waiter = asyncio.get_running_loop().create_future()
+            self._senders.append(waiter)
+            try:
+                await waiter
+            except asyncio.CancelledError:
+                if waiter.done() and not waiter.cancelled():
+                    self._wake_sender()  # hand the wake-up on to one who can use it
+                else:
+                    self._senders.remove(waiter)
+                raise
+
+    async def receive(self, limit: int) -> list[T]:
+        """Wait for items and take up to `limit` of them, in order; an empty list means closed and empty.
+
+        Cancelling takes nothing.
+        """
+        while not self.count:
+            if self.closed:
+                return []
+            self._receiver = asyncio.get_running_loop().create_future()
+            try:
+                await self._receiver
+            finally:
+                self._receiver = None
+        return self._take(limit)
+
+    def close(self) -> None:
+        """Say that nothing more will be sent; what is inside can still be received."""
+        self.closed = True
+        self._wake_receiver()
+
+    def _put(self, piece: list[T]) -> None:
+        if self._open_tail and len(piece) <= SMALL:
+            self._chunks[-1].extend(piece)
+        elif len(piece) <= SMALL:
+            self._chunks.append(list(piece))
+            self._open_tail = True
+        else:
+            self._chunks.append(piece)
+            self._open_tail = False
+        self.count += len(piece)
+        self.sent += len(piece)
+        if self._weigh is not None:
+            self._weight += sum(map(self._weigh, piece))
+        self._wake_receiver()
+
+    def _take(self, limit: int) -> list[T]:
+        head = self._chunks[0]
+        if self._offset or len(head) > limit:
+            taken = head[self._offset : self._offset + limit]
+            self._offset += len(taken)
+            if self._offset == len(head):
+                self._drop_head()
+        else:
+            taken = head
+            self._drop_head()
+        self.count -= len(taken)
+        self.received += len(taken)
+        if self._weigh is not None:
+            self._weight = self._weight - sum(map(self._weigh, taken)) if self.count else 0.0
+        if self._senders:
+            self._wake_sender()
+        return taken
+
+    def _drop_head(self) -> None:
+        self._chunks.popleft()
+        self._offset = 0
+        if not self._chunks:
+            self._open_tail = False
+
+    def _weighed(self, item: T) -> bool:
+        """Add one item's weight if there is room for it."""
+        if self.full:
+            return False
+        self._weight += self._weigh(item) if self._weigh is not None else 0.0
+        return True
+
+    def _fitting(self, chunk: list[T]) -> int:
+        """How many items from the start of the chunk fit by weight; at least one, since there is some room."""
+        weight, weigh, size = self._weight, self._weigh, self._size
+        assert weigh is not None and size is not None
+        for number, item in enumerate(chunk):
+            if weight >= size:
+                return max(number, 1)
+            weight += weigh(item)
+        return len(chunk)
+
+    def _wake_receiver(self) -> None:
+        if self._receiver is not None and not self._receiver.done():
+            self._receiver.set_result(None)
+
+    def _wake_sender(self) -> None:
+        while self._senders:
+            waiter = self._senders.popleft()
+            if not waiter.done():
+                waiter.set_result(None)
+                return
+
+
+AnyChannel = Channel[Any]

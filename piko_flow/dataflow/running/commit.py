@@ -1,0 +1,46 @@
+"""Publishing what a decided run has prepared."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Sequence
+
+from piko_flow.dataflow.running.plan import Plan
+from piko_flow.dataflow.running.unit import UnitResult
+from piko_flow.dataflow.stages.sink import Sink
+from piko_flow.errors import CommitFailed
+
+CheckClaim = Callable[[], Awaitable[None]]
+
+
+async def unclaimed() -> None:
+    """A bare run has no claim that could be lost."""
+
+
+async def commit_decided(
+    plan: Plan, results: Sequence[UnitResult], run: str, *, claim: CheckClaim = unclaimed
+) -> list[str]:
+    """Commit each sink in the order declared, from receipts alone; `claim` is checked before each.
+
+    Gives the lines that say what was written where. Raises CommitFailed at the first sink that fails;
+    calling it again commits all sinks again, which every target takes.
+    """
+    written: list[str] = []
+    for box in plan.sinks:
+        stage = box.stage
+        assert isinstance(stage, Sink)
+        if stage.target is None:
+            continue
+        await claim()
+        receipts = [result.receipts[box.name] for result in results]
+        try:
+            written += await stage.copy_target().commit(receipts)
+        except Exception as error:
+            raise CommitFailed(sink=box.name, run=run, cause=error) from error
+    return written
+
+
+async def sweep(plan: Plan) -> None:
+    """Let every sink remove what dead attempts have left behind."""
+    for box in plan.sinks:
+        if isinstance(box.stage, Sink) and box.stage.target is not None:
+            await box.stage.copy_target().sweep(())

@@ -1,0 +1,140 @@
+"""Where units run: the seam, and the engine that runs them in this process."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from piko_flow.dataflow.running.observer import Observer
+from piko_flow.dataflow.running.plan import Plan, Unit
+from piko_flow.dataflow.running.settling import Budget
+from piko_flow.dataflow.running.shipping import pack
+from piko_flow.dataflow.running.tally import EdgeTally, OperatorTimes, StageTally
+from piko_flow.dataflow.running.threads import ThreadCrew
+from piko_flow.dataflow.running.unit import first_cause, run_unit
+from piko_flow.dataflow.running.unit_state import Host, Intake, UnitState
+from piko_flow.dataflow.running.worker_pool import WorkerPool
+from piko_flow.dataflow.stages.cpu import CpuMap
+from piko_flow.dataflow.stages.resource import ResourcePool, RunInfo
+
+
+@dataclass
+class Counts:
+    """Counts of one unit at one moment."""
+
+    tallies: list[StageTally]
+    times: list[OperatorTimes]
+    edges: list[EdgeTally]
+
+
+@dataclass
+class RunContext:
+    """What an engine is handed besides the plan, and what it reports to.
+
+    `watched` holds a function for each unit in work that gives its counts now. `done` gets each result
+    before the engine goes on to the next unit. `leftovers` gets the names of threads that did not end.
+    """
+
+    info: RunInfo
+    observer: Observer
+    budget: Budget
+    intake: Intake
+    units: int
+    done: Any
+    pool: WorkerPool | None = None
+    resources: ResourcePool | None = None
+    watched: dict[str, Any] = field(default_factory=dict)
+    leftovers: list[str] = field(default_factory=list)
+    workers: dict[str, int] = field(default_factory=dict)
+
+
+class Engine(Protocol):
+    """Runs the units of a plan.
+
+    Every unit goes through `run_unit`. `context.done(result)` is awaited for each unit that ended. The first
+    error of a unit cancels the others and is raised when none of them runs any more. When the intake closes
+    no further unit begins and those in work read no more.
+    """
+
+    async def run(self, plan: Plan, units: Sequence[Unit], context: RunContext) -> None: ...
+
+
+class LocalEngine:
+    """Runs units in this process, on the loop of the run, `parallel` at a time (default one after the other)."""
+
+    def __init__(self, parallel: int = 1) -> None:
+        if parallel < 1:
+            raise ValueError(f"parallel must be >= 1, got {parallel}")
+        self.parallel = parallel
+
+    async def run(self, plan: Plan, units: Sequence[Unit], context: RunContext) -> None:
+        """Run the units in order; see Engine."""
+        waiting = list(reversed(units))
+        async with open_host(plan, context) as host:
+            try:
+                async with asyncio.TaskGroup() as group:
+                    for number in range(min(self.parallel, len(units))):
+                        group.create_task(
+                            self._work(plan, waiting, host, context), name=f"units {number + 1}"
+                        )
+            except BaseExceptionGroup as errors:
+                cause = first_cause(errors)
+                raise cause from cause.__cause__
+
+    async def _work(self, plan: Plan, waiting: list[Unit], host: Host, context: RunContext) -> None:
+        while waiting and not context.intake.closed:
+            unit = waiting.pop()
+            watch: list[UnitState] = []
+            context.watched[unit.id] = lambda watch=watch: _counts(watch)
+            try:
+                result = await run_unit(plan, unit, host, units=context.units, watch=watch)
+                await context.done(result)
+            finally:
+                del context.watched[unit.id]
+
+
+@asynccontextmanager
+async def open_host(plan: Plan, context: RunContext) -> AsyncIterator[Host]:
+    """Open in this process what the plan's stages share; functions that cannot travel are refused here."""
+    async with AsyncExitStack() as stack:
+        crew = ThreadCrew()
+        stack.callback(lambda: context.leftovers.extend(crew.leftovers))
+        await stack.enter_async_context(crew)
+        host = Host(
+            context.info,
+            context.observer,
+            context.budget,
+            context.intake,
+            stack,
+            crew,
+            resource_pool=context.resources,
+        )
+        cpu = [box for box in plan.graph.boxes if isinstance(box.stage, CpuMap)]
+        for box in cpu:
+            assert isinstance(box.stage, CpuMap)
+            host.shipments[box.number] = pack(box.stage.function, stage=box.name, where=str(box.stage.origin))
+        if cpu:
+            host.pool = context.pool or await stack.enter_async_context(WorkerPool(_workers(cpu)))
+            stack.callback(_note_workers, host.pool, context.workers)
+            for shipment in host.shipments.values():
+                await host.pool.prove(shipment)
+        yield host
+
+
+def _workers(cpu: list[Any]) -> int | None:
+    """As many workers as the stage that wants most; None, one for each core, if any stage left it open."""
+    wanted = [box.stage.workers for box in cpu]
+    return None if None in wanted else max(wanted)
+
+
+def _note_workers(pool: WorkerPool, workers: dict[str, int]) -> None:
+    workers.update(spawned=pool.spawned, replaced=pool.replaced)
+
+
+def _counts(watch: list[UnitState]) -> Counts | None:
+    if not watch:
+        return None
+    return Counts(watch[0].tallies, watch[0].times, watch[0].edges())

@@ -1,0 +1,76 @@
+"""A plan as text."""
+
+from __future__ import annotations
+
+from piko_flow.dataflow.running.plan import Operator, Plan
+from piko_flow.dataflow.stages.batch import Batch
+from piko_flow.dataflow.stages.cpu import CpuMap
+from piko_flow.dataflow.stages.sink import Sink
+from piko_flow.dataflow.stages.stage import Stage
+
+_RUNS = {
+    "fused": "one loop on the event loop",
+    "source": "an asynchronous reader",
+    "concurrent": "asynchronous workers",
+    "keyed": "asynchronous workers, one item a key",
+    "flat_map": "asynchronous workers",
+    "cpu": "worker processes",
+    "batch": "gathers with a timer",
+    "throttle": "paces",
+    "merge": "hands on as items arrive",
+    "sink": "writes lists",
+}
+
+
+def explain(plan: Plan) -> str:
+    """The operators in order with their stages, the channels between them, and the units."""
+    lines = [f"plan of {plan.name}"]
+    for operator in plan.operators:
+        lines.append(f"  operator {operator.number + 1}: {_how(plan, operator)}")
+        lines += [f"      {_stage(plan, box)}" for box in operator.boxes]
+        for channel in plan.channels:
+            if channel.start == operator.number:
+                held = f"{channel.capacity.items:,} items"
+                if channel.capacity.size is not None:
+                    held += f" or a weight of {channel.capacity.size:,.0f}"
+                lines.append(f"    -> channel to operator {channel.end + 1}, up to {held}")
+    lines.append(f"  {len(plan.units)} unit{'s' if len(plan.units) != 1 else ''}: {_units(plan)}")
+    return "\n".join(lines)
+
+
+def _how(plan: Plan, operator: Operator) -> str:
+    if operator.kind == "fused" and len(operator.boxes) > 1:
+        return f"{len(operator.boxes)} stages fused into one loop"
+    return _RUNS[operator.kind]
+
+
+def _stage(plan: Plan, number: int) -> str:
+    box = plan.graph.boxes[number]
+    extras = ", ".join(_options(box.stage))
+    return f"{box.stage.kind} {box.name}" + (f" ({extras})" if extras else "") + f"  {box.stage.origin}"
+
+
+def _options(stage: Stage) -> list[str]:
+    shown = []
+    options = getattr(stage, "options", None)
+    if options is not None and options.concurrency > 1:
+        shown.append(f"concurrency {options.concurrency}" + ("" if options.ordered else ", unordered"))
+    if options is not None and options.on == "thread":
+        shown.append("on threads")
+    if isinstance(stage, CpuMap):
+        shown.append(f"{stage.workers or 'one worker a core'}" + (" workers" if stage.workers else ""))
+    if isinstance(stage, Batch):
+        shown.append(f"{stage.count} a list")
+    if isinstance(stage, Sink) and stage.target is not None:
+        shown.append(f"{stage.batch} a list")
+    on_error = getattr(stage, "on_error", None) or (options.on_error if options is not None else "fail")
+    if on_error != "fail":
+        shown.append(f"on_error {on_error}")
+    return shown
+
+
+def _units(plan: Plan) -> str:
+    if not plan.units or not plan.units[0].has_split:
+        return "the whole input at once"
+    names = [repr(unit.split) for unit in plan.units[:5]]
+    return ", ".join(names) + (", ..." if len(plan.units) > 5 else "")

@@ -1,0 +1,65 @@
+"""Where a run's receipts and its decision to commit are kept."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from piko_flow.dataflow.running.unit import UnitResult
+
+
+class Journal(Protocol):
+    """What a run has prepared, and whether it was decided. Each call is one transaction.
+
+    Once `decide` has returned, the run is to be committed, whoever does it: it can no longer be aborted.
+    """
+
+    async def prepared(self, run: str) -> Mapping[str, UnitResult]: ...
+    async def record(self, run: str, fingerprint: str, result: UnitResult) -> None: ...
+    async def fingerprint(self, run: str) -> str | None: ...
+    async def decide(self, run: str, results: Sequence[UnitResult]) -> None: ...
+    async def decision(self, run: str) -> Sequence[UnitResult] | None: ...
+    async def committed(self, run: str) -> None: ...
+
+
+@dataclass
+class _Entry:
+    fingerprint: str = ""
+    prepared: dict[str, UnitResult] = field(default_factory=dict)
+    decided: list[UnitResult] | None = None
+
+
+class MemoryJournal:
+    """A journal in this process: for runs that need not survive it, and for tests. A committed run is forgotten."""
+
+    def __init__(self) -> None:
+        self._entries: dict[str, _Entry] = {}
+
+    async def prepared(self, run: str) -> Mapping[str, UnitResult]:
+        """The units of the run that have prepared, by id."""
+        return dict(self._entries.get(run, _Entry()).prepared)
+
+    async def record(self, run: str, fingerprint: str, result: UnitResult) -> None:
+        """Keep what a unit has prepared."""
+        entry = self._entries.setdefault(run, _Entry(fingerprint))
+        entry.fingerprint = fingerprint
+        entry.prepared[result.unit] = result
+
+    async def fingerprint(self, run: str) -> str | None:
+        """The fingerprint of the plan that prepared the run's units; None for a run not seen before."""
+        entry = self._entries.get(run)
+        return entry.fingerprint if entry is not None else None
+
+    async def decide(self, run: str, results: Sequence[UnitResult]) -> None:
+        """Store all receipts together with the decision to commit them."""
+        self._entries.setdefault(run, _Entry()).decided = list(results)
+
+    async def decision(self, run: str) -> Sequence[UnitResult] | None:
+        """The decided results of a run that is not yet committed; None where there is no decision."""
+        entry = self._entries.get(run)
+        return entry.decided if entry is not None else None
+
+    async def committed(self, run: str) -> None:
+        """Forget the run: everything it prepared is published."""
+        self._entries.pop(run, None)

@@ -1,0 +1,125 @@
+"""Calling a user's function on one item: with its resources, timeout, retries, and what follows the last failure."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from piko_flow.dataflow.running.unit_state import OperatorState
+from piko_flow.dataflow.stages.options import CallOptions
+from piko_flow.dataflow.stages.transform import Filter
+from piko_flow.errors import CoroutineReturned, RunError
+
+DROPPED: Any = object()  # the result of an item that does not go on
+
+Call = Callable[[Any], Awaitable[Any]]
+
+
+class Attempts:
+    """`call(item)` is an awaitable of the stage's result; `failed(item, error)` settles the error of the last attempt."""
+
+    def __init__(self, state: OperatorState, call: Call) -> None:
+        self.state, self.call = state, call
+        stage: Any = state.boxes[0].stage
+        self._policy = stage.options.on_error
+
+    @classmethod
+    async def of(cls, state: OperatorState) -> Attempts:
+        """The attempts of the operator's only stage, its resources opened."""
+        stage: Any = state.boxes[0].stage
+        call = _awaitable(await state.bound(stage), stage, state)
+        validate = state.validator(state.boxes[0])
+        if validate is not None:
+            call = _validated(call, validate)
+        options: CallOptions = stage.options
+        if options.retry is not None or options.timeout is not None:
+            call = _bounded(call, options, state)
+        if isinstance(stage, Filter):
+            call = _kept(call, state)
+        return cls(state, call)
+
+    def failed(self, item: Any, error: Exception) -> Any:
+        """DROPPED, once the item is skipped or a dead letter. Raises StageFailed where a failure ends the run."""
+        if isinstance(error, RunError):
+            raise error
+        self.state.unit.settlement.settle(self.state.boxes[0], self.state.tally, self._policy, item, error)
+        return DROPPED
+
+
+def _awaitable(function: Callable[..., Any], stage: Any, state: OperatorState) -> Call:
+    """The function as one that is awaited: as it is, on a thread, or inline."""
+    if stage.signature.is_async:
+        return function
+    if stage.options.on == "thread":
+        crew = state.host.crew
+        crew.widen(stage.options.concurrency)
+
+        async def on_thread(item: Any) -> Any:
+            return _no_coroutine(await crew.call(function, item))
+
+        return on_thread
+
+    async def inline(item: Any) -> Any:
+        return _no_coroutine(function(item))
+
+    return inline
+
+
+def _no_coroutine(result: Any) -> Any:
+    if inspect.iscoroutine(result):
+        result.close()
+        raise CoroutineReturned(
+            "a plain function returned a coroutine; make it `async def` so that it is awaited"
+        )
+    return result
+
+
+def _validated(call: Call, validate: Callable[[Any], Any]) -> Call:
+    async def validated(item: Any) -> Any:
+        return await call(validate(item))
+
+    return validated
+
+
+def _bounded(call: Call, options: CallOptions, state: OperatorState) -> Call:
+    """The call with its timeout for each attempt and its retries; the item keeps its place meanwhile."""
+    retry, timeout, tally = options.retry, options.timeout, state.tally
+
+    async def once(item: Any) -> Any:
+        if timeout is None:
+            return await call(item)
+        try:
+            async with asyncio.timeout(timeout) as bound:
+                return await call(item)
+        except TimeoutError as error:
+            if not bound.expired():
+                raise
+            raise TimeoutError(f"no result within {timeout:g} s") from error
+
+    async def attempts(item: Any) -> Any:
+        number = 1
+        while True:
+            try:
+                return await once(item)
+            except Exception as error:
+                if retry is None or not retry.again(number, error):
+                    raise
+                tally.retried += 1
+                await asyncio.sleep(retry.delay(number))
+                number += 1
+
+    return attempts if retry is not None else once
+
+
+def _kept(call: Call, state: OperatorState) -> Call:
+    tally = state.tally
+
+    async def kept(item: Any) -> Any:
+        if await call(item):
+            return item
+        tally.filtered += 1
+        return DROPPED
+
+    return kept

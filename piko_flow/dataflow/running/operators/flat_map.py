@@ -1,0 +1,137 @@
+"""The operator of a FlatMap that waits: an async generator, an async function giving a list, a function on a thread."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import AsyncIterator, Callable
+from contextlib import aclosing
+from itertools import islice
+from typing import Any
+
+from piko_flow.clock import monotonic
+from piko_flow.dataflow.running.unit_state import OperatorState, breathe
+from piko_flow.errors import RunError
+
+BUFFERED = 256  # items that one input may have given before its turn to hand on has come
+
+
+class FlatMapOperator:
+    """Up to `concurrency` items in work. Ordered: what an item gives leaves when its turn has come; until then
+    it is held back, up to a bound at which the item's function has to wait. Unordered: it leaves as it comes."""
+
+    def __init__(self, state: OperatorState) -> None:
+        self.state = state
+        self.stage: Any = state.boxes[0].stage
+        self.options = self.stage.options
+        self.room = asyncio.Semaphore(self.options.concurrency)
+        self.turns: deque[asyncio.Event] = deque()
+
+    async def run(self) -> None:
+        """Work until the input has ended and everything is handed on."""
+        self.function = await self.state.bound(self.stage)
+        if self.options.on == "thread":
+            self.state.host.crew.widen(self.options.concurrency)
+        self.validate = self.state.validator(self.state.boxes[0])
+        began = held_since = monotonic()
+        try:
+            async with asyncio.TaskGroup() as group:
+                while chunk := await self.state.receive(self.options.concurrency):
+                    self.state.tally.received += len(chunk)
+                    for item in chunk:
+                        await self.room.acquire()
+                        group.create_task(self._item(item, self._turn()), name=f"{self.state.name} item")
+                    held_since = await breathe(held_since)
+        finally:
+            times = self.state.times
+            times.busy = max(monotonic() - began - times.waiting - times.blocked, 0.0)
+        self.state.close()
+
+    def _turn(self) -> asyncio.Event:
+        turn = asyncio.Event()
+        self.turns.append(turn)
+        if self.turns[0] is turn or not self.options.ordered:
+            turn.set()
+        return turn
+
+    async def _item(self, item: Any, turn: asyncio.Event) -> None:
+        """Try the item until it has given something or for good, then pass the turn on."""
+        number, gave = 1, _Gave()
+        while True:
+            try:
+                await self._once(item, turn, gave)
+                break
+            except RunError:
+                raise
+            except Exception as error:
+                retry = self.options.retry
+                if gave.items or retry is None or not retry.again(number, error):
+                    box = self.state.boxes[0]
+                    self.state.unit.settlement.settle(
+                        box, self.state.tally, self.options.on_error, item, error
+                    )
+                    break
+                self.state.tally.retried += 1
+                await asyncio.sleep(retry.delay(number))
+                number += 1
+        await turn.wait()
+        await self._send(gave.held)
+        self._pass_on(turn)
+        self.room.release()
+
+    async def _once(self, item: Any, turn: asyncio.Event, gave: _Gave) -> None:
+        if self.validate is not None:
+            item = self.validate(item)
+        try:
+            async with asyncio.timeout(self.options.timeout) as bound, aclosing(self._given(item)) as given:
+                async for value in given:
+                    gave.items += 1
+                    gave.held.append(value)
+                    if turn.is_set() or len(gave.held) >= BUFFERED:
+                        await turn.wait()
+                        held, gave.held = gave.held, []
+                        await self._send(held)
+        except TimeoutError as error:
+            if not bound.expired():
+                raise
+            raise TimeoutError(f"not finished within {self.options.timeout:g} s") from error
+
+    async def _given(self, item: Any) -> Any:
+        function: Callable[..., Any] = self.function
+        if self.options.on == "thread":
+            call = self.state.host.crew.call
+            values = await call(lambda: iter(function(item)))
+            while some := await call(lambda: list(islice(values, BUFFERED))):
+                for value in some:
+                    yield value
+            return
+        given = function(item)
+        if not self.stage.signature.is_async or self.stage.signature.shape == "async":
+            for value in await given if hasattr(given, "__await__") else given:
+                yield value
+            return
+        iterator: AsyncIterator[Any] = given.__aiter__()
+        try:
+            async for value in iterator:
+                yield value
+        finally:
+            if hasattr(iterator, "aclose"):
+                await iterator.aclose()
+
+    async def _send(self, values: list[Any]) -> None:
+        self.state.tally.emitted += len(values)
+        if values:
+            await self.state.send(values, self.state.output)
+
+    def _pass_on(self, turn: asyncio.Event) -> None:
+        self.turns.remove(turn)
+        if self.turns:
+            self.turns[0].set()
+
+
+class _Gave:
+    """How many items one input has given, and those that are held back."""
+
+    def __init__(self) -> None:
+        self.items = 0
+        self.held: list[Any] = []

@@ -1,0 +1,192 @@
+"""The operator that runs neighbouring synchronous stages in one loop, a chunk at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import aclosing
+from typing import Any
+
+from piko_flow.clock import monotonic
+from piko_flow.dataflow.graph import Box
+from piko_flow.dataflow.running.loop import FusedStage, Loop, build_loop
+from piko_flow.dataflow.running.operators.reading import read_chunks
+from piko_flow.dataflow.running.unit_state import OperatorState, breathe
+from piko_flow.dataflow.stages.batch import Batch, Fold
+from piko_flow.dataflow.stages.routing import Fork, RouteFork
+from piko_flow.dataflow.stages.source import Source
+from piko_flow.dataflow.stages.transform import CallStage, FlatMap, Parse
+from piko_flow.errors import RunError
+
+LONGEST = 1024  # items of a chunk
+QUICK, SLOW = 0.002, 0.006  # a chunk that took less may be larger next time, one that took more is halved
+
+
+class FusedOperator:
+    """Runs its stages item by item; order is kept. Fails with StageFailed naming the stage inside the loop."""
+
+    def __init__(self, state: OperatorState) -> None:
+        self.state = state
+        self.source = state.boxes[0].stage if isinstance(state.boxes[0].stage, Source) else None
+        self.boxes = state.boxes[1:] if self.source is not None else state.boxes
+        self.tallies = state.tallies[1:] if self.source is not None else state.tallies
+        self.tail = state.boxes[-1].stage
+        self.limit = 1
+        self.longest = min(LONGEST, state.unit.plan.options.capacity.items)
+        self.settling = [index for index, box in enumerate(self.boxes) if _on_error(box) != "fail"]
+
+    async def run(self) -> None:
+        """Work until the input ends, then hand on what a fold or a batch holds."""
+        stages = [await self._fused(box, index) for index, box in enumerate(self.boxes)]
+        self.loop = build_loop(stages, careful=False)
+        careful = build_loop(stages, careful=True)
+        if careful.state:
+            self.loop, careful = careful, careful  # two loops would hold two values
+        loop, held_since = careful, monotonic()
+        if self.source is not None:
+            async with aclosing(read_chunks(self.state, self.source, self)) as chunks:
+                async for chunk in chunks:
+                    await self._work(loop, chunk)
+                    loop, held_since = self.loop, await breathe(held_since)
+        else:
+            while chunk := await self.state.receive(self.limit):
+                await self._work(loop, chunk)
+                loop, held_since = self.loop, await breathe(held_since)
+        await self._finish()
+        self.state.close()
+
+    def adapt(self, seconds: float) -> None:
+        """Size the next chunk by how long the last one took, reading included."""
+        if seconds < QUICK:
+            self.limit = min(self.limit * 2, self.longest)
+        elif seconds > SLOW:
+            self.limit = max(self.limit // 2, 1)
+
+    async def _fused(self, box: Box, index: int) -> FusedStage:
+        policy = _on_error(box)
+        settle = (
+            None if policy == "fail" else self.state.unit.settlement.settler(box, self.tallies[index], policy)
+        )
+        return FusedStage(box.number, box.stage, await self._call(box), settle, self.state.validator(box))
+
+    async def _call(self, box: Box) -> Callable[..., Any]:
+        stage = box.stage
+        if isinstance(stage, Parse):
+            return parser(stage)
+        if isinstance(stage, Fold):
+            return stage.step
+        return stage.gives if isinstance(stage, (Batch, Fork)) else await self.state.bound(stage)
+
+    async def _work(self, loop: Loop, chunk: list[Any]) -> None:
+        out: list[list[Any]] = [[] for _ in range(self._outputs())]
+        lost = [self._lost(index) for index in self.settling]
+        began = monotonic()
+        sending = 0.0
+        try:
+            if loop.pauses:
+                counts, sending = await self._pausing(loop, chunk, out)
+            else:
+                counts = loop.run(chunk, out)
+        except RunError:
+            raise
+        except Exception as error:
+            blame = loop.blame(error)
+            if blame is None:
+                raise
+            raise self.state.unit.settlement.failure(
+                self.state.unit.plan.graph.boxes[blame[0]], blame[1], error
+            ) from error
+        seconds = monotonic() - began - sending
+        self._count(loop, len(chunk), counts, lost)
+        self.state.told(len(chunk), seconds)
+        self.adapt(seconds)
+        await self._send(out)
+
+    async def _pausing(
+        self, loop: Loop, chunk: list[Any], out: list[list[Any]]
+    ) -> tuple[tuple[int, ...], float]:
+        """Run a loop that pauses, sending on what it has made at each pause; gives its counts and the time of that."""
+        running, sending = loop.run(chunk, out), 0.0
+        held_since = monotonic()
+        while True:
+            try:
+                next(running)
+            except StopIteration as ended:
+                return ended.value, sending
+            began = monotonic()
+            if any(len(made) >= self.longest // 4 for made in out) or began - held_since > QUICK:
+                made, out[:] = list(out), [[] for _ in out]
+                await self._send(made)
+                held_since = await breathe(held_since)
+            sending += monotonic() - began
+
+    async def _send(self, out: list[list[Any]]) -> None:
+        channels = self.state.outputs
+        if isinstance(self.tail, Fork) and not isinstance(self.tail, RouteFork):
+            out = out * len(channels)
+        for channel, made in zip(channels, out, strict=False):
+            if made:
+                await self.state.send(made, channel)
+
+    async def _finish(self) -> None:
+        tally = self.state.tallies[-1]
+        last: list[Any] = []
+        if isinstance(self.tail, Fold):
+            last = (
+                [self.loop.state["value"]]
+                if self.tail.key is None
+                else list(self.loop.state["values"].items())
+            )
+        elif isinstance(self.tail, Batch) and self.loop.state["held"]:
+            last = [self.loop.state["held"]]
+        if last:
+            tally.emitted += len(last)
+            await self.state.send(last, self.state.output)
+
+    def _outputs(self) -> int:
+        if isinstance(self.tail, RouteFork):
+            return len(self.tail.ons)
+        return 1
+
+    def _lost(self, index: int) -> int:
+        return self.tallies[index].skipped + self.tallies[index].dead
+
+    def _count(self, loop: Loop, read: int, counts: tuple[int, ...], lost: list[int]) -> None:
+        """Add a chunk's counts: what came in, less what each stage kept back, goes on to the next."""
+        known = {number: (what, count) for (number, what), count in zip(loop.counters, counts, strict=True)}
+        kept_back = dict(zip(self.settling, lost, strict=True))
+        flowing = read
+        for index, (box, tally) in enumerate(zip(self.boxes, self.tallies, strict=True)):
+            tally.received += flowing
+            if index in kept_back and not isinstance(box.stage, FlatMap):
+                flowing -= self._lost(index) - kept_back[index]
+            what, count = known.get(box.number, ("", 0))
+            if what == "filtered":
+                tally.filtered += count
+                flowing -= count
+            elif what == "emitted":
+                flowing = count
+            if isinstance(box.stage, Batch):
+                held = len(loop.state["held"])
+                tally.emitted += (self._held + flowing - held) // box.stage.count
+                self._held = held
+            elif not isinstance(box.stage, Fold):
+                tally.emitted += flowing
+
+    _held = 0
+
+
+def parser(stage: Parse[Any]) -> Callable[[Any], Any]:
+    """The function that a Parse stage calls: JSON from bytes and str, anything else as it is."""
+    from_json, from_python = stage.adapter.validate_json, stage.adapter.validate_python
+
+    def parse(item: Any) -> Any:
+        return from_json(item) if isinstance(item, (bytes, str)) else from_python(item)
+
+    return parse
+
+
+def _on_error(box: Box) -> Any:
+    stage = box.stage
+    if isinstance(stage, CallStage) or hasattr(stage, "options"):
+        return stage.options.on_error
+    return getattr(stage, "on_error", "fail")

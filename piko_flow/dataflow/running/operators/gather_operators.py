@@ -1,0 +1,86 @@
+"""Operators between channels that hold items back: Batch with a timer or weights, Throttle, Merge."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from contextlib import aclosing
+
+from piko_flow.clock import monotonic
+from piko_flow.dataflow.running.channel import AnyChannel
+from piko_flow.dataflow.running.operators.gathering import gathered
+from piko_flow.dataflow.running.unit_state import OperatorState
+from piko_flow.dataflow.stages.batch import Batch, Throttle
+
+
+class BatchOperator:
+    """Hands on lists, in order."""
+
+    def __init__(self, state: OperatorState) -> None:
+        self.state = state
+
+    async def run(self) -> None:
+        """Gather until the input ends."""
+        stage = self.state.boxes[0].stage
+        assert isinstance(stage, Batch)
+        async with aclosing(gathered(self.state, stage.count, stage.within, stage.weight)) as lists:
+            async for items in lists:
+                self.state.tally.emitted += 1
+                await self.state.send([items], self.state.output)
+        self.state.close()
+
+
+class ThrottleOperator:
+    """Hands on at most `count` items in any span of `per` seconds; order is kept."""
+
+    def __init__(self, state: OperatorState) -> None:
+        self.state = state
+
+    async def run(self) -> None:
+        """Pace the items until the input ends."""
+        stage = self.state.boxes[0].stage
+        assert isinstance(stage, Throttle)
+        passed: deque[tuple[float, int]] = deque()  # when how many went on, over the last span
+        free = stage.count
+        while True:
+            while passed and (passed[0][0] + stage.per <= monotonic() or not free):
+                when, items = passed.popleft()
+                await self._pause(when + stage.per - monotonic())
+                free += items
+            chunk = await self.state.receive(free)
+            if not chunk:
+                break
+            self.state.tally.received += len(chunk)
+            await self.state.send(chunk, self.state.output)
+            self.state.tally.emitted += len(chunk)
+            passed.append((monotonic(), len(chunk)))
+            free -= len(chunk)
+        self.state.close()
+
+    async def _pause(self, seconds: float) -> None:
+        if seconds > 0:
+            await asyncio.sleep(seconds)
+            self.state.times.busy += seconds
+
+
+class MergeOperator:
+    """Hands on what arrives on any input; each input keeps its order, and none waits for another."""
+
+    def __init__(self, state: OperatorState) -> None:
+        self.state = state
+
+    async def run(self) -> None:
+        """Forward every input until all have ended."""
+        began = monotonic()
+        async with asyncio.TaskGroup() as group:
+            for number, channel in enumerate(self.state.inputs):
+                group.create_task(self._forward(channel), name=f"{self.state.name} input {number + 1}")
+        self.state.times.waiting += max(monotonic() - began - self.state.times.blocked, 0.0)
+        self.state.close()
+
+    async def _forward(self, channel: AnyChannel) -> None:
+        tally = self.state.tally
+        while chunk := await channel.receive(1024):
+            tally.received += len(chunk)
+            await self.state.send(chunk, self.state.output)
+            tally.emitted += len(chunk)

@@ -1,0 +1,91 @@
+"""The operator that works on one item a key at a time, in order, and on different keys side by side."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from typing import Any
+
+from piko_flow.clock import monotonic
+from piko_flow.dataflow.running.operators.attempts import DROPPED, Attempts
+from piko_flow.dataflow.running.unit_state import OperatorState, breathe
+
+PENDING: Any = object()
+
+
+class KeyedOperator:
+    """Items taken and not yet handed on are at most `concurrency`, those that wait for their key included."""
+
+    def __init__(self, state: OperatorState) -> None:
+        self.state = state
+        self.stage: Any = state.boxes[0].stage
+        options = self.stage.options
+        self.ordered = options.ordered and bool(state.outputs)
+        self.room = asyncio.Semaphore(options.concurrency)
+        self.concurrency: int = options.concurrency
+        self.waiting: dict[Any, deque[tuple[list[Any], Any]]] = {}
+        self.ring: deque[list[Any]] = deque()
+        self._handing = asyncio.Lock()
+
+    async def run(self) -> None:
+        """Work until the input has ended and every result is handed on."""
+        self.attempts = await Attempts.of(self.state)
+        began = held_since = monotonic()
+        try:
+            async with asyncio.TaskGroup() as group:
+                while chunk := await self.state.receive(self.concurrency):
+                    self.state.tally.received += len(chunk)
+                    for item in chunk:
+                        await self.room.acquire()
+                        self._take(item, group)
+                    held_since = await breathe(held_since)
+        finally:
+            times = self.state.times
+            times.busy = max(monotonic() - began - times.waiting - times.blocked, 0.0)
+        self.state.close()
+
+    def _take(self, item: Any, group: asyncio.TaskGroup) -> None:
+        """Start on the item, or let it wait behind the one of its key."""
+        try:
+            key = self.stage.options.key(item)
+            busy = key in self.waiting
+        except Exception as error:
+            self.attempts.failed(item, error)
+            self.room.release()
+            return
+        slot = [PENDING]
+        if self.ordered:
+            self.ring.append(slot)
+        if busy:
+            self.waiting[key].append((slot, item))
+        else:
+            self.waiting[key] = deque([(slot, item)])
+            group.create_task(self._serve(key), name=f"{self.state.name} key {key!r:.40}")
+
+    async def _serve(self, key: Any) -> None:
+        """Work on the items of one key until none is waiting."""
+        line, held_since = self.waiting[key], monotonic()
+        while line:
+            slot, item = line[0]
+            try:
+                slot[0] = await self.attempts.call(item)
+            except Exception as error:
+                slot[0] = self.attempts.failed(item, error)
+            line.popleft()
+            if not line:
+                del self.waiting[key]  # before the next wait, so that a new item of this key starts afresh
+            await (self._hand_on() if self.ordered else self._send(slot[0]))
+            held_since = await breathe(held_since)
+
+    async def _hand_on(self) -> None:
+        async with self._handing:
+            while self.ring and self.ring[0][0] is not PENDING:
+                await self._send(self.ring[0][0])
+                self.ring.popleft()
+
+    async def _send(self, result: Any) -> None:
+        if result is not DROPPED:
+            while self.state.outputs and not self.state.output.offer(result):
+                await self.state.room()
+            self.state.tally.emitted += 1
+        self.room.release()

@@ -1,0 +1,173 @@
+"""Reading a source in chunks: from iterables, from functions that give one, by splits, slices and whole lists."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import aclosing
+from itertools import chain, islice
+from typing import Any, Protocol
+
+from piko_flow.clock import monotonic
+from piko_flow.dataflow.running.unit_state import OperatorState
+from piko_flow.dataflow.stages.source import Source
+from piko_flow.errors import RunError, StageFailed
+
+Call = Callable[..., Awaitable[Any]]
+
+
+class Pace(Protocol):
+    """How many items to read at once."""
+
+    limit: int
+
+    def adapt(self, seconds: float) -> None: ...
+
+
+async def read_chunks(
+    state: OperatorState, source: Source[Any], pace: Pace
+) -> AsyncGenerator[list[Any], None]:
+    """The source's items in lists of at most `pace.limit`, until it ends or the intake closes.
+
+    Errors are StageFailed of the source. Reading again after an error is tried while nothing was given.
+    """
+    attempt = 1
+    while True:
+        gave = False
+        try:
+            async with aclosing(_read(state, source, pace)) as chunks:
+                async for chunk in chunks:
+                    gave = True
+                    yield chunk
+            return
+        except (RunError, GeneratorExit):
+            raise
+        except Exception as error:
+            retry = source.retry
+            if gave or retry is None or not retry.again(attempt, error):
+                raise failed(state, error) from error
+            state.tallies[0].retried += 1
+            await asyncio.sleep(retry.delay(attempt))
+            attempt += 1
+
+
+async def _read(state: OperatorState, source: Source[Any], pace: Pace) -> AsyncGenerator[list[Any], None]:
+    opened = await open_source(state, source)
+    if hasattr(opened, "__aiter__"):
+        reading = _awaited(opened, state)
+    else:
+        call = _on_thread(state) if source.on == "thread" else _inline
+        iterator: Iterator[Any] = opened if source.reads == "chunks" else await call(iter, opened)
+        reading = _pulled(iterator, call, state, source, pace)
+    async with aclosing(reading) as chunks:
+        async for chunk in chunks:
+            yield chunk
+    if source.reads == "slices":
+        state.unit.position = source.items.position()
+    if not state.host.intake.closed:
+        state.unit.source_ended()
+
+
+async def _pulled(
+    iterator: Iterator[Any], call: Call, state: OperatorState, source: Source[Any], pace: Pace
+) -> AsyncGenerator[list[Any], None]:
+    """Lists of what a plain iterator gives, until it or the slice ends; a generator is closed at the end."""
+    tally, left, lists = state.tallies[0], source.max_items, source.reads == "chunks"
+    ends = None if source.max_age is None else monotonic() + source.max_age
+    try:
+        while not state.host.intake.closed and left != 0:
+            began = monotonic()
+            if lists:
+                chunk = await call(next, iterator, None)
+            else:
+                chunk = await call(_some, iterator, pace.limit if left is None else min(pace.limit, left))
+            if not chunk and (chunk is None or not lists):
+                return
+            state.times.busy += monotonic() - began
+            tally.received += len(chunk)
+            tally.emitted += len(chunk)
+            yield chunk
+            left = None if left is None else left - len(chunk)
+            if left == 0 or (ends is not None and monotonic() >= ends):
+                state.unit.more = True
+                return
+    finally:
+        if hasattr(iterator, "close"):
+            await call(iterator.close)
+
+
+async def _awaited(opened: Any, state: OperatorState) -> AsyncGenerator[list[Any], None]:
+    """An async iterable that a plain function turned out to give, an item at a time."""
+    tally = state.tallies[0]
+    async for item in opened:
+        tally.received += 1
+        tally.emitted += 1
+        yield [item]
+        if state.host.intake.closed:
+            return
+
+
+async def open_source(state: OperatorState, source: Source[Any]) -> Any:
+    """The iterable (or async iterable) behind a source for this unit. Errors of the user's function pass as they are."""
+    unit = state.unit.unit
+    if source.reads == "slices":
+        opened = source.items.read(state.unit.plan.options.since)
+    elif source.reads == "chunks":
+        return _all_chunks(state, source)
+    elif source.reads != "function":
+        return source.items
+    else:
+        function = await state.bound(source)
+        splits = None if unit.has_split else source.resolve_splits()
+        if splits is not None and source.signature is not None and not source.signature.is_async:
+            return chain.from_iterable(map(function, splits))
+        if splits is not None:
+            return _one_after_the_other(function, splits)
+        opened = function(unit.split) if unit.has_split else function()
+    if inspect.isawaitable(opened):
+        opened = await opened
+    if not (hasattr(opened, "__iter__") or hasattr(opened, "__aiter__")):
+        raise TypeError(f"the source's function must give an iterable, it gave {type(opened).__name__}")
+    return opened
+
+
+def failed(state: OperatorState, error: BaseException) -> StageFailed:
+    """The run's error for what went wrong while reading."""
+    return state.unit.settlement.failure(state.boxes[0], None, error)
+
+
+def _all_chunks(state: OperatorState, source: Source[Any]) -> Iterator[list[Any]]:
+    tally, unit = state.tallies[0], state.unit.unit
+
+    def reject(payload: object, error: Exception) -> None:
+        tally.received += 1
+        state.unit.settlement.settle(state.boxes[0], tally, source.on_error, payload, error)
+
+    splits = [unit.split] if unit.has_split else source.resolve_splits() or [None]
+    for split in splits:
+        yield from source.items.read_chunks(split, reject=reject)
+
+
+async def _one_after_the_other(function: Callable[[Any], Any], splits: list[Any]) -> AsyncIterator[Any]:
+    for split in splits:
+        opened = function(split)
+        if isinstance(opened, Awaitable):
+            for item in await opened:
+                yield item
+        else:
+            async for item in opened:
+                yield item
+
+
+async def _inline(function: Callable[..., Any], *arguments: Any) -> Any:
+    return function(*arguments)
+
+
+def _on_thread(state: OperatorState) -> Callable[..., Awaitable[Any]]:
+    state.host.crew.widen(1)
+    return state.host.crew.call
+
+
+def _some(iterator: Iterator[Any], limit: int) -> list[Any]:
+    return list(islice(iterator, limit))

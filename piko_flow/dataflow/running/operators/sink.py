@@ -1,0 +1,77 @@
+"""The operator of a sink that writes lists through an object."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import aclosing
+from typing import Any
+
+from piko_flow.clock import monotonic
+from piko_flow.dataflow.running.operators.gathering import gathered
+from piko_flow.dataflow.running.unit_state import OperatorState
+from piko_flow.dataflow.stages.sink import Sink, SinkTarget
+from piko_flow.errors import ItemRejected
+
+
+class SinkOperator:
+    """Writes lists in order, one at a time, through the target of this unit's part, which is open already."""
+
+    def __init__(self, state: OperatorState, target: SinkTarget[Any]) -> None:
+        self.state, self.target = state, target
+        stage = state.boxes[0].stage
+        assert isinstance(stage, Sink)
+        self.stage: Sink[Any] = stage
+        self.validate = state.validator(state.boxes[0])
+
+    async def run(self) -> None:
+        """Write until the input ends."""
+        async with aclosing(gathered(self.state, self.stage.batch, self.stage.within, None)) as lists:
+            async for items in lists:
+                began = monotonic()
+                await self._settled(items)
+                self.state.told(len(items), monotonic() - began)
+
+    async def _settled(self, items: list[Any]) -> None:
+        """Write a list; what fails for good is settled: the item that the target names, else the whole list."""
+        settle, box, tally = self.state.unit.settlement.settle, self.state.boxes[0], self.state.tally
+        policy = self.stage.options.on_error
+        while items:
+            try:
+                await self._attempts(items)
+            except ItemRejected as error:
+                if not 0 <= error.index < len(items):
+                    raise self.state.unit.settlement.failure(box, items, error) from error
+                settle(box, tally, policy, items[error.index], error)
+                items = items[: error.index] + items[error.index + 1 :]
+                continue
+            except Exception as error:
+                settle(box, tally, policy, items, error, len(items))
+                return
+            tally.emitted += len(items)
+            return
+
+    async def _attempts(self, items: list[Any]) -> None:
+        if self.validate is not None:
+            items = [self.validate(item) for item in items]
+        retry, timeout, number = self.stage.options.retry, self.stage.options.timeout, 1
+        while True:
+            try:
+                await self._once(items, timeout)
+                return
+            except ItemRejected:
+                raise
+            except Exception as error:
+                if retry is None or not retry.again(number, error):
+                    raise
+                self.state.tally.retried += len(items)
+                await asyncio.sleep(retry.delay(number))
+                number += 1
+
+    async def _once(self, items: list[Any], timeout: float | None) -> None:
+        try:
+            async with asyncio.timeout(timeout) as bound:
+                await self.target.write(items)
+        except TimeoutError as error:
+            if not bound.expired():
+                raise
+            raise TimeoutError(f"the write did not end within {timeout:g} s") from error

@@ -1,0 +1,232 @@
+"""How a pipeline will run: which stages are fused into one operator, where the channels are, which units there are."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass, replace
+from typing import Any, Literal
+
+from piko_flow.dataflow.graph import Box, Graph, Meeting, graph_of
+from piko_flow.dataflow.pipeline import Pipeline, closed
+from piko_flow.dataflow.running.options import Capacity, RunOptions
+from piko_flow.dataflow.stages.batch import Batch, Fold, Throttle
+from piko_flow.dataflow.stages.cpu import CpuMap
+from piko_flow.dataflow.stages.routing import Fork, Merge
+from piko_flow.dataflow.stages.sink import Sink
+from piko_flow.dataflow.stages.source import Source
+from piko_flow.dataflow.stages.stage import Stage
+from piko_flow.dataflow.stages.transform import CallStage, Filter, FlatMap, Parse, Transform
+from piko_flow.errors import PipelineError
+
+OperatorKind = Literal[
+    "fused", "source", "concurrent", "keyed", "flat_map", "cpu", "batch", "throttle", "merge", "sink"
+]
+
+
+@dataclass(frozen=True)
+class Operator:
+    """What runs as one: a box alone, or neighbouring synchronous boxes fused into one loop."""
+
+    number: int
+    kind: OperatorKind
+    boxes: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class ChannelSpec:
+    """A channel: the edge it carries, the operators at its ends, and its capacity."""
+
+    edge: int
+    start: int
+    end: int
+    capacity: Capacity
+
+
+@dataclass(frozen=True)
+class Unit:
+    """One split of one run. `id` is the same whenever the same split is planned again at the same place."""
+
+    id: str
+    number: int
+    split: Any = None
+    has_split: bool = False
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A value that every engine reads: the graph, its operators, channels and units. `str()` prints it."""
+
+    name: str
+    graph: Graph
+    operators: tuple[Operator, ...]
+    channels: tuple[ChannelSpec, ...]
+    units: tuple[Unit, ...]
+    options: RunOptions
+    fingerprint: str
+
+    @property
+    def sinks(self) -> list[Box]:
+        """The boxes that are sinks, in the order declared: the order in which they commit."""
+        return [box for box in self.graph.boxes if isinstance(box.stage, Sink)]
+
+    def operator_of(self, box: int) -> Operator:
+        """The operator that runs a box."""
+        return next(operator for operator in self.operators if box in operator.boxes)
+
+    def travelling(self) -> Plan:
+        """The plan without what lives in this process only, fit to be sent to another interpreter."""
+        options = RunOptions(
+            max_errors=self.options.max_errors,
+            capacity=self.options.capacity,
+            validate=self.options.validate,
+            since=self.options.since,
+            run_id=self.options.run_id,
+        )
+        return replace(self, options=options, units=())
+
+    def __str__(self) -> str:
+        from piko_flow.dataflow.running.explanation import explain
+
+        return explain(self)
+
+
+def make_plan(pipeline: Pipeline, options: RunOptions) -> Plan:
+    """Plan a pipeline. Calls the splits function, if there is one; raises PipelineError for what is not closed."""
+    pipeline = closed(pipeline, why="a run")
+    graph = graph_of(pipeline)
+    operators = _fuse(graph)
+    return Plan(
+        name=pipeline.name,
+        graph=graph,
+        operators=operators,
+        channels=_channels(graph, operators, options.capacity),
+        units=_units(graph),
+        options=options,
+        fingerprint=_fingerprint(graph),
+    )
+
+
+def is_fusable(stage: Stage) -> bool:
+    """Whether a stage can share a loop with its neighbours: synchronous, inline, never waiting."""
+    if isinstance(stage, (Transform, Filter, FlatMap)):
+        return _inline(stage)
+    if isinstance(stage, Sink):
+        return stage.target is None and _inline(stage)
+    if isinstance(stage, Batch):
+        return stage.within is None and stage.weight is None
+    return isinstance(stage, (Parse, Fold, Fork))
+
+
+def ends_loop(stage: Stage) -> bool:
+    """Whether nothing can be fused behind this stage."""
+    return isinstance(stage, (Fork, Fold, Batch, Sink))
+
+
+def reads_async(source: Source[Any]) -> bool:
+    """Whether a source is known to be read by waiting, so that it is an operator of its own."""
+    if source.reads == "async_iterable":
+        return True
+    if source.reads == "slices":
+        from piko_flow.dataflow.stages.function import signature_of
+
+        return signature_of(source.items.read).shape == "async_generator"
+    return source.signature is not None and source.signature.shape == "async_generator"
+
+
+def _inline(stage: CallStage[Any, Any] | Sink[Any]) -> bool:
+    options = stage.options
+    return (
+        not stage.signature.is_async
+        and options.on == "loop"
+        and options.retry is None
+        and options.key is None
+    )
+
+
+def _kind(stage: Stage) -> OperatorKind:
+    if is_fusable(stage):
+        return "fused"
+    if isinstance(stage, Source):
+        return "source" if reads_async(stage) else "fused"
+    if isinstance(stage, Sink):
+        return (
+            "sink"
+            if stage.target is not None
+            else ("keyed" if stage.options.key is not None else "concurrent")
+        )
+    if isinstance(stage, FlatMap):
+        return "flat_map"
+    if isinstance(stage, CallStage):
+        return "keyed" if stage.options.key is not None else "concurrent"
+    kinds: dict[type[Stage], OperatorKind] = {
+        CpuMap: "cpu",
+        Batch: "batch",
+        Throttle: "throttle",
+        Merge: "merge",
+        Meeting: "merge",
+    }
+    return kinds[type(stage)]
+
+
+def _fuse(graph: Graph) -> tuple[Operator, ...]:
+    operators: list[Operator] = []
+    owner: dict[int, int] = {}
+    for box in graph.boxes:
+        before = graph.into(box.number)
+        if len(before) == 1 and is_fusable(box.stage):
+            upstream = operators[owner[before[0].start]]
+            last = graph.boxes[upstream.boxes[-1]]
+            if upstream.kind == "fused" and not ends_loop(last.stage):
+                operators[upstream.number] = replace(upstream, boxes=(*upstream.boxes, box.number))
+                owner[box.number] = upstream.number
+                continue
+        owner[box.number] = len(operators)
+        operators.append(Operator(len(operators), _kind(box.stage), (box.number,)))
+    return tuple(operators)
+
+
+def _channels(graph: Graph, operators: tuple[Operator, ...], capacity: Capacity) -> tuple[ChannelSpec, ...]:
+    owner = {box: operator.number for operator in operators for box in operator.boxes}
+    specs = []
+    for number, edge in enumerate(graph.edges):
+        if owner[edge.start] != owner[edge.end]:
+            before = graph.boxes[edge.start].stage
+            held = capacity
+            if isinstance(
+                before, Batch
+            ):  # the items in the batches count, not the batches; two let both sides work
+                held = replace(capacity, items=max(2, capacity.items // before.count))
+            specs.append(ChannelSpec(number, owner[edge.start], owner[edge.end], held))
+    return tuple(specs)
+
+
+def _units(graph: Graph) -> tuple[Unit, ...]:
+    sources = [box.stage for box in graph.boxes if isinstance(box.stage, Source)]
+    splits = sources[0].resolve_splits() if len(sources) == 1 else None
+    if splits is None or any(isinstance(box.stage, Fold) for box in graph.boxes):
+        return (Unit(id="all", number=0),)
+    if not splits:
+        raise PipelineError(
+            what=sources[0].title,
+            where=str(sources[0].origin),
+            rule="a run needs something to read",
+            came="splits gave nothing",
+            advice="Check the pattern or the function that gives the splits",
+        )
+    return tuple(Unit(_unit_id(number, split), number, split, True) for number, split in enumerate(splits))
+
+
+def _unit_id(number: int, split: Any) -> str:
+    return f"{number:04d}-{hashlib.sha256(repr(split).encode()).hexdigest()[:8]}"
+
+
+def _fingerprint(graph: Graph) -> str:
+    """Changes when the stages, their functions' code, or the joints change."""
+    digest = hashlib.sha256()
+    for box in graph.boxes:
+        function = getattr(box.stage, "function", None) or getattr(box.stage, "step", None)
+        code = getattr(function, "__code__", None)
+        digest.update(f"{box.name}|{box.stage.kind}|".encode())
+        digest.update(code.co_code if code is not None else b"")
+    digest.update(repr(graph.edges).encode())
+    return digest.hexdigest()[:16]

@@ -1,0 +1,230 @@
+"""Running a pipeline: the whole run in one call, or a handle to one in progress."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+from uuid import uuid4
+
+from typing_extensions import Unpack
+
+from piko_flow.clock import monotonic, now
+from piko_flow.dataflow.pipeline import Pipeline, closed
+from piko_flow.dataflow.running.accounts import Accounts
+from piko_flow.dataflow.running.commit import commit_decided, sweep
+from piko_flow.dataflow.running.engine import LocalEngine, RunContext
+from piko_flow.dataflow.running.journal import MemoryJournal
+from piko_flow.dataflow.running.observer import SilentObserver
+from piko_flow.dataflow.running.options import RunValues, run_options
+from piko_flow.dataflow.running.plan import Plan, make_plan
+from piko_flow.dataflow.running.report import Progress, RunReport
+from piko_flow.dataflow.running.settling import Budget
+from piko_flow.dataflow.running.unit import UnitResult
+from piko_flow.dataflow.running.unit_state import Intake
+from piko_flow.dataflow.stages.resource import RunInfo
+from piko_flow.errors import ResumeRefused
+
+
+class ActiveRun:
+    """A run in progress. Made by `start`, which owns its task."""
+
+    def __init__(self, plan: Plan) -> None:
+        self.plan = plan
+        options = plan.options
+        self.id = options.run_id or uuid4().hex[:12]
+        self._intake, self._began, self._started = Intake(), monotonic(), now()
+        self._journal = options.journal or MemoryJournal()
+        self._observer = options.observer or SilentObserver()
+        self._engine = options.engine or LocalEngine()
+        self._budget = Budget(options.max_errors, run=self.id)
+        self._accounts = Accounts(plan, self.id)
+        self._decided = self._cancelled = False
+        self._task: asyncio.Task[RunReport] | None = None
+        self._context = RunContext(
+            info=RunInfo(run=self.id),
+            observer=self._observer,
+            budget=self._budget,
+            intake=self._intake,
+            units=len(plan.units),
+            done=self._unit_done,
+            pool=options.pool,
+            resources=options.resources,
+        )
+
+    def drain(self) -> None:
+        """Read no more and let what is inside flow out; the run ends as "drained" and commits nothing."""
+        self._intake.close()
+
+    def cancel(self) -> None:
+        """Stop now; the run ends as "cancelled" and commits nothing. Without effect once it is decided."""
+        if not self._decided and self._task is not None and not self._task.done():
+            self._cancelled = True
+            self._task.cancel()
+
+    def progress(self) -> Progress:
+        """Where the run stands at this moment."""
+        return self._accounts.progress(self._context.watched, monotonic() - self._began)
+
+    async def wait(self) -> RunReport:
+        """The report, when the run has ended. Raises what ended it: StageFailed, ErrorBudgetExceeded, ..."""
+        assert self._task is not None
+        await asyncio.wait([self._task])
+        return self._task.result()
+
+    @asynccontextmanager
+    async def background(self) -> AsyncIterator[None]:
+        """Run in a task of its own while the block is open; see `start`."""
+        task = self._task = asyncio.create_task(self.run(), name=f"run {self.id}")
+        try:
+            yield
+            await asyncio.wait([task])
+        except BaseException:
+            task.cancel()
+            await _settled(task)
+            raise
+        task.result()
+
+    async def run(self) -> RunReport:
+        """Run to the end in the current task."""
+        self._observer.run_started(self.id, self.plan.name, len(self.plan.units))
+        report: RunReport | None = None
+        error: BaseException | None = None
+        try:
+            report = await self._run()
+        except asyncio.CancelledError as cancelled:
+            error = cancelled
+            if not self._cancelled:
+                raise
+            report, error = self._report("cancelled"), None
+        except BaseException as failed:
+            error = failed
+            raise
+        finally:
+            self._observer.run_ended(report, error)
+        return report
+
+    async def _run(self) -> RunReport:
+        decided = await self._journal.decision(self.id)
+        if decided is None:
+            units = await self._remaining()
+            await self._engine.run(self.plan, units, self._context)
+            if self._intake.closed and not self._accounts.complete:
+                return self._report("drained")
+            self._accounts.check(self._budget)
+            decided = self._accounts.results()
+            await self._journal.decide(self.id, decided)
+        else:
+            self._accounts.restore(decided)
+        self._decided = True
+        written = await _uninterrupted(commit_decided(self.plan, decided, self.id))
+        await self._journal.committed(self.id)
+        await sweep(self.plan)
+        return self._report("succeeded", written=tuple(written))
+
+    async def _remaining(self) -> list[Any]:
+        """The units that have not prepared in an earlier attempt of this run."""
+        before = await self._journal.fingerprint(self.id)
+        if before is None:
+            return list(self.plan.units)
+        if before != self.plan.fingerprint:
+            raise ResumeRefused(run=self.id)
+        prepared = await self._journal.prepared(self.id)
+        for unit in self.plan.units:
+            if unit.id in prepared and prepared[unit.id].lasting:
+                self._accounts.add(prepared[unit.id])
+        return [unit for unit in self.plan.units if unit.id not in prepared or not prepared[unit.id].lasting]
+
+    async def _unit_done(self, result: UnitResult) -> None:
+        self._accounts.add(result)
+        if result.exhausted:
+            await self._journal.record(self.id, self.plan.fingerprint, result)
+
+    def _report(self, outcome: Any, *, written: tuple[str, ...] = ()) -> RunReport:
+        progress = self._accounts.progress(self._context.watched, monotonic() - self._began)
+        return self._accounts.report(
+            progress,
+            outcome=outcome,
+            started=self._started,
+            written=written,
+            leftovers=tuple(self._context.leftovers),
+            workers=dict(self._context.workers),
+        )
+
+
+async def run(pipeline: Pipeline, **options: Unpack[RunValues]) -> RunReport:
+    """Run a pipeline to its end and commit what its sinks prepared.
+
+    Gives the report. Raises StageFailed when a stage failed, ErrorBudgetExceeded when too many items were
+    bad, Unbalanced when counts do not add up; nothing is committed then. Raises CommitFailed when a sink failed
+    after the decision. Cancelling the caller cancels the run. When it returns or raises, nothing of it is
+    left running, except threads that could not be stopped, which the report names.
+    """
+    return await ActiveRun(make_plan(closed(pipeline, why="run()"), run_options(options))).run()
+
+
+@asynccontextmanager
+async def start(pipeline: Pipeline, **options: Unpack[RunValues]) -> AsyncIterator[ActiveRun]:
+    """Run a pipeline in the background of the block: `async with start(pipeline) as active: ...`.
+
+    Leaving the block waits for the run; leaving it by an error or a cancellation cancels the run first.
+    A failure of the run is raised at the end of the block, unless `wait()` raised it before.
+    """
+    active = ActiveRun(make_plan(closed(pipeline, why="start()"), run_options(options)))
+    async with active.background():
+        yield active
+
+
+def run_sync(pipeline: Pipeline, **options: Unpack[RunValues]) -> RunReport:
+    """Run a pipeline from a script, on an event loop of its own; see `run`.
+
+    Works where a loop is running already (a notebook) too: the run then has a thread of its own and the
+    caller waits for it. There, `await run(pipeline)` is the better way.
+    """
+    plan = make_plan(closed(pipeline, why="run_sync()"), run_options(options))
+    return blocking(lambda: ActiveRun(plan).run())
+
+
+def blocking(make: Any) -> Any:
+    """The result of the coroutine that `make()` gives, waited for here, whether or not a loop is running."""
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return asyncio.run(make())
+    outcome: dict[str, Any] = {}
+
+    def work() -> None:
+        try:
+            outcome["result"] = asyncio.run(make())
+        except BaseException as error:
+            outcome["error"] = error
+
+    thread = threading.Thread(target=work, name="piko-flow run")
+    thread.start()
+    thread.join()
+    if "error" in outcome:
+        raise outcome["error"]
+    return outcome["result"]
+
+
+async def _uninterrupted(work: Any) -> Any:
+    """Await to the end, also when the caller is cancelled meanwhile: what is decided is carried out."""
+    task = asyncio.ensure_future(work)
+    while not task.done():
+        try:
+            await asyncio.shield(task)
+        except asyncio.CancelledError:
+            if task.cancelled():
+                raise
+    return task.result()
+
+
+async def _settled(task: asyncio.Task[Any]) -> None:
+    """Wait until the task has ended, however it ends and however often the waiting is interrupted."""
+    while not task.done():
+        try:
+            await asyncio.wait([task])
+        except asyncio.CancelledError:
+            task.cancel()

@@ -1,0 +1,78 @@
+"""What becomes of an item whose last attempt failed: skipped, a dead letter, or the end of the run."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from piko_flow.dataflow.graph import Box
+from piko_flow.dataflow.running.observer import Observer
+from piko_flow.dataflow.running.report import DeadLetter
+from piko_flow.dataflow.running.tally import StageTally
+from piko_flow.dataflow.stages.options import OnError
+from piko_flow.errors import ErrorBudgetExceeded, StageFailed, describe_error
+
+Settle = Callable[[Any, Exception], None]
+KEPT = 1000  # dead letters that a report holds; the rest are only counted
+
+
+class Budget:
+    """How many items of a run may be skipped or dead. A share of the items is judged when the run has read them all."""
+
+    def __init__(self, limit: int | float | None, *, run: str) -> None:
+        self._limit, self._run = limit, run
+        self.bad = 0
+
+    def spend(self, items: int) -> None:
+        """Count bad items. Raises ErrorBudgetExceeded as soon as a limit in items is passed."""
+        self.bad += items
+        if isinstance(self._limit, int) and self.bad > self._limit:
+            raise ErrorBudgetExceeded(bad=self.bad, of=self.bad, allowed=self._limit, run=self._run)
+
+    def judge(self, bad: int, read: int) -> None:
+        """Judge a whole run by its totals. Raises ErrorBudgetExceeded."""
+        if self._limit is None:
+            return
+        allowed = self._limit if isinstance(self._limit, int) else self._limit * read
+        if bad > allowed:
+            raise ErrorBudgetExceeded(bad=bad, of=read, allowed=self._limit, run=self._run)
+
+
+class Settlement:
+    """Settles the failed items of one unit and keeps its dead letters."""
+
+    def __init__(self, *, run: str, unit: str, budget: Budget, observer: Observer) -> None:
+        self.run, self.unit = run, unit
+        self._budget, self._observer = budget, observer
+        self.dead_letters: list[DeadLetter] = []
+
+    def settle(
+        self, box: Box, tally: StageTally, on_error: OnError, item: Any, error: Exception, items: int = 1
+    ) -> None:
+        """Treat a failed item (or a failed list of `items`) as `on_error` says. Raises StageFailed for "fail"."""
+        if on_error == "fail":
+            raise self.failure(box, item, error) from error
+        if on_error == "skip":
+            tally.skipped += items
+        else:
+            tally.dead += items
+            letter = DeadLetter(
+                stage=box.name,
+                where=str(box.stage.origin),
+                item=item,
+                error=describe_error(error),
+                error_type=type(error).__name__,
+                unit=self.unit,
+            )
+            if len(self.dead_letters) < KEPT:
+                self.dead_letters.append(letter)
+            self._observer.dead_letter(letter)
+        self._budget.spend(items)
+
+    def settler(self, box: Box, tally: StageTally, on_error: OnError) -> Settle:
+        """The settling of one stage's items, as a function of item and error."""
+        return lambda item, error: self.settle(box, tally, on_error, item, error)
+
+    def failure(self, box: Box, item: Any, error: BaseException) -> StageFailed:
+        """The error that ends the run because of this stage."""
+        return StageFailed(stage=box.name, where=str(box.stage.origin), item=item, run=self.run, cause=error)

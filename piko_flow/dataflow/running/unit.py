@@ -1,0 +1,220 @@
+"""Running one unit: the only code that runs stages."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from piko_flow.dataflow.running.operators.concurrent import ConcurrentOperator
+from piko_flow.dataflow.running.operators.cpu import CpuOperator
+from piko_flow.dataflow.running.operators.flat_map import FlatMapOperator
+from piko_flow.dataflow.running.operators.fused import FusedOperator
+from piko_flow.dataflow.running.operators.gather_operators import (
+    BatchOperator,
+    MergeOperator,
+    ThrottleOperator,
+)
+from piko_flow.dataflow.running.operators.keyed import KeyedOperator
+from piko_flow.dataflow.running.operators.sink import SinkOperator
+from piko_flow.dataflow.running.operators.source import SourceOperator
+from piko_flow.dataflow.running.plan import Operator, Plan, Unit
+from piko_flow.dataflow.running.report import DeadLetter
+from piko_flow.dataflow.running.tally import EdgeTally, OperatorTimes, StageTally
+from piko_flow.dataflow.running.unit_state import Host, OperatorState, UnitState
+from piko_flow.dataflow.stages.sink import Part, Receipt, Sink, SinkTarget
+from piko_flow.errors import PikoFlowError, StageFailed
+
+
+@dataclass(frozen=True)
+class UnitResult:
+    """What a unit leaves: its receipts by sink name, its counts and times, its dead letters.
+
+    `exhausted` says that its source was read to the end; only then are there receipts. `lasting` says that
+    every receipt outlives the process that made it.
+    """
+
+    unit: str
+    exhausted: bool
+    tallies: list[StageTally]
+    times: list[OperatorTimes]
+    edges: list[EdgeTally]
+    receipts: dict[str, Receipt] = field(default_factory=dict)
+    lasting: bool = True
+    dead_letters: list[DeadLetter] = field(default_factory=list)
+    position: Any = None
+    more: bool = False
+
+
+class Runs(Protocol):
+    """An operator at work."""
+
+    async def run(self) -> None: ...
+
+
+async def run_unit(
+    plan: Plan, unit: Unit, host: Host, *, units: int, attempt: int = 1, watch: list[UnitState] | None = None
+) -> UnitResult:
+    """Run the whole plan over one split, and prepare its parts if the source was read to the end.
+
+    Raises StageFailed (or another PikoFlowError) from the first stage that failed, after every part was
+    aborted and every task has ended; on cancellation likewise.
+    """
+    state = UnitState(plan, unit, host, attempt=attempt)
+    if watch is not None:
+        watch.append(state)
+    targets: dict[int, SinkTarget[Any]] = {}
+    done = False
+    try:
+        await _open(state, targets, units)
+        await _work(state, targets)
+        receipts = await _prepare(state, targets) if state.exhausted else {}
+        done = state.exhausted
+        return result_of(state, receipts, targets)
+    finally:
+        if not done:
+            await _abort(targets)
+
+
+def result_of(
+    state: UnitState, receipts: dict[str, Receipt], targets: dict[int, SinkTarget[Any]]
+) -> UnitResult:
+    """The unit's account; whatever a stopped unit holds is counted as dropped where it was."""
+    stopped = not state.exhausted
+    for box, tally in zip(state.plan.graph.boxes, state.tallies, strict=True):
+        if stopped and box.number in one_to_one(state.plan):
+            tally.dropped = tally.received - tally.emitted - tally.filtered - tally.skipped - tally.dead
+    return UnitResult(
+        unit=state.unit.id,
+        exhausted=state.exhausted,
+        tallies=state.tallies,
+        times=state.times,
+        edges=state.edges(),
+        receipts=receipts,
+        lasting=all(target.durable for target in targets.values()),
+        dead_letters=state.settlement.dead_letters,
+        position=state.position,
+        more=state.more,
+    )
+
+
+def one_to_one(plan: Plan) -> frozenset[int]:
+    """The boxes that give at most one item for each they take."""
+    several = {"FlatMap", "Batch", "Fold"}
+    return frozenset(box.number for box in plan.graph.boxes if box.stage.kind not in several)
+
+
+async def _open(state: UnitState, targets: dict[int, SinkTarget[Any]], units: int) -> None:
+    info = state.host.info
+    for box in state.plan.sinks:
+        stage = box.stage
+        assert isinstance(stage, Sink)
+        if stage.target is not None:
+            target = targets[box.number] = stage.copy_target()
+            part = Part(
+                run=info.run,
+                unit=state.unit.id,
+                attempt=state.attempt,
+                number=state.unit.number,
+                units=units,
+                sink=box.name,
+                flow=info.flow,
+                window_start=info.window_start,
+                window_end=info.window_end,
+            )
+            await _told(state, box.number, target.open(part))
+
+
+async def _prepare(state: UnitState, targets: dict[int, SinkTarget[Any]]) -> dict[str, Receipt]:
+    receipts = {}
+    for number, target in targets.items():
+        receipts[state.plan.graph.boxes[number].name] = await _told(state, number, target.prepare())
+    return receipts
+
+
+async def _told(state: UnitState, number: int, step: Any) -> Any:
+    """Await a step of a sink's target; its failure is the sink's."""
+    try:
+        return await step
+    except Exception as error:
+        raise state.settlement.failure(state.plan.graph.boxes[number], None, error) from error
+
+
+async def _abort(targets: dict[int, SinkTarget[Any]]) -> None:
+    for target in targets.values():
+        with suppress(Exception):  # the run has failed already, and its first error is the one to tell
+            await asyncio.shield(target.abort())
+
+
+async def _work(state: UnitState, targets: dict[int, SinkTarget[Any]]) -> None:
+    """All operators in one task group: one that fails cancels the others."""
+    operators = [(operator, _operator(state, operator, targets)) for operator in state.plan.operators]
+    try:
+        async with asyncio.TaskGroup() as group:
+            for operator, runs in operators:
+                name = state.plan.graph.boxes[operator.boxes[0]].name
+                group.create_task(_watched(state, operator, runs), name=name)
+    except BaseExceptionGroup as group_error:
+        raise first_cause(group_error) from first_cause(group_error).__cause__
+
+
+async def _watched(state: UnitState, operator: Operator, runs: Runs) -> None:
+    """Run an operator; an error that is not yet about a stage becomes one about its first."""
+    observer = state.host.observer
+    names = [state.plan.graph.boxes[number].name for number in operator.boxes]
+    for name in names:
+        observer.stage_started(name)
+    try:
+        await runs.run()
+    except BaseExceptionGroup as group_error:
+        raise _about(state, operator, first_cause(group_error)) from group_error
+    except Exception as error:
+        raise _about(state, operator, error) from error.__cause__ or error
+    finally:
+        for name in names:
+            observer.stage_ended(name)
+
+
+def _about(state: UnitState, operator: Operator, error: BaseException) -> BaseException:
+    if isinstance(error, PikoFlowError) or not isinstance(error, Exception):
+        return error
+    failure = state.settlement.failure(state.plan.graph.boxes[operator.boxes[0]], None, error)
+    failure.__cause__ = error
+    return failure
+
+
+def first_cause(group: BaseExceptionGroup[Any]) -> BaseException:
+    """The error that ended a task group: the first that is not a cancellation, a StageFailed before any other."""
+    flat: list[BaseException] = []
+
+    def flatten(error: BaseException) -> None:
+        if isinstance(error, BaseExceptionGroup):
+            for inner in error.exceptions:
+                flatten(inner)
+        else:
+            flat.append(error)
+
+    flatten(group)
+    return next((error for error in flat if isinstance(error, StageFailed)), flat[0])
+
+
+def _operator(state: UnitState, operator: Operator, targets: dict[int, SinkTarget[Any]]) -> Runs:
+    own = OperatorState(state, operator)
+    if operator.kind == "sink":
+        return SinkOperator(own, targets[operator.boxes[0]])
+    if operator.kind == "cpu":
+        assert state.host.pool is not None
+        return CpuOperator(own, state.host.pool)
+    kinds: dict[str, Any] = {
+        "fused": FusedOperator,
+        "source": SourceOperator,
+        "concurrent": ConcurrentOperator,
+        "keyed": KeyedOperator,
+        "flat_map": FlatMapOperator,
+        "batch": BatchOperator,
+        "throttle": ThrottleOperator,
+        "merge": MergeOperator,
+    }
+    runs: Runs = kinds[operator.kind](own)
+    return runs

@@ -1,0 +1,194 @@
+"""What the operators of one unit share: counts, channels, policies, and what is open."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping
+from contextlib import AsyncExitStack
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any
+
+from piko_flow.clock import monotonic
+from piko_flow.dataflow.graph import Box
+from piko_flow.dataflow.running.channel import AnyChannel, Channel
+from piko_flow.dataflow.running.observer import Observer
+from piko_flow.dataflow.running.plan import Operator, Plan, Unit
+from piko_flow.dataflow.running.settling import Budget, Settlement
+from piko_flow.dataflow.running.tally import EdgeTally, OperatorTimes, StageTally
+from piko_flow.dataflow.running.threads import ThreadCrew
+from piko_flow.dataflow.running.worker_pool import WorkerPool
+from piko_flow.dataflow.stages.resource import ResourcePool, RunInfo, open_all
+
+
+class Intake:
+    """The tap of a run: closed by a drain. Whoever waits for input registers how to be interrupted."""
+
+    def __init__(self) -> None:
+        self.closed = False
+        self._interrupts: list[Callable[[], None]] = []
+
+    def close(self) -> None:
+        """Read no more; what is inside flows out."""
+        if not self.closed:
+            self.closed = True
+            for interrupt in list(self._interrupts):
+                interrupt()
+
+    def on_close(self, interrupt: Callable[[], None]) -> Callable[[], None]:
+        """Call `interrupt` when the tap closes; gives the function that forgets it again."""
+        self._interrupts.append(interrupt)
+        return lambda: self._interrupts.remove(interrupt)
+
+
+@dataclass
+class Host:
+    """What one process has open for a run, shared by its units."""
+
+    info: RunInfo
+    observer: Observer
+    budget: Budget
+    intake: Intake
+    stack: AsyncExitStack
+    crew: ThreadCrew
+    pool: WorkerPool | None = None
+    resource_pool: ResourcePool | None = None
+    opened: dict[int, Any] = field(default_factory=dict)
+    shipments: dict[int, Any] = field(default_factory=dict)
+
+    async def resources(self, uses: Mapping[str, Any]) -> dict[str, Any]:
+        """The opened resources of a stage, by name."""
+        return await open_all(uses, self.info, self.stack, self.resource_pool, self.opened)
+
+
+class UnitState:
+    """The live state of one unit."""
+
+    def __init__(self, plan: Plan, unit: Unit, host: Host, *, attempt: int = 1) -> None:
+        self.plan, self.unit, self.host, self.attempt = plan, unit, host, attempt
+        self.started = monotonic()
+        self.tallies = [StageTally() for _ in plan.graph.boxes]
+        self.times = [OperatorTimes() for _ in plan.operators]
+        self.channels: dict[int, AnyChannel] = {spec.edge: Channel(spec.capacity) for spec in plan.channels}
+        self.settlement = Settlement(
+            run=host.info.run, unit=unit.id, budget=host.budget, observer=host.observer
+        )
+        self.exhausted = False
+        self.sources_left = sum(box.stage.kind == "Source" for box in plan.graph.boxes)
+        self.position: Any = None
+        self.more = False
+
+    def source_ended(self) -> None:
+        """A source has given all it has."""
+        self.sources_left -= 1
+        self.exhausted = self.sources_left == 0
+
+    def edges(self) -> list[EdgeTally]:
+        """The counts of every joint: of a channel where there is one, else of the stages that it joins."""
+        counts = []
+        for number, edge in enumerate(self.plan.graph.edges):
+            channel = self.channels.get(number)
+            if channel is not None:
+                counts.append(EdgeTally(channel.sent, channel.received, channel.count))
+            else:
+                counts.append(EdgeTally(self.tallies[edge.start].emitted, self.tallies[edge.end].received))
+        return counts
+
+
+class OperatorState:
+    """What one operator works with: its boxes, channels, counts and clocked waits."""
+
+    def __init__(self, unit: UnitState, operator: Operator) -> None:
+        graph = unit.plan.graph
+        self.unit, self.host, self.operator = unit, unit.host, operator
+        self.boxes: list[Box] = [graph.boxes[number] for number in operator.boxes]
+        self.tallies = [unit.tallies[number] for number in operator.boxes]
+        self.times = unit.times[operator.number]
+        edges = list(enumerate(graph.edges))
+        first, last = operator.boxes[0], operator.boxes[-1]
+        self.inputs = [unit.channels[n] for n, edge in edges if edge.end == first and n in unit.channels]
+        self.outputs = [unit.channels[n] for n, edge in edges if edge.start == last and n in unit.channels]
+        self.name = self.boxes[0].name
+
+    @property
+    def input(self) -> AnyChannel:
+        return self.inputs[0]
+
+    @property
+    def output(self) -> AnyChannel:
+        return self.outputs[0]
+
+    @property
+    def tally(self) -> StageTally:
+        return self.tallies[0]
+
+    async def receive(self, limit: int) -> list[Any]:
+        """Receive from the input, clocking the wait."""
+        channel = self.inputs[0]
+        if channel.count:
+            return await channel.receive(limit)
+        began = monotonic()
+        try:
+            return await channel.receive(limit)
+        finally:
+            self.times.waiting += monotonic() - began
+
+    async def send(self, chunk: list[Any], channel: AnyChannel) -> None:
+        """Send to an output, clocking the wait for room."""
+        if not channel.full and channel.count + len(chunk) <= channel._items:
+            await channel.send(chunk)
+            return
+        began = monotonic()
+        try:
+            await channel.send(chunk)
+        finally:
+            self._blocked(began)
+
+    async def room(self) -> None:
+        """Wait for room in the output, clocking the wait."""
+        began = monotonic()
+        try:
+            await self.outputs[0].room()
+        finally:
+            self._blocked(began)
+
+    def close(self) -> None:
+        """Say to all that follow that nothing more comes."""
+        for channel in self.outputs:
+            channel.close()
+
+    async def bound(self, stage: Any) -> Callable[..., Any]:
+        """The stage's function with its resources filled in."""
+        uses = stage.options.uses if hasattr(stage, "options") else stage.uses
+        function: Callable[..., Any] = stage.items if hasattr(stage, "items") else stage.function
+        return partial(function, **await self.host.resources(uses)) if uses else function
+
+    def validator(self, box: Box) -> Callable[[Any], Any] | None:
+        """With `validate=True`, the check of the values that come to a box; None where its type is unknown."""
+        if not self.unit.plan.options.validate or box.stage.takes is Any:
+            return None
+        from pydantic import TypeAdapter
+
+        check: Callable[[Any], Any] = TypeAdapter(box.stage.takes).validate_python
+        return check
+
+    def told(self, items: int, seconds: float) -> None:
+        """Count busy time and tell the observer of a chunk."""
+        self.times.busy += seconds
+        self.host.observer.chunk_finished(self.name, items=items, seconds=seconds)
+
+    def _blocked(self, began: float) -> None:
+        seconds = monotonic() - began
+        self.times.blocked += seconds
+        self.host.observer.sender_waited(self.name, seconds=seconds)
+
+
+async def breathe(since: float) -> float:
+    """Let the loop run others if it was held for more than a few milliseconds; gives the time held from then on."""
+    if monotonic() - since > HELD:
+        await asyncio.sleep(0)
+        return monotonic()
+    return since
+
+
+HELD = 0.004  # seconds an operator may hold the loop
