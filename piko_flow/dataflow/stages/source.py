@@ -177,6 +177,11 @@ class Source(SourceLike[Out], Generic[Out]):
     on: Where
     uses: Mapping[str, Any]
 
+    @property
+    def kind(self) -> str:
+        """"Source", also for ready sources that subclass it: reports and runs find the sources by it."""
+        return "Source"
+
     def gives(self, incoming: Any) -> Any:
         if self.signature is not None:
             return item_of(self.signature.returns)
