@@ -149,7 +149,8 @@ class Channel(Generic[T]):
     def _fitting(self, chunk: list[T]) -> int:
         """How many items from the start of the chunk fit by weight; at least one, since there is some room."""
         weight, weigh, size = self._weight, self._weigh, self._size
-        assert weigh is not None and size is not None
+        assert weigh is not None
+        assert size is not None
         for number, item in enumerate(chunk):
             if weight >= size:
                 return max(number, 1)

@@ -117,10 +117,11 @@ async def open_host(plan: Plan, context: RunContext) -> AsyncIterator[Host]:
             assert isinstance(box.stage, CpuMap)
             host.shipments[box.number] = pack(box.stage.function, stage=box.name, where=str(box.stage.origin))
         if cpu:
-            host.pool = context.pool or await stack.enter_async_context(WorkerPool(_workers(cpu)))
-            stack.callback(_note_workers, host.pool, context.workers)
+            pool = context.pool or await stack.enter_async_context(WorkerPool(_workers(cpu)))
+            host.pool = pool
+            stack.callback(_note_workers, pool, context.workers)
             for shipment in host.shipments.values():
-                await host.pool.prove(shipment)
+                await pool.prove(shipment)
         yield host
 
 

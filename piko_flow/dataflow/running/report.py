@@ -150,7 +150,9 @@ def imbalances(
         ended = stage.emitted + stage.filtered + stage.skipped + stage.dead + stage.dropped
         if stage.name in one_to_one and stage.received != ended:
             lines.append(f"{stage.name} received {stage.received} items and accounts for {ended}")
-    for edge in edges:
-        if edge.sent != edge.received + edge.left:
-            lines.append(f"{edge.start} sent {edge.sent} items to {edge.end}, which received {edge.received}")
+    lines += [
+        f"{edge.start} sent {edge.sent} items to {edge.end}, which received {edge.received}"
+        for edge in edges
+        if edge.sent != edge.received + edge.left
+    ]
     return lines

@@ -184,7 +184,8 @@ def run_sync(pipeline: Pipeline, **options: Unpack[RunValues]) -> RunReport:
     caller waits for it. There, `await run(pipeline)` is the better way.
     """
     plan = make_plan(closed(pipeline, why="run_sync()"), run_options(options))
-    return blocking(lambda: ActiveRun(plan).run())
+    report: RunReport = blocking(lambda: ActiveRun(plan).run())
+    return report
 
 
 def blocking(make: Any) -> Any:

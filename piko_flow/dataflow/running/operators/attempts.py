@@ -7,6 +7,7 @@ import inspect
 from collections.abc import Awaitable, Callable
 from typing import Any
 
+from piko_flow.dataflow.running.limits import within
 from piko_flow.dataflow.running.unit_state import OperatorState
 from piko_flow.dataflow.stages.options import CallOptions
 from piko_flow.dataflow.stages.transform import Filter
@@ -88,15 +89,7 @@ def _bounded(call: Call, options: CallOptions, state: OperatorState) -> Call:
     retry, timeout, tally = options.retry, options.timeout, state.tally
 
     async def once(item: Any) -> Any:
-        if timeout is None:
-            return await call(item)
-        try:
-            async with asyncio.timeout(timeout) as bound:
-                return await call(item)
-        except TimeoutError as error:
-            if not bound.expired():
-                raise
-            raise TimeoutError(f"no result within {timeout:g} s") from error
+        return await within(timeout, call(item), "no result")
 
     async def attempts(item: Any) -> Any:
         number = 1

@@ -7,10 +7,12 @@ from collections import deque
 from collections.abc import AsyncIterator, Callable
 from contextlib import aclosing
 from itertools import islice
-from typing import Any
+from typing import Any, cast
 
 from piko_flow.clock import monotonic
+from piko_flow.dataflow.running.limits import within
 from piko_flow.dataflow.running.unit_state import OperatorState, breathe
+from piko_flow.dataflow.stages.options import CallOptions
 from piko_flow.errors import RunError
 
 BUFFERED = 256  # items that one input may have given before its turn to hand on has come
@@ -22,8 +24,8 @@ class FlatMapOperator:
 
     def __init__(self, state: OperatorState) -> None:
         self.state = state
-        self.stage: Any = state.boxes[0].stage
-        self.options = self.stage.options
+        self.stage = cast(Any, state.boxes[0].stage)
+        self.options: CallOptions = self.stage.options
         self.room = asyncio.Semaphore(self.options.concurrency)
         self.turns: deque[asyncio.Event] = deque()
 
@@ -82,19 +84,18 @@ class FlatMapOperator:
     async def _once(self, item: Any, turn: asyncio.Event, gave: _Gave) -> None:
         if self.validate is not None:
             item = self.validate(item)
-        try:
-            async with asyncio.timeout(self.options.timeout) as bound, aclosing(self._given(item)) as given:
-                async for value in given:
-                    gave.items += 1
-                    gave.held.append(value)
-                    if turn.is_set() or len(gave.held) >= BUFFERED:
-                        await turn.wait()
-                        held, gave.held = gave.held, []
-                        await self._send(held)
-        except TimeoutError as error:
-            if not bound.expired():
-                raise
-            raise TimeoutError(f"not finished within {self.options.timeout:g} s") from error
+        async with aclosing(self._given(item)) as given:
+            while True:
+                try:  # the bound is on the function's own time: waiting for a turn or for room does not count
+                    value = await within(self.options.timeout, anext(given), "it gave nothing")
+                except StopAsyncIteration:
+                    return
+                gave.items += 1
+                gave.held.append(value)
+                if turn.is_set() or len(gave.held) >= BUFFERED:
+                    await turn.wait()
+                    held, gave.held = gave.held, []
+                    await self._send(held)
 
     async def _given(self, item: Any) -> Any:
         function: Callable[..., Any] = self.function

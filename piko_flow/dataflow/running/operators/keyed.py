@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from typing import Any
+from typing import Any, cast
 
 from piko_flow.clock import monotonic
 from piko_flow.dataflow.running.operators.attempts import DROPPED, Attempts
 from piko_flow.dataflow.running.unit_state import OperatorState, breathe
+from piko_flow.dataflow.stages.options import CallOptions
 
 PENDING: Any = object()
 
@@ -18,8 +19,8 @@ class KeyedOperator:
 
     def __init__(self, state: OperatorState) -> None:
         self.state = state
-        self.stage: Any = state.boxes[0].stage
-        options = self.stage.options
+        self.stage = cast(Any, state.boxes[0].stage)
+        options: CallOptions = self.stage.options
         self.ordered = options.ordered and bool(state.outputs)
         self.room = asyncio.Semaphore(options.concurrency)
         self.concurrency: int = options.concurrency

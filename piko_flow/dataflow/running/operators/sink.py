@@ -7,6 +7,7 @@ from contextlib import aclosing
 from typing import Any
 
 from piko_flow.clock import monotonic
+from piko_flow.dataflow.running.limits import within
 from piko_flow.dataflow.running.operators.gathering import gathered
 from piko_flow.dataflow.running.unit_state import OperatorState
 from piko_flow.dataflow.stages.sink import Sink, SinkTarget
@@ -56,7 +57,7 @@ class SinkOperator:
         retry, timeout, number = self.stage.options.retry, self.stage.options.timeout, 1
         while True:
             try:
-                await self._once(items, timeout)
+                await within(timeout, self.target.write(items), "the write did not end")
                 return
             except ItemRejected:
                 raise
@@ -66,12 +67,3 @@ class SinkOperator:
                 self.state.tally.retried += len(items)
                 await asyncio.sleep(retry.delay(number))
                 number += 1
-
-    async def _once(self, items: list[Any], timeout: float | None) -> None:
-        try:
-            async with asyncio.timeout(timeout) as bound:
-                await self.target.write(items)
-        except TimeoutError as error:
-            if not bound.expired():
-                raise
-            raise TimeoutError(f"the write did not end within {timeout:g} s") from error

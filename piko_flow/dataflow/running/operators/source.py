@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing
 from typing import Any
 
@@ -111,7 +111,7 @@ class SourceOperator:
         self._stop()
 
 
-async def _closable(opened: Any) -> AsyncIterator[Any]:
+async def _closable(opened: Any) -> AsyncGenerator[Any, None]:
     """The items of an async iterable, or of an iterable that an `async def` gave; closes what it reads from."""
     if hasattr(opened, "__aiter__"):
         iterator = opened.__aiter__()
