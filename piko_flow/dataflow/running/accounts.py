@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from datetime import datetime
 from typing import Any
 
@@ -123,7 +123,7 @@ class Accounts:
         return RunReport(
             run=progress.run,
             seconds=progress.seconds,
-            stages=progress.stages,
+            stages=progress.stages if outcome == "succeeded" else self._stopped(progress.stages),
             edges=progress.edges,
             units=progress.units,
             units_done=progress.units_done,
@@ -136,4 +136,14 @@ class Accounts:
             position=last.position if last else None,
             more=last.more if last else False,
             workers=workers,
+        )
+
+    def _stopped(self, stages: tuple[StageReport, ...]) -> tuple[StageReport, ...]:
+        """The stages of a run that was stopped: what they took and did not account for was dropped with the run."""
+        single = one_to_one(self._plan)
+        return tuple(
+            replace(stage, dropped=stage.received - stage.emitted - stage.filtered - stage.skipped - stage.dead)
+            if box.number in single
+            else stage
+            for box, stage in zip(self._plan.graph.boxes, stages, strict=True)
         )

@@ -89,11 +89,9 @@ class LocalEngine:
             unit = waiting.pop()
             watch: list[UnitState] = []
             context.watched[unit.id] = lambda watch=watch: _counts(watch)
-            try:
-                result = await run_unit(plan, unit, host, units=context.units, watch=watch)
-                await context.done(result)
-            finally:
-                del context.watched[unit.id]
+            result = await run_unit(plan, unit, host, units=context.units, watch=watch)
+            await context.done(result)
+            del context.watched[unit.id]  # of a unit that failed the last counts stay, for the report
 
 
 @asynccontextmanager
@@ -117,7 +115,7 @@ async def open_host(plan: Plan, context: RunContext) -> AsyncIterator[Host]:
             assert isinstance(box.stage, CpuMap)
             host.shipments[box.number] = pack(box.stage.function, stage=box.name, where=str(box.stage.origin))
         if cpu:
-            pool = context.pool or await stack.enter_async_context(WorkerPool(_workers(cpu)))
+            pool: WorkerPool = context.pool or await stack.enter_async_context(WorkerPool(_workers(cpu)))
             host.pool = pool
             stack.callback(_note_workers, pool, context.workers)
             for shipment in host.shipments.values():

@@ -80,11 +80,7 @@ async def run_unit(
 def result_of(
     state: UnitState, receipts: dict[str, Receipt], targets: dict[int, SinkTarget[Any]]
 ) -> UnitResult:
-    """The unit's account; whatever a stopped unit holds is counted as dropped where it was."""
-    stopped = not state.exhausted
-    for box, tally in zip(state.plan.graph.boxes, state.tallies, strict=True):
-        if stopped and box.number in one_to_one(state.plan):
-            tally.dropped = tally.received - tally.emitted - tally.filtered - tally.skipped - tally.dead
+    """The unit's account."""
     return UnitResult(
         unit=state.unit.id,
         exhausted=state.exhausted,
@@ -155,8 +151,9 @@ async def _work(state: UnitState, targets: dict[int, SinkTarget[Any]]) -> None:
             for operator, runs in operators:
                 name = state.plan.graph.boxes[operator.boxes[0]].name
                 group.create_task(_watched(state, operator, runs), name=name)
-    except BaseExceptionGroup as group_error:
-        raise first_cause(group_error) from first_cause(group_error).__cause__
+    except BaseExceptionGroup as errors:
+        cause = first_cause(errors)
+        raise cause from cause.__cause__
 
 
 async def _watched(state: UnitState, operator: Operator, runs: Runs) -> None:
@@ -167,10 +164,9 @@ async def _watched(state: UnitState, operator: Operator, runs: Runs) -> None:
         observer.stage_started(name)
     try:
         await runs.run()
-    except BaseExceptionGroup as group_error:
-        raise _about(state, operator, first_cause(group_error)) from group_error
-    except Exception as error:
-        raise _about(state, operator, error) from error.__cause__ or error
+    except (Exception, BaseExceptionGroup) as error:
+        failure = _about(state, operator, first_cause(error))
+        raise failure from failure.__cause__
     finally:
         for name in names:
             observer.stage_ended(name)
@@ -184,8 +180,8 @@ def _about(state: UnitState, operator: Operator, error: BaseException) -> BaseEx
     return failure
 
 
-def first_cause(group: BaseExceptionGroup[Any]) -> BaseException:
-    """The error that ended a task group: the first that is not a cancellation, a StageFailed before any other."""
+def first_cause(error: BaseException) -> BaseException:
+    """The error itself; of a task group's errors the first, a StageFailed before any other."""
     flat: list[BaseException] = []
 
     def flatten(error: BaseException) -> None:
@@ -195,8 +191,8 @@ def first_cause(group: BaseExceptionGroup[Any]) -> BaseException:
         else:
             flat.append(error)
 
-    flatten(group)
-    return next((error for error in flat if isinstance(error, StageFailed)), flat[0])
+    flatten(error)
+    return next((one for one in flat if isinstance(one, StageFailed)), flat[0])
 
 
 def _operator(state: UnitState, operator: Operator, targets: dict[int, SinkTarget[Any]]) -> Runs:
