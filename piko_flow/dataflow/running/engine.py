@@ -115,7 +115,9 @@ async def open_host(plan: Plan, context: RunContext) -> AsyncIterator[Host]:
             assert isinstance(box.stage, CpuMap)
             host.shipments[box.number] = pack(box.stage.function, stage=box.name, where=str(box.stage.origin))
         if cpu:
-            pool: WorkerPool = context.pool or await stack.enter_async_context(WorkerPool(_workers(cpu)))
+            pool = context.pool
+            if pool is None:
+                pool = await stack.enter_async_context(WorkerPool(_workers(cpu)))
             host.pool = pool
             stack.callback(_note_workers, pool, context.workers)
             for shipment in host.shipments.values():
