@@ -36,17 +36,7 @@ class PipelineError(PikoFlowError, ValueError):
         return f"{text}. {self.advice}" if self.advice else text
 
     def __reduce__(self) -> tuple[object, ...]:
-        return _revive, (
-            type(self),
-            self.args,
-            {
-                "what": self.what,
-                "where": self.where,
-                "rule": self.rule,
-                "came": self.came,
-                "advice": self.advice,
-            },
-        )
+        return _revive, (type(self), self.args, dict(vars(self)))
 
 
 class StageTypeError(PipelineError, TypeError):

@@ -1,0 +1,147 @@
+"""What cannot travel to or from a worker: each such item fails with a clear error, and hides no other."""
+
+from __future__ import annotations
+
+import os
+import threading
+from typing import Any
+
+import pytest
+
+from piko_flow.dataflow.running.shipping import CannotShip, pack
+from piko_flow.dataflow.running.worker_errors import CannotReturn, CannotSend, RemoteError
+from piko_flow.dataflow.running.worker_pool import WorkerPool
+from tests.faults.test_worker_death import call
+
+
+class LoadsOnlyAtHome:
+    """Can be packed everywhere, and loaded only in the process that packed it."""
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {"home": os.getpid()}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        if state["home"] != os.getpid():
+            raise LookupError("not at home")
+
+
+async def test_an_item_that_cannot_be_pickled_fails_alone() -> None:
+    items = [1, threading.Lock(), 3]
+    result, _ = await call(lambda item: item, items)
+    assert result.results == [1, None, 3]
+    assert isinstance(result.errors[1], CannotSend)
+    message = str(result.errors[1])
+    assert message.startswith("<unlocked _thread.lock object at 0x")
+    assert message.endswith(
+        "cannot travel to a worker process: TypeError: cannot pickle '_thread.lock' object"
+    )
+
+
+async def test_items_of_which_none_can_be_pickled_all_fail() -> None:
+    result, pool = await call(lambda item: item, [threading.Lock(), (number for number in range(3))])
+    assert [type(error) for error in result.errors.values()] == [CannotSend, CannotSend]
+    assert pool.spawned == 0
+
+
+async def test_an_item_that_a_worker_cannot_load_fails_alone() -> None:
+    result, _ = await call(lambda item: item, [1, LoadsOnlyAtHome(), 3])
+    assert result.results == [1, None, 3]
+    assert str(result.errors[1]).endswith(
+        "cannot travel to a worker process: LookupError: not at home (in the worker process)"
+    )
+
+
+async def test_a_result_that_cannot_be_pickled_fails_alone() -> None:
+    result, _ = await call(lambda item: threading.Lock() if item == 1 else item, [0, 1, 2])
+    assert result.results == [0, None, 2]
+    assert isinstance(result.errors[1], CannotReturn)
+    assert str(result.errors[1]) == (
+        "the result for 1 cannot travel back from its worker process: TypeError: cannot pickle '_thread.lock' object"
+    )
+
+
+class BreaksOnArrival:
+    """Can be packed, and loaded nowhere."""
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return int, ("not a number",)
+
+
+async def test_a_result_that_cannot_be_loaded_fails_alone() -> None:
+    result, _ = await call(lambda item: BreaksOnArrival() if item == 1 else item, [0, 1, 2])
+    assert result.results == [0, None, 2]
+    assert isinstance(result.errors[1], CannotReturn)
+    assert "invalid literal for int()" in str(result.errors[1])
+
+
+class TakesTwo(Exception):
+    """Pickles, and fails to unpickle, as exceptions with a constructor of their own do."""
+
+    def __init__(self, code: int, reason: str) -> None:
+        super().__init__(f"{code}: {reason}")
+
+
+async def test_what_the_function_raises_arrives_with_its_traceback() -> None:
+    def check(item: int) -> float:
+        return 1 / item
+
+    result, _ = await call(check, [1, 0, 2])
+    assert result.results == [1.0, None, 0.5]
+    error = result.errors[1]
+    assert type(error) is ZeroDivisionError
+    assert "in check\n    return 1 / item" in error.__notes__[0]
+    assert "worker.py" not in error.__notes__[0]
+
+
+async def test_an_exception_that_cannot_be_unpickled_is_told() -> None:
+    def check(item: int) -> int:
+        if item == 1:
+            raise TakesTwo(7, "broken")
+        return item
+
+    result, _ = await call(check, [0, 1, 2])
+    assert result.results == [0, None, 2]
+    error = result.errors[1]
+    assert isinstance(error, RemoteError)
+    assert str(error) == "tests.faults.test_worker_refusals.TakesTwo: 7: broken"
+    assert 'raise TakesTwo(7, "broken")' in error.traceback
+
+
+async def test_an_exception_that_cannot_be_pickled_is_told() -> None:
+    def check(item: int) -> int:
+        raise ValueError(threading.Lock())
+
+    result, _ = await call(check, [1])
+    assert str(result.errors[0]).startswith("ValueError: <unlocked _thread.lock object")
+
+
+@pytest.mark.parametrize("kind", [SystemExit, KeyboardInterrupt, GeneratorExit])
+async def test_an_exception_that_would_end_the_run_arrives_as_an_error(kind: type[BaseException]) -> None:
+    def leave(item: int) -> int:
+        if item == 1:
+            raise kind("goodbye")
+        return item
+
+    result, pool = await call(leave, [0, 1, 2])
+    assert result.results == [0, None, 2]
+    assert str(result.errors[1]) == f"{kind.__name__}: goodbye"
+    assert isinstance(result.errors[1], RemoteError)
+    assert pool.replaced == 0
+
+
+async def test_a_function_that_a_worker_cannot_load_is_refused_with_the_reason() -> None:
+    luggage = LoadsOnlyAtHome()
+    with pytest.raises(
+        CannotShip, match="a worker process could not load it: LookupError: not at home"
+    ) as caught:
+        await call(lambda item: (luggage, item), [1])
+    assert "in __setstate__" in caught.value.__notes__[0]
+    assert "here.py:1" in str(caught.value)
+
+
+async def test_a_function_can_be_proven_before_there_are_items() -> None:
+    luggage = LoadsOnlyAtHome()
+    async with WorkerPool(1) as pool:
+        await pool.prove(pack(len, stage="count", where="here.py:1"))
+        with pytest.raises(CannotShip):
+            await pool.prove(pack(lambda item: (luggage, item), stage="work", where="here.py:1"))
