@@ -8,7 +8,7 @@ that failed and the frame's locals the item, without counting or calling anythin
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from types import TracebackType
 from typing import Any
 
@@ -52,7 +52,6 @@ class Loop:
     pauses: bool
     lines: dict[int, tuple[int, str]]
     counters: list[tuple[int, str]]
-    state: dict[str, Any] = field(default_factory=dict)
 
     def blame(self, error: BaseException) -> tuple[int, Any] | None:
         """The number of the stage that raised and its item; None if the error is not from inside the loop."""
@@ -65,19 +64,21 @@ class Loop:
         return None
 
 
-def build_loop(stages: Sequence[FusedStage], *, careful: bool) -> Loop:
-    """Write and compile the loop. A careful one looks at every result and refuses coroutines; it is for first items."""
-    return _Writer(stages, careful).build()
+def build_loop(stages: Sequence[FusedStage], state: dict[str, Any], *, careful: bool) -> Loop:
+    """Write and compile the loop; what a fold or a batch holds between chunks is in `state`.
+
+    A careful one looks at every result and refuses coroutines; it is for the first items.
+    """
+    return _Writer(stages, state, careful).build()
 
 
 class _Writer:
-    def __init__(self, stages: Sequence[FusedStage], careful: bool) -> None:
-        self.stages, self.careful = stages, careful
+    def __init__(self, stages: Sequence[FusedStage], state: dict[str, Any], careful: bool) -> None:
+        self.stages, self.state, self.careful = stages, state, careful
         self.text: list[str] = []
         self.lines: dict[int, tuple[int, str]] = {}
         self.names: dict[str, Any] = {"check": _check, "Stopped": Exception}
         self.counters: list[tuple[int, str]] = []
-        self.state: dict[str, Any] = {}
         self.prelude_lines: list[str] = []
         self.counted: list[str] = []
         self.depth = 0
@@ -101,7 +102,7 @@ class _Writer:
         lines = {number + shift: blame for number, blame in self.lines.items()}
         scope = dict(self.names)
         exec(compile("\n".join(self.text), FILE, "exec"), scope)
-        return Loop(scope["loop"], self.pauses, lines, self.counters, self.state)
+        return Loop(scope["loop"], self.pauses, lines, self.counters)
 
     def prelude(self, text: str) -> None:
         self.prelude_lines.append("    " + text)
@@ -197,11 +198,12 @@ class _Writer:
         self.names["state"] = self.state
         self.names["first"] = stage.start
         if stage.key is None:
-            self.state["value"] = stage.start()
+            if "value" not in self.state:
+                self.state["value"] = stage.start()
             self.line(f"state['value'] = f{place}(state['value'], {item})", (fused.number, item))
             return item
-        self.state["values"] = {}
-        self.names |= {"key": stage.key, "TooManyKeys": TooManyKeys, "values": self.state["values"]}
+        values = self.state.setdefault("values", {})
+        self.names |= {"key": stage.key, "TooManyKeys": TooManyKeys, "values": values}
         blame = (fused.number, item)
         self.line(f"k = key({item})", blame)
         self.line("if k in values:", blame)
@@ -213,7 +215,7 @@ class _Writer:
 
     def batch(self, fused: FusedStage, place: int, item: str, stage: Batch[Any]) -> str:
         self.names["state"] = self.state
-        self.state["held"] = []
+        self.state.setdefault("held", [])
         self.prelude("out_0 = out[0].append")
         self.prelude("held = state['held']")
         self.line(f"held.append({item})")

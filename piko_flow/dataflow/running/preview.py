@@ -8,7 +8,8 @@ from typing import Any
 
 from piko_flow.dataflow.running.options import RunOptions, run_options
 from piko_flow.dataflow.running.plan import make_plan
-from piko_flow.dataflow.running.run import ActiveRun, blocking
+from piko_flow.dataflow.running.blocking import blocking
+from piko_flow.dataflow.running.run import ActiveRun
 from piko_flow.dataflow.stages.sink import Sink, SinkTarget
 
 
@@ -52,8 +53,7 @@ def take(source: Any, count: int) -> list[Any]:
     """The first `count` items; waits for them here, whether or not a loop is running."""
     if isinstance(count, bool) or not isinstance(count, int) or count < 0:
         source.refuse("take needs a whole number of items, 0 or more", f"got {count!r}")
-    items: list[Any] = blocking(lambda: collect(source, count))
-    return items
+    return blocking(lambda: collect(source, count))
 
 
 def preview(source: Any, count: int = 5) -> Preview:

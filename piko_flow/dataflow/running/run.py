@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import threading
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -14,6 +13,7 @@ from typing_extensions import Unpack
 from piko_flow.clock import monotonic, now
 from piko_flow.dataflow.pipeline import Pipeline, closed
 from piko_flow.dataflow.running.accounts import Accounts
+from piko_flow.dataflow.running.blocking import blocking
 from piko_flow.dataflow.running.commit import commit_decided, sweep
 from piko_flow.dataflow.running.engine import LocalEngine, RunContext
 from piko_flow.dataflow.running.journal import MemoryJournal
@@ -184,30 +184,7 @@ def run_sync(pipeline: Pipeline, **options: Unpack[RunValues]) -> RunReport:
     caller waits for it. There, `await run(pipeline)` is the better way.
     """
     plan = make_plan(closed(pipeline, why="run_sync()"), run_options(options))
-    report: RunReport = blocking(lambda: ActiveRun(plan).run())
-    return report
-
-
-def blocking(make: Any) -> Any:
-    """The result of the coroutine that `make()` gives, waited for here, whether or not a loop is running."""
-    try:
-        asyncio.get_running_loop()
-    except RuntimeError:
-        return asyncio.run(make())
-    outcome: dict[str, Any] = {}
-
-    def work() -> None:
-        try:
-            outcome["result"] = asyncio.run(make())
-        except BaseException as error:
-            outcome["error"] = error
-
-    thread = threading.Thread(target=work, name="piko-flow run")
-    thread.start()
-    thread.join()
-    if "error" in outcome:
-        raise outcome["error"]
-    return outcome["result"]
+    return blocking(lambda: ActiveRun(plan).run())
 
 
 async def _uninterrupted(work: Any) -> Any:

@@ -30,6 +30,7 @@ class FusedOperator:
         self.boxes = state.boxes[1:] if self.source is not None else state.boxes
         self.tallies = state.tallies[1:] if self.source is not None else state.tallies
         self.tail = state.boxes[-1].stage
+        self.held: dict[str, Any] = {}  # what a fold or a batch holds between chunks
         self.limit = 1
         self.longest = min(LONGEST, state.unit.plan.options.capacity.items)
         self.settling = [index for index, box in enumerate(self.boxes) if _on_error(box) != "fail"]
@@ -37,11 +38,8 @@ class FusedOperator:
     async def run(self) -> None:
         """Work until the input ends, then hand on what a fold or a batch holds."""
         stages = [await self._fused(box, index) for index, box in enumerate(self.boxes)]
-        self.loop = build_loop(stages, careful=False)
-        careful = build_loop(stages, careful=True)
-        if careful.state:
-            self.loop, careful = careful, careful  # two loops would hold two values
-        loop, held_since = careful, monotonic()
+        self.loop = build_loop(stages, self.held, careful=False)
+        loop, held_since = build_loop(stages, self.held, careful=True), monotonic()
         if self.source is not None:
             async with aclosing(read_chunks(self.state, self.source, self)) as chunks:
                 async for chunk in chunks:
@@ -132,12 +130,12 @@ class FusedOperator:
         last: list[Any] = []
         if isinstance(self.tail, Fold):
             last = (
-                [self.loop.state["value"]]
+                [self.held["value"]]
                 if self.tail.key is None
-                else list(self.loop.state["values"].items())
+                else list(self.held["values"].items())
             )
-        elif isinstance(self.tail, Batch) and self.loop.state["held"]:
-            last = [self.loop.state["held"]]
+        elif isinstance(self.tail, Batch) and self.held["held"]:
+            last = [self.held["held"]]
         if last:
             tally.emitted += len(last)
             await self.state.send(last, self.state.output)
@@ -166,7 +164,7 @@ class FusedOperator:
             elif what == "emitted":
                 flowing = count
             if isinstance(box.stage, Batch):
-                held = len(loop.state["held"])
+                held = len(self.held["held"])
                 tally.emitted += (self._held + flowing - held) // box.stage.count
                 self._held = held
             elif not isinstance(box.stage, Fold):
