@@ -10,24 +10,22 @@ from queue import SimpleQueue
 from typing import Any
 
 GRACE = 0.5  # seconds that a thread gets to end its call when the run is over
-
-_Call = tuple[
-    asyncio.AbstractEventLoop, "asyncio.Future[Any]", contextvars.Context, Callable[..., Any], tuple[Any, ...]
-]
+LEFT = 64  # calls that may go on unwatched at once; beyond it new calls wait for them
 
 
 class ThreadCrew:
     """Runs blocking calls on up to `limit` threads, started when first needed; an async context manager.
 
-    Closing waits a short grace for calls in progress. A call that goes on cannot be stopped: its thread is
-    named in `leftovers`, ends with its call, and never keeps the interpreter from exiting.
+    A call that nobody waits for any more (its timeout is over, its run was cancelled) cannot be stopped:
+    another thread takes its place, and its own ends with it. Closing waits a short grace for calls in
+    progress; a thread that goes on is named in `leftovers` and never keeps the interpreter from exiting.
     """
 
     def __init__(self) -> None:
         self._calls: SimpleQueue[_Call | None] = SimpleQueue()
         self._threads: list[threading.Thread] = []
-        self._idle = 0
         self._lock = threading.Lock()
+        self._idle = self._left = 0
         self.limit = 0
         self.leftovers: list[str] = []
 
@@ -37,10 +35,9 @@ class ThreadCrew:
     async def __aexit__(self, *details: object) -> None:
         for _ in self._threads:
             self._calls.put(None)
-        deadline = asyncio.get_running_loop().time() + GRACE
-        while any(thread.is_alive() for thread in self._threads):
-            if asyncio.get_running_loop().time() > deadline:
-                break
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + GRACE
+        while any(thread.is_alive() for thread in self._threads) and loop.time() < deadline:
             await asyncio.sleep(0.002)
         self.leftovers += [thread.name for thread in self._threads if thread.is_alive()]
 
@@ -49,44 +46,77 @@ class ThreadCrew:
         self.limit += threads
 
     def call(self, function: Callable[..., Any], *arguments: Any) -> asyncio.Future[Any]:
-        """Start the call on a thread, with a copy of the context; the future gives its result or error."""
-        loop = asyncio.get_running_loop()
-        future: asyncio.Future[Any] = loop.create_future()
+        """Start the call on a thread, with a copy of the context; the future gives its result or error.
+
+        Cancelling the future gives the call up: one that has not begun is not made.
+        """
+        call = _Call(function, arguments)
+        call.future.add_done_callback(lambda future: self._given_up(call) if future.cancelled() else None)
+        self._calls.put(call)
         with self._lock:
-            idle = self._idle
-            self._idle -= 1 if idle > 0 else 0
-        self._calls.put((loop, future, contextvars.copy_context(), function, arguments))
-        if idle <= 0 and len(self._threads) < self.limit:
+            self._idle -= 1
+            if self._idle < 0:
+                self._start_thread()
+        return call.future
+
+    def _start_thread(self) -> None:
+        self._threads = [thread for thread in self._threads if thread.is_alive()]
+        if len(self._threads) < self.limit + min(self._left, LEFT):
+            self._idle += 1
             # Not joined at interpreter exit: a blocking call that cannot be stopped must not hold the process.
-            thread = threading.Thread(
-                target=self._work, name=f"piko-flow-{len(self._threads) + 1}", daemon=True
-            )
+            thread = threading.Thread(target=self._work, name="piko-flow thread", daemon=True)
             self._threads.append(thread)
             thread.start()
-        return future
+
+    def _given_up(self, call: _Call) -> None:
+        with self._lock:
+            if call.began and not call.left:
+                call.left = True
+                self._left += 1
+                if self._idle < 0:
+                    self._start_thread()
 
     def _work(self) -> None:
         while (call := self._calls.get()) is not None:
-            loop, future, context, function, arguments = call
-            threading.current_thread().name = f"piko-flow {getattr(function, '__name__', 'call')}"
-            try:
-                result, error = context.run(function, *arguments), None
-            except BaseException as raised:
-                result, error = None, raised
             with self._lock:
+                call.began = not call.future.cancelled()
+            if call.began:
+                threading.current_thread().name = f"piko-flow {getattr(call.function, '__name__', 'call')}"
+                call.make()
+            with self._lock:
+                if call.left:
+                    self._left -= 1
+                    return  # another thread has taken this one's place
                 self._idle += 1
-            try:
-                loop.call_soon_threadsafe(_finish, future, result, error)
-            except RuntimeError:  # the loop was closed while the call went on: nobody waits for it any more
-                return
 
 
-def _finish(future: asyncio.Future[Any], result: Any, error: BaseException | None) -> None:
-    if future.done():
-        return
-    if error is None:
-        future.set_result(result)
-    elif isinstance(error, StopIteration):
-        future.set_exception(RuntimeError("the function raised StopIteration"))
-    else:
-        future.set_exception(error)
+class _Call:
+    """One call on its way: `began` on a thread, `left` by whoever waited for it."""
+
+    def __init__(self, function: Callable[..., Any], arguments: tuple[Any, ...]) -> None:
+        self.function, self.arguments = function, arguments
+        self.loop = asyncio.get_running_loop()
+        self.future: asyncio.Future[Any] = self.loop.create_future()
+        self.context = contextvars.copy_context()
+        self.began = self.left = False
+
+    def make(self) -> None:
+        """Call the function here and give its outcome to the loop that waits."""
+        try:
+            result, error = self.context.run(self.function, *self.arguments), None
+        except BaseException as raised:
+            result, error = None, raised
+        try:
+            self.loop.call_soon_threadsafe(self._finish, result, error)
+        except RuntimeError:  # the loop was closed while the call went on: nobody waits for it any more
+            return
+
+    def _finish(self, result: Any, error: BaseException | None) -> None:
+        if self.future.done():
+            return
+        if error is None:
+            self.future.set_result(result)
+        elif isinstance(error, StopIteration):  # which no future takes
+            self.future.set_exception(RuntimeError("the function raised StopIteration"))
+        else:
+            self.future.set_exception(error)
