@@ -156,7 +156,7 @@ def _through_fork(stage: Any, incoming: Any, before: Stage | None) -> Any:
     return union_of(opened) if opened else Any
 
 
-def _routed(ons: tuple[On[Any, Any], ...], incoming: Any) -> list[Any]:
+def _routed(ons: tuple[On[Any, Any, Any, Any], ...], incoming: Any) -> list[Any]:
     """What each branch is sent: members of its classes where it has some, else what is left of the incoming type."""
     left, sent = _members(incoming), []
     for on in ons:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import types
 from collections.abc import Callable
 from typing import Any, Generic, overload
 
@@ -9,16 +10,25 @@ from typing_extensions import TypeVar
 
 from piko_flow.dataflow.stages.function import Signature, name_of, signature_of
 from piko_flow.dataflow.stages.options import Seconds, positive_seconds, whole
-from piko_flow.dataflow.stages.stage import In, Next, Out, SinkLike, TransformLike, describe
+from piko_flow.dataflow.stages.stage import (
+    Gathering,
+    In,
+    Keeping,
+    Next,
+    Out,
+    SinkLike,
+    TransformLike,
+    describe,
+)
 
 T = TypeVar("T", default=Any)
-N = TypeVar("N", default=Any)
+N = TypeVar("N", default=object)
 A = TypeVar("A")
 K = TypeVar("K")
 I = TypeVar("I")  # noqa: E741
 
 
-class Batch(TransformLike[T, list[T]], Generic[T]):
+class Batch(Gathering[T], TransformLike[T, list[T]], Generic[T]):
     """Lists of neighbouring items, in order.
 
     A list is handed on when it holds `count` items, or, with `weight` (a function from an item to a number),
@@ -50,9 +60,9 @@ class Batch(TransformLike[T, list[T]], Generic[T]):
     @overload
     def __rshift__(self, other: SinkLike[list[N]]) -> SinkLike[N]: ...
     @overload
-    def __rshift__(self, other: Batch[list[N]]) -> TransformLike[N, list[list[N]]]: ...
+    def __rshift__(self, other: Gathering[list[N]]) -> TransformLike[N, list[list[N]]]: ...
     @overload
-    def __rshift__(self, other: Throttle[list[N]]) -> TransformLike[N, list[N]]: ...
+    def __rshift__(self, other: Keeping[list[N]]) -> TransformLike[N, list[N]]: ...
     @overload
     def __rshift__(self, other: TransformLike[list[N], Next]) -> TransformLike[N, Next]: ...
     def __rshift__(self, other: Any) -> Any:
@@ -114,10 +124,10 @@ class Fold(TransformLike[In, Out], Generic[In, Out]):
 
     def gives(self, incoming: Any) -> Any:
         returns = self.signature.returns
-        return returns if self.key is None or returns is Any else tuple[Any, returns]
+        return returns if self.key is None else types.GenericAlias(tuple, (Any, returns))
 
 
-class Throttle(TransformLike[T, T], Generic[T]):
+class Throttle(Keeping[T], TransformLike[T, T], Generic[T]):
     """Hands on at most `count` items in any span of `per` seconds (default 1); order is kept.
 
     Waiting items stay in the channel before it, so the sender is slowed down too.
@@ -133,13 +143,10 @@ class Throttle(TransformLike[T, T], Generic[T]):
     @overload
     def __rshift__(self, other: SinkLike[N]) -> SinkLike[N]: ...
     @overload
-    def __rshift__(self, other: Batch[N]) -> TransformLike[N, list[N]]: ...
+    def __rshift__(self, other: Gathering[N]) -> TransformLike[N, list[N]]: ...
     @overload
-    def __rshift__(self, other: Throttle[N]) -> TransformLike[N, N]: ...
+    def __rshift__(self, other: Keeping[N]) -> TransformLike[N, N]: ...
     @overload
     def __rshift__(self, other: TransformLike[N, Next]) -> TransformLike[N, Next]: ...
     def __rshift__(self, other: Any) -> Any:
         return super().__rshift__(other)
-
-    def gives(self, incoming: Any) -> Any:
-        return incoming

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from dataclasses import dataclass
 from datetime import datetime
+from types import TracebackType
 from typing import Any, Generic, Literal, Protocol, TypeVar, runtime_checkable
 
 T = TypeVar("T")
@@ -64,9 +65,14 @@ class ResourcePool:
         await self._stack.__aenter__()
         return self
 
-    async def __aexit__(self, *details: object) -> None:
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
         self._open.clear()
-        await self._stack.__aexit__(*details)
+        await self._stack.__aexit__(kind, error, traceback)
 
     async def get(self, resource: Resource[T], info: RunInfo) -> T:
         """The opened resource, opened now if this is the first time it is asked for."""

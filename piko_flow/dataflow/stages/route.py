@@ -7,7 +7,14 @@ from typing import Any, Never, TypeVar, overload
 from typing_extensions import TypedDict, Unpack
 
 from piko_flow.dataflow.stages.options import OnError, checked_on_error
-from piko_flow.dataflow.stages.routing import ClosedRoute, On, OpenRoute, check_distinct_sinks
+from piko_flow.dataflow.stages.routing import (
+    Class,
+    ClosedRoute,
+    On,
+    OpenRoute,
+    Predicate,
+    check_distinct_sinks,
+)
 from piko_flow.dataflow.stages.stage import SinkLike, TransformLike, describe
 
 G1 = TypeVar("G1")
@@ -36,92 +43,20 @@ class RouteOptions(TypedDict, total=False):
     name: str | None
 
 
-# A predicate first sees everything that comes, so it alone says what the Route takes; otherwise the Route takes
-# what its branches take together. With sinks only, nothing comes out.
+# With a class first the Route takes what its branches take together; a predicate first sees everything that comes,
+# so it alone says what the Route takes. R2 doubles R1 where R1 alone would let mypy widen it to whatever comes.
+# With sinks only, nothing comes out.
 @overload
 def Route(  # type: ignore[overload-overlap]  # sinks give Never
-    on1: On[Never, R1, R2, Never], /, *more: On[Any, Any, Any, Never], **options: Unpack[RouteOptions]
-) -> SinkLike[R1 | R2]: ...
-@overload
-def Route(on1: On[Never, R1, R2, G1], /, **options: Unpack[RouteOptions]) -> TransformLike[R1 | R2, G1]: ...
-@overload
-def Route(
-    on1: On[Never, R1, R2, G1], on2: On[Any, Any, Any, G2], /, **options: Unpack[RouteOptions]
-) -> TransformLike[R1 | R2, G1 | G2]: ...
-@overload
-def Route(
-    on1: On[Never, R1, R2, G1],
-    on2: On[Any, Any, Any, G2],
-    on3: On[Any, Any, Any, G3],
-    /,
-    **options: Unpack[RouteOptions],
-) -> TransformLike[R1 | R2, G1 | G2 | G3]: ...
-@overload
-def Route(
-    on1: On[Never, R1, R2, G1],
-    on2: On[Any, Any, Any, G2],
-    on3: On[Any, Any, Any, G3],
-    on4: On[Any, Any, Any, G4],
-    /,
-    **options: Unpack[RouteOptions],
-) -> TransformLike[R1 | R2, G1 | G2 | G3 | G4]: ...
-@overload
-def Route(
-    on1: On[Never, R1, R2, G1],
-    on2: On[Any, Any, Any, G2],
-    on3: On[Any, Any, Any, G3],
-    on4: On[Any, Any, Any, G4],
-    on5: On[Any, Any, Any, G5],
-    /,
-    **options: Unpack[RouteOptions],
-) -> TransformLike[R1 | R2, G1 | G2 | G3 | G4 | G5]: ...
-@overload
-def Route(
-    on1: On[Never, R1, R2, G1],
-    on2: On[Any, Any, Any, G2],
-    on3: On[Any, Any, Any, G3],
-    on4: On[Any, Any, Any, G4],
-    on5: On[Any, Any, Any, G5],
-    on6: On[Any, Any, Any, G6],
-    /,
-    **options: Unpack[RouteOptions],
-) -> TransformLike[R1 | R2, G1 | G2 | G3 | G4 | G5 | G6]: ...
-@overload
-def Route(
-    on1: On[Never, R1, R2, G1],
-    on2: On[Any, Any, Any, G2],
-    on3: On[Any, Any, Any, G3],
-    on4: On[Any, Any, Any, G4],
-    on5: On[Any, Any, Any, G5],
-    on6: On[Any, Any, Any, G6],
-    on7: On[Any, Any, Any, G7],
-    /,
-    **options: Unpack[RouteOptions],
-) -> TransformLike[R1 | R2, G1 | G2 | G3 | G4 | G5 | G6 | G7]: ...
-@overload
-def Route(
-    on1: On[Never, R1, R2, G1],
-    on2: On[Any, Any, Any, G2],
-    on3: On[Any, Any, Any, G3],
-    on4: On[Any, Any, Any, G4],
-    on5: On[Any, Any, Any, G5],
-    on6: On[Any, Any, Any, G6],
-    on7: On[Any, Any, Any, G7],
-    on8: On[Any, Any, Any, G8],
-    /,
-    **options: Unpack[RouteOptions],
-) -> TransformLike[R1 | R2, G1 | G2 | G3 | G4 | G5 | G6 | G7 | G8]: ...
-@overload
-def Route(  # type: ignore[overload-overlap]  # sinks give Never
-    on1: On[Any, R1, R2, Never], /, **options: Unpack[RouteOptions]
+    on1: On[Class, R1, R2, Never], /, **options: Unpack[RouteOptions]
 ) -> SinkLike[R1 | R2]: ...
 @overload
 def Route(  # type: ignore[overload-overlap]  # sinks give Never
-    on1: On[Any, R1, Any, Never], on2: On[Any, R2, Any, Never], /, **options: Unpack[RouteOptions]
+    on1: On[Class, R1, Any, Never], on2: On[Any, R2, Any, Never], /, **options: Unpack[RouteOptions]
 ) -> SinkLike[R1 | R2]: ...
 @overload
 def Route(  # type: ignore[overload-overlap]  # sinks give Never
-    on1: On[Any, R1, Any, Never],
+    on1: On[Class, R1, Any, Never],
     on2: On[Any, R2, Any, Never],
     on3: On[Any, R3, Any, Never],
     /,
@@ -129,7 +64,7 @@ def Route(  # type: ignore[overload-overlap]  # sinks give Never
 ) -> SinkLike[R1 | R2 | R3]: ...
 @overload
 def Route(  # type: ignore[overload-overlap]  # sinks give Never
-    on1: On[Any, R1, Any, Never],
+    on1: On[Class, R1, Any, Never],
     on2: On[Any, R2, Any, Never],
     on3: On[Any, R3, Any, Never],
     on4: On[Any, R4, Any, Never],
@@ -138,7 +73,7 @@ def Route(  # type: ignore[overload-overlap]  # sinks give Never
 ) -> SinkLike[R1 | R2 | R3 | R4]: ...
 @overload
 def Route(  # type: ignore[overload-overlap]  # sinks give Never
-    on1: On[Any, R1, Any, Never],
+    on1: On[Class, R1, Any, Never],
     on2: On[Any, R2, Any, Never],
     on3: On[Any, R3, Any, Never],
     on4: On[Any, R4, Any, Never],
@@ -148,7 +83,7 @@ def Route(  # type: ignore[overload-overlap]  # sinks give Never
 ) -> SinkLike[R1 | R2 | R3 | R4 | R5]: ...
 @overload
 def Route(  # type: ignore[overload-overlap]  # sinks give Never
-    on1: On[Any, R1, Any, Never],
+    on1: On[Class, R1, Any, Never],
     on2: On[Any, R2, Any, Never],
     on3: On[Any, R3, Any, Never],
     on4: On[Any, R4, Any, Never],
@@ -159,7 +94,7 @@ def Route(  # type: ignore[overload-overlap]  # sinks give Never
 ) -> SinkLike[R1 | R2 | R3 | R4 | R5 | R6]: ...
 @overload
 def Route(  # type: ignore[overload-overlap]  # sinks give Never
-    on1: On[Any, R1, Any, Never],
+    on1: On[Class, R1, Any, Never],
     on2: On[Any, R2, Any, Never],
     on3: On[Any, R3, Any, Never],
     on4: On[Any, R4, Any, Never],
@@ -171,7 +106,7 @@ def Route(  # type: ignore[overload-overlap]  # sinks give Never
 ) -> SinkLike[R1 | R2 | R3 | R4 | R5 | R6 | R7]: ...
 @overload
 def Route(  # type: ignore[overload-overlap]  # sinks give Never
-    on1: On[Any, R1, Any, Never],
+    on1: On[Class, R1, Any, Never],
     on2: On[Any, R2, Any, Never],
     on3: On[Any, R3, Any, Never],
     on4: On[Any, R4, Any, Never],
@@ -183,14 +118,14 @@ def Route(  # type: ignore[overload-overlap]  # sinks give Never
     **options: Unpack[RouteOptions],
 ) -> SinkLike[R1 | R2 | R3 | R4 | R5 | R6 | R7 | R8]: ...
 @overload
-def Route(on1: On[Any, R1, R2, G1], /, **options: Unpack[RouteOptions]) -> TransformLike[R1 | R2, G1]: ...
+def Route(on1: On[Class, R1, R2, G1], /, **options: Unpack[RouteOptions]) -> TransformLike[R1 | R2, G1]: ...
 @overload
 def Route(
-    on1: On[Any, R1, Any, G1], on2: On[Any, R2, Any, G2], /, **options: Unpack[RouteOptions]
+    on1: On[Class, R1, Any, G1], on2: On[Any, R2, Any, G2], /, **options: Unpack[RouteOptions]
 ) -> TransformLike[R1 | R2, G1 | G2]: ...
 @overload
 def Route(
-    on1: On[Any, R1, Any, G1],
+    on1: On[Class, R1, Any, G1],
     on2: On[Any, R2, Any, G2],
     on3: On[Any, R3, Any, G3],
     /,
@@ -198,7 +133,7 @@ def Route(
 ) -> TransformLike[R1 | R2 | R3, G1 | G2 | G3]: ...
 @overload
 def Route(
-    on1: On[Any, R1, Any, G1],
+    on1: On[Class, R1, Any, G1],
     on2: On[Any, R2, Any, G2],
     on3: On[Any, R3, Any, G3],
     on4: On[Any, R4, Any, G4],
@@ -207,7 +142,7 @@ def Route(
 ) -> TransformLike[R1 | R2 | R3 | R4, G1 | G2 | G3 | G4]: ...
 @overload
 def Route(
-    on1: On[Any, R1, Any, G1],
+    on1: On[Class, R1, Any, G1],
     on2: On[Any, R2, Any, G2],
     on3: On[Any, R3, Any, G3],
     on4: On[Any, R4, Any, G4],
@@ -217,7 +152,7 @@ def Route(
 ) -> TransformLike[R1 | R2 | R3 | R4 | R5, G1 | G2 | G3 | G4 | G5]: ...
 @overload
 def Route(
-    on1: On[Any, R1, Any, G1],
+    on1: On[Class, R1, Any, G1],
     on2: On[Any, R2, Any, G2],
     on3: On[Any, R3, Any, G3],
     on4: On[Any, R4, Any, G4],
@@ -228,7 +163,7 @@ def Route(
 ) -> TransformLike[R1 | R2 | R3 | R4 | R5 | R6, G1 | G2 | G3 | G4 | G5 | G6]: ...
 @overload
 def Route(
-    on1: On[Any, R1, Any, G1],
+    on1: On[Class, R1, Any, G1],
     on2: On[Any, R2, Any, G2],
     on3: On[Any, R3, Any, G3],
     on4: On[Any, R4, Any, G4],
@@ -240,7 +175,7 @@ def Route(
 ) -> TransformLike[R1 | R2 | R3 | R4 | R5 | R6 | R7, G1 | G2 | G3 | G4 | G5 | G6 | G7]: ...
 @overload
 def Route(
-    on1: On[Any, R1, Any, G1],
+    on1: On[Class, R1, Any, G1],
     on2: On[Any, R2, Any, G2],
     on3: On[Any, R3, Any, G3],
     on4: On[Any, R4, Any, G4],
@@ -251,6 +186,81 @@ def Route(
     /,
     **options: Unpack[RouteOptions],
 ) -> TransformLike[R1 | R2 | R3 | R4 | R5 | R6 | R7 | R8, G1 | G2 | G3 | G4 | G5 | G6 | G7 | G8]: ...
+@overload
+def Route(  # type: ignore[overload-overlap]  # sinks give Never
+    on1: On[Predicate, R1, R2, Never], /, *more: On[Any, Any, Any, Never], **options: Unpack[RouteOptions]
+) -> SinkLike[R1 | R2]: ...
+@overload
+def Route(
+    on1: On[Predicate, R1, R2, G1], /, **options: Unpack[RouteOptions]
+) -> TransformLike[R1 | R2, G1]: ...
+@overload
+def Route(
+    on1: On[Predicate, R1, R2, G1], on2: On[Any, Any, Any, G2], /, **options: Unpack[RouteOptions]
+) -> TransformLike[R1 | R2, G1 | G2]: ...
+@overload
+def Route(
+    on1: On[Predicate, R1, R2, G1],
+    on2: On[Any, Any, Any, G2],
+    on3: On[Any, Any, Any, G3],
+    /,
+    **options: Unpack[RouteOptions],
+) -> TransformLike[R1 | R2, G1 | G2 | G3]: ...
+@overload
+def Route(
+    on1: On[Predicate, R1, R2, G1],
+    on2: On[Any, Any, Any, G2],
+    on3: On[Any, Any, Any, G3],
+    on4: On[Any, Any, Any, G4],
+    /,
+    **options: Unpack[RouteOptions],
+) -> TransformLike[R1 | R2, G1 | G2 | G3 | G4]: ...
+@overload
+def Route(
+    on1: On[Predicate, R1, R2, G1],
+    on2: On[Any, Any, Any, G2],
+    on3: On[Any, Any, Any, G3],
+    on4: On[Any, Any, Any, G4],
+    on5: On[Any, Any, Any, G5],
+    /,
+    **options: Unpack[RouteOptions],
+) -> TransformLike[R1 | R2, G1 | G2 | G3 | G4 | G5]: ...
+@overload
+def Route(
+    on1: On[Predicate, R1, R2, G1],
+    on2: On[Any, Any, Any, G2],
+    on3: On[Any, Any, Any, G3],
+    on4: On[Any, Any, Any, G4],
+    on5: On[Any, Any, Any, G5],
+    on6: On[Any, Any, Any, G6],
+    /,
+    **options: Unpack[RouteOptions],
+) -> TransformLike[R1 | R2, G1 | G2 | G3 | G4 | G5 | G6]: ...
+@overload
+def Route(
+    on1: On[Predicate, R1, R2, G1],
+    on2: On[Any, Any, Any, G2],
+    on3: On[Any, Any, Any, G3],
+    on4: On[Any, Any, Any, G4],
+    on5: On[Any, Any, Any, G5],
+    on6: On[Any, Any, Any, G6],
+    on7: On[Any, Any, Any, G7],
+    /,
+    **options: Unpack[RouteOptions],
+) -> TransformLike[R1 | R2, G1 | G2 | G3 | G4 | G5 | G6 | G7]: ...
+@overload
+def Route(
+    on1: On[Predicate, R1, R2, G1],
+    on2: On[Any, Any, Any, G2],
+    on3: On[Any, Any, Any, G3],
+    on4: On[Any, Any, Any, G4],
+    on5: On[Any, Any, Any, G5],
+    on6: On[Any, Any, Any, G6],
+    on7: On[Any, Any, Any, G7],
+    on8: On[Any, Any, Any, G8],
+    /,
+    **options: Unpack[RouteOptions],
+) -> TransformLike[R1 | R2, G1 | G2 | G3 | G4 | G5 | G6 | G7 | G8]: ...
 @overload
 def Route(
     on1: AnyOn,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import types
 import typing
 from collections.abc import Callable, Iterator
-from typing import Any, Generic, Never, TypeGuard, TypeVar, overload
+from typing import Any, Generic, TypeGuard, TypeVar, overload
 
 from typing_extensions import TypeIs
 
@@ -25,7 +25,7 @@ from piko_flow.dataflow.stages.stage import (
 T = TypeVar("T")
 I = TypeVar("I")  # noqa: E741
 G = TypeVar("G")
-Takes = TypeVar("Takes", covariant=True)
+Test = TypeVar("Test", covariant=True)
 Sees = TypeVar("Sees", covariant=True)
 Sends = TypeVar("Sends", covariant=True)
 Gives = TypeVar("Gives", covariant=True)
@@ -37,32 +37,35 @@ G5 = TypeVar("G5")
 G6 = TypeVar("G6")
 G7 = TypeVar("G7")
 G8 = TypeVar("G8")
+Class = type[Any]
+Predicate = Callable[..., Any]
 
 
-class On(Stage, Generic[Takes, Sees, Sends, Gives]):
+class On(Stage, Generic[Test, Sees, Sends, Gives]):
     """One branch of a Route: items of a type, or for which a predicate is true, go to a sink or a transform.
 
-    For checkers: `Takes` is the class that is taken as a whole (Never for a predicate), `Sees` what may come
-    to it, `Sends` what it sends into the branch, `Gives` what the branch gives (Never for a sink).
+    For checkers: `Test` is how it decides, by Class or by Predicate, `Sees` what may come to it, `Sends` what it sends into the branch, `Gives` what the branch gives (Never for a sink).
     """
 
     test: Any
     branch: Stage
 
     @overload
-    def __init__(self: On[T, T, T, G], test: type[T], branch: Branch[T, G], /) -> None: ...
+    def __init__(self: On[Class, T, T, G], test: type[T], branch: Branch[T, G], /) -> None: ...
     @overload
     def __init__(
-        self: On[Never, I, T, G], test: Callable[[I], TypeGuard[T]], branch: Branch[T, G], /
+        self: On[Predicate, I, T, G], test: Callable[[I], TypeGuard[T]], branch: Branch[T, G], /
     ) -> None: ...
     @overload
     def __init__(
-        self: On[Never, I, T, G], test: Callable[[I], TypeIs[T]], branch: Branch[T, G], /
+        self: On[Predicate, I, T, G], test: Callable[[I], TypeIs[T]], branch: Branch[T, G], /
     ) -> None: ...
     @overload
-    def __init__(self: On[Never, I, I, G], test: Callable[[I], object], branch: Branch[I, G], /) -> None: ...
+    def __init__(
+        self: On[Predicate, I, I, G], test: Callable[[I], object], branch: Branch[I, G], /
+    ) -> None: ...
     @overload
-    def __init__(self: On[I, I, I, G], test: types.UnionType, branch: Branch[I, G], /) -> None: ...
+    def __init__(self: On[Class, I, I, G], test: types.UnionType, branch: Branch[I, G], /) -> None: ...
     def __init__(self, test: Any, branch: Any, /) -> None:
         kind = test if isinstance(test, type) else typing.get_origin(test)
         self._describe(name=None, fallback=getattr(test, "__name__", None) or name_of(test))

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterable, Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import timedelta
-from typing import Any, Generic, Literal, Protocol, TypeVar, overload, runtime_checkable
+from typing import Any, Concatenate, Generic, Literal, Protocol, TypeVar, overload, runtime_checkable
+
+from typing_extensions import TypedDict, Unpack
 
 from piko_flow.dataflow.stages.function import Signature, item_of, signature_of
 from piko_flow.dataflow.stages.options import (
@@ -20,7 +22,10 @@ from piko_flow.dataflow.stages.stage import Out, SourceLike
 from piko_flow.retry import Retry
 
 T = TypeVar("T")
+S = TypeVar("S")
 T_co = TypeVar("T_co", covariant=True)
+Several = AsyncIterable[T] | Awaitable[Iterable[T]] | Iterable[T]
+Splits = Sequence[S] | Callable[[], Sequence[S]]
 Kind = Literal["iterable", "async_iterable", "function", "chunks", "slices"]
 
 
@@ -31,14 +36,14 @@ class Reject(Protocol):
 
 
 @runtime_checkable
-class ChunkReader(Protocol[T_co]):
+class ChunkReader(Protocol[T]):
     """A source that reads whole lists at once and can report a broken piece without ending the run.
 
     `read_chunks(split, reject=...)` gives lists of items, in order; `split` is None for a source without
     splits. What cannot be read goes to `reject(payload, error)`, which raises when the run is to fail.
     """
 
-    def read_chunks(self, split: Any, *, reject: Reject) -> Iterator[list[T_co]]: ...
+    def read_chunks(self, split: Any, *, reject: Reject) -> Iterator[list[T]]: ...
 
 
 @runtime_checkable
@@ -51,6 +56,15 @@ class SliceReader(Protocol[T_co]):
 
     def read(self, since: Any) -> AsyncIterable[T_co] | Iterable[T_co]: ...
     def position(self) -> Any: ...
+
+
+class SourceOptions(TypedDict, total=False):
+    """The options that every source has, as users give them."""
+
+    name: str | None
+    retry: Retry | None
+    on: Where
+    uses: Mapping[str, Any] | None
 
 
 class Source(SourceLike[Out], Generic[Out]):
@@ -72,10 +86,7 @@ class Source(SourceLike[Out], Generic[Out]):
         *,
         max_items: int | None = ...,
         max_age: Seconds | None = ...,
-        name: str | None = ...,
-        retry: Retry | None = ...,
-        on: Where = ...,
-        uses: Mapping[str, Any] | None = ...,
+        **options: Unpack[SourceOptions],
     ) -> None: ...
     @overload
     def __init__(
@@ -83,57 +94,26 @@ class Source(SourceLike[Out], Generic[Out]):
         items: ChunkReader[T],
         /,
         *,
-        splits: Sequence[Any] | Callable[[], Sequence[Any]] | None = ...,
-        name: str | None = ...,
+        splits: Splits[Any] | None = ...,
         on_error: OnError = ...,
-        retry: Retry | None = ...,
-        on: Where = ...,
+        **options: Unpack[SourceOptions],
+    ) -> None: ...
+    @overload
+    def __init__(
+        self: Source[T], items: Iterable[T] | AsyncIterable[T], /, **options: Unpack[SourceOptions]
+    ) -> None: ...
+    @overload
+    def __init__(
+        self: Source[T], items: Callable[..., Several[T]], /, **options: Unpack[SourceOptions]
     ) -> None: ...
     @overload
     def __init__(
         self: Source[T],
-        items: Iterable[T] | AsyncIterable[T],
+        items: Callable[Concatenate[S, ...], Several[T]],
         /,
         *,
-        name: str | None = ...,
-        retry: Retry | None = ...,
-        on: Where = ...,
-    ) -> None: ...
-    @overload
-    def __init__(
-        self: Source[T],
-        items: Callable[..., AsyncIterable[T]],
-        /,
-        *,
-        splits: Sequence[Any] | Callable[[], Sequence[Any]] | None = ...,
-        name: str | None = ...,
-        retry: Retry | None = ...,
-        on: Where = ...,
-        uses: Mapping[str, Any] | None = ...,
-    ) -> None: ...
-    @overload
-    def __init__(
-        self: Source[T],
-        items: Callable[..., Awaitable[Iterable[T]]],
-        /,
-        *,
-        splits: Sequence[Any] | Callable[[], Sequence[Any]] | None = ...,
-        name: str | None = ...,
-        retry: Retry | None = ...,
-        on: Where = ...,
-        uses: Mapping[str, Any] | None = ...,
-    ) -> None: ...
-    @overload
-    def __init__(
-        self: Source[T],
-        items: Callable[..., Iterable[T]],
-        /,
-        *,
-        splits: Sequence[Any] | Callable[[], Sequence[Any]] | None = ...,
-        name: str | None = ...,
-        retry: Retry | None = ...,
-        on: Where = ...,
-        uses: Mapping[str, Any] | None = ...,
+        splits: Splits[S],
+        **options: Unpack[SourceOptions],
     ) -> None: ...
     def __init__(
         self,
@@ -179,7 +159,7 @@ class Source(SourceLike[Out], Generic[Out]):
 
     @property
     def kind(self) -> str:
-        """"Source", also for ready sources that subclass it: reports and runs find the sources by it."""
+        """ "Source", also for ready sources that subclass it: reports and runs find the sources by it."""
         return "Source"
 
     def gives(self, incoming: Any) -> Any:

@@ -10,7 +10,6 @@ from piko_flow.errors import PipelineError
 
 if TYPE_CHECKING:
     from piko_flow.dataflow.pipeline import Pipeline
-    from piko_flow.dataflow.stages.batch import Batch, Throttle
 
 In = TypeVar("In", contravariant=True)
 Out = TypeVar("Out", covariant=True)
@@ -84,9 +83,9 @@ class SourceLike(Stage, Generic[Out]):
     @overload
     def __rshift__(self, other: SinkLike[Out]) -> Pipeline: ...
     @overload
-    def __rshift__(self, other: Batch[Out]) -> SourceLike[list[Out]]: ...
+    def __rshift__(self, other: Gathering[Out]) -> SourceLike[list[Out]]: ...
     @overload
-    def __rshift__(self, other: Throttle[Out]) -> SourceLike[Out]: ...
+    def __rshift__(self, other: Keeping[Out]) -> SourceLike[Out]: ...
     @overload
     def __rshift__(self, other: TransformLike[Out, Next]) -> SourceLike[Next]: ...
     def __rshift__(self, other: Any) -> Any:
@@ -123,15 +122,26 @@ class TransformLike(Branch[In, Out], Generic[In, Out]):
     @overload
     def __rshift__(self, other: SinkLike[Out]) -> SinkLike[In]: ...
     @overload
-    def __rshift__(self, other: Batch[Out]) -> TransformLike[In, list[Out]]: ...
+    def __rshift__(self, other: Gathering[Out]) -> TransformLike[In, list[Out]]: ...
     @overload
-    def __rshift__(self, other: Throttle[Out]) -> TransformLike[In, Out]: ...
+    def __rshift__(self, other: Keeping[Out]) -> TransformLike[In, Out]: ...
     @overload
     def __rshift__(self, other: TransformLike[Out, Next]) -> TransformLike[In, Next]: ...
     def __rshift__(self, other: Any) -> Any:
         from piko_flow.dataflow.pipeline import join
 
         return join(self, other)
+
+
+class Keeping(Stage, Generic[In]):
+    """A transform that hands on what it gets unchanged, or drops it: the type of the items stays what it was."""
+
+    def gives(self, incoming: Any) -> Any:
+        return self.takes if incoming is Any else incoming
+
+
+class Gathering(Stage, Generic[In]):
+    """A transform that gives lists of what it gets."""
 
 
 class SinkLike(Branch[In, Never], Generic[In]):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterable, Awaitable, Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any, Concatenate, Generic, TypeVar, overload
 
 from typing_extensions import Unpack
@@ -15,7 +15,8 @@ from piko_flow.dataflow.stages.options import (
     checked_on_error,
     checked_options,
 )
-from piko_flow.dataflow.stages.stage import In, Out, TransformLike, describe
+from piko_flow.dataflow.stages.source import Several
+from piko_flow.dataflow.stages.stage import In, Keeping, Out, TransformLike, describe
 
 if TYPE_CHECKING:
     from pydantic import TypeAdapter
@@ -23,7 +24,6 @@ if TYPE_CHECKING:
 I = TypeVar("I")  # noqa: E741
 O = TypeVar("O")  # noqa: E741
 T = TypeVar("T")
-Several = AsyncIterable[O] | Awaitable[Iterable[O]] | Iterable[O]
 
 
 class CallStage(TransformLike[In, Out], Generic[In, Out]):
@@ -103,7 +103,7 @@ class Transform(CallStage[In, Out], Generic[In, Out]):
         return through(self.signature, incoming, self.signature.returns)
 
 
-class Filter(CallStage[In, Out], Generic[In, Out]):
+class Filter(Keeping[In], CallStage[In, Out], Generic[In, Out]):
     """Keeps the items for which the predicate (plain or async) is true; the options are those of Transform.
 
     Order: what is kept keeps its order, unless `ordered=False`.
@@ -134,9 +134,6 @@ class Filter(CallStage[In, Out], Generic[In, Out]):
         if self.signature.shape in ("generator", "async_generator"):
             self.refuse("a Filter's predicate gives true or false", "a generator function came")
 
-    def gives(self, incoming: Any) -> Any:
-        return incoming if incoming is not Any else self.signature.takes
-
 
 class FlatMap(CallStage[In, Out], Generic[In, Out]):
     """Any number of items out for each item in, by a generator, an async generator, or a function giving a list.
@@ -145,6 +142,15 @@ class FlatMap(CallStage[In, Out], Generic[In, Out]):
     the items that one item gives stay together and in order.
     """
 
+    @overload
+    def __init__(
+        self: FlatMap[I, O],
+        function: Callable[[I], Iterable[O]],
+        /,
+        *,
+        name: str | None = ...,
+        **options: Unpack[OptionValues],
+    ) -> None: ...
     @overload
     def __init__(
         self: FlatMap[I, O],

@@ -1,0 +1,209 @@
+"""Uses that both checkers accept, with the types that they infer.
+
+A line that only one of them refuses says so; the manual names these limits of the checkers.
+"""
+
+from functools import partial
+from typing import Any, assert_type
+
+from pydantic import TypeAdapter
+
+from piko_flow import (
+    Batch,
+    Broadcast,
+    CpuMap,
+    Filter,
+    FlatMap,
+    Fold,
+    Merge,
+    On,
+    Parse,
+    Pipeline,
+    Retry,
+    Route,
+    Sink,
+    Source,
+    Throttle,
+    Transform,
+)
+from piko_flow.dataflow.stages.stage import SinkLike, SourceLike, TransformLike
+from tests.typing.parts import (
+    Doubling,
+    Numbers,
+    Order,
+    Pages,
+    Refund,
+    Rush,
+    Texts,
+    client,
+    digits,
+    digits_later,
+    digits_listed,
+    is_refund,
+    large,
+    lines,
+    mixed,
+    numbers,
+    numbers_later,
+    numbers_listed,
+    orders,
+    parity,
+    plus,
+    positive,
+    positive_later,
+    print_later,
+    print_number,
+    print_text,
+    reason,
+    same,
+    same_later,
+    save_anything,
+    save_both,
+    save_numbers,
+    save_order,
+    save_refund,
+    save_sequence,
+    scaled,
+    text,
+    text_later,
+    total,
+    twice,
+    untyped,
+    with_client,
+    with_client_later,
+)
+
+ints = Source(numbers)
+
+
+def sources() -> None:
+    assert_type(Source(numbers), Source[int])
+    assert_type(Source(numbers_later), Source[int])
+    assert_type(Source(numbers_listed), Source[int])
+    assert_type(Source([1, 2]), Source[int])
+    assert_type(Source(range(3)), Source[int])
+    assert_type(Source({"a": 1}), Source[str])
+    assert_type(Source(lines, splits=["a", "b"]), Source[str])
+    assert_type(Source(lines, splits=lambda: ["a", "b"]), Source[str])
+    assert_type(Source(partial(lines, "a")), Source[str])
+    assert_type(Source(Pages(), max_items=100, max_age=5), Source[Order])
+    assert_type(Source(numbers, on="thread", retry=Retry(3)), Source[int])
+
+
+def functions() -> None:
+    assert_type(ints >> Transform(text), SourceLike[str])
+    assert_type(ints >> Transform(text_later, concurrency=8, timeout=1), SourceLike[str])
+    assert_type(ints >> Transform(same), SourceLike[int])
+    assert_type(ints >> Transform(same_later), SourceLike[int])
+    assert_type(ints >> Transform(twice), SourceLike[tuple[int, int]])
+    assert_type(ints >> Transform(twice) >> Transform(twice) >> Transform(len), SourceLike[int])
+    assert_type(ints >> Transform(Doubling()), SourceLike[str])
+    assert_type(ints >> Transform(Doubling().half), SourceLike[float])
+    assert_type(ints >> Transform(Doubling().half_later), SourceLike[float])
+    assert_type(ints >> Transform(partial(scaled, 0.5)), SourceLike[float])
+    assert_type(ints >> Transform(with_client, uses={"client": client}), SourceLike[str])
+    assert_type(ints >> Transform(with_client_later, uses={"client": client}), SourceLike[str])
+    assert_type(ints >> Transform(str), SourceLike[str])
+    assert_type(ints >> Transform(str) >> Transform(str.upper), SourceLike[str])
+    assert_type(ints >> Transform(Refund), SourceLike[Refund])
+    assert_type(ints >> CpuMap(text, workers=2), SourceLike[str])
+    assert_type(ints >> CpuMap(same), SourceLike[int])
+    assert_type(ints >> Transform(untyped), SourceLike[Any])
+
+
+def lambdas() -> None:
+    ints >> Transform(lambda number: number + 1)  # wrong for pyright: a lambda behind >> has no context
+    ints >> Filter(lambda number: number > 1)  # wrong for pyright: a lambda behind >> has no context
+    assert_type(ints >> Transform(lambda _: "a"), SourceLike[str])
+    assert_type(ints >> Filter(lambda number: bool(number)), SourceLike[int])
+    assert_type(ints >> Fold(plus, start=lambda: 0), SourceLike[int])
+
+
+def filters_and_flat_maps() -> None:
+    assert_type(ints >> Filter(positive), SourceLike[int])
+    assert_type(ints >> Filter(positive_later, concurrency=3), SourceLike[int])
+    assert_type(ints >> Filter(bool) >> Filter(bool) >> Transform(text), SourceLike[str])
+    assert_type(ints >> FlatMap(digits), SourceLike[str])
+    assert_type(ints >> FlatMap(digits_later), SourceLike[str])
+    assert_type(ints >> FlatMap(digits_listed), SourceLike[str])
+    assert_type(Source([[1], [2]]) >> FlatMap(list), SourceLike[int])
+
+
+def parsing() -> None:
+    assert_type(Source([b"{}"]) >> Parse(Order), SourceLike[Order])
+    assert_type(Source([{"total": 1}]) >> Parse(Order, on_error="dead_letter"), SourceLike[Order])
+    assert_type(Source([b"[1]"]) >> Parse(list[int]), SourceLike[list[int]])
+    assert_type(Source([b"{}"]) >> Parse(TypeAdapter(Refund)), SourceLike[Refund])
+    assert_type(Source([b"{}"]) >> Parse(Order | Refund), SourceLike[Any])
+
+
+def gathering() -> None:
+    assert_type(ints >> Batch(3), SourceLike[list[int]])
+    assert_type(ints >> Batch(3, within=0.5) >> Transform(len), SourceLike[int])
+    assert_type(ints >> Batch(3) >> Batch(2), SourceLike[list[list[int]]])
+    assert_type(Source(["a"]) >> Batch(100, weight=len), SourceLike[list[str]])
+    assert_type(ints >> Throttle(5), SourceLike[int])
+    assert_type(ints >> Throttle(5, per=60) >> Batch(3), SourceLike[list[int]])
+    assert_type(ints >> Fold(plus, start=int), SourceLike[int])
+    assert_type(ints >> Fold(plus, start=int, key=parity), SourceLike[tuple[bool, int]])
+
+
+def sinks() -> None:
+    assert_type(ints >> Sink(print_number), Pipeline)
+    assert_type(ints >> Sink(print, concurrency=1), Pipeline)
+    assert_type(ints >> Transform(text) >> Sink(print_later, concurrency=4), Pipeline)
+    assert_type(ints >> Sink(Numbers(), batch=500, within=0.5), Pipeline)
+    assert_type(ints >> Transform(text) >> Sink(Texts()), Pipeline)
+    assert_type(ints >> Batch(3) >> Sink(save_numbers), Pipeline)
+    assert_type(Source([True]) >> Sink(print_number), Pipeline)
+
+
+def open_chains() -> None:
+    cleaned = Filter(positive) >> Transform(text)
+    assert_type(cleaned, TransformLike[int, str])
+    assert_type(ints >> cleaned >> Sink(print_text), Pipeline)
+    assert_type(Source([1, 2]) >> cleaned, SourceLike[str])
+    assert_type(cleaned >> Sink(print_text), SinkLike[int])
+    assert_type(ints >> (cleaned >> Sink(print_text)), Pipeline)
+    assert_type(Batch(3) >> Sink(save_numbers), SinkLike[int])
+    assert_type(Batch(3) >> Sink(save_sequence), SinkLike[int])
+    assert_type(ints >> (Batch(3) >> Transform(len)), SourceLike[int])
+    assert_type(Throttle(3) >> Transform(text), TransformLike[int, str])
+    assert_type(Transform(text) >> Parse(Order), TransformLike[int, Order])
+
+
+def routes() -> None:
+    both = Source(mixed)
+    assert_type(both >> Route(On(Order, Sink(save_order)), On(Refund, Sink(save_refund))), Pipeline)
+    assert_type(both >> Route(On(Order, Transform(total)), On(Refund, Sink(save_refund))), SourceLike[int])
+    apart = Route(On(Order, Transform(total)), On(Refund, Transform(reason)))
+    assert_type(apart, TransformLike[Order | Refund, int | str])
+    assert_type(both >> apart, SourceLike[int | str])
+    assert_type(Source(orders) >> apart, SourceLike[int | str])
+    assert_type(Source([Rush(total=1)]) >> apart, SourceLike[int | str])
+    assert_type(both >> Route(On(Rush, Sink(save_order)), On(object, Sink(print))), Pipeline)
+    assert_type(
+        Source(orders) >> Route(On(large, Transform(total)), On(object, Sink(print))), SourceLike[int]
+    )
+    assert_type(Route(On(large, Sink(save_order)), On(object, Sink(print))), SinkLike[Order])
+    assert_type(both >> Route(On(is_refund, Sink(save_refund)), On(Order, Sink(save_order))), Pipeline)
+    assert_type(both >> Route(On(Refund, Sink(save_refund)), On(large, Sink(save_order))), Pipeline)
+    assert_type(both >> Route(On(Order | Refund, Sink(save_both))), Pipeline)
+    assert_type(both >> Route(On(Order, Batch(10) >> Sink(print)), On(object, Sink(print))), Pipeline)
+
+
+def broadcasts_and_merges() -> None:
+    one = Source(orders)
+    assert_type(one >> Broadcast(Sink(save_order), Sink(save_anything), Sink(save_both)), Pipeline)
+    assert_type(one >> Broadcast(Sink(save_order), Transform(total)), SourceLike[int])
+    assert_type(one >> Broadcast(Transform(total), Transform(str)), SourceLike[int | str])
+    assert_type(one >> Broadcast(Transform(same), Transform(total)), SourceLike[Order | int])
+    assert_type(one >> Broadcast(Batch(10) >> Sink(print), Transform(total) >> Sink(print_number)), Pipeline)
+    assert_type(Merge(Source([1]), Source(["a"])), Merge[int | str])
+    assert_type(Merge(one, one >> Transform(total), ints >> Transform(text)), Merge[Order | int | str])
+    assert_type(Merge(Source([1]), ints) >> Sink(print_number), Pipeline)
+
+
+async def looking() -> None:
+    assert_type(await (ints >> Transform(text)).collect(), list[str])
+    assert_type(ints.take(2), list[int])
