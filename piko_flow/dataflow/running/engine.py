@@ -138,4 +138,4 @@ def _note_workers(pool: WorkerPool, workers: dict[str, int]) -> None:
 def _counts(watch: list[UnitState]) -> Counts | None:
     if not watch:
         return None
-    return Counts(watch[0].tallies, watch[0].times, watch[0].edges())
+    return Counts(watch[0].tallies, watch[0].times_now(), watch[0].edges())

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
-from contextlib import AsyncExitStack
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AsyncExitStack, contextmanager
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
 
@@ -69,6 +69,7 @@ class UnitState:
         self.started = monotonic()
         self.tallies = [StageTally() for _ in plan.graph.boxes]
         self.times = [OperatorTimes() for _ in plan.operators]
+        self.working: dict[int, float] = {}
         self.channels: dict[int, AnyChannel] = {spec.edge: Channel(spec.capacity) for spec in plan.channels}
         self.settlement = Settlement(
             run=host.info.run, unit=unit.id, budget=host.budget, observer=host.observer
@@ -82,6 +83,13 @@ class UnitState:
         """A source has given all it has."""
         self.sources_left -= 1
         self.exhausted = self.sources_left == 0
+
+    def times_now(self) -> list[OperatorTimes]:
+        """The times of every operator at this moment, those in the middle of their work included."""
+        times = [replace(one) for one in self.times]
+        for number, began in self.working.items():
+            times[number].busy = left_busy(times[number], monotonic() - began)
+        return times
 
     def edges(self) -> list[EdgeTally]:
         """The counts of every joint: of a channel where there is one, else of the stages that it joins."""
@@ -152,6 +160,16 @@ class OperatorState:
         finally:
             self._blocked(began)
 
+    @contextmanager
+    def at_work(self) -> Iterator[None]:
+        """Count as busy what the clocked waits leave of the time in the block."""
+        began = self.unit.working[self.operator.number] = monotonic()
+        try:
+            yield
+        finally:
+            del self.unit.working[self.operator.number]
+            self.times.busy = left_busy(self.times, monotonic() - began)
+
     def close(self) -> None:
         """Say to all that follow that nothing more comes."""
         for channel in self.outputs:
@@ -181,6 +199,11 @@ class OperatorState:
         seconds = monotonic() - began
         self.times.blocked += seconds
         self.host.observer.sender_waited(self.name, seconds=seconds)
+
+
+def left_busy(times: OperatorTimes, seconds: float) -> float:
+    """What the waits leave of the seconds."""
+    return max(seconds - times.waiting - times.blocked, 0.0)
 
 
 async def breathe(since: float) -> float:

@@ -40,14 +40,10 @@ class ConcurrentOperator:
     async def run(self) -> None:
         """Work until the input has ended and every result is handed on."""
         self.attempts = await Attempts.of(self.state)
-        began = monotonic()
-        try:
+        with self.state.at_work():
             async with asyncio.TaskGroup() as group:
                 self._group = group
                 self._start_worker()
-        finally:
-            times = self.state.times
-            times.busy = max(monotonic() - began - times.waiting - times.blocked, 0.0)
         self.state.close()
 
     def _start_worker(self) -> None:

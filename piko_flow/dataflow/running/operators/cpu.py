@@ -6,7 +6,6 @@ import asyncio
 from collections import deque
 from typing import Any
 
-from piko_flow.clock import monotonic
 from piko_flow.dataflow.running.operators.attempts import DROPPED
 from piko_flow.dataflow.running.unit_state import OperatorState
 from piko_flow.dataflow.running.worker_pool import WorkerPool
@@ -37,8 +36,7 @@ class CpuOperator:
     async def run(self) -> None:
         """Work until the input has ended and every result is handed on."""
         self.shipment = self.state.host.shipments[self.state.boxes[0].number]
-        began = monotonic()
-        try:
+        with self.state.at_work():
             async with asyncio.TaskGroup() as group:
                 while True:
                     await self.places.acquire()
@@ -47,9 +45,6 @@ class CpuOperator:
                         break
                     self.state.tally.received += len(chunk)
                     group.create_task(self._chunk(chunk, self._turn()), name=f"{self.state.name} chunk")
-        finally:
-            times = self.state.times
-            times.busy = max(monotonic() - began - times.waiting - times.blocked, 0.0)
         self.state.close()
 
     def _turn(self) -> asyncio.Event:

@@ -35,8 +35,8 @@ class FlatMapOperator:
         if self.options.on == "thread":
             self.state.host.crew.widen(self.options.concurrency)
         self.validate = self.state.validator(self.state.boxes[0])
-        began = held_since = monotonic()
-        try:
+        held_since = monotonic()
+        with self.state.at_work():
             async with asyncio.TaskGroup() as group:
                 while chunk := await self.state.receive(self.options.concurrency):
                     self.state.tally.received += len(chunk)
@@ -44,9 +44,6 @@ class FlatMapOperator:
                         await self.room.acquire()
                         group.create_task(self._item(item, self._turn()), name=f"{self.state.name} item")
                     held_since = await breathe(held_since)
-        finally:
-            times = self.state.times
-            times.busy = max(monotonic() - began - times.waiting - times.blocked, 0.0)
         self.state.close()
 
     def _turn(self) -> asyncio.Event:

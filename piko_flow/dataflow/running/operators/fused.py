@@ -129,11 +129,7 @@ class FusedOperator:
         tally = self.state.tallies[-1]
         last: list[Any] = []
         if isinstance(self.tail, Fold):
-            last = (
-                [self.held["value"]]
-                if self.tail.key is None
-                else list(self.held["values"].items())
-            )
+            last = [self.held["value"]] if self.tail.key is None else list(self.held["values"].items())
         elif isinstance(self.tail, Batch) and self.held["held"]:
             last = [self.held["held"]]
         if last:

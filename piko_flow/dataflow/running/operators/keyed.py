@@ -31,8 +31,8 @@ class KeyedOperator:
     async def run(self) -> None:
         """Work until the input has ended and every result is handed on."""
         self.attempts = await Attempts.of(self.state)
-        began = held_since = monotonic()
-        try:
+        held_since = monotonic()
+        with self.state.at_work():
             async with asyncio.TaskGroup() as group:
                 while chunk := await self.state.receive(self.concurrency):
                     self.state.tally.received += len(chunk)
@@ -40,9 +40,6 @@ class KeyedOperator:
                         await self.room.acquire()
                         self._take(item, group)
                     held_since = await breathe(held_since)
-        finally:
-            times = self.state.times
-            times.busy = max(monotonic() - began - times.waiting - times.blocked, 0.0)
         self.state.close()
 
     def _take(self, item: Any, group: asyncio.TaskGroup) -> None:
