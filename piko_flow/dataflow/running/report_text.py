@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from textwrap import wrap
+
 from piko_flow.dataflow.running.report import RunReport
 from piko_flow.dataflow.running.report_words import (
     bottleneck_line,
@@ -15,25 +17,25 @@ from piko_flow.dataflow.running.report_words import (
 )
 from piko_flow.errors import shorten
 
-WIDEST = 100
+WIDTH = 100
 SHORTEST_NAME = 18
 GROUPS = 8  # of dead letters; the others are counted
 
 
-def report_text(report: RunReport) -> str:
-    """The report, its table in 100 columns unless the counts are very long: outcome, stages, bottleneck, what was written, what failed."""
-    blocks = [[headline(report)], _table(report)]
+def report_text(report: RunReport, *, width: int = WIDTH) -> str:
+    """The report in lines of `width` columns, unless counts are very long: outcome, stages, bottleneck, what was written, what failed."""
+    blocks = [wrap(headline(report), width), _table(report, width)]
     if line := bottleneck_line(report):
-        blocks.append([line])
+        blocks.append(wrap(line, width))
     if report.written:
         blocks.append(["Written", *(f"  {line}" for line in report.written)])
     if report.dead:
-        blocks.append(_dead(report))
+        blocks.append(_dead(report, width))
     blocks.append(more_lines(report))
     return "\n\n".join("\n".join(block) for block in blocks if block)
 
 
-def _table(report: RunReport) -> list[str]:
+def _table(report: RunReport, widest: int) -> list[str]:
     if not report.stages:
         return []
     (header, names), *counts = columns_of(report.stages, report.seconds)
@@ -41,7 +43,7 @@ def _table(report: RunReport) -> list[str]:
     for title, cells in counts:
         width = max(map(len, (title, *cells)))
         drawn.append([cell.rjust(width) for cell in (title, *cells)])
-    room = WIDEST - sum(len(cells[0]) + 2 for cells in drawn)
+    room = widest - sum(len(cells[0]) + 2 for cells in drawn)
     width = max(SHORTEST_NAME, min(room, max(map(len, names))))
     named = [text.ljust(width) for text in (header, *(_short(name, width) for name in names))]
     rows = ["  ".join(cells).rstrip() for cells in zip(named, *drawn, strict=True)]
@@ -52,13 +54,13 @@ def _short(name: str, width: int) -> str:
     return name if len(name) <= width else f"{name[: width - 7]}…{name[-6:]}"
 
 
-def _dead(report: RunReport) -> list[str]:
+def _dead(report: RunReport, width: int) -> list[str]:
     lines, groups = [dead_line(report)], dead_groups(report)
     for group in groups[:GROUPS]:
         error = one_line(group.first.error)
         lines.append(f"  {number(group.count)}x {group.error_type} at {group.stage} ({group.where})")
-        lines.append(f"      {error if len(error) <= 94 else error[:93] + '…'}")
-        lines.append(f"      item {shorten(group.first.item, 89)}")
+        lines.append(f"      {error if len(error) <= width - 6 else error[: width - 7] + '…'}")
+        lines.append(f"      item {shorten(group.first.item, width - 11)}")
     if len(groups) > GROUPS:
         lines.append(f"  and {number(len(groups) - GROUPS)} more kinds")
     return lines
