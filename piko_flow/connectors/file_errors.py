@@ -1,0 +1,69 @@
+"""What goes wrong with files, each error named for what happened."""
+
+from __future__ import annotations
+
+from importlib.util import find_spec
+
+from piko_flow.errors import PikoFlowError, PipelineError
+
+
+class InputNotFound(PipelineError, FileNotFoundError):
+    """A path or pattern of a source names no readable file; raised when the run is planned, before it reads."""
+
+
+class OutputRefused(PipelineError):
+    """A sink may not write where it was told to, or not in that way; raised before it writes anything."""
+
+
+class MissingExtra(PipelineError, ImportError):
+    """A stage needs a library that an extra of this package installs."""
+
+
+class BrokenLine(PikoFlowError):
+    """A line, or a record that begins in it, cannot be read. `line` counts from 1, `reason` names rule and value."""
+
+    def __init__(self, file: str, line: int, reason: str) -> None:
+        super().__init__(file, line, reason)
+        self.file, self.line, self.reason = file, line, reason
+
+    def __str__(self) -> str:
+        return f"{self.file}:{self.line}: {self.reason}"
+
+
+class BrokenFile(PikoFlowError):
+    """A file cannot be read as what its source expects, and no single line of it is to blame."""
+
+    def __init__(self, file: str, reason: str) -> None:
+        super().__init__(file, reason)
+        self.file, self.reason = file, reason
+
+    def __str__(self) -> str:
+        return f"{self.file}: {self.reason}"
+
+
+class PartLost(PikoFlowError):
+    """What a part prepared is gone or was changed, so it cannot be published."""
+
+    def __init__(self, file: str, target: str, reason: str) -> None:
+        super().__init__(file, target, reason)
+        self.file, self.target, self.reason = file, target, reason
+
+    def __str__(self) -> str:
+        return f"{self.file}, prepared for {self.target}, {self.reason}; run again to write it anew"
+
+
+def require_pyarrow(what: str, where: str) -> None:
+    """Raise MissingExtra unless pyarrow is installed; does not import it."""
+    if find_spec("pyarrow") is None:
+        raise MissingExtra(
+            what=what,
+            where=where,
+            rule="Parquet needs pyarrow",
+            came="it is not installed",
+            advice="Install the extra: pip install 'piko-flow[parquet]'",
+        )
+
+
+def with_path(error: OSError, path: str) -> OSError:
+    """The same error of the operating system, naming the file it is about."""
+    return OSError(error.errno, error.strerror, path)

@@ -1,0 +1,193 @@
+"""A Parquet file as a sink of rows; needs the extra `parquet`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import suppress
+from enum import Enum
+from os import PathLike
+from typing import Any, Final
+
+from piko_flow.connectors.file_errors import require_pyarrow
+from piko_flow.connectors.file_target import FileTarget
+from piko_flow.connectors.part_file import PartFile
+from piko_flow.connectors.plain_values import fields_of
+from piko_flow.connectors.uninterrupted import on_own_thread
+from piko_flow.dataflow.stages.sink import Part
+from piko_flow.errors import ItemRejected
+
+GROUP_ROWS: Final = 65_536  # rows of a row group
+GROUP_BYTES: Final = 64 * 1024 * 1024  # bytes held before a row group is written, whatever its rows
+
+
+class ParquetSink(FileTarget[object]):
+    """Rows as a Parquet file: `Sink(ParquetSink("out/orders.parquet"), batch=500)`; needs the extra `parquet`.
+
+    An item is a dict, a Pydantic model or a dataclass. `schema` is a pyarrow schema; without it the first
+    batch tells, and a column that has only None there is refused. An item with other fields than the schema
+    has, or with a value that its type cannot hold, is rejected. Up to 64 MB of rows wait in memory.
+
+    Parts cannot be joined: with several units the name must hold `{unit}`, else `open` raises OutputRefused.
+    It raises MissingExtra where pyarrow is not installed. For what happens at commit see FileTarget.
+    """
+
+    compressible = False
+
+    def __init__(self, path: str | PathLike[str], *, schema: Any = None) -> None:
+        super().__init__(path)
+        if schema is not None and not (hasattr(schema, "names") and hasattr(schema, "field")):
+            self.refuse("schema must be a pyarrow schema", f"got {schema!r:.80}")
+        self.schema = schema
+
+    async def open(self, part: Part) -> None:
+        """Make the part's hidden file. Raises MissingExtra, OutputRefused and OSError."""
+        require_pyarrow(self.what, self.where)
+        if self.output.joins(part):
+            name = f"{self.path.stem}-{{unit}}{self.path.suffix}"
+            self.refuse(
+                "Parquet files cannot be joined, so each unit needs a file of its own",
+                f"the run has {part.units} units",
+                f"Put {{unit}} into the name: {self.path.with_name(name)}",
+            )
+        await super().open(part)
+
+    def begin_part(self) -> None:
+        self._schema = self.schema
+        self._waiting: list[Any] = []
+        self._stream = _PartStream(self.opened())
+        self._writer: Any = None
+        self._failure: Exception | None = None
+
+    async def write(self, items: Sequence[object], /) -> None:
+        """Add the rows, all or none. Raises ItemRejected, and OSError with the path (a full disk)."""
+        if not items:
+            return
+        self.opened()
+        if _is_enough(self._waiting):
+            await on_own_thread(self._write_group)
+        rows = [self._row(index, item) for index, item in enumerate(items)]
+        schema = self._schema or self._inferred(rows)
+        names = {*schema.names}
+        for index, row in enumerate(rows):
+            if row.keys() != names:
+                raise ItemRejected(index, f"a row must have the columns {schema.names}, {[*row]} came")
+        self._waiting.append(_batch(rows, schema))
+        self._schema = schema
+        self.items += len(items)
+
+    def end_part(self) -> None:
+        from pyarrow import schema
+
+        self._schema = self._schema or schema([])
+        self._write_group()
+        self._writer.close()
+
+    async def abort(self) -> None:
+        if self.file is not None:
+            self._stream.discarded = True
+            if self._writer is not None:
+                with suppress(Exception):  # it writes the end of a file that nobody will read
+                    self._writer.close()
+        await super().abort()
+
+    def _row(self, index: int, item: object) -> dict[Any, Any]:
+        try:
+            fields = fields_of(item, json=False)
+        except TypeError as error:
+            raise ItemRejected(index, str(error)) from None
+        return {name: value.value if isinstance(value, Enum) else value for name, value in fields.items()}
+
+    def _inferred(self, rows: list[dict[Any, Any]]) -> Any:
+        from pyarrow import ArrowException, RecordBatch
+
+        try:
+            schema = RecordBatch.from_pylist(rows).schema
+        except (ArrowException, TypeError, ValueError, OverflowError):
+            schema = RecordBatch.from_pylist(rows[:1]).schema
+        if unknown := [field.name for field in schema if _is_unknown(field.type)]:
+            self.refuse(
+                "without a schema the first batch must show the type of each column",
+                f"there is no value in {', '.join(unknown)}",
+                "Give schema=, or a larger batch=",
+            )
+        return schema
+
+    def _write_group(self) -> None:
+        """Write what waits as a row group. What has failed once fails again: the file is not whole any more."""
+        from pyarrow import Table
+        from pyarrow.parquet import ParquetWriter
+
+        if self._failure is not None:
+            raise self._failure
+        try:
+            self._writer = self._writer or ParquetWriter(self._stream, self._schema)
+            if self._waiting:
+                self._writer.write_table(Table.from_batches(self._waiting))
+        except Exception as error:
+            self._failure = error
+            raise
+        self._waiting = []
+
+
+class _PartStream:
+    """The part's file as pyarrow wants to see it."""
+
+    closed = False
+
+    def __init__(self, file: PartFile) -> None:
+        self._file, self._position, self.discarded = file, 0, False
+
+    def write(self, data: Any) -> int:
+        if not self.discarded:
+            self._file.append(bytes(data))
+        self._position += len(data)
+        return len(data)
+
+    def tell(self) -> int:
+        return self._position
+
+    def flush(self) -> None:
+        """Nothing to do: `PartFile.finish` brings it to the disk."""
+
+    def close(self) -> None:
+        """Nothing to do: `PartFile.finish` closes the file."""
+
+    def writable(self) -> bool:
+        return True
+
+    def readable(self) -> bool:
+        return False
+
+    def seekable(self) -> bool:
+        return False
+
+
+def _is_enough(batches: list[Any]) -> bool:
+    rows = sum(batch.num_rows for batch in batches)
+    return bool(rows >= GROUP_ROWS or sum(batch.nbytes for batch in batches) >= GROUP_BYTES)
+
+
+def _batch(rows: list[dict[Any, Any]], schema: Any) -> Any:
+    from pyarrow import ArrowException, RecordBatch
+
+    errors = (ArrowException, TypeError, ValueError, OverflowError)
+    try:
+        return RecordBatch.from_pylist(rows, schema)
+    except errors:
+        for index, row in enumerate(rows):
+            for name in schema.names:
+                try:
+                    RecordBatch.from_pylist([{name: row[name]}], schema.empty_table().select([name]).schema)
+                except errors as error:
+                    raise ItemRejected(index, f"column {name!r}: {error}") from None
+        raise
+
+
+def _is_unknown(kind: Any) -> bool:
+    """Whether a type was inferred from no value, at any depth."""
+    from pyarrow import types
+
+    if bool(types.is_null(kind)):
+        return True
+    inner = [kind.field(index).type for index in range(kind.num_fields)]
+    return any(_is_unknown(one) for one in inner)
