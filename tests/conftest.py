@@ -1,9 +1,40 @@
-"""What every test may rely on: Hypothesis never judges by the clock, and CI tries the same examples each time."""
+"""What every test may rely on: Hypothesis never judges by the clock, CI tries the same examples each time, and a
+test that leaves a task, thread, process, file or socket behind fails."""
 
+import asyncio
+import inspect
 import os
+from collections.abc import AsyncIterator, Iterator
 
+import pytest
+import pytest_asyncio
 from hypothesis import settings
+
+from piko_flow.testing.leaks import no_leaks
 
 settings.register_profile("desk", deadline=None)
 settings.register_profile("ci", deadline=None, derandomize=True)
 settings.load_profile("ci" if os.environ.get("CI") else "desk")
+
+
+@pytest.fixture(autouse=True)
+def nothing_left() -> Iterator[None]:
+    """No thread, child process or open descriptor outlives a test; the test's event loop has ended by then."""
+    with no_leaks():
+        yield
+
+
+@pytest.fixture(autouse=True)
+def no_task_left(nothing_left: None, request: pytest.FixtureRequest) -> None:
+    """No task outlives a test that runs in an event loop. It comes second, so that it is asked first."""
+    if inspect.iscoroutinefunction(getattr(request.node, "obj", None)):
+        request.getfixturevalue("tasks_of_the_loop")
+
+
+@pytest_asyncio.fixture
+async def tasks_of_the_loop() -> AsyncIterator[None]:
+    """Asks inside the test's own event loop, while it still runs."""
+    before = asyncio.all_tasks()
+    yield
+    left = asyncio.all_tasks() - before - {asyncio.current_task()}
+    assert [task.get_name() for task in left] == [], "tasks left over"

@@ -1,0 +1,36 @@
+"""Tools for testing pipelines: sources and sinks with a record, faults by script, a check that nothing is left."""
+
+from piko_flow.testing.cancellation import cancel_everywhere
+from piko_flow.testing.faults import Fail, Outcome, Script, Stall, Turns, turns, until
+from piko_flow.testing.leaks import Leaked, no_leaks
+from piko_flow.testing.observing import RecordingObserver
+from piko_flow.testing.stages import (
+    CollectingSink,
+    FailingSink,
+    Record,
+    Recorded,
+    RecordingTarget,
+    arriving,
+    items,
+)
+
+__all__ = [
+    "arriving",
+    "items",
+    "CollectingSink",
+    "FailingSink",
+    "RecordingTarget",
+    "Record",
+    "Recorded",
+    "RecordingObserver",
+    "Script",
+    "Outcome",
+    "Fail",
+    "Stall",
+    "Turns",
+    "turns",
+    "until",
+    "cancel_everywhere",
+    "no_leaks",
+    "Leaked",
+]

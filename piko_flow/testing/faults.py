@@ -1,0 +1,155 @@
+"""Functions that fail, stall or dawdle by script, without a clock."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import defaultdict
+from collections.abc import Callable, Hashable, Mapping, Sequence
+from typing import Any, Generic, Protocol, TypeVar
+
+T = TypeVar("T", bound=Hashable)
+R = TypeVar("R")
+
+
+class Outcome(Protocol):
+    """What happens in one call before its result is given: it may wait, and it may raise."""
+
+    async def happen(self) -> None: ...
+
+
+class Turns:
+    """Lets the event loop turn `count` times: a delay without a clock."""
+
+    def __init__(self, count: int) -> None:
+        self.count = count
+
+    async def happen(self) -> None:
+        """Wait that long. Cancelling ends the wait."""
+        await turns(self.count)
+
+
+class Stall:
+    """Waits until the test calls `release()`; with `error` it raises that then.
+
+    `reached` is set when a call has come to wait here: `await stall.reached.wait()`. Any number of calls may wait.
+    """
+
+    def __init__(self, error: Exception | None = None) -> None:
+        self.error = error
+        self.reached, self._released = asyncio.Event(), asyncio.Event()
+
+    def release(self) -> None:
+        """Let all calls that wait here go on, and later ones pass."""
+        self._released.set()
+
+    async def happen(self) -> None:
+        """Wait for the release. Cancelling ends the wait."""
+        self.reached.set()
+        await self._released.wait()
+        if self.error is not None:
+            raise self.error
+
+
+class Fail:
+    """Raises the error."""
+
+    def __init__(self, error: Exception) -> None:
+        self.error = error
+
+    async def happen(self) -> None:
+        """Raise."""
+        raise self.error
+
+
+class Script(Generic[T]):
+    """An async function of one item whose calls go by a script, and which keeps count of them.
+
+    `outcomes` maps an item to what its first, second, ... call meets: an exception to raise, a Stall, Turns,
+    or any Outcome; when they are used up, or for an item that is not in it, the call gives the item at once
+    (or `function(item)`). For a plain function, of which errors alone make sense, use `plain`::
+
+        script = Script({3: [OSError("busy"), OSError("busy")], 5: [Turns(4)]})
+        await run(items(10) >> Transform(script, concurrency=4, retry=Retry(3, first=0)) >> sink)
+        assert script.calls.count(3) == 3
+
+    `calls` lists the items in the order in which calls began, `ended` those that gave a result, `cancelled`
+    those whose call was cancelled; `running` is the number of calls now, `most` the highest it was.
+    """
+
+    def __init__(
+        self,
+        outcomes: Mapping[T, Sequence[Exception | Outcome]] | None = None,
+        *,
+        function: Callable[[T], Any] | None = None,
+    ) -> None:
+        self._left = {item: list(several) for item, several in (outcomes or {}).items()}
+        self._function = function
+        self._began: defaultdict[T, asyncio.Event] = defaultdict(asyncio.Event)
+        self.calls: list[T] = []
+        self.ended: list[T] = []
+        self.cancelled: list[T] = []
+        self.running = self.most = 0
+
+    async def __call__(self, item: T) -> Any:
+        """Meet the item's next outcome, then give the result."""
+        self._begin(item)
+        try:
+            outcome = self._next(item)
+            if isinstance(outcome, Exception):
+                raise outcome
+            if outcome is not None:
+                await outcome.happen()
+        except asyncio.CancelledError:
+            self.cancelled.append(item)
+            raise
+        finally:
+            self.running -= 1
+        return self._give(item)
+
+    def plain(self, item: T) -> Any:
+        """The same as a plain function. Raises TypeError for an outcome that waits."""
+        self._begin(item)
+        self.running -= 1
+        outcome = self._next(item)
+        if isinstance(outcome, Exception):
+            raise outcome
+        if isinstance(outcome, Fail):
+            raise outcome.error
+        if outcome is not None:
+            raise TypeError(f"a plain function cannot wait: {outcome!r} came for item {item!r}")
+        return self._give(item)
+
+    async def reached(self, item: T) -> None:
+        """Wait until a call for the item has begun."""
+        await self._began[item].wait()
+
+    def _begin(self, item: T) -> None:
+        self.calls.append(item)
+        self.running += 1
+        self.most = max(self.most, self.running)
+        self._began[item].set()
+
+    def _next(self, item: T) -> Exception | Outcome | None:
+        left = self._left.get(item)
+        return left.pop(0) if left else None
+
+    def _give(self, item: T) -> Any:
+        self.ended.append(item)
+        return item if self._function is None else self._function(item)
+
+
+async def turns(count: int) -> None:
+    """Let the event loop turn `count` times."""
+    for _ in range(count):
+        await asyncio.sleep(0)
+
+
+async def until(holds: Callable[[], object], *, at_most: int = 100_000) -> None:
+    """Let the loop turn until `holds()` is true. Raises AssertionError after `at_most` turns."""
+    for _ in range(at_most):
+        if holds():
+            return
+        await asyncio.sleep(0)
+    raise AssertionError(
+        f"{getattr(holds, '__name__', holds)} did not come true within {at_most} turns of the loop"
+    )
