@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import re
 import select
@@ -172,6 +173,15 @@ async def test_a_worker_does_not_hear_ctrl_c() -> None:
     assert pool.replaced == 0
 
 
+async def test_ctrl_c_does_not_end_a_worker_that_is_just_starting() -> None:
+    async with WorkerPool(1) as pool:
+        first = asyncio.create_task(pool.call(pack(abs, stage="work", where="here.py:1"), [-1]))
+        await asyncio.sleep(0)
+        os.kill(pool.pids[0], signal.SIGINT)
+        assert (await first).results == [1]
+        assert pool.replaced == 0
+
+
 PARENT = """
 import asyncio, os, sys
 from piko_flow.dataflow.running.shipping import pack
@@ -214,7 +224,7 @@ def test_what_functions_print_arrives_also_from_a_worker_that_is_killed(tmp_path
     script = tmp_path / "prints.py"
     script.write_text(
         PARENT.replace("print(os.getpid(), flush=True)", "print('printed', item)").replace(
-            "await asyncio.Event().wait()", "[worker.end() for worker in list(pool._running)]"
+            "await asyncio.Event().wait()", "os.kill(pool.pids[0], 9)"
         )
     )
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import resource
 import threading
 from typing import Any
 
@@ -145,3 +147,34 @@ async def test_a_function_can_be_proven_before_there_are_items() -> None:
         await pool.prove(pack(len, stage="count", where="here.py:1"))
         with pytest.raises(CannotShip):
             await pool.prove(pack(lambda item: (luggage, item), stage="work", where="here.py:1"))
+
+
+async def test_a_result_for_which_a_worker_has_no_memory_is_told() -> None:
+    def starve(item: int) -> bytes:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (3, 1000))
+        return bytes(200_000)
+
+    result, pool = await call(starve, [1, 2])
+    assert [type(error) for error in result.errors.values()] == [CannotReturn, CannotReturn]
+    assert "Too many open files" in str(result.errors[0])
+    assert pool.replaced == 0
+
+
+async def test_a_result_for_which_the_run_has_no_descriptor_ends_the_call() -> None:
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    taken: list[int] = []
+    async with WorkerPool(1) as pool:
+        shipment = pack(bytes, stage="work", where="here.py:1")
+        await pool.call(shipment, [1])
+        resource.setrlimit(resource.RLIMIT_NOFILE, (64, hard))
+        try:
+            with contextlib.suppress(OSError):
+                while True:
+                    taken.append(os.dup(0))
+            with pytest.raises(OSError, match="no file descriptor is free"):
+                await pool.call(shipment, [200_000])
+        finally:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+            for file in taken:
+                os.close(file)
+        assert (await pool.call(shipment, [200_000])).results == [bytes(200_000)]

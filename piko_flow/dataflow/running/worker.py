@@ -229,8 +229,6 @@ def with_timer(function: Function, seconds: float) -> Function:
 
 def describe(index: int, kind: int, error: BaseException, survivor: bytes | None = None) -> Failure:
     """The error as text, its traceback from the user's first line on."""
-    import traceback  # only once something failed
-
     name = type(error).__qualname__
     if type(error).__module__ not in ("builtins", "__main__"):
         name = f"{type(error).__module__}.{name}"
@@ -238,8 +236,13 @@ def describe(index: int, kind: int, error: BaseException, survivor: bytes | None
         message = str(error)
     except Exception as unprintable:
         message = f"<its message raised {type(unprintable).__name__}>"
-    inner = error.__traceback__.tb_next if error.__traceback__ else None
-    lines = "".join(traceback.format_exception(type(error), error, inner))
+    try:
+        import traceback  # a slow import, and only needed once something failed
+
+        inner = error.__traceback__.tb_next if error.__traceback__ else None
+        lines = "".join(traceback.format_exception(type(error), error, inner))
+    except Exception as untraceable:  # a function may have used up the descriptors, or raise in __repr__
+        lines = f"<the traceback could not be made: {type(untraceable).__name__}>\n"
     return index, kind, name, message[:LONGEST_TEXT], lines[-LONGEST_TEXT:], survivor
 
 

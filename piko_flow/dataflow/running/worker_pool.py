@@ -88,6 +88,11 @@ class WorkerPool:
             for worker in running:
                 worker.end()
 
+    @property
+    def pids(self) -> list[int]:
+        """The process ids of the workers that run now."""
+        return [worker.pid for worker in self._running]
+
     async def prove(self, shipment: Shipment) -> None:
         """Load the function on one worker. Raises CannotShip when it cannot be loaded there."""
         await self.call(shipment, [])
@@ -165,7 +170,9 @@ class WorkerPool:
         for worker in [worker for worker in self._running if worker.gone.is_set()]:
             self._running.remove(worker)
             self.replaced += self._open
-            self._failed_starts = 0 if worker.ready else self._failed_starts + 1
+            if worker.ready:
+                self._failed_starts = 0
+            self._failed_starts += worker.failed_to_start
         self._serve_waiting()
 
     def _serve_waiting(self) -> None:

@@ -112,6 +112,11 @@ class WorkerProcess:
         return not self._asked
 
     @property
+    def failed_to_start(self) -> bool:
+        """Whether it ended before it was ready, and nobody killed it."""
+        return self.gone.is_set() and not self.ready and self._process.returncode != -signal.SIGKILL
+
+    @property
     def pid(self) -> int:
         """The process id."""
         return self._process.pid
@@ -126,8 +131,11 @@ class WorkerProcess:
         try:
             await self._lend(shipment)
             outgoing = await _write_gently(call)
-        finally:
+        except BaseException:
             self.promised -= 1
+            self._changed()
+            raise
+        self.promised -= 1
         if self.gone.is_set():
             outgoing.close()
             return Death(self._process.returncode, None)
