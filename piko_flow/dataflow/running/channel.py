@@ -122,6 +122,8 @@ class Channel(Generic[T]):
             self._offset += len(taken)
             if self._offset == len(head):
                 self._drop_head()
+            elif len(self._chunks) == 1:
+                self._open_tail = False  # it would hold what has left for as long as it grows
         else:
             taken = head
             self._drop_head()
