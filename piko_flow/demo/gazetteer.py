@@ -52,7 +52,7 @@ class LookupService(asyncio.Protocol):
         *questions, self._unread = (self._unread + data).split(b"\n")
         self._transport.writelines(self._answer(question) for question in questions)
 
-    def connection_lost(self, error: Exception | None) -> None:
+    def connection_lost(self, exc: Exception | None) -> None:
         """Tell who waits for the end of the service that this connection is over."""
         if not self.gone.done():
             self.gone.set_result(None)

@@ -1,8 +1,11 @@
 """The rows of the demo, from a report as it was written down to one that has been judged."""
 
+from pathlib import Path
 from typing import Annotated, Final, Literal
 
 from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field
+
+STORMS: Final = Path(__file__).with_name("storms.csv.gz")
 
 CycloneStatus = Literal[
     "tropical depression",

@@ -58,7 +58,7 @@ class Threat:
 
 
 def claim_folder(folder: Path) -> None:
-    """Make the output folder and mark it as the demo's; to be called before the pipeline runs.
+    """Make the output folder and mark it as the demo's; does nothing where that has been done.
 
     Raises ForeignFolder when the folder holds files but not the mark, or when it is a file.
     """

@@ -8,6 +8,7 @@ from typing import Final, Generic, TypeVar
 
 from pydantic import BaseModel
 
+from piko_flow.connectors.uninterrupted import on_own_thread
 from piko_flow.dataflow.stages.sink import Part, Receipt, SinkTarget
 from piko_flow.errors import PikoFlowError
 
@@ -50,7 +51,7 @@ class SqliteTarget(SinkTarget[Row], Generic[Row]):
         if key not in model.model_fields:
             raise ValueError(f"key must be a field of {model.__name__}, got {key!r}")
         self.model, self.path, self.table, self.key = model, path, table, key
-        self.name = f"{path.name}:{table}"
+        self.name = path.name
         self._rows: sqlite3.Connection | None = None
 
     async def open(self, part: Part) -> None:
@@ -87,17 +88,7 @@ class SqliteTarget(SinkTarget[Row], Generic[Row]):
 
     async def commit(self, receipts: Sequence[Receipt]) -> list[str]:
         """Move the rows of all parts into the table, in one transaction, then remove their files."""
-        check_ours(self.path)
-        with closing(connect(self.path)) as target:
-            with transaction(target):
-                self._make_tables(target)
-                for receipt in receipts:
-                    self._move(target, receipt)
-            (rows,) = target.execute(f"SELECT count(*) FROM {quoted(self.table)}").fetchone()
-        for receipt in receipts:
-            self._file_of(receipt.part).unlink(missing_ok=True)
-        moved = sum(receipt.items for receipt in receipts)
-        return [f"{self.path}: {moved:,} rows written to table {self.table}, which now has {rows:,}"]
+        return await on_own_thread(lambda: self._publish(receipts))
 
     async def abort(self) -> None:
         """Close and remove the part's file."""
@@ -117,6 +108,20 @@ class SqliteTarget(SinkTarget[Row], Generic[Row]):
         marks = ", ".join("?" for _ in tokens)
         with closing(connect(self.path)) as target, transaction(target):
             target.execute(f"DELETE FROM {MOVED} WHERE part NOT IN ({marks})", tokens)
+
+    def _publish(self, receipts: Sequence[Receipt]) -> list[str]:
+        check_ours(self.path)
+        with closing(connect(self.path)) as target:
+            with transaction(target):
+                self._make_tables(target)
+                for receipt in receipts:
+                    self._move(target, receipt)
+            (rows,) = target.execute(f"SELECT count(*) FROM {quoted(self.table)}").fetchone()
+        for receipt in receipts:
+            self._file_of(receipt.part).unlink(missing_ok=True)
+        moved = sum(receipt.items for receipt in receipts)
+        line = f"{self.path}: {moved:,} rows into table {self.table}"
+        return [line if rows == moved else f"{line}, which now has {rows:,}"]
 
     def _move(self, target: sqlite3.Connection, receipt: Receipt) -> None:
         file, token = self._file_of(receipt.part), receipt.part.token

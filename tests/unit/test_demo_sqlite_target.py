@@ -57,7 +57,7 @@ async def test_rows_appear_with_the_commit_and_not_before(target: SqliteTarget[G
         (1, "Grand Isle", "2021-08-29T12:00:00Z", 1.5),
         (2, "Grand Isle", "2021-08-29T12:00:00Z", None),
     ]
-    assert line == f"{target.path}: 2 rows written to table gusts, which now has 2"
+    assert line == f"{target.path}: 2 rows into table gusts"
     assert files(target) == ["gusts.sqlite"]
 
 
@@ -87,8 +87,11 @@ async def test_commit_works_from_receipts_of_several_parts_on_a_copy_that_opened
 async def test_later_row_replaces_an_earlier_one_of_the_same_key(target: SqliteTarget[Gust]) -> None:
     await target.commit([await prepared(target, Part("r1", "all"), gust(1, speed=1.0), gust(1, speed=2.0))])
     assert [row[3] for row in rows(target)] == [2.0]
-    await target.commit([await prepared(target, Part("r2", "all"), gust(1, speed=3.0))])
-    assert [row[3] for row in rows(target)] == [3.0]
+    (line,) = await target.commit([await prepared(target, Part("r2", "all"), gust(1, speed=3.0), gust(2))])
+    assert [row[3] for row in rows(target)] == [3.0, 1.5]
+    assert line.endswith("2 rows into table gusts")
+    (line,) = await target.commit([await prepared(target, Part("r3", "all"), gust(3))])
+    assert line.endswith("1 rows into table gusts, which now has 3")
 
 
 async def test_committing_again_changes_nothing(target: SqliteTarget[Gust]) -> None:
