@@ -59,6 +59,10 @@ class Engine(Protocol):
     no further unit begins and those in work read no more.
     """
 
+    def check(self, plan: Plan) -> None:
+        """Refuse, with PipelineError, a plan that this engine cannot run; called when planning."""
+        ...
+
     async def run(self, plan: Plan, units: Sequence[Unit], context: RunContext) -> None: ...
 
 
@@ -69,6 +73,9 @@ class LocalEngine:
         if parallel < 1:
             raise ValueError(f"parallel must be >= 1, got {parallel}")
         self.parallel = parallel
+
+    def check(self, plan: Plan) -> None:
+        """Every plan can run here."""
 
     async def run(self, plan: Plan, units: Sequence[Unit], context: RunContext) -> None:
         """Run the units in order; see Engine."""
@@ -88,7 +95,7 @@ class LocalEngine:
         while waiting and not context.intake.closed:
             unit = waiting.pop()
             watch: list[UnitState] = []
-            context.watched[unit.id] = lambda watch=watch: _counts(watch)
+            context.watched[unit.id] = lambda watch=watch: counts_of(watch)
             result = await run_unit(plan, unit, host, units=context.units, watch=watch)
             await context.done(result)
             del context.watched[unit.id]  # of a unit that failed the last counts stay, for the report
@@ -135,7 +142,8 @@ def _note_workers(pool: WorkerPool, workers: dict[str, int]) -> None:
     workers.update(spawned=pool.spawned, replaced=pool.replaced)
 
 
-def _counts(watch: list[UnitState]) -> Counts | None:
+def counts_of(watch: list[UnitState]) -> Counts | None:
+    """The counts at this moment of the unit in `watch`; None while it has not begun."""
     if not watch:
         return None
     return Counts(watch[0].tallies, watch[0].times_now(), watch[0].edges())

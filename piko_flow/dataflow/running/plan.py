@@ -91,11 +91,11 @@ class Plan:
 
 
 def make_plan(pipeline: Pipeline, options: RunOptions) -> Plan:
-    """Plan a pipeline. Calls the splits function, if there is one; raises PipelineError for what is not closed."""
+    """Plan a pipeline. Calls the splits function, if there is one; raises PipelineError for what is not closed or not for the engine."""
     pipeline = closed(pipeline, why="a run")
     graph = graph_of(pipeline)
     operators = _fuse(graph)
-    return Plan(
+    plan = Plan(
         name=pipeline.name,
         graph=graph,
         operators=operators,
@@ -104,6 +104,9 @@ def make_plan(pipeline: Pipeline, options: RunOptions) -> Plan:
         options=options,
         fingerprint=_fingerprint(graph),
     )
+    if options.engine is not None:
+        options.engine.check(plan)
+    return plan
 
 
 def is_fusable(stage: Stage) -> bool:

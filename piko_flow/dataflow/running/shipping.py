@@ -76,6 +76,12 @@ def pack(function: Callable[[Any], Any], *, stage: str, where: str) -> Shipment:
     return Shipment(stage, where, payload)
 
 
+def culprits_of(value: object) -> tuple[str, ...]:
+    """What keeps a value from travelling, each with the way to it; empty when it can travel."""
+    obstacle = _obstacle(value)
+    return () if obstacle is None else tuple(_find_culprits(value)) or (obstacle,)
+
+
 def by_value_pickler() -> Callable[..., Any]:
     """The pickler for values whose classes no worker can import: those of `__main__` and of functions."""
     import cloudpickle  # type: ignore[import-untyped]

@@ -23,6 +23,7 @@ from piko_flow.dataflow.running.plan import Operator, Plan, Unit
 from piko_flow.dataflow.running.report import DeadLetter
 from piko_flow.dataflow.running.tally import EdgeTally, OperatorTimes, StageTally
 from piko_flow.dataflow.running.unit_state import Host, OperatorState, UnitState
+from piko_flow.dataflow.stages.resource import RunInfo
 from piko_flow.dataflow.stages.sink import Part, Receipt, Sink, SinkTarget
 from piko_flow.errors import PikoFlowError, StageFailed
 
@@ -108,18 +109,23 @@ async def _open(state: UnitState, targets: dict[int, SinkTarget[Any]], units: in
         assert isinstance(stage, Sink)
         if stage.target is not None:
             target = targets[box.number] = stage.copy_target()
-            part = Part(
-                run=info.run,
-                unit=state.unit.id,
-                attempt=state.attempt,
-                number=state.unit.number,
-                units=units,
-                sink=box.name,
-                flow=info.flow,
-                window_start=info.window_start,
-                window_end=info.window_end,
-            )
+            part = part_of(info, state.unit, state.attempt, units, box.name)
             await _told(state, box.number, target.open(part))
+
+
+def part_of(info: RunInfo, unit: Unit, attempt: int, units: int, sink: str) -> Part:
+    """The share of a sink that one attempt of a unit has; `units` is how many units the run has."""
+    return Part(
+        run=info.run,
+        unit=unit.id,
+        attempt=attempt,
+        number=unit.number,
+        units=units,
+        sink=sink,
+        flow=info.flow,
+        window_start=info.window_start,
+        window_end=info.window_end,
+    )
 
 
 async def _prepare(state: UnitState, targets: dict[int, SinkTarget[Any]]) -> dict[str, Receipt]:

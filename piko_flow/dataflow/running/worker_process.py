@@ -252,7 +252,7 @@ class WorkerProcess:
 
 
 def _launch(link: int, progress: int) -> subprocess.Popen[bytes]:
-    command = [sys.executable, *_interpreter_options(), "-P", str(PROGRAM), str(link), str(progress)]
+    command = [sys.executable, *interpreter_options(), "-P", str(PROGRAM), str(link), str(progress)]
     # Blocked until the worker ignores it, or a Ctrl-C in its first milliseconds would print a traceback.
     before = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])
     try:
@@ -261,7 +261,7 @@ def _launch(link: int, progress: int) -> subprocess.Popen[bytes]:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
-def _interpreter_options() -> list[str]:
+def interpreter_options() -> list[str]:
     """What this interpreter was started with, where it changes what code does."""
     options = ["-" + "O" * sys.flags.optimize] if sys.flags.optimize else []
     if sys.flags.dont_write_bytecode:

@@ -1,0 +1,257 @@
+"""The engine that runs each unit in an interpreter of its own."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+from piko_flow.dataflow.running.engine import Counts, RunContext
+from piko_flow.dataflow.running.observer import SilentObserver
+from piko_flow.dataflow.running.plan import Plan, Unit
+from piko_flow.dataflow.running.shipping import culprits_of
+from piko_flow.dataflow.running.unit import first_cause, part_of
+from piko_flow.dataflow.running.worker_process import Death
+from piko_flow.dataflow.stages.sink import Sink
+from piko_flow.engines.unit_errors import (
+    CannotTravel,
+    InterpretersCannotStart,
+    ToldError,
+    UnitDied,
+    loaded_error,
+)
+from piko_flow.engines.unit_messages import Order, Retelling, SentResult, pack_for_travel, unpack_result
+from piko_flow.engines.unit_process import UnitProcess
+from piko_flow.errors import PipelineError, StageFailed, describe_error, shorten
+
+ATTEMPTS = 3  # of a unit whose interpreter dies
+
+
+class SubprocessEngine:
+    """Runs each unit in a fresh interpreter, up to `parallel` at a time (default one for each core).
+
+    Stages run exactly as in the run's own process, but nothing is shared between units, and a unit that takes
+    its interpreter down is tried again, twice at the most, before the run fails with UnitDied. What a stage
+    `uses` is opened once for each unit, and counts of concurrency hold for each unit. Worker processes of CPU
+    stages are the unit's own; the run's `pool` and `resources` stay with the run. Commits happen in the run's
+    process, from receipts alone.
+
+    Refused when planning: sinks that keep what they are given in memory. Refused before the first unit
+    begins: stages that cannot travel. A unit costs the start of an interpreter, a quarter of a second.
+    """
+
+    def __init__(self, parallel: int | None = None) -> None:
+        if parallel is not None and parallel < 1:
+            raise ValueError(f"parallel must be >= 1, got {parallel}")
+        self.parallel = parallel or os.cpu_count() or 1
+
+    def check(self, plan: Plan) -> None:
+        """Refuse, with PipelineError, a sink whose items would be lost with the interpreter that held them."""
+        for box in plan.sinks:
+            stage = box.stage
+            assert isinstance(stage, Sink)
+            if stage.target is not None and not stage.copy_target().durable:
+                raise PipelineError(
+                    what=stage.title,
+                    where=str(stage.origin),
+                    rule="a sink must outlive the interpreter that runs its unit",
+                    came=f"{type(stage.target).__name__} is not durable: what it is given stays in memory there",
+                    advice="Use the local engine, a function, or a SinkTarget that writes elsewhere "
+                    "(durable = True)",
+                )
+
+    async def run(self, plan: Plan, units: Sequence[Unit], context: RunContext) -> None:
+        """Run the units, begun in order; see Engine. Raises CannotTravel, UnitDied, InterpretersCannotStart."""
+        self.check(plan)
+        if not units:
+            return
+        side_by_side = min(self.parallel, len(units))
+        lanes = _Lanes(plan, units, context, cores=max(1, (os.cpu_count() or 1) // side_by_side))
+        try:
+            async with asyncio.TaskGroup() as group:
+                for number in range(side_by_side):
+                    group.create_task(lanes.work(), name=f"units {number + 1}")
+        except BaseExceptionGroup as errors:
+            cause = first_cause(errors)
+            raise cause from cause.__cause__
+
+
+class _Lanes:
+    """Works through the units of a run; each `work` has one interpreter at a time."""
+
+    def __init__(self, plan: Plan, units: Sequence[Unit], context: RunContext, *, cores: int) -> None:
+        self._plan, self._context, self._cores = plan, context, cores
+        self._packed = _pack_plan(plan)
+        self._waiting = list(reversed(units))
+        limit = plan.options.max_errors
+        self._strict = isinstance(limit, int)
+        self._listening = type(context.observer) is not SilentObserver
+
+    async def work(self) -> None:
+        """Take one unit after the other until none waits or the intake closes."""
+        while self._waiting and not self._context.intake.closed:
+            unit = self._waiting.pop()
+            packed = _pack_unit(self._plan, unit)
+            for attempt in range(1, ATTEMPTS + 1):
+                one = _Attempt(self._plan, unit, attempt, self._context)
+                death = await one.run(self._order(packed, attempt))
+                if death is None:
+                    break
+                await self._sweep(unit, attempt)
+                if attempt == ATTEMPTS:
+                    raise one.given_up(death)
+                if self._context.intake.closed:
+                    return
+
+    def _order(self, unit: bytes, attempt: int) -> Order:
+        return Order(
+            plan=self._packed,
+            unit=unit,
+            attempt=attempt,
+            units=self._context.units,
+            info=self._context.info,
+            cores=self._cores,
+            listening=self._listening,
+            strict=self._strict,
+        )
+
+    async def _sweep(self, dead: Unit, attempt: int) -> None:
+        """Let every sink remove what the dead attempt left; all other parts of the run may still be needed."""
+        for box in self._plan.sinks:
+            if not isinstance(box.stage, Sink) or box.stage.target is None:
+                continue
+            live = [
+                part_of(self._context.info, unit, number, self._context.units, box.name)
+                for unit in self._plan.units
+                for number in range(1, ATTEMPTS + 1)
+                if unit.id != dead.id or number > attempt
+            ]
+            try:
+                await box.stage.copy_target().sweep(live)
+            except Exception as error:
+                raise StageFailed(
+                    stage=box.name,
+                    where=str(box.stage.origin),
+                    item=None,
+                    run=self._context.info.run,
+                    cause=error,
+                ) from error
+
+
+class _Attempt:
+    """One try of a unit, and its share of the run's account."""
+
+    def __init__(self, plan: Plan, unit: Unit, number: int, context: RunContext) -> None:
+        self._plan, self._unit, self._number, self._context = plan, unit, number, context
+        self._retelling = Retelling(context.observer)
+        self._process: UnitProcess | None = None
+        self._bad = 0
+
+    async def run(self, order: Order) -> Death | None:
+        """Run it, and hand its result to the run; the death of its interpreter if it ended before the unit.
+
+        Raises what the unit raised. However this ends, the interpreter is gone then.
+        """
+        process = self._process = self._start(order)
+        context, unit = self._context, self._unit
+        context.watched[unit.id] = lambda: process.counts
+        forget = context.intake.on_close(process.drain)
+        if context.intake.closed:
+            process.drain()
+        try:
+            outcome = await process.outcome()
+        finally:
+            forget()
+            try:
+                await process.stop()
+            finally:
+                self._retelling.end()
+        if isinstance(outcome, Death):
+            del context.watched[unit.id]
+            context.budget.bad -= self._bad
+            return outcome
+        if isinstance(outcome, ToldError):
+            error = loaded_error(outcome, unit=unit.id)
+            raise error from error.__cause__
+        await self._hand_over(outcome)
+        return None
+
+    def given_up(self, death: Death) -> Exception:
+        """The error that says that there will be no further attempt."""
+        assert self._process is not None
+        run = self._context.info.run
+        if not self._process.begun:
+            return InterpretersCannotStart(program=sys.executable, cause=death.cause, run=run)
+        return UnitDied(
+            unit=self._unit.id,
+            split=shorten(self._unit.split) if self._unit.has_split else "",
+            attempts=self._number,
+            cause=death.cause,
+            code=death.code,
+            read=self._read(),
+            run=run,
+        )
+
+    def _start(self, order: Order) -> UnitProcess:
+        try:
+            return UnitProcess.start(order, counted=self._counted, told=self._retelling.tell)
+        except OSError as error:
+            raise InterpretersCannotStart(
+                program=sys.executable, cause=describe_error(error), run=self._context.info.run
+            ) from error
+
+    async def _hand_over(self, sent: SentResult) -> None:
+        workers = self._context.workers
+        for name, count in sent.workers.items():
+            workers[name] = workers.get(name, 0) + count
+        await self._context.done(unpack_result(sent, self._unit.id))
+        del self._context.watched[self._unit.id]
+
+    def _counted(self, counts: Counts) -> None:
+        """Add the unit's bad items to the run's. Raises ErrorBudgetExceeded as soon as there are too many."""
+        bad = sum(tally.skipped + tally.dead for tally in counts.tallies)
+        more, self._bad = bad - self._bad, bad
+        if more:
+            self._context.budget.spend(more)
+
+    def _read(self) -> int:
+        counts = None if self._process is None else self._process.counts
+        boxes = self._plan.graph.boxes
+        return sum(
+            tally.received
+            for box, tally in zip(boxes, counts.tallies if counts else (), strict=False)
+            if box.stage.kind == "Source"
+        )
+
+
+def _pack_plan(plan: Plan) -> bytes:
+    """The plan packed for travel. Raises CannotTravel, which names the stage that cannot."""
+    try:
+        return pack_for_travel(plan.travelling())
+    except Exception as error:
+        reason = error
+    for box in plan.graph.boxes:
+        if culprits := culprits_of(box.stage):
+            raise _cannot_travel(box.stage.title, str(box.stage.origin), "; ".join(culprits)) from reason
+    raise _cannot_travel(f"pipeline {plan.name!r}", "its options", describe_error(reason)) from reason
+
+
+def _pack_unit(plan: Plan, unit: Unit) -> bytes:
+    try:
+        return pack_for_travel(unit)
+    except Exception as error:
+        source = next(box.stage for box in plan.graph.boxes if box.stage.kind == "Source")
+        came = f"split {shorten(unit.split)}: {describe_error(error)}"
+        raise _cannot_travel(source.title, str(source.origin), came) from error
+
+
+def _cannot_travel(what: str, where: str, came: str) -> Any:
+    return CannotTravel(
+        what=what,
+        where=where,
+        rule="what runs in an interpreter of its own must be picklable, with all that it refers to",
+        came=came,
+        advice="Open inside the stage what cannot travel (uses=...), or use the local engine",
+    )

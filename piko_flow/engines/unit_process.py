@@ -1,0 +1,154 @@
+"""The interpreter of one unit as the run sees it: started, listened to, stopped and reaped."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Any
+
+from piko_flow.dataflow.running import transport
+from piko_flow.dataflow.running.engine import Counts
+from piko_flow.dataflow.running.transport import Frame
+from piko_flow.dataflow.running.worker_process import Death, interpreter_options
+from piko_flow.engines import unit_messages
+from piko_flow.engines.link import Link
+from piko_flow.engines.unit_errors import ToldError
+from piko_flow.engines.unit_messages import Order, SentResult, message
+
+# The paths come first: this package may lie where only the run's own paths lead.
+PROGRAM = (
+    "import json, sys; sys.path[:] = json.loads(sys.argv[2]); "
+    "from piko_flow.engines.unit_program import main; main(int(sys.argv[1]))"
+)
+GRACE = 3.0  # seconds for a stopped unit to take its parts back, and for one that has ended to leave
+
+Outcome = SentResult | ToldError | Death
+
+
+class UnitProcess:
+    """A running interpreter. Made by `start`; belongs to one event loop; gone when `stop` has returned.
+
+    `counts` are the unit's latest. `counted` is called when they change, `told` with facts for the observer.
+    An error that `counted` raises becomes the outcome.
+    """
+
+    def __init__(
+        self,
+        process: subprocess.Popen[bytes],
+        connection: socket.socket,
+        *,
+        counted: Callable[[Counts], None],
+        told: Callable[[list[tuple[Any, ...]]], None],
+    ) -> None:
+        self.begun = False
+        self.counts: Counts | None = None
+        self._process, self._counted, self._told = process, counted, told
+        self._gone = asyncio.Event()
+        self._outcome: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
+        self._link = Link(connection, received=self._take, ended=self._reap)
+
+    @classmethod
+    def start(
+        cls,
+        order: Order,
+        *,
+        counted: Callable[[Counts], None],
+        told: Callable[[list[tuple[Any, ...]]], None],
+    ) -> UnitProcess:
+        """Start an interpreter and give it its order. Raises OSError when the system has no room."""
+        ours, theirs = socket.socketpair()
+        with theirs:
+            try:
+                process = _launch(theirs.fileno())
+            except BaseException:
+                ours.close()
+                raise
+        unit = cls(process, ours, counted=counted, told=told)
+        try:
+            unit._link.send(order.frame())
+        except BaseException:
+            unit._reap(None)
+            raise
+        return unit
+
+    @property
+    def pid(self) -> int:
+        """The process id."""
+        return self._process.pid
+
+    def drain(self) -> None:
+        """Tell it to read no more."""
+        self._link.send(message(unit_messages.DRAIN))
+
+    async def outcome(self) -> Outcome:
+        """What became of the unit: its result, its error, or the death of its interpreter."""
+        return await asyncio.shield(self._outcome)
+
+    async def stop(self) -> None:
+        """Cancel what it still works on, give it a moment to end by itself, then kill it. Cancelling kills at once."""
+        try:
+            if not self._outcome.done() or self._outcome.exception() is not None:
+                self._link.send(message(unit_messages.CANCEL))
+            with suppress(TimeoutError):
+                async with asyncio.timeout(GRACE):
+                    await self._gone.wait()
+        finally:
+            self._reap(None)
+
+    def _take(self, frame: Frame) -> None:
+        if self._outcome.done() and frame.kind not in (unit_messages.COUNTS, unit_messages.FACTS):
+            return
+        if frame.kind == unit_messages.BEGUN:
+            self.begun = True
+        elif frame.kind == unit_messages.COUNTS:
+            self._count(transport.unpack(frame))
+        elif frame.kind == unit_messages.FACTS:
+            self._told(transport.unpack(frame))
+        elif frame.kind == unit_messages.RESULT:
+            result: SentResult = transport.unpack(frame)
+            self._count(result.counts)
+            if not self._outcome.done():
+                self._outcome.set_result(result)
+        elif frame.kind == unit_messages.FAILED:
+            self._outcome.set_result(transport.unpack(frame))
+
+    def _count(self, counts: Counts) -> None:
+        self.counts = counts
+        try:
+            self._counted(counts)
+        except Exception as error:
+            if not self._outcome.done():
+                self._outcome.set_exception(error)
+
+    def _reap(self, fault: OSError | None) -> None:
+        """Kill it if it still lives, release what was held for it, and tell who waits."""
+        if self._gone.is_set():
+            return
+        self._link.close()
+        self._process.kill()
+        code = self._process.wait()  # killed, or it has closed its socket while it exits
+        self._gone.set()
+        if self._outcome.done():
+            self._outcome.exception()  # nobody may be waiting for it any more
+            return
+        if fault is not None:
+            self._outcome.set_exception(fault)
+        else:
+            self._outcome.set_result(Death(code, None))
+
+
+def _launch(connection: int) -> subprocess.Popen[bytes]:
+    paths = json.dumps(sys.path)
+    command = [sys.executable, *interpreter_options(), "-P", "-c", PROGRAM, str(connection), paths]
+    # Blocked until the program ignores it, or a Ctrl-C in its first moments would print a traceback.
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])
+    try:
+        return subprocess.Popen(command, pass_fds=(connection,), stdin=subprocess.DEVNULL)
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)

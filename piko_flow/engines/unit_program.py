@@ -1,0 +1,207 @@
+"""The program of an interpreter that runs one unit: loads its order, runs it, tells how it goes, and ends.
+
+The user's `__main__` is not imported; what it defines comes by value. When the run is gone, whose socket then
+closes, the unit is cancelled, its parts are taken back, and the interpreter ends.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import select
+import signal
+import socket
+import sys
+import threading
+import types
+from contextlib import AsyncExitStack
+from typing import Any
+
+from piko_flow.dataflow.running import transport
+from piko_flow.dataflow.running.engine import RunContext, counts_of, open_host
+from piko_flow.dataflow.running.observer import Observer, SilentObserver
+from piko_flow.dataflow.running.plan import Plan, Unit
+from piko_flow.dataflow.running.settling import Budget
+from piko_flow.dataflow.running.transport import Frame
+from piko_flow.dataflow.running.unit import run_unit
+from piko_flow.dataflow.running.unit_state import Intake, UnitState
+from piko_flow.dataflow.running.worker_pool import WorkerPool
+from piko_flow.dataflow.stages.cpu import CpuMap
+from piko_flow.engines import unit_messages
+from piko_flow.engines.link import Link
+from piko_flow.engines.unit_errors import CannotTravel, tell_error
+from piko_flow.engines.unit_messages import Facts, Order, message, pack_result, unpack_plan, unpack_unit
+from piko_flow.errors import describe_error
+
+BEAT = 0.25  # seconds between two accounts of the counts
+ORPHANED = 3.0  # seconds that a unit has to end after its run is gone; then it is killed
+
+
+class WatchedBudget(Budget):
+    """A budget that calls `spent` for each bad item, so that the run can add up those of all units."""
+
+    def __init__(self, limit: int | float | None, *, run: str, spent: Any) -> None:
+        super().__init__(limit, run=run)
+        self._spent = spent
+
+    def spend(self, items: int) -> None:
+        """Count bad items. Raises ErrorBudgetExceeded where this unit alone passes a limit in items."""
+        self._spent()
+        super().spend(items)
+
+
+class UnitProgram:
+    """One unit's side of the conversation."""
+
+    def __init__(self, connection: socket.socket) -> None:
+        self._link = Link(connection, received=self._take, ended=self._orphaned)
+        self._loop = asyncio.get_running_loop()
+        self._intake = Intake()
+        self._order: asyncio.Future[Order] = self._loop.create_future()
+        self._task: asyncio.Task[None] | None = None
+        self._stopped = False
+        self._watch: list[UnitState] = []
+        self._facts: Facts | None = None
+        self._soon: asyncio.Handle | None = None
+
+    async def run(self) -> None:
+        """Run the one unit that is ordered; returns when all that is to be told was sent."""
+        try:
+            self._task = self._loop.create_task(self._work(), name="unit")
+            await asyncio.wait([self._task])
+            if not self._task.cancelled():
+                self._task.result()
+            await self._link.sent()
+        finally:
+            self._link.close()
+
+    def _take(self, frame: Frame) -> None:
+        if frame.kind == unit_messages.BEGIN:
+            self._order.set_result(transport.unpack(frame))
+        elif frame.kind == unit_messages.DRAIN:
+            self._intake.close()
+        elif frame.kind == unit_messages.CANCEL:
+            self._stop()
+
+    def _orphaned(self, fault: OSError | None) -> None:
+        self._link.close()
+        self._stop()
+
+    def _stop(self) -> None:
+        self._stopped = True
+        if self._task is not None:
+            self._task.cancel()
+
+    async def _work(self) -> None:
+        order = await self._order
+        try:
+            last = await self._run(order)
+        except (Exception, asyncio.CancelledError) as error:
+            if self._stopped and isinstance(error, asyncio.CancelledError):
+                self._tell()
+                raise
+            last = message(unit_messages.FAILED, tell_error(error))
+        self._tell()
+        self._link.send(last)
+
+    async def _run(self, order: Order) -> Frame:
+        plan, unit = _loaded(order)
+        self._link.send(message(unit_messages.BEGUN))
+        context = self._context(order, plan)
+        beat = self._loop.create_task(self._beat(), name="beat")
+        try:
+            async with AsyncExitStack() as stack:
+                context.pool = await _open_pool(plan, order, stack)
+                async with open_host(plan, context) as host:
+                    result = await run_unit(
+                        plan, unit, host, units=order.units, attempt=order.attempt, watch=self._watch
+                    )
+        finally:
+            beat.cancel()
+        return pack_result(result, plan, order.info.run, context.workers)
+
+    def _context(self, order: Order, plan: Plan) -> RunContext:
+        observer: Observer = SilentObserver()
+        if order.listening:
+            observer = self._facts = Facts()
+        budget = Budget(plan.options.max_errors, run=order.info.run)
+        if order.strict:
+            budget = WatchedBudget(plan.options.max_errors, run=order.info.run, spent=self._tell_soon)
+        return RunContext(
+            info=order.info,
+            observer=observer,
+            budget=budget,
+            intake=self._intake,
+            units=order.units,
+            done=None,
+        )
+
+    async def _beat(self) -> None:
+        while True:
+            await asyncio.sleep(BEAT)
+            # A run that is slow to listen gets the latest when it has caught up.
+            if not self._link.backlog:
+                self._tell()
+
+    def _tell_soon(self) -> None:
+        if self._soon is None:
+            self._soon = self._loop.call_soon(self._tell)
+
+    def _tell(self) -> None:
+        """Send the counts as they are, and the facts that came since the last time."""
+        self._soon = None
+        if (counts := counts_of(self._watch)) is not None:
+            self._link.send(message(unit_messages.COUNTS, counts))
+        if self._facts is not None and (facts := self._facts.take()):
+            self._link.send(message(unit_messages.FACTS, facts))
+
+
+def _loaded(order: Order) -> tuple[Plan, Unit]:
+    try:
+        return unpack_plan(order.plan), unpack_unit(order.unit)
+    except Exception as error:
+        raise CannotTravel(
+            what="the plan",
+            where=f"loaded by {sys.executable}",
+            rule="an interpreter of its own must be able to import what the stages name",
+            came=describe_error(error),
+            advice="Put the module into a folder on sys.path or into an installed package",
+        ) from error
+
+
+async def _open_pool(plan: Plan, order: Order, stack: AsyncExitStack) -> WorkerPool | None:
+    """As many workers as the CPU stage that wants most; a stage that left it open gets this unit's share of the cores."""
+    wanted = [box.stage.workers or order.cores for box in plan.graph.boxes if isinstance(box.stage, CpuMap)]
+    return await stack.enter_async_context(WorkerPool(max(wanted))) if wanted else None
+
+
+def _outlive_nobody(connection: int) -> None:
+    """Kill this interpreter when its run has been gone for a while, even if a stage never gives way."""
+
+    def watch() -> None:
+        poll = select.poll()
+        poll.register(connection, 0)  # nothing but the other side's end
+        poll.poll()
+        threading.Event().wait(ORPHANED)
+        os.kill(os.getpid(), signal.SIGKILL)
+
+    threading.Thread(target=watch, name="piko-flow orphan watch", daemon=True).start()
+
+
+def main(link_file: int) -> None:
+    """Run the unit that is ordered over the inherited socket."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the run decides
+    signal.pthread_sigmask(signal.SIG_SETMASK, ())
+    # What stages look up in `__main__` came by value; the text that started this program must not answer.
+    sys.modules["__main__"] = types.ModuleType("__main__")
+    connection = socket.socket(fileno=link_file)
+    connection.set_inheritable(False)
+    os.register_at_fork(
+        after_in_child=connection.close
+    )  # else a child of a stage could outlive the link's end
+    _outlive_nobody(link_file)
+
+    async def serve() -> None:
+        await UnitProgram(connection).run()
+
+    asyncio.run(serve())
