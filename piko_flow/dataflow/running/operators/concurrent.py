@@ -81,6 +81,8 @@ class ConcurrentOperator:
         call, failed, ring = self.attempts.call, self.attempts.failed, self.ring
         held_since, fresh = monotonic(), True
         while True:
+            while len(ring) >= self.concurrency:  # it may have filled while this worker waited for items
+                await self._park()
             for item in self.items:
                 slot = [PENDING]
                 ring.append(slot)

@@ -1,0 +1,293 @@
+"""The options `retry` and `timeout`, for every stage that takes them."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import AsyncIterator, Iterator, Sequence
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from piko_flow import CpuMap, Filter, FlatMap, Retry, Sink, SinkTarget, Source, Transform, run
+from piko_flow.errors import PipelineError, StageFailed
+from piko_flow.testing import CollectingSink, RecordingTarget, Script, Stall, Turns, items, turns
+
+TWICE = Retry(attempts=3, first=0, on=OSError)
+BUSY = OSError("busy")
+SHORT = 0.01  # seconds: an attempt that stalls is given up after so long, whatever the machine does
+
+
+@pytest.mark.parametrize("concurrency", [1, 4])
+async def test_a_retried_item_keeps_its_place(concurrency: int) -> None:
+    script = Script({3: [BUSY, BUSY], 4: [Turns(3), BUSY]})
+    sink: CollectingSink[int] = CollectingSink()
+    report = await run(
+        items(10) >> Transform(script, concurrency=concurrency, retry=TWICE, name="work") >> sink
+    )
+    assert sink.items == list(range(10))
+    assert script.calls.count(3) == 3
+    assert report.stage("work").retried == 2
+
+
+async def test_a_retried_item_keeps_its_slot() -> None:
+    waiting = Stall(error=BUSY)
+    script = Script({0: [BUSY, waiting]})
+    task = asyncio.create_task(
+        run(items(10) >> Transform(script, concurrency=2, retry=TWICE) >> CollectingSink())
+    )
+    await waiting.reached.wait()
+    await turns(50)
+    assert sorted(script.calls) == [0, 0, 1]
+    waiting.release()
+    await task
+    assert script.most == 2
+
+
+async def test_a_retried_item_holds_back_its_key() -> None:
+    script = Script({0: [BUSY, BUSY]})
+    await run(items(6) >> Sink(script, concurrency=3, key=lambda item: item % 2, retry=TWICE))
+    assert [item for item in script.ended if item % 2 == 0] == [0, 2, 4]
+    assert [item for item in script.calls if item % 2 == 0][:3] == [0, 0, 0]
+
+
+async def test_attempts_count_the_first() -> None:
+    script = Script({1: [BUSY, BUSY, BUSY]})
+    with pytest.raises(StageFailed, match="busy") as caught:
+        await run(items(3) >> Transform(script, retry=TWICE) >> CollectingSink())
+    assert script.calls.count(1) == 3
+    assert (caught.value.item, caught.value.__cause__) == (1, BUSY)
+
+
+async def test_other_errors_are_not_tried_again() -> None:
+    script = Script({1: [ValueError("bad")]})
+    with pytest.raises(StageFailed, match="bad"):
+        await run(items(3) >> Transform(script, retry=TWICE) >> CollectingSink())
+    assert script.calls.count(1) == 1
+
+
+async def test_a_plain_function_is_tried_again_too() -> None:
+    script = Script({2: [BUSY]}, function=lambda item: item % 2 == 0)
+    sink: CollectingSink[int] = CollectingSink()
+    report = await run(items(6) >> Filter(script.plain, retry=TWICE, name="even") >> sink)
+    assert sink.items == [0, 2, 4]
+    assert report.stage("even").retried == 1
+
+
+async def test_a_function_on_a_thread_is_tried_again() -> None:
+    script = Script({2: [BUSY]})
+    sink: CollectingSink[int] = CollectingSink()
+    await run(items(4) >> Transform(script.plain, on="thread", retry=TWICE) >> sink)
+    assert (sink.items, script.calls.count(2)) == ([0, 1, 2, 3], 2)
+
+
+async def test_a_cpu_item_is_tried_again_alone_and_keeps_its_place(tmp_path: Path) -> None:
+    def fail_once(item: int) -> int:
+        mark = tmp_path / str(item)
+        if item % 10 == 3 and not mark.exists():
+            mark.touch()
+            raise OSError("busy")
+        return item
+
+    sink: CollectingSink[int] = CollectingSink()
+    report = await run(items(40) >> CpuMap(fail_once, workers=1, retry=TWICE, name="cpu") >> sink)
+    assert sink.items == list(range(40))
+    assert report.stage("cpu").retried == 4
+
+
+async def test_a_function_sink_is_tried_again() -> None:
+    script = Script({1: [BUSY]})
+    report = await run(items(3) >> Sink(script, retry=TWICE, name="sink"))
+    assert script.ended == [0, 1, 2]
+    assert report.stage("sink").retried == 1
+
+
+async def test_a_target_writes_the_same_list_again() -> None:
+    target: RecordingTarget[int] = RecordingTarget(faults={"write": [BUSY, BUSY]})
+    report = await run(items(4) >> Sink(target, batch=2, retry=TWICE, name="sink"))
+    assert target.record.published == [0, 1, 2, 3]
+    assert [call.items for call in target.record.calls if call.step == "write"] == [
+        (0, 1),
+        (0, 1),
+        (0, 1),
+        (2, 3),
+    ]
+    assert report.stage("sink").retried == 4
+
+
+@pytest.mark.parametrize("waits", [True, False])
+async def test_a_source_is_read_again_while_it_has_given_nothing(waits: bool) -> None:
+    opened = 0
+
+    def read() -> Iterator[int]:
+        nonlocal opened
+        opened += 1
+        if opened < 3:
+            raise OSError("busy")
+        yield from range(3)
+
+    async def read_waiting() -> AsyncIterator[int]:
+        for number in read():
+            yield number
+
+    sink: CollectingSink[int] = CollectingSink()
+    source: Source[int] = Source(read_waiting if waits else read, retry=TWICE, name="source")
+    report = await run(source >> sink)
+    assert sink.items == [0, 1, 2]
+    assert report.stage("source").retried == 2
+
+
+@pytest.mark.parametrize("waits", [True, False])
+async def test_a_source_that_has_given_something_is_not_read_again(waits: bool) -> None:
+    def read() -> Iterator[int]:
+        yield 1
+        raise OSError("gone")
+
+    async def read_waiting() -> AsyncIterator[int]:
+        yield 1
+        raise OSError("gone")
+
+    source: Source[int] = Source(read_waiting if waits else read, retry=TWICE, name="source")
+    with pytest.raises(StageFailed, match="gone") as caught:
+        await run(source >> CollectingSink())
+    assert caught.value.stage == "source"
+
+
+async def test_a_flat_map_is_tried_again_only_before_its_first_output() -> None:
+    calls: list[int] = []
+
+    async def spread(item: int) -> AsyncIterator[int]:
+        calls.append(item)
+        if item == 1 and calls.count(1) == 1:
+            raise OSError("before")
+        yield item
+        if item == 2:
+            raise OSError("after")
+
+    sink: CollectingSink[int] = CollectingSink()
+    report = await run(items(4) >> FlatMap(spread, retry=TWICE, on_error="skip", name="spread") >> sink)
+    assert calls == [0, 1, 1, 2, 3]
+    assert sink.items == [0, 1, 2, 3]
+    assert (report.stage("spread").retried, report.stage("spread").skipped) == (1, 1)
+
+
+async def test_a_timeout_bounds_one_attempt() -> None:
+    script = Script({1: [Stall(), Stall()]})
+    sink: CollectingSink[int] = CollectingSink()
+    await run(items(3) >> Transform(script, timeout=SHORT, retry=Retry(3, first=0, on=TimeoutError)) >> sink)
+    assert sink.items == [0, 1, 2]
+    assert script.cancelled == [1, 1]
+
+
+@pytest.mark.parametrize("stage", [Transform, Filter, Sink])
+async def test_an_attempt_past_its_timeout_fails_with_timeout_error(stage: Any) -> None:
+    script = Script({1: [Stall()]})
+    work = stage(script, timeout=timedelta(seconds=SHORT), name="work")
+    pipeline = items(3) >> work if stage is Sink else items(3) >> work >> CollectingSink()
+    with pytest.raises(StageFailed, match=r"0\.01 s") as caught:
+        await run(pipeline)
+    assert isinstance(caught.value.__cause__, TimeoutError)
+    assert (caught.value.stage, caught.value.item) == ("work", 1)
+
+
+async def test_a_timeout_error_of_the_function_itself_passes_as_it_is() -> None:
+    own = TimeoutError("the server said so")
+    with pytest.raises(StageFailed) as caught:
+        await run(items(3) >> Transform(Script({1: [own]}), timeout=60) >> CollectingSink())
+    assert caught.value.__cause__ is own
+
+
+async def test_a_flat_map_s_timeout_is_for_the_function_s_own_time() -> None:
+    async def spread(item: int) -> AsyncIterator[int]:
+        yield item
+        if item == 1:
+            await asyncio.Event().wait()
+
+    sink: CollectingSink[int] = CollectingSink()
+    report = await run(
+        items(3) >> FlatMap(spread, timeout=SHORT, on_error="dead_letter", name="spread") >> sink
+    )
+    assert sink.items == [0, 1, 2]
+    assert [(letter.item, letter.error_type) for letter in report.dead_letters] == [(1, "TimeoutError")]
+
+
+async def test_a_thread_past_its_timeout_is_left_and_the_next_items_go_on() -> None:
+    stuck = threading.Event()
+
+    def work(item: int) -> int:
+        if item == 0:
+            stuck.wait()
+        return item
+
+    sink: CollectingSink[int] = CollectingSink()
+    pipeline = (
+        items(5) >> Transform(work, on="thread", timeout=0.5, on_error="dead_letter", name="work") >> sink
+    )
+    try:
+        report = await run(pipeline)
+    finally:
+        stuck.set()
+    assert sink.items == [1, 2, 3, 4]
+    assert [letter.item for letter in report.dead_letters] == [0]
+    assert report.leftovers == ("piko-flow work",)
+
+
+async def test_a_worker_process_past_its_timeout_is_replaced() -> None:
+    def work(item: int) -> int:
+        if item == 3:
+            threading.Event().wait()
+        return item
+
+    sink: CollectingSink[int] = CollectingSink()
+    pipeline = items(6) >> CpuMap(work, workers=1, timeout=1, on_error="dead_letter", name="cpu") >> sink
+    report = await run(pipeline)
+    assert sink.items == [0, 1, 2, 4, 5]
+    assert [(letter.item, letter.error_type) for letter in report.dead_letters] == [(3, "TimeoutError")]
+    assert report.workers["replaced"] == 1
+
+
+async def test_a_target_s_write_past_its_timeout_fails() -> None:
+    target: RecordingTarget[int] = RecordingTarget(faults={"write": Stall()})
+    with pytest.raises(StageFailed, match=r"0\.01 s") as caught:
+        await run(items(3) >> Sink(target, batch=2, timeout=SHORT))
+    assert isinstance(caught.value.__cause__, TimeoutError)
+    assert target.record.steps() == ["open", "write", "abort"]
+
+
+@pytest.mark.parametrize("stage", [Transform, Filter, FlatMap, Sink])
+def test_a_timeout_on_an_inline_function_is_refused(stage: Any) -> None:
+    with pytest.raises(PipelineError, match=r"timeout cannot stop a plain function.*on=\"thread\""):
+        stage(lambda item: item, timeout=1)
+
+
+def test_a_timeout_on_a_plain_write_is_refused() -> None:
+    class Plain:
+        def write(self, items: Sequence[int], /) -> None:
+            pass
+
+    with pytest.raises(PipelineError, match="timeout cannot stop a plain write"):
+        Sink(Plain(), timeout=1)
+
+
+@pytest.mark.parametrize("bad", [0, -1, True, "1"])
+def test_a_timeout_that_is_no_time_is_refused(bad: Any) -> None:
+    async def work(item: int) -> int:
+        return item
+
+    with pytest.raises(PipelineError, match="timeout must be a number of seconds"):
+        Transform(work, timeout=bad)
+
+
+class Slow(SinkTarget[int]):
+    """Writes nothing."""
+
+    async def write(self, items: Sequence[int], /) -> None:
+        """Nothing to do."""
+
+
+async def test_an_attempt_ends_before_the_next_begins() -> None:
+    script = Script({0: [Stall(), Stall()]})
+    await run(items(1) >> Transform(script, timeout=SHORT, retry=Retry(3, first=0)) >> Sink(Slow()))
+    assert script.most == 1
