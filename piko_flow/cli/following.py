@@ -1,0 +1,71 @@
+"""Running a pipeline for a command: progress while it runs, signals, the report."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Protocol
+
+from piko_flow.cli.stopping import Stops, signals_stop
+from piko_flow.dataflow.pipeline import Pipeline
+from piko_flow.dataflow.running.options import RunValues
+from piko_flow.dataflow.running.report import Progress, RunReport
+from piko_flow.dataflow.running.run import ActiveRun, start
+
+
+class View(Protocol):
+    """Shows how a run goes on; `every` is how many seconds pass between two looks."""
+
+    every: float
+
+    def show(self, progress: Progress) -> None: ...
+    def say(self, message: str) -> None: ...
+    def close(self) -> None: ...
+
+
+@dataclass(frozen=True)
+class Followed:
+    """A run that has ended, and the exit code it stands for: 0, or what the signal that stopped it asks for."""
+
+    report: RunReport
+    exit_code: int
+
+
+def follow(pipeline: Pipeline, view: View, options: RunValues) -> Followed:
+    """Run the pipeline to its end on a loop of its own, with signals draining and cancelling it.
+
+    Raises what the run raises. The view is closed when this returns or raises.
+    """
+    with _closed(view):
+        return asyncio.run(_follow(pipeline, view, options))
+
+
+async def _follow(pipeline: Pipeline, view: View, options: RunValues) -> Followed:
+    loop = asyncio.get_running_loop()
+    async with start(pipeline, **options) as active:
+        stops = Stops(active, say=view.say)
+        with signals_stop(stops, loop):
+            looking = loop.create_task(_look(active, view), name="progress")
+            try:
+                report = await active.wait()
+            finally:
+                looking.cancel()
+                await asyncio.wait([looking])
+    view.show(report)
+    return Followed(report, 0 if report.outcome == "succeeded" else stops.exit_code)
+
+
+async def _look(active: ActiveRun, view: View) -> None:
+    while True:
+        view.show(active.progress())
+        await asyncio.sleep(view.every)
+
+
+@contextmanager
+def _closed(view: View) -> Iterator[None]:
+    try:
+        yield
+    finally:
+        view.close()

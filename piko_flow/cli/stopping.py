@@ -1,0 +1,78 @@
+"""What signals mean while a pipeline runs: the first drains, the second cancels, the third frees a loop that is stuck."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from types import FrameType
+from typing import Protocol
+
+SIGNALS = (signal.SIGINT, signal.SIGTERM)
+
+
+class Interrupted(BaseException):
+    """Raised into a stage that holds the loop, so that a run can end that cannot be drained or cancelled.
+
+    Not an Exception, which the stage may catch, and not a KeyboardInterrupt, at which asyncio gives up tasks unfinished.
+    """
+
+    def __init__(self, first: int) -> None:
+        super().__init__(first)
+        self.exit_code = 128 + first
+
+
+class Stoppable(Protocol):
+    """A run in progress, as far as signals are concerned."""
+
+    def drain(self) -> None: ...
+    def cancel(self) -> None: ...
+
+
+class Stops:
+    """Counts the signals that were acted on. `first` is the first of them, None while there was none."""
+
+    def __init__(self, active: Stoppable, *, say: Callable[[str], None]) -> None:
+        self._active, self._say = active, say
+        self.count = 0
+        self.first: signal.Signals | None = None
+
+    @property
+    def exit_code(self) -> int:
+        """What a shell expects of a program that a signal ended; 0 when none came."""
+        return 0 if self.first is None else 128 + self.first
+
+    def stop(self, came: signal.Signals) -> None:
+        """Take the next step: drain, then cancel."""
+        self.count += 1
+        self.first = self.first or came
+        if self.count == 1:
+            again = "press Ctrl-C again" if came is signal.SIGINT else "send it again"
+            self._say(f"{came.name}: draining; {again} to cancel")
+            self._active.drain()
+        elif self.count == 2:
+            self._say(f"{came.name}: cancelling")
+            self._active.cancel()
+
+
+@contextmanager
+def signals_stop(stops: Stops, loop: asyncio.AbstractEventLoop) -> Iterator[None]:
+    """While the block is open signals go to `stops`, on the loop; a third one is raised where the loop is stuck.
+
+    The handlers are Python's own and not the loop's: those would wait for a stage that keeps the loop busy.
+    """
+    came: list[int] = []
+
+    def received(number: int, frame: FrameType | None) -> None:
+        came.append(number)
+        if len(came) > 2 and stops.count < 2:
+            raise Interrupted(came[0])
+        loop.call_soon_threadsafe(stops.stop, signal.Signals(number))
+
+    before = [(number, signal.signal(number, received)) for number in SIGNALS]
+    try:
+        yield
+    finally:
+        for number, handler in before:
+            signal.signal(number, handler)
