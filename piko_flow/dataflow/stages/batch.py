@@ -3,13 +3,20 @@
 from __future__ import annotations
 
 import types
-from collections.abc import Callable
-from typing import Any, Generic, overload
+from collections.abc import Callable, Iterator
+from typing import Any, Generic, Never, overload
 
 from typing_extensions import TypeVar
 
-from piko_flow.dataflow.stages.function import Signature, name_of, signature_of
-from piko_flow.dataflow.stages.options import Seconds, positive_seconds, whole
+from piko_flow.dataflow.generics import substitute
+from piko_flow.dataflow.stages.function import Signature, misfit, name_of, signature_of
+from piko_flow.dataflow.stages.options import (
+    Seconds,
+    check_names,
+    check_side_function,
+    positive_seconds,
+    whole,
+)
 from piko_flow.dataflow.stages.stage import (
     Gathering,
     In,
@@ -20,6 +27,8 @@ from piko_flow.dataflow.stages.stage import (
     TransformLike,
     describe,
 )
+from piko_flow.dataflow.typing import compatible, show
+from piko_flow.errors import StageTypeError
 
 T = TypeVar("T", default=Any)
 N = TypeVar("N", default=object)
@@ -48,10 +57,12 @@ class Batch(Gathering[T], TransformLike[T, list[T]], Generic[T]):
         within: Seconds | None = None,
         weight: Callable[[T], float] | None = None,
         name: str | None = None,
+        **unknown: Never,
     ) -> None:
         self._describe(name=name, fallback="batch")
-        if weight is not None and not callable(weight):
-            self.refuse("weight must be a function from an item to a number", f"got {weight!r}")
+        check_names(self, unknown, ("within", "weight"))
+        if weight is not None:
+            check_side_function(self, "weight", weight)
         self._keep(
             count=whole(self, "count", count), within=positive_seconds(self, "within", within), weight=weight
         )
@@ -67,6 +78,13 @@ class Batch(Gathering[T], TransformLike[T, list[T]], Generic[T]):
     def __rshift__(self, other: TransformLike[list[N], Next]) -> TransformLike[N, Next]: ...
     def __rshift__(self, other: Any) -> Any:
         return super().__rshift__(other)
+
+    @property
+    def takes(self) -> Any:
+        return Any if self.weight is None else signature_of(self.weight).takes
+
+    def asks(self) -> Iterator[tuple[str, Any]]:
+        yield "its weight function", self.takes
 
     def gives(self, incoming: Any) -> Any:
         return list if incoming is Any else list[incoming]
@@ -102,12 +120,21 @@ class Fold(TransformLike[In, Out], Generic[In, Out]):
         name: str | None = ...,
     ) -> None: ...
     def __init__(
-        self, step: Any, /, *, start: Any, key: Any = None, max_keys: int = 100_000, name: str | None = None
+        self,
+        step: Any,
+        /,
+        *,
+        start: Any = None,
+        key: Any = None,
+        max_keys: int = 100_000,
+        name: str | None = None,
+        **unknown: Never,
     ) -> None:
         self._describe(name=name, fallback=name_of(step) if callable(step) else "fold")
-        for option, value in (("step", step), ("start", start), ("key", key)):
-            if not (callable(value) or (option == "key" and value is None)):
-                self.refuse(f"{option} must be a function", f"{describe(value)} came")
+        check_names(self, unknown, ("start", "key", "max_keys"))
+        self._check_functions(step, start)
+        if key is not None:
+            check_side_function(self, "key", key)
         self._keep(
             step=step,
             start=start,
@@ -115,16 +142,61 @@ class Fold(TransformLike[In, Out], Generic[In, Out]):
             max_keys=whole(self, "max_keys", max_keys),
             signature=signature_of(step),
         )
-        if self.signature.is_async:
-            self.refuse(
-                "Fold's step is a plain function",
-                "an async function came",
-                "Do the waiting in a Transform before it",
-            )
+        self._check_value()
+
+    def _check_functions(self, step: Any, start: Any) -> None:
+        for option, function, given in (("step", step, 2), ("start", start, 0)):
+            if not callable(function):
+                advice = (
+                    "Give the function that makes the first value: start=int, start=list"
+                    if given == 0
+                    else ""
+                )
+                self.refuse(f"{option} must be a function", f"{describe(function)} came", advice)
+            if signature_of(function).is_async:
+                self.refuse(
+                    f"Fold's {option} is a plain function",
+                    "an async function came",
+                    "Do the waiting in a Transform before it",
+                )
+            if reason := misfit(function, given):
+                called = "the value and one item" if given else "nothing"
+                self.refuse(f"{option} is called with {called}", f"{name_of(function)}: {reason}")
+
+    def _check_value(self) -> None:
+        """The value goes round: what `start` and `step` give comes to `step` again."""
+        taken = self.signature.takes
+        for giver, given in (
+            (name_of(self.start), signature_of(self.start).returns),
+            (name_of(self.step), self.signature.returns),
+        ):
+            if not compatible(given, taken):
+                raise StageTypeError(
+                    what=self.title,
+                    where=str(self.origin),
+                    rule=f"its step takes the value as {show(taken)}",
+                    came=f"{giver} gives {show(given)}",
+                    advice="Change one of the annotations, or start=",
+                )
+
+    @property
+    def takes(self) -> Any:
+        positional = self.signature.positional
+        return positional[1] if len(positional) > 1 else Any
+
+    def asks(self) -> Iterator[tuple[str, Any]]:
+        yield "it", self.takes
+        if self.key is not None:
+            yield "its key function", signature_of(self.key).takes
 
     def gives(self, incoming: Any) -> Any:
         returns = self.signature.returns
-        return returns if self.key is None else types.GenericAlias(tuple, (Any, returns))
+        value = signature_of(self.start).returns if returns is Any else returns
+        value = substitute(value, {})
+        if self.key is None:
+            return value
+        key = substitute(signature_of(self.key).returns, {})
+        return types.GenericAlias(tuple, (key, value))
 
 
 class Throttle(Keeping[T], TransformLike[T, T], Generic[T]):
@@ -136,8 +208,13 @@ class Throttle(Keeping[T], TransformLike[T, T], Generic[T]):
     count: int
     per: float
 
-    def __init__(self, count: int, /, *, per: Seconds = 1.0, name: str | None = None) -> None:
+    def __init__(
+        self, count: int, /, *, per: Seconds = 1.0, name: str | None = None, **unknown: Never
+    ) -> None:
         self._describe(name=name, fallback="throttle")
+        check_names(self, unknown, ("per",))
+        if per is None:
+            self.refuse("per must be a number of seconds or a timedelta above 0", "got None")
         self._keep(count=whole(self, "count", count), per=positive_seconds(self, "per", per))
 
     @overload

@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, Never, TypeVar
 
-from piko_flow.dataflow.stages.function import Signature
+from piko_flow.dataflow.stages.calling import GENERATORS, check_call, keep_function
+from piko_flow.dataflow.stages.function import Signature, through
 from piko_flow.dataflow.stages.options import (
     OnError,
     Seconds,
+    check_names,
     checked_on_error,
     checked_retry,
+    flag,
     positive_seconds,
     whole,
 )
 from piko_flow.dataflow.stages.stage import In, Out, TransformLike
-from piko_flow.dataflow.stages.transform import check_function, through
 from piko_flow.retry import Retry
 
 I = TypeVar("I")  # noqa: E741
@@ -51,23 +53,26 @@ class CpuMap(TransformLike[In, Out], Generic[In, Out]):
         timeout: Seconds | None = None,
         on_error: OnError = "fail",
         name: str | None = None,
+        **unknown: Never,
     ) -> None:
-        check_function(self, function, name)
-        if self.signature.is_async:
+        keep_function(self, function, name)
+        check_names(self, unknown, ("workers", "ordered", "retry", "timeout", "on_error"))
+        if self.signature.shape == "async":
             self.refuse(
                 "CpuMap runs a plain function on other processes",
                 "an async function came",
                 "Use Transform for async functions",
             )
-        if self.signature.shape == "generator":
+        if self.signature.shape in GENERATORS:
             self.refuse(
                 "CpuMap's function gives one item for each item",
                 "a generator function came",
                 "Return a list and flatten it with FlatMap",
             )
+        check_call(self, function)
         self._keep(
             workers=None if workers is None else whole(self, "workers", workers),
-            ordered=ordered,
+            ordered=flag(self, "ordered", ordered),
             retry=checked_retry(self, retry),
             timeout=positive_seconds(self, "timeout", timeout),
             on_error=checked_on_error(self, on_error),

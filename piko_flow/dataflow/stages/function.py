@@ -4,25 +4,33 @@ from __future__ import annotations
 
 import functools
 import inspect
+import types
 import typing
-from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Iterable, Iterator
+from collections.abc import AsyncIterable, Awaitable, Callable, Iterable
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from piko_flow.dataflow.generics import bind, class_of, members_of, seen_as, substitute, union_of
+
 Shape = Literal["plain", "async", "generator", "async_generator"]
-_ITERATING = {Iterator, Iterable, AsyncIterator, AsyncIterable}
+_POSITIONAL = (
+    inspect.Parameter.POSITIONAL_ONLY,
+    inspect.Parameter.POSITIONAL_OR_KEYWORD,
+    inspect.Parameter.VAR_POSITIONAL,
+)
 
 
 @dataclass(frozen=True)
 class Signature:
-    """A function's name, how it runs, and the types of its first parameter and of what it returns (Any if unknown)."""
+    """A function's name, how it runs, and the types of its parameters and of what it returns (Any if unknown)."""
 
     name: str
     shape: Shape
-    takes: Any
+    takes: Any  # its first parameter
     returns: Any
     keywords: frozenset[str] | None  # names it accepts by keyword; None when it accepts any
     unresolved: str = ""  # why annotations could not be read, where they could not
+    positional: tuple[Any, ...] = ()  # the types of all parameters that can be filled by position
 
     @property
     def is_async(self) -> bool:
@@ -31,54 +39,41 @@ class Signature:
 
 def signature_of(function: Callable[..., Any]) -> Signature:
     """Look through partials and callable objects; annotations that cannot be resolved count as Any."""
-    inner, skip = unwrap(function)
+    inner = unwrap(function)
     hints, unresolved = _hints(inner)
     parameters = _parameters(function)
-    positional = [
-        p for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD, p.VAR_POSITIONAL)
-    ]
-    takes: Any = hints.get(positional[0].name, Any) if positional else Any
-    if isinstance(inner, type):
-        returns: Any = inner
-    else:
-        returns = hints.get("return", Any)
-    del skip
-    anything = any(p.kind is p.VAR_KEYWORD for p in parameters)
-    names = frozenset(p.name for p in parameters[1:] if p.kind in (p.KEYWORD_ONLY, p.POSITIONAL_OR_KEYWORD))
-    if parameters and parameters[0].kind is inspect.Parameter.KEYWORD_ONLY:
-        names |= {parameters[0].name}
+    positional = tuple(hints.get(one.name, Any) for one in parameters if one.kind in _POSITIONAL)
     return Signature(
         name=name_of(function),
         shape=_shape(inner),
-        takes=takes,
-        returns=returns,
-        keywords=None if anything or not parameters else names,
+        takes=positional[0] if positional else Any,
+        returns=inner if isinstance(inner, type) else hints.get("return", Any),
+        keywords=_keywords(parameters),
         unresolved=unresolved,
+        positional=positional,
     )
 
 
-def accepts_first(function: Callable[..., Any]) -> bool:
-    """Whether the function can be called with one positional argument; True where that cannot be known."""
+def misfit(function: Callable[..., Any], items: int, names: Iterable[str] = ()) -> str:
+    """Why the function cannot be called with `items` positional arguments and these names; empty if it can."""
     try:
-        inspect.signature(function).bind(None)
-    except TypeError:
-        return False
-    except ValueError:
-        return True
-    return True
+        inspect.signature(function).bind(*[None] * items, **dict.fromkeys(names))
+    except TypeError as error:
+        return str(error)
+    except ValueError:  # some builtins have no signature
+        return ""
+    return ""
 
 
-def unwrap(function: Callable[..., Any]) -> tuple[Callable[..., Any], int]:
-    """The function inside partials and callable objects, and how many arguments the partials have filled."""
-    filled = 0
+def unwrap(function: Callable[..., Any]) -> Callable[..., Any]:
+    """The function inside partials and callable objects."""
     while isinstance(function, functools.partial):
-        filled += len(function.args)
         function = function.func
     if not (inspect.isroutine(function) or isinstance(function, type)):
         call = getattr(type(function), "__call__", None)
         if call is not None and inspect.isfunction(inspect.unwrap(call)):
-            return typing.cast("Callable[..., Any]", call.__get__(function)), filled
-    return function, filled
+            return typing.cast("Callable[..., Any]", call.__get__(function))
+    return function
 
 
 def name_of(function: object) -> str:
@@ -90,19 +85,38 @@ def name_of(function: object) -> str:
 
 
 def item_of(annotation: Any) -> Any:
-    """The item type of an annotated iterable, awaitable of one, or generator; Any where unknown."""
-    origin, arguments = typing.get_origin(annotation), typing.get_args(annotation)
-    if not arguments or not isinstance(origin, type):
-        return Any
-    if issubclass(origin, Awaitable):
-        return item_of(arguments[-1])
-    if issubclass(origin, dict):
-        return arguments[0]
-    if issubclass(origin, tuple):
-        return arguments[0] if len(arguments) == 2 and arguments[1] is Ellipsis else Any
-    if issubclass(origin, (Iterable, AsyncIterable)):
-        return arguments[0]
-    return Any
+    """The item type of an annotated iterable or async iterable, or of an awaitable of one; Any where unknown."""
+    found = []
+    for member in members_of(annotation):
+        kind = class_of(member)
+        if not isinstance(kind, type):
+            return Any
+        if issubclass(kind, Awaitable):
+            result = seen_as(member, kind)
+            found.append(item_of(result[-1]) if result else Any)
+            continue
+        items = next((seen for base in (Iterable, AsyncIterable) if (seen := seen_as(member, base))), (Any,))
+        found.append(items[0])
+    return union_of(found)
+
+
+def gives_items(annotation: Any) -> bool:
+    """Whether something annotated so can be iterated, or awaited for what can; True where that is not known."""
+    kinds = [class_of(member) for member in members_of(annotation)]
+    known = [type(None) if kind is None else kind for kind in kinds]
+    return any(
+        not isinstance(kind, type)
+        or kind in (object, Any)
+        or getattr(kind, "_is_protocol", False)
+        or issubclass(kind, (Iterable, AsyncIterable, Awaitable))
+        or hasattr(kind, "__getitem__")
+        for kind in known
+    )
+
+
+def through(signature: Signature, incoming: Any, outgoing: Any) -> Any:
+    """The outgoing type, with the function's type variables replaced by what they stand for when `incoming` comes."""
+    return substitute(outgoing, bind(signature.takes, incoming))
 
 
 def _shape(inner: Callable[..., Any]) -> Shape:
@@ -113,12 +127,33 @@ def _shape(inner: Callable[..., Any]) -> Shape:
     return "generator" if inspect.isgeneratorfunction(inner) else "plain"
 
 
+def _keywords(parameters: list[inspect.Parameter]) -> frozenset[str] | None:
+    if not parameters or any(one.kind is one.VAR_KEYWORD for one in parameters):
+        return None
+    by_name = (inspect.Parameter.KEYWORD_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
+    rest = parameters if parameters[0].kind is inspect.Parameter.KEYWORD_ONLY else parameters[1:]
+    return frozenset(one.name for one in rest if one.kind in by_name)
+
+
 def _hints(inner: Callable[..., Any]) -> tuple[dict[str, Any], str]:
     target: Any = inner.__init__ if isinstance(inner, type) else inner  # type: ignore[misc]
+    written: dict[str, Any] = getattr(target, "__annotations__", None) or {}
     try:
-        return typing.get_type_hints(target), ""
-    except Exception as error:  # any error may come out of evaluating a user's annotation
-        return {}, f"{type(error).__name__}: {error}"
+        return (typing.get_type_hints(target) if written else {}), ""
+    except Exception:  # any error may come out of evaluating a user's annotation: find out which are good
+        return _one_by_one(getattr(inspect.unwrap(target), "__globals__", {}), written)
+
+
+def _one_by_one(names: dict[str, Any], written: dict[str, Any]) -> tuple[dict[str, Any], str]:
+    hints: dict[str, Any] = {}
+    unresolved = []
+    for name, annotation in written.items():
+        try:
+            probe: Any = types.SimpleNamespace(__annotations__={name: annotation})
+            hints |= typing.get_type_hints(probe, globalns=names)
+        except Exception as error:  # as above
+            unresolved.append(f"{name}: {annotation!r} ({type(error).__name__}: {error})")
+    return hints, "; ".join(unresolved)
 
 
 def _parameters(function: Callable[..., Any]) -> list[inspect.Parameter]:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
+from difflib import get_close_matches
 from typing import Any, Literal
 
 from typing_extensions import TypedDict
 
+from piko_flow.dataflow.stages.function import misfit, name_of, signature_of
 from piko_flow.dataflow.stages.stage import Stage
 from piko_flow.retry import Retry, seconds
 
@@ -45,22 +47,60 @@ class OptionValues(TypedDict, total=False):
     uses: Mapping[str, Any] | None
 
 
-def checked_options(stage: Stage, values: OptionValues, *, is_async: bool) -> CallOptions:
-    """The options of a stage whose function is asynchronous or not; a bad one is refused in the stage's name."""
+def checked_options(
+    stage: Stage, values: OptionValues, *, is_async: bool, without: Iterable[str] = ()
+) -> CallOptions:
+    """The options of a stage whose function is asynchronous or not; a bad one is refused in the stage's name.
+
+    `without` names the options that this kind of stage does not have.
+    """
+    check_names(stage, values, OptionValues.__annotations__.keys() - set(without))
     options = CallOptions(
         concurrency=whole(stage, "concurrency", values.get("concurrency", 1)),
-        ordered=values.get("ordered", True),
+        ordered=flag(stage, "ordered", values.get("ordered", True)),
         key=values.get("key"),
         retry=checked_retry(stage, values.get("retry")),
         timeout=positive_seconds(stage, "timeout", values.get("timeout")),
         on_error=checked_on_error(stage, values.get("on_error", "fail")),
         on=values.get("on", "loop"),
-        uses=dict(values.get("uses") or {}),
+        uses=checked_uses(stage, values.get("uses")),
     )
     _check_place(stage, options, is_async=is_async)
-    if options.key is not None and not callable(options.key):
-        stage.refuse("key must be a function from an item to its key", f"got {options.key!r}")
+    if options.key is not None:
+        check_side_function(stage, "key", options.key)
     return options
+
+
+def check_names(stage: Stage, given: Iterable[str], known: Iterable[str]) -> None:
+    """Refuse an option that the stage does not have, with the one that was probably meant."""
+    names = sorted({*known, "name"})
+    for option in given:
+        if option not in names:
+            close = get_close_matches(option, names, n=1)
+            stage.refuse(
+                f"an option of {stage.kind} is one of {', '.join(names)}",
+                f"{option}= came",
+                f"Did you mean {close[0]}=?" if close else "",
+            )
+
+
+def check_side_function(stage: Stage, option: str, function: object) -> None:
+    """Refuse what is not a plain function of one item, where such a function is an option."""
+    if not callable(function):
+        stage.refuse(f"{option} must be a function of one item", f"got {function!r}")
+    if signature_of(function).is_async:
+        stage.refuse(f"{option} must be a plain function", "an async function came")
+    if reason := misfit(function, 1):
+        stage.refuse(f"{option} is called with one item", f"{name_of(function)}: {reason}")
+
+
+def checked_uses(stage: Stage, uses: object) -> dict[str, Any]:
+    """The resources by name, if they are given so."""
+    if uses is None:
+        return {}
+    if not isinstance(uses, Mapping) or not all(isinstance(name, str) for name in uses):
+        stage.refuse("uses must be a dict from parameter name to resource", f"got {uses!r:.80}")
+    return dict(uses)
 
 
 def _check_place(stage: Stage, options: CallOptions, *, is_async: bool) -> None:
@@ -83,6 +123,13 @@ def _check_place(stage: Stage, options: CallOptions, *, is_async: bool) -> None:
         )
 
 
+def flag(stage: Stage, option: str, value: object) -> bool:
+    """The value, if it is True or False."""
+    if not isinstance(value, bool):
+        stage.refuse(f"{option} must be True or False", f"got {value!r}")
+    return value
+
+
 def whole(stage: Stage, option: str, value: object, *, least: int = 1) -> int:
     """The value, if it is a whole number of at least `least`."""
     if isinstance(value, bool) or not isinstance(value, int) or value < least:
@@ -101,7 +148,7 @@ def positive_seconds(stage: Stage, option: str, value: Seconds | None) -> float 
 
 def checked_on_error(stage: Stage, value: object) -> OnError:
     """The value, if it is one of the three ways to treat an item that failed for good."""
-    if value not in ON_ERROR:
+    if not isinstance(value, str) or value not in ON_ERROR:
         stage.refuse('on_error must be "fail", "skip" or "dead_letter"', f"got {value!r}")
     return value  # type: ignore[return-value]  # the membership test above narrows it
 

@@ -6,7 +6,7 @@ from typing import Any, Never, TypeVar, overload
 
 from typing_extensions import TypedDict, Unpack
 
-from piko_flow.dataflow.stages.options import OnError, checked_on_error
+from piko_flow.dataflow.stages.options import OnError, check_names, checked_on_error
 from piko_flow.dataflow.stages.routing import (
     Class,
     ClosedRoute,
@@ -276,7 +276,7 @@ def Route(
     *more: AnyOn,
     **options: Unpack[RouteOptions],
 ) -> Any: ...
-def Route(*branches: Any, on_error: OnError = "fail", name: str | None = None) -> Any:  # noqa: N802  # reads as a stage
+def Route(*branches: Any, on_error: OnError = "fail", name: str | None = None, **unknown: Any) -> Any:  # noqa: N802  # reads as a stage
     """Send each item down the first branch whose test holds: `Route(On(Order, x), On(is_refund, y))`.
 
     An item that matches none fails at the Route under `on_error`; `On(object, x)` last takes the rest.
@@ -285,6 +285,7 @@ def Route(*branches: Any, on_error: OnError = "fail", name: str | None = None) -
     closed = all(isinstance(on, On) and isinstance(on.branch, SinkLike) for on in branches)
     stage: Any = object.__new__(ClosedRoute if closed else OpenRoute)
     stage._describe(name=name, fallback="route")
+    check_names(stage, unknown, ("on_error",))
     for on in branches:
         if not isinstance(on, On):
             stage.refuse("a Route is made of On(type or predicate, branch)", f"{describe(on)} came")

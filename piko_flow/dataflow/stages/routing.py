@@ -1,16 +1,18 @@
-"""Where a graph branches and meets again: the branches of a Route, Broadcast, Merge."""
+"""Where a graph branches and meets again: the branches of a Route or Broadcast, and Merge."""
 
 from __future__ import annotations
 
 import types
 import typing
 from collections.abc import Callable, Iterator
-from typing import Any, Generic, TypeGuard, TypeVar, overload
+from typing import Any, Generic, Never, TypeGuard, TypeVar, overload
 
 from typing_extensions import TypeIs
 
+from piko_flow.dataflow.generics import members_of, union_of
+from piko_flow.dataflow.stages.calling import check_call
 from piko_flow.dataflow.stages.function import name_of, signature_of
-from piko_flow.dataflow.stages.options import OnError
+from piko_flow.dataflow.stages.options import OnError, check_names
 from piko_flow.dataflow.stages.stage import (
     Branch,
     In,
@@ -21,6 +23,7 @@ from piko_flow.dataflow.stages.stage import (
     TransformLike,
     describe,
 )
+from piko_flow.dataflow.typing import show
 
 T = TypeVar("T")
 I = TypeVar("I")  # noqa: E741
@@ -67,28 +70,55 @@ class On(Stage, Generic[Test, Sees, Sends, Gives]):
     @overload
     def __init__(self: On[Class, I, I, G], test: types.UnionType, branch: Branch[I, G], /) -> None: ...
     def __init__(self, test: Any, branch: Any, /) -> None:
-        kind = test if isinstance(test, type) else typing.get_origin(test)
-        self._describe(name=None, fallback=getattr(test, "__name__", None) or name_of(test))
-        if isinstance(test, types.UnionType) or kind is typing.Union:
-            test = typing.get_args(test)
-            if not all(isinstance(member, type) for member in test):
-                self.refuse("On takes a class, a union of classes or a predicate", f"got {test!r}")
-        elif (kind is not None and not isinstance(test, type)) or isinstance(test, types.GenericAlias):
-            self.refuse(
-                "a branch is chosen by isinstance, which knows no type arguments",
-                f"{test!r} came",
-                f"Write On({getattr(kind, '__name__', kind)}, ...) or a predicate",
-            )
-        elif not callable(test):
+        self._describe(name=None, fallback=_label(test))
+        self._keep(test=self._checked(test))
+        check_branch(self, branch)
+        self._keep(branch=branch)
+        if self.classes:
+            from piko_flow.dataflow.joints import check_branch_of_class
+
+            check_branch_of_class(self)
+
+    def _checked(self, test: Any) -> Any:
+        if isinstance(test, (tuple, types.UnionType)) or typing.get_origin(test) is typing.Union:
+            members = test if isinstance(test, tuple) else typing.get_args(test)
+            return tuple(self._checked_class(member) for member in members)
+        if isinstance(test, type) or typing.get_origin(test) is not None:
+            return self._checked_class(test)
+        if not callable(test) or isinstance(test, Stage):
             self.refuse("On takes a class or a predicate", f"{describe(test)} came")
-        elif not isinstance(test, type) and signature_of(test).is_async:
+        if signature_of(test).shape != "plain":
             self.refuse(
                 "On's predicate is a plain function",
-                "an async function came",
-                "Do the waiting in a Transform before",
+                f"{describe(test)} is {signature_of(test).shape.replace('_', ' ')}",
+                "Do the waiting in a Transform before it",
             )
-        check_branch(self, branch)
-        self._keep(test=test, branch=branch)
+        check_call(self, test, role="predicate")
+        return test
+
+    def _checked_class(self, kind: Any) -> type[Any]:
+        origin = typing.get_origin(kind)
+        if origin is not None:
+            self.refuse(
+                "a branch is chosen by isinstance, which knows no type arguments",
+                f"{show(kind)} came",
+                f"Write On({getattr(origin, '__name__', origin)}, ...) or a predicate",
+            )
+        if not isinstance(kind, type) or kind is Any:
+            self.refuse("On takes a class, a union of classes or a predicate", f"{describe(kind)} came")
+        if typing.is_typeddict(kind):
+            self.refuse(
+                "a branch is chosen by isinstance, which knows no TypedDict",
+                f"{show(kind)} came",
+                "Write On(dict, ...) or a predicate",
+            )
+        try:
+            isinstance(None, kind)
+        except TypeError as error:
+            self.refuse(
+                "a branch is chosen by isinstance", f"{show(kind)} came: {error}", "Write a predicate"
+            )
+        return kind
 
     @property
     def classes(self) -> tuple[type[Any], ...]:
@@ -99,6 +129,12 @@ class On(Stage, Generic[Test, Sees, Sends, Gives]):
 
     def leaves(self) -> Iterator[Stage]:
         yield from self.branch.leaves()
+
+
+def _label(test: Any) -> str:
+    members = test if isinstance(test, tuple) else members_of(test)
+    names = [getattr(one, "__name__", None) or name_of(one) for one in members]
+    return " | ".join("lambda" if name == "<lambda>" else name for name in names)
 
 
 class Fork:
@@ -136,105 +172,6 @@ class OpenBroadcast(Fork, TransformLike[In, Out], Generic[In, Out]):
 
 class ClosedBroadcast(Fork, SinkLike[In], Generic[In]):
     """A Broadcast whose branches all end in sinks."""
-
-
-@overload
-def Broadcast(  # type: ignore[overload-overlap]  # sinks give Never
-    x1: SinkLike[I], x2: SinkLike[I], /, *more: SinkLike[I], name: str | None = ...
-) -> SinkLike[I]: ...
-@overload
-def Broadcast(
-    x1: Branch[I, G1], x2: Branch[I, G2], /, *, name: str | None = ...
-) -> TransformLike[I, G1 | G2]: ...
-@overload
-def Broadcast(
-    x1: Branch[I, G1], x2: Branch[I, G2], x3: Branch[I, G3], /, *, name: str | None = ...
-) -> TransformLike[I, G1 | G2 | G3]: ...
-@overload
-def Broadcast(
-    x1: Branch[I, G1], x2: Branch[I, G2], x3: Branch[I, G3], x4: Branch[I, G4], /, *, name: str | None = ...
-) -> TransformLike[I, G1 | G2 | G3 | G4]: ...
-@overload
-def Broadcast(
-    x1: Branch[I, G1],
-    x2: Branch[I, G2],
-    x3: Branch[I, G3],
-    x4: Branch[I, G4],
-    x5: Branch[I, G5],
-    /,
-    *,
-    name: str | None = ...,
-) -> TransformLike[I, G1 | G2 | G3 | G4 | G5]: ...
-@overload
-def Broadcast(
-    x1: Branch[I, G1],
-    x2: Branch[I, G2],
-    x3: Branch[I, G3],
-    x4: Branch[I, G4],
-    x5: Branch[I, G5],
-    x6: Branch[I, G6],
-    /,
-    *,
-    name: str | None = ...,
-) -> TransformLike[I, G1 | G2 | G3 | G4 | G5 | G6]: ...
-@overload
-def Broadcast(
-    x1: Branch[I, G1],
-    x2: Branch[I, G2],
-    x3: Branch[I, G3],
-    x4: Branch[I, G4],
-    x5: Branch[I, G5],
-    x6: Branch[I, G6],
-    x7: Branch[I, G7],
-    /,
-    *,
-    name: str | None = ...,
-) -> TransformLike[I, G1 | G2 | G3 | G4 | G5 | G6 | G7]: ...
-@overload
-def Broadcast(
-    x1: Branch[I, G1],
-    x2: Branch[I, G2],
-    x3: Branch[I, G3],
-    x4: Branch[I, G4],
-    x5: Branch[I, G5],
-    x6: Branch[I, G6],
-    x7: Branch[I, G7],
-    x8: Branch[I, G8],
-    /,
-    *,
-    name: str | None = ...,
-) -> TransformLike[I, G1 | G2 | G3 | G4 | G5 | G6 | G7 | G8]: ...
-@overload
-def Broadcast(
-    x1: Branch[I, Any],
-    x2: Branch[I, Any],
-    x3: Branch[I, Any],
-    x4: Branch[I, Any],
-    x5: Branch[I, Any],
-    x6: Branch[I, Any],
-    x7: Branch[I, Any],
-    x8: Branch[I, Any],
-    x9: Branch[I, Any],
-    /,
-    *more: Branch[I, Any],
-    name: str | None = ...,
-) -> Any: ...
-def Broadcast(*branches: Any, name: str | None = None) -> Any:  # noqa: N802  # reads as a stage
-    """Send every item down all branches; they share the one object, so none may change it.
-
-    Order: each branch keeps its own; branches that go on meet again and hand on as items arrive. The
-    slowest branch sets the pace.
-    """
-    closed = all(isinstance(branch, SinkLike) for branch in branches)
-    stage: Any = object.__new__(ClosedBroadcast if closed else OpenBroadcast)
-    stage._describe(name=name, fallback="broadcast")
-    if len(branches) < 2:
-        stage.refuse("a Broadcast needs at least two branches", f"{len(branches)} came")
-    for branch in branches:
-        check_branch(stage, branch)
-    stage._keep(branches=branches, labels=tuple(str(number) for number in range(1, len(branches) + 1)))
-    check_distinct_sinks(stage)
-    return stage
 
 
 class Merge(SourceLike[Out], Generic[Out]):
@@ -326,14 +263,16 @@ class Merge(SourceLike[Out], Generic[Out]):
     ) -> None: ...
     @overload
     def __init__(self: Merge[T], *sources: SourceLike[T], name: str | None = ...) -> None: ...
-    def __init__(self, *sources: SourceLike[Any], name: str | None = None) -> None:
+    def __init__(self, *sources: SourceLike[Any], name: str | None = None, **unknown: Never) -> None:
         self._describe(name=name, fallback="merge")
+        check_names(self, unknown, ())
         if len(sources) < 2:
             self.refuse("a Merge needs at least two sources", f"{len(sources)} came")
         for source in sources:
             if not isinstance(source, SourceLike):
                 self.refuse("a Merge is made of sources", f"{describe(source)} came")
         self._keep(sources=sources)
+        check_distinct_sinks(self)
 
     def leaves(self) -> Iterator[Stage]:
         for source in self.sources:
@@ -341,7 +280,7 @@ class Merge(SourceLike[Out], Generic[Out]):
         yield self
 
     def gives(self, incoming: Any) -> Any:
-        from piko_flow.dataflow.typing import outgoing, union_of
+        from piko_flow.dataflow.joints import outgoing
 
         return union_of([outgoing(source) for source in self.sources])
 

@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Concatenate, Generic, Protocol, TypeVar, overload
 
 from typing_extensions import Unpack
 
-from piko_flow.dataflow.stages.function import Signature, item_of, signature_of
+from piko_flow.dataflow.stages.calling import GENERATORS, check_call, keep_function
+from piko_flow.dataflow.stages.function import Signature, item_of, misfit, signature_of
 from piko_flow.dataflow.stages.options import (
     CallOptions,
     OnError,
     OptionValues,
     Seconds,
+    check_names,
     checked_on_error,
     checked_options,
     checked_retry,
@@ -23,7 +25,6 @@ from piko_flow.dataflow.stages.options import (
     whole,
 )
 from piko_flow.dataflow.stages.stage import In, SinkLike, describe
-from piko_flow.dataflow.stages.transform import check_function, check_uses
 from piko_flow.retry import Retry
 
 T = TypeVar("T")
@@ -95,6 +96,9 @@ class SinkTarget(Generic[T_contra]):
         """Remove what earlier parts of this sink left behind, except those of `live`."""
 
 
+LIST_OPTIONS = ("retry", "timeout", "on_error")
+
+
 class Writes(Protocol[T_contra]):
     """The least that a Sink can write through."""
 
@@ -161,14 +165,20 @@ class Sink(SinkLike[In], Generic[In]):
         if hasattr(target, "write") and not isinstance(target, type):
             self._write_lists(target, batch, within, name, options)
             return
-        check_function(self, target, name)
+        keep_function(self, target, name)
+        if isinstance(target, type) and hasattr(target, "write"):
+            self.refuse(
+                "a sink writes through an object",
+                f"{describe(target)} came",
+                f"Make one: {target.__name__}(...)",
+            )
         if batch is not None or within is not None:
             self.refuse(
                 "batch= and within= are for objects that write lists",
                 "a function came",
                 "Put Batch(...) before it, or give an object with write(items)",
             )
-        if self.signature.shape in ("generator", "async_generator"):
+        if self.signature.shape in GENERATORS:
             self.refuse("a sink's function is called for what it does", "a generator function came")
         values: OptionValues = options  # type: ignore[assignment]  # checked one by one below
         self._keep(
@@ -177,7 +187,7 @@ class Sink(SinkLike[In], Generic[In]):
             within=None,
             options=checked_options(self, values, is_async=self.signature.is_async),
         )
-        check_uses(self, self.signature, self.options.uses)
+        check_call(self, target, self.options.uses)
 
     def _write_lists(
         self,
@@ -190,9 +200,9 @@ class Sink(SinkLike[In], Generic[In]):
         self._describe(name=name, fallback=getattr(target, "name", "") or type(target).__name__)
         if not callable(target.write):
             self.refuse("its write must be a method", f"got {target.write!r}")
-        unknown = set(options) - {"retry", "timeout", "on_error"}
-        if unknown:
-            self.refuse(f"{', '.join(sorted(unknown))} is for function sinks", f"{describe(target)} came")
+        for option in options.keys() & OptionValues.__annotations__.keys() - set(LIST_OPTIONS):
+            self.refuse(f"{option} is for function sinks", f"{describe(target)} came")
+        check_names(self, options, (*LIST_OPTIONS, "batch", "within"))
         checked = CallOptions(
             retry=checked_retry(self, options.get("retry")),
             timeout=positive_seconds(self, "timeout", options.get("timeout")),
@@ -203,6 +213,8 @@ class Sink(SinkLike[In], Generic[In]):
             self.refuse(
                 "timeout cannot stop a plain write", f"timeout={checked.timeout:g} came", "Make write async"
             )
+        if reason := misfit(target.write, 1):
+            self.refuse("write is called with a list of items", f"{type(target).__name__}.write: {reason}")
         self._keep(
             function=None,
             target=target,
@@ -211,6 +223,11 @@ class Sink(SinkLike[In], Generic[In]):
             batch=whole(self, "batch", 1 if batch is None and within is None else batch or 500),
             within=positive_seconds(self, "within", within),
         )
+
+    def asks(self) -> Iterator[tuple[str, Any]]:
+        yield "it", self.takes
+        if self.options.key is not None:
+            yield "its key function", signature_of(self.options.key).takes
 
     @property
     def takes(self) -> Any:

@@ -2,23 +2,40 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import AsyncIterable, Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import timedelta
-from typing import Any, Concatenate, Generic, Literal, Protocol, TypeVar, overload, runtime_checkable
+from typing import (
+    Any,
+    Concatenate,
+    Generic,
+    Literal,
+    Never,
+    NoReturn,
+    Protocol,
+    TypeVar,
+    overload,
+    runtime_checkable,
+)
 
 from typing_extensions import TypedDict, Unpack
 
-from piko_flow.dataflow.stages.function import Signature, item_of, signature_of
+from piko_flow.dataflow.generics import substitute
+from piko_flow.dataflow.stages.calling import check_awaiting, check_uses
+from piko_flow.dataflow.stages.function import Signature, gives_items, item_of, misfit, signature_of
 from piko_flow.dataflow.stages.options import (
     OnError,
     Seconds,
     Where,
+    check_names,
     checked_on_error,
     checked_retry,
+    checked_uses,
     positive_seconds,
     whole,
 )
-from piko_flow.dataflow.stages.stage import Out, SourceLike
+from piko_flow.dataflow.stages.stage import Out, SourceLike, Stage, describe
+from piko_flow.dataflow.typing import plain, show
 from piko_flow.retry import Retry
 
 T = TypeVar("T")
@@ -56,6 +73,9 @@ class SliceReader(Protocol[T_co]):
 
     def read(self, since: Any) -> AsyncIterable[T_co] | Iterable[T_co]: ...
     def position(self) -> Any: ...
+
+
+OPTIONS = ("splits", "max_items", "max_age", "on_error", "retry", "on", "uses")
 
 
 class SourceOptions(TypedDict, total=False):
@@ -128,10 +148,12 @@ class Source(SourceLike[Out], Generic[Out]):
         retry: Retry | None = None,
         on: Where = "loop",
         uses: Mapping[str, Any] | None = None,
+        **unknown: Never,
     ) -> None:
         kind = kind_of(items)
         shape = signature_of(items) if kind == "function" else None
         self._describe(name=name, fallback=shape.name if shape else type(items).__name__)
+        check_names(self, unknown, OPTIONS)
         self._keep(
             items=items,
             reads=kind,
@@ -142,7 +164,7 @@ class Source(SourceLike[Out], Generic[Out]):
             on_error=checked_on_error(self, on_error),
             retry=checked_retry(self, retry),
             on=on,
-            uses=dict(uses or {}),
+            uses=checked_uses(self, uses),
         )
         self._check()
 
@@ -164,33 +186,33 @@ class Source(SourceLike[Out], Generic[Out]):
 
     def gives(self, incoming: Any) -> Any:
         if self.signature is not None:
-            return item_of(self.signature.returns)
-        if self.reads in ("chunks", "slices"):
-            method = self.items.read_chunks if self.reads == "chunks" else self.items.read
-            item = item_of(signature_of(method).returns)
-            return item_of(item) if self.reads == "chunks" else item
-        return Any
+            return substitute(item_of(self.signature.returns), {})
+        methods = {"chunks": "read_chunks", "slices": "read", "iterable": "__iter__"}
+        method = getattr(self.items, methods.get(self.reads or "", "__aiter__"), None)
+        returns = signature_of(method).returns if method is not None else Any
+        item = substitute(item_of(returns), {})
+        if self.reads == "chunks":
+            return item_of(item)
+        return item_of(type(self.items)) if item is Any else item
 
     def _check(self) -> None:
-        advice = "Give a list, or a function that makes a fresh iterator each time"
         if self.reads is None:
-            self.refuse(
-                "a source reads a re-readable iterable, or a function that gives one",
-                f"{type(self.items).__name__} came",
-                advice,
-            )
+            self._refuse_items()
         if self.on not in ("loop", "thread"):
             self.refuse('on must be "loop" or "thread"', f"got {self.on!r}")
-        if self.on == "thread" and (
-            self.reads == "async_iterable" or (self.signature and self.signature.is_async)
-        ):
+        is_async = self.signature is not None and self.signature.is_async
+        if self.on == "thread" and (self.reads == "async_iterable" or is_async):
             self.refuse('on="thread" is for blocking sources', "an asynchronous one came", "Leave on= out")
         if self.splits is not None:
             self._check_splits()
+        if self.signature is not None:
+            self._check_function(self.signature)
+        elif self.uses:
+            self.refuse("uses= is for functions", f"{describe(self.items)} came")
         if (self.max_items or self.max_age) and self.reads != "slices":
             self.refuse(
                 "max_items and max_age end the slices of an unbounded source",
-                f"{type(self.items).__name__} came",
+                f"{describe(self.items)} came",
                 "Give an object with read(since) and position()",
             )
         if self.on_error != "fail" and self.reads != "chunks":
@@ -200,15 +222,61 @@ class Source(SourceLike[Out], Generic[Out]):
                 "Parse in a stage of its own, with on_error there",
             )
 
+    def _refuse_items(self) -> NoReturn:
+        came, advice = (
+            describe(self.items),
+            "Give a list, or a function that makes a fresh iterator each time",
+        )
+        if isinstance(self.items, (str, bytes, bytearray)):
+            advice = "Give a list of items; to read a file, give a function or a file source"
+        elif inspect.isgenerator(self.items) or inspect.isasyncgen(self.items):
+            made = self.items.__name__
+            came, advice = f"the generator object {made} came, which can be read only once", ""
+            advice = f"Give the function itself, Source({made}), or functools.partial for its arguments"
+        elif inspect.iscoroutine(self.items):
+            made = self.items.__name__
+            came, advice = f"a call of the async function {made}", f"Give the function itself: Source({made})"
+            self.items.close()
+        elif hasattr(self.items, "__next__") or hasattr(self.items, "__anext__"):
+            came = f"{describe(self.items)} came, an iterator, which can be read only once"
+        self.refuse(
+            "a source reads a re-readable iterable, or a function that gives one",
+            came if "came" in came else f"{came} came",
+            advice,
+        )
+
+    def _check_function(self, signature: Signature) -> None:
+        check_uses(self, signature, self.uses)
+        check_awaiting(self, signature)
+        given = 0 if self.splits is None else 1
+        if reason := misfit(self.items, given, self.uses):
+            self.refuse(
+                "a source's function is called with one split"
+                if given
+                else "a source's function is called alone",
+                f"{signature.name}: {reason}",
+                "" if given else "Fill its arguments with functools.partial, or give splits=",
+            )
+        shown = plain(signature.returns)
+        text = isinstance(shown, type) and issubclass(shown, (str, bytes, bytearray))
+        if signature.shape in ("plain", "async") and (text or not gives_items(shown)):
+            self.refuse(
+                "a source's function gives an iterable of items",
+                f"{signature.name} returns {show(signature.returns)}",
+                "Give a list, or make it a generator with yield",
+            )
+
     def _check_splits(self) -> None:
         if self.reads not in ("function", "chunks"):
-            self.refuse("splits= needs a function that reads one split", f"{type(self.items).__name__} came")
+            self.refuse("splits= needs a function that reads one split", f"{describe(self.items)} came")
         if isinstance(self.splits, (str, bytes)) or not (
             callable(self.splits) or isinstance(self.splits, Sequence)
         ):
             self.refuse(
                 "splits must be a sequence, or a function that gives one", f"got {type(self.splits).__name__}"
             )
+        if callable(self.splits) and (reason := misfit(self.splits, 0)):
+            self.refuse("the splits function is called with nothing", reason)
 
     def resolve_splits(self) -> list[Any] | None:
         """The splits as of now, calling the function if there is one; None for a source without splits."""
@@ -226,7 +294,10 @@ def kind_of(items: Any) -> Kind | None:
         return None
     if hasattr(items, "__next__") or hasattr(items, "__anext__"):
         return None
-    if not isinstance(items, type):
+    if isinstance(items, type):
+        readable = hasattr(items, "__iter__") or hasattr(items, "__aiter__")
+        return "function" if readable and not hasattr(items, "model_fields") else None
+    if not isinstance(items, Stage):
         if hasattr(items, "read_chunks"):
             return "chunks"
         if hasattr(items, "read") and hasattr(items, "position"):
@@ -235,4 +306,4 @@ def kind_of(items: Any) -> Kind | None:
             return "async_iterable"
         if hasattr(items, "__iter__"):
             return "iterable"
-    return "function" if callable(items) else None
+    return "function" if callable(items) and not isinstance(items, Stage) else None

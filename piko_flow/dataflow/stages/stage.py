@@ -64,9 +64,22 @@ class Stage:
         """The annotated type of the items this takes; Any where unknown."""
         return Any
 
+    def asks(self) -> Iterator[tuple[str, Any]]:
+        """Whose parameter what comes must fit ("it", "its key function"), and the type of that parameter."""
+        yield "it", self.takes
+
     def gives(self, incoming: Any) -> Any:
         """The type of the items this gives when it is sent `incoming`; Any where unknown."""
         return Any
+
+    def __rrshift__(self, other: Never) -> NoReturn:
+        raise PipelineError(
+            what=f">> before {self.title}",
+            where=str(caller()),
+            rule="a pipeline is made of stages",
+            came=f"{describe(other)} came",
+            advice="Wrap it: Source(...) for what is read, Transform(...) for a function",
+        )
 
     def __repr__(self) -> str:
         return f"<{self.title} at {self.origin}>"

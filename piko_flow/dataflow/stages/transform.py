@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterable, Mapping
-from typing import TYPE_CHECKING, Any, Concatenate, Generic, TypeVar, overload
+from collections.abc import Awaitable, Callable, Iterable, Iterator
+from typing import TYPE_CHECKING, Any, Concatenate, Generic, Never, TypeVar, overload
 
 from typing_extensions import Unpack
 
-from piko_flow.dataflow.stages.function import Signature, accepts_first, item_of, signature_of
+from piko_flow.dataflow.stages.calling import GENERATORS, check_call, keep_function
+from piko_flow.dataflow.stages.function import Signature, gives_items, item_of, signature_of, through
 from piko_flow.dataflow.stages.options import (
     CallOptions,
     OnError,
     OptionValues,
+    check_names,
     checked_on_error,
     checked_options,
 )
 from piko_flow.dataflow.stages.source import Several
 from piko_flow.dataflow.stages.stage import In, Keeping, Out, TransformLike, describe
+from piko_flow.dataflow.typing import guarded, show
 
 if TYPE_CHECKING:
     from pydantic import TypeAdapter
@@ -32,15 +35,23 @@ class CallStage(TransformLike[In, Out], Generic[In, Out]):
     function: Callable[..., Any]
     signature: Signature
     options: CallOptions
+    _without: tuple[str, ...] = ()  # the options that this kind of stage does not have
 
     def _call(self, function: Any, name: str | None, values: OptionValues) -> None:
-        check_function(self, function, name)
-        self._keep(options=checked_options(self, values, is_async=self.signature.is_async))
-        check_uses(self, self.signature, self.options.uses)
+        role = "predicate" if isinstance(self, Filter) else "function"
+        keep_function(self, function, name, role=role)
+        is_async, without = self.signature.is_async, self._without
+        self._keep(options=checked_options(self, values, is_async=is_async, without=without))
+        check_call(self, function, self.options.uses, role=role)
 
     @property
     def takes(self) -> Any:
         return self.signature.takes
+
+    def asks(self) -> Iterator[tuple[str, Any]]:
+        yield "it", self.takes
+        if self.options.key is not None:
+            yield "its key function", signature_of(self.options.key).takes
 
 
 class Transform(CallStage[In, Out], Generic[In, Out]):
@@ -92,7 +103,7 @@ class Transform(CallStage[In, Out], Generic[In, Out]):
     ) -> None: ...
     def __init__(self, function: Any, /, *, name: str | None = None, **options: Unpack[OptionValues]) -> None:
         self._call(function, name, options)
-        if self.signature.shape in ("generator", "async_generator"):
+        if self.signature.shape in GENERATORS:
             self.refuse(
                 "a Transform's function gives one item for each item",
                 "a generator function came",
@@ -131,8 +142,16 @@ class Filter(Keeping[In], CallStage[In, Out], Generic[In, Out]):
         self, predicate: Any, /, *, name: str | None = None, **options: Unpack[OptionValues]
     ) -> None:
         self._call(predicate, name, options)
-        if self.signature.shape in ("generator", "async_generator"):
-            self.refuse("a Filter's predicate gives true or false", "a generator function came")
+        if self.signature.shape in GENERATORS:
+            self.refuse(
+                "a Filter's predicate gives true or false for an item",
+                "a generator function came",
+                "Use FlatMap for a function that gives several items",
+            )
+
+    def gives(self, incoming: Any) -> Any:
+        promised = guarded(self.signature.returns)
+        return super().gives(incoming) if promised is Any else promised
 
 
 class FlatMap(CallStage[In, Out], Generic[In, Out]):
@@ -141,6 +160,8 @@ class FlatMap(CallStage[In, Out], Generic[In, Out]):
     Retried only while it has given nothing for the item. The options and the order are those of Transform;
     the items that one item gives stay together and in order.
     """
+
+    _without = ("key",)
 
     @overload
     def __init__(
@@ -171,6 +192,13 @@ class FlatMap(CallStage[In, Out], Generic[In, Out]):
     ) -> None: ...
     def __init__(self, function: Any, /, *, name: str | None = None, **options: Unpack[OptionValues]) -> None:
         self._call(function, name, options)
+        returns = self.signature.returns
+        if self.signature.shape in ("plain", "async") and not gives_items(returns):
+            self.refuse(
+                "a FlatMap's function gives an iterable of items for each item",
+                f"{self.signature.name} returns {show(returns)}",
+                "Use Transform for a function that gives one item",
+            )
 
     def gives(self, incoming: Any) -> Any:
         return through(self.signature, incoming, item_of(self.signature.returns))
@@ -197,8 +225,11 @@ class Parse(TransformLike[Any, Out], Generic[Out]):
     def __init__(
         self: Parse[Any], model: object, /, *, on_error: OnError = ..., name: str | None = ...
     ) -> None: ...
-    def __init__(self, model: Any, /, *, on_error: OnError = "fail", name: str | None = None) -> None:
+    def __init__(
+        self, model: Any, /, *, on_error: OnError = "fail", name: str | None = None, **unknown: Never
+    ) -> None:
         self._describe(name=name, fallback=f"parse_{getattr(model, '__name__', 'items').lower()}")
+        check_names(self, unknown, ("on_error",))
         self._keep(model=model, on_error=checked_on_error(self, on_error))
         self._keep(adapter=self._adapter())
 
@@ -206,12 +237,13 @@ class Parse(TransformLike[Any, Out], Generic[Out]):
 
     def _adapter(self) -> Any:
         from pydantic import PydanticSchemaGenerationError, PydanticUserError, TypeAdapter
+        from pydantic.errors import PydanticUndefinedAnnotation
 
         if isinstance(self.model, TypeAdapter):
             return self.model
         try:
             return TypeAdapter(self.model)
-        except (PydanticSchemaGenerationError, PydanticUserError) as error:
+        except (PydanticSchemaGenerationError, PydanticUserError, PydanticUndefinedAnnotation) as error:
             self.refuse(
                 "Parse needs a Pydantic model or a type that Pydantic can validate",
                 f"{describe(self.model)} came ({type(error).__name__})",
@@ -221,51 +253,3 @@ class Parse(TransformLike[Any, Out], Generic[Out]):
         from pydantic import TypeAdapter
 
         return Any if isinstance(self.model, TypeAdapter) else self.model
-
-
-def check_function(stage: Any, function: Any, name: str | None, *, role: str = "function") -> None:
-    """Store a stage's function, name and signature; refuse what cannot be called with one item."""
-    if not callable(function):
-        stage._describe(name=name, fallback=type(stage).__name__.lower())
-        stage.refuse(f"it needs a {role} of one item", f"{describe(function)} came")
-    signature = signature_of(function)
-    stage._describe(name=name, fallback=signature.name)
-    stage._keep(function=function, signature=signature)
-    if not accepts_first(function) and not stage_takes_keywords(function):
-        stage.refuse(f"its {role} is called with one item", f"{signature.name} takes no positional argument")
-
-
-def stage_takes_keywords(function: Callable[..., Any]) -> bool:
-    """Whether the function could take one item besides the keywords that resources fill."""
-    import inspect
-
-    try:
-        parameters = inspect.signature(function).parameters.values()
-    except (TypeError, ValueError):
-        return True
-    return any(p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD, p.VAR_POSITIONAL) for p in parameters)
-
-
-def check_uses(stage: Any, signature: Signature, uses: Mapping[str, Any]) -> None:
-    """Refuse a resource that the function has no parameter for, and one that is not a resource."""
-    from piko_flow.dataflow.stages.resource import is_resource
-
-    for name, resource in uses.items():
-        if signature.keywords is not None and name not in signature.keywords:
-            taken = ", ".join(sorted(signature.keywords)) or "none"
-            stage.refuse(
-                f"each name in uses= is a parameter of {signature.name}", f"{name!r} is not (it has: {taken})"
-            )
-        if not is_resource(resource):
-            stage.refuse(
-                f"uses[{name!r}] must be an async context manager function or an object with acquire(info)",
-                f"{describe(resource)} came",
-                "Decorate the function with contextlib.asynccontextmanager",
-            )
-
-
-def through(signature: Signature, incoming: Any, outgoing: Any) -> Any:
-    """The outgoing type, with a type variable that stands for the whole item replaced by what comes in."""
-    if isinstance(outgoing, TypeVar):
-        return incoming if outgoing is signature.takes else Any
-    return outgoing
