@@ -2,14 +2,14 @@
 
 import os
 from pathlib import Path
-from typing import Final
+from typing import Final, Generic
 
 from piko_flow.connectors.files import CsvSource, JsonLinesSink
 from piko_flow.dataflow.pipeline import Pipeline
 from piko_flow.dataflow.stages.cpu import CpuMap
 from piko_flow.dataflow.stages.route import Route
 from piko_flow.dataflow.stages.routing import On
-from piko_flow.dataflow.stages.sink import Part, Sink
+from piko_flow.dataflow.stages.sink import Part, Sink, SinkTarget, T_contra
 from piko_flow.dataflow.stages.transform import Parse, Transform
 from piko_flow.demo.drift import assess
 from piko_flow.demo.gazetteer import gazetteer, locate
@@ -21,13 +21,23 @@ from piko_flow.demo.sqlite_target import SqliteTarget
 WORKERS: Final = max(1, min(4, os.cpu_count() or 1))
 
 
-class RemnantsFile(JsonLinesSink):
-    """The file of remnants, which takes nobody's place: it is opened only in a folder of the demo's own."""
+class Claimed(SinkTarget[T_contra], Generic[T_contra]):
+    """Makes a target take nobody's place: it opens only in a folder of the demo's own."""
+
+    path: Path
 
     async def open(self, part: Part) -> None:
-        """Make the part's file. Raises ForeignFolder."""
+        """Begin the part. Raises ForeignFolder, before anything is written."""
         claim_folder(self.path.parent)
         await super().open(part)
+
+
+class CyclonesTable(Claimed[Cyclone], SqliteTarget[Cyclone]):
+    """The table of cyclones."""
+
+
+class RemnantsFile(Claimed[object], JsonLinesSink):
+    """The file of everything else."""
 
 
 def storm_pipeline(output: Path = DEFAULT_OUTPUT, *, reports: Path = STORMS) -> Pipeline:
@@ -37,7 +47,7 @@ def storm_pipeline(output: Path = DEFAULT_OUTPUT, *, reports: Path = STORMS) -> 
     content. Composing touches nothing; the run fails with ForeignFolder, before it has read anything, when
     the folder holds what the demo did not write.
     """
-    cyclones = SqliteTarget(Cyclone, output / CYCLONES, table="cyclones", key="report")
+    cyclones = CyclonesTable(Cyclone, output / CYCLONES, table="cyclones", key="report")
     remnants = RemnantsFile(output / REMNANTS)
     return (
         CsvSource(reports, name="reports")

@@ -115,9 +115,16 @@ def test_what_was_written_can_be_shown(finished: Finished) -> None:
     assert danger == sorted(danger, reverse=True)
 
 
-def test_second_run_leaves_the_same_content(finished: Finished) -> None:
-    before = read_cyclones(finished.folder), read_remnants(finished.folder)
-    report = storm_pipeline(finished.folder).run_sync()
+def test_second_run_leaves_the_same_content(tmp_path: Path) -> None:
+    with gzip.open(STORMS, "rt", encoding="utf-8") as table:
+        some = [next(table) for _ in range(2001)]
+    reports = tmp_path / "reports.csv"
+    reports.write_text("".join(some), encoding="utf-8")
+    folder = tmp_path / "output"
+    storm_pipeline(folder, reports=reports).run_sync()
+    before = read_cyclones(folder), read_remnants(folder)
+    assert len(before[0]) + len(before[1]) == 2000
+    report = storm_pipeline(folder, reports=reports).run_sync()
     assert report.outcome == "succeeded"
-    assert (read_cyclones(finished.folder), read_remnants(finished.folder)) == before
-    assert sorted(file.name for file in finished.folder.iterdir()) == sorted([MARK, CYCLONES, REMNANTS])
+    assert (read_cyclones(folder), read_remnants(folder)) == before
+    assert sorted(file.name for file in folder.iterdir()) == sorted([MARK, CYCLONES, REMNANTS])

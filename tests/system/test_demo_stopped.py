@@ -17,7 +17,7 @@ from piko_flow.demo.output import CYCLONES, MARK, REMNANTS, ForeignFolder, claim
 from piko_flow.demo.pipeline import storm_pipeline
 from piko_flow.errors import StageFailed
 
-ROWS = 3000
+ROWS = 2000
 ROOT = Path(__file__).parents[2]
 KILLED_IN_THE_MIDDLE = """
 import os, signal, sys
@@ -85,8 +85,8 @@ def test_failed_run_publishes_nothing_and_keeps_what_an_earlier_one_wrote(
     before = {file.path: file.path.read_bytes() for file in written(folder)}
     assert sum(file.rows for file in written(folder)) == ROWS
     broken = reports.with_name("broken.csv")
-    broken.write_text(reports.read_text(encoding="utf-8") + "3001,Nobody\n", encoding="utf-8")
-    with pytest.raises(StageFailed, match=r"broken\.csv:3002"):
+    broken.write_text(reports.read_text(encoding="utf-8") + "2001,Nobody\n", encoding="utf-8")
+    with pytest.raises(StageFailed, match=r"broken\.csv:2002"):
         storm_pipeline(folder, reports=broken).run_sync()
     assert {file.path: file.path.read_bytes() for file in written(folder)} == before
     assert names(folder) == sorted([MARK, CYCLONES, REMNANTS])
@@ -106,6 +106,12 @@ def test_remains_of_a_killed_process_are_swept_by_the_next_run(
     storm_pipeline(folder, reports=reports).run_sync()
     assert names(folder) == sorted([MARK, CYCLONES, REMNANTS])
     assert sum(file.rows for file in written(folder)) == ROWS
+
+
+def test_folder_that_is_not_there_yet_is_made_by_the_run(tmp_path: Path, reports: Path) -> None:
+    folder = tmp_path / "not" / "yet"
+    storm_pipeline(folder, reports=reports).run_sync()
+    assert names(folder) == sorted([MARK, CYCLONES, REMNANTS])
 
 
 def test_folder_of_somebody_else_fails_the_run_and_stays_as_it_is(tmp_path: Path) -> None:
