@@ -58,17 +58,18 @@ def _awaitable(function: Callable[..., Any], stage: Any, state: OperatorState) -
         crew.widen(stage.options.concurrency)
 
         async def on_thread(item: Any) -> Any:
-            return _no_coroutine(await crew.call(function, item))
+            return no_coroutine(await crew.call(function, item))
 
         return on_thread
 
     async def inline(item: Any) -> Any:
-        return _no_coroutine(function(item))
+        return no_coroutine(function(item))
 
     return inline
 
 
-def _no_coroutine(result: Any) -> Any:
+def no_coroutine(result: Any) -> Any:
+    """The result of a plain function. Raises CoroutineReturned for a coroutine, which nobody would await."""
     if inspect.iscoroutine(result):
         result.close()
         raise CoroutineReturned(

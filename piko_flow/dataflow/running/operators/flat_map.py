@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import aclosing
 from itertools import islice
 from typing import Any, cast
 
 from piko_flow.clock import monotonic
 from piko_flow.dataflow.running.limits import within
+from piko_flow.dataflow.running.operators.attempts import no_coroutine
 from piko_flow.dataflow.running.unit_state import OperatorState, breathe
 from piko_flow.dataflow.stages.options import CallOptions
 from piko_flow.errors import RunError
@@ -98,14 +99,18 @@ class FlatMapOperator:
         function: Callable[..., Any] = self.function
         if self.options.on == "thread":
             call = self.state.host.crew.call
-            values = await call(lambda: iter(function(item)))
-            while some := await call(lambda: list(islice(values, BUFFERED))):
+            values = await call(lambda: iter(no_coroutine(function(item))))
+            while True:
+                some, error = await call(_some, values)
                 for value in some:
                     yield value
-            return
+                if error is not None:
+                    raise error
+                if not some:
+                    return
         given = function(item)
         if not self.stage.signature.is_async or self.stage.signature.shape == "async":
-            for value in await given if hasattr(given, "__await__") else given:
+            for value in await given if self.stage.signature.is_async else no_coroutine(given):
                 yield value
             return
         iterator: AsyncIterator[Any] = given.__aiter__()
@@ -125,6 +130,16 @@ class FlatMapOperator:
         self.turns.remove(turn)
         if self.turns:
             self.turns[0].set()
+
+
+def _some(values: Iterator[Any]) -> tuple[list[Any], Exception | None]:
+    """The next few values, and the error that came after them; no values and no error at the end."""
+    some: list[Any] = []
+    try:
+        some.extend(islice(values, BUFFERED))  # keeps what came before an error
+    except Exception as error:
+        return some, error
+    return some, None
 
 
 class _Gave:
