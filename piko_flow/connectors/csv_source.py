@@ -114,7 +114,8 @@ class CsvReader:
                 rows = []
             reason = f"{len(header)} columns need {len(header)} fields, {len(fields)} came: {shorten(fields)}"
             reject(fields, BrokenLine(file, line, reason))
-        yield rows
+        if rows:
+            yield rows
 
 
 def _columns(file: str, line: int, fields: list[str]) -> tuple[str, ...]:

@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
+from functools import partial
 from importlib.util import find_spec
 
 from piko_flow.errors import PikoFlowError, PipelineError
 
 
-class InputNotFound(PipelineError, FileNotFoundError):
+class _Refused(PipelineError):
+    """A PipelineError that is also one of the built-in errors with a constructor of their own."""
+
+    def __reduce__(self) -> tuple[object, ...]:
+        facts = {name: getattr(self, name) for name in ("what", "where", "rule", "came", "advice")}
+        return partial(type(self), **facts), ()
+
+
+class InputNotFound(_Refused, FileNotFoundError):
     """A path or pattern of a source names no readable file; raised when the run is planned, before it reads."""
 
 
@@ -15,7 +24,7 @@ class OutputRefused(PipelineError):
     """A sink may not write where it was told to, or not in that way; raised before it writes anything."""
 
 
-class MissingExtra(PipelineError, ImportError):
+class MissingExtra(_Refused, ImportError):
     """A stage needs a library that an extra of this package installs."""
 
 

@@ -67,8 +67,8 @@ def _fault(value: Any, where: str) -> str:
         dataclasses.is_dataclass(value) and not isinstance(value, type)
     ):
         fields = fields_of(value)
-        if (key := next((key for key in fields if not isinstance(key, str)), None)) is not None:
-            return f"{place}a key must be text, {key!r:.80} came"
+        if unknown := [key for key in fields if not isinstance(key, str)]:
+            return f"{place}a key must be text, {unknown[0]!r:.80} came"
         return next(filter(None, (_fault(inner, f"{where}.{key}") for key, inner in fields.items())), "")
     if isinstance(value, list | tuple):
         faults = (_fault(inner, f"{where}[{index}]") for index, inner in enumerate(value))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from contextlib import suppress
 from enum import Enum
@@ -14,7 +15,7 @@ from piko_flow.connectors.part_file import PartFile
 from piko_flow.connectors.plain_values import fields_of
 from piko_flow.connectors.uninterrupted import on_own_thread
 from piko_flow.dataflow.stages.sink import Part
-from piko_flow.errors import ItemRejected
+from piko_flow.errors import ItemRejected, shorten
 
 GROUP_ROWS: Final = 65_536  # rows of a row group
 GROUP_BYTES: Final = 64 * 1024 * 1024  # bytes held before a row group is written, whatever its rows
@@ -168,19 +169,57 @@ def _is_enough(batches: list[Any]) -> bool:
 
 
 def _batch(rows: list[dict[Any, Any]], schema: Any) -> Any:
+    """The rows as a record batch that holds just their values. Raises ItemRejected."""
     from pyarrow import ArrowException, RecordBatch
 
     errors = (ArrowException, TypeError, ValueError, OverflowError)
     try:
-        return RecordBatch.from_pylist(rows, schema)
-    except errors:
+        batch = RecordBatch.from_pylist(rows, schema)
+    except errors as error:
         for index, row in enumerate(rows):
             for name in schema.names:
                 try:
                     RecordBatch.from_pylist([{name: row[name]}], schema.empty_table().select([name]).schema)
-                except errors as error:
-                    raise ItemRejected(index, f"column {name!r}: {error}") from None
-        raise
+                except errors as reason:
+                    raise ItemRejected(index, f"column {name!r}: {reason}") from None
+        raise ItemRejected(0, str(error)) from None
+    # pyarrow makes some values fit: 1.5 becomes 1, a moment a day, an unknown key of a struct nothing.
+    for name in schema.names:
+        values = [row[name] for row in rows]
+        altered = _first_altered(values, batch.column(name).to_pylist())
+        if altered is not None:
+            kind, came = schema.field(name).type, shorten(values[altered])
+            raise ItemRejected(altered, f"column {name!r}: {kind} cannot hold {came} without loss")
+    return batch
+
+
+def _first_altered(values: list[Any], kept: list[Any]) -> int | None:
+    try:
+        if values == kept:
+            return None
+    except ValueError:  # arrays of numpy are not simply equal or not
+        pass
+    pairs = enumerate(zip(values, kept, strict=True))
+    return next((index for index, (value, found) in pairs if not is_same(value, found)), None)
+
+
+def is_same(value: Any, kept: Any) -> bool:
+    """Whether a value came back from pyarrow as it was, save for the forms that only look different."""
+    if hasattr(value, "tolist"):  # an array or a number of numpy
+        value = value.tolist()
+    if isinstance(value, dict) and isinstance(kept, dict):
+        missing = kept.keys() - value.keys()  # a struct has every field, with None where there was none
+        return all(kept[key] is None for key in missing) and all(
+            key in kept and is_same(inner, kept[key]) for key, inner in value.items()
+        )
+    if isinstance(value, dict) and isinstance(kept, list):  # a map
+        value = [*value.items()]
+    if isinstance(value, list | tuple) and isinstance(kept, list | tuple):
+        return len(value) == len(kept) and all(map(is_same, value, kept))
+    if isinstance(value, float) and isinstance(kept, float):
+        # A schema of narrow floats asks for rounding.
+        return (math.isnan(value) and math.isnan(kept)) or math.isclose(value, kept, rel_tol=1e-3)
+    return bool(value == kept)
 
 
 def _is_unknown(kind: Any) -> bool:
