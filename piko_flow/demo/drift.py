@@ -11,7 +11,7 @@ from typing import Final
 
 from piko_flow.demo.model import CYCLONE_STATUSES, Cyclone, LocatedReport, Remnant
 
-TRACKS: Final = 40
+TRACKS: Final = 20
 STEPS: Final = 8
 STEP_HOURS: Final = 6.0
 STRIKE_KM: Final = 100.0
