@@ -73,8 +73,9 @@ def _tell(ended: Followed, folder: Path) -> None:
     typer.echo("\nNearest to a catastrophe while still at sea (a toy simulation, not a forecast)")
     for threat in greatest_threats(folder):
         typer.echo(
-            f"  {threat.at:.10}  {threat.name:<10}{threat.wind:>4} kn {threat.distance_km:>4.0f} km from "
-            f"{threat.place:<14} struck by {threat.strike_share:.0%} of the tracks"
+            f"  {threat.at:.10}  {threat.name:<8}{threat.wind:>4} kn {threat.distance_km:>4.0f} km from "
+            f"{threat.place:<13} struck by {threat.strike_share:.0%} of tracks"
         )
-    typer.echo("\nNext: write pipeline = Source(...) >> ... >> Sink(...) in flows.py and run it:")
+    typer.echo("\nNext: see how it ran; then write a pipeline in flows.py and run it")
+    typer.echo("  piko-flow explain piko_flow.demo.pipeline:storms")
     typer.echo("  piko-flow run flows.py")

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Protocol
 
-from piko_flow.cli.stopping import Stops, signals_stop
+from piko_flow.cli.stopping import Signals, Stops, signals_taken
 from piko_flow.dataflow.pipeline import Pipeline
 from piko_flow.dataflow.running.options import RunValues
 from piko_flow.dataflow.running.report import Progress, RunReport
@@ -38,21 +38,21 @@ def follow(pipeline: Pipeline, view: View, options: RunValues) -> Followed:
 
     Raises what the run raises. The view is closed when this returns or raises.
     """
-    with _closed(view):
-        return asyncio.run(_follow(pipeline, view, options))
+    with signals_taken() as signals, _closed(view):
+        return asyncio.run(_follow(pipeline, view, options, signals))
 
 
-async def _follow(pipeline: Pipeline, view: View, options: RunValues) -> Followed:
+async def _follow(pipeline: Pipeline, view: View, options: RunValues, signals: Signals) -> Followed:
     loop = asyncio.get_running_loop()
     async with start(pipeline, **options) as active:
         stops = Stops(active, say=view.say)
-        with signals_stop(stops, loop):
-            looking = loop.create_task(_look(active, view), name="progress")
-            try:
-                report = await active.wait()
-            finally:
-                looking.cancel()
-                await asyncio.wait([looking])
+        signals.go_to(stops, loop)
+        looking = loop.create_task(_look(active, view), name="progress")
+        try:
+            report = await active.wait()
+        finally:
+            looking.cancel()
+            await asyncio.wait([looking])
     view.show(report)
     return Followed(report, 0 if report.outcome == "succeeded" else stops.exit_code)
 

@@ -56,23 +56,39 @@ class Stops:
             self._active.cancel()
 
 
+class Signals:
+    """The signals that came while a run is prepared and goes on; those that came early wait for the run."""
+
+    def __init__(self) -> None:
+        self._came: list[signal.Signals] = []
+        self._stops: Stops | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
+
+    def go_to(self, stops: Stops, loop: asyncio.AbstractEventLoop) -> None:
+        """From now on signals stop the run, on its loop."""
+        self._stops, self._loop = stops, loop
+        for came in self._came:
+            loop.call_soon(stops.stop, came)
+
+    def received(self, number: int, frame: FrameType | None) -> None:
+        """Take a signal; the third is raised here, in the middle of whatever runs, if the first two had no effect."""
+        self._came.append(signal.Signals(number))
+        if len(self._came) > 2 and (self._stops is None or self._stops.count < 2):
+            raise Interrupted(self._came[0])
+        if self._stops is not None and self._loop is not None:
+            self._loop.call_soon_threadsafe(self._stops.stop, self._came[-1])
+
+
 @contextmanager
-def signals_stop(stops: Stops, loop: asyncio.AbstractEventLoop) -> Iterator[None]:
-    """While the block is open signals go to `stops`, on the loop; a third one is raised where the loop is stuck.
+def signals_taken() -> Iterator[Signals]:
+    """While the block is open signals are taken; afterwards they mean what they meant before.
 
     The handlers are Python's own and not the loop's: those would wait for a stage that keeps the loop busy.
     """
-    came: list[int] = []
-
-    def received(number: int, frame: FrameType | None) -> None:
-        came.append(number)
-        if len(came) > 2 and stops.count < 2:
-            raise Interrupted(came[0])
-        loop.call_soon_threadsafe(stops.stop, signal.Signals(number))
-
-    before = [(number, signal.signal(number, received)) for number in SIGNALS]
+    signals = Signals()
+    before = [(number, signal.signal(number, signals.received)) for number in SIGNALS]
     try:
-        yield
+        yield signals
     finally:
         for number, handler in before:
             signal.signal(number, handler)

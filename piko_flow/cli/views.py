@@ -86,11 +86,11 @@ class LiveView(SilentView):
         self._live = Live(console=console, auto_refresh=False, transient=True)
         self._rates = Rates()
         self._message = "Ctrl-C drains"
-        self._live.start()
 
     def show(self, progress: Progress) -> None:
         """Draw the table."""
         self._rates.note(progress)
+        self._live.start()
         self._live.update(self._drawn(progress), refresh=True)
 
     def say(self, message: str) -> None:
