@@ -11,7 +11,7 @@ from typing_extensions import Unpack
 
 from piko_flow.connectors.csv_records import CsvDialect, Records, csv_records
 from piko_flow.connectors.file_errors import BrokenLine
-from piko_flow.connectors.input_files import InputFiles, Paths, ReadOptions, check_paths, input_name
+from piko_flow.connectors.input_files import InputFiles, Paths, ReadOptions, check_given, input_name, known
 from piko_flow.connectors.line_blocks import LONGEST_LINE, BrokenPiece, readable
 from piko_flow.dataflow.origin import caller
 from piko_flow.dataflow.stages.options import whole
@@ -53,8 +53,8 @@ class CsvSource(Source[Row]):
         names = None if columns is None else tuple(columns)
         dialect = CsvDialect(delimiter, quote, encoding, max_line)
         files = InputFiles(paths, f"CsvSource {name!r}", str(caller()))
-        super().__init__(CsvReader(dialect, names), splits=files, name=name, **options)
-        check_paths(self, paths)
+        super().__init__(CsvReader(dialect, names), splits=files, name=name, **known(options))
+        check_given(self, paths, options)
         self._check_dialect(dialect)
         if isinstance(columns, str) or (names is not None and (len(set(names)) < len(names) or not names)):
             self.refuse("columns must be a list of different names", f"got {columns!r}")

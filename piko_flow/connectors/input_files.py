@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import difflib
 import glob
+import inspect
 import os
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NoReturn, TypeAlias
+from typing import NoReturn, TypeAlias, cast
 
 from typing_extensions import TypedDict
 
@@ -88,8 +90,20 @@ def input_name(paths: Paths, fallback: str) -> str:
     return fallback
 
 
-def check_paths(source: Source[object], paths: Paths) -> None:
-    """Refuse in the source's name what cannot be paths; looks at no disk."""
+def known(options: ReadOptions) -> ReadOptions:
+    """Those of the options that a file source hands on to Source; `check_given` refuses the others."""
+    kept = {name: value for name, value in options.items() if name in ReadOptions.__annotations__}
+    return cast("ReadOptions", kept)
+
+
+def check_given(source: Source[object], paths: Paths, options: ReadOptions) -> None:
+    """Refuse in the source's name what cannot be paths, and options that it does not have; looks at no disk."""
+    own = inspect.signature(type(source)).parameters.values()
+    names = [one.name for one in own if one.kind is one.KEYWORD_ONLY] + [*ReadOptions.__annotations__]
+    for unknown in set(options) - set(ReadOptions.__annotations__):
+        near = difflib.get_close_matches(unknown, names, n=1)
+        advice = f"Did you mean {near[0]}=?" if near else ""
+        source.refuse(f"the options are {', '.join(names)}", f"{unknown}= came", advice)
     if callable(paths):
         return
     listed = [paths] if isinstance(paths, str | os.PathLike) else paths

@@ -11,7 +11,7 @@ import orjson
 from typing_extensions import Unpack
 
 from piko_flow.connectors.file_errors import BrokenLine
-from piko_flow.connectors.input_files import InputFiles, Paths, ReadOptions, check_paths, input_name
+from piko_flow.connectors.input_files import InputFiles, Paths, ReadOptions, check_given, input_name, known
 from piko_flow.connectors.line_blocks import LONGEST_LINE, BrokenPiece, LineBlock, line_blocks, readable
 from piko_flow.dataflow.origin import caller
 from piko_flow.dataflow.stages.options import whole
@@ -72,8 +72,8 @@ class JsonLinesSource(Source[Value], Generic[Value]):
     ) -> None:
         name = input_name(paths, "json-lines") if name is None else name
         files = InputFiles(paths, f"JsonLinesSource {name!r}", str(caller()))
-        super().__init__(JsonLinesReader(of, max_line), splits=files, name=name, **options)
-        check_paths(self, paths)
+        super().__init__(JsonLinesReader(of, max_line), splits=files, name=name, **known(options))
+        check_given(self, paths, options)
         whole(self, "max_line", max_line)
         if not isinstance(of, type):
             self.refuse("of must be a class such as dict, list or object", f"got {of!r}")

@@ -10,7 +10,7 @@ from typing import Any, Final
 from typing_extensions import Unpack
 
 from piko_flow.connectors.file_errors import BrokenFile, require_pyarrow
-from piko_flow.connectors.input_files import InputFiles, Paths, ReadOptions, check_paths, input_name
+from piko_flow.connectors.input_files import InputFiles, Paths, ReadOptions, check_given, input_name, known
 from piko_flow.dataflow.origin import caller
 from piko_flow.dataflow.stages.source import Reject, Source
 
@@ -40,8 +40,8 @@ class ParquetSource(Source[dict[str, Any]]):
         name = input_name(paths, "parquet") if name is None else name
         names = None if columns is None else tuple(columns)
         files = ParquetFiles(paths, f"ParquetSource {name!r}", str(caller()))
-        super().__init__(ParquetReader(names), splits=files, name=name, **options)
-        check_paths(self, paths)
+        super().__init__(ParquetReader(names), splits=files, name=name, **known(options))
+        check_given(self, paths, options)
         if isinstance(columns, str) or (names is not None and (len(set(names)) < len(names) or not names)):
             self.refuse("columns must be a list of different names", f"got {columns!r}")
 

@@ -100,6 +100,23 @@ def test_what_cannot_be_a_path_is_refused_where_it_is_written(kind: Any, paths: 
     assert "test_files_inputs.py:" in caught.value.where
 
 
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (
+            {"delimeter": ";"},
+            r"the options are columns, delimiter, .*on; delimeter= came\. Did you mean delimiter=\?$",
+        ),
+        ({"onerror": "skip"}, r"onerror= came\. Did you mean on_error=\?$"),
+        ({"uses": {}}, r"uses= came$"),
+    ],
+)
+def test_an_unknown_option_is_refused_and_the_nearest_named(options: Any, message: str) -> None:
+    with pytest.raises(PipelineError, match=message) as caught:
+        CsvSource("a.csv", **options)
+    assert "test_files_inputs.py:" in caught.value.where
+
+
 def test_a_file_source_is_a_source_with_a_name_and_its_options() -> None:
     source = CsvSource("data/*.csv", on_error="dead_letter", on="thread")
     assert isinstance(source, Source)
