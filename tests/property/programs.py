@@ -337,6 +337,7 @@ class Program:
         self, step: Branching, numbers: list[int], expected: Expected, in_order: bool
     ) -> tuple[list[int], bool]:
         out: list[int] = []
+        in_order_after = False
         count = len(step.branches) + 1
         for place, branch in enumerate(step.branches):
             taken = (
@@ -350,7 +351,7 @@ class Program:
             for number in numbers:
                 if number % count == count - 1:
                     expected.lose(step.name, step.policy, number)
-        return out, not step.reopens and not step.closed and in_order_after
+        return out, not step.reopens and in_order_after
 
     def build_into(self, arrived: dict[str, list[int]], mode: Mode | None) -> Any:
         """The stages joined."""

@@ -98,7 +98,8 @@ class ChannelMachine(RuleBasedStateMachine):
 
     @invariant()
     def is_bounded(self) -> None:
-        held = [item for chunk in self.channel._chunks for item in chunk][self.channel._offset :]
+        chunks = (*self.channel._chunks, self.channel._tail)
+        held = [item for chunk in chunks for item in chunk][self.channel._offset :]
         assert len(held) == self.channel.count <= ITEMS
         assert self.channel.sent == self.channel.received + self.channel.count
         assert sum(weight for _, weight in held[:-1]) < SIZE or len(held) <= 1

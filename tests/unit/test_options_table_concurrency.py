@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from piko_flow import CpuMap, Filter, FlatMap, Sink, Transform, run, start
+from piko_flow import CpuMap, Filter, FlatMap, Sink, Source, Transform, run, start
 from piko_flow.testing import CollectingSink, Script, Stall, Turns, items, turns, until
 
 SLOWER_THE_EARLIER = {number: [Turns(40 - 2 * number)] for number in range(20)}
@@ -62,8 +62,6 @@ async def test_a_second_chunk_does_not_widen_the_bound() -> None:
             if number == 2:
                 await pause.happen()
             yield number
-
-    from piko_flow import Source
 
     pipeline = Source(numbers) >> Transform(script, concurrency=3) >> CollectingSink()
     async with start(pipeline):
@@ -191,14 +189,14 @@ async def test_threads_run_side_by_side_up_to_concurrency() -> None:
 
 
 async def test_threads_are_never_more_than_concurrency() -> None:
-    lock, names, inside, most = threading.Lock(), set[str](), 0, 0
+    lock, names, inside, most = threading.Lock(), set[int](), 0, 0
 
     def work(item: int) -> int:
         nonlocal inside, most
         with lock:
             inside += 1
             most = max(most, inside)
-            names.add(str(threading.get_ident()))
+            names.add(threading.get_ident())
         with lock:
             inside -= 1
         return item

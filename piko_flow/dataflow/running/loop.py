@@ -227,7 +227,12 @@ class _Writer:
         return item
 
     def route(self, fused: FusedStage, place: int, item: str, stage: RouteFork) -> str:
+        """Write the tests; with a policy, one that fails is settled as an item that no branch takes is."""
+        self.names["NoBranch"] = NoBranch
         blame = (fused.number, item)
+        if fused.settle is not None:
+            self.line("try:")
+            self.depth += 1
         for number, on in enumerate(stage.ons):
             self.prelude(f"out_{number} = out[{number}].append")
             self.names[f"t{number}"] = on.classes or on.test
@@ -236,10 +241,14 @@ class _Writer:
                 test = f"check({test})"
             self.line(f"{'if' if number == 0 else 'elif'} {test}:", blame)
             self.line(f"    out_{number}({item})")
-        self.names |= {"unmatched": fused.settle or _raise, "NoBranch": NoBranch}
+        came = f"'no branch takes an item of type ' + type({item}).__name__"
         self.line("else:")
-        came = f"NoBranch('no branch takes an item of type ' + type({item}).__name__)"
-        self.line(f"    unmatched({item}, {came})", blame)
+        self.line(f"    raise NoBranch({came})", blame)
+        if fused.settle is not None:
+            self.names[f"s{place}"] = fused.settle
+            self.depth -= 1
+            self.line("except Stopped as error:")
+            self.line(f"    s{place}({item}, error)", blame)
         return item
 
 
@@ -255,10 +264,6 @@ def _check(result: Any) -> Any:
             "a plain function returned a coroutine; make it `async def` so that it is awaited"
         )
     return result
-
-
-def _raise(item: object, error: Exception) -> None:
-    raise error
 
 
 def _several(function: Callable[[Any], Iterable[Any]], item: Any, settle: Settle) -> Iterator[Any]:

@@ -1,0 +1,361 @@
+"""The options `on_error` and `max_errors`, for every stage that takes them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from typing import Any
+
+import pytest
+from pydantic import BaseModel
+
+from piko_flow import CpuMap, Filter, FlatMap, On, Parse, Retry, Route, Sink, Source, Transform, run
+from piko_flow.dataflow.stages.options import OnError
+from piko_flow.errors import ErrorBudgetExceeded, ItemRejected, NoBranch, PipelineError, StageFailed
+from piko_flow.testing import CollectingSink, RecordingObserver, RecordingTarget, items
+
+BAD = (3, 4)
+
+
+class Refused(Exception):
+    """What the functions here raise."""
+
+
+def same(item: int) -> int:
+    if item in BAD:
+        raise Refused(item)
+    return item
+
+
+async def same_async(item: int) -> int:
+    return same(item)
+
+
+def always(item: int) -> bool:
+    return same(item) == item
+
+
+async def always_async(item: int) -> bool:
+    return always(item)
+
+
+def one(item: int) -> Iterator[int]:
+    yield same(item)
+
+
+def one_list(item: int) -> list[int]:
+    return [same(item)]
+
+
+async def one_async(item: int) -> AsyncIterator[int]:
+    yield same(item)
+
+
+async def one_async_list(item: int) -> list[int]:
+    return [same(item)]
+
+
+STAGES: dict[str, Callable[[OnError], Any]] = {
+    "Transform, inline": lambda policy: Transform(same, on_error=policy, name="work"),
+    "Transform, async": lambda policy: Transform(same_async, on_error=policy, name="work"),
+    "Transform, concurrent": lambda policy: Transform(
+        same_async, concurrency=4, on_error=policy, name="work"
+    ),
+    "Transform, unordered": lambda policy: Transform(
+        same_async, concurrency=4, ordered=False, on_error=policy, name="work"
+    ),
+    "Transform, keyed": lambda policy: Transform(
+        same_async, concurrency=4, key=lambda item: item % 2, on_error=policy, name="work"
+    ),
+    "Transform, thread": lambda policy: Transform(same, on="thread", on_error=policy, name="work"),
+    "Filter, inline": lambda policy: Filter(always, on_error=policy, name="work"),
+    "Filter, async": lambda policy: Filter(always_async, concurrency=2, on_error=policy, name="work"),
+    "FlatMap, inline": lambda policy: FlatMap(one, on_error=policy, name="work"),
+    "FlatMap, list": lambda policy: FlatMap(one_list, on_error=policy, name="work"),
+    "FlatMap, async": lambda policy: FlatMap(one_async, on_error=policy, name="work"),
+    "FlatMap, async list": lambda policy: FlatMap(
+        one_async_list, concurrency=3, on_error=policy, name="work"
+    ),
+    "FlatMap, thread": lambda policy: FlatMap(one, on="thread", on_error=policy, name="work"),
+    "CpuMap": lambda policy: CpuMap(same, workers=1, on_error=policy, name="work"),
+}
+SINKS: dict[str, Callable[[OnError], Any]] = {
+    "Sink, inline": lambda policy: Sink(same, on_error=policy, name="work"),
+    "Sink, async": lambda policy: Sink(same_async, concurrency=3, on_error=policy, name="work"),
+    "Sink, thread": lambda policy: Sink(same, on="thread", on_error=policy, name="work"),
+}
+
+
+@pytest.mark.parametrize("make", STAGES.values(), ids=STAGES)
+async def test_fail_ends_the_run_with_the_item(make: Callable[[OnError], Any]) -> None:
+    sink: CollectingSink[int] = CollectingSink()
+    with pytest.raises(StageFailed) as caught:
+        await run(items(10) >> make("fail") >> sink)
+    assert (caught.value.stage, caught.value.item) == ("work", 3)
+    assert isinstance(caught.value.__cause__, Refused)
+    assert sink.items == []
+
+
+@pytest.mark.parametrize("make", STAGES.values(), ids=STAGES)
+async def test_skip_counts_the_item_and_goes_on(make: Callable[[OnError], Any]) -> None:
+    sink: CollectingSink[int] = CollectingSink()
+    report = await run(items(10) >> make("skip") >> sink)
+    assert sorted(sink.items) == [0, 1, 2, 5, 6, 7, 8, 9]
+    assert (report.stage("work").skipped, report.stage("work").dead) == (2, 0)
+    assert report.dead_letters == ()
+
+
+@pytest.mark.parametrize("make", STAGES.values(), ids=STAGES)
+async def test_dead_letter_keeps_the_item(make: Callable[[OnError], Any]) -> None:
+    sink: CollectingSink[int] = CollectingSink()
+    observer = RecordingObserver()
+    report = await run(items(10) >> make("dead_letter") >> sink, observer=observer)
+    assert sorted(sink.items) == [0, 1, 2, 5, 6, 7, 8, 9]
+    assert (report.stage("work").skipped, report.stage("work").dead) == (0, 2)
+    told = [(one.stage, one.item, one.error, one.error_type) for one in report.dead_letters]
+    assert told == [("work", item, f"Refused: {item}", "Refused") for item in BAD]
+    assert observer.letters == list(report.dead_letters)
+    assert report.dead_letters[0].where == report.stage("work").where
+
+
+@pytest.mark.parametrize("make", SINKS.values(), ids=SINKS)
+async def test_a_function_sink_treats_items_one_by_one(make: Callable[[OnError], Any]) -> None:
+    with pytest.raises(StageFailed) as caught:
+        await run(items(10) >> make("fail"))
+    assert caught.value.item == 3
+    report = await run(items(10) >> make("skip"))
+    assert (report.stage("work").emitted, report.stage("work").skipped) == (8, 2)
+    report = await run(items(10) >> make("dead_letter"))
+    assert [letter.item for letter in report.dead_letters] == [3, 4]
+    assert (report.stage("work").emitted, report.stage("work").dead) == (8, 2)
+
+
+class Order(BaseModel):
+    """A model with one number."""
+
+    amount: int
+
+
+@pytest.mark.parametrize("form", [lambda value: value, json.dumps, lambda value: json.dumps(value).encode()])
+async def test_parse_treats_what_it_cannot_read(form: Callable[[Any], Any]) -> None:
+    source = Source([form({"amount": 1}), form({"amount": "much"}), form({"amount": 2})])
+    sink: CollectingSink[Order] = CollectingSink()
+    report = await run(source >> Parse(Order, on_error="dead_letter", name="parse") >> sink)
+    assert sink.items == [Order(amount=1), Order(amount=2)]
+    (letter,) = report.dead_letters
+    assert (letter.stage, letter.item, letter.error_type) == (
+        "parse",
+        form({"amount": "much"}),
+        "ValidationError",
+    )
+    assert "amount" in letter.error
+    assert (await run(source >> Parse(Order, on_error="skip") >> CollectingSink())).skipped == 1
+    with pytest.raises(StageFailed, match="amount") as caught:
+        await run(source >> Parse(Order) >> CollectingSink())
+    assert caught.value.item == form({"amount": "much"})
+
+
+@pytest.mark.parametrize("policy", ["skip", "dead_letter"])
+async def test_a_route_treats_what_no_branch_takes(policy: OnError) -> None:
+    small, text = CollectingSink[int](name="small"), CollectingSink[str](name="text")
+    source: Source[Any] = Source([1, "a", 2.5, 2])
+    report = await run(source >> Route(On(int, small), On(str, text), on_error=policy, name="route"))
+    assert (small.items, text.items) == ([1, 2], ["a"])
+    assert (report.skipped, report.dead) == ((1, 0) if policy == "skip" else (0, 1))
+    if policy == "dead_letter":
+        (letter,) = report.dead_letters
+        assert (letter.stage, letter.item, letter.error_type) == ("route", 2.5, "NoBranch")
+        assert "float" in letter.error
+
+
+async def test_a_route_without_a_policy_fails_on_what_no_branch_takes() -> None:
+    source: Source[Any] = Source([1, 2.5])
+    with pytest.raises(StageFailed, match="float") as caught:
+        await run(source >> Route(On(int, CollectingSink()), name="route"))
+    assert isinstance(caught.value.__cause__, NoBranch)
+    assert (caught.value.stage, caught.value.item) == ("route", 2.5)
+
+
+@pytest.mark.parametrize("policy", ["fail", "skip", "dead_letter"])
+async def test_a_route_s_predicate_that_fails_is_treated_like_any_failure(policy: OnError) -> None:
+    sink: CollectingSink[int] = CollectingSink()
+    pipeline = items(6) >> Route(On(always, sink), on_error=policy, name="route")
+    if policy == "fail":
+        with pytest.raises(StageFailed) as caught:
+            await run(pipeline)
+        assert (caught.value.stage, caught.value.item) == ("route", 3)
+        return
+    report = await run(pipeline)
+    assert sink.items == [0, 1, 2, 5]
+    assert report.skipped + report.dead == 2
+
+
+async def test_a_list_that_a_target_refuses_is_one_dead_letter() -> None:
+    target: RecordingTarget[int] = RecordingTarget(faults={"write": [Refused("no")]})
+    report = await run(items(6) >> Sink(target, batch=3, on_error="dead_letter", name="sink"))
+    assert target.record.published == [3, 4, 5]
+    assert [letter.item for letter in report.dead_letters] == [[0, 1, 2]]
+    assert (report.stage("sink").received, report.stage("sink").emitted, report.stage("sink").dead) == (
+        6,
+        3,
+        3,
+    )
+
+
+async def test_a_list_that_a_target_refuses_is_skipped_as_a_whole() -> None:
+    target: RecordingTarget[int] = RecordingTarget(faults={"write": [Refused("no")]})
+    report = await run(items(6) >> Sink(target, batch=3, on_error="skip", name="sink"))
+    assert target.record.published == [3, 4, 5]
+    assert report.skipped == 3
+
+
+@pytest.mark.parametrize("policy", ["fail", "skip", "dead_letter"])
+async def test_a_target_that_finds_the_item_keeps_the_others(policy: OnError) -> None:
+    faults: list[Any] = [ItemRejected(1, "odd"), ItemRejected(0, "zero")]
+    target: RecordingTarget[int] = RecordingTarget(faults={"write": faults})
+    pipeline = items(4) >> Sink(target, batch=4, on_error=policy, name="sink")
+    if policy == "fail":
+        with pytest.raises(StageFailed, match="odd") as caught:
+            await run(pipeline)
+        assert caught.value.item == 1
+        return
+    report = await run(pipeline)
+    assert target.record.published == [2, 3]
+    assert (report.skipped, report.dead) == ((2, 0) if policy == "skip" else (0, 2))
+    assert [letter.item for letter in report.dead_letters] == ([1, 0] if policy == "dead_letter" else [])
+
+
+async def test_a_target_that_rejects_an_item_it_was_not_given_fails() -> None:
+    target: RecordingTarget[int] = RecordingTarget(faults={"write": [ItemRejected(7, "odd")]})
+    with pytest.raises(StageFailed, match="item 7"):
+        await run(items(4) >> Sink(target, batch=4, on_error="skip"))
+
+
+async def test_a_rejected_item_is_not_tried_again() -> None:
+    target: RecordingTarget[int] = RecordingTarget(faults={"write": [ItemRejected(0, "odd")]})
+    report = await run(
+        items(2) >> Sink(target, batch=2, retry=Retry(3, first=0), on_error="skip", name="sink")
+    )
+    assert report.stage("sink").retried == 0
+    assert target.record.published == [1]
+
+
+class Broken:
+    """A reader of lists with a piece it cannot read."""
+
+    def read_chunks(self, split: Any, *, reject: Any) -> Iterator[list[int]]:
+        yield [1, 2]
+        reject("?", ValueError("line 3 is broken"))
+        yield [3]
+
+
+@pytest.mark.parametrize("policy", ["fail", "skip", "dead_letter"])
+async def test_a_source_steps_over_what_it_cannot_read_if_it_may(policy: OnError) -> None:
+    sink: CollectingSink[int] = CollectingSink()
+    pipeline = Source(Broken(), on_error=policy, name="source") >> sink
+    if policy == "fail":
+        with pytest.raises(StageFailed, match="line 3"):
+            await run(pipeline)
+        return
+    report = await run(pipeline)
+    assert sink.items == [1, 2, 3]
+    assert (report.skipped, report.dead) == ((1, 0) if policy == "skip" else (0, 1))
+    assert report.stage("source").received == 4
+    assert [letter.item for letter in report.dead_letters] == (["?"] if policy == "dead_letter" else [])
+
+
+@pytest.mark.parametrize(
+    ("limit", "passes"), [(2, True), (1, False), (0, False), (0.2, True), (0.19, False), (None, True)]
+)
+async def test_max_errors_is_a_number_or_a_share(limit: int | float | None, passes: bool) -> None:
+    sink: CollectingSink[int] = CollectingSink()
+    pipeline = items(10) >> Transform(same, on_error="skip") >> sink
+    if passes:
+        assert (await run(pipeline, max_errors=limit)).skipped == 2
+        return
+    with pytest.raises(ErrorBudgetExceeded) as caught:
+        await run(pipeline, max_errors=limit)
+    assert caught.value.allowed == limit
+    assert sink.items == []
+
+
+@pytest.mark.parametrize("waits", [True, False])
+async def test_a_number_of_errors_ends_the_run_as_soon_as_it_is_passed(waits: bool) -> None:
+    calls: list[int] = []
+
+    def refuse(item: int) -> int:
+        calls.append(item)
+        raise Refused(item)
+
+    async def refuse_async(item: int) -> int:
+        return refuse(item)
+
+    stage: Transform[int, int] = Transform(refuse_async if waits else refuse, on_error="dead_letter")
+    with pytest.raises(ErrorBudgetExceeded):
+        await run(items(100_000) >> stage >> CollectingSink(), max_errors=5)
+    assert len(calls) == 6
+
+
+@pytest.mark.parametrize(("limit", "passes"), [(4, True), (3, False), (0.4, True), (0.3, False)])
+async def test_max_errors_counts_over_all_units_and_stages(limit: int | float, passes: bool) -> None:
+    def refuse_five(item: int) -> int:
+        if item in (5, 6):
+            raise Refused(item)
+        return item
+
+    sink: CollectingSink[int] = CollectingSink()
+    chain = Transform(same, on_error="skip") >> Transform(refuse_five, on_error="dead_letter")
+    pipeline = items(10, units=5) >> chain >> sink
+    if passes:
+        report = await run(pipeline, max_errors=limit)
+        assert (report.units, report.skipped, report.dead) == (5, 2, 2)
+    else:
+        with pytest.raises(ErrorBudgetExceeded):
+            await run(pipeline, max_errors=limit)
+        assert sink.items == []
+
+
+async def test_items_of_a_refused_list_count_one_by_one() -> None:
+    target: RecordingTarget[int] = RecordingTarget(faults={"write": [Refused("no")]})
+    with pytest.raises(ErrorBudgetExceeded):
+        await run(items(6) >> Sink(target, batch=3, on_error="skip"), max_errors=2)
+
+
+@pytest.mark.parametrize("bad", [-1, 1.5, -0.1, True, "3"])
+async def test_a_max_errors_that_is_none_is_refused(bad: Any) -> None:
+    with pytest.raises(ValueError, match="max_errors"):
+        await run(items(1) >> CollectingSink(), max_errors=bad)
+
+
+def test_an_on_error_that_is_none_is_refused() -> None:
+    bad: Any = "ignore"
+    with pytest.raises(PipelineError, match="on_error must be"):
+        Transform(same, on_error=bad)
+
+
+async def test_a_thousand_dead_letters_are_kept_and_all_are_counted() -> None:
+    def refuse(item: int) -> int:
+        raise Refused(item)
+
+    report = await run(items(1500) >> Transform(refuse, on_error="dead_letter") >> CollectingSink())
+    assert (len(report.dead_letters), report.dead) == (1000, 1500)
+
+
+class Lists:
+    """The least that a sink can write through: it refuses lists with a bad number."""
+
+    def __init__(self) -> None:
+        self.lists: list[list[int]] = []
+
+    def write(self, items: Sequence[int], /) -> None:
+        for place, item in enumerate(items):
+            if item in BAD:
+                raise ItemRejected(place, "bad")
+        self.lists.append(list(items))
+
+
+async def test_an_object_with_a_plain_write_finds_the_items_too() -> None:
+    target = Lists()
+    report = await run(items(10) >> Sink(target, batch=5, on_error="dead_letter"))
+    assert target.lists == [[0, 1, 2], [5, 6, 7, 8, 9]]
+    assert [letter.item for letter in report.dead_letters] == [3, 4]
