@@ -26,11 +26,12 @@ class Retry:
     on: type[Exception] | tuple[type[Exception], ...] = field(default=Exception)
 
     def __post_init__(self) -> None:
-        if not isinstance(self.attempts, int) or self.attempts < 1:
+        if isinstance(self.attempts, bool) or not isinstance(self.attempts, int) or self.attempts < 1:
             raise ValueError(
                 f"Retry: attempts must be a whole number >= 1 (it counts the first), got {self.attempts!r}"
             )
-        if seconds(self.first) < 0 or seconds(self.limit) < 0:
+        times = (self.first, self.limit)
+        if not all(isinstance(one, (int, float, timedelta)) and seconds(one) >= 0 for one in times):
             raise ValueError(
                 f"Retry: first and limit must be >= 0 seconds, got {self.first!r} and {self.limit!r}"
             )

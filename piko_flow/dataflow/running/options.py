@@ -4,9 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from difflib import get_close_matches
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from typing_extensions import TypedDict
+
+from piko_flow.dataflow.origin import caller
+from piko_flow.errors import PipelineError
 
 if TYPE_CHECKING:
     from piko_flow.dataflow.running.engine import Engine
@@ -31,13 +35,15 @@ class Capacity:
 
     def __post_init__(self) -> None:
         if isinstance(self.items, bool) or not isinstance(self.items, int) or self.items < 1:
-            raise ValueError(f"capacity must be a whole number of items >= 1, got {self.items!r}")
+            _refuse("capacity must be a whole number of items of at least 1", f"got {self.items!r}")
         if (self.size is None) != (self.weigh is None):
-            raise ValueError(
-                "Capacity: size and weigh go together: size is the bound, weigh tells one item's share"
+            given = "size" if self.weigh is None else "weigh"
+            _refuse(
+                "size and weigh of a Capacity go together: the bound, and a function that tells one item's share",
+                f"only {given} came",
             )
         if self.size is not None and not self.size > 0:
-            raise ValueError(f"Capacity: size must be above 0, got {self.size!r}")
+            _refuse("size of a Capacity must be above 0", f"got {self.size!r}")
 
 
 class RunValues(TypedDict, total=False):
@@ -82,22 +88,28 @@ class RunOptions:
         if limit is None:
             return
         if isinstance(limit, bool) or not isinstance(limit, (int, float)) or limit < 0:
-            raise ValueError(
-                f"max_errors must be a number of items (int) or a share of them (float), got {limit!r}"
-            )
-        if isinstance(limit, float) and limit > 1:
-            raise ValueError(
-                f"max_errors as a share lies between 0.0 and 1.0, got {limit!r}; a count is a whole number"
+            _refuse("max_errors must be a number of items (int) or a share of them (float)", f"got {limit!r}")
+        if isinstance(limit, float) and not limit <= 1:
+            _refuse(
+                "max_errors as a share lies between 0.0 and 1.0",
+                f"got {limit!r}",
+                "Give a whole number for a count of items",
             )
 
 
 def run_options(values: RunValues) -> RunOptions:
-    """The options as given, checked. Raises ValueError for a bad value and TypeError for an unknown name."""
-    unknown = set(values) - set(RunOptions.__dataclass_fields__)
-    if unknown:
-        known = ", ".join(RunOptions.__dataclass_fields__)
-        raise TypeError(f"run() has no option {', '.join(map(repr, sorted(unknown)))}; it has {known}")
+    """The options as given, checked. Raises PipelineError for a bad value and for an unknown name."""
+    known = list(RunOptions.__dataclass_fields__)
+    for option in values:
+        if option not in known:
+            close = get_close_matches(option, known, n=1)
+            advice = f"Did you mean {close[0]}=?" if close else ""
+            _refuse(f"an option of a run is one of {', '.join(known)}", f"{option}= came", advice)
     given: dict[str, Any] = dict(values)
     capacity = given.get("capacity", Capacity())
     given["capacity"] = capacity if isinstance(capacity, Capacity) else Capacity(items=capacity)
     return RunOptions(**given)
+
+
+def _refuse(rule: str, came: str, advice: str = "") -> NoReturn:
+    raise PipelineError(what="the run", where=str(caller()), rule=rule, came=came, advice=advice)

@@ -28,7 +28,7 @@ class Signature:
     shape: Shape
     takes: Any  # its first parameter
     returns: Any
-    keywords: frozenset[str] | None  # names it accepts by keyword; None when it accepts any
+    keywords: frozenset[str] | None  # names it accepts besides by keyword; None when it accepts any
     unresolved: str = ""  # why annotations could not be read, where they could not
     positional: tuple[Any, ...] = ()  # the types of all parameters that can be filled by position
 
@@ -37,18 +37,21 @@ class Signature:
         return self.shape in ("async", "async_generator")
 
 
-def signature_of(function: Callable[..., Any]) -> Signature:
-    """Look through partials and callable objects; annotations that cannot be resolved count as Any."""
+def signature_of(function: Callable[..., Any], items: int = 1) -> Signature:
+    """Look through partials and callable objects; annotations that cannot be resolved count as Any.
+
+    `items` is how many parameters are filled by position when the function is called.
+    """
     inner = unwrap(function)
     hints, unresolved = _hints(inner)
     parameters = _parameters(function)
-    positional = tuple(hints.get(one.name, Any) for one in parameters if one.kind in _POSITIONAL)
+    positional = tuple(hints.get(one.name, Any) for one in parameters or () if one.kind in _POSITIONAL)
     return Signature(
         name=name_of(function),
         shape=_shape(inner),
         takes=positional[0] if positional else Any,
         returns=inner if isinstance(inner, type) else hints.get("return", Any),
-        keywords=_keywords(parameters),
+        keywords=_keywords(parameters, items),
         unresolved=unresolved,
         positional=positional,
     )
@@ -95,9 +98,18 @@ def item_of(annotation: Any) -> Any:
             result = seen_as(member, kind)
             found.append(item_of(result[-1]) if result else Any)
             continue
-        items = next((seen for base in (Iterable, AsyncIterable) if (seen := seen_as(member, base))), (Any,))
-        found.append(items[0])
+        items = next((seen for base in (Iterable, AsyncIterable) if (seen := seen_as(member, base))), None)
+        found.append(items[0] if items else _by_method(kind))
     return union_of(found)
+
+
+def _by_method(kind: type) -> Any:
+    """What the class says of its items where it defines how to iterate it."""
+    method = getattr(kind, "__iter__", None) or getattr(kind, "__aiter__", None)
+    if not inspect.isfunction(method):
+        return Any
+    returns = _hints(method)[0].get("return", Any)
+    return Any if class_of(returns) is kind else item_of(returns)
 
 
 def gives_items(annotation: Any) -> bool:
@@ -127,12 +139,12 @@ def _shape(inner: Callable[..., Any]) -> Shape:
     return "generator" if inspect.isgeneratorfunction(inner) else "plain"
 
 
-def _keywords(parameters: list[inspect.Parameter]) -> frozenset[str] | None:
-    if not parameters or any(one.kind is one.VAR_KEYWORD for one in parameters):
+def _keywords(parameters: list[inspect.Parameter] | None, items: int) -> frozenset[str] | None:
+    if parameters is None or any(one.kind is one.VAR_KEYWORD for one in parameters):
         return None
+    filled = parameters[:items] if all(one.kind in _POSITIONAL for one in parameters[:items]) else []
     by_name = (inspect.Parameter.KEYWORD_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
-    rest = parameters if parameters[0].kind is inspect.Parameter.KEYWORD_ONLY else parameters[1:]
-    return frozenset(one.name for one in rest if one.kind in by_name)
+    return frozenset(one.name for one in parameters if one.kind in by_name and one not in filled)
 
 
 def _hints(inner: Callable[..., Any]) -> tuple[dict[str, Any], str]:
@@ -156,8 +168,8 @@ def _one_by_one(names: dict[str, Any], written: dict[str, Any]) -> tuple[dict[st
     return hints, "; ".join(unresolved)
 
 
-def _parameters(function: Callable[..., Any]) -> list[inspect.Parameter]:
+def _parameters(function: Callable[..., Any]) -> list[inspect.Parameter] | None:
     try:
         return list(inspect.signature(function).parameters.values())
     except (TypeError, ValueError):  # some builtins have no signature
-        return []
+        return None

@@ -220,7 +220,7 @@ class Sink(SinkLike[In], Generic[In]):
             target=target,
             signature=signature,
             options=checked,
-            batch=whole(self, "batch", 1 if batch is None and within is None else batch or 500),
+            batch=whole(self, "batch", (1 if within is None else 500) if batch is None else batch),
             within=positive_seconds(self, "within", within),
         )
 

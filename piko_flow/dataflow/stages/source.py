@@ -151,7 +151,7 @@ class Source(SourceLike[Out], Generic[Out]):
         **unknown: Never,
     ) -> None:
         kind = kind_of(items)
-        shape = signature_of(items) if kind == "function" else None
+        shape = signature_of(items, 0 if splits is None else 1) if kind == "function" else None
         self._describe(name=name, fallback=shape.name if shape else type(items).__name__)
         check_names(self, unknown, OPTIONS)
         self._keep(
@@ -187,13 +187,11 @@ class Source(SourceLike[Out], Generic[Out]):
     def gives(self, incoming: Any) -> Any:
         if self.signature is not None:
             return substitute(item_of(self.signature.returns), {})
-        methods = {"chunks": "read_chunks", "slices": "read", "iterable": "__iter__"}
-        method = getattr(self.items, methods.get(self.reads or "", "__aiter__"), None)
-        returns = signature_of(method).returns if method is not None else Any
-        item = substitute(item_of(returns), {})
-        if self.reads == "chunks":
-            return item_of(item)
-        return item_of(type(self.items)) if item is Any else item
+        if self.reads not in ("chunks", "slices"):
+            return substitute(item_of(type(self.items)), {})
+        method = self.items.read_chunks if self.reads == "chunks" else self.items.read
+        item = item_of(signature_of(method).returns)
+        return substitute(item_of(item) if self.reads == "chunks" else item, {})
 
     def _check(self) -> None:
         if self.reads is None:
@@ -253,7 +251,7 @@ class Source(SourceLike[Out], Generic[Out]):
             self.refuse(
                 "a source's function is called with one split"
                 if given
-                else "a source's function is called alone",
+                else "a source's function is called without arguments",
                 f"{signature.name}: {reason}",
                 "" if given else "Fill its arguments with functools.partial, or give splits=",
             )

@@ -170,6 +170,8 @@ def describe(value: object) -> str:
     """How messages call a value that was given where a stage was wanted."""
     if isinstance(value, Stage):
         return value.title
+    if value is None:
+        return "None"
     if isinstance(value, type):
         return f"the class {value.__qualname__}"
     name = getattr(value, "__qualname__", None)

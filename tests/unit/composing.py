@@ -1,0 +1,145 @@
+"""What the tests of composing share: small functions and types, and how a refusal is looked at."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeGuard, TypeVar
+
+import pytest
+from pydantic import BaseModel
+from typing_extensions import TypedDict, TypeIs
+
+from piko_flow import SinkTarget
+from piko_flow.errors import PipelineError
+
+T = TypeVar("T")
+
+
+class Order(BaseModel):
+    total: int = 0
+
+
+class Rush(Order):
+    """An order in a hurry."""
+
+
+@dataclass(frozen=True)
+class Refund:
+    amount: int = 0
+
+
+class Row(TypedDict):
+    name: str
+
+
+def numbers() -> Iterator[int]:
+    yield 1
+
+
+async def numbers_later() -> AsyncIterator[int]:
+    yield 1
+
+
+def mixed() -> Iterator[Order | Refund]:
+    yield Order()
+
+
+def perhaps() -> list[Order | None]:
+    return [None]
+
+
+def text(number: int) -> str:
+    return str(number)
+
+
+async def text_later(number: int) -> str:
+    return str(number)
+
+
+def upper(word: str) -> str:
+    return word.upper()
+
+
+def anything(item):  # type: ignore[no-untyped-def]  # what is not annotated is what these tests are about
+    return item
+
+
+def same(item: T) -> T:
+    return item
+
+
+def pair(item: T) -> tuple[T, T]:
+    return item, item
+
+
+def first(items: Sequence[T]) -> T:
+    return items[0]
+
+
+def digits(number: int) -> Iterator[str]:
+    yield from str(number)
+
+
+async def digits_later(number: int) -> AsyncIterator[str]:
+    yield str(number)
+
+
+def plus(total: int, number: int) -> int:
+    return total + number
+
+
+def positive(number: int) -> bool:
+    return number > 0
+
+
+def large(order: Order) -> bool:
+    return order.total > 100
+
+
+def is_refund(item: object) -> TypeIs[Refund]:
+    return isinstance(item, Refund)
+
+
+def is_rush(item: Order | Refund) -> TypeGuard[Rush]:
+    return isinstance(item, Rush)
+
+
+def save_order(order: Order) -> None: ...
+def save_rush(rush: Rush) -> None: ...
+def save_refund(refund: Refund) -> None: ...
+def save_number(number: int) -> None: ...
+
+
+@asynccontextmanager
+async def client() -> AsyncIterator[str]:
+    yield "client"
+
+
+async def fetch(number: int, client: str) -> str:
+    return client * number
+
+
+class Numbers(SinkTarget[int]):
+    """Takes whole numbers and keeps none."""
+
+    async def write(self, items: Sequence[int], /) -> None: ...
+
+
+def refusal(compose: Callable[[], object], kind: type[PipelineError] = PipelineError) -> PipelineError:
+    """The error of that very kind that composing raises, after checking that it names a line of `compose`."""
+    with pytest.raises(kind) as caught:
+        compose()
+    assert type(caught.value) is kind
+    file, _, line = caught.value.where.rpartition(":")
+    code = compose.__code__
+    assert Path(file).name == Path(code.co_filename).name
+    assert int(line) in {number for _, _, number in code.co_lines()}
+    return caught.value
+
+
+def told(error: PipelineError) -> dict[str, Any]:
+    """The parts of a refusal without its place."""
+    return {"what": error.what, "rule": error.rule, "came": error.came, "advice": error.advice}
