@@ -23,8 +23,8 @@ from piko_flow.engines.unit_messages import Order, SentResult, message
 
 # The paths come first: this package may lie where only the run's own paths lead.
 PROGRAM = (
-    "import json, sys; sys.path[:] = json.loads(sys.argv[2]); "
-    "from piko_flow.engines.unit_program import main; main(int(sys.argv[1]))"
+    "import json, sys; link = int(sys.argv[1]); sys.path[:], sys.argv[:] = json.loads(sys.argv[2]); "
+    "from piko_flow.engines.unit_program import main; main(link)"
 )
 GRACE = 3.0  # seconds for a stopped unit to take its parts back, and for one that has ended to leave
 
@@ -144,8 +144,8 @@ class UnitProcess:
 
 
 def _launch(connection: int) -> subprocess.Popen[bytes]:
-    paths = json.dumps(sys.path)
-    command = [sys.executable, *interpreter_options(), "-P", "-c", PROGRAM, str(connection), paths]
+    surroundings = json.dumps((sys.path, sys.argv))
+    command = [sys.executable, *interpreter_options(), "-P", "-c", PROGRAM, str(connection), surroundings]
     # Blocked until the program ignores it, or a Ctrl-C in its first moments would print a traceback.
     before = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])
     try:

@@ -1,0 +1,185 @@
+"""What cannot travel to the interpreter of a unit, or home from it: a clear error or a stand-in, never a hang."""
+
+from __future__ import annotations
+
+import sys
+import threading
+import types
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import asynccontextmanager
+from typing import Any
+
+import pytest
+
+from piko_flow import Receipt, ResourcePool, Sink, SinkTarget, Source, Transform, run
+from piko_flow.dataflow.running.worker_errors import RemoteError
+from piko_flow.engines.subprocess import SubprocessEngine
+from piko_flow.engines.unit_errors import CannotTravel, Shown
+from piko_flow.errors import PipelineError, StageFailed
+from piko_flow.testing.observing import RecordingObserver
+
+
+class InMemory(SinkTarget[int]):
+    """Keeps what it is given."""
+
+    durable = False
+
+    def __init__(self) -> None:
+        self.kept: list[int] = []
+
+    async def write(self, items: Sequence[int], /) -> None:
+        self.kept += items
+
+
+class WritesOnly:
+    """The least that a sink can be."""
+
+    def write(self, items: Sequence[int], /) -> None:
+        """Forget them."""
+
+
+@pytest.mark.parametrize("target", [InMemory(), WritesOnly()], ids=["declared", "write alone"])
+async def test_a_sink_that_keeps_items_in_memory_is_refused_when_planning(target: Any) -> None:
+    sink = Sink(target, name="kept")
+    pipeline = Source([1, 2]) >> sink
+    with pytest.raises(PipelineError, match="is not durable: what it is given stays in memory") as caught:
+        pipeline.plan(engine=SubprocessEngine())
+    assert (caught.value.what, caught.value.where) == ("Sink 'kept'", str(sink.origin))
+    with pytest.raises(PipelineError, match="is not durable"):
+        await run(pipeline, engine=SubprocessEngine())
+
+
+async def test_a_stage_that_cannot_travel_is_named_with_what_holds_it_back() -> None:
+    lock = threading.Lock()
+
+    def locked(item: int) -> int:
+        with lock:
+            return item
+
+    stage = Transform(locked)
+    observer = RecordingObserver()
+    with pytest.raises(CannotTravel, match=r"closure variable 'lock' .*_thread.lock") as caught:
+        await run(Source([1]) >> stage >> Sink(print), engine=SubprocessEngine(), observer=observer)
+    assert (caught.value.what, caught.value.where) == ("Transform 'locked'", str(stage.origin))
+    assert "stage started: locked" not in observer.facts
+
+
+async def test_a_split_that_cannot_travel_is_named() -> None:
+    def read(split: Any) -> list[int]:
+        return [1]
+
+    source = Source(read, splits=lambda: [threading.Lock()])
+    with pytest.raises(CannotTravel, match=r"split <unlocked _thread.lock object") as caught:
+        await run(source >> Sink(print), engine=SubprocessEngine())
+    assert caught.value.what == "Source 'read'"
+
+
+@pytest.fixture
+def homemade() -> Iterator[types.ModuleType]:
+    """A module that no other interpreter can import."""
+    module = types.ModuleType("homemade_module")
+    exec("def double(item): return item * 2", vars(module))
+    sys.modules[module.__name__] = module
+    yield module
+    del sys.modules[module.__name__]
+
+
+async def test_a_module_that_cannot_be_imported_there_is_named(homemade: types.ModuleType) -> None:
+    with pytest.raises(CannotTravel, match="ModuleNotFoundError: No module named 'homemade_module'"):
+        await run(Source([1]) >> Transform(homemade.double) >> Sink(print), engine=SubprocessEngine())
+
+
+async def test_an_error_that_cannot_travel_comes_home_as_text() -> None:
+    class Locked(Exception):
+        def __init__(self, item: int) -> None:
+            super().__init__(f"locked at {item}")
+            self.lock = threading.Lock()
+
+    def fail(item: int) -> int:
+        raise Locked(item)
+
+    with pytest.raises(StageFailed, match="locked at 1") as caught:
+        await run(Source([1]) >> Transform(fail) >> Sink(print), engine=SubprocessEngine())
+    cause = caught.value.__cause__
+    assert isinstance(cause, RemoteError)
+    assert "locked at 1" in cause.message
+    assert "in fail\n    raise Locked(item)" in cause.traceback
+    assert any("raise Locked(item)" in note for note in cause.__notes__)
+
+
+async def test_the_causes_of_an_error_come_home_with_it() -> None:
+    def fail(item: int) -> int:
+        try:
+            return {1: 1}[item + 1]
+        except KeyError as error:
+            raise ValueError("no entry") from error
+
+    with pytest.raises(StageFailed) as caught:
+        await run(Source([1]) >> Transform(fail) >> Sink(print), engine=SubprocessEngine())
+    cause = caught.value.__cause__
+    assert isinstance(cause, ValueError)
+    assert isinstance(cause.__cause__, KeyError)
+    assert "{1: 1}[item + 1]" in "".join(cause.__cause__.__notes__)
+
+
+async def test_an_item_that_cannot_travel_is_shown() -> None:
+    def make(item: int) -> Any:
+        return threading.Lock()
+
+    def fail(item: Any) -> Any:
+        raise ValueError("no locks")
+
+    start = Source([1]) >> Transform(make)
+    with pytest.raises(
+        StageFailed, match=r"on item <unlocked _thread.lock object at .*: ValueError"
+    ) as caught:
+        await run(start >> Transform(fail) >> Sink(print), engine=SubprocessEngine())
+    assert isinstance(caught.value.item, Shown)
+    observer = RecordingObserver()
+    report = await run(
+        start >> Transform(fail, on_error="dead_letter") >> Sink(print),
+        engine=SubprocessEngine(),
+        observer=observer,
+    )
+    assert repr(report.dead_letters[0].item).startswith("<unlocked _thread.lock object at ")
+    assert [letter.error for letter in observer.letters] == ["ValueError: no locks"]
+
+
+class LockedReceipt(SinkTarget[int]):
+    """Its receipt cannot leave the interpreter."""
+
+    async def write(self, items: Sequence[int], /) -> None:
+        """Forget them."""
+
+    async def prepare(self) -> Receipt:
+        return Receipt(self.part, self.items, {"lock": threading.Lock()})
+
+
+async def test_a_receipt_that_cannot_travel_fails_its_sink() -> None:
+    with pytest.raises(StageFailed, match="its receipt must be picklable to reach the run") as caught:
+        await run(Source([1]) >> Sink(LockedReceipt()), engine=SubprocessEngine())
+    assert caught.value.stage == "LockedReceipt"
+
+
+async def test_resources_of_the_application_are_opened_by_the_unit_itself() -> None:
+    @asynccontextmanager
+    async def client() -> AsyncIterator[int]:
+        yield 5
+
+    async def use(item: int, client: int) -> int:
+        assert client == 5
+        return item
+
+    async with ResourcePool() as resources:
+        report = await run(
+            Source([1, 2]) >> Transform(use, uses={"client": client}) >> Sink(id),
+            engine=SubprocessEngine(),
+            resources=resources,
+        )
+    assert report.stages[-1].emitted == 2
+
+
+@pytest.mark.parametrize("parallel", [0, -1])
+def test_parallel_must_be_positive(parallel: int) -> None:
+    with pytest.raises(ValueError, match="parallel must be >= 1"):
+        SubprocessEngine(parallel)
