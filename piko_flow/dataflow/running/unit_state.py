@@ -55,10 +55,12 @@ class Host:
     resource_pool: ResourcePool | None = None
     opened: dict[int, Any] = field(default_factory=dict)
     shipments: dict[int, Any] = field(default_factory=dict)
+    opening: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     async def resources(self, uses: Mapping[str, Any]) -> dict[str, Any]:
         """The opened resources of a stage, by name."""
-        return await open_all(uses, self.info, self.stack, self.resource_pool, self.opened)
+        async with self.opening:  # two stages that use the same one must not both open it
+            return await open_all(uses, self.info, self.stack, self.resource_pool, self.opened)
 
 
 class UnitState:
@@ -138,6 +140,14 @@ class OperatorState:
         began = monotonic()
         try:
             return await channel.receive(limit)
+        finally:
+            self.times.waiting += monotonic() - began
+
+    async def filled(self) -> None:
+        """Wait until the input has items or has ended, clocking the wait."""
+        began = monotonic()
+        try:
+            await self.inputs[0].filled()
         finally:
             self.times.waiting += monotonic() - began
 

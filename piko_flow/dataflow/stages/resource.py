@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import inspect
 from collections.abc import Callable, Mapping
 from contextlib import AbstractAsyncContextManager, AsyncExitStack
@@ -60,6 +61,7 @@ class ResourcePool:
     def __init__(self) -> None:
         self._stack = AsyncExitStack()
         self._open: dict[Any, Any] = {}
+        self._opening = asyncio.Lock()
 
     async def __aenter__(self) -> ResourcePool:
         await self._stack.__aenter__()
@@ -76,9 +78,10 @@ class ResourcePool:
 
     async def get(self, resource: Resource[T], info: RunInfo) -> T:
         """The opened resource, opened now if this is the first time it is asked for."""
-        if resource not in self._open:
-            self._open[resource] = await self._stack.enter_async_context(open_resource(resource, info))
-        opened: T = self._open[resource]
+        async with self._opening:  # runs side by side may ask for it at the same time
+            if resource not in self._open:
+                self._open[resource] = await self._stack.enter_async_context(open_resource(resource, info))
+            opened: T = self._open[resource]
         return opened
 
 

@@ -72,7 +72,12 @@ class FusedOperator:
             return parser(stage)
         if isinstance(stage, Fold):
             return stage.step
-        return stage.gives if isinstance(stage, (Batch, Fork)) else await self.state.bound(stage)
+        if isinstance(stage, (Batch, Fork)):
+            return stage.gives
+        try:
+            return await self.state.bound(stage)
+        except Exception as error:  # of the resource it uses
+            raise self.state.unit.settlement.failure(box, None, error) from error
 
     async def _work(self, loop: Loop, chunk: list[Any]) -> None:
         out: list[list[Any]] = [[] for _ in range(self._outputs())]

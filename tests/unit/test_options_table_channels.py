@@ -1,0 +1,193 @@
+"""The options `capacity` and `validate` of a run."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from pydantic import BaseModel
+
+from piko_flow import Batch, CpuMap, Filter, FlatMap, Sink, Source, Transform, run, start
+from piko_flow.dataflow.running.options import Capacity
+from piko_flow.errors import PipelineError, StageFailed
+from piko_flow.testing import CollectingSink, RecordingTarget, Script, Stall, items, turns
+
+
+class Numbers:
+    """A source that knows how far it was read."""
+
+    def __init__(self, count: int) -> None:
+        self.read = 0
+        self.count = count
+
+    def __iter__(self) -> Iterator[int]:
+        for number in range(self.count):
+            self.read = number + 1
+            yield number
+
+
+@pytest.mark.parametrize("capacity", [1, 2, 10, 100])
+async def test_a_source_runs_ahead_of_its_sink_by_no_more_than_the_capacity(capacity: int) -> None:
+    numbers, writing = Numbers(10_000), Stall()
+    async with start(Source(numbers) >> Sink(Script({0: [writing]})), capacity=capacity):
+        await writing.reached.wait()
+        await turns(500)
+        # what is written, what the sink holds and the channel, and the chunk that waits for room
+        assert numbers.read <= 1 + 3 * capacity
+        writing.release()
+    assert numbers.read == 10_000
+
+
+async def test_memory_is_bounded_by_the_sum_of_the_capacities() -> None:
+    numbers, writing = Numbers(100_000), Stall()
+    script: Script[int] = Script()
+    stages = Transform(script, concurrency=5) >> Transform(script, concurrency=5)
+    async with start(Source(numbers) >> stages >> Sink(Script({0: [writing]})), capacity=10):
+        await writing.reached.wait()
+        await turns(2000)
+        assert numbers.read <= 3 * (2 * 10) + 2 * 5 + 10 + 1
+        writing.release()
+
+
+async def test_lists_count_by_their_items() -> None:
+    numbers, writing = Numbers(100_000), Stall()
+    target: RecordingTarget[list[int]] = RecordingTarget(faults={"write": [writing]})
+    async with start(Source(numbers) >> Batch(100) >> Sink(target, batch=1), capacity=1000):
+        await writing.reached.wait()
+        await turns(500)
+        assert numbers.read <= 4 * 1000
+        writing.release()
+
+
+async def test_weights_bound_a_channel_too() -> None:
+    numbers, writing = Numbers(1000), Stall()
+    capacity = Capacity(items=100, size=50, weigh=lambda item: 10)
+    async with start(Source(numbers) >> Sink(Script({0: [writing]})), capacity=capacity):
+        await writing.reached.wait()
+        await turns(500)
+        assert numbers.read <= 1 + 100 + 100  # a chunk of at most 100 is read, then pieces wait for room
+        writing.release()
+    assert numbers.read == 1000
+
+
+async def test_an_item_heavier_than_the_bound_passes() -> None:
+    sink: CollectingSink[str] = CollectingSink()
+    capacity = Capacity(size=3, weigh=len)
+    await run(Source(["a", "far too long", "b"]) >> Transform(Script[str]()) >> sink, capacity=capacity)
+    assert sink.items == ["a", "far too long", "b"]
+
+
+@pytest.mark.parametrize("bad", [0, -1, 1.5, True, "10", None])
+async def test_a_capacity_that_is_none_is_refused(bad: Any) -> None:
+    with pytest.raises(ValueError, match="capacity"):
+        await run(items(1) >> CollectingSink(), capacity=bad)
+
+
+@pytest.mark.parametrize(
+    "bad", [{"size": 5}, {"weigh": len}, {"size": 0, "weigh": len}, {"size": -1, "weigh": len}]
+)
+def test_a_weight_without_its_bound_is_refused(bad: dict[str, Any]) -> None:
+    with pytest.raises(ValueError, match="size"):
+        Capacity(**bad)
+
+
+async def test_an_unknown_option_is_refused_with_those_there_are() -> None:
+    options: Any = {"maxerrors": 3}
+    with pytest.raises(PipelineError, match=r"Did you mean max_errors=\?"):
+        await run(items(1) >> CollectingSink(), **options)
+
+
+class Order(BaseModel):
+    """A model with one number."""
+
+    amount: int
+
+
+def give_order(item: int) -> Order:
+    order: Any = {"amount": item} if item % 2 else Order(amount=item)
+    good: Order = order
+    return good
+
+
+def amount(order: Order) -> int:
+    return order.amount
+
+
+async def amount_async(order: Order) -> int:
+    return order.amount
+
+
+def has_amount(order: Order) -> bool:
+    return order.amount >= 0
+
+
+def amounts(order: Order) -> Iterator[int]:
+    yield order.amount
+
+
+def write_amount(order: Order) -> None:
+    order.amount  # noqa: B018  # fails for what is no order
+
+
+CHECKED: dict[str, Any] = {
+    "inline": Transform(amount, name="work"),
+    "async": Transform(amount_async, concurrency=2, name="work"),
+    "thread": Transform(amount, on="thread", name="work"),
+    "keyed": Transform(amount_async, concurrency=2, key=type, name="work"),
+    "Filter": Filter(has_amount, name="work"),
+    "FlatMap": FlatMap(amounts, name="work"),
+    "FlatMap, thread": FlatMap(amounts, on="thread", name="work"),
+    "CpuMap": CpuMap(amount, workers=1, name="work"),
+}
+
+
+@pytest.mark.parametrize("stage", CHECKED.values(), ids=CHECKED)
+async def test_with_validate_a_joint_makes_the_value_what_the_stage_takes(stage: Any) -> None:
+    sink: CollectingSink[Any] = CollectingSink()
+    await run(items(6) >> Transform(give_order) >> stage >> sink, validate=True)
+    assert len(sink.items) == 6
+
+
+async def test_with_validate_a_sink_s_values_are_checked_too() -> None:
+    report = await run(items(6) >> Transform(give_order) >> Sink(write_amount, name="sink"), validate=True)
+    assert report.stage("sink").emitted == 6
+
+
+@pytest.mark.parametrize("stage", CHECKED.values(), ids=CHECKED)
+async def test_with_validate_a_value_that_does_not_fit_fails_at_the_stage_that_takes_it(stage: Any) -> None:
+    def lie(item: int) -> Order:
+        wrong: Any = {"amount": "much"}
+        good: Order = wrong
+        return good
+
+    with pytest.raises(StageFailed, match="amount") as caught:
+        await run(items(6) >> Transform(lie) >> stage >> CollectingSink(), validate=True)
+    assert caught.value.stage == "work"
+    assert caught.value.item == {"amount": "much"}
+    assert type(caught.value.__cause__).__name__ == "ValidationError"
+
+
+async def test_a_value_that_does_not_fit_is_treated_as_on_error_says() -> None:
+    def lie(item: int) -> Order:
+        wrong: Any = {"amount": "much"} if item == 1 else {"amount": item}
+        good: Order = wrong
+        return good
+
+    sink: CollectingSink[int] = CollectingSink()
+    stage: Transform[Order, int] = Transform(amount, on_error="dead_letter", name="work")
+    report = await run(items(3) >> Transform(lie) >> stage >> sink, validate=True)
+    assert sink.items == [0, 2]
+    assert [letter.item for letter in report.dead_letters] == [{"amount": "much"}]
+
+
+async def test_without_validate_joints_cost_nothing_and_check_nothing() -> None:
+    seen: list[type] = []
+
+    def look(order: Order) -> Order:
+        seen.append(type(order))
+        return order
+
+    looked: Callable[[Order], Order] = look
+    await run(items(2) >> Transform(give_order) >> Transform(looked) >> CollectingSink())
+    assert seen == [Order, dict]

@@ -1,0 +1,240 @@
+"""The option `uses`: what a stage needs is opened where it runs, once, and closed whatever happens."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import pytest
+
+from piko_flow import Filter, FlatMap, Resource, ResourcePool, RunInfo, Sink, Source, Transform, run, start
+from piko_flow.errors import PipelineError, StageFailed
+from piko_flow.testing import CollectingSink, Stall, items, turns
+
+
+class Opened:
+    """A resource on record."""
+
+    def __init__(self, *, turns_to_open: int = 0, fails: Exception | None = None) -> None:
+        self.log: list[str] = []
+        self.infos: list[RunInfo] = []
+        self.open = 0
+        self.turns_to_open, self.fails = turns_to_open, fails
+
+    @asynccontextmanager
+    async def acquire(self, info: RunInfo) -> AsyncIterator[Opened]:
+        self.infos.append(info)
+        self.log.append("open")
+        await turns(self.turns_to_open)
+        if self.fails is not None:
+            raise self.fails
+        self.open += 1
+        try:
+            yield self
+        finally:
+            await turns(1)
+            self.open -= 1
+            self.log.append("close")
+
+    def check(self, item: int) -> int:
+        assert self.open == 1
+        return item
+
+
+def plain(item: int, *, client: Opened) -> int:
+    return client.check(item)
+
+
+async def waiting(item: int, *, client: Opened) -> int:
+    await turns(1)
+    return client.check(item)
+
+
+def keep(item: int, client: Opened) -> bool:
+    return client.check(item) == item
+
+
+async def spread(item: int, client: Opened) -> AsyncIterator[int]:
+    yield client.check(item)
+
+
+def read(*, client: Opened) -> Iterator[int]:
+    for item in range(5):
+        yield client.check(item)
+
+
+async def test_every_kind_of_stage_is_given_what_it_uses() -> None:
+    client = Opened()
+    uses = {"client": client}
+    pipeline = (
+        Source(read, uses=uses)
+        >> Transform(plain, uses=uses)
+        >> Filter(keep, uses=uses)
+        >> Transform(plain, uses=uses, on="thread")
+        >> FlatMap(spread, uses=uses)
+        >> Transform(waiting, uses=uses, concurrency=3)
+        >> Sink(plain, uses=uses, name="sink")
+    )
+    report = await run(pipeline)
+    assert report.stage("sink").emitted == 5
+    assert client.log == ["open", "close"]
+
+
+async def test_a_resource_is_opened_once_a_run_though_opening_takes_time() -> None:
+    client = Opened(turns_to_open=5)
+    stages = Transform(waiting, uses={"client": client}) >> Transform(waiting, uses={"client": client})
+    await run(items(10, units=3) >> stages >> CollectingSink())
+    assert client.log == ["open", "close"]
+
+
+async def test_a_marked_function_is_a_resource() -> None:
+    log: list[str] = []
+
+    @asynccontextmanager
+    async def client() -> AsyncIterator[str]:
+        log.append("open")
+        yield "hello"
+        log.append("close")
+
+    def greet(item: int, client: str) -> str:
+        return f"{client} {item}"
+
+    sink: CollectingSink[str] = CollectingSink()
+    await run(items(2) >> Transform(greet, uses={"client": client}) >> sink)
+    assert sink.items == ["hello 0", "hello 1"]
+    assert log == ["open", "close"]
+
+
+async def test_a_resource_is_told_of_the_run() -> None:
+    client = Opened()
+    report = await run(items(1) >> Transform(plain, uses={"client": client}) >> CollectingSink(), run_id="r7")
+    assert client.infos == [RunInfo(run="r7", attempt=1)]
+    assert report.run == "r7"
+
+    @asynccontextmanager
+    async def named(info: RunInfo) -> AsyncIterator[str]:
+        yield info.run
+
+    def name_of_run(item: int, name: str) -> str:
+        return name
+
+    sink: CollectingSink[str] = CollectingSink()
+    await run(items(1) >> Transform(name_of_run, uses={"name": named}) >> sink, run_id="r8")
+    assert sink.items == ["r8"]
+
+
+async def test_a_resource_is_closed_when_a_stage_fails() -> None:
+    client = Opened()
+
+    def fail(item: int, client: Opened) -> int:
+        raise ValueError(item)
+
+    with pytest.raises(StageFailed):
+        await run(items(5) >> Transform(fail, uses={"client": client}) >> CollectingSink())
+    assert client.log == ["open", "close"]
+
+
+@pytest.mark.parametrize("stop", ["cancel", "drain"])
+async def test_a_resource_is_closed_when_the_run_is_stopped(stop: str) -> None:
+    client, stalled = Opened(), Stall()
+
+    async def wait(item: int, client: Opened) -> int:
+        await stalled.happen()
+        return client.check(item)
+
+    async with start(items(5) >> Transform(wait, uses={"client": client}) >> CollectingSink()) as active:
+        await stalled.reached.wait()
+        getattr(active, stop)()
+        stalled.release()
+    assert client.log == ["open", "close"]
+
+
+async def test_resources_outlive_every_stage_and_close_in_reverse() -> None:
+    order: list[str] = []
+
+    def resource(name: str) -> Any:
+        @asynccontextmanager
+        async def opened() -> AsyncIterator[str]:
+            yield name
+            order.append(f"close {name}")
+
+        return opened
+
+    def work(item: int, first: str, second: str) -> int:
+        order.append(f"work {item}")
+        return item
+
+    uses = {"first": resource("first"), "second": resource("second")}
+    await run(items(2) >> Transform(work, uses=uses) >> CollectingSink())
+    assert order == ["work 0", "work 1", "close second", "close first"]
+
+
+@pytest.mark.parametrize("function", [plain, waiting])
+async def test_a_resource_that_cannot_be_opened_fails_the_stage_that_uses_it(function: Any) -> None:
+    client, refused = Opened(fails=ConnectionError("refused")), Opened(turns_to_open=1)
+    before = Transform(plain, uses={"client": refused}, name="before")
+    pipeline = (
+        items(5) >> before >> Transform(function, uses={"client": client}, name="work") >> CollectingSink()
+    )
+    with pytest.raises(StageFailed, match="refused") as caught:
+        await run(pipeline)
+    assert caught.value.stage == "work"
+    assert isinstance(caught.value.__cause__, ConnectionError)
+    assert refused.open == 0
+
+
+async def test_what_gives_no_context_manager_is_named() -> None:
+    def client() -> int:
+        return 5
+
+    with pytest.raises(StageFailed, match="async context manager"):
+        await run(items(1) >> Transform(plain, uses={"client": client}) >> CollectingSink())
+
+
+async def test_a_resource_of_the_application_stays_open_over_runs() -> None:
+    client = Opened(turns_to_open=3)
+    shared = Resource(client, scope="app")
+    pipeline = (
+        items(3) >> Transform(waiting, uses={"client": shared}) >> Sink(waiting, uses={"client": shared})
+    )
+    async with ResourcePool() as pool:
+        await asyncio.gather(run(pipeline, resources=pool), run(pipeline, resources=pool))
+        await run(pipeline, resources=pool)
+        assert client.log == ["open"]
+    assert client.log == ["open", "close"]
+
+
+async def test_without_a_pool_a_resource_of_the_application_lives_as_long_as_its_run() -> None:
+    client = Opened()
+    pipeline = (
+        items(3) >> Transform(plain, uses={"client": Resource(client, scope="app")}) >> CollectingSink()
+    )
+    await run(pipeline)
+    await run(pipeline)
+    assert client.log == ["open", "close"] * 2
+
+
+async def test_a_resource_of_a_run_is_the_run_s_own() -> None:
+    client = Opened()
+    pipeline = items(3) >> Transform(plain, uses={"client": Resource(client)}) >> CollectingSink()
+    async with ResourcePool() as pool:
+        await run(pipeline, resources=pool)
+        assert client.log == ["open", "close"]
+
+
+def test_a_resource_that_the_function_does_not_take_is_refused() -> None:
+    with pytest.raises(PipelineError, match="'server' is not"):
+        Transform(plain, uses={"server": Opened()})
+
+
+def test_a_live_object_is_refused() -> None:
+    with pytest.raises(PipelineError, match="async context manager function"):
+        Transform(plain, uses={"client": object()})
+
+
+def test_a_scope_that_is_none_is_refused() -> None:
+    bad: Any = "session"
+    with pytest.raises(ValueError, match="scope"):
+        Resource(Opened(), scope=bad)
