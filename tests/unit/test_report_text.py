@@ -55,7 +55,7 @@ def test_a_report_tells_outcome_counts_time_bottleneck_and_what_was_written() ->
 
         Dead letters: 12
           12x ValidationError at parse (storms.py:4)
-              ValidationError: bad wind 0
+              bad wind 0
               item {'wind': 'row 0'}"""
     )
 

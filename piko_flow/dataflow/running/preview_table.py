@@ -10,6 +10,7 @@ from typing import Any
 from piko_flow.errors import shorten
 
 CELL = 40  # characters of a value that a cell shows
+STYLE = "text-align:left;padding:3px 10px"
 WIDEST = 100  # characters of a line
 VALUE = "value"  # the one column of items that have no fields
 
@@ -34,9 +35,9 @@ def preview_html(items: Sequence[Any]) -> str:
     if not items:
         return "<p>no items</p>"
     header, rows = table_of(items)
-    names = "".join(f'<th style="text-align:left">{escape(name)}</th>' for name in header)
+    names = "".join(f'<th style="{STYLE}">{escape(name)}</th>' for name in header)
     lines = "".join(_html_row(row) for row in rows)
-    return f"<table><thead><tr>{names}</tr></thead><tbody>{lines}</tbody></table>"
+    return f'<table style="font-size:13px"><thead><tr>{names}</tr></thead><tbody>{lines}</tbody></table>'
 
 
 def table_of(items: Sequence[Any]) -> tuple[list[str], list[list[str]]]:
@@ -65,4 +66,4 @@ def _cell(value: Any) -> str:
 
 
 def _html_row(cells: Sequence[str]) -> str:
-    return "<tr>" + "".join(f'<td style="text-align:left">{escape(cell)}</td>' for cell in cells) + "</tr>"
+    return "<tr>" + "".join(f'<td style="{STYLE}">{escape(cell)}</td>' for cell in cells) + "</tr>"

@@ -6,7 +6,6 @@ from html import escape
 
 from piko_flow.dataflow.running.report import RunReport
 from piko_flow.dataflow.running.report_words import (
-    SAME,
     TIMES,
     bottleneck_line,
     columns_of,
@@ -22,6 +21,7 @@ from piko_flow.errors import shorten
 
 COLOURS = {"busy": "#3b82f6", "waiting": "#94a3b8", "blocked": "#f59e0b"}
 GROUPS = 8
+SHARED = '<span style="opacity:.6">in the loop above</span>'
 CELL = "padding:3px 10px;border:0;background:none;"
 LINE = "border-bottom:1px solid rgba(127,127,127,.35);"
 
@@ -53,10 +53,10 @@ def _table(report: RunReport) -> str:
     met: set[int] = set()
     for place, stage in enumerate(report.stages):
         cells = [escape(cells[place]) for _, cells in columns]
-        bar = SAME if stage.operator in met else _bar(shares(stage, report.seconds))
+        bar = SHARED if stage.operator in met else _bar(shares(stage, report.seconds))
         met.add(stage.operator)
         rows.append(_row("td", [*cells, bar]))
-    return f'<table style="border-collapse:collapse;margin:4px 0">{"".join(rows)}</table>'
+    return f'<table style="border-collapse:collapse;margin:4px 0;font-size:13px">{"".join(rows)}</table>'
 
 
 def _row(tag: str, cells: list[str]) -> str:
@@ -86,7 +86,7 @@ def _dead(report: RunReport) -> list[str]:
     groups = dead_groups(report)
     lines = [
         f"{number(group.count)}x <code>{escape(group.error_type)}</code> at <b>{escape(group.stage)}</b> "
-        f"({escape(group.where)}): {escape(shorten_line(group.first.error))}"
+        f"({escape(group.where)}): {escape(shorten_line(group.reason))}"
         f"<br>item <code>{escape(shorten(group.first.item))}</code>"
         for group in groups[:GROUPS]
     ]

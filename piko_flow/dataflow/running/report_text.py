@@ -57,7 +57,7 @@ def _short(name: str, width: int) -> str:
 def _dead(report: RunReport, width: int) -> list[str]:
     lines, groups = [dead_line(report)], dead_groups(report)
     for group in groups[:GROUPS]:
-        error = one_line(group.first.error)
+        error = one_line(group.reason)
         lines.append(f"  {number(group.count)}x {group.error_type} at {group.stage} ({group.where})")
         lines.append(f"      {error if len(error) <= width - 6 else error[: width - 7] + '…'}")
         lines.append(f"      item {shorten(group.first.item, width - 11)}")

@@ -28,6 +28,11 @@ class DeadGroup:
     count: int
     first: DeadLetter
 
+    @property
+    def reason(self) -> str:
+        """What the first error says, without its type."""
+        return self.first.error.removeprefix(f"{self.error_type}: ")
+
 
 def headline(report: RunReport) -> str:
     """The run in one line: outcome, items, time, items a second."""
