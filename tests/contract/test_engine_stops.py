@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from piko_flow import Sink, Source, Transform, run, start
+from piko_flow import Pipeline, Sink, Source, Transform, run, start
 from piko_flow.connectors.files import JsonLinesSink
 from piko_flow.dataflow.running.engine import Engine
 from piko_flow.dataflow.running.journal import MemoryJournal
@@ -159,6 +159,42 @@ async def test_drain_ends_a_wait_for_input(engine: Engine, bell: Bell, tmp_path:
         report = await active.wait()
     assert (report.outcome, report.stages[-1].emitted) == ("drained", 10)
     assert files(tmp_path / "out") == []
+
+
+@pytest.mark.parametrize("end", ["fails", "is cancelled", "is drained"])
+async def test_a_run_that_nobody_can_go_on_with_takes_back_its_prepared_units(
+    engine: Engine, bell: Bell, tmp_path: Path, end: str
+) -> None:
+    async def read(split: str) -> AsyncIterator[str]:
+        yield split
+        if split == "b":
+            await bell.heard()
+            if end == "fails":
+                raise OSError("not today")
+            await asyncio.Event().wait()
+
+    out = tmp_path / "out"
+    pipeline = Source(read, splits=["a", "b"]) >> Sink(JsonLinesSink(out / "x.jsonl"))
+    how = await _ended(pipeline, engine, bell, end)
+    assert how == {"fails": "StageFailed"}.get(end, end.removeprefix("is "))
+    assert files(out) == []
+
+
+async def _ended(pipeline: Pipeline, engine: Engine, bell: Bell, end: str) -> str:
+    """Stop the run when its first unit has prepared, and say how it ended."""
+    try:
+        async with start(pipeline, engine=engine) as active:
+            async with asyncio.timeout(PATIENCE):
+                while active.progress().units_done < 1:  # noqa: ASYNC110
+                    await asyncio.sleep(0)
+            bell.ring()
+            if end == "is cancelled":
+                active.cancel()
+            elif end == "is drained":
+                active.drain()
+            return (await active.wait()).outcome
+    except StageFailed as failed:
+        return type(failed).__name__
 
 
 class RingingJournal(MemoryJournal):

@@ -25,7 +25,7 @@ from piko_flow.dataflow.running.settling import Budget
 from piko_flow.dataflow.running.unit import UnitResult
 from piko_flow.dataflow.running.unit_state import Intake
 from piko_flow.dataflow.stages.resource import RunInfo
-from piko_flow.errors import ResumeRefused
+from piko_flow.errors import ResumeRefused, describe_error
 
 
 class ActiveRun:
@@ -96,11 +96,13 @@ class ActiveRun:
             report = await self._run()
         except asyncio.CancelledError as cancelled:
             error = cancelled
+            await self._take_back()
             if not self._cancelled:
                 raise
             report, error = self._report("cancelled"), None
         except BaseException as failed:
             error = failed
+            await self._take_back()
             raise
         finally:
             self._observer.run_ended(report, error)
@@ -112,6 +114,7 @@ class ActiveRun:
             units = await self._remaining()
             await self._engine.run(self.plan, units, self._context)
             if self._intake.closed and not self._accounts.complete:
+                await self._take_back()
                 return self._report("drained")
             self._accounts.check(self._budget)
             decided = self._accounts.results()
@@ -123,6 +126,15 @@ class ActiveRun:
         await self._journal.committed(self.id)
         await sweep(self.plan)
         return self._report("succeeded", written=tuple(written))
+
+    async def _take_back(self) -> None:
+        """Remove what units prepared, unless the run is decided or a journal of the caller's lets it go on."""
+        if self._decided or self.plan.options.journal is not None:
+            return
+        try:
+            await _uninterrupted(sweep(self.plan))
+        except Exception as error:  # the run has ended already, and how is what is to be told
+            self._context.leftovers.append(f"parts of sinks ({describe_error(error)})")
 
     async def _remaining(self) -> list[Any]:
         """The units that have not prepared in an earlier attempt of this run."""
