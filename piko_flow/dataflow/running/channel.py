@@ -23,12 +23,24 @@ class Channel(Generic[T]):
         self._items, self._size, self._weigh = capacity.items, capacity.size, capacity.weigh
         self._chunks: deque[list[T]] = deque()
         self._offset = 0  # how much of the first chunk has been received
-        self._open_tail = False  # whether the last chunk is ours and may grow
+        self._inside = 0  # items in the chunks
+        self._tail: list[T] = []  # the chunk that single items join, behind the others
+        self._free = 0 if self._weigh is not None else self._items  # up to this length the tail may just grow
         self._weight = 0.0
         self._senders: deque[asyncio.Future[None]] = deque()
         self._receiver: asyncio.Future[None] | None = None
-        self.sent = self.received = self.count = 0
+        self.received = 0
         self.closed = False
+
+    @property
+    def count(self) -> int:
+        """How many items are inside."""
+        return self._inside + len(self._tail)
+
+    @property
+    def sent(self) -> int:
+        """How many items were put in so far."""
+        return self.received + self._inside + len(self._tail)
 
     @property
     def full(self) -> bool:
@@ -37,17 +49,13 @@ class Channel(Generic[T]):
 
     def offer(self, item: T) -> bool:
         """Put one item in if there is room; False, and nothing done, if there is none."""
-        if self.count >= self._items or (self._weigh is not None and not self._weighed(item)):
-            return False
-        if self._open_tail:
-            self._chunks[-1].append(item)
-        else:
-            self._chunks.append([item])
-            self._open_tail = True
-        self.count += 1
-        self.sent += 1
-        if self._receiver is not None:
+        if len(self._tail) >= self._free:  # nothing else is looked at for most items: this is called for each
+            if self.full:
+                return False
+            if self._weigh is not None:
+                self._weight += self._weigh(item)
             self._wake_receiver()
+        self._tail.append(item)
         return True
 
     async def send(self, chunk: list[T]) -> None:
@@ -85,15 +93,18 @@ class Channel(Generic[T]):
 
         Cancelling takes nothing.
         """
-        while not self.count:
-            if self.closed:
-                return []
+        await self.filled()
+        return self.take(limit) if self.count else []
+
+    async def filled(self) -> None:
+        """Wait until there are items to take, or until it is known that none will come. Only one task may wait."""
+        while not self.count and not self.closed:
             self._receiver = asyncio.get_running_loop().create_future()
+            self._free = 0  # so that the first item that comes wakes the receiver
             try:
                 await self._receiver
             finally:
                 self._receiver = None
-        return self._take(limit)
 
     def close(self) -> None:
         """Say that nothing more will be sent; what is inside can still be received."""
@@ -101,52 +112,46 @@ class Channel(Generic[T]):
         self._wake_receiver()
 
     def _put(self, piece: list[T]) -> None:
-        if self._open_tail and len(piece) <= SMALL:
-            self._chunks[-1].extend(piece)
-        elif len(piece) <= SMALL:
-            self._chunks.append(list(piece))
-            self._open_tail = True
+        if len(piece) <= SMALL:
+            self._tail.extend(piece)
         else:
+            self._end_tail()
             self._chunks.append(piece)
-            self._open_tail = False
-        self.count += len(piece)
-        self.sent += len(piece)
+            self._inside += len(piece)
         if self._weigh is not None:
             self._weight += sum(map(self._weigh, piece))
         self._wake_receiver()
 
-    def _take(self, limit: int) -> list[T]:
+    def take(self, limit: int) -> list[T]:
+        """Take up to `limit` of the items that are inside, in order; there must be some."""
+        if not self._chunks:
+            self._end_tail()
         head = self._chunks[0]
         if self._offset or len(head) > limit:
             taken = head[self._offset : self._offset + limit]
             self._offset += len(taken)
-            if self._offset == len(head):
-                self._drop_head()
-            elif len(self._chunks) == 1:
-                self._open_tail = False  # it would hold what has left for as long as it grows
         else:
             taken = head
-            self._drop_head()
-        self.count -= len(taken)
+            self._offset = len(head)
+        if self._offset == len(head):
+            self._chunks.popleft()
+            self._offset = 0
+        self._inside -= len(taken)
         self.received += len(taken)
-        if self._weigh is not None:
+        if self._weigh is None:
+            self._free = self._items - self._inside
+        else:
             self._weight = self._weight - sum(map(self._weigh, taken)) if self.count else 0.0
         if self._senders:
             self._wake_sender()
         return taken
 
-    def _drop_head(self) -> None:
-        self._chunks.popleft()
-        self._offset = 0
-        if not self._chunks:
-            self._open_tail = False
-
-    def _weighed(self, item: T) -> bool:
-        """Add one item's weight if there is room for it."""
-        if self.full:
-            return False
-        self._weight += self._weigh(item) if self._weigh is not None else 0.0
-        return True
+    def _end_tail(self) -> None:
+        """Make the tail a chunk like the others; it would hold what has left for as long as it grows."""
+        if self._tail:
+            self._chunks.append(self._tail)
+            self._inside += len(self._tail)
+            self._tail = []
 
     def _fitting(self, chunk: list[T]) -> int:
         """How many items from the start of the chunk fit by weight; at least one, since there is some room."""
@@ -160,8 +165,11 @@ class Channel(Generic[T]):
         return len(chunk)
 
     def _wake_receiver(self) -> None:
-        if self._receiver is not None and not self._receiver.done():
-            self._receiver.set_result(None)
+        if self._weigh is None:
+            self._free = self._items - self._inside
+        receiver, self._receiver = self._receiver, None
+        if receiver is not None and not receiver.done():
+            receiver.set_result(None)
 
     def _wake_sender(self) -> None:
         while self._senders:

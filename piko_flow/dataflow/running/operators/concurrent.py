@@ -9,7 +9,7 @@ from typing import Any
 
 from piko_flow.clock import monotonic
 from piko_flow.dataflow.running.operators.attempts import DROPPED, Attempts
-from piko_flow.dataflow.running.unit_state import OperatorState, breathe
+from piko_flow.dataflow.running.unit_state import HELD, OperatorState, breathe
 from piko_flow.dataflow.stages.sink import Sink
 
 PENDING: Any = object()  # the result of a call still in flight
@@ -29,21 +29,27 @@ class ConcurrentOperator:
         stage: Any = state.boxes[0].stage
         self.concurrency: int = stage.options.concurrency
         self.ordered = stage.options.ordered and self.concurrency > 1 and not isinstance(stage, Sink)
-        self.items: Iterator[Any] = iter(())
-        self.ring: deque[list[Any]] = deque()
+        self.input, self.output = state.input, state.outputs[0] if state.outputs else None
+        self.chunk: Iterator[Any] = iter(())
+        self.early: dict[int, Any] = {}
+        self.taken = self.turn = 0  # the number of the next item taken, and of the next handed on
         self.idle: deque[asyncio.Future[None]] = deque()
         self.parked: deque[asyncio.Future[None]] = deque()
         self.workers = 0
         self.limit = max(min(LOCAL, state.unit.plan.options.capacity.items), 1)
-        self._receiving = self._ended = False
+        self.held_since = monotonic()
+        self._watched = False
 
     async def run(self) -> None:
         """Work until the input has ended and every result is handed on."""
         self.attempts = await Attempts.of(self.state)
-        with self.state.at_work():
-            async with asyncio.TaskGroup() as group:
-                self._group = group
-                self._start_worker()
+        try:
+            with self.state.at_work():
+                async with asyncio.TaskGroup() as group:
+                    self._group = group
+                    self._start_worker()
+        finally:
+            self._count()
         self.state.close()
 
     def _start_worker(self) -> None:
@@ -53,113 +59,126 @@ class ConcurrentOperator:
 
     async def _work(self) -> None:
         """Take items, hand on each result when it is there."""
-        call, failed, tally = self.attempts.call, self.attempts.failed, self.state.tally
-        output = self.state.outputs[0] if self.state.outputs else None
-        held_since, fresh = monotonic(), True
-        while True:
-            for item in self.items:
-                if fresh:
-                    self._spread()
-                    fresh = False
+        call, failed = self.attempts.call, self.attempts.failed
+        offer = self.output.offer if self.output is not None else self._end
+        self._spread()
+        while self._has_items() or await self._wait():
+            for item in self.chunk:
                 try:
                     result = await call(item)
                 except Exception as error:
                     result = failed(item, error)
                 if result is not DROPPED:
-                    while output is not None and not output.offer(result):
+                    while not offer(result):
                         await self.state.room()
-                    tally.emitted += 1
-                if monotonic() - held_since > 0.004:
-                    held_since = await breathe(held_since)
-            fresh = True
-            if not await self._refill():
-                return
-            held_since = await breathe(held_since)
+                if monotonic() - self.held_since > HELD:
+                    self.held_since = await breathe(self.held_since)
 
     async def _work_ordered(self) -> None:
-        """Take items, hand on finished results from the head of the ring."""
-        call, failed, ring = self.attempts.call, self.attempts.failed, self.ring
-        held_since, fresh = monotonic(), True
-        while True:
-            while len(ring) >= self.concurrency:  # it may have filled while this worker waited for items
-                await self._park()
-            for item in self.items:
-                slot = [PENDING]
-                ring.append(slot)
-                if fresh:
-                    self._spread()
-                    fresh = False
+        """Take items, hand on results in the order of the items; one that is early is kept until its turn."""
+        call, failed, offer = self.attempts.call, self.attempts.failed, self.state.output.offer
+        early, parked, concurrency = self.early, self.parked, self.concurrency
+        self._spread()
+        while self._has_items() or await self._wait():
+            await self._place()
+            for item in self.chunk:
+                number = self.taken
+                self.taken = number + 1
                 try:
-                    slot[0] = await call(item)
+                    result = await call(item)
                 except Exception as error:
-                    slot[0] = failed(item, error)
-                if ring[0] is slot:
-                    while not self._hand_on():
-                        await self.state.room()
-                while len(ring) >= self.concurrency:
-                    await self._park()
-                if monotonic() - held_since > 0.004:
-                    held_since = await breathe(held_since)
-            fresh = True
-            if not await self._refill():
-                return
-            held_since = await breathe(held_since)
+                    result = failed(item, error)
+                if number == self.turn:
+                    if result is not DROPPED:
+                        while not offer(result):
+                            await self.state.room()
+                    self.turn = number + 1
+                    if early or parked:
+                        await self._hand_on()
+                else:
+                    early[number] = result
+                    if self.taken - self.turn >= concurrency:
+                        await self._place()
+                if monotonic() - self.held_since > HELD:
+                    self.held_since = await breathe(self.held_since)
+                    await self._place()
 
-    def _hand_on(self) -> bool:
-        """Send on what has finished at the head of the ring; False when the output is full before that is done."""
-        ring, offer, tally = self.ring, self.state.output.offer, self.state.tally
-        freed = 0
-        try:
-            while ring and (result := ring[0][0]) is not PENDING:
-                if result is not DROPPED:
-                    if not offer(result):
-                        return False
-                    tally.emitted += 1
-                ring.popleft()
-                freed += 1
-            return True
-        finally:
-            while freed and self.parked:
-                freed -= 1
-                _wake(self.parked)
+    async def _hand_on(self) -> None:
+        """After a turn has passed: hand on the early results whose turn has come now, then wait for a place."""
+        early, parked = self.early, self.parked
+        while True:
+            if parked:
+                _wake(parked)
+            if self.turn not in early:
+                break
+            result = early.pop(self.turn)
+            if result is not DROPPED:
+                while not self.state.output.offer(result):
+                    await self.state.room()
+            self.turn += 1
+        await self._place()
 
-    async def _park(self) -> None:
-        """Wait for a place in the ring."""
-        place = asyncio.get_running_loop().create_future()
-        self.parked.append(place)
-        await place
+    def _end(self, result: Any) -> bool:
+        """What a sink gives is not for anybody."""
+        self.state.tally.emitted += 1
+        return True
+
+    def _count(self) -> None:
+        """What was handed on is what the output took; counting it once more for each item would cost as much as that."""
+        if self.output is not None:
+            self.state.tally.emitted = self.output.sent
+
+    async def _place(self) -> None:
+        """Wait until one more item may be taken. Each turn that passes wakes one who waits."""
+        while self.taken - self.turn >= self.concurrency:
+            place = asyncio.get_running_loop().create_future()
+            self.parked.append(place)
+            await place
 
     def _spread(self) -> None:
-        """Let two more workers begin, if there are items and workers left for it."""
-        left = self.items.__length_hint__()  # type: ignore[attr-defined]  # list iterators have it
+        """Let two more workers begin: on what is left of the chunk, or to wait for the next one."""
+        if not self.idle and self.workers == self.concurrency:
+            return
+        left = self.chunk.__length_hint__()  # type: ignore[attr-defined]  # list iterators have it
         for _ in range(min(left, 2)):
             if self.idle:
                 _wake(self.idle)
-            elif self.workers < self.concurrency and len(self.ring) < self.concurrency:
+            elif self.workers < self.concurrency:
                 self._start_worker()
 
-    async def _refill(self) -> bool:
-        """Wait until there may be items to take; False when no more will come."""
-        while True:
-            if self.items.__length_hint__():  # type: ignore[attr-defined]
-                return True
-            if self._ended:
-                return False
-            if not self._receiving:
-                break
-            idle = asyncio.get_running_loop().create_future()
-            self.idle.append(idle)
-            await idle
-        self._receiving = True
-        chunk = await self.state.receive(self.limit)
-        self._receiving = False
-        self._ended = not chunk
+    def _has_items(self) -> bool:
+        """Whether there are items to take without waiting."""
+        if self.chunk.__length_hint__():  # type: ignore[attr-defined]
+            return True
+        if not self.input.count:
+            return False
+        self._count()
+        chunk = self.input.take(self.limit)
         self.state.tally.received += len(chunk)
-        self.items = iter(chunk)
-        if self._ended:
-            while self.idle:
-                _wake(self.idle)
-        return bool(chunk)
+        self.chunk = iter(chunk)
+        self._spread()
+        return True
+
+    async def _wait(self) -> bool:
+        """Wait until there are items to take; False when no more will come.
+
+        One of those who wait watches the input and lets others know when it finds more than it takes itself.
+        """
+        while not self._has_items():
+            if self._watched:
+                idle = asyncio.get_running_loop().create_future()
+                self.idle.append(idle)
+                await idle
+            elif self.input.closed:
+                while self.idle:
+                    _wake(self.idle)
+                return False
+            else:
+                self._watched = True
+                await self.state.filled()
+                self._watched = False
+        self._spread()
+        return True
 
 
 def _wake(waiting: deque[asyncio.Future[None]]) -> None:
