@@ -1,0 +1,77 @@
+"""The outcomes as a table for people and as JSON for programs."""
+
+from __future__ import annotations
+
+import os
+import platform
+from collections.abc import Sequence
+from statistics import median
+from typing import Any
+
+from tests.benchmarks.figure import LIMIT, OURS, PEERS, Outcome
+
+HEADINGS = ("figure", OURS, "target", "aim", LIMIT, *PEERS)
+
+
+def table(outcomes: Sequence[Outcome]) -> str:
+    """A line for each outcome, ours with its target and aim, the others with the same score beside it."""
+    rows = [HEADINGS, *map(_row, outcomes)]
+    widths = [max(len(row[column]) for row in rows) for column in range(len(HEADINGS))]
+    lines = ["  ".join(text.ljust(width) for text, width in zip(row, widths, strict=True)) for row in rows]
+    lines.insert(1, "  ".join("-" * width for width in widths))
+    return "\n".join(line.rstrip() for line in lines)
+
+
+def _row(outcome: Outcome) -> tuple[str, ...]:
+    figure, scores = outcome.figure, outcome.scores
+    sign = "<=" if figure.better == "less" else ">="
+    target = f"{sign} {figure.target:g} {'met' if outcome.met else 'MISSED'}"
+    aim = "" if figure.aim is None else f"{sign} {figure.aim:g} {'met' if outcome.aimed else 'missed'}"
+    others = [_score(scores[name], figure.unit) if name in scores else "-" for name in (LIMIT, *PEERS)]
+    return (figure.name, _score(scores[OURS], figure.unit), target, aim, *others)
+
+
+def _score(value: float, unit: str) -> str:
+    if unit == "of limit" or unit == "of ideal":
+        return f"{value:.0%} {unit}"
+    return f"{value:.2f} {unit}"
+
+
+def details(outcome: Outcome) -> str:
+    """What was measured, contender by contender: the median, the spread, what was written."""
+    figure = outcome.figure
+    kind = "MB" if figure.unit == "MB" else "s"
+    lines = [f"{figure.name}: {figure.title}", f"  {figure.how}"]
+    for contender in figure.contenders:
+        values = outcome.measured[contender.name]
+        spread = f"{median(values):.3f} {kind} ({min(values):.3f} to {max(values):.3f})"
+        part = "" if contender.share == 1 else f", {contender.share:.0%} of the job, scaled"
+        score = _score(outcome.scores[contender.name], figure.unit)
+        lines.append(f"  {contender.name:<14} {score:<14} {spread:<32} {contender.expression}{part}")
+    return "\n".join(lines)
+
+
+def machine() -> str:
+    """Where this was measured, and how busy the machine was."""
+    load = ", ".join(f"{value:.2f}" for value in os.getloadavg())
+    return f"Python {platform.python_version()}, {os.cpu_count()} cores, load {load}"
+
+
+def as_values(outcomes: Sequence[Outcome]) -> list[dict[str, Any]]:
+    """The outcomes as JSON-able values."""
+    return [
+        {
+            "name": outcome.figure.name,
+            "title": outcome.figure.title,
+            "how": outcome.figure.how,
+            "unit": outcome.figure.unit,
+            "better": outcome.figure.better,
+            "target": outcome.figure.target,
+            "aim": outcome.figure.aim,
+            "met": outcome.met,
+            "aim_met": outcome.aimed,
+            "scores": outcome.scores,
+            "measured": outcome.measured,
+        }
+        for outcome in outcomes
+    ]
