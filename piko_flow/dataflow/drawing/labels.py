@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from piko_flow.dataflow.graph import Graph, Meeting, Box
+from piko_flow.dataflow.graph import Box, Graph, Meeting
 from piko_flow.dataflow.stages.batch import Batch, Fold, Throttle
 from piko_flow.dataflow.stages.cpu import CpuMap
 from piko_flow.dataflow.stages.options import CallOptions

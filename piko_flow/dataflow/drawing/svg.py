@@ -10,7 +10,7 @@ from itertools import pairwise
 from piko_flow.dataflow.drawing.labels import TAIL, Label, columns, cut, labels_of, one_line, wrapped
 from piko_flow.dataflow.drawing.layers import Layers, aligned, layers_of
 from piko_flow.dataflow.drawing.svg_style import STYLE, family_of
-from piko_flow.dataflow.graph import Edge, Graph, Meeting, Box, graph_of
+from piko_flow.dataflow.graph import Box, Edge, Graph, Meeting, graph_of
 from piko_flow.dataflow.stages.stage import Stage
 
 LONGEST = 26  # columns of a name, a branch's label or a line of options
