@@ -70,12 +70,12 @@ def _tell(ended: Followed, folder: Path) -> None:
         return
     from piko_flow.demo.output import greatest_threats
 
-    typer.echo("\nNearest to a catastrophe while still at sea (a toy simulation, not a forecast)")
+    typer.echo("\nNearest to a catastrophe while at sea, by the share of simulated tracks that hit")
+    typer.echo("(a toy simulation, not a forecast)")
     for threat in greatest_threats(folder):
-        typer.echo(
-            f"  {threat.at:.10}  {threat.name:<8}{threat.wind:>4} kn {threat.distance_km:>4.0f} km from "
-            f"{threat.place:<13} struck by {threat.strike_share:.0%} of tracks"
-        )
+        place = f"{threat.distance_km:>4.0f} km from {threat.place}"
+        storm = f"{threat.at:.10}  {threat.name:<10} {threat.wind:>3} kn"
+        typer.echo(f"  {storm}  {place:<36.36}{threat.strike_share:>5.0%}")
     typer.echo("\nNext: see how it ran; then write a pipeline in flows.py and run it")
     typer.echo("  piko-flow explain piko_flow.demo.pipeline:storms")
     typer.echo("  piko-flow run flows.py")

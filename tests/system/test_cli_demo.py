@@ -16,7 +16,7 @@ def test_the_demo_shows_graph_report_and_result(tmp_path: Path) -> None:
     assert re.search(r"Bottleneck: \w+ \w+, busy \d+% of the time", done.stdout)
     assert "piko-flow-demo/cyclones.sqlite: 15,651 rows" in done.stdout
     assert "piko-flow-demo/remnants.jsonl.gz: 3,886 rows" in done.stdout
-    assert len(re.findall(r"\d{4}-\d\d-\d\d  .* struck by \d+% of tracks", done.stdout)) == 5
+    assert len(re.findall(r"\d{4}-\d\d-\d\d  \w+ .* km from .* \d+%\n", done.stdout)) == 5
     assert max(len(line) for line in done.stdout.splitlines()) <= 80
     assert "\x1b" not in done.stdout + done.stderr
 
