@@ -7,6 +7,8 @@ import typing
 from collections.abc import Iterable
 from typing import Any, NoReturn
 
+from typing_extensions import is_typeddict
+
 from piko_flow.dataflow.generics import class_of, members_of, union_of
 from piko_flow.dataflow.stages.function import signature_of
 from piko_flow.dataflow.stages.routing import Fork, Merge, On, RouteFork
@@ -127,7 +129,7 @@ def _surely(kind: Any, classes: Iterable[type[Any]]) -> bool:
     kind = plain(kind)
     if typing.get_origin(kind) is typing.Literal:
         return all(isinstance(value, tuple(classes)) for value in typing.get_args(kind))
-    found = dict if typing.is_typeddict(class_of(kind)) else class_of(kind)
+    found = dict if is_typeddict(class_of(kind)) else class_of(kind)
     try:
         return isinstance(found, type) and issubclass(found, tuple(classes))
     except TypeError:  # classes that refuse issubclass
@@ -147,7 +149,9 @@ def _check_covered(stage: Any, left: list[Any], incoming: Any, before: Stage) ->
         where=str(stage.origin),
         rule="a Route has a branch for everything that comes",
         came=f"{before.title} ({before.origin}) gives {show(incoming)} and no branch takes {', '.join(names)}",
-        advice=f"Add On({first}, ...), or On(object, ...) last",
+        advice="Add On(object, ...) last"
+        if first == "object"
+        else f"Add On({first}, ...), or On(object, ...) last",
     )
 
 

@@ -10,6 +10,8 @@ import types
 import typing
 from typing import Any, TypeVar
 
+from typing_extensions import is_typeddict
+
 from piko_flow.dataflow.generics import UNIONS, arguments_of, class_of, members_of, seen_as, union_of
 
 # PEP 484: where the one is asked for, the others are welcome.
@@ -32,10 +34,10 @@ def compatible(given: Any, taken: Any) -> bool:
         return True
     if typing.get_origin(given) in UNIONS:
         return all(compatible(member, taken) for member in members_of(given))
+    if typing.get_origin(given) is typing.Literal:
+        return all(_value_fits(value, taken) for value in typing.get_args(given))
     if typing.get_origin(taken) in UNIONS:
         return any(compatible(given, member) for member in members_of(taken))
-    if typing.get_origin(given) is typing.Literal:
-        return _literal_fits(typing.get_args(given), taken)
     return _classes_fit(given, taken)
 
 
@@ -90,17 +92,20 @@ def _asked(taken: Any) -> Any:
     return Any if taken.__bound__ is None else plain(taken.__bound__)
 
 
-def _literal_fits(values: tuple[Any, ...], taken: Any) -> bool:
-    if typing.get_origin(taken) is typing.Literal:
-        return all(value in typing.get_args(taken) for value in values)
-    return all(compatible(type(value), taken) for value in values)
+def _value_fits(value: Any, taken: Any) -> bool:
+    return any(
+        value in typing.get_args(member)
+        if typing.get_origin(member) is typing.Literal
+        else compatible(type(value), member)
+        for member in members_of(taken)
+    )
 
 
 def _classes_fit(given: Any, taken: Any) -> bool:
     have, want = class_of(given), class_of(taken)
-    if typing.is_typeddict(have):
+    if is_typeddict(have):
         have, given = dict, dict
-    if typing.is_typeddict(want):
+    if is_typeddict(want):
         want, taken = dict, dict
     if not isinstance(have, type) or not isinstance(want, type) or getattr(want, "_is_protocol", False):
         return True

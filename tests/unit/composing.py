@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -13,6 +14,7 @@ from pydantic import BaseModel
 from typing_extensions import TypedDict, TypeIs
 
 from piko_flow import SinkTarget
+from piko_flow.dataflow.origin import Origin
 from piko_flow.errors import PipelineError
 
 T = TypeVar("T")
@@ -128,11 +130,16 @@ class Numbers(SinkTarget[int]):
     async def write(self, items: Sequence[int], /) -> None: ...
 
 
-def refusal(compose: Callable[[], object], kind: type[PipelineError] = PipelineError) -> PipelineError:
-    """The error of that very kind that composing raises, after checking that it names a line of `compose`."""
+def refusal(
+    compose: Callable[[], object], kind: type[PipelineError] = PipelineError, *, at: Origin | None = None
+) -> PipelineError:
+    """The error of that very kind that composing raises, after checking that it names a line of `compose` (or `at`)."""
     with pytest.raises(kind) as caught:
         compose()
     assert type(caught.value) is kind
+    if at is not None:
+        assert caught.value.where == str(at)
+        return caught.value
     file, _, line = caught.value.where.rpartition(":")
     code = compose.__code__
     assert Path(file).name == Path(code.co_filename).name
@@ -143,3 +150,8 @@ def refusal(compose: Callable[[], object], kind: type[PipelineError] = PipelineE
 def told(error: PipelineError) -> dict[str, Any]:
     """The parts of a refusal without its place."""
     return {"what": error.what, "rule": error.rule, "came": error.came, "advice": error.advice}
+
+
+def without_places(words: str) -> str:
+    """The text with `({})` where a file and a line stood."""
+    return re.sub(r"\(\S+\.py:\d+\)", "({})", words)

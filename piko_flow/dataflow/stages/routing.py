@@ -7,7 +7,7 @@ import typing
 from collections.abc import Callable, Iterator
 from typing import Any, Generic, Never, TypeGuard, TypeVar, overload
 
-from typing_extensions import TypeIs
+from typing_extensions import TypeIs, is_typeddict
 
 from piko_flow.dataflow.generics import members_of, union_of
 from piko_flow.dataflow.stages.calling import check_call
@@ -106,7 +106,7 @@ class On(Stage, Generic[Test, Sees, Sends, Gives]):
             )
         if not isinstance(kind, type) or kind is Any:
             self.refuse("On takes a class, a union of classes or a predicate", f"{describe(kind)} came")
-        if typing.is_typeddict(kind):
+        if is_typeddict(kind):
             self.refuse(
                 "a branch is chosen by isinstance, which knows no TypedDict",
                 f"{show(kind)} came",
