@@ -303,14 +303,15 @@ def Route(*branches: Any, on_error: OnError = "fail", name: str | None = None, *
 
 
 def _check_shadows(route: Any) -> None:
-    seen: list[type[Any]] = []
+    """Refuse a branch for classes of which every one goes to earlier branches."""
+    seen: list[tuple[type[Any], On[Any, Any, Any, Any]]] = []
     for on in route.ons:
-        for kind in on.classes:
-            earlier = next((base for base in seen if issubclass(kind, base)), None)
-            if earlier is not None:
-                route.refuse(
-                    "a branch must be reachable: the first that matches wins",
-                    f"On({kind.__name__}) comes after On({earlier.__name__}), which takes all of it",
-                    f"Put On({kind.__name__}) first",
-                )
-        seen.extend(on.classes)
+        earlier = [next((on for base, on in seen if issubclass(kind, base)), None) for kind in on.classes]
+        if earlier and all(earlier):
+            names = " and ".join(dict.fromkeys(f"On({one.name})" for one in earlier if one is not None))
+            route.refuse(
+                "a branch must be reachable: the first that matches wins",
+                f"On({on.name}) comes after {names}, which {'take' if ' and ' in names else 'takes'} all of it",
+                f"Put On({on.name}) first",
+            )
+        seen += [(kind, on) for kind in on.classes]
