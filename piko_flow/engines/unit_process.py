@@ -14,10 +14,10 @@ from typing import Any
 
 from piko_flow.dataflow.running import transport
 from piko_flow.dataflow.running.engine import Counts
+from piko_flow.dataflow.running.link import Link
 from piko_flow.dataflow.running.transport import Frame
 from piko_flow.dataflow.running.worker_process import Death, interpreter_options
 from piko_flow.engines import unit_messages
-from piko_flow.engines.link import Link
 from piko_flow.engines.unit_errors import ToldError
 from piko_flow.engines.unit_messages import Order, SentResult, message
 

@@ -19,6 +19,7 @@ from typing import Any
 
 from piko_flow.dataflow.running import transport
 from piko_flow.dataflow.running.engine import RunContext, counts_of, open_host
+from piko_flow.dataflow.running.link import Link
 from piko_flow.dataflow.running.observer import Observer, SilentObserver
 from piko_flow.dataflow.running.plan import Plan, Unit
 from piko_flow.dataflow.running.settling import Budget
@@ -28,7 +29,6 @@ from piko_flow.dataflow.running.unit_state import Intake, UnitState
 from piko_flow.dataflow.running.worker_pool import WorkerPool
 from piko_flow.dataflow.stages.cpu import CpuMap
 from piko_flow.engines import unit_messages
-from piko_flow.engines.link import Link
 from piko_flow.engines.unit_errors import CannotTravel, tell_error
 from piko_flow.engines.unit_messages import Facts, Order, message, pack_result, unpack_plan, unpack_unit
 from piko_flow.errors import describe_error
@@ -176,7 +176,10 @@ async def _open_pool(plan: Plan, order: Order, stack: AsyncExitStack) -> WorkerP
 
 
 def _outlive_nobody(connection: int) -> None:
-    """Kill this interpreter when its run has been gone for a while, even if a stage never gives way."""
+    """Kill this interpreter when its run has been gone for a while, even if a stage never gives way.
+
+    Only a call into compiled code that keeps Python's lock can delay that, until it returns.
+    """
 
     def watch() -> None:
         poll = select.poll()

@@ -16,8 +16,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from piko_flow.dataflow.running import transport
+from piko_flow.dataflow.running.link import Link, written_gently
 from piko_flow.dataflow.running.shipping import Shipment, by_value_pickler
-from piko_flow.dataflow.running.transport import Frame, Incoming, Outgoing
+from piko_flow.dataflow.running.transport import Frame
 
 PROGRAM = Path(__file__).with_name("worker.py")
 FUNCTIONS_HELD = 32  # by one worker; the one unused for longest goes first
@@ -59,7 +60,7 @@ class WorkerProcess:
     def __init__(
         self,
         process: subprocess.Popen[bytes],
-        link: socket.socket,
+        connection: socket.socket,
         progress: mmap.mmap,
         changed: Callable[[], None],
     ) -> None:
@@ -67,24 +68,20 @@ class WorkerProcess:
         self.ready = False
         self.promised = 0  # calls that somebody is packing for it
         self.pace = float("inf")  # seconds that its last chunk took
-        self._process, self._link, self._changed = process, link, changed
+        self._process, self._changed = process, changed
         self._progress_file = progress
         self._progress = memoryview(progress).cast("I")
-        self._incoming = Incoming(link)
         self._loop = asyncio.get_running_loop()
+        self._link = Link(connection, received=self._take, ended=self.end)
         self._asked: deque[tuple[int, asyncio.Future[Answer]]] = deque()
-        self._unsent: deque[Outgoing] = deque()
-        self._left = memoryview(b"")
         self._functions: OrderedDict[int, None] = OrderedDict()
         self._numbers = 0
-        self._loop.add_reader(link, self._receive)
 
     @classmethod
     def start(cls, changed: Callable[[], None]) -> WorkerProcess:
         """Start a process and tell it where modules are found. Raises OSError when the system has no room."""
         ours, theirs = socket.socketpair()
         with theirs:
-            ours.setblocking(False)
             try:
                 file = transport.create_memory(transport.PROGRESS_SIZE)
                 try:
@@ -98,7 +95,7 @@ class WorkerProcess:
         worker = cls(process, ours, progress, changed)
         setup = Frame(transport.SETUP)
         setup.stream, setup.buffers = transport.pack((sys.path, pickle.dumps(by_value_pickler())))
-        worker._post(_written(setup))
+        worker._link.send(setup)
         return worker
 
     @property
@@ -130,7 +127,7 @@ class WorkerProcess:
         call.number = self._numbers = self._numbers % 0xFFFFFFF0 + 1
         try:
             await self._lend(shipment)
-            outgoing = await _write_gently(call)
+            outgoing = await written_gently(call)
         except BaseException:
             self.promised -= 1
             self._changed()
@@ -141,7 +138,7 @@ class WorkerProcess:
             return Death(self._process.returncode, None)
         answer: asyncio.Future[Answer] = self._loop.create_future()
         self._asked.append((call.number, answer))
-        self._post(outgoing)
+        self._link.post(outgoing)
         try:
             return await answer
         except asyncio.CancelledError:
@@ -155,56 +152,15 @@ class WorkerProcess:
             return
         load = Frame(transport.LOAD, subject=shipment.id, flags=transport.BY_VALUE)
         load.stream = [shipment.payload]
-        outgoing = await _write_gently(load)
+        outgoing = await written_gently(load)
         if shipment.id in self._functions or self.gone.is_set():
             outgoing.close()
             return
         self._functions[shipment.id] = None
-        self._post(outgoing)
+        self._link.post(outgoing)
         if len(self._functions) > FUNCTIONS_HELD:
             oldest, _ = self._functions.popitem(last=False)
-            self._post(_written(Frame(transport.FORGET, subject=oldest)))
-
-    def _post(self, outgoing: Outgoing) -> None:
-        """Send in order, waiting for nothing; what the socket does not take now goes when it has room."""
-        self._unsent.append(outgoing)
-        if len(self._unsent) == 1:
-            self._left = memoryview(outgoing.data)
-            if not self._flush():
-                self._loop.add_writer(self._link, self._flush)
-
-    def _flush(self) -> bool:
-        """Send what the socket takes; True when nothing is left."""
-        while self._unsent:
-            outgoing = self._unsent[0]
-            rights = outgoing.rights if len(self._left) == len(outgoing.data) else []
-            try:
-                sent = self._link.sendmsg([self._left], rights)
-            except BlockingIOError:
-                return False
-            except OSError:
-                return True  # it is ending; the reader learns of it and tells those who wait
-            self._left = self._left[sent:]
-            if not self._left:
-                self._unsent.popleft().close()
-                self._left = memoryview(self._unsent[0].data if self._unsent else b"")
-        self._loop.remove_writer(self._link)
-        return True
-
-    def _receive(self) -> None:
-        try:
-            goes_on = self._incoming.receive()
-        except BlockingIOError:
-            return
-        except ConnectionError:
-            goes_on = False
-        try:
-            while not self.gone.is_set() and (frame := self._incoming.next()) is not None:
-                self._take(frame)
-        except OSError as fault:
-            self.end(fault)
-        if not goes_on:
-            self.end()
+            self._link.send(Frame(transport.FORGET, subject=oldest))
 
     def _take(self, frame: Frame) -> None:
         if frame.kind == transport.READY:
@@ -225,7 +181,7 @@ class WorkerProcess:
     def close(self) -> None:
         """Let it end by itself: it sees that nothing more will come."""
         if not self.gone.is_set():
-            self._link.shutdown(socket.SHUT_WR)
+            self._link.finish()
 
     def end(self, fault: OSError | None = None) -> None:
         """Kill it if it still lives, reap it, release what was held for it, and tell those who wait."""
@@ -233,12 +189,7 @@ class WorkerProcess:
             return
         self._process.kill()
         code = self._process.wait()  # killed, or its socket closed while it exits: a matter of microseconds
-        self._loop.remove_reader(self._link)
-        self._loop.remove_writer(self._link)
         self._link.close()
-        self._incoming.close()
-        while self._unsent:
-            self._unsent.popleft().close()
         begun, at = self._progress[transport.CHUNK], self._progress[transport.ITEM]
         self._progress.release()
         self._progress_file.close()
@@ -271,22 +222,3 @@ def interpreter_options() -> list[str]:
     if sys.flags.utf8_mode:
         options += ["-X", "utf8"]
     return options + [f"-W{option}" for option in sys.warnoptions]
-
-
-def _written(frame: Frame) -> Outgoing:
-    outgoing = Outgoing(frame)
-    for _ in outgoing.write():
-        continue
-    return outgoing
-
-
-async def _write_gently(frame: Frame) -> Outgoing:
-    """The frame ready to send; the loop turns between the slices of a long one."""
-    outgoing = Outgoing(frame)
-    try:
-        for _ in outgoing.write():
-            await asyncio.sleep(0)
-    except BaseException:
-        outgoing.close()
-        raise
-    return outgoing

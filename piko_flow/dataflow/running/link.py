@@ -1,4 +1,4 @@
-"""One end of the conversation between a run and the interpreter of a unit, on an event loop."""
+"""One end of the conversation between a run and a process that works for it, on an event loop."""
 
 from __future__ import annotations
 
@@ -41,12 +41,7 @@ class Link:
         return len(self._unsent)
 
     def send(self, frame: Frame) -> None:
-        """Send, in order and without waiting; what the socket does not take now goes when it has room.
-
-        Nothing happens when the other side is gone. Raises OSError when there is no memory for the frame.
-        """
-        if not self._open:
-            return
+        """Write the frame and post it. Raises OSError when there is no memory for it."""
         outgoing = Outgoing(frame)
         try:
             for _ in outgoing.write():
@@ -54,16 +49,31 @@ class Link:
         except BaseException:
             outgoing.close()
             raise
+        self.post(outgoing)
+
+    def post(self, outgoing: Outgoing) -> None:
+        """Send what is written, in order and without waiting; what the socket does not take now goes when it has room.
+
+        Nothing happens when the other side is gone.
+        """
+        if not self._open:
+            outgoing.close()
+            return
         self._unsent.append(outgoing)
         self._nothing_left.clear()
         if len(self._unsent) == 1:
             self._rest = memoryview(outgoing.data)
-            self._loop.add_writer(self._connection, self._send_on)
-            self._send_on()
+            if not self._send_on():
+                self._loop.add_writer(self._connection, self._send_on)
 
     async def sent(self) -> None:
         """Wait until everything is on its way, or the other side is gone."""
         await self._nothing_left.wait()
+
+    def finish(self) -> None:
+        """Tell the other side that nothing more will come; what it says is still received."""
+        if self._open:
+            self._connection.shutdown(socket.SHUT_WR)
 
     def close(self) -> None:
         """Close the socket and drop what was not sent. May be called again."""
@@ -78,14 +88,15 @@ class Link:
             self._unsent.popleft().close()
         self._nothing_left.set()
 
-    def _send_on(self) -> None:
+    def _send_on(self) -> bool:
+        """Send what the socket takes; True when nothing is left."""
         while self._unsent:
             outgoing = self._unsent[0]
             begun = len(self._rest) < len(outgoing.data)
             try:
                 sent = self._connection.sendmsg([self._rest], [] if begun else outgoing.rights)
             except BlockingIOError:
-                return
+                return False
             except OSError:  # the other side is gone; the reader learns of it and says so
                 while self._unsent:
                     self._unsent.popleft().close()
@@ -96,6 +107,7 @@ class Link:
                 self._rest = memoryview(self._unsent[0].data if self._unsent else b"")
         self._loop.remove_writer(self._connection)
         self._nothing_left.set()
+        return True
 
     def _receive(self) -> None:
         fault: OSError | None = None
@@ -112,3 +124,15 @@ class Link:
         if self._open and not goes_on:
             self._loop.remove_reader(self._connection)
             self._ended(fault)
+
+
+async def written_gently(frame: Frame) -> Outgoing:
+    """The frame ready to be posted; the loop turns between the slices of a long one. Raises OSError without memory."""
+    outgoing = Outgoing(frame)
+    try:
+        for _ in outgoing.write():
+            await asyncio.sleep(0)
+    except BaseException:
+        outgoing.close()
+        raise
+    return outgoing
