@@ -68,16 +68,20 @@ class StageFailed(RunError):
 
 
 class ErrorBudgetExceeded(RunError):
-    """More items were skipped or became dead letters than `max_errors` allows; nothing was committed."""
+    """More items were skipped or became dead letters than `max_errors` allows; nothing was committed.
 
-    def __init__(self, *, bad: int, of: int, allowed: int | float, run: str) -> None:
+    `of` is how many items were read; None when the run was stopped at the first item too many.
+    """
+
+    def __init__(self, *, bad: int, of: int | None, allowed: int | float, run: str) -> None:
         self.bad, self.of, self.allowed, self.run = bad, of, allowed, run
         super().__init__(bad, of, allowed, run)
 
     def __str__(self) -> str:
         rule = f"{self.allowed:.2%} of the items" if isinstance(self.allowed, float) else f"{self.allowed}"
+        bad = f"{self.bad}" if self.of is None else f"{self.bad} of {self.of}"
         return (
-            f"{self.bad} of {self.of} items were skipped or became dead letters; max_errors allows {rule}. "
+            f"{bad} items were skipped or became dead letters; max_errors allows {rule}. "
             f"Nothing was committed [run {self.run}]"
         )
 
@@ -135,6 +139,13 @@ class NoBranch(PikoFlowError, TypeError):
 
 class CoroutineReturned(PikoFlowError, TypeError):
     """A plain function returned a coroutine, which nobody would await."""
+
+
+class CallCancelled(PikoFlowError):
+    """A stage's function ended in a CancelledError though nobody had cancelled the run."""
+
+    def __init__(self) -> None:
+        super().__init__("the function raised CancelledError, but the run was not cancelled")
 
 
 class ItemRejected(PikoFlowError):

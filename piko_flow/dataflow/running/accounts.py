@@ -61,19 +61,8 @@ class Accounts:
 
     def progress(self, watched: Mapping[str, Any], seconds: float) -> Progress:
         """The sums so far, units in work included."""
-        graph = self._plan.graph
-        tallies = [StageTally() for _ in graph.boxes]
-        times = [OperatorTimes() for _ in self._plan.operators]
-        edges = [EdgeTally() for _ in graph.edges]
-        live = [
-            counts
-            for unit, watch in watched.items()
-            if unit not in self._results and (counts := watch()) is not None
-        ]
-        for part in (*self._results.values(), *live):
-            for sums, added in ((tallies, part.tallies), (times, part.times), (edges, part.edges)):
-                for one, other in zip(sums, added, strict=True):
-                    one.add(other)  # type: ignore[attr-defined]  # three kinds of sums, each added to its like
+        tallies, times, edges = self._sums(watched)
+        boxes = self._plan.graph.boxes
         owner = {box: operator.number for operator in self._plan.operators for box in operator.boxes}
         stages = tuple(
             StageReport(
@@ -84,17 +73,11 @@ class Accounts:
                 **asdict(tally),
                 **asdict(times[owner[box.number]]),
             )
-            for box, tally in zip(graph.boxes, tallies, strict=True)
+            for box, tally in zip(boxes, tallies, strict=True)
         )
         joints = tuple(
-            EdgeReport(
-                graph.boxes[edge.start].name,
-                graph.boxes[edge.end].name,
-                counts.sent,
-                counts.received,
-                counts.left,
-            )
-            for edge, counts in zip(graph.edges, edges, strict=True)
+            EdgeReport(boxes[edge.start].name, boxes[edge.end].name, **asdict(counts))
+            for edge, counts in zip(self._plan.graph.edges, edges, strict=True)
         )
         return Progress(
             run=self._run,
@@ -104,6 +87,23 @@ class Accounts:
             units=len(self._order),
             units_done=len(self._results),
         )
+
+    def _sums(
+        self, watched: Mapping[str, Any]
+    ) -> tuple[list[StageTally], list[OperatorTimes], list[EdgeTally]]:
+        tallies = [StageTally() for _ in self._plan.graph.boxes]
+        times = [OperatorTimes() for _ in self._plan.operators]
+        edges = [EdgeTally() for _ in self._plan.graph.edges]
+        live = [
+            counts
+            for unit, watch in watched.items()
+            if unit not in self._results and (counts := watch()) is not None
+        ]
+        for part in (*self._results.values(), *live):
+            for sums, added in ((tallies, part.tallies), (times, part.times), (edges, part.edges)):
+                for one, other in zip(sums, added, strict=True):
+                    one.add(other)  # type: ignore[attr-defined]  # three kinds of sums, each added to its like
+        return tallies, times, edges
 
     def report(
         self,
@@ -142,7 +142,9 @@ class Accounts:
         """The stages of a run that was stopped: what they took and did not account for was dropped with the run."""
         single = one_to_one(self._plan)
         return tuple(
-            replace(stage, dropped=stage.received - stage.emitted - stage.filtered - stage.skipped - stage.dead)
+            replace(
+                stage, dropped=stage.received - stage.emitted - stage.filtered - stage.skipped - stage.dead
+            )
             if box.number in single
             else stage
             for box, stage in zip(self._plan.graph.boxes, stages, strict=True)

@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from piko_flow.dataflow.running.plan import Plan
 from piko_flow.dataflow.running.unit import UnitResult
 from piko_flow.dataflow.stages.sink import Sink
-from piko_flow.errors import CommitFailed
+from piko_flow.errors import CommitFailed, describe_error
 
 CheckClaim = Callable[[], Awaitable[None]]
 
@@ -39,8 +39,13 @@ async def commit_decided(
     return written
 
 
-async def sweep(plan: Plan) -> None:
-    """Let every sink remove what dead attempts have left behind."""
+async def sweep(plan: Plan) -> list[str]:
+    """Let every sink remove what dead attempts have left behind; gives a line for each that could not."""
+    failures = []
     for box in plan.sinks:
         if isinstance(box.stage, Sink) and box.stage.target is not None:
-            await box.stage.copy_target().sweep(())
+            try:
+                await box.stage.copy_target().sweep(())
+            except Exception as error:  # the run's own outcome stands; this is for its report
+                failures.append(f"remains of sink {box.name!r} ({describe_error(error)})")
+    return failures

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 from piko_flow.dataflow.graph import Box, Graph, Meeting, graph_of
@@ -16,7 +17,6 @@ from piko_flow.dataflow.stages.sink import Sink
 from piko_flow.dataflow.stages.source import Source
 from piko_flow.dataflow.stages.stage import Stage
 from piko_flow.dataflow.stages.transform import CallStage, Filter, FlatMap, Parse, Transform
-from piko_flow.errors import PipelineError
 
 OperatorKind = Literal[
     "fused", "source", "concurrent", "keyed", "flat_map", "cpu", "batch", "throttle", "merge", "sink"
@@ -44,12 +44,16 @@ class ChannelSpec:
 
 @dataclass(frozen=True)
 class Unit:
-    """One split of one run. `id` is the same whenever the same split is planned again at the same place."""
+    """One split of one run. `id` is the same whenever the same split is planned again at the same place.
+
+    A unit that reads whole sources has their splits, as they were when it was planned, by the box's number.
+    """
 
     id: str
     number: int
     split: Any = None
     has_split: bool = False
+    splits: Mapping[int, tuple[Any, ...]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -195,28 +199,33 @@ def _channels(graph: Graph, operators: tuple[Operator, ...], capacity: Capacity)
         if owner[edge.start] != owner[edge.end]:
             before = graph.boxes[edge.start].stage
             held = capacity
-            if isinstance(
-                before, Batch
-            ):  # the items in the batches count, not the batches; two let both sides work
+            if isinstance(before, Batch):
+                # The items in the batches count, not the batches; two let both sides work.
                 held = replace(capacity, items=max(2, capacity.items // before.count))
             specs.append(ChannelSpec(number, owner[edge.start], owner[edge.end], held))
     return tuple(specs)
 
 
 def _units(graph: Graph) -> tuple[Unit, ...]:
-    sources = [box.stage for box in graph.boxes if isinstance(box.stage, Source)]
-    splits = sources[0].resolve_splits() if len(sources) == 1 else None
-    if splits is None or any(isinstance(box.stage, Fold) for box in graph.boxes):
-        return (Unit(id="all", number=0),)
-    if not splits:
-        raise PipelineError(
-            what=sources[0].title,
-            where=str(sources[0].origin),
-            rule="a run needs something to read",
-            came="splits gave nothing",
-            advice="Check the pattern or the function that gives the splits",
-        )
+    sources = [box for box in graph.boxes if isinstance(box.stage, Source)]
+    found = {box.number: splits for box in sources if (splits := _splits(box)) is not None}
+    if len(sources) > 1 or not found or any(isinstance(box.stage, Fold) for box in graph.boxes):
+        return (Unit(id="all", number=0, splits=found),)
+    (splits,) = found.values()
     return tuple(Unit(_unit_id(number, split), number, split, True) for number, split in enumerate(splits))
+
+
+def _splits(box: Box) -> tuple[Any, ...] | None:
+    """The splits of a source as of now; None where it has none. Raises PipelineError for an empty sequence."""
+    assert isinstance(box.stage, Source)
+    splits = box.stage.resolve_splits()
+    if splits is not None and not splits:
+        box.stage.refuse(
+            "a run needs something to read",
+            "splits gave nothing",
+            "Check the pattern or the function that gives the splits",
+        )
+    return None if splits is None else tuple(splits)
 
 
 def _unit_id(number: int, split: Any) -> str:

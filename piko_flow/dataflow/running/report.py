@@ -83,7 +83,7 @@ class RunReport(Progress):
 
     `outcome` is "succeeded" (committed), "drained" or "cancelled" (nothing committed). `written` has a line
     for each place that a sink published to. `dead_letters` holds the first 1,000; the stages count all.
-    `leftovers` names threads that could not be stopped. `position` is where an unbounded source stands and
+    `leftovers` names threads that could not be stopped and remains that could not be removed. `position` is where an unbounded source stands and
     `more` whether its slice ended before its input did.
     """
 

@@ -25,7 +25,7 @@ from piko_flow.dataflow.running.settling import Budget
 from piko_flow.dataflow.running.unit import UnitResult
 from piko_flow.dataflow.running.unit_state import Intake
 from piko_flow.dataflow.stages.resource import RunInfo
-from piko_flow.errors import ResumeRefused, describe_error
+from piko_flow.errors import ResumeRefused
 
 
 class ActiveRun:
@@ -124,17 +124,14 @@ class ActiveRun:
         self._decided = True
         written = await _uninterrupted(commit_decided(self.plan, decided, self.id))
         await self._journal.committed(self.id)
-        await sweep(self.plan)
+        self._context.leftovers += await _uninterrupted(sweep(self.plan))
         return self._report("succeeded", written=tuple(written))
 
     async def _take_back(self) -> None:
         """Remove what units prepared, unless the run is decided or a journal of the caller's lets it go on."""
-        if self._decided or self.plan.options.journal is not None:
-            return
-        try:
-            await _uninterrupted(sweep(self.plan))
-        except Exception as error:  # the run has ended already, and how is what is to be told
-            self._context.leftovers.append(f"parts of sinks ({describe_error(error)})")
+        prepared = any(result.receipts for result in self._accounts.results())
+        if prepared and not self._decided and self.plan.options.journal is None:
+            self._context.leftovers += await _uninterrupted(sweep(self.plan))
 
     async def _remaining(self) -> list[Any]:
         """The units that have not prepared in an earlier attempt of this run."""

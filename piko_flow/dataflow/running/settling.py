@@ -27,7 +27,7 @@ class Budget:
         """Count bad items. Raises ErrorBudgetExceeded as soon as a limit in items is passed."""
         self.bad += items
         if isinstance(self._limit, int) and self.bad > self._limit:
-            raise ErrorBudgetExceeded(bad=self.bad, of=self.bad, allowed=self._limit, run=self._run)
+            raise ErrorBudgetExceeded(bad=self.bad, of=None, allowed=self._limit, run=self._run)
 
     def judge(self, bad: int, read: int) -> None:
         """Judge a whole run by its totals. Raises ErrorBudgetExceeded."""

@@ -6,8 +6,11 @@ import asyncio
 import contextvars
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from queue import SimpleQueue
 from typing import Any
+
+from piko_flow.dataflow.running.limits import within
 
 GRACE = 0.5  # seconds that a thread gets to end its call when the run is over
 LEFT = 64  # calls that may go on unwatched at once; beyond it new calls wait for them
@@ -30,16 +33,17 @@ class ThreadCrew:
         self.leftovers: list[str] = []
 
     async def __aenter__(self) -> ThreadCrew:
+        self._loop, self._all_ended = asyncio.get_running_loop(), asyncio.Event()
         return self
 
     async def __aexit__(self, *details: object) -> None:
+        self._all_ended.clear()  # it may have happened before that none was left
         for _ in self._threads:
             self._calls.put(None)
-        loop = asyncio.get_running_loop()
-        deadline = loop.time() + GRACE
-        while any(thread.is_alive() for thread in self._threads) and loop.time() < deadline:
-            await asyncio.sleep(0.002)
-        self.leftovers += [thread.name for thread in self._threads if thread.is_alive()]
+        if self._threads:
+            with suppress(TimeoutError):
+                await within(GRACE, self._all_ended.wait(), "the threads did not end")
+        self.leftovers += [thread.name for thread in self._threads]
 
     def widen(self, threads: int) -> None:
         """Allow so many threads more."""
@@ -60,7 +64,6 @@ class ThreadCrew:
         return call.future
 
     def _start_thread(self) -> None:
-        self._threads = [thread for thread in self._threads if thread.is_alive()]
         if len(self._threads) < self.limit + min(self._left, LEFT):
             self._idle += 1
             # Not joined at interpreter exit: a blocking call that cannot be stopped must not hold the process.
@@ -77,6 +80,18 @@ class ThreadCrew:
                     self._start_thread()
 
     def _work(self) -> None:
+        self._serve()
+        with suppress(RuntimeError):  # the loop was closed while a call went on
+            self._loop.call_soon_threadsafe(self._thread_ended, threading.current_thread())
+
+    def _thread_ended(self, thread: threading.Thread) -> None:
+        thread.join()  # calling here was the last it did
+        with self._lock:
+            self._threads.remove(thread)
+        if not self._threads:
+            self._all_ended.set()
+
+    def _serve(self) -> None:
         while (call := self._calls.get()) is not None:
             with self._lock:
                 call.began = not call.future.cancelled()

@@ -119,7 +119,7 @@ async def open_source(state: OperatorState, source: Source[Any]) -> Any:
         return source.items
     else:
         function = await state.bound(source)
-        splits = None if unit.has_split else source.resolve_splits()
+        splits = unit.splits.get(state.boxes[0].number)
         if splits is not None and source.signature is not None and not source.signature.is_async:
             return chain.from_iterable(map(function, splits))
         if splits is not None:
@@ -144,12 +144,12 @@ def _all_chunks(state: OperatorState, source: Source[Any]) -> Iterator[list[Any]
         tally.received += 1
         state.unit.settlement.settle(state.boxes[0], tally, source.on_error, payload, error)
 
-    splits = [unit.split] if unit.has_split else source.resolve_splits() or [None]
+    splits = (unit.split,) if unit.has_split else unit.splits.get(state.boxes[0].number, (None,))
     for split in splits:
         yield from source.items.read_chunks(split, reject=reject)
 
 
-async def _one_after_the_other(function: Callable[[Any], Any], splits: list[Any]) -> AsyncIterator[Any]:
+async def _one_after_the_other(function: Callable[[Any], Any], splits: tuple[Any, ...]) -> AsyncIterator[Any]:
     for split in splits:
         opened = function(split)
         if isinstance(opened, Awaitable):
