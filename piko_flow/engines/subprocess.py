@@ -36,7 +36,8 @@ class SubprocessEngine:
     its interpreter down is tried again, twice at the most, before the run fails with UnitDied. What a stage
     `uses` is opened once for each unit, and counts of concurrency hold for each unit. Worker processes of CPU
     stages are the unit's own; the run's `pool` and `resources` stay with the run. Commits happen in the run's
-    process, from receipts alone.
+    process, from receipts alone. Counts and facts for the observer come a few times a second, the chunks of a
+    stage summed up between; of an attempt that died the facts stay told, the counts do not count.
 
     Refused when planning: sinks that keep what they are given in memory. Refused before the first unit
     begins: stages that cannot travel. A unit costs the start of an interpreter, a quarter of a second.
