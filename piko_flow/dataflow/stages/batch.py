@@ -21,7 +21,6 @@ from piko_flow.dataflow.stages.stage import (
     Gathering,
     In,
     Keeping,
-    Next,
     Out,
     SinkLike,
     TransformLike,
@@ -32,6 +31,7 @@ from piko_flow.errors import StageTypeError
 
 T = TypeVar("T", default=Any)
 N = TypeVar("N", default=object)
+M = TypeVar("M", default=object)
 A = TypeVar("A")
 K = TypeVar("K")
 I = TypeVar("I")  # noqa: E741
@@ -75,7 +75,7 @@ class Batch(Gathering[T], TransformLike[T, list[T]], Generic[T]):
     @overload
     def __rshift__(self, other: Keeping[list[N]]) -> TransformLike[N, list[N]]: ...
     @overload
-    def __rshift__(self, other: TransformLike[list[N], Next]) -> TransformLike[N, Next]: ...
+    def __rshift__(self, other: TransformLike[list[N], M]) -> TransformLike[N, M]: ...
     def __rshift__(self, other: Any) -> Any:
         return super().__rshift__(other)
 
@@ -224,6 +224,6 @@ class Throttle(Keeping[T], TransformLike[T, T], Generic[T]):
     @overload
     def __rshift__(self, other: Keeping[N]) -> TransformLike[N, N]: ...
     @overload
-    def __rshift__(self, other: TransformLike[N, Next]) -> TransformLike[N, Next]: ...
+    def __rshift__(self, other: TransformLike[N, M]) -> TransformLike[N, M]: ...
     def __rshift__(self, other: Any) -> Any:
         return super().__rshift__(other)

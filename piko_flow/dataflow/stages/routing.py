@@ -137,16 +137,14 @@ def _label(test: Any) -> str:
     return " | ".join("lambda" if name == "<lambda>" else name for name in names)
 
 
-class Fork:
+class Fork(Stage):
     """What stages with branches share. The branches are told apart by `labels`."""
 
     branches: tuple[Stage, ...]
     labels: tuple[str, ...]
-    title: str
-    refuse: Callable[..., typing.NoReturn]
 
     def leaves(self) -> Iterator[Stage]:
-        yield typing.cast("Stage", self)
+        yield self
         for branch in self.branches:
             yield from branch.leaves()
 
