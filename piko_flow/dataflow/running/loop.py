@@ -55,6 +55,8 @@ class Loop:
 
     def blame(self, error: BaseException) -> tuple[int, Any] | None:
         """The number of the stage that raised and its item; None if the error is not from inside the loop."""
+        if isinstance(error.__cause__, StopIteration) and isinstance(error, RuntimeError):
+            error = error.__cause__  # Python lets no StopIteration out of a generator
         trace: TracebackType | None = error.__traceback__
         while trace is not None:
             if trace.tb_frame.f_code.co_filename == FILE and trace.tb_frame.f_code.co_name == "loop":
@@ -268,11 +270,13 @@ def _check(result: Any) -> Any:
 
 def _several(function: Callable[[Any], Iterable[Any]], item: Any, settle: Settle) -> Iterator[Any]:
     """What the function gives for an item; a failure on the way is settled and ends it."""
-    iterator = None
+    try:
+        iterator = iter(_check(function(item)))
+    except Exception as error:
+        settle(item, error)
+        return
     while True:
         try:
-            if iterator is None:
-                iterator = iter(_check(function(item)))
             following = next(iterator)
         except StopIteration:
             return

@@ -10,6 +10,7 @@ from itertools import islice
 from typing import Any, cast
 
 from piko_flow.clock import monotonic
+from piko_flow.dataflow.running.cancelled import cancelled_inside
 from piko_flow.dataflow.running.limits import within
 from piko_flow.dataflow.running.operators.attempts import no_coroutine
 from piko_flow.dataflow.running.unit_state import OperatorState, breathe
@@ -63,13 +64,13 @@ class FlatMapOperator:
                 break
             except RunError:
                 raise
+            except asyncio.CancelledError as error:
+                self._settle(item, cancelled_inside(error))
+                break
             except Exception as error:
                 retry = self.options.retry
                 if gave.items or retry is None or not retry.again(number, error):
-                    box = self.state.boxes[0]
-                    self.state.unit.settlement.settle(
-                        box, self.state.tally, self.options.on_error, item, error
-                    )
+                    self._settle(item, error)
                     break
                 self.state.tally.retried += 1
                 await asyncio.sleep(retry.delay(number))
@@ -78,6 +79,10 @@ class FlatMapOperator:
         await self._send(gave.held)
         self._pass_on(turn)
         self.room.release()
+
+    def _settle(self, item: Any, error: Exception) -> None:
+        box, policy = self.state.boxes[0], self.options.on_error
+        self.state.unit.settlement.settle(box, self.state.tally, policy, item, error)
 
     async def _once(self, item: Any, turn: asyncio.Event, gave: _Gave) -> None:
         if self.validate is not None:

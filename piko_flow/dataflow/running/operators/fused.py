@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import asyncio
+from collections.abc import Callable, Iterator
 from contextlib import aclosing
 from typing import Any
 
 from piko_flow.clock import monotonic
 from piko_flow.dataflow.graph import Box
+from piko_flow.dataflow.running.cancelled import cancelled_inside
 from piko_flow.dataflow.running.loop import FusedStage, Loop, build_loop
 from piko_flow.dataflow.running.operators.reading import read_chunks
+from piko_flow.dataflow.running.tally import StageTally
 from piko_flow.dataflow.running.unit_state import OperatorState, breathe
 from piko_flow.dataflow.stages.batch import Batch, Fold
 from piko_flow.dataflow.stages.routing import Fork, RouteFork
@@ -30,6 +33,7 @@ class FusedOperator:
         self.boxes = state.boxes[1:] if self.source is not None else state.boxes
         self.tallies = state.tallies[1:] if self.source is not None else state.tallies
         self.tail = state.boxes[-1].stage
+        self.outputs = len(self.tail.ons) if isinstance(self.tail, RouteFork) else 1
         self.held: dict[str, Any] = {}  # what a fold or a batch holds between chunks
         self.limit = 1
         self.longest = min(LONGEST, state.unit.plan.options.capacity.items)
@@ -39,18 +43,26 @@ class FusedOperator:
         """Work until the input ends, then hand on what a fold or a batch holds."""
         stages = [await self._fused(box, index) for index, box in enumerate(self.boxes)]
         self.loop = build_loop(stages, self.held, careful=False)
-        loop, held_since = build_loop(stages, self.held, careful=True), monotonic()
+        careful, held_since = build_loop(stages, self.held, careful=True), monotonic()
+        self.counting = list(self._counting())
         if self.source is not None:
             async with aclosing(read_chunks(self.state, self.source, self)) as chunks:
                 async for chunk in chunks:
-                    await self._work(loop, chunk)
-                    loop, held_since = self.loop, await breathe(held_since)
+                    await self._work(self.loop if self._met() else careful, chunk)
+                    held_since = await breathe(held_since)
         else:
             while chunk := await self.state.receive(self.limit):
-                await self._work(loop, chunk)
-                loop, held_since = self.loop, await breathe(held_since)
+                await self._work(self.loop if self._met() else careful, chunk)
+                held_since = await breathe(held_since)
         await self._finish()
         self.state.close()
+
+    def _met(self) -> bool:
+        """Whether every stage has had an item, so that its result was looked at."""
+        self._all_met = self._all_met or all(tally.received for tally in self.tallies)
+        return self._all_met
+
+    _all_met = False
 
     def adapt(self, seconds: float) -> None:
         """Size the next chunk by how long the last one took, reading included."""
@@ -80,7 +92,7 @@ class FusedOperator:
             raise self.state.unit.settlement.failure(box, None, error) from error
 
     async def _work(self, loop: Loop, chunk: list[Any]) -> None:
-        out: list[list[Any]] = [[] for _ in range(self._outputs())]
+        out: list[list[Any]] = [[] for _ in range(self.outputs)]
         lost = [self._lost(index) for index in self.settling]
         began = monotonic()
         sending = 0.0
@@ -91,15 +103,16 @@ class FusedOperator:
                 counts = loop.run(chunk, out)
         except RunError:
             raise
-        except Exception as error:
+        except (Exception, asyncio.CancelledError) as error:
             blame = loop.blame(error)
             if blame is None:
                 raise
+            cause = cancelled_inside(error) if isinstance(error, asyncio.CancelledError) else error
             raise self.state.unit.settlement.failure(
-                self.state.unit.plan.graph.boxes[blame[0]], blame[1], error
-            ) from error
+                self.state.unit.plan.graph.boxes[blame[0]], blame[1], cause
+            ) from cause
         seconds = monotonic() - began - sending
-        self._count(loop, len(chunk), counts, lost)
+        self._count(len(chunk), counts, lost)
         self.state.told(len(chunk), seconds)
         self.adapt(seconds)
         await self._send(out)
@@ -141,35 +154,36 @@ class FusedOperator:
             tally.emitted += len(last)
             await self.state.send(last, self.state.output)
 
-    def _outputs(self) -> int:
-        if isinstance(self.tail, RouteFork):
-            return len(self.tail.ons)
-        return 1
-
     def _lost(self, index: int) -> int:
         return self.tallies[index].skipped + self.tallies[index].dead
 
-    def _count(self, loop: Loop, read: int, counts: tuple[int, ...], lost: list[int]) -> None:
+    def _count(self, read: int, counts: tuple[int, ...], lost: list[int]) -> None:
         """Add a chunk's counts: what came in, less what each stage kept back, goes on to the next."""
-        known = {number: (what, count) for (number, what), count in zip(loop.counters, counts, strict=True)}
-        kept_back = dict(zip(self.settling, lost, strict=True))
         flowing = read
-        for index, (box, tally) in enumerate(zip(self.boxes, self.tallies, strict=True)):
+        for tally, what, place, settling, batch in self.counting:
             tally.received += flowing
-            if index in kept_back and not isinstance(box.stage, FlatMap):
-                flowing -= self._lost(index) - kept_back[index]
-            what, count = known.get(box.number, ("", 0))
+            if settling >= 0:
+                flowing -= tally.skipped + tally.dead - lost[settling]
             if what == "filtered":
-                tally.filtered += count
-                flowing -= count
+                tally.filtered += counts[place]
+                flowing -= counts[place]
             elif what == "emitted":
-                flowing = count
-            if isinstance(box.stage, Batch):
+                flowing = counts[place]
+            if batch:
                 held = len(self.held["held"])
-                tally.emitted += (self._held + flowing - held) // box.stage.count
+                tally.emitted += (self._held + flowing - held) // batch
                 self._held = held
-            elif not isinstance(box.stage, Fold):
+            elif what != "folded":
                 tally.emitted += flowing
+
+    def _counting(self) -> Iterator[tuple[StageTally, str, int, int, int]]:
+        """For each box: its tally, what the loop counts for it and where, where its losses are, how much a batch holds."""
+        counted = {number: (what, place) for place, (number, what) in enumerate(self.loop.counters)}
+        for index, (box, tally) in enumerate(zip(self.boxes, self.tallies, strict=True)):
+            what, place = counted.get(box.number, ("folded" if isinstance(box.stage, Fold) else "", 0))
+            settles = index in self.settling and not isinstance(box.stage, FlatMap)
+            batch = box.stage.count if isinstance(box.stage, Batch) else 0
+            yield tally, what, place, self.settling.index(index) if settles else -1, batch
 
     _held = 0
 
