@@ -10,9 +10,10 @@ from typing import Protocol
 
 from piko_flow.cli.stopping import Signals, Stops, signals_taken
 from piko_flow.dataflow.pipeline import Pipeline
-from piko_flow.dataflow.running.options import RunValues
-from piko_flow.dataflow.running.report import Progress, RunReport
+from piko_flow.dataflow.running.facts import Progress
+from piko_flow.dataflow.running.report import RunReport
 from piko_flow.dataflow.running.run import ActiveRun, start
+from piko_flow.dataflow.running.run_options import RunValues
 
 
 class View(Protocol):

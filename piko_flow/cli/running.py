@@ -12,7 +12,7 @@ from piko_flow.cli.mistakes import mistakes_told
 
 if TYPE_CHECKING:
     from piko_flow.dataflow.running.engine import Engine
-    from piko_flow.dataflow.running.options import RunValues
+    from piko_flow.dataflow.running.run_options import RunValues
 
 
 class Where(StrEnum):

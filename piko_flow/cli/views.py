@@ -13,7 +13,8 @@ from rich.table import Table
 from rich.text import Text
 
 from piko_flow.cli.following import View
-from piko_flow.dataflow.running.report import Progress, RunReport, StageReport
+from piko_flow.dataflow.running.facts import Progress, StageReport
+from piko_flow.dataflow.running.report import RunReport
 from piko_flow.dataflow.running.report_words import bottleneck_line, counted, duration, number, shares, title
 
 RATE_WINDOW = 3.0  # seconds over which the rate is taken

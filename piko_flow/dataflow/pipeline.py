@@ -14,9 +14,9 @@ from piko_flow.errors import PipelineError
 if TYPE_CHECKING:
     from typing_extensions import Unpack
 
-    from piko_flow.dataflow.running.options import RunValues
     from piko_flow.dataflow.running.plan import Plan
     from piko_flow.dataflow.running.report import RunReport
+    from piko_flow.dataflow.running.run_options import RunValues
 
 
 class Chain(Stage):
@@ -50,10 +50,14 @@ class Pipeline(Chain):
 
     def plan(self, **options: Unpack[RunValues]) -> Plan:
         """How it will run: operators, channels, units. Calls the splits function, if the source has one."""
-        from piko_flow.dataflow.running.options import run_options
         from piko_flow.dataflow.running.plan import make_plan
+        from piko_flow.dataflow.running.run_options import run_options
 
-        return make_plan(self, run_options(options))
+        checked = run_options(options)
+        plan = make_plan(self, checked.plan)
+        if checked.engine is not None:
+            checked.engine.check(plan)
+        return plan
 
     def explain(self, **options: Unpack[RunValues]) -> str:
         """The plan as text: which stages are fused, where the channels are, how many units there are."""

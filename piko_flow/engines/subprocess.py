@@ -9,8 +9,9 @@ from collections.abc import Sequence
 from typing import Any
 
 from piko_flow.dataflow.running.engine import Counts, RunContext
+from piko_flow.dataflow.running.layout import Unit
 from piko_flow.dataflow.running.observer import SilentObserver
-from piko_flow.dataflow.running.plan import Plan, Unit
+from piko_flow.dataflow.running.plan import Plan
 from piko_flow.dataflow.running.shipping import culprits_of
 from piko_flow.dataflow.running.unit import first_cause, part_of
 from piko_flow.dataflow.running.worker_process import Death

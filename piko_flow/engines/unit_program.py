@@ -19,9 +19,10 @@ from typing import Any
 
 from piko_flow.dataflow.running import transport
 from piko_flow.dataflow.running.engine import RunContext, counts_of, open_host
+from piko_flow.dataflow.running.layout import Unit
 from piko_flow.dataflow.running.link import Link
 from piko_flow.dataflow.running.observer import Observer, SilentObserver
-from piko_flow.dataflow.running.plan import Plan, Unit
+from piko_flow.dataflow.running.plan import Plan
 from piko_flow.dataflow.running.settling import Budget
 from piko_flow.dataflow.running.transport import Frame
 from piko_flow.dataflow.running.unit import run_unit

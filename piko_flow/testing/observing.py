@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from piko_flow.dataflow.running.report import DeadLetter, RunReport
+from piko_flow.dataflow.running.facts import DeadLetter
+from piko_flow.dataflow.running.report import RunReport
 
 
 class RecordingObserver:

@@ -10,8 +10,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 
 from piko_flow.dataflow.running import plan as planning
-from piko_flow.dataflow.running.options import run_options
-from piko_flow.dataflow.running.plan import Operator, Plan, make_plan
+from piko_flow.dataflow.running.layout import Operator
+from piko_flow.dataflow.running.options import Capacity, PlanOptions
+from piko_flow.dataflow.running.plan import Plan, make_plan
 from piko_flow.dataflow.running.report import RunReport
 from piko_flow.dataflow.running.run import ActiveRun
 from piko_flow.errors import StageFailed
@@ -63,7 +64,7 @@ async def test_a_fused_plan_gives_what_the_unfused_one_gives(whole: Whole) -> No
     expected = whole.expected()
     for change in (_as_it_is, unfused):
         pipeline, arrived = whole.build("plain")
-        plan = make_plan(pipeline, run_options({"run_id": "random"}))
+        plan = make_plan(pipeline, PlanOptions())
         check(await outcome(change(plan)), arrived, expected)
 
 
@@ -71,7 +72,7 @@ async def test_a_fused_plan_gives_what_the_unfused_one_gives(whole: Whole) -> No
 @PLAIN
 async def test_delays_retries_threads_and_keys_change_nothing(whole: Whole) -> None:
     pipeline, arrived = whole.build()
-    check(await outcome(make_plan(pipeline, run_options({}))), arrived, whole.expected())
+    check(await outcome(make_plan(pipeline, PlanOptions())), arrived, whole.expected())
 
 
 @given(programs())
@@ -79,7 +80,7 @@ async def test_delays_retries_threads_and_keys_change_nothing(whole: Whole) -> N
 @pytest.mark.parametrize("capacity", [1, 3])
 async def test_neither_does_a_small_capacity(capacity: int, whole: Whole) -> None:
     pipeline, arrived = whole.build()
-    plan = make_plan(pipeline, run_options({"capacity": capacity}))
+    plan = make_plan(pipeline, PlanOptions(capacity=Capacity(capacity)))
     check(await outcome(plan), arrived, whole.expected())
 
 
@@ -87,7 +88,7 @@ async def test_neither_does_a_small_capacity(capacity: int, whole: Whole) -> Non
 @settings(max_examples=60, suppress_health_check=list(HealthCheck))
 async def test_checking_the_values_at_every_joint_changes_nothing(whole: Whole) -> None:
     pipeline, arrived = whole.build()
-    plan = make_plan(pipeline, run_options({"validate": True}))
+    plan = make_plan(pipeline, PlanOptions(validate=True))
     check(await outcome(plan), arrived, whole.expected())
 
 

@@ -4,7 +4,8 @@ from textwrap import dedent
 
 import pytest
 
-from piko_flow.dataflow.running.report import DeadLetter, RunReport, StageReport
+from piko_flow.dataflow.running.facts import DeadLetter, StageReport
+from piko_flow.dataflow.running.report import RunReport
 from piko_flow.dataflow.running.report_html import report_html
 from piko_flow.dataflow.running.report_text import report_text
 from piko_flow.dataflow.running.report_words import duration

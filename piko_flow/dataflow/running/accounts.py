@@ -7,16 +7,16 @@ from dataclasses import asdict, replace
 from datetime import datetime
 from typing import Any
 
-from piko_flow.dataflow.running.plan import Plan
-from piko_flow.dataflow.running.report import (
+from piko_flow.dataflow.running.facts import (
     DeadLetter,
     EdgeReport,
     Outcome,
     Progress,
-    RunReport,
     StageReport,
     imbalances,
 )
+from piko_flow.dataflow.running.plan import Plan
+from piko_flow.dataflow.running.report import RunReport
 from piko_flow.dataflow.running.settling import KEPT, Budget
 from piko_flow.dataflow.running.tally import EdgeTally, OperatorTimes, StageTally
 from piko_flow.dataflow.running.unit import UnitResult, one_to_one

@@ -8,8 +8,9 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+from piko_flow.dataflow.running.layout import Unit
 from piko_flow.dataflow.running.observer import Observer
-from piko_flow.dataflow.running.plan import Plan, Unit
+from piko_flow.dataflow.running.plan import Plan
 from piko_flow.dataflow.running.settling import Budget
 from piko_flow.dataflow.running.shipping import pack
 from piko_flow.dataflow.running.tally import EdgeTally, OperatorTimes, StageTally

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from piko_flow.dataflow.running.plan import Operator, Plan
+from collections.abc import Sequence
+
+from piko_flow.dataflow.graph import Graph
+from piko_flow.dataflow.running.layout import ChannelSpec, Operator, Unit
 from piko_flow.dataflow.stages.batch import Batch
 from piko_flow.dataflow.stages.cpu import CpuMap
 from piko_flow.dataflow.stages.sink import Sink
@@ -22,30 +25,36 @@ _RUNS = {
 }
 
 
-def explain(plan: Plan) -> str:
+def explain(
+    name: str,
+    graph: Graph,
+    operators: Sequence[Operator],
+    channels: Sequence[ChannelSpec],
+    units: Sequence[Unit],
+) -> str:
     """The operators in order with their stages, the channels between them, and the units."""
-    lines = [f"plan of {plan.name}"]
-    for operator in plan.operators:
-        lines.append(f"  operator {operator.number + 1}: {_how(plan, operator)}")
-        lines += [f"      {_stage(plan, box)}" for box in operator.boxes]
-        for channel in plan.channels:
+    lines = [f"plan of {name}"]
+    for operator in operators:
+        lines.append(f"  operator {operator.number + 1}: {_how(operator)}")
+        lines += [f"      {_stage(graph, box)}" for box in operator.boxes]
+        for channel in channels:
             if channel.start == operator.number:
                 held = f"{channel.capacity.items:,} items"
                 if channel.capacity.size is not None:
                     held += f" or a weight of {channel.capacity.size:,.0f}"
                 lines.append(f"    -> channel to operator {channel.end + 1}, up to {held}")
-    lines.append(f"  {len(plan.units)} unit{'s' if len(plan.units) != 1 else ''}: {_units(plan)}")
+    lines.append(f"  {len(units)} unit{'s' if len(units) != 1 else ''}: {_units(units)}")
     return "\n".join(lines)
 
 
-def _how(plan: Plan, operator: Operator) -> str:
+def _how(operator: Operator) -> str:
     if operator.kind == "fused" and len(operator.boxes) > 1:
         return f"{len(operator.boxes)} stages fused into one loop"
     return _RUNS[operator.kind]
 
 
-def _stage(plan: Plan, number: int) -> str:
-    box = plan.graph.boxes[number]
+def _stage(graph: Graph, number: int) -> str:
+    box = graph.boxes[number]
     extras = ", ".join(_options(box.stage))
     return f"{box.stage.kind} {box.name}" + (f" ({extras})" if extras else "") + f"  {box.stage.origin}"
 
@@ -69,8 +78,8 @@ def _options(stage: Stage) -> list[str]:
     return shown
 
 
-def _units(plan: Plan) -> str:
-    if not plan.units or not plan.units[0].has_split:
+def _units(units: Sequence[Unit]) -> str:
+    if not units or not units[0].has_split:
         return "the whole input at once"
-    names = [repr(unit.split) for unit in plan.units[:5]]
-    return ", ".join(names) + (", ..." if len(plan.units) > 5 else "")
+    names = [repr(unit.split) for unit in units[:5]]
+    return ", ".join(names) + (", ..." if len(units) > 5 else "")

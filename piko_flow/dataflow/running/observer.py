@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from piko_flow.dataflow.running.report import DeadLetter, RunReport
+from piko_flow.dataflow.running.facts import DeadLetter
+from piko_flow.dataflow.running.report import RunReport
 
 
 class Observer(Protocol):

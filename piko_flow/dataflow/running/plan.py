@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
-from typing import Any, Literal
+from dataclasses import dataclass, replace
+from typing import Any
 
 from piko_flow.dataflow.graph import Box, Graph, Meeting, graph_of
 from piko_flow.dataflow.pipeline import Pipeline, closed
-from piko_flow.dataflow.running.options import Capacity, RunOptions
+from piko_flow.dataflow.running.explanation import explain
+from piko_flow.dataflow.running.layout import ChannelSpec, Operator, OperatorKind, Unit
+from piko_flow.dataflow.running.options import Capacity, PlanOptions
 from piko_flow.dataflow.stages.batch import Batch, Fold, Throttle
 from piko_flow.dataflow.stages.cpu import CpuMap
 from piko_flow.dataflow.stages.routing import Fork, Merge
@@ -17,43 +18,6 @@ from piko_flow.dataflow.stages.sink import Sink
 from piko_flow.dataflow.stages.source import Source
 from piko_flow.dataflow.stages.stage import Stage
 from piko_flow.dataflow.stages.transform import CallStage, Filter, FlatMap, Parse, Transform
-
-OperatorKind = Literal[
-    "fused", "source", "concurrent", "keyed", "flat_map", "cpu", "batch", "throttle", "merge", "sink"
-]
-
-
-@dataclass(frozen=True)
-class Operator:
-    """What runs as one: a box alone, or neighbouring synchronous boxes fused into one loop."""
-
-    number: int
-    kind: OperatorKind
-    boxes: tuple[int, ...]
-
-
-@dataclass(frozen=True)
-class ChannelSpec:
-    """A channel: the edge it carries, the operators at its ends, and its capacity."""
-
-    edge: int
-    start: int
-    end: int
-    capacity: Capacity
-
-
-@dataclass(frozen=True)
-class Unit:
-    """One split of one run. `id` is the same whenever the same split is planned again at the same place.
-
-    A unit that reads whole sources has their splits, as they were when it was planned, by the box's number.
-    """
-
-    id: str
-    number: int
-    split: Any = None
-    has_split: bool = False
-    splits: Mapping[int, tuple[Any, ...]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -65,7 +29,7 @@ class Plan:
     operators: tuple[Operator, ...]
     channels: tuple[ChannelSpec, ...]
     units: tuple[Unit, ...]
-    options: RunOptions
+    options: PlanOptions
     fingerprint: str
 
     @property
@@ -78,28 +42,19 @@ class Plan:
         return next(operator for operator in self.operators if box in operator.boxes)
 
     def travelling(self) -> Plan:
-        """The plan without what lives in this process only, fit to be sent to another interpreter."""
-        options = RunOptions(
-            max_errors=self.options.max_errors,
-            capacity=self.options.capacity,
-            validate=self.options.validate,
-            since=self.options.since,
-            run_id=self.options.run_id,
-        )
-        return replace(self, options=options, units=())
+        """The plan without its units, fit to be sent to another interpreter with one of them."""
+        return replace(self, units=())
 
     def __str__(self) -> str:
-        from piko_flow.dataflow.running.explanation import explain
-
-        return explain(self)
+        return explain(self.name, self.graph, self.operators, self.channels, self.units)
 
 
-def make_plan(pipeline: Pipeline, options: RunOptions) -> Plan:
-    """Plan a pipeline. Calls the splits function, if there is one; raises PipelineError for what is not closed or not for the engine."""
+def make_plan(pipeline: Pipeline, options: PlanOptions) -> Plan:
+    """Plan a pipeline. Calls the splits function, if there is one; raises PipelineError for what is not closed."""
     pipeline = closed(pipeline, why="a run")
     graph = graph_of(pipeline)
     operators = _fuse(graph)
-    plan = Plan(
+    return Plan(
         name=pipeline.name,
         graph=graph,
         operators=operators,
@@ -108,9 +63,6 @@ def make_plan(pipeline: Pipeline, options: RunOptions) -> Plan:
         options=options,
         fingerprint=_fingerprint(graph),
     )
-    if options.engine is not None:
-        options.engine.check(plan)
-    return plan
 
 
 def is_fusable(stage: Stage) -> bool:

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from piko_flow.dataflow.running.options import RunOptions, run_options
-from piko_flow.dataflow.running.plan import make_plan
 from piko_flow.dataflow.running.blocking import blocking
+from piko_flow.dataflow.running.options import Capacity, PlanOptions
+from piko_flow.dataflow.running.plan import make_plan
 from piko_flow.dataflow.running.run import ActiveRun
 from piko_flow.dataflow.stages.sink import Sink, SinkTarget
 
@@ -36,7 +36,7 @@ async def collect(source: Any, limit: int | None = None) -> list[Any]:
     if limit == 0:
         return kept
     target = _Keep(kept, limit)
-    options: RunOptions = run_options({} if limit is None else {"capacity": max(1, min(limit, 64))})
+    options = PlanOptions() if limit is None else PlanOptions(capacity=Capacity(max(1, min(limit, 64))))
     active = ActiveRun(
         make_plan(source >> Sink(target, batch=256 if limit is None else 1, name="collect"), options)
     )

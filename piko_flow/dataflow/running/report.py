@@ -1,134 +1,15 @@
-"""What a run did: the counts of every stage and edge, where time went, what was written."""
+"""What a run gives back: its facts, which show themselves as text and as a page."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
-from datetime import datetime
-from typing import Any, Literal
+from dataclasses import dataclass
 
-Outcome = Literal["running", "succeeded", "drained", "cancelled"]
+from piko_flow.dataflow.running.facts import RunFacts
 
 
 @dataclass(frozen=True)
-class StageReport:
-    """One stage's counts (in items) and times (in seconds).
-
-    `received` = `emitted` + `filtered` + `skipped` + `dead` + `dropped` for stages that give one item for
-    one; the others balance what they took: `emitted` counts what came of it. `dropped` is above 0 only when
-    the run was stopped. Stages of one `operator` run in one loop and share `busy` (working), `waiting` (for
-    input) and `blocked` (by a full output).
-    """
-
-    name: str
-    kind: str
-    where: str
-    operator: int
-    received: int = 0
-    emitted: int = 0
-    filtered: int = 0
-    skipped: int = 0
-    dead: int = 0
-    dropped: int = 0
-    retried: int = 0
-    busy: float = 0.0
-    waiting: float = 0.0
-    blocked: float = 0.0
-
-
-@dataclass(frozen=True)
-class EdgeReport:
-    """One joint: `sent` = `received` + `left`, where `left` is above 0 only when the run was stopped."""
-
-    start: str
-    end: str
-    sent: int = 0
-    received: int = 0
-    left: int = 0
-
-
-@dataclass(frozen=True)
-class DeadLetter:
-    """An item that failed for good: its stage, the item itself (a list for a batch), and the error as text."""
-
-    stage: str
-    where: str
-    item: Any
-    error: str
-    error_type: str
-    unit: str = ""
-
-
-@dataclass(frozen=True)
-class Progress:
-    """Where a run stands, or stood when it ended. `units` counts units in all, `units_done` those that have ended."""
-
-    run: str
-    seconds: float
-    stages: tuple[StageReport, ...]
-    edges: tuple[EdgeReport, ...]
-    units: int = 1
-    units_done: int = 0
-
-    @property
-    def bottleneck(self) -> str:
-        """The name of the stage that everything else waits for: the one whose operator was busy longest."""
-        busiest = max(self.stages, key=lambda stage: stage.busy, default=None)
-        return busiest.name if busiest is not None and busiest.busy > 0 else ""
-
-
-@dataclass(frozen=True)
-class RunReport(Progress):
-    """The account of an ended run.
-
-    `outcome` is "succeeded" (committed), "drained" or "cancelled" (nothing committed). `written` has a line
-    for each place that a sink published to. `dead_letters` holds the first 1,000; the stages count all.
-    `leftovers` names threads that could not be stopped and remains that could not be removed. `position` is where an unbounded source stands and
-    `more` whether its slice ended before its input did.
-    """
-
-    outcome: Outcome = "succeeded"
-    pipeline: str = ""
-    started: datetime | None = None
-    written: tuple[str, ...] = ()
-    dead_letters: tuple[DeadLetter, ...] = ()
-    leftovers: tuple[str, ...] = ()
-    position: Any = None
-    more: bool = False
-    workers: dict[str, int] = field(default_factory=dict)
-
-    @property
-    def items(self) -> int:
-        """How many items the sources gave."""
-        return sum(stage.emitted for stage in self.stages if stage.kind == "Source")
-
-    @property
-    def dead(self) -> int:
-        """How many items became dead letters, over all stages."""
-        return sum(stage.dead for stage in self.stages)
-
-    @property
-    def skipped(self) -> int:
-        """How many items were skipped, over all stages."""
-        return sum(stage.skipped for stage in self.stages)
-
-    def stage(self, name: str) -> StageReport:
-        """The account of one stage. Raises KeyError with the names there are."""
-        for stage in self.stages:
-            if stage.name == name:
-                return stage
-        raise KeyError(
-            f"no stage {name!r} in this run; it has {', '.join(stage.name for stage in self.stages)}"
-        )
-
-    def to_dict(self) -> dict[str, Any]:
-        """The report as JSON-able values, the bottleneck included; items of dead letters are shown as text."""
-        values = asdict(self) | {"bottleneck": self.bottleneck, "items": self.items}
-        values["started"] = self.started.isoformat() if self.started else None
-        values["position"] = None if self.position is None else repr(self.position)
-        for letter in values["dead_letters"]:
-            letter["item"] = repr(letter["item"])[:1000]
-        return values
+class RunReport(RunFacts):
+    """The account of an ended run; `print` shows it as text, a notebook as a page. The fields are those of RunFacts."""
 
     def __str__(self) -> str:
         from piko_flow.dataflow.running.report_text import report_text
@@ -139,20 +20,3 @@ class RunReport(Progress):
         from piko_flow.dataflow.running.report_html import report_html
 
         return report_html(self)
-
-
-def imbalances(
-    stages: Sequence[StageReport], edges: Sequence[EdgeReport], one_to_one: frozenset[str]
-) -> list[str]:
-    """A line for each stage and edge whose counts do not add up; stages not in `one_to_one` balance by edges alone."""
-    lines = []
-    for stage in stages:
-        ended = stage.emitted + stage.filtered + stage.skipped + stage.dead + stage.dropped
-        if stage.name in one_to_one and stage.received != ended:
-            lines.append(f"{stage.name} received {stage.received} items and accounts for {ended}")
-    lines += [
-        f"{edge.start} sent {edge.sent} items to {edge.end}, which received {edge.received}"
-        for edge in edges
-        if edge.sent != edge.received + edge.left
-    ]
-    return lines

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from html import escape
 
-from piko_flow.dataflow.running.report import RunReport
+from piko_flow.dataflow.running.facts import RunFacts
 from piko_flow.dataflow.running.report_words import (
     TIMES,
     bottleneck_line,
@@ -26,7 +26,7 @@ CELL = "padding:3px 10px;border:0;background:none;"
 LINE = "border-bottom:1px solid rgba(127,127,127,.35);"
 
 
-def report_html(report: RunReport) -> str:
+def report_html(report: RunFacts) -> str:
     """The same facts as the text, with a bar for where the time of each stage went; readable on light and dark pages."""
     mark = "#16a34a" if report.outcome == "succeeded" else "#d97706"
     parts = [
@@ -44,7 +44,7 @@ def report_html(report: RunReport) -> str:
     return "".join((*parts, "</div>"))
 
 
-def _table(report: RunReport) -> str:
+def _table(report: RunFacts) -> str:
     if not report.stages:
         return ""
     columns = [column for column in columns_of(report.stages, report.seconds) if column[0] not in TIMES]
@@ -82,7 +82,7 @@ def _bar(parts: tuple[float, float, float]) -> str:
     return f'<span title="{told}" style="display:inline-block;width:165px;white-space:nowrap">{drawn}</span>'
 
 
-def _dead(report: RunReport) -> list[str]:
+def _dead(report: RunFacts) -> list[str]:
     groups = dead_groups(report)
     lines = [
         f"{number(group.count)}x <code>{escape(group.error_type)}</code> at <b>{escape(group.stage)}</b> "

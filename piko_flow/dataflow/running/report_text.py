@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from textwrap import wrap
 
-from piko_flow.dataflow.running.report import RunReport
+from piko_flow.dataflow.running.facts import RunFacts
 from piko_flow.dataflow.running.report_words import (
     bottleneck_line,
     columns_of,
@@ -22,7 +22,7 @@ SHORTEST_NAME = 18
 GROUPS = 8  # of dead letters; the others are counted
 
 
-def report_text(report: RunReport, *, width: int = WIDTH) -> str:
+def report_text(report: RunFacts, *, width: int = WIDTH) -> str:
     """The report in lines of `width` columns, unless counts are very long: outcome, stages, bottleneck, what was written, what failed."""
     blocks = [wrap(headline(report), width), _table(report, width)]
     if line := bottleneck_line(report):
@@ -35,7 +35,7 @@ def report_text(report: RunReport, *, width: int = WIDTH) -> str:
     return "\n\n".join("\n".join(block) for block in blocks if block)
 
 
-def _table(report: RunReport, widest: int) -> list[str]:
+def _table(report: RunFacts, widest: int) -> list[str]:
     if not report.stages:
         return []
     (header, names), *counts = columns_of(report.stages, report.seconds)
@@ -54,7 +54,7 @@ def _short(name: str, width: int) -> str:
     return name if len(name) <= width else f"{name[: width - 7]}…{name[-6:]}"
 
 
-def _dead(report: RunReport, width: int) -> list[str]:
+def _dead(report: RunFacts, width: int) -> list[str]:
     lines, groups = [dead_line(report)], dead_groups(report)
     for group in groups[:GROUPS]:
         error = one_line(group.reason)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from piko_flow.dataflow.running.report import DeadLetter, Progress, RunReport, StageReport
+from piko_flow.dataflow.running.facts import DeadLetter, Progress, RunFacts, StageReport
 
 OUTCOMES = {
     "running": "is running",
@@ -34,7 +34,7 @@ class DeadGroup:
         return self.first.error.removeprefix(f"{self.error_type}: ")
 
 
-def headline(report: RunReport) -> str:
+def headline(report: RunFacts) -> str:
     """The run in one line: outcome, items, time, items a second."""
     rate = f" ({number(round(report.items / report.seconds))}/s)" if report.seconds > 0 else ""
     units = f", {counted(report.units, 'unit')}" if report.units > 1 else ""
@@ -84,7 +84,7 @@ def shares(stage: StageReport, seconds: float) -> tuple[float, float, float]:
     return stage.busy / whole, stage.waiting / whole, stage.blocked / whole
 
 
-def dead_groups(report: RunReport) -> list[DeadGroup]:
+def dead_groups(report: RunFacts) -> list[DeadGroup]:
     """The dead letters kept, by stage and type of error, the largest group first."""
     groups: dict[tuple[str, str], list[DeadLetter]] = {}
     for letter in report.dead_letters:
@@ -96,7 +96,7 @@ def dead_groups(report: RunReport) -> list[DeadGroup]:
     return sorted(found, key=lambda group: -group.count)
 
 
-def dead_line(report: RunReport) -> str:
+def dead_line(report: RunFacts) -> str:
     """How many items became dead letters, and how many of them the report keeps."""
     kept = len(report.dead_letters)
     return f"Dead letters: {number(report.dead)}" + (
@@ -104,7 +104,7 @@ def dead_line(report: RunReport) -> str:
     )
 
 
-def more_lines(report: RunReport) -> list[str]:
+def more_lines(report: RunFacts) -> list[str]:
     """What else there is to know: threads left behind, and input that waits for the next slice."""
     lines = [f"Left behind: {name}" for name in report.leftovers]
     return [*lines, "More input is waiting: the slice ended before its source did"] if report.more else lines

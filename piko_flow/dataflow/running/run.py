@@ -16,11 +16,12 @@ from piko_flow.dataflow.running.accounts import Accounts
 from piko_flow.dataflow.running.blocking import blocking
 from piko_flow.dataflow.running.commit import commit_decided, sweep
 from piko_flow.dataflow.running.engine import LocalEngine, RunContext
+from piko_flow.dataflow.running.facts import Progress
 from piko_flow.dataflow.running.journal import MemoryJournal
 from piko_flow.dataflow.running.observer import SilentObserver
-from piko_flow.dataflow.running.options import RunValues, run_options
 from piko_flow.dataflow.running.plan import Plan, make_plan
-from piko_flow.dataflow.running.report import Progress, RunReport
+from piko_flow.dataflow.running.report import RunReport
+from piko_flow.dataflow.running.run_options import RunOptions, RunValues, run_options
 from piko_flow.dataflow.running.settling import Budget
 from piko_flow.dataflow.running.unit import UnitResult
 from piko_flow.dataflow.running.unit_state import Intake
@@ -31,15 +32,16 @@ from piko_flow.errors import ResumeRefused
 class ActiveRun:
     """A run in progress. Made by `start`, which owns its task."""
 
-    def __init__(self, plan: Plan) -> None:
+    def __init__(self, plan: Plan, options: RunOptions | None = None) -> None:
         self.plan = plan
-        options = plan.options
+        options = self._options = options or RunOptions()
         self.id = options.run_id or uuid4().hex[:12]
         self._intake, self._began, self._started = Intake(), monotonic(), now()
         self._journal = options.journal or MemoryJournal()
         self._observer = options.observer or SilentObserver()
         self._engine = options.engine or LocalEngine()
-        self._budget = Budget(options.max_errors, run=self.id)
+        self._engine.check(plan)
+        self._budget = Budget(plan.options.max_errors, run=self.id)
         self._accounts = Accounts(plan, self.id)
         self._decided = self._cancelled = False
         self._task: asyncio.Task[RunReport] | None = None
@@ -130,7 +132,7 @@ class ActiveRun:
     async def _take_back(self) -> None:
         """Remove what units prepared, unless the run is decided or a journal of the caller's lets it go on."""
         prepared = any(result.receipts for result in self._accounts.results())
-        if prepared and not self._decided and self.plan.options.journal is None:
+        if prepared and not self._decided and self._options.journal is None:
             self._context.leftovers += await _uninterrupted(sweep(self.plan))
 
     async def _remaining(self) -> list[Any]:
@@ -171,7 +173,7 @@ async def run(pipeline: Pipeline, **options: Unpack[RunValues]) -> RunReport:
     after the decision. Cancelling the caller cancels the run. When it returns or raises, nothing of it is
     left running, except threads that could not be stopped, which the report names.
     """
-    return await ActiveRun(make_plan(closed(pipeline, why="run()"), run_options(options))).run()
+    return await _planned(pipeline, options, why="run()").run()
 
 
 @asynccontextmanager
@@ -181,7 +183,7 @@ async def start(pipeline: Pipeline, **options: Unpack[RunValues]) -> AsyncIterat
     Leaving the block waits for the run; leaving it by an error or a cancellation cancels the run first.
     A failure of the run is raised at the end of the block, unless `wait()` raised it before.
     """
-    active = ActiveRun(make_plan(closed(pipeline, why="start()"), run_options(options)))
+    active = _planned(pipeline, options, why="start()")
     async with active.background():
         yield active
 
@@ -192,8 +194,13 @@ def run_sync(pipeline: Pipeline, **options: Unpack[RunValues]) -> RunReport:
     Works where a loop is running already (a notebook) too: the run then has a thread of its own and the
     caller waits for it. There, `await run(pipeline)` is the better way.
     """
-    plan = make_plan(closed(pipeline, why="run_sync()"), run_options(options))
-    return blocking(lambda: ActiveRun(plan).run())
+    active = _planned(pipeline, options, why="run_sync()")
+    return blocking(active.run)
+
+
+def _planned(pipeline: Pipeline, values: RunValues, *, why: str) -> ActiveRun:
+    options = run_options(values)
+    return ActiveRun(make_plan(closed(pipeline, why=why), options.plan), options)
 
 
 async def _uninterrupted(work: Any) -> Any:

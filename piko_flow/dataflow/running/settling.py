@@ -6,8 +6,8 @@ from collections.abc import Callable
 from typing import Any
 
 from piko_flow.dataflow.graph import Box
+from piko_flow.dataflow.running.facts import DeadLetter
 from piko_flow.dataflow.running.observer import Observer
-from piko_flow.dataflow.running.report import DeadLetter
 from piko_flow.dataflow.running.tally import StageTally
 from piko_flow.dataflow.stages.options import OnError
 from piko_flow.errors import ErrorBudgetExceeded, StageFailed, describe_error

@@ -7,6 +7,9 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+from piko_flow.dataflow.running.cancelled import cancelled_inside
+from piko_flow.dataflow.running.facts import DeadLetter
+from piko_flow.dataflow.running.layout import Operator, Unit
 from piko_flow.dataflow.running.operators.concurrent import ConcurrentOperator
 from piko_flow.dataflow.running.operators.cpu import CpuOperator
 from piko_flow.dataflow.running.operators.flat_map import FlatMapOperator
@@ -19,8 +22,7 @@ from piko_flow.dataflow.running.operators.gather_operators import (
 from piko_flow.dataflow.running.operators.keyed import KeyedOperator
 from piko_flow.dataflow.running.operators.sink import SinkOperator
 from piko_flow.dataflow.running.operators.source import SourceOperator
-from piko_flow.dataflow.running.plan import Operator, Plan, Unit
-from piko_flow.dataflow.running.report import DeadLetter
+from piko_flow.dataflow.running.plan import Plan
 from piko_flow.dataflow.running.tally import EdgeTally, OperatorTimes, StageTally
 from piko_flow.dataflow.running.unit_state import Host, OperatorState, UnitState
 from piko_flow.dataflow.stages.resource import RunInfo
@@ -139,8 +141,9 @@ async def _told(state: UnitState, number: int, step: Any) -> Any:
     """Await a step of a sink's target; its failure is the sink's."""
     try:
         return await step
-    except Exception as error:
-        raise state.settlement.failure(state.plan.graph.boxes[number], None, error) from error
+    except (Exception, asyncio.CancelledError) as error:
+        cause = cancelled_inside(error) if isinstance(error, asyncio.CancelledError) else error
+        raise state.settlement.failure(state.plan.graph.boxes[number], None, cause) from cause
 
 
 async def _abort(targets: dict[int, SinkTarget[Any]]) -> None:
@@ -170,6 +173,9 @@ async def _watched(state: UnitState, operator: Operator, runs: Runs) -> None:
         observer.stage_started(name)
     try:
         await runs.run()
+    except asyncio.CancelledError as error:
+        cause = cancelled_inside(error)
+        raise state.settlement.failure(state.plan.graph.boxes[operator.boxes[0]], None, cause) from cause
     except (Exception, BaseExceptionGroup) as error:
         failure = _about(state, operator, first_cause(error))
         raise failure from failure.__cause__

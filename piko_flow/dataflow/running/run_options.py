@@ -1,0 +1,64 @@
+"""The options of a run."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, fields
+from difflib import get_close_matches
+from typing import Any
+
+from typing_extensions import TypedDict
+
+from piko_flow.dataflow.running.engine import Engine
+from piko_flow.dataflow.running.journal import Journal
+from piko_flow.dataflow.running.observer import Observer
+from piko_flow.dataflow.running.options import Capacity, PlanOptions, refuse_option
+from piko_flow.dataflow.running.worker_pool import WorkerPool
+from piko_flow.dataflow.stages.resource import ResourcePool
+
+
+class RunValues(TypedDict, total=False):
+    """The options of `run`, `start` and `run_sync` as users give them."""
+
+    max_errors: int | float | None
+    capacity: int | Capacity
+    validate: bool
+    engine: Engine | None
+    pool: WorkerPool | None
+    resources: ResourcePool | None
+    observer: Observer | None
+    journal: Journal | None
+    run_id: str | None
+    since: Any
+
+
+@dataclass(frozen=True)
+class RunOptions:
+    """The options of a run, checked.
+
+    `plan`: those that decide how it is planned. `engine`: where units run. `pool`: worker processes shared
+    with other runs. `resources`: those of scope "app". `journal`: where receipts and decisions are kept, so
+    that the run `run_id` can be resumed.
+    """
+
+    plan: PlanOptions = field(default_factory=PlanOptions)
+    engine: Engine | None = None
+    pool: WorkerPool | None = None
+    resources: ResourcePool | None = None
+    observer: Observer | None = None
+    journal: Journal | None = None
+    run_id: str | None = None
+
+
+def run_options(values: RunValues) -> RunOptions:
+    """The options as given, checked. Raises PipelineError for a bad value and for an unknown name."""
+    known = list(RunValues.__annotations__)
+    for option in values:
+        if option not in known:
+            close = get_close_matches(option, known, n=1)
+            advice = f"Did you mean {close[0]}=?" if close else ""
+            refuse_option(f"an option of a run is one of {', '.join(known)}", f"{option}= came", advice)
+    given: dict[str, Any] = dict(values)
+    capacity = given.get("capacity", Capacity())
+    given["capacity"] = capacity if isinstance(capacity, Capacity) else Capacity(items=capacity)
+    planned = {each.name: given.pop(each.name) for each in fields(PlanOptions) if each.name in given}
+    return RunOptions(PlanOptions(**planned), **given)
