@@ -12,7 +12,15 @@ from typing import Any, TypeVar
 
 from typing_extensions import is_typeddict
 
-from piko_flow.dataflow.generics import UNIONS, arguments_of, class_of, members_of, seen_as, union_of
+from piko_flow.dataflow.generics import (
+    UNIONS,
+    arguments_of,
+    class_of,
+    members_of,
+    seen_as,
+    substitute,
+    union_of,
+)
 
 # PEP 484: where the one is asked for, the others are welcome.
 _PROMOTED: dict[Any, tuple[type, ...]] = {
@@ -55,6 +63,10 @@ def plain(annotation: Any) -> Any:
         return plain(typing.get_args(annotation)[0])
     if type(annotation).__name__ == "TypeAliasType":
         return plain(annotation.__value__)
+    alias: Any = typing.get_origin(annotation)
+    if type(alias).__name__ == "TypeAliasType":
+        meanings = dict(zip(alias.__type_params__, typing.get_args(annotation), strict=False))
+        return plain(substitute(alias.__value__, meanings))
     if isinstance(annotation, (typing.ParamSpec, typing.TypeVarTuple)):
         return Any
     return bool if _name_of_form(annotation) in _GUARDS else annotation

@@ -9,6 +9,7 @@ from functools import partial
 from typing import Any
 
 import pytest
+from typing_extensions import TypeAliasType
 
 from tests.unit.composing import (
     Order,
@@ -241,6 +242,17 @@ async def rows_later() -> list[str]:
 def test_a_resource_fills_a_parameter() -> None:
     assert Source(rows_of, uses={"client": client}).gives(Any) is str
     assert Source(split_rows, splits=[1], uses={"client": client}).gives(Any) is str
+
+
+Words = TypeAliasType("Words", list[str])
+
+
+def words() -> Words:
+    return ["a"]
+
+
+def test_an_alias_is_looked_through() -> None:
+    assert Source(words).gives(Any) is str
 
 
 def test_an_async_function_may_give_a_list() -> None:

@@ -43,6 +43,7 @@ Text = TypeVar("Text", bound=str)
 IntOrStr = TypeVar("IntOrStr", int, str)
 UserId = NewType("UserId", int)
 Alias = TypeAliasType("Alias", int)
+Pairs = TypeAliasType("Pairs", list[tuple[T, T]], type_params=(T,))
 
 
 class Base: ...
@@ -162,6 +163,7 @@ FITS: list[tuple[Any, Any]] = [
     (list[Annotated[int, 1]], list[int]),
     (Alias, int),
     (int, Alias),
+    (Pairs[int], list[tuple[int, int]]),
     (LiteralString, str),
     (Self, int),
     (int, Self),
@@ -186,7 +188,6 @@ FITS: list[tuple[Any, Any]] = [
     (tuple[int, ...], tuple[int, int]),
     (tuple[int, ...], Sequence[int]),
     (tuple[int, str], Iterable[int | str]),
-    (tuple, tuple[int]),
     (tuple[int, *tuple[str, ...]], tuple[int, str]),
     (Point, tuple[int, int]),
     (Point, tuple),
@@ -231,7 +232,6 @@ FITS: list[tuple[Any, Any]] = [
     (Callable[[int], str], Callable[[str], int]),
     (type[Base], Callable[[], Base]),
     (type[Derived], type[Base]),
-    (type[int], type),
     (Row, dict),
     (Row, dict[str, str]),
     (Row, Mapping[str, Any]),
@@ -247,7 +247,6 @@ FITS: list[tuple[Any, Any]] = [
     (Page[int], Page[float]),
     (Page[Any], Page[int]),
     (IntPage, Page[int]),
-    (IntPage, BaseModel),
     # type variables
     (T, int),
     (int, T),
@@ -281,6 +280,7 @@ MISFITS: list[tuple[Any, Any]] = [
     (UserId, str),
     (Annotated[int, 1], str),
     (Alias, str),
+    (Pairs[int], list[tuple[int, str]]),
     (LiteralString, int),
     (Literal["a"], int),
     (Literal["a"], Literal["b"]),

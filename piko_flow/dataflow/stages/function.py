@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from piko_flow.dataflow.generics import bind, class_of, members_of, seen_as, substitute, union_of
+from piko_flow.dataflow.typing import plain
 
 Shape = Literal["plain", "async", "generator", "async_generator"]
 _POSITIONAL = (
@@ -90,7 +91,7 @@ def name_of(function: object) -> str:
 def item_of(annotation: Any) -> Any:
     """The item type of an annotated iterable or async iterable, or of an awaitable of one; Any where unknown."""
     found = []
-    for member in members_of(annotation):
+    for member in map(plain, members_of(plain(annotation))):
         kind = class_of(member)
         if not isinstance(kind, type):
             return Any
@@ -114,7 +115,7 @@ def _by_method(kind: type) -> Any:
 
 def gives_items(annotation: Any) -> bool:
     """Whether something annotated so can be iterated, or awaited for what can; True where that is not known."""
-    kinds = [class_of(member) for member in members_of(annotation)]
+    kinds = [class_of(plain(member)) for member in members_of(plain(annotation))]
     known = [type(None) if kind is None else kind for kind in kinds]
     return any(
         not isinstance(kind, type)
