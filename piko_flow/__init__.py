@@ -1,7 +1,16 @@
 """Piko Flow: typed pipelines for data jobs, with backpressure, CPU stages and honest reports."""
 
 from piko_flow.dataflow.pipeline import Pipeline
-from piko_flow.dataflow.running.run import run, run_sync, start
+from piko_flow.dataflow.running.engine import Engine, LocalEngine
+from piko_flow.dataflow.running.facts import DeadLetter, EdgeReport, Progress, StageReport
+from piko_flow.dataflow.running.journal import Journal, MemoryJournal
+from piko_flow.dataflow.running.observer import Observer, SilentObserver
+from piko_flow.dataflow.running.options import Capacity
+from piko_flow.dataflow.running.report import RunReport
+from piko_flow.dataflow.running.run import ActiveRun, run, run_sync, start
+from piko_flow.dataflow.running.shipping import CannotShip, ShippingWarning
+from piko_flow.dataflow.running.worker_errors import RemoteError, WorkerDied
+from piko_flow.dataflow.running.worker_pool import WorkerPool
 from piko_flow.dataflow.stages.batch import Batch, Fold, Throttle
 from piko_flow.dataflow.stages.broadcast import Broadcast
 from piko_flow.dataflow.stages.cpu import CpuMap
@@ -10,32 +19,76 @@ from piko_flow.dataflow.stages.route import Route
 from piko_flow.dataflow.stages.routing import Merge, On
 from piko_flow.dataflow.stages.sink import Part, Receipt, Sink, SinkTarget
 from piko_flow.dataflow.stages.source import Source
+from piko_flow.dataflow.stages.stage import SinkLike, SourceLike, TransformLike
 from piko_flow.dataflow.stages.transform import Filter, FlatMap, Parse, Transform
+from piko_flow.errors import (
+    CommitFailed,
+    ErrorBudgetExceeded,
+    ItemRejected,
+    PikoFlowError,
+    PipelineError,
+    ResumeRefused,
+    RunError,
+    StageFailed,
+    StageTypeError,
+    Unbalanced,
+)
 from piko_flow.retry import Retry
 
 __all__ = [
-    "Pipeline",
+    "ActiveRun",
     "Batch",
-    "Fold",
-    "Throttle",
-    "CpuMap",
-    "Resource",
-    "ResourcePool",
-    "RunInfo",
-    "Route",
     "Broadcast",
-    "Merge",
-    "On",
-    "Part",
-    "Receipt",
-    "Sink",
-    "SinkTarget",
-    "Source",
+    "CannotShip",
+    "Capacity",
+    "CommitFailed",
+    "CpuMap",
+    "DeadLetter",
+    "EdgeReport",
+    "Engine",
+    "ErrorBudgetExceeded",
     "Filter",
     "FlatMap",
+    "Fold",
+    "ItemRejected",
+    "Journal",
+    "LocalEngine",
+    "MemoryJournal",
+    "Merge",
+    "Observer",
+    "On",
     "Parse",
-    "Transform",
+    "Part",
+    "PikoFlowError",
+    "Pipeline",
+    "PipelineError",
+    "Progress",
+    "Receipt",
+    "RemoteError",
+    "Resource",
+    "ResourcePool",
+    "ResumeRefused",
     "Retry",
+    "Route",
+    "RunError",
+    "RunInfo",
+    "RunReport",
+    "ShippingWarning",
+    "SilentObserver",
+    "Sink",
+    "SinkLike",
+    "SinkTarget",
+    "Source",
+    "SourceLike",
+    "StageFailed",
+    "StageReport",
+    "StageTypeError",
+    "Throttle",
+    "Transform",
+    "TransformLike",
+    "Unbalanced",
+    "WorkerDied",
+    "WorkerPool",
     "run",
     "run_sync",
     "start",

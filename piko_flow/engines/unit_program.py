@@ -194,7 +194,8 @@ def _outlive_nobody(connection: int) -> None:
 
 def main(link_file: int) -> None:
     """Run the unit that is ordered over the inherited socket."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the run decides
+    for sent_to_all in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(sent_to_all, signal.SIG_IGN)  # it reaches the whole group; the run decides
     signal.pthread_sigmask(signal.SIG_SETMASK, ())
     # What stages look up in `__main__` came by value; the text that started this program must not answer.
     sys.modules["__main__"] = types.ModuleType("__main__")

@@ -274,7 +274,8 @@ def follow_the_parent() -> None:
 def main(link_file: int, progress_file: int) -> None:
     """Serve on the inherited descriptors until the other side closes."""
     follow_the_parent()
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the run decides
+    for sent_to_all in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(sent_to_all, signal.SIG_IGN)  # it reaches the whole group; the run decides
     signal.signal(signal.SIGALRM, signal.SIG_DFL)
     signal.pthread_sigmask(signal.SIG_SETMASK, ())
     # Names that functions look up in `__main__` must not be found in this file.

@@ -105,6 +105,11 @@ class ConcurrentOperator:
                     if self.taken - self.turn >= concurrency:
                         await self._place()
                 if monotonic() - self.held_since > HELD:
+                    if (
+                        self.taken != number + 1
+                    ):  # others took items while this call waited: the loop has turned
+                        self.held_since = monotonic()
+                        continue
                     self.held_since = await breathe(self.held_since)
                     await self._place()
 
