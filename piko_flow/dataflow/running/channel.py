@@ -84,7 +84,7 @@ class Channel(Generic[T]):
             except asyncio.CancelledError:
                 if waiter.done() and not waiter.cancelled():
                     self._wake_sender()  # hand the wake-up on to one who can use it
-                else:
+                elif waiter in self._senders:  # else a wake-up has passed it over already
                     self._senders.remove(waiter)
                 raise
 
