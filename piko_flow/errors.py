@@ -119,8 +119,10 @@ class ResumeRefused(RunError):
         super().__init__(run)
 
     def __str__(self) -> str:
-        return (f"run {self.run} was begun by a pipeline with other stages or other code; "
-                f"what it has prepared does not fit. Start a new run under another run_id")
+        return (
+            f"run {self.run} was begun by a pipeline with other stages or other code; "
+            f"what it has prepared does not fit. Start a new run under another run_id"
+        )
 
 
 class TooManyKeys(PikoFlowError):

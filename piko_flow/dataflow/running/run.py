@@ -14,6 +14,7 @@ from piko_flow.clock import monotonic, now
 from piko_flow.dataflow.pipeline import Pipeline, closed
 from piko_flow.dataflow.running.accounts import Accounts
 from piko_flow.dataflow.running.blocking import blocking
+from piko_flow.dataflow.running.cancelled import uninterrupted
 from piko_flow.dataflow.running.commit import commit_decided, sweep
 from piko_flow.dataflow.running.engine import LocalEngine, RunContext
 from piko_flow.dataflow.running.facts import Progress
@@ -43,7 +44,7 @@ class ActiveRun:
         self._engine.check(plan)
         self._budget = Budget(plan.options.max_errors, run=self.id)
         self._accounts = Accounts(plan, self.id)
-        self._decided = self._cancelled = False
+        self._decided = self._cancelled = self._told = False
         self._task: asyncio.Task[RunReport] | None = None
         self._context = RunContext(
             info=RunInfo(run=self.id),
@@ -74,6 +75,7 @@ class ActiveRun:
         """The report, when the run has ended. Raises what ended it: StageFailed, ErrorBudgetExceeded, ..."""
         assert self._task is not None
         await asyncio.wait([self._task])
+        self._told = True
         return self._task.result()
 
     @asynccontextmanager
@@ -81,33 +83,28 @@ class ActiveRun:
         """Run in a task of its own while the block is open; see `start`."""
         task = self._task = asyncio.create_task(self.run(), name=f"run {self.id}")
         try:
+            await asyncio.sleep(0)  # a task cancelled before it has begun would have no report to give
             yield
             await asyncio.wait([task])
         except BaseException:
             task.cancel()
             await _settled(task)
             raise
-        task.result()
+        if not self._told:
+            task.result()
 
     async def run(self) -> RunReport:
         """Run to the end in the current task."""
         self._observer.run_started(self.id, self.plan.name, len(self.plan.units))
-        report: RunReport | None = None
-        error: BaseException | None = None
         try:
             report = await self._run()
-        except asyncio.CancelledError as cancelled:
-            error = cancelled
+        except BaseException as error:
             await self._take_back()
-            if not self._cancelled:
+            if not (self._cancelled and isinstance(error, asyncio.CancelledError)):
+                self._observer.run_ended(None, error)
                 raise
-            report, error = self._report("cancelled"), None
-        except BaseException as failed:
-            error = failed
-            await self._take_back()
-            raise
-        finally:
-            self._observer.run_ended(report, error)
+            report = self._report("cancelled")
+        self._observer.run_ended(report, None)
         return report
 
     async def _run(self) -> RunReport:
@@ -120,20 +117,20 @@ class ActiveRun:
                 return self._report("drained")
             self._accounts.check(self._budget)
             decided = self._accounts.results()
-            await self._journal.decide(self.id, decided)
+            await uninterrupted(self._journal.decide(self.id, decided))
         else:
             self._accounts.restore(decided)
         self._decided = True
-        written = await _uninterrupted(commit_decided(self.plan, decided, self.id))
-        await self._journal.committed(self.id)
-        self._context.leftovers += await _uninterrupted(sweep(self.plan))
+        written = await uninterrupted(commit_decided(self.plan, decided, self.id))
+        await uninterrupted(self._journal.committed(self.id))
+        self._context.leftovers += await uninterrupted(sweep(self.plan))
         return self._report("succeeded", written=tuple(written))
 
     async def _take_back(self) -> None:
         """Remove what units prepared, unless the run is decided or a journal of the caller's lets it go on."""
         prepared = any(result.receipts for result in self._accounts.results())
         if prepared and not self._decided and self._options.journal is None:
-            self._context.leftovers += await _uninterrupted(sweep(self.plan))
+            self._context.leftovers += await uninterrupted(sweep(self.plan))
 
     async def _remaining(self) -> list[Any]:
         """The units that have not prepared in an earlier attempt of this run."""
@@ -201,18 +198,6 @@ def run_sync(pipeline: Pipeline, **options: Unpack[RunValues]) -> RunReport:
 def _planned(pipeline: Pipeline, values: RunValues, *, why: str) -> ActiveRun:
     options = run_options(values)
     return ActiveRun(make_plan(closed(pipeline, why=why), options.plan), options)
-
-
-async def _uninterrupted(work: Any) -> Any:
-    """Await to the end, also when the caller is cancelled meanwhile: what is decided is carried out."""
-    task = asyncio.ensure_future(work)
-    while not task.done():
-        try:
-            await asyncio.shield(task)
-        except asyncio.CancelledError:
-            if task.cancelled():
-                raise
-    return task.result()
 
 
 async def _settled(task: asyncio.Task[Any]) -> None:

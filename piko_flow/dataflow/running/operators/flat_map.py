@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator
 from contextlib import aclosing
 from itertools import islice
 from typing import Any, cast
@@ -100,7 +100,7 @@ class FlatMapOperator:
                     held, gave.held = gave.held, []
                     await self._send(held)
 
-    async def _given(self, item: Any) -> Any:
+    async def _given(self, item: Any) -> AsyncGenerator[Any, None]:
         function: Callable[..., Any] = self.function
         if self.options.on == "thread":
             call = self.state.host.crew.call
@@ -123,7 +123,7 @@ class FlatMapOperator:
             async for value in iterator:
                 yield value
         finally:
-            if hasattr(iterator, "aclose"):
+            if isinstance(iterator, AsyncGenerator):
                 await iterator.aclose()
 
     async def _send(self, values: list[Any]) -> None:

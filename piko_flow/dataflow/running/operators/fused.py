@@ -16,6 +16,7 @@ from piko_flow.dataflow.running.tally import StageTally
 from piko_flow.dataflow.running.unit_state import OperatorState, breathe
 from piko_flow.dataflow.stages.batch import Batch, Fold
 from piko_flow.dataflow.stages.routing import Fork, RouteFork
+from piko_flow.dataflow.stages.sink import Sink
 from piko_flow.dataflow.stages.source import Source
 from piko_flow.dataflow.stages.transform import CallStage, FlatMap, Parse
 from piko_flow.errors import RunError
@@ -200,6 +201,6 @@ def parser(stage: Parse[Any]) -> Callable[[Any], Any]:
 
 def _on_error(box: Box) -> Any:
     stage = box.stage
-    if isinstance(stage, CallStage) or hasattr(stage, "options"):
+    if isinstance(stage, (CallStage, Sink)):
         return stage.options.on_error
     return getattr(stage, "on_error", "fail")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import inspect
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Generator, Iterator
 from contextlib import aclosing
 from itertools import chain, islice
 from typing import Any, Protocol
@@ -93,7 +93,7 @@ async def _pulled(
                 state.unit.more = True
                 return
     finally:
-        if hasattr(iterator, "close"):
+        if isinstance(iterator, Generator):
             await call(iterator.close)
 
 
