@@ -1,10 +1,14 @@
-"""Telling the cancellation of a run from a CancelledError that comes out of what the run calls."""
+"""Cancellation: whose it is, and what must not be interrupted by it."""
 
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Coroutine
+from typing import Any, TypeVar
 
 from piko_flow.errors import CallCancelled
+
+T = TypeVar("T")
 
 
 def cancelled_inside(error: asyncio.CancelledError) -> CallCancelled:
@@ -19,3 +23,14 @@ def cancelled_inside(error: asyncio.CancelledError) -> CallCancelled:
     failure = CallCancelled()
     failure.__cause__ = error
     return failure
+
+
+async def uninterrupted(work: Coroutine[Any, Any, T]) -> T:
+    """Await to the end, however often the caller is cancelled meanwhile: what must be whole is not left half done."""
+    task = asyncio.ensure_future(work)
+    while not task.done():
+        try:
+            await asyncio.wait([task])
+        except asyncio.CancelledError:
+            continue
+    return task.result()

@@ -7,7 +7,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from piko_flow.dataflow.running.cancelled import cancelled_inside
+from piko_flow.dataflow.running.cancelled import cancelled_inside, uninterrupted
 from piko_flow.dataflow.running.facts import DeadLetter
 from piko_flow.dataflow.running.layout import Operator, Unit
 from piko_flow.dataflow.running.operators.concurrent import ConcurrentOperator
@@ -149,7 +149,7 @@ async def _told(state: UnitState, number: int, step: Any) -> Any:
 async def _abort(targets: dict[int, SinkTarget[Any]]) -> None:
     for target in targets.values():
         with suppress(Exception):  # the run has failed already, and its first error is the one to tell
-            await asyncio.shield(target.abort())
+            await uninterrupted(target.abort())
 
 
 async def _work(state: UnitState, targets: dict[int, SinkTarget[Any]]) -> None:

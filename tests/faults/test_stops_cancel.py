@@ -1,0 +1,282 @@
+"""Cancelling at every place where a run waits: nothing goes on, and what was written is taken back or committed whole."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import pytest
+
+from piko_flow import (
+    Batch,
+    Broadcast,
+    CpuMap,
+    Filter,
+    FlatMap,
+    Fold,
+    Merge,
+    On,
+    Pipeline,
+    Retry,
+    Route,
+    Sink,
+    Throttle,
+    Transform,
+    run,
+    start,
+)
+from piko_flow.dataflow.running.engine import LocalEngine
+from piko_flow.dataflow.running.report import RunReport
+from piko_flow.errors import StageFailed
+from piko_flow.testing import (
+    CollectingSink,
+    RecordingObserver,
+    RecordingTarget,
+    Script,
+    Stall,
+    Turns,
+    arriving,
+    cancel_everywhere,
+    items,
+    turns,
+    until,
+)
+from tests.property.balance import assert_balanced
+
+
+async def slow(item: int) -> int:
+    await turns(item % 3)
+    return item
+
+
+async def spread(item: int) -> AsyncIterator[int]:
+    yield item
+    await turns(1)
+    yield item
+
+
+def twice(item: int) -> Iterator[int]:
+    yield item
+    yield item
+
+
+def same(item: int) -> int:
+    return item
+
+
+def is_even(item: int) -> bool:
+    return item % 2 == 0
+
+
+def add(total: int, item: int) -> int:
+    return total + item
+
+
+async def flaky(item: int) -> int:
+    if item % 3 == 0:
+        raise OSError("busy")
+    return item
+
+
+def anything(item: Any) -> Any:
+    return item
+
+
+def route(sink: Any) -> Any:
+    return Route(On(is_even, Transform(slow, concurrency=2)), On(object, Transform(anything))) >> sink
+
+
+GRAPHS: dict[str, Callable[[Any], Any]] = {
+    "plain": lambda sink: items(7) >> Transform(same) >> Filter(is_even) >> sink,
+    "concurrent": lambda sink: arriving(range(7)) >> Transform(slow, concurrency=3) >> sink,
+    "unordered": lambda sink: items(7) >> Transform(slow, concurrency=3, ordered=False) >> sink,
+    "keyed": lambda sink: items(7) >> Transform(slow, concurrency=3, key=is_even) >> sink,
+    "retried": lambda sink: (
+        items(7) >> Transform(flaky, retry=Retry(2, first=0), on_error="skip", concurrency=2) >> sink
+    ),
+    "timed": lambda sink: items(5) >> Transform(slow, timeout=60) >> Batch(2, within=60) >> sink,
+    "several": lambda sink: items(5) >> FlatMap(spread, concurrency=2) >> FlatMap(twice) >> sink,
+    "gathered": lambda sink: items(7) >> Batch(2) >> Throttle(100) >> sink,
+    "folded": lambda sink: items(7) >> Fold(add, start=int, key=is_even) >> sink,
+    "branches": lambda sink: Merge(arriving(range(4)), items(4)) >> route(sink),
+    "two sinks": lambda sink: items(5) >> Broadcast(sink, Sink(slow, concurrency=2)),
+    "units": lambda sink: items(7, units=3) >> Transform(slow, concurrency=2) >> sink,
+    "threads": lambda sink: items(3) >> Transform(same, on="thread", concurrency=2) >> sink,
+}
+
+
+def hesitant() -> RecordingTarget[Any]:
+    """A target that takes its time over every step."""
+    return RecordingTarget(
+        faults={
+            "open": [Turns(1)] * 9,
+            "write": [Turns(2)] * 3,
+            "prepare": [Turns(2)] * 9,
+            "commit": [Turns(3)] * 9,
+            "abort": [Turns(3)] * 9,
+            "sweep": [Turns(2)] * 9,
+        }
+    )
+
+
+@pytest.mark.parametrize("insist", [False, True], ids=["once", "again and again"])
+@pytest.mark.parametrize("graph", GRAPHS.values(), ids=GRAPHS)
+async def test_a_cancelled_run_leaves_nothing_and_commits_all_or_nothing(
+    graph: Callable[[Any], Any], insist: bool
+) -> None:
+    whole: RecordingTarget[Any] = RecordingTarget()
+    await run(graph(Sink(whole, batch=2, name="sink")))
+    targets: list[RecordingTarget[Any]] = []
+    observers: list[RecordingObserver] = []
+
+    async def once() -> RunReport:
+        targets.append(hesitant())
+        observers.append(RecordingObserver())
+        return await run(graph(Sink(targets[-1], batch=2, name="sink")), observer=observers[-1], capacity=2)
+
+    def check(task: asyncio.Task[RunReport]) -> None:
+        assert asyncio.all_tasks() == {asyncio.current_task()}
+        record = targets[-1].record if targets else None
+        if task.cancelled():
+            assert record is None or (record.published, record.unpublished) == ([], {})
+        else:
+            assert record is not None
+            assert len(record.published) == len(whole.record.published)
+            assert task.result().outcome == "succeeded"
+        if observers:
+            assert observers[-1].running == []
+        targets.clear()
+        observers.clear()
+
+    assert await cancel_everywhere(once, check, insist=insist) > 5
+
+
+@pytest.mark.parametrize("parallel", [1, 2])
+async def test_units_that_had_prepared_are_taken_back(parallel: int) -> None:
+    target: RecordingTarget[int] = hesitant()
+    last = Stall()
+    pipeline = items(6, units=3) >> Transform(Script({2: [last]})) >> Sink(target, batch=2)
+    async with start(pipeline, engine=LocalEngine(parallel)) as active:
+        await last.reached.wait()
+        await until(lambda: target.record.count("prepare") == 2)
+        active.cancel()
+        report = await active.wait()
+    assert report.outcome == "cancelled"
+    assert (target.record.published, target.record.unpublished) == ([], {})
+
+
+async def test_the_handle_gives_a_balanced_report_of_a_cancelled_run() -> None:
+    for graph in GRAPHS.values():
+        for turn in range(0, 40, 3):
+            async with start(graph(CollectingSink()), capacity=2) as active:
+                await turns(turn)
+                active.cancel()
+                report = await active.wait()
+            assert report.outcome in ("cancelled", "succeeded")
+            assert_balanced(report, stopped=report.outcome == "cancelled")
+
+
+async def test_cancelling_before_anything_has_begun_gives_a_report() -> None:
+    sink: CollectingSink[int] = CollectingSink()
+    async with start(items(5) >> sink) as active:
+        active.cancel()
+        report = await active.wait()
+    assert report.outcome == "cancelled"
+    assert sink.items == []
+
+
+async def test_a_decided_run_is_no_longer_cancelled() -> None:
+    committing = Stall()
+    target: RecordingTarget[int] = RecordingTarget(faults={"commit": [committing]})
+    async with start(items(5) >> Sink(target, batch=2)) as active:
+        await committing.reached.wait()
+        active.cancel()
+        active.drain()
+        await turns(5)
+        assert target.record.count("abort") == 0
+        committing.release()
+        report = await active.wait()
+    assert report.outcome == "succeeded"
+    assert target.record.published == [0, 1, 2, 3, 4]
+
+
+@pytest.mark.parametrize("step", ["open", "write", "prepare"])
+async def test_a_run_cancelled_while_its_sink_works_aborts_it(step: Any) -> None:
+    working = Stall()
+    target: RecordingTarget[int] = RecordingTarget(faults={step: [working]})
+    async with start(items(5) >> Sink(target, batch=2)) as active:
+        await working.reached.wait()
+        active.cancel()
+        report = await active.wait()
+    assert report.outcome == "cancelled"
+    assert target.record.steps()[-1] == "abort"
+    assert (target.record.published, target.record.unpublished) == ([], {})
+
+
+async def test_every_part_that_was_opened_is_aborted_even_if_one_fails_to() -> None:
+    first: RecordingTarget[int] = RecordingTarget(faults={"abort": [OSError("stuck")]})
+    second: RecordingTarget[int] = RecordingTarget()
+    stalled = Stall()
+    branches = Broadcast(
+        Sink(first, name="first"), Transform(Script({0: [stalled]})) >> Sink(second, name="second")
+    )
+    async with start(items(5) >> branches) as active:
+        await stalled.reached.wait()
+        active.cancel()
+        report = await active.wait()
+    assert report.outcome == "cancelled"
+    assert (first.record.count("abort"), second.record.count("abort")) == (1, 1)
+
+
+async def test_leaving_the_block_by_an_error_cancels_the_run_first() -> None:
+    script: Script[int] = Script({0: [Stall()]})
+
+    async def leave() -> None:
+        async with start(items(5) >> Sink(script)):
+            await script.reached(0)
+            raise KeyError
+
+    with pytest.raises(KeyError):
+        await leave()
+    assert script.cancelled == [0]
+
+
+async def test_a_failure_is_raised_at_the_end_of_the_block_unless_wait_raised_it() -> None:
+    pipeline = items(5) >> Sink(Script({2: [OSError("no"), OSError("no")]}))
+    with pytest.raises(StageFailed):
+        async with start(pipeline):
+            pass
+    async with start(pipeline) as active:
+        with pytest.raises(StageFailed):
+            await active.wait()
+
+
+async def test_resources_and_workers_are_gone_after_a_cancel() -> None:
+    log: list[str] = []
+
+    @asynccontextmanager
+    async def client() -> AsyncIterator[int]:
+        log.append("open")
+        try:
+            yield 1
+        finally:
+            await turns(2)
+            log.append("close")
+
+    stalled = Stall()
+
+    async def wait(item: int, client: int) -> int:
+        await stalled.happen()
+        return item
+
+    pipeline: Pipeline = (
+        items(50) >> CpuMap(abs, workers=1) >> Transform(wait, uses={"client": client}) >> CollectingSink()
+    )
+    async with start(pipeline) as active:
+        await stalled.reached.wait()
+        active.cancel()
+        report = await active.wait()
+    assert log == ["open", "close"]
+    assert report.leftovers == ()
