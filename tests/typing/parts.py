@@ -63,6 +63,10 @@ def three_kinds() -> Iterator[Order | Refund | int]:
     yield 1
 
 
+def eight_kinds() -> list[int | str | bytes | complex | range | Order | Refund | None]:
+    return []
+
+
 def text(number: int) -> str:
     return str(number)
 

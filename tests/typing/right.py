@@ -39,6 +39,7 @@ from tests.typing.parts import (
     digits,
     digits_later,
     digits_listed,
+    eight_kinds,
     is_refund,
     large,
     lines,
@@ -115,6 +116,10 @@ def lambdas() -> None:
     ints >> Transform(lambda number: number + 1)  # wrong for pyright: a lambda behind >> has no context
     ints >> Filter(lambda number: number > 1)  # wrong for pyright: a lambda behind >> has no context
     assert_type(ints >> Transform(lambda _: "a"), SourceLike[str])
+    ints >> (Filter(lambda number: bool(number)) >> Transform(text)) >> Sink(print_text)
+    ints >> Broadcast(Transform(text), Filter(lambda number: bool(number)) >> Sink(print))
+    Source(orders) >> Route(On(Order, Filter(lambda order: bool(order))), On(object, Sink(print)))
+    Source(mixed) >> Route(On(lambda item: bool(item), Transform(lambda _: 1)), On(object, Sink(print)))
     assert_type(ints >> Filter(lambda number: bool(number)), SourceLike[int])
     assert_type(ints >> Fold(plus, start=lambda: 0), SourceLike[int])
 
@@ -190,6 +195,17 @@ def routes() -> None:
     assert_type(both >> Route(On(Refund, Sink(save_refund)), On(large, Sink(save_order))), Pipeline)
     assert_type(both >> Route(On(Order | Refund, Sink(save_both))), Pipeline)
     assert_type(both >> Route(On(Order, Batch(10) >> Sink(print)), On(object, Sink(print))), Pipeline)
+
+
+def eight_branches() -> None:
+    numbers_and_text = On(int, Transform(text)), On(str, Sink(print_text)), On(bytes, Sink(print))
+    others = On(complex, Transform(str)), On(range, Transform(len)), On(type(None), Sink(print))
+    models = On(Order, Transform(total)), On(Refund, Transform(reason))
+    apart = Route(*numbers_and_text, *others, *models)
+    assert_type(Source(eight_kinds) >> apart, SourceLike[str | int])
+    assert_type(Source(["a"]) >> apart, SourceLike[str | int])
+    many = Route(*numbers_and_text, *others, *models, On(object, Sink(print)))
+    assert_type(many, Any)
 
 
 def broadcasts_and_merges() -> None:

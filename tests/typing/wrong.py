@@ -26,6 +26,7 @@ from tests.typing.parts import (
     Refund,
     Texts,
     digits,
+    eight_kinds,
     large,
     lines,
     mixed,
@@ -129,6 +130,15 @@ def routes() -> None:
     On(Order, save_order)  # wrong
     Route(Sink(save_order))  # wrong
     Route(On(Order, Sink(save_order)), on_error="ignore")  # wrong
+
+
+def eight_branches() -> None:
+    numbers_and_text = On(int, Transform(text)), On(str, Sink(print_text)), On(bytes, Sink(print))
+    others = On(complex, Transform(str)), On(range, Transform(len)), On(type(None), Sink(print))
+    order, refund = On(Order, Transform(total)), On(Refund, Transform(reason))
+    Source(eight_kinds) >> Route(*numbers_and_text, *others, order)  # wrong
+    Source(eight_kinds) >> Route(*numbers_and_text, order, refund)  # wrong
+    Source([["a"]]) >> Route(*numbers_and_text, *others, order, refund)  # wrong
 
 
 def broadcasts_and_merges() -> None:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, Generic, Never, TypeVar
+from typing import Any, Generic, Never
+
+from typing_extensions import TypeVar
 
 from piko_flow.dataflow.stages.calling import GENERATORS, check_call, keep_function
 from piko_flow.dataflow.stages.function import Signature, through
@@ -20,8 +22,9 @@ from piko_flow.dataflow.stages.options import (
 from piko_flow.dataflow.stages.stage import In, Out, TransformLike
 from piko_flow.retry import Retry
 
-I = TypeVar("I")  # noqa: E741
-O = TypeVar("O")  # noqa: E741
+# The default is for lambdas at the head of an open chain: without one mypy takes them for functions of Never.
+I = TypeVar("I", default=Any)  # noqa: E741
+O = TypeVar("O", default=Any)  # noqa: E741
 
 
 class CpuMap(TransformLike[In, Out], Generic[In, Out]):

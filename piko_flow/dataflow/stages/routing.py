@@ -5,9 +5,9 @@ from __future__ import annotations
 import types
 import typing
 from collections.abc import Callable, Iterator
-from typing import Any, Generic, Never, TypeGuard, TypeVar, overload
+from typing import Any, Generic, Never, TypeGuard, overload
 
-from typing_extensions import TypeIs, is_typeddict
+from typing_extensions import TypeIs, TypeVar, is_typeddict
 
 from piko_flow.dataflow.generics import members_of, union_of
 from piko_flow.dataflow.stages.calling import check_call
@@ -27,7 +27,8 @@ from piko_flow.dataflow.typing import show
 
 T = TypeVar("T")
 I = TypeVar("I")  # noqa: E741
-G = TypeVar("G")
+# The default is for branches that begin with a lambda: without one mypy takes it for a sink.
+G = TypeVar("G", default=Any)
 Test = TypeVar("Test", covariant=True)
 Sees = TypeVar("Sees", covariant=True)
 Sends = TypeVar("Sends", covariant=True)

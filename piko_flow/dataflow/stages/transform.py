@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterable, Iterator
-from typing import TYPE_CHECKING, Any, Concatenate, Generic, Never, TypeVar, overload
+from typing import TYPE_CHECKING, Any, Concatenate, Generic, Never, overload
 
-from typing_extensions import Unpack
+from typing_extensions import TypeVar, Unpack
 
 from piko_flow.dataflow.stages.calling import GENERATORS, check_call, keep_function
 from piko_flow.dataflow.stages.function import Signature, gives_items, item_of, signature_of, through
@@ -24,8 +24,9 @@ from piko_flow.dataflow.typing import guarded, show
 if TYPE_CHECKING:
     from pydantic import TypeAdapter
 
-I = TypeVar("I")  # noqa: E741
-O = TypeVar("O")  # noqa: E741
+# The default is for lambdas at the head of an open chain: without one mypy takes them for functions of Never.
+I = TypeVar("I", default=Any)  # noqa: E741
+O = TypeVar("O", default=Any)  # noqa: E741
 T = TypeVar("T")
 
 
