@@ -150,6 +150,17 @@ class CallCancelled(PikoFlowError):
         super().__init__("the function raised CancelledError, but the run was not cancelled")
 
 
+class CallExited(PikoFlowError):
+    """A stage's function called `sys.exit`; one stage does not end the program, it fails."""
+
+    def __init__(self, code: object) -> None:
+        super().__init__(code)
+        self.code = code
+
+    def __str__(self) -> str:
+        return f"the function raised SystemExit({self.code!r}); raise an error of your own to end the run"
+
+
 class ItemRejected(PikoFlowError):
     """Raised by a sink's `write` to say which item of the batch is to blame; the others are written again."""
 

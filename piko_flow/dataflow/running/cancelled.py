@@ -1,4 +1,4 @@
-"""Cancellation: whose it is, and what must not be interrupted by it."""
+"""Cancellation and exits: whose they are, and what must not be interrupted."""
 
 from __future__ import annotations
 
@@ -6,17 +6,25 @@ import asyncio
 from collections.abc import Coroutine
 from typing import Any, TypeVar
 
-from piko_flow.errors import CallCancelled
+from piko_flow.errors import CallCancelled, CallExited, PikoFlowError
 
 T = TypeVar("T")
 
 
-def cancelled_inside(error: asyncio.CancelledError) -> CallCancelled:
-    """The failure that the error is when nobody has cancelled the current task; otherwise it is raised again.
+ESCAPES = (asyncio.CancelledError, SystemExit)
+"""What a user's function may raise that asyncio would not take for the failure of a task."""
+
+
+def escaped(error: BaseException) -> PikoFlowError:
+    """The failure that such an error is; a CancelledError is raised again when somebody did cancel the current task.
 
     A task that ends in a CancelledError of its own is taken by its group for one that was told to stop: its
-    siblings would wait for it for ever.
+    siblings would wait for it for ever. One that ends in SystemExit tears the event loop down.
     """
+    if isinstance(error, SystemExit):
+        exited = CallExited(error.code)
+        exited.__cause__ = error
+        return exited
     task = asyncio.current_task()
     if task is None or task.cancelling():
         raise error

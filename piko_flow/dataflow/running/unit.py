@@ -7,7 +7,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from piko_flow.dataflow.running.cancelled import cancelled_inside, uninterrupted
+from piko_flow.dataflow.running.cancelled import ESCAPES, escaped, uninterrupted
 from piko_flow.dataflow.running.facts import DeadLetter
 from piko_flow.dataflow.running.layout import Operator, Unit
 from piko_flow.dataflow.running.operators.concurrent import ConcurrentOperator
@@ -141,8 +141,8 @@ async def _told(state: UnitState, number: int, step: Any) -> Any:
     """Await a step of a sink's target; its failure is the sink's."""
     try:
         return await step
-    except (Exception, asyncio.CancelledError) as error:
-        cause = cancelled_inside(error) if isinstance(error, asyncio.CancelledError) else error
+    except (Exception, *ESCAPES) as error:
+        cause = escaped(error) if isinstance(error, ESCAPES) else error
         raise state.settlement.failure(state.plan.graph.boxes[number], None, cause) from cause
 
 
@@ -173,8 +173,8 @@ async def _watched(state: UnitState, operator: Operator, runs: Runs) -> None:
         observer.stage_started(name)
     try:
         await runs.run()
-    except asyncio.CancelledError as error:
-        cause = cancelled_inside(error)
+    except ESCAPES as error:
+        cause = escaped(error)
         raise state.settlement.failure(state.plan.graph.boxes[operator.boxes[0]], None, cause) from cause
     except (Exception, BaseExceptionGroup) as error:
         failure = _about(state, operator, first_cause(error))

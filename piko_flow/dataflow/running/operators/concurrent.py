@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from piko_flow.clock import monotonic
-from piko_flow.dataflow.running.cancelled import cancelled_inside
+from piko_flow.dataflow.running.cancelled import ESCAPES, escaped
 from piko_flow.dataflow.running.operators.attempts import DROPPED, Attempts
 from piko_flow.dataflow.running.unit_state import HELD, OperatorState, breathe
 from piko_flow.dataflow.stages.sink import Sink
@@ -69,8 +69,8 @@ class ConcurrentOperator:
                     result = await call(item)
                 except Exception as error:
                     result = failed(item, error)
-                except asyncio.CancelledError as error:
-                    result = failed(item, cancelled_inside(error))
+                except ESCAPES as error:
+                    result = failed(item, escaped(error))
                 if result is not DROPPED:
                     while not offer(result):
                         await self.state.room()
@@ -91,8 +91,8 @@ class ConcurrentOperator:
                     result = await call(item)
                 except Exception as error:
                     result = failed(item, error)
-                except asyncio.CancelledError as error:
-                    result = failed(item, cancelled_inside(error))
+                except ESCAPES as error:
+                    result = failed(item, escaped(error))
                 if number == self.turn:
                     if result is not DROPPED:
                         while not offer(result):

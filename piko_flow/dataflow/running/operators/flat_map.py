@@ -10,7 +10,7 @@ from itertools import islice
 from typing import Any, cast
 
 from piko_flow.clock import monotonic
-from piko_flow.dataflow.running.cancelled import cancelled_inside
+from piko_flow.dataflow.running.cancelled import ESCAPES, escaped
 from piko_flow.dataflow.running.limits import within
 from piko_flow.dataflow.running.operators.attempts import no_coroutine
 from piko_flow.dataflow.running.unit_state import OperatorState, breathe
@@ -64,8 +64,8 @@ class FlatMapOperator:
                 break
             except RunError:
                 raise
-            except asyncio.CancelledError as error:
-                self._settle(item, cancelled_inside(error))
+            except ESCAPES as error:
+                self._settle(item, escaped(error))
                 break
             except Exception as error:
                 retry = self.options.retry

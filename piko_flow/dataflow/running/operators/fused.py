@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable, Iterator
 from contextlib import aclosing
 from typing import Any
 
 from piko_flow.clock import monotonic
 from piko_flow.dataflow.graph import Box
-from piko_flow.dataflow.running.cancelled import cancelled_inside
+from piko_flow.dataflow.running.cancelled import ESCAPES, escaped
 from piko_flow.dataflow.running.loop import FusedStage, Loop, build_loop
 from piko_flow.dataflow.running.operators.reading import read_chunks
 from piko_flow.dataflow.running.tally import StageTally
@@ -104,11 +103,11 @@ class FusedOperator:
                 counts = loop.run(chunk, out)
         except RunError:
             raise
-        except (Exception, asyncio.CancelledError) as error:
+        except (Exception, *ESCAPES) as error:
             blame = loop.blame(error)
             if blame is None:
                 raise
-            cause = cancelled_inside(error) if isinstance(error, asyncio.CancelledError) else error
+            cause = escaped(error) if isinstance(error, ESCAPES) else error
             raise self.state.unit.settlement.failure(
                 self.state.unit.plan.graph.boxes[blame[0]], blame[1], cause
             ) from cause
@@ -131,7 +130,9 @@ class FusedOperator:
                 return ended.value, sending
             began = monotonic()
             if any(len(made) >= self.longest // 4 for made in out) or began - held_since > QUICK:
-                made, out[:] = list(out), [[] for _ in out]
+                made = [list(one) for one in out]
+                for one in out:
+                    one.clear()  # the loop holds on to these very lists
                 await self._send(made)
                 held_since = await breathe(held_since)
             sending += monotonic() - began
