@@ -26,9 +26,11 @@ POLICIES = ("skip", "dead_letter", "skip", "dead_letter", "fail")
 
 
 @st.composite
-def programs(draw: st.DrawFn, *, modes: tuple[Mode, ...] = MODES, failing: bool = True) -> Whole:
-    """Whole pipelines of one to a dozen stages over up to 40 numbers a source."""
-    sources = draw(st.lists(st.integers(0, 40), min_size=1, max_size=3))
+def programs(
+    draw: st.DrawFn, *, modes: tuple[Mode, ...] = MODES, failing: bool = True, most: int = 40
+) -> Whole:
+    """Whole pipelines of one to a dozen stages over up to `most` numbers a source."""
+    sources = draw(st.lists(st.integers(0, most), min_size=1, max_size=3))
     drawing = _Drawing(draw, modes, failing)
     return Whole(tuple(sources), draw(st.booleans()), drawing.program(depth=2, closed=True))
 

@@ -15,12 +15,13 @@ from piko_flow.dataflow.running.options import Capacity, PlanOptions
 from piko_flow.dataflow.running.plan import Plan, make_plan
 from piko_flow.dataflow.running.report import RunReport
 from piko_flow.dataflow.running.run import ActiveRun
+from piko_flow.dataflow.running.settling import KEPT
 from piko_flow.errors import StageFailed
 from tests.property.balance import assert_balanced
 from tests.property.drawing_programs import programs
 from tests.property.programs import Expected, Whole
 
-PLAIN = settings(max_examples=150, suppress_health_check=list(HealthCheck))
+PLAIN = settings(max_examples=600, suppress_health_check=list(HealthCheck))
 
 
 def unfused(plan: Plan) -> Plan:
@@ -52,7 +53,9 @@ def check(ended: RunReport | StageFailed, arrived: dict[str, list[int]], expecte
         if in_order:
             assert arrived[name] == numbers, name
         assert Counter(arrived[name]) == Counter(numbers), name
-    assert Counter((letter.stage, letter.item) for letter in ended.dead_letters) == expected.dead
+    letters = Counter((letter.stage, letter.item) for letter in ended.dead_letters)
+    assert letters == expected.dead if ended.dead <= KEPT else letters <= expected.dead
+    assert ended.dead == expected.dead.total()
     assert {stage.name: stage.skipped for stage in ended.stages if stage.skipped} == dict(expected.skipped)
     assert ended.outcome == "succeeded"
     assert_balanced(ended)
@@ -76,7 +79,7 @@ async def test_delays_retries_threads_and_keys_change_nothing(whole: Whole) -> N
 
 
 @given(programs())
-@settings(max_examples=60, suppress_health_check=list(HealthCheck))
+@settings(max_examples=80, suppress_health_check=list(HealthCheck))
 @pytest.mark.parametrize("capacity", [1, 3])
 async def test_neither_does_a_small_capacity(capacity: int, whole: Whole) -> None:
     pipeline, arrived = whole.build()
@@ -85,7 +88,7 @@ async def test_neither_does_a_small_capacity(capacity: int, whole: Whole) -> Non
 
 
 @given(programs(failing=False))
-@settings(max_examples=60, suppress_health_check=list(HealthCheck))
+@settings(max_examples=80, suppress_health_check=list(HealthCheck))
 async def test_checking_the_values_at_every_joint_changes_nothing(whole: Whole) -> None:
     pipeline, arrived = whole.build()
     plan = make_plan(pipeline, PlanOptions(validate=True))
@@ -94,3 +97,11 @@ async def test_checking_the_values_at_every_joint_changes_nothing(whole: Whole) 
 
 def _as_it_is(plan: Plan) -> Plan:
     return plan
+
+
+@given(programs(most=3000))
+@settings(max_examples=60, suppress_health_check=list(HealthCheck))
+async def test_neither_do_more_items_than_a_chunk_or_a_channel_holds(whole: Whole) -> None:
+    pipeline, arrived = whole.build()
+    plan = make_plan(pipeline, PlanOptions())
+    check(await outcome(plan), arrived, whole.expected())
