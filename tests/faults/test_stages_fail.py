@@ -283,9 +283,9 @@ async def test_an_error_may_be_pickled_with_its_facts() -> None:
 
 def test_an_error_that_is_no_exception_ends_the_loop_and_the_run() -> None:
     def leave(item: int) -> int:
-        raise SystemExit(3)
+        raise KeyboardInterrupt
 
     sink: CollectingSink[int] = CollectingSink()
-    with pytest.raises(SystemExit):
+    with pytest.raises(KeyboardInterrupt):
         run_sync(items(5) >> Transform(leave) >> sink)
     assert sink.record.steps() == ["open", "abort"]
