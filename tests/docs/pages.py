@@ -1,7 +1,7 @@
 """Running a page of the documentation: its blocks one after the other, in a folder of their own.
 
-`python` runs in the page's namespace, with `await` as in a notebook; a first line `# name.py` also makes it a
-file. `console` runs commands, each line that begins with `$ `, and compares what follows. Any other language but
+`python` runs in the page's namespace, with `await` as in a notebook. A first line `# name.py` makes it a file that
+later blocks import or run; here it is run as a module of that name. `console` runs commands, each line that begins with `$ `, and compares what follows. Any other language but
 `sh` is what the block before it printed. There is no block that is not run.
 """
 
@@ -14,10 +14,10 @@ import os
 import re
 import subprocess
 import sys
-from collections.abc import Iterable
-from contextlib import redirect_stdout
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, redirect_stdout
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from sybil import Document, Example, Region
 from sybil.parsers.markdown.lexers import FencedCodeBlockLexer
@@ -39,6 +39,42 @@ def pages() -> list[str]:
     return [path.relative_to(ROOT).as_posix() for path in found]
 
 
+class Block(NamedTuple):
+    """One block of a page; `line` is that of the fence before it, counted from 1."""
+
+    language: str
+    source: str
+    line: int
+
+
+def blocks(path: str) -> list[Block]:
+    """The blocks of a page, in order."""
+    document = Document.parse(str(ROOT / path), LEXER)
+    lines = [document.text.count("\n", 0, region.start) + 1 for _, region in document.regions]
+    return [
+        Block(region.lexemes["language"], str(region.lexemes["source"]), line)
+        for (_, region), line in zip(document.regions, lines, strict=True)
+    ]
+
+
+@contextmanager
+def importable(folder: Path) -> Iterator[None]:
+    """Modules can be imported from the folder while the block is open; afterwards they are forgotten."""
+    sys.path.insert(0, str(folder))
+    try:
+        yield
+    finally:
+        sys.path.remove(str(folder))
+        inside = [name for name, module in sys.modules.items() if _is_below(module, folder)]
+        for name in inside:
+            del sys.modules[name]
+
+
+def _is_below(module: object, folder: Path) -> bool:
+    file = getattr(module, "__file__", None)
+    return file is not None and Path(file).is_relative_to(folder)
+
+
 class Page:
     """One page in work. `run` raises AssertionError, or what a block raises, with the line of the block."""
 
@@ -49,8 +85,7 @@ class Page:
     def run(self) -> None:
         """Run every block in order."""
         document = Document.parse(str(ROOT / self.path), self._blocks_of)
-        document.namespace["__name__"] = "__main__"
-        with asyncio.Runner() as self.runner:
+        with importable(self.folder), asyncio.Runner() as self.runner:
             for example in document.examples():
                 try:
                     example.evaluate()
@@ -94,6 +129,7 @@ class Page:
         path = self.folder / (named[1] if named else "example.py")
         if named:
             path.write_text(source, encoding="utf-8")
+        namespace["__name__"] = named[1].removesuffix(".py") if named else "__main__"
         # So that what reads the source finds it: dill, tracebacks.
         linecache.cache[str(path)] = (len(source), None, source.splitlines(keepends=True), str(path))
         code = compile(source, str(path), "exec", flags=ast.PyCF_ALLOW_TOP_LEVEL_AWAIT, dont_inherit=True)

@@ -1,15 +1,17 @@
 """Every page does what it says: its blocks run, in order, and give what it shows."""
 
 import re
+import tomllib
 from pathlib import Path
 
 import pytest
 
 from tests.architecture.checkout import ROOT
-from tests.docs.pages import Page, pages
+from tests.docs.pages import Page, blocks, pages
 from tests.docs.shown import difference
 
 LINK = re.compile(r"\[[^\]]*\]\(([^)#\s]+)(#[^)\s]+)?\)")
+EXTRAS = re.compile(r"\.\[([\w,]+)\]")
 FENCED = re.compile(r"^```.*?^```$", re.DOTALL | re.MULTILINE)
 
 
@@ -39,9 +41,30 @@ def headings(page: Path) -> set[str]:
     return {re.sub(r"[^\w\- ]", "", title.lower()).strip().replace(" ", "-") for title in titles}
 
 
+def test_commands_that_fetch_packages_are_on_the_first_page_only() -> None:
+    fetching = [(path, block.source) for path in pages() for block in blocks(path) if block.language == "sh"]
+    assert [path for path, _ in fetching] == ["README.md"] * 3
+    declared = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    extras = {
+        extra for _, source in fetching for found in EXTRAS.findall(source) for extra in found.split(",")
+    }
+    assert extras <= declared["project"]["optional-dependencies"].keys()
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    assert set(re.findall(r"\bpoe (\w+)`", text)) <= declared["tool"]["poe"]["tasks"].keys()
+
+
+def test_the_page_of_the_architecture_names_files_that_exist() -> None:
+    text = (ROOT / "docs/architecture.md").read_text(encoding="utf-8")
+    named = re.findall(r"`([\w/]+(?:\.py|/))`", text)
+    there = {path.relative_to(ROOT).as_posix() for path in (ROOT / "piko_flow").rglob("*.py")}
+    there |= {"tests/architecture/"} | {f"{path.rpartition('/')[0]}/" for path in there}
+    assert [name for name in named if not any(path.endswith(name) for path in there)] == []
+    assert len(named) > 20
+
+
 def test_what_differs_from_run_to_run_is_not_compared() -> None:
     shown = "Run 0123456789ab succeeded: 10 items in 0.04 s (250/s)\nSource a   10   -   74%"
-    came = "Run ffffffffffff succeeded: 10 items in 1.2 s (8/s)\nSource a  10  9%  -"
+    came = "2.0 s: 9 items read\nRun ffffffffffff succeeded: 10 items in 1.2 s (8/s)\nSource a  10  9%  -"
     assert difference(shown, came) == ""
     assert "10 items" in difference(shown.replace("10 items", "11 items"), came)
 

@@ -1,0 +1,98 @@
+"""What the reference covers, in its order: a title, a text, a module and the names from it."""
+
+from typing import Final, NamedTuple
+
+INTRODUCTION: Final = """\
+# Reference
+
+Every public name, its promise and its options, written from the docstrings of the code. The words are those of the
+[concepts](concepts.md). A bare number of seconds may always be a `timedelta`. Every stage has an option `name`,
+which reports and graphs show; left out, it is the name of its function."""
+
+
+# What the library makes and hands out, so that nobody calls its constructor.
+MADE_FOR_YOU: Final = frozenset(
+    {"ActiveRun", "Plan", "RunReport", "Progress", "StageReport", "EdgeReport", "DeadLetter", "Part"}
+)
+RAISED_BY_YOU: Final = frozenset({"ItemRejected"})
+NOT_FOR_YOU: Final = frozenset(
+    {"background", "ActiveRun.run", "travelling", "operator_of", "happen", "prove", "call"}
+)
+
+OPTIONS_OF_A_RUN: Final = """\
+The options of all three:
+
+| option | default | meaning |
+|---|---|---|
+| `max_errors` | `None` | how many items (`int`), or which share of those read (`float`), may be skipped or dead; `None` is any number |
+| `capacity` | `1024` | items that each channel holds; a `Capacity` bounds their weight too |
+| `validate` | `False` | check the values at every joint with Pydantic |
+| `engine` | `LocalEngine()` | where units run |
+| `pool` | a pool of the run's own | worker processes shared with other runs |
+| `resources` | `None` | where resources of scope "app" are kept open |
+| `observer` | nobody | who is told what happens |
+| `journal` | `MemoryJournal()` | where receipts and the decision are kept |
+| `run_id` | a new one | the name of the run, under which it can be resumed |
+| `since` | `None` | the position from which an unbounded source goes on |"""
+
+
+class Subject(NamedTuple):
+    """A part of the reference; without a title it goes on with the part before."""
+
+    title: str
+    text: str
+    module: str
+    names: str
+
+
+SUBJECTS: Final = (
+    Subject(
+        "Stages",
+        "`>>` joins them; all are frozen. What the options mean together: [errors](semantics/errors.md#while-running).",
+        "piko_flow",
+        "Source Transform Filter FlatMap Parse CpuMap Batch Fold Throttle Route On Broadcast Merge Sink Retry",
+    ),
+    Subject(
+        "Chains",
+        "What `>>` makes. These are the names for annotations of functions that take or give a part of a pipeline.",
+        "piko_flow",
+        "Pipeline SourceLike TransformLike SinkLike",
+    ),
+    Subject("Running", "", "piko_flow", "run start run_sync"),
+    Subject("", OPTIONS_OF_A_RUN, "piko_flow", "Capacity ActiveRun"),
+    Subject("", "", "piko_flow.dataflow.running.plan", "Plan"),
+    Subject("Reports", "", "piko_flow", "RunReport Progress StageReport EdgeReport DeadLetter"),
+    Subject("Resources", "", "piko_flow", "Resource ResourcePool RunInfo"),
+    Subject("Sinks that write through an object", "", "piko_flow", "SinkTarget Part Receipt"),
+    Subject(
+        "Sources that are objects", "", "piko_flow.dataflow.stages.source", "ChunkReader SliceReader Reject"
+    ),
+    Subject(
+        "Files",
+        "Parquet needs the extra `parquet`. See [read and write files](how-to/read-and-write-files.md).",
+        "piko_flow.connectors.files",
+        "CsvSource JsonLinesSource ParquetSource CsvSink JsonLinesSink ParquetSink FileTarget "
+        "BrokenLine BrokenFile InputNotFound OutputRefused MissingExtra PartLost",
+    ),
+    Subject("Engines, journal, workers", "", "piko_flow", "Engine LocalEngine"),
+    Subject("", "", "piko_flow.engines.subprocess", "SubprocessEngine"),
+    Subject("", "", "piko_flow.engines.unit_errors", "CannotTravel UnitDied InterpretersCannotStart"),
+    Subject("", "", "piko_flow", "Journal MemoryJournal WorkerPool"),
+    Subject("Observing a run", "", "piko_flow", "Observer SilentObserver"),
+    Subject(
+        "Errors",
+        "Which comes when: [errors](semantics/errors.md).",
+        "piko_flow",
+        "PikoFlowError PipelineError StageTypeError RunError StageFailed ErrorBudgetExceeded Unbalanced "
+        "CommitFailed ResumeRefused ItemRejected RemoteError WorkerDied CannotShip ShippingWarning",
+    ),
+    Subject("", "", "piko_flow.errors", "TooManyKeys NoBranch CoroutineReturned CallCancelled CallExited"),
+    Subject("", "", "piko_flow.dataflow.running.worker_errors", "CannotSend CannotReturn WorkersCannotStart"),
+    Subject(
+        "Testing",
+        "See [test your pipeline](how-to/test-your-pipeline.md).",
+        "piko_flow.testing",
+        "items arriving CollectingSink FailingSink RecordingTarget Record Recorded RecordingObserver Script "
+        "Outcome Fail Stall Turns turns until cancel_everywhere no_leaks Leaked",
+    ),
+)
