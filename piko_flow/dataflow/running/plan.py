@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass, replace
+from types import CodeType
 from typing import Any
 
 from piko_flow.dataflow.graph import Box, Graph, Meeting, graph_of
@@ -191,6 +192,20 @@ def _fingerprint(graph: Graph) -> str:
         function = getattr(box.stage, "function", None) or getattr(box.stage, "step", None)
         code = getattr(function, "__code__", None)
         digest.update(f"{box.name}|{box.stage.kind}|".encode())
-        digest.update(code.co_code if code is not None else b"")
+        if code is not None:
+            _add_code(digest, code)
     digest.update(repr(graph.edges).encode())
     return digest.hexdigest()[:16]
+
+
+def _add_code(digest: Any, code: CodeType) -> None:
+    """Add what the code does: its instructions, the names and constants they use; not where it was written."""
+    digest.update(code.co_code)
+    digest.update(repr((code.co_names, code.co_varnames, code.co_freevars)).encode())
+    for constant in code.co_consts:
+        if isinstance(constant, CodeType):
+            _add_code(digest, constant)
+        elif isinstance(constant, frozenset):  # printed in another order by another process
+            digest.update(repr(sorted(map(repr, constant))).encode())
+        else:
+            digest.update(repr(constant).encode())

@@ -11,6 +11,7 @@ from piko_flow.dataflow.running.options import Capacity, PlanOptions
 from piko_flow.dataflow.running.plan import make_plan
 from piko_flow.dataflow.running.run import ActiveRun
 from piko_flow.dataflow.stages.sink import Sink, SinkTarget
+from piko_flow.errors import RunError
 
 
 class _Keep(SinkTarget[Any]):
@@ -36,7 +37,7 @@ async def collect(source: Any, limit: int | None = None) -> list[Any]:
     if limit == 0:
         return kept
     target = _Keep(kept, limit)
-    options = PlanOptions() if limit is None else PlanOptions(capacity=Capacity(max(1, min(limit, 64))))
+    options = PlanOptions() if limit is None else PlanOptions(capacity=Capacity(1))  # read no further ahead
     active = ActiveRun(
         make_plan(source >> Sink(target, batch=256 if limit is None else 1, name="collect"), options)
     )
@@ -45,7 +46,11 @@ async def collect(source: Any, limit: int | None = None) -> list[Any]:
         return kept
     async with active.background():
         target.enough = active.cancel
-        await active.wait()
+        try:
+            await active.wait()
+        except RunError:
+            if len(kept) < limit:  # otherwise it is about what lies behind the items wanted
+                raise
     return kept
 
 

@@ -113,7 +113,7 @@ class SourceLike(Stage, Generic[Out]):
         return await collect(self)
 
     def take(self, count: int) -> list[Out]:
-        """The first `count` items, for a script or a notebook; the source is read no further than needed."""
+        """The first `count` items, for a script or a notebook; the source is read a few items further at most."""
         from piko_flow.dataflow.running.preview import take
 
         return take(self, count)

@@ -49,6 +49,8 @@ class FusedOperator:
             async with aclosing(read_chunks(self.state, self.source, self)) as chunks:
                 async for chunk in chunks:
                     await self._work(self.loop if self._met() else careful, chunk)
+                    if len(self.state.outputs) == 1 and self.state.output.full:
+                        await self.state.room()  # reading on would only hold more in memory
                     held_since = await breathe(held_since)
         else:
             while chunk := await self.state.receive(self.limit):

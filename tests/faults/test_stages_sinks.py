@@ -1,0 +1,258 @@
+"""Sinks that fail at each step; decisions that are rolled forward; units that are not done again."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import pytest
+
+from piko_flow import Broadcast, Pipeline, Receipt, Sink, Transform, run, start
+from piko_flow.dataflow.running.engine import LocalEngine
+from piko_flow.dataflow.running.journal import MemoryJournal
+from piko_flow.dataflow.running.unit import UnitResult
+from piko_flow.errors import CommitFailed, ResumeRefused, StageFailed
+from piko_flow.testing import (
+    RecordingTarget,
+    Script,
+    Stall,
+    Turns,
+    cancel_everywhere,
+    items,
+)
+
+BROKEN = OSError("disk full")
+
+
+@pytest.mark.parametrize("step", ["open", "write", "prepare"])
+async def test_a_sink_that_fails_before_the_decision_fails_the_run(step: Any) -> None:
+    target: RecordingTarget[int] = RecordingTarget(faults={step: [BROKEN]})
+    with pytest.raises(StageFailed, match="disk full") as caught:
+        await run(items(5) >> Sink(target, batch=2, name="sink"), run_id="r1")
+    assert (caught.value.stage, caught.value.run) == ("sink", "r1")
+    assert caught.value.__cause__ is BROKEN
+    assert target.record.steps()[-1] == "abort"
+    assert (target.record.published, target.record.unpublished) == ([], {})
+    assert target.record.count("commit") == 0
+
+
+@pytest.mark.parametrize("step", ["open", "prepare"])
+async def test_the_sinks_beside_one_that_fails_are_aborted(step: Any) -> None:
+    before: RecordingTarget[int] = RecordingTarget()
+    failing: RecordingTarget[int] = RecordingTarget(faults={step: [BROKEN]})
+    branches = Broadcast(Sink(before, name="before"), Sink(failing, name="failing"))
+    with pytest.raises(StageFailed) as caught:
+        await run(items(5) >> branches)
+    assert caught.value.stage == "failing"
+    assert before.record.steps()[-1] == "abort"
+    assert before.record.unpublished == {}
+
+
+async def test_an_abort_that_fails_does_not_hide_what_went_wrong() -> None:
+    target: RecordingTarget[int] = RecordingTarget(faults={"write": [BROKEN], "abort": [OSError("stuck")]})
+    with pytest.raises(StageFailed, match="disk full"):
+        await run(items(5) >> Sink(target))
+
+
+async def test_a_sink_that_fails_to_commit_says_that_the_run_is_decided() -> None:
+    first: RecordingTarget[int] = RecordingTarget()
+    second: RecordingTarget[int] = RecordingTarget(faults={"commit": [BROKEN]})
+    branches = Broadcast(Sink(first, name="first"), Sink(second, name="second"))
+    with pytest.raises(CommitFailed, match="do not run it again") as caught:
+        await run(items(3) >> branches, run_id="r1")
+    assert (caught.value.sink, caught.value.run) == ("second", "r1")
+    assert caught.value.__cause__ is BROKEN
+    assert first.record.published == [0, 1, 2]
+    assert (first.record.count("abort"), second.record.count("abort")) == (0, 0)
+
+
+async def test_a_decided_run_is_rolled_forward_and_reads_nothing_again() -> None:
+    journal = MemoryJournal()
+    target: RecordingTarget[int] = RecordingTarget(faults={"commit": [BROKEN]})
+    script: Script[int] = Script()
+    pipeline = items(6, units=2) >> Transform(script) >> Sink(target, name="sink")
+    with pytest.raises(CommitFailed):
+        await run(pipeline, journal=journal, run_id="r1")
+    report = await run(pipeline, journal=journal, run_id="r1")
+    assert report.outcome == "succeeded"
+    assert sorted(target.record.published) == list(range(6))
+    assert len(script.calls) == 6
+    assert (report.stage("sink").emitted, report.items) == (6, 6)
+    assert await journal.decision("r1") is None
+
+
+async def test_receipts_come_in_the_order_of_the_units_and_sinks_commit_in_the_order_declared() -> None:
+    order: list[str] = []
+
+    class Named(RecordingTarget[int]):
+        def __init__(self, name: str) -> None:
+            super().__init__()
+            self.name = name
+
+        async def commit(self, receipts: Sequence[Receipt]) -> list[str]:
+            order.append(f"{self.name} {[receipt.part.number for receipt in receipts]}")
+            return await super().commit(receipts)
+
+    branches = Broadcast(Sink(Named("one")), Sink(Named("two")))
+    await run(items(9, units=3) >> branches, engine=LocalEngine(parallel=3))
+    assert order == ["one [0, 1, 2]", "two [0, 1, 2]"]
+
+
+def failing_in_the_second_unit(target: RecordingTarget[int], script: Script[int]) -> Pipeline:
+    return items(6, units=3) >> Transform(script) >> Sink(target, batch=10, name="sink")
+
+
+async def test_units_that_have_prepared_lastingly_are_not_done_again() -> None:
+    journal = MemoryJournal()
+    target: RecordingTarget[int] = RecordingTarget(durable=True)
+    script = Script({4: [BROKEN]})
+    pipeline = failing_in_the_second_unit(target, script)
+    with pytest.raises(StageFailed):
+        await run(pipeline, journal=journal, run_id="r1")
+    assert script.calls == [0, 3, 1, 4]
+    report = await run(pipeline, journal=journal, run_id="r1")
+    assert script.calls == [0, 3, 1, 4, 1, 4, 2, 5]
+    assert sorted(target.record.published) == list(range(6))
+    assert (report.items, report.units, report.units_done) == (6, 3, 3)
+
+
+async def test_units_held_in_memory_are_done_again() -> None:
+    journal = MemoryJournal()
+    target: RecordingTarget[int] = RecordingTarget(durable=False)
+    script = Script({4: [BROKEN]})
+    pipeline = failing_in_the_second_unit(target, script)
+    with pytest.raises(StageFailed):
+        await run(pipeline, journal=journal, run_id="r1")
+    report = await run(pipeline, journal=journal, run_id="r1")
+    assert script.calls == [0, 3, 1, 4, 0, 3, 1, 4, 2, 5]
+    assert sorted(target.record.published) == list(range(6))
+    assert report.items == 6
+
+
+async def test_without_a_journal_what_had_prepared_is_taken_back() -> None:
+    target: RecordingTarget[int] = RecordingTarget(durable=True)
+    with pytest.raises(StageFailed):
+        await run(failing_in_the_second_unit(target, Script({4: [BROKEN]})))
+    assert (target.record.published, target.record.unpublished) == ([], {})
+
+
+async def test_another_pipeline_cannot_go_on_with_a_run() -> None:
+    journal = MemoryJournal()
+    target: RecordingTarget[int] = RecordingTarget(durable=True)
+    with pytest.raises(StageFailed):
+        await run(failing_in_the_second_unit(target, Script({4: [BROKEN]})), journal=journal, run_id="r1")
+    other = items(6, units=3) >> Transform(abs) >> Sink(target, batch=10, name="sink")
+    with pytest.raises(ResumeRefused, match="r1"):
+        await run(other, journal=journal, run_id="r1")
+    assert target.record.published == []
+
+
+def plus(amount: int) -> Any:
+    """A function that differs from its likes by one constant."""
+    source = f"def step(item):\n    return item + {amount}\n"
+    scope: dict[str, Any] = {}
+    exec(source, scope)
+    return scope["step"]
+
+
+async def test_a_function_that_differs_in_a_constant_is_another_function() -> None:
+    target: RecordingTarget[int] = RecordingTarget(durable=True)
+
+    def pipeline(amount: int) -> Pipeline:
+        closed: Pipeline = items(6, units=3) >> Transform(plus(amount)) >> Sink(target)
+        return closed
+
+    assert pipeline(1).plan().fingerprint == pipeline(1).plan().fingerprint
+    assert pipeline(1).plan().fingerprint != pipeline(2).plan().fingerprint
+
+
+async def test_the_run_is_forgotten_once_it_is_committed() -> None:
+    journal = MemoryJournal()
+    target: RecordingTarget[int] = RecordingTarget(durable=True)
+    script: Script[int] = Script()
+    pipeline = items(4, units=2) >> Transform(script) >> Sink(target)
+    await run(pipeline, journal=journal, run_id="r1")
+    assert await journal.prepared("r1") == {}
+    await run(pipeline, journal=journal, run_id="r1")
+    assert len(script.calls) == 8
+
+
+async def test_remains_are_swept_after_the_commit_and_a_sweep_that_fails_is_told() -> None:
+    target: RecordingTarget[int] = RecordingTarget()
+    await run(items(3) >> Sink(target))
+    assert target.record.steps()[-2:] == ["commit", "sweep"]
+    broken: RecordingTarget[int] = RecordingTarget(faults={"sweep": [BROKEN]})
+    report = await run(items(3) >> Sink(broken, name="sink"))
+    assert report.outcome == "succeeded"
+    assert broken.record.published == [0, 1, 2]
+    assert any("disk full" in line for line in report.leftovers)
+
+
+class HesitantJournal(MemoryJournal):
+    """A journal whose every call takes a few turns, as one in a database does."""
+
+    async def decide(self, run: str, results: Sequence[UnitResult]) -> None:
+        await Turns(2).happen()
+        await super().decide(run, results)
+        await Turns(2).happen()
+
+    async def decision(self, run: str) -> Sequence[UnitResult] | None:
+        await Turns(1).happen()
+        return await super().decision(run)
+
+    async def record(self, run: str, fingerprint: str, result: UnitResult) -> None:
+        await Turns(1).happen()
+        await super().record(run, fingerprint, result)
+
+    async def committed(self, run: str) -> None:
+        await Turns(1).happen()
+        await super().committed(run)
+
+
+@pytest.mark.parametrize("durable", [True, False])
+async def test_a_run_interrupted_anywhere_ends_whole_when_it_is_run_again(durable: bool) -> None:
+    """However often it is cancelled, wherever: it commits once, each item once, and nothing is lost."""
+    journal = HesitantJournal()
+    target: RecordingTarget[int] = RecordingTarget(durable=durable, faults={"commit": [Turns(2)] * 999})
+    pipeline = (
+        items(6, units=3) >> Transform(Script[int](), concurrency=2) >> Sink(target, batch=2, name="sink")
+    )
+    ended: list[Any] = []
+
+    async def once() -> None:
+        if not ended:
+            ended.append(await run(pipeline, journal=journal, run_id="r1"))
+
+    await cancel_everywhere(once, lambda task: None)
+    assert sorted(target.record.published) == list(range(6))
+    assert ended[0].items == 6
+    assert await journal.decision("r1") is None
+
+
+async def test_a_cancel_while_the_decision_is_stored_comes_too_late() -> None:
+    storing = Stall()
+
+    class Slow(MemoryJournal):
+        async def decide(self, run: str, results: Sequence[UnitResult]) -> None:
+            await super().decide(run, results)
+            await storing.happen()
+
+    target: RecordingTarget[int] = RecordingTarget()
+    async with start(items(3) >> Sink(target), journal=Slow()) as active:
+        await storing.reached.wait()
+        active.cancel()
+        storing.release()
+        report = await active.wait()
+    assert report.outcome == "succeeded"
+    assert target.record.published == [0, 1, 2]
+
+
+async def test_a_decision_that_cannot_be_stored_commits_nothing() -> None:
+    class Broken(MemoryJournal):
+        async def decide(self, run: str, results: Sequence[UnitResult]) -> None:
+            raise BROKEN
+
+    target: RecordingTarget[int] = RecordingTarget()
+    with pytest.raises(OSError, match="disk full"):
+        await run(items(3) >> Sink(target), journal=Broken())
+    assert target.record.published == []
