@@ -19,8 +19,7 @@ ERRORS = [name for name, value in vars(errors).items() if isinstance(value, type
 
 
 def test_the_reference_is_what_docstrings_and_signatures_say() -> None:
-    """To write it anew: `python -m tests.docs.reference`."""
-    assert reference() == TEXT
+    assert reference() == TEXT, "write it anew: python -m tests.docs.reference"
 
 
 @pytest.mark.parametrize(
