@@ -1,0 +1,303 @@
+"""Runs as a whole: from scripts and notebooks, side by side, watched, described, and what they leave."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import AsyncIterator, Iterator
+from typing import Any
+
+import pytest
+
+from piko_flow import (
+    Batch,
+    Broadcast,
+    CpuMap,
+    Filter,
+    Fold,
+    Merge,
+    Sink,
+    Source,
+    Transform,
+    run,
+    run_sync,
+    start,
+)
+from piko_flow.dataflow.running.engine import LocalEngine
+from piko_flow.dataflow.running.report import RunReport
+from piko_flow.errors import PipelineError, StageFailed
+from piko_flow.testing import (
+    CollectingSink,
+    RecordingObserver,
+    Script,
+    Stall,
+    arriving,
+    items,
+    turns,
+    until,
+)
+from tests.property.balance import assert_balanced
+
+
+def test_a_script_runs_a_pipeline() -> None:
+    sink: CollectingSink[int] = CollectingSink()
+    report = run_sync(items(5) >> sink)
+    assert sink.items == [0, 1, 2, 3, 4]
+    assert report.outcome == "succeeded"
+
+
+async def test_run_sync_works_inside_a_running_loop() -> None:
+    sink: CollectingSink[int] = CollectingSink()
+    report = (arriving(range(5)) >> Transform(Script[int](), concurrency=2) >> sink).run_sync()
+    assert (sink.items, report.outcome) == ([0, 1, 2, 3, 4], "succeeded")
+
+
+async def test_an_error_comes_through_run_sync_inside_a_running_loop() -> None:
+    with pytest.raises(StageFailed, match="no") as caught:
+        run_sync(items(5) >> Sink(Script({2: [OSError("no")]})))
+    assert caught.value.item == 2
+
+
+async def test_runs_of_one_pipeline_side_by_side_do_not_meet() -> None:
+    held: dict[str, list[int]] = {}
+
+    def pipeline(name: str) -> Any:
+        held[name] = []
+        return (
+            arriving(range(30))
+            >> Transform(Script[int](), concurrency=3)
+            >> Fold(add, start=int)
+            >> Sink(held[name].append)
+        )
+
+    reports = await asyncio.gather(*(run(pipeline(str(number))) for number in range(10)))
+    assert all(values == [sum(range(30))] for values in held.values())
+    assert len({report.run for report in reports}) == 10
+
+
+def add(total: int, item: int) -> int:
+    return total + item
+
+
+async def test_one_pipeline_runs_any_number_of_times() -> None:
+    gathered: list[list[int]] = []
+    pipeline = items(10) >> Filter(is_even) >> Batch(3) >> Sink(gathered.append)
+    await run(pipeline)
+    await asyncio.gather(run(pipeline), run(pipeline))
+    assert sorted(gathered) == sorted([[0, 2, 4], [6, 8]] * 3)
+
+
+def is_even(item: int) -> bool:
+    return item % 2 == 0
+
+
+async def test_a_failing_run_leaves_the_one_beside_it_alone() -> None:
+    sink: CollectingSink[int] = CollectingSink()
+    good, bad = await asyncio.gather(
+        run(arriving(range(50)) >> sink),
+        run(items(5) >> Sink(Script({2: [OSError("no")]}))),
+        return_exceptions=True,
+    )
+    assert isinstance(good, RunReport)
+    assert isinstance(bad, StageFailed)
+    assert sink.items == list(range(50))
+
+
+async def test_cancelling_the_caller_cancels_the_run() -> None:
+    script: Script[int] = Script({0: [Stall()]})
+    with pytest.raises(TimeoutError):
+        async with asyncio.timeout(0.01):
+            await run(items(5) >> Sink(script))
+    assert script.cancelled == [0]
+
+
+async def test_a_thread_that_cannot_be_stopped_is_named_and_the_run_ends() -> None:
+    stuck, began = threading.Event(), threading.Event()
+
+    def block(item: int) -> int:
+        began.set()
+        stuck.wait()
+        return item
+
+    try:
+        async with start(items(5) >> Transform(block, on="thread") >> CollectingSink()) as active:
+            await until(began.is_set, at_most=10_000_000)
+            active.cancel()
+            report = await active.wait()
+        assert report.outcome == "cancelled"
+        assert report.leftovers == ("piko-flow block",)
+    finally:
+        stuck.set()
+
+
+async def test_a_blocking_source_on_a_thread_is_read_and_closed_there() -> None:
+    threads: set[int] = set()
+
+    def read() -> Iterator[int]:
+        try:
+            for number in range(300):
+                threads.add(threading.get_ident())
+                yield number
+        finally:
+            threads.add(threading.get_ident())
+
+    sink: CollectingSink[int] = CollectingSink()
+    await run(Source(read, on="thread") >> sink)
+    assert sink.items == list(range(300))
+    assert threading.get_ident() not in threads
+
+
+async def test_progress_grows_to_the_report() -> None:
+    stalled = Stall()
+    pipeline = items(20, units=2) >> Transform(Script({4: [stalled]}), name="work") >> CollectingSink()
+    async with start(pipeline) as active:
+        await stalled.reached.wait()
+        await turns(5)
+        early = active.progress()
+        assert (early.units, early.units_done) == (2, 0)
+        assert 2 <= {stage.name: stage for stage in early.stages}["work"].received <= 10
+        stalled.release()
+        report = await active.wait()
+    assert (report.units_done, report.items, report.stage("work").emitted) == (2, 20, 20)
+    assert report.seconds >= early.seconds
+    assert_balanced(report)
+
+
+async def test_the_report_says_where_time_went() -> None:
+    stalled = Stall()
+    async with start(
+        arriving(range(3)) >> Transform(Script({1: [stalled]}), name="slow") >> CollectingSink()
+    ) as active:
+        await stalled.reached.wait()
+        busy = {stage.name: stage.busy for stage in active.progress().stages}["slow"]
+        await turns(100)
+        assert {stage.name: stage.busy for stage in active.progress().stages}["slow"] > busy
+        stalled.release()
+        report = await active.wait()
+    for stage in report.stages:
+        assert min(stage.busy, stage.waiting, stage.blocked) >= 0
+        assert stage.busy + stage.waiting + stage.blocked <= report.seconds * 1.5
+    assert report.bottleneck in {stage.name for stage in report.stages}
+
+
+async def test_an_observer_hears_of_every_stage_and_chunk() -> None:
+    observer = RecordingObserver()
+    pipeline = (
+        items(2000) >> Transform(Script[int](), concurrency=4, name="work") >> CollectingSink(name="sink")
+    )
+    report = await run(pipeline, observer=observer)
+    assert (observer.facts[0], observer.facts[-1]) == ("run started", "run ended")
+    assert observer.facts.count("stage started: work") == observer.facts.count("stage ended: work") == 1
+    assert observer.running == []
+    assert observer.items["sink"] == 2000
+    assert observer.report is report
+
+
+async def test_an_observer_hears_how_a_run_failed() -> None:
+    observer = RecordingObserver()
+    with pytest.raises(StageFailed) as caught:
+        await run(items(3) >> Sink(Script({1: [OSError("no")]})), observer=observer)
+    assert observer.error is caught.value
+    assert (observer.report, observer.running) == (None, [])
+
+
+async def test_an_empty_source_is_a_run_too() -> None:
+    sink: CollectingSink[Any] = CollectingSink()
+    report = await run(items(0) >> Transform(Script[int]()) >> Batch(5) >> sink)
+    assert (sink.items, report.outcome, report.items) == ([], "succeeded", 0)
+    assert sink.record.count("commit") == 1
+    folded: CollectingSink[int] = CollectingSink()
+    await run(items(0) >> Fold(add, start=int) >> folded)
+    assert folded.items == [0]
+
+
+async def test_splits_that_give_nothing_are_refused_in_the_source_s_name() -> None:
+    source: Source[int] = Source(read_split, splits=list, name="files")
+    with pytest.raises(PipelineError, match="splits gave nothing"):
+        await run(source >> CollectingSink())
+
+
+def read_split(split: int) -> Iterator[int]:
+    yield from range(split)
+
+
+@pytest.mark.parametrize("parallel", [1, 4])
+async def test_each_split_is_a_unit_with_a_part_of_its_own(parallel: int) -> None:
+    sink: CollectingSink[int] = CollectingSink(batch=10)
+    pipeline = Source(read_split, splits=[3, 2, 1]) >> sink
+    report = await run(pipeline, engine=LocalEngine(parallel))
+    assert (report.units, report.items) == (3, 6)
+    assert sink.items == [0, 1, 2, 0, 1, 0]
+    opened = [call.part for call in sink.record.calls if call.step == "open"]
+    assert [(part.number, part.units) for part in opened if part] == [(0, 3), (1, 3), (2, 3)]
+    assert len({part.token for part in opened if part}) == 3
+
+
+async def test_batches_do_not_cross_units() -> None:
+    sink: CollectingSink[list[int]] = CollectingSink()
+    await run(Source(read_split, splits=[3, 4]) >> Batch(5) >> sink)
+    assert sink.items == [[0, 1, 2], [0, 1, 2, 3]]
+
+
+@pytest.mark.parametrize("splits", [[2, 3], lambda: [2, 3]])
+async def test_a_fold_or_a_merge_makes_one_unit_that_reads_all_splits(splits: Any) -> None:
+    source = Source(read_split, splits=splits)
+    folded: CollectingSink[int] = CollectingSink()
+    report = await run(source >> Fold(add, start=int) >> folded)
+    assert (report.units, folded.items) == (1, [4])
+    merged: CollectingSink[int] = CollectingSink()
+    report = await run(Merge(source, items(2)) >> merged)
+    assert report.units == 1
+    assert sorted(merged.items) == [0, 0, 0, 1, 1, 1, 2]
+
+
+async def test_an_async_function_of_a_split_reads_it() -> None:
+    async def read(split: int) -> AsyncIterator[int]:
+        for number in range(split):
+            yield number
+
+    sink: CollectingSink[int] = CollectingSink()
+    await run(Source(read, splits=[2, 3]) >> sink)
+    assert sink.items == [0, 1, 0, 1, 2]
+    folded: CollectingSink[int] = CollectingSink()
+    await run(Source(read, splits=[2, 3]) >> Fold(add, start=int) >> folded)
+    assert folded.items == [4]
+
+
+async def test_a_diamond_cannot_deadlock_at_the_smallest_capacity() -> None:
+    slow: Script[int] = Script()
+    branches: Any = Broadcast(
+        Transform(slow, concurrency=2), Transform(Script[int]()) >> Transform(is_even, on="thread")
+    )
+    sink: CollectingSink[Any] = CollectingSink()
+    await run(items(100) >> branches >> sink, capacity=1)
+    assert len(sink.items) == 200
+
+
+async def test_workers_of_a_run_are_its_own_and_gone_afterwards() -> None:
+    report = await run(items(100) >> CpuMap(abs, workers=2) >> CollectingSink())
+    assert 1 <= report.workers["spawned"] <= 2
+    assert report.workers["replaced"] == 0
+
+
+async def test_the_plan_says_what_is_fused_and_where_the_channels_are() -> None:
+    pipeline: Any = (
+        items(10)
+        >> Filter(is_even)
+        >> Transform(Script[int](), concurrency=2, name="fetch")
+        >> CollectingSink()
+    )
+    plan = pipeline.plan(capacity=7)
+    assert [len(operator.boxes) for operator in plan.operators] == [2, 1, 1]
+    assert [channel.capacity.items for channel in plan.channels] == [7, 7]
+    for word in ("items", "is_even", "fetch", "collecting_sink"):
+        assert word in pipeline.explain()
+
+
+def test_unit_ids_are_stable() -> None:
+    def ids(splits: list[int]) -> list[str]:
+        return [unit.id for unit in (Source(read_split, splits=splits) >> CollectingSink()).plan().units]
+
+    assert ids([3, 4]) == ids([3, 4])
+    assert ids([3, 4])[0] != ids([5, 4])[0]
+    assert len(set(ids([3, 3, 3]))) == 3
