@@ -5,7 +5,9 @@ import tomllib
 from pathlib import Path
 
 import pytest
+from typer.main import get_command
 
+from piko_flow.cli.main import app
 from tests.architecture.checkout import ROOT
 from tests.docs.pages import Page, blocks, pages
 from tests.docs.shown import difference
@@ -60,6 +62,13 @@ def test_the_page_of_the_architecture_names_files_that_exist() -> None:
     there |= {"tests/architecture/"} | {f"{path.rpartition('/')[0]}/" for path in there}
     assert [name for name in named if not any(path.endswith(name) for path in there)] == []
     assert len(named) > 20
+
+
+def test_the_page_of_running_has_every_option_of_the_command() -> None:
+    text = (ROOT / "docs/how-to/run-a-pipeline.md").read_text(encoding="utf-8")
+    command = get_command(app).commands["run"]  # type: ignore[attr-defined]  # the app is a group
+    options = {name for one in command.params for name in one.opts if name.startswith("--")} - {"--help"}
+    assert options == set(re.findall(r"^\| `(--[\w-]+)", text, re.MULTILINE))
 
 
 def test_what_differs_from_run_to_run_is_not_compared() -> None:
