@@ -6,19 +6,17 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from tests.property.programs import (
-    Branching,
+from tests.property.programs import Branching, Program, Whole
+from tests.property.steps import (
     Checking,
     Ending,
     Gathering,
     Keeping,
     Mapping,
     Mode,
-    Program,
     Spreading,
     Step,
     Summing,
-    Whole,
 )
 
 MODES: tuple[Mode, ...] = ("plain", "plain", "waiting", "unordered", "keyed", "retried", "thread")

@@ -19,7 +19,8 @@ from piko_flow.dataflow.running.settling import KEPT
 from piko_flow.errors import StageFailed
 from tests.property.balance import assert_balanced
 from tests.property.drawing_programs import programs
-from tests.property.programs import Expected, Whole
+from tests.property.programs import Whole
+from tests.property.steps import Expected
 
 PLAIN = settings(max_examples=600, suppress_health_check=list(HealthCheck))
 
