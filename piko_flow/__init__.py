@@ -6,10 +6,11 @@ from piko_flow.dataflow.running.facts import DeadLetter, EdgeReport, Progress, S
 from piko_flow.dataflow.running.journal import Journal, MemoryJournal
 from piko_flow.dataflow.running.observer import Observer, SilentObserver
 from piko_flow.dataflow.running.options import Capacity
+from piko_flow.dataflow.running.plan import Plan
 from piko_flow.dataflow.running.report import RunReport
 from piko_flow.dataflow.running.run import ActiveRun, run, run_sync, start
 from piko_flow.dataflow.running.shipping import CannotShip, ShippingWarning
-from piko_flow.dataflow.running.worker_errors import RemoteError, WorkerDied
+from piko_flow.dataflow.running.worker_errors import CannotReturn, CannotSend, RemoteError, WorkerDied
 from piko_flow.dataflow.running.worker_pool import WorkerPool
 from piko_flow.dataflow.stages.batch import Batch, Fold, Throttle
 from piko_flow.dataflow.stages.broadcast import Broadcast
@@ -18,7 +19,7 @@ from piko_flow.dataflow.stages.resource import Resource, ResourcePool, RunInfo
 from piko_flow.dataflow.stages.route import Route
 from piko_flow.dataflow.stages.routing import Merge, On
 from piko_flow.dataflow.stages.sink import Part, Receipt, Sink, SinkTarget
-from piko_flow.dataflow.stages.source import Source
+from piko_flow.dataflow.stages.source import ChunkReader, Reject, SliceReader, Source
 from piko_flow.dataflow.stages.stage import SinkLike, SourceLike, TransformLike
 from piko_flow.dataflow.stages.transform import Filter, FlatMap, Parse, Transform
 from piko_flow.errors import (
@@ -39,8 +40,11 @@ __all__ = [
     "ActiveRun",
     "Batch",
     "Broadcast",
+    "CannotReturn",
+    "CannotSend",
     "CannotShip",
     "Capacity",
+    "ChunkReader",
     "CommitFailed",
     "CpuMap",
     "DeadLetter",
@@ -62,8 +66,10 @@ __all__ = [
     "PikoFlowError",
     "Pipeline",
     "PipelineError",
+    "Plan",
     "Progress",
     "Receipt",
+    "Reject",
     "RemoteError",
     "Resource",
     "ResourcePool",
@@ -78,6 +84,7 @@ __all__ = [
     "Sink",
     "SinkLike",
     "SinkTarget",
+    "SliceReader",
     "Source",
     "SourceLike",
     "StageFailed",

@@ -60,13 +60,11 @@ SUBJECTS: Final = (
     ),
     Subject("Running", "", "piko_flow", "run start run_sync"),
     Subject("", OPTIONS_OF_A_RUN, "piko_flow", "Capacity ActiveRun"),
-    Subject("", "", "piko_flow.dataflow.running.plan", "Plan"),
+    Subject("", "", "piko_flow", "Plan"),
     Subject("Reports", "", "piko_flow", "RunReport Progress StageReport EdgeReport DeadLetter"),
     Subject("Resources", "", "piko_flow", "Resource ResourcePool RunInfo"),
     Subject("Sinks that write through an object", "", "piko_flow", "SinkTarget Part Receipt"),
-    Subject(
-        "Sources that are objects", "", "piko_flow.dataflow.stages.source", "ChunkReader SliceReader Reject"
-    ),
+    Subject("Sources that are objects", "", "piko_flow", "ChunkReader SliceReader Reject"),
     Subject(
         "Files",
         "Parquet needs the extra `parquet`. See [read and write files](how-to/read-and-write-files.md).",

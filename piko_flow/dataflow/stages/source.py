@@ -68,7 +68,8 @@ class SliceReader(Protocol[T_co]):
     """An unbounded source read in slices, each a run of its own.
 
     `read(since)` gives items after the position `since` (None at the very beginning), `position()` the
-    position after the last item given. The position is stored when the run commits.
+    position after the last item given. It is in the report of a run, and the next run is
+    given it as `since`.
     """
 
     def read(self, since: Any) -> AsyncIterable[T_co] | Iterable[T_co]: ...
