@@ -102,7 +102,7 @@ class Accounts:
         for part in (*self._results.values(), *live):
             for sums, added in ((tallies, part.tallies), (times, part.times), (edges, part.edges)):
                 for one, other in zip(sums, added, strict=True):
-                    one.add(other)  # type: ignore[attr-defined]  # three kinds of sums, each added to its like
+                    one.add(other)
         return tallies, times, edges
 
     def report(

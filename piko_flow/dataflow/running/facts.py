@@ -10,7 +10,7 @@ from typing import Any, Literal
 from piko_flow.errors import shorten
 
 SHOWN = 1000  # characters of an item or a position in `to_dict`
-Outcome = Literal["running", "succeeded", "drained", "cancelled"]
+Outcome = Literal["succeeded", "drained", "cancelled"]
 
 
 @dataclass(frozen=True)

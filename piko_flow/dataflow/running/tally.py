@@ -1,12 +1,25 @@
-"""The running counts of one unit: plain integers, read at any time, written by one thread."""
+"""The running counts of one unit: plain numbers, read at any time, written by one thread."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
 
+from typing_extensions import Self
+
+
+class Tally:
+    """Numbers that can be summed over units."""
+
+    __slots__ = ()
+
+    def add(self, other: Self) -> None:
+        """Add another unit's numbers of the same stage, operator or joint."""
+        for number in fields(self):  # type: ignore[arg-type]  # every tally is a dataclass
+            setattr(self, number.name, getattr(self, number.name) + getattr(other, number.name))
+
 
 @dataclass(slots=True)
-class StageTally:
+class StageTally(Tally):
     """One stage's counts, in items."""
 
     received: int = 0
@@ -17,37 +30,20 @@ class StageTally:
     dropped: int = 0
     retried: int = 0
 
-    def add(self, other: StageTally) -> None:
-        """Add another unit's counts of the same stage."""
-        for counter in fields(self):
-            setattr(self, counter.name, getattr(self, counter.name) + getattr(other, counter.name))
-
 
 @dataclass(slots=True)
-class OperatorTimes:
+class OperatorTimes(Tally):
     """Where an operator's time went, in seconds."""
 
     busy: float = 0.0
     waiting: float = 0.0
     blocked: float = 0.0
 
-    def add(self, other: OperatorTimes) -> None:
-        """Add another unit's times of the same operator."""
-        self.busy += other.busy
-        self.waiting += other.waiting
-        self.blocked += other.blocked
-
 
 @dataclass(slots=True)
-class EdgeTally:
+class EdgeTally(Tally):
     """One joint's counts, in items."""
 
     sent: int = 0
     received: int = 0
     left: int = 0
-
-    def add(self, other: EdgeTally) -> None:
-        """Add another unit's counts of the same joint."""
-        self.sent += other.sent
-        self.received += other.received
-        self.left += other.left
