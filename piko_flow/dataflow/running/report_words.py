@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from piko_flow.dataflow.running.facts import DeadLetter, Progress, RunFacts, StageReport
 
 OUTCOMES = {
-    "running": "is running",
     "succeeded": "succeeded",
     "drained": "was drained, nothing was committed",
     "cancelled": "was cancelled, nothing was committed",
