@@ -24,7 +24,7 @@ def main() -> int:
         return 2
     before, outcomes = machine(), []
     for figure in figures:
-        outcomes.append(measure(figure, asked.rounds))
+        outcomes.append(measure(figure, rounds=asked.rounds, patience=asked.patience))
         print(details(outcomes[-1]), end="\n\n", file=sys.stderr if asked.json else sys.stdout, flush=True)
     if asked.json:
         values = as_values(outcomes)
@@ -38,6 +38,7 @@ def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m tests.benchmarks", description=__doc__)
     parser.add_argument("--only", metavar="NAME", help="only figures whose name contains NAME")
     parser.add_argument("--rounds", type=int, default=7, help="how often each is measured (default 7)")
+    parser.add_argument("--patience", type=float, default=5.0, help="seconds to wait for a quiet machine (5)")
     parser.add_argument("--json", action="store_true", help="print JSON instead of tables")
     return parser.parse_args()
 

@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 from statistics import median
 from typing import Literal
 
+from tests.benchmarks.neighbours import others, wait_for_quiet
+
 OURS, LIMIT = "piko_flow", "plain Python"
 PEERS = ("streamable", "aiostream")
 
@@ -46,10 +48,14 @@ class Figure:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What came of a figure: for each contender what it measured in each round, and its score, the median of them."""
+    """What came of a figure: for each contender what it measured in each round, and its score, the median of them.
+
+    `others` is the share of the machine that other processes had meanwhile, the median of all measurements.
+    """
 
     figure: Figure
     measured: dict[str, list[float]]
+    others: float
     scores: dict[str, float] = field(default_factory=dict)
 
     @property
@@ -68,23 +74,28 @@ class Outcome:
         return ours <= bound if self.figure.better == "less" else ours >= bound
 
 
-def measure(figure: Figure, rounds: int) -> Outcome:
+def measure(figure: Figure, *, rounds: int, patience: float) -> Outcome:
     """Run the contenders one after the other, `rounds` times, beginning with another one each round.
 
+    Before each it waits up to `patience` seconds for a machine that others leave alone.
     Each round is scored by itself, ours beside the limit of the same round, so that a machine that is slow
     for a while slows both; the score is the median of the rounds'.
     """
     measured: dict[str, list[float]] = {contender.name: [] for contender in figure.contenders}
+    shares = []
     for turn in range(rounds):
         for contender in _from(figure.contenders, turn):
+            wait_for_quiet(patience)
             gc.collect()
-            measured[contender.name].append(contender.run() / contender.share)
+            with others() as share:
+                measured[contender.name].append(contender.run() / contender.share)
+            shares.append(share.value)
     limits = measured.get(LIMIT, [0.0] * rounds)
     scores = {
         name: median(figure.score(value, limit) for value, limit in zip(values, limits, strict=True))
         for name, values in measured.items()
     }
-    return Outcome(figure, measured, scores)
+    return Outcome(figure, measured, median(shares), scores)
 
 
 def _from(contenders: Sequence[Contender], turn: int) -> Sequence[Contender]:
@@ -97,6 +108,6 @@ def ratio(ours: float, limit: float) -> float:
     return ours / limit
 
 
-def share(ours: float, limit: float) -> float:
+def part_of(ours: float, limit: float) -> float:
     """How much of the limit's speed we reach."""
     return limit / ours

@@ -10,11 +10,14 @@ from typing import Any
 
 from tests.benchmarks.figure import LIMIT, OURS, PEERS, Outcome
 
-HEADINGS = ("figure", OURS, "target", "aim", LIMIT, *PEERS)
+HEADINGS = ("figure", OURS, "target", "aim", LIMIT, *PEERS, "others")
 
 
 def table(outcomes: Sequence[Outcome]) -> str:
-    """A line for each outcome, ours with its target and aim, the others with the same score beside it."""
+    """A line for each outcome, ours with its target and aim, the others with the same score beside it.
+
+    The last column is the share of the machine that other processes had meanwhile.
+    """
     rows = [HEADINGS, *map(_row, outcomes)]
     widths = [max(len(row[column]) for row in rows) for column in range(len(HEADINGS))]
     lines = ["  ".join(text.ljust(width) for text, width in zip(row, widths, strict=True)) for row in rows]
@@ -27,8 +30,8 @@ def _row(outcome: Outcome) -> tuple[str, ...]:
     sign = "<=" if figure.better == "less" else ">="
     target = f"{sign} {figure.target:g} {'met' if outcome.met else 'MISSED'}"
     aim = "" if figure.aim is None else f"{sign} {figure.aim:g} {'met' if outcome.aimed else 'missed'}"
-    others = [_score(scores[name], figure.unit) if name in scores else "-" for name in (LIMIT, *PEERS)]
-    return (figure.name, _score(scores[OURS], figure.unit), target, aim, *others)
+    beside = [_score(scores[name], figure.unit) if name in scores else "-" for name in (LIMIT, *PEERS)]
+    return (figure.name, _score(scores[OURS], figure.unit), target, aim, *beside, f"{outcome.others:.0%}")
 
 
 def _score(value: float, unit: str) -> str:
@@ -41,7 +44,10 @@ def details(outcome: Outcome) -> str:
     """What was measured, contender by contender: the median, the spread, what was written."""
     figure = outcome.figure
     kind = "MB" if figure.unit == "MB" else "s"
-    lines = [f"{figure.name}: {figure.title}", f"  {figure.how}"]
+    lines = [
+        f"{figure.name}: {figure.title}",
+        f"  {figure.how}; other processes had {outcome.others:.0%} of the machine",
+    ]
     for contender in figure.contenders:
         values = outcome.measured[contender.name]
         spread = f"{median(values):.3f} {kind} ({min(values):.3f} to {max(values):.3f})"
@@ -70,6 +76,7 @@ def as_values(outcomes: Sequence[Outcome]) -> list[dict[str, Any]]:
             "aim": outcome.figure.aim,
             "met": outcome.met,
             "aim_met": outcome.aimed,
+            "others": outcome.others,
             "scores": outcome.scores,
             "measured": outcome.measured,
         }

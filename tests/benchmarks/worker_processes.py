@@ -13,7 +13,7 @@ from streamable import stream
 
 from piko_flow import CpuMap, Pipeline, Sink, Source, run
 from piko_flow.dataflow.running.worker_pool import WorkerPool
-from tests.benchmarks.figure import LIMIT, OURS, Contender, Figure, share
+from tests.benchmarks.figure import LIMIT, OURS, Contender, Figure, part_of
 from tests.benchmarks.jobs import Total, burning
 from tests.benchmarks.recorder import Recorder
 
@@ -48,7 +48,7 @@ def figure(name: str, items: int, seconds: float, *, target: float, peer_share: 
                 peer_share,
             ),
         ),
-        score=share,
+        score=part_of,
         unit="of limit",
         better="more",
         target=target,
