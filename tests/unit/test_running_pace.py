@@ -1,0 +1,91 @@
+"""How often and how fast: waits between attempts, and Throttle."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from piko_flow import Batch, Retry, Source, Throttle, run, start
+from piko_flow.testing import CollectingSink, Stall, items, turns, until
+
+
+@given(st.integers(1, 100), st.floats(0, 10), st.floats(0, 1000))
+def test_waits_double_and_never_pass_the_limit(attempt: int, first: float, limit: float) -> None:
+    retry = Retry(attempts=200, first=first, limit=limit)
+    wait = retry.delay(attempt)
+    assert 0 <= wait <= limit + 1e-6
+    assert wait == pytest.approx(min(first * 2 ** min(attempt - 1, 16), limit), abs=1e-4)
+    assert retry.delay(attempt + 1) >= wait
+
+
+def test_a_wait_may_be_a_timedelta() -> None:
+    retry = Retry(first=timedelta(milliseconds=250), limit=timedelta(seconds=1))
+    assert [retry.delay(attempt) for attempt in (1, 2, 3, 4)] == [0.25, 0.5, 1.0, 1.0]
+
+
+@pytest.mark.parametrize(
+    "bad",
+    [
+        {"attempts": 0},
+        {"attempts": 1.5},
+        {"first": -1},
+        {"limit": -1},
+        {"on": ()},
+        {"on": "OSError"},
+        {"on": int},
+    ],
+)
+def test_a_retry_that_is_none_is_refused(bad: dict[str, Any]) -> None:
+    with pytest.raises(ValueError, match="Retry"):
+        Retry(**bad)
+
+
+async def test_a_throttle_lets_so_many_pass_and_no_more() -> None:
+    sink: CollectingSink[int] = CollectingSink()
+    async with start(items(100) >> Throttle(3, per=3600) >> sink) as active:
+        await until(lambda: len(sink.written) == 3)
+        await turns(200)
+        assert sink.written == [0, 1, 2]
+        active.cancel()
+        assert (await active.wait()).outcome == "cancelled"
+
+
+async def test_a_throttle_keeps_order_and_loses_nothing() -> None:
+    sink: CollectingSink[int] = CollectingSink()
+    report = await run(items(50) >> Throttle(20, per=0.01, name="throttle") >> sink)
+    assert sink.items == list(range(50))
+    assert report.stage("throttle").emitted == 50
+
+
+@pytest.mark.parametrize(
+    "gather",
+    [
+        lambda sink: Batch(100, within=0.01) >> sink,
+        lambda sink: Batch(100, within=0.01, weight=float) >> sink,
+        lambda sink: CollectingSink(batch=100, within=0.01),
+    ],
+    ids=["Batch", "Batch by weight", "Sink"],
+)
+async def test_a_list_is_handed_on_when_its_time_has_come(gather: Callable[[Any], Any]) -> None:
+    stalled = Stall()
+
+    async def read() -> AsyncIterator[int]:
+        yield 1
+        yield 2
+        await stalled.happen()
+        yield 3
+
+    end = gather(CollectingSink())
+    sink = end if isinstance(end, CollectingSink) else list(end.leaves())[-1]
+    async with start(Source(read) >> end):
+        await until(lambda: sink.written, at_most=10_000_000)
+        stalled.release()
+    assert [call.items for call in sink.record.calls if call.step == "write"] in (
+        [(1, 2), (3,)],
+        [([1, 2],), ([3],)],
+    )
