@@ -223,7 +223,7 @@ async def test_a_thread_past_its_timeout_is_left_and_the_next_items_go_on() -> N
 
     sink: CollectingSink[int] = CollectingSink()
     pipeline = (
-        items(5) >> Transform(work, on="thread", timeout=0.5, on_error="dead_letter", name="work") >> sink
+        items(5) >> Transform(work, on="thread", timeout=1, on_error="dead_letter", name="work") >> sink
     )
     try:
         report = await run(pipeline)
