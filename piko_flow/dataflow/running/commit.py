@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Collection, Sequence
 
 from piko_flow.dataflow.running.plan import Plan
 from piko_flow.dataflow.running.unit import UnitResult
-from piko_flow.dataflow.stages.sink import Sink
+from piko_flow.dataflow.stages.sink import Part, Sink
 from piko_flow.errors import CommitFailed, describe_error
 
 CheckClaim = Callable[[], Awaitable[None]]
@@ -39,13 +39,13 @@ async def commit_decided(
     return written
 
 
-async def sweep(plan: Plan) -> list[str]:
-    """Let every sink remove what dead attempts have left behind; gives a line for each that could not."""
+async def sweep(plan: Plan, live: Collection[Part]) -> list[str]:
+    """Let every sink remove what no live part needs; gives a line for each that could not."""
     failures = []
     for box in plan.sinks:
         if isinstance(box.stage, Sink) and box.stage.target is not None:
             try:
-                await box.stage.copy_target().sweep(())
+                await box.stage.copy_target().sweep(live)
             except Exception as error:  # the run's own outcome stands; this is for its report
                 failures.append(f"remains of sink {box.name!r} ({describe_error(error)})")
     return failures

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
 from piko_flow.dataflow.running.unit import UnitResult
+from piko_flow.dataflow.stages.sink import Part
 
 
 class Journal(Protocol):
@@ -21,6 +22,7 @@ class Journal(Protocol):
     async def decide(self, run: str, results: Sequence[UnitResult]) -> None: ...
     async def decision(self, run: str) -> Sequence[UnitResult] | None: ...
     async def committed(self, run: str) -> None: ...
+    async def live(self) -> Collection[Part]: ...
 
 
 @dataclass
@@ -63,3 +65,8 @@ class MemoryJournal:
     async def committed(self, run: str) -> None:
         """Forget the run: everything it prepared is published."""
         self._entries.pop(run, None)
+
+    async def live(self) -> Collection[Part]:
+        """The parts that runs have prepared and not yet committed; a sweep must leave them."""
+        results = [result for entry in self._entries.values() for result in entry.prepared.values()]
+        return [receipt.part for result in results for receipt in result.receipts.values()]

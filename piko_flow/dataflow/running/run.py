@@ -27,7 +27,7 @@ from piko_flow.dataflow.running.settling import Budget
 from piko_flow.dataflow.running.unit import UnitResult
 from piko_flow.dataflow.running.unit_state import Intake
 from piko_flow.dataflow.stages.resource import RunInfo
-from piko_flow.errors import ResumeRefused
+from piko_flow.errors import ResumeRefused, describe_error
 
 
 class ActiveRun:
@@ -123,14 +123,25 @@ class ActiveRun:
         self._decided = True
         written = await uninterrupted(commit_decided(self.plan, decided, self.id))
         await uninterrupted(self._journal.committed(self.id))
-        self._context.leftovers += await uninterrupted(sweep(self.plan))
+        await uninterrupted(self._sweep())
         return self._report("succeeded", written=tuple(written))
 
     async def _take_back(self) -> None:
         """Remove what units prepared, unless the run is decided or a journal of the caller's lets it go on."""
         prepared = any(result.receipts for result in self._accounts.results())
         if prepared and not self._decided and self._options.journal is None:
-            self._context.leftovers += await uninterrupted(sweep(self.plan))
+            self._context.leftovers += await uninterrupted(sweep(self.plan, ()))
+
+    async def _sweep(self) -> None:
+        """Remove what dead attempts left; the run is committed, so a failure is a line in its report."""
+        try:
+            live = await self._journal.live()
+        except Exception as error:
+            self._context.leftovers.append(
+                f"remains of sinks, as the journal did not answer ({describe_error(error)})"
+            )
+        else:
+            self._context.leftovers += await sweep(self.plan, live)
 
     async def _remaining(self) -> list[Any]:
         """The units that have not prepared in an earlier attempt of this run."""

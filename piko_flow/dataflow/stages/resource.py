@@ -120,9 +120,10 @@ async def open_all(
         if pool is not None and isinstance(resource, Resource) and resource.scope == "app":
             values[name] = await pool.get(resource, info)
             continue
-        if id(resource) not in opened:
-            opened[id(resource)] = await stack.enter_async_context(open_resource(resource, info))
-        values[name] = opened[id(resource)]
+        key = id(resource.opens if isinstance(resource, Resource) else resource)
+        if key not in opened:
+            opened[key] = await stack.enter_async_context(open_resource(resource, info))
+        values[name] = opened[key]
     return values
 
 

@@ -1,0 +1,35 @@
+"""What a commit sweeps away, and what it must leave."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+import pytest
+
+from piko_flow import MemoryJournal, Part, Sink, StageFailed, Transform, run
+from piko_flow.testing import RecordingTarget, Script, items
+
+
+async def test_a_commit_leaves_alone_what_a_run_that_can_be_resumed_has_prepared() -> None:
+    journal = MemoryJournal()
+    target: RecordingTarget[int] = RecordingTarget(durable=True)
+    first = items(6, units=3) >> Transform(Script({4: [OSError("x")]})) >> Sink(target, batch=10)
+    with pytest.raises(StageFailed):
+        await run(first, journal=journal, run_id="r1")
+    await run(items(2) >> Sink(target, batch=10), journal=journal, run_id="r2")
+    await run(first, journal=journal, run_id="r1")
+    assert sorted(target.record.published) == sorted([0, 1, *range(6)])
+    assert await journal.live() == []
+
+
+async def test_a_journal_that_does_not_answer_leaves_the_remains_and_is_told_of() -> None:
+    class Deaf(MemoryJournal):
+        async def live(self) -> Collection[Part]:
+            raise OSError("gone")
+
+    target: RecordingTarget[int] = RecordingTarget(durable=True)
+    report = await run(items(2) >> Sink(target, batch=10), journal=Deaf())
+    assert report.outcome == "succeeded"
+    assert report.leftovers == ("remains of sinks, as the journal did not answer (OSError: gone)",)
+    assert target.record.published == [0, 1]
+    assert "sweep" not in target.record.steps()
