@@ -18,6 +18,7 @@ from piko_flow.dataflow.running.plan import Plan
 from piko_flow.dataflow.running.settling import Budget, Settlement
 from piko_flow.dataflow.running.tally import EdgeTally, OperatorTimes, StageTally
 from piko_flow.dataflow.running.threads import ThreadCrew
+from piko_flow.dataflow.running.value_check import value_check
 from piko_flow.dataflow.running.worker_pool import WorkerPool
 from piko_flow.dataflow.stages.resource import ResourcePool, RunInfo, open_all
 
@@ -194,12 +195,7 @@ class OperatorState:
 
     def validator(self, box: Box) -> Callable[[Any], Any] | None:
         """With `validate=True`, the check of the values that come to a box; None where its type is unknown."""
-        if not self.unit.plan.options.validate or box.stage.takes is Any:
-            return None
-        from pydantic import TypeAdapter
-
-        check: Callable[[Any], Any] = TypeAdapter(box.stage.takes).validate_python
-        return check
+        return value_check(box.stage.takes) if self.unit.plan.options.validate else None
 
     def told(self, items: int, seconds: float) -> None:
         """Count busy time and tell the observer of a chunk."""

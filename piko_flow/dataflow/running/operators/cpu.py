@@ -69,10 +69,10 @@ class CpuOperator:
     async def _results(self, chunk: list[Any]) -> list[Any]:
         """The results in order, DROPPED for each item that failed for good and does not end the run."""
         results: list[Any] = [DROPPED] * len(chunk)
-        places = self._valid(chunk)
+        places, ready = self._valid(chunk)
         number, retry = 1, self.stage.retry
         while places:
-            items = [chunk[place] for place in places] if len(places) < len(chunk) else chunk
+            items = [ready[place] for place in places] if len(places) < len(chunk) else ready
             called = await self.pool.call(self.shipment, items, timeout=self.stage.timeout)
             self._adapt(len(items), called.seconds)
             again = []
@@ -91,18 +91,21 @@ class CpuOperator:
                 number += 1
         return results
 
-    def _valid(self, chunk: list[Any]) -> list[int]:
-        """The places of the items that may be sent; with `validate=True` the others are settled here."""
+    def _valid(self, chunk: list[Any]) -> tuple[list[int], list[Any]]:
+        """The places of the items that may be sent, and at these places what to send.
+
+        With `validate=True` the items of the other places are settled here.
+        """
         if self.validate is None:
-            return list(range(len(chunk)))
-        places = []
+            return list(range(len(chunk))), chunk
+        places, ready = [], list(chunk)  # the chunk may be in another branch's channel too
         for place, item in enumerate(chunk):
             try:
-                chunk[place] = self.validate(item)
+                ready[place] = self.validate(item)
                 places.append(place)
             except Exception as error:
                 self._failed(item, error)
-        return places
+        return places, ready
 
     def _failed(self, item: Any, error: BaseException) -> None:
         if isinstance(error, RunError) or not isinstance(error, Exception):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from contextlib import aclosing
 from typing import Any
 
@@ -36,6 +37,8 @@ class SinkOperator:
         """Write a list; what fails for good is settled: the item that the target names, else the whole list."""
         settle, box, tally = self.state.unit.settlement.settle, self.state.boxes[0], self.state.tally
         policy = self.stage.options.on_error
+        if self.validate is not None:
+            items = self._valid(items, self.validate)
         while items:
             try:
                 await self._attempts(items)
@@ -51,9 +54,19 @@ class SinkOperator:
             tally.emitted += len(items)
             return
 
+    def _valid(self, items: list[Any], validate: Callable[[Any], Any]) -> list[Any]:
+        """What to write for the items, without those that are no values for this sink; they are settled."""
+        settlement, valid = self.state.unit.settlement, []
+        for item in items:
+            try:
+                valid.append(validate(item))
+            except Exception as error:
+                settlement.settle(
+                    self.state.boxes[0], self.state.tally, self.stage.options.on_error, item, error
+                )
+        return valid
+
     async def _attempts(self, items: list[Any]) -> None:
-        if self.validate is not None:
-            items = [self.validate(item) for item in items]
         retry, timeout, number = self.stage.options.retry, self.stage.options.timeout, 1
         while True:
             try:
