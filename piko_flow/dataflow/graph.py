@@ -57,7 +57,7 @@ class _Building:
     def __init__(self) -> None:
         self.boxes: list[Box] = []
         self.edges: list[Edge] = []
-        self._names: dict[str, int] = {}
+        self._names: set[str] = set()
 
     def add(self, stage: Stage, feeding: list[tuple[int, str]]) -> list[tuple[int, str]]:
         """Add a stage behind the given boxes (number and branch label); gives the boxes that feed what follows."""
@@ -89,8 +89,11 @@ class _Building:
 
     def _box(self, stage: Stage, feeding: list[tuple[int, str]]) -> int:
         number = len(self.boxes)
-        count = self._names[stage.name] = self._names.get(stage.name, 0) + 1
-        name = stage.name if count == 1 else f"{stage.name}#{count}"
+        name, count = stage.name, 1
+        while name in self._names:
+            count += 1
+            name = f"{stage.name}#{count}"
+        self._names.add(name)
         self.boxes.append(Box(number, name, stage))
         self.edges += [Edge(start, number, label) for start, label in feeding]
         return number

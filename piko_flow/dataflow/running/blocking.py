@@ -18,9 +18,7 @@ def blocking(make: Callable[[], Coroutine[Any, Any, T]]) -> T:
     Where a loop is running (a notebook) the coroutine gets a thread and a loop of its own. An interrupt of the
     caller (Ctrl-C) cancels it and is raised when it has ended.
     """
-    try:
-        asyncio.get_running_loop()
-    except RuntimeError:
+    if not _in_a_loop():
         return asyncio.run(make())
     result: Future[T] = Future()
     cancels: list[Callable[[], object]] = []
@@ -47,3 +45,11 @@ def blocking(make: Callable[[], Coroutine[Any, Any, T]]) -> T:
         thread.join()
         raise
     return result.result()
+
+
+def _in_a_loop() -> bool:
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return False
+    return True

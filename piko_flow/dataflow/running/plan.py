@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass, replace
-from types import CodeType
 from typing import Any
 
 from piko_flow.dataflow.graph import Box, Graph, Meeting, graph_of
 from piko_flow.dataflow.pipeline import Pipeline, closed
 from piko_flow.dataflow.running.explanation import explain
+from piko_flow.dataflow.running.fingerprint import fingerprint
 from piko_flow.dataflow.running.layout import ChannelSpec, Operator, OperatorKind, Unit
 from piko_flow.dataflow.running.options import Capacity, PlanOptions
 from piko_flow.dataflow.stages.batch import Batch, Fold, Throttle
@@ -50,8 +50,11 @@ class Plan:
         return explain(self.name, self.graph, self.operators, self.channels, self.units)
 
 
-def make_plan(pipeline: Pipeline, options: PlanOptions) -> Plan:
-    """Plan a pipeline. Calls the splits function, if there is one; raises PipelineError for what is not closed."""
+def make_plan(pipeline: Pipeline, options: PlanOptions, *, decided: bool = False) -> Plan:
+    """Plan a pipeline. Calls the splits function, if there is one; raises PipelineError for what is not closed.
+
+    The plan of a run that is decided has no units: it is to be committed, whatever is left of its input.
+    """
     pipeline = closed(pipeline, why="a run")
     graph = graph_of(pipeline)
     operators = _fuse(graph)
@@ -60,9 +63,9 @@ def make_plan(pipeline: Pipeline, options: PlanOptions) -> Plan:
         graph=graph,
         operators=operators,
         channels=_channels(graph, operators, options.capacity),
-        units=_units(graph),
+        units=() if decided else _units(graph),
         options=options,
-        fingerprint=_fingerprint(graph),
+        fingerprint=fingerprint(graph),
     )
 
 
@@ -161,6 +164,13 @@ def _channels(graph: Graph, operators: tuple[Operator, ...], capacity: Capacity)
 
 def _units(graph: Graph) -> tuple[Unit, ...]:
     sources = [box for box in graph.boxes if isinstance(box.stage, Source)]
+    slices = [box for box in sources if box.stage.reads == "slices"]  # type: ignore[attr-defined]
+    if len(slices) > 1:
+        slices[1].stage.refuse(
+            "a run has one position, so one unbounded source",
+            f"{slices[0].stage.title} ({slices[0].stage.origin}) is another",
+            "Read them by pipelines of their own",
+        )
     found = {box.number: splits for box in sources if (splits := _splits(box)) is not None}
     if len(sources) > 1 or not found or any(isinstance(box.stage, Fold) for box in graph.boxes):
         return (Unit(id="all", number=0, splits=found),)
@@ -183,29 +193,3 @@ def _splits(box: Box) -> tuple[Any, ...] | None:
 
 def _unit_id(number: int, split: Any) -> str:
     return f"{number:04d}-{hashlib.sha256(repr(split).encode()).hexdigest()[:8]}"
-
-
-def _fingerprint(graph: Graph) -> str:
-    """Changes when the stages, their functions' code, or the joints change."""
-    digest = hashlib.sha256()
-    for box in graph.boxes:
-        function = getattr(box.stage, "function", None) or getattr(box.stage, "step", None)
-        code = getattr(function, "__code__", None)
-        digest.update(f"{box.name}|{box.stage.kind}|".encode())
-        if code is not None:
-            _add_code(digest, code)
-    digest.update(repr(graph.edges).encode())
-    return digest.hexdigest()[:16]
-
-
-def _add_code(digest: Any, code: CodeType) -> None:
-    """Add what the code does: its instructions, the names and constants they use; not where it was written."""
-    digest.update(code.co_code)
-    digest.update(repr((code.co_names, code.co_varnames, code.co_freevars)).encode())
-    for constant in code.co_consts:
-        if isinstance(constant, CodeType):
-            _add_code(digest, constant)
-        elif isinstance(constant, frozenset):  # printed in another order by another process
-            digest.update(repr(sorted(map(repr, constant))).encode())
-        else:
-            digest.update(repr(constant).encode())
