@@ -159,6 +159,29 @@ def test_an_error_from_elsewhere_is_nobody_s() -> None:
     assert loop.blame(caught.value) is None
 
 
+@pytest.mark.parametrize("stage", [Transform(same), FlatMap(twice)], ids=["plain", "pausing"])
+def test_a_generator_that_runs_dry_inside_a_function_is_the_function_s_failure(stage: Stage) -> None:
+    def dry(item: int) -> Iterator[int]:
+        if item == 3:
+            raise StopIteration
+        yield item
+
+    def listed(item: int) -> list[int]:
+        return list(dry(item))
+
+    loop = loop_of((Transform(same), same), (stage, listed), (Transform(same), same))
+    with pytest.raises(RuntimeError, match="StopIteration") as caught:
+        ran(loop, list(range(10)))
+    assert loop.blame(caught.value) == (1, 3)
+
+
+def test_a_stop_iteration_in_a_loop_that_pauses_is_of_the_stage_that_raised_it() -> None:
+    loop = loop_of((Transform(same), same), (FlatMap(twice), lambda item: next(iter([]))))
+    with pytest.raises(RuntimeError, match="StopIteration") as caught:
+        ran(loop, [7])
+    assert loop.blame(caught.value) == (1, 7)
+
+
 def test_a_careful_loop_refuses_a_coroutine_and_closes_it() -> None:
     async def forgotten(item: int) -> int:
         return item

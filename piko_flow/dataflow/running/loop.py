@@ -55,9 +55,14 @@ class Loop:
 
     def blame(self, error: BaseException) -> tuple[int, Any] | None:
         """The number of the stage that raised and its item; None if the error is not from inside the loop."""
-        if isinstance(error.__cause__, StopIteration) and isinstance(error, RuntimeError):
-            error = error.__cause__  # Python lets no StopIteration out of a generator
-        trace: TracebackType | None = error.__traceback__
+        found = self._traced(error.__traceback__)
+        if found is None and isinstance(error, RuntimeError) and isinstance(error.__cause__, StopIteration):
+            found = self._traced(
+                error.__cause__.__traceback__
+            )  # no StopIteration gets out of a loop that pauses
+        return found
+
+    def _traced(self, trace: TracebackType | None) -> tuple[int, Any] | None:
         while trace is not None:
             if trace.tb_frame.f_code.co_filename == FILE and trace.tb_frame.f_code.co_name == "loop":
                 number, variable = self.lines[trace.tb_lineno]
