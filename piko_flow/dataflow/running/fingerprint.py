@@ -10,7 +10,7 @@ from datetime import date, timedelta
 from enum import Enum
 from pathlib import PurePath
 from types import CodeType, FunctionType, MethodType
-from typing import Any
+from typing import Any, cast
 
 from piko_flow.dataflow.graph import Graph
 from piko_flow.dataflow.origin import Origin
@@ -122,7 +122,7 @@ class _Digest:
             self._all("on", (value.test,))
             return
         self.value(type(value))
-        if is_dataclass(value) and vars(type(value))["__dataclass_params__"].frozen:
+        if is_dataclass(value) and cast(Any, value).__dataclass_params__.frozen:
             self._all("fields", [_settled(getattr(value, field.name)) for field in fields(value)])
 
 
