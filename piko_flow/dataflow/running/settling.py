@@ -10,7 +10,7 @@ from piko_flow.dataflow.running.facts import DeadLetter
 from piko_flow.dataflow.running.observer import Observer
 from piko_flow.dataflow.running.tally import StageTally
 from piko_flow.dataflow.stages.options import OnError
-from piko_flow.errors import ErrorBudgetExceeded, StageFailed, describe_error
+from piko_flow.errors import ErrorBudgetExceeded, RunError, StageFailed, describe_error
 
 Settle = Callable[[Any, Exception], None]
 KEPT = 1000  # dead letters that a report holds; the rest are only counted
@@ -68,6 +68,10 @@ class Settlement:
                 self.dead_letters.append(letter)
             self._observer.dead_letter(letter)
         self._budget.spend(items)
+
+    def ours(self, error: BaseException) -> bool:
+        """Whether the error ends this run. That of a run which a stage's function started is the function's failure."""
+        return isinstance(error, RunError) and getattr(error, "run", None) == self.run
 
     def settler(self, box: Box, tally: StageTally, on_error: OnError) -> Settle:
         """The settling of one stage's items, as a function of item and error."""

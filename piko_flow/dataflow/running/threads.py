@@ -29,7 +29,7 @@ class ThreadCrew:
         self._threads: list[threading.Thread] = []
         self._lock = threading.Lock()
         self._idle = self._left = 0
-        self.limit = 0
+        self._wanted: dict[tuple[str, int], int] = {}
         self.leftovers: list[str] = []
 
     async def __aenter__(self) -> ThreadCrew:
@@ -45,9 +45,19 @@ class ThreadCrew:
                 await within(GRACE, self._all_ended.wait(), "the threads did not end")
         self.leftovers += [thread.name for thread in self._threads]
 
-    def widen(self, threads: int) -> None:
-        """Allow so many threads more."""
-        self.limit += threads
+    @property
+    def limit(self) -> int:
+        """How many threads the stages of the units in work may use together."""
+        return sum(self._wanted.values())
+
+    def widen(self, unit: str, stage: int, threads: int) -> None:
+        """Allow a stage of a unit so many threads, until the unit is over; asking again changes nothing."""
+        self._wanted[unit, stage] = threads
+
+    def narrow(self, unit: str) -> None:
+        """The unit is over: its stages need no threads. Those there are stay for the units that follow."""
+        for key in [key for key in self._wanted if key[0] == unit]:
+            del self._wanted[key]
 
     def call(self, function: Callable[..., Any], *arguments: Any) -> asyncio.Future[Any]:
         """Start the call on a thread, with a copy of the context; the future gives its result or error.

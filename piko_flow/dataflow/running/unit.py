@@ -27,7 +27,7 @@ from piko_flow.dataflow.running.tally import EdgeTally, OperatorTimes, StageTall
 from piko_flow.dataflow.running.unit_state import Host, OperatorState, UnitState
 from piko_flow.dataflow.stages.resource import RunInfo
 from piko_flow.dataflow.stages.sink import Part, Receipt, Sink, SinkTarget
-from piko_flow.errors import PikoFlowError, StageFailed
+from piko_flow.errors import PikoFlowError, RunError, StageFailed
 
 
 @dataclass(frozen=True)
@@ -76,6 +76,7 @@ async def run_unit(
         done = state.exhausted
         return result_of(state, receipts, targets)
     finally:
+        host.crew.narrow(unit.id)
         if not done:
             await _abort(targets)
 
@@ -110,9 +111,19 @@ async def _open(state: UnitState, targets: dict[int, SinkTarget[Any]], units: in
         stage = box.stage
         assert isinstance(stage, Sink)
         if stage.target is not None:
-            target = targets[box.number] = stage.copy_target()
             part = part_of(info, state.unit, state.attempt, units, box.name)
-            await _told(state, box.number, target.open(part))
+            await _told(state, box.number, _opened(stage, box.number, targets, part))
+
+
+async def _opened(stage: Sink[Any], number: int, targets: dict[int, SinkTarget[Any]], part: Part) -> None:
+    try:
+        target = targets[number] = stage.copy_target()
+    except Exception as error:
+        raise TypeError(
+            f"each unit writes through a copy of the {type(stage.target).__name__}, which cannot be copied "
+            f"({describe_error(error)}); give a function that writes, or a SinkTarget that opens it"
+        ) from error
+    await target.open(part)
 
 
 def part_of(info: RunInfo, unit: Unit, attempt: int, units: int, sink: str) -> Part:
@@ -185,7 +196,8 @@ async def _watched(state: UnitState, operator: Operator, runs: Runs) -> None:
 
 
 def _about(state: UnitState, operator: Operator, error: BaseException) -> BaseException:
-    if isinstance(error, PikoFlowError) or not isinstance(error, Exception):
+    foreign = isinstance(error, RunError) and not state.settlement.ours(error)
+    if not isinstance(error, Exception) or (isinstance(error, PikoFlowError) and not foreign):
         return error
     failure = state.settlement.failure(state.plan.graph.boxes[operator.boxes[0]], None, error)
     failure.__cause__ = error

@@ -11,7 +11,7 @@ from piko_flow.dataflow.running.limits import within
 from piko_flow.dataflow.running.unit_state import OperatorState
 from piko_flow.dataflow.stages.options import CallOptions
 from piko_flow.dataflow.stages.transform import Filter
-from piko_flow.errors import CoroutineReturned, RunError
+from piko_flow.errors import CoroutineReturned
 
 DROPPED: Any = object()  # the result of an item that does not go on
 
@@ -43,7 +43,7 @@ class Attempts:
 
     def failed(self, item: Any, error: Exception) -> Any:
         """DROPPED, once the item is skipped or a dead letter. Raises StageFailed where a failure ends the run."""
-        if isinstance(error, RunError):
+        if self.state.unit.settlement.ours(error):
             raise error
         self.state.unit.settlement.settle(self.state.boxes[0], self.state.tally, self._policy, item, error)
         return DROPPED
@@ -55,7 +55,7 @@ def _awaitable(function: Callable[..., Any], stage: Any, state: OperatorState) -
         return function
     if stage.options.on == "thread":
         crew = state.host.crew
-        crew.widen(stage.options.concurrency)
+        crew.widen(state.unit.unit.id, state.boxes[0].number, stage.options.concurrency)
 
         async def on_thread(item: Any) -> Any:
             return no_coroutine(await crew.call(function, item))

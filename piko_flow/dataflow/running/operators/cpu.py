@@ -10,7 +10,6 @@ from piko_flow.dataflow.running.operators.attempts import DROPPED
 from piko_flow.dataflow.running.unit_state import OperatorState
 from piko_flow.dataflow.running.worker_pool import WorkerPool
 from piko_flow.dataflow.stages.cpu import CpuMap
-from piko_flow.errors import RunError
 
 TARGET = 0.015  # seconds of work that a chunk should hold: long beside its transport, short beside a stop
 HELD = 2  # chunks a worker has: one in work, one on its way
@@ -108,7 +107,7 @@ class CpuOperator:
         return places, ready
 
     def _failed(self, item: Any, error: BaseException) -> None:
-        if isinstance(error, RunError) or not isinstance(error, Exception):
+        if not isinstance(error, Exception):
             raise self.state.unit.settlement.failure(self.state.boxes[0], item, error) from error
         self.state.unit.settlement.settle(
             self.state.boxes[0], self.state.tally, self.stage.on_error, item, error

@@ -15,7 +15,6 @@ from piko_flow.dataflow.running.limits import within
 from piko_flow.dataflow.running.operators.attempts import no_coroutine
 from piko_flow.dataflow.running.unit_state import OperatorState, breathe
 from piko_flow.dataflow.stages.options import CallOptions
-from piko_flow.errors import RunError
 
 BUFFERED = 256  # items that one input may have given before its turn to hand on has come
 
@@ -35,7 +34,8 @@ class FlatMapOperator:
         """Work until the input has ended and everything is handed on."""
         self.function = await self.state.bound(self.stage)
         if self.options.on == "thread":
-            self.state.host.crew.widen(self.options.concurrency)
+            unit, box = self.state.unit.unit, self.state.boxes[0]
+            self.state.host.crew.widen(unit.id, box.number, self.options.concurrency)
         self.validate = self.state.validator(self.state.boxes[0])
         held_since = monotonic()
         with self.state.at_work():
@@ -62,12 +62,12 @@ class FlatMapOperator:
             try:
                 await self._once(item, turn, gave)
                 break
-            except RunError:
-                raise
             except ESCAPES as error:
                 self._settle(item, escaped(error))
                 break
             except Exception as error:
+                if self.state.unit.settlement.ours(error):
+                    raise
                 retry = self.options.retry
                 if gave.items or retry is None or not retry.again(number, error):
                     self._settle(item, error)

@@ -18,7 +18,6 @@ from piko_flow.dataflow.stages.routing import Fork, RouteFork
 from piko_flow.dataflow.stages.sink import Sink
 from piko_flow.dataflow.stages.source import Source
 from piko_flow.dataflow.stages.transform import CallStage, FlatMap, Parse
-from piko_flow.errors import RunError
 
 LONGEST = 1024  # items of a chunk
 QUICK, SLOW = 0.002, 0.006  # a chunk that took less may be larger next time, one that took more is halved
@@ -103,9 +102,9 @@ class FusedOperator:
                 counts, sending = await self._pausing(loop, chunk, out)
             else:
                 counts = loop.run(chunk, out)
-        except RunError:
-            raise
         except (Exception, *ESCAPES) as error:
+            if self.state.unit.settlement.ours(error):
+                raise
             blame = loop.blame(error)
             if blame is None:
                 raise

@@ -12,7 +12,7 @@ from typing import Any, Protocol
 from piko_flow.clock import monotonic
 from piko_flow.dataflow.running.unit_state import OperatorState
 from piko_flow.dataflow.stages.source import Source
-from piko_flow.errors import RunError, StageFailed
+from piko_flow.errors import StageFailed
 
 Call = Callable[..., Awaitable[Any]]
 
@@ -30,24 +30,23 @@ async def read_chunks(
 ) -> AsyncGenerator[list[Any], None]:
     """The source's items in lists of at most `pace.limit`, until it ends or the intake closes.
 
-    Errors are StageFailed of the source. Reading again after an error is tried while nothing was given.
+    Errors are StageFailed of the source. Reading again after an error is tried while nothing was given and
+    nothing rejected: either would be there twice.
     """
-    attempt = 1
+    attempt, tally = 1, state.tallies[0]
     while True:
-        gave = False
         try:
             async with aclosing(_read(state, source, pace)) as chunks:
                 async for chunk in chunks:
-                    gave = True
                     yield chunk
             return
-        except (RunError, GeneratorExit):
-            raise
         except Exception as error:
+            if state.unit.settlement.ours(error):
+                raise
             retry = source.retry
-            if gave or retry is None or not retry.again(attempt, error):
+            if tally.received or retry is None or not retry.again(attempt, error):
                 raise failed(state, error) from error
-            state.tallies[0].retried += 1
+            tally.retried += 1
             await asyncio.sleep(retry.delay(attempt))
             attempt += 1
 
@@ -165,7 +164,7 @@ async def _inline(function: Callable[..., Any], *arguments: Any) -> Any:
 
 
 def _on_thread(state: OperatorState) -> Callable[..., Awaitable[Any]]:
-    state.host.crew.widen(1)
+    state.host.crew.widen(state.unit.unit.id, state.boxes[0].number, 1)
     return state.host.crew.call
 
 

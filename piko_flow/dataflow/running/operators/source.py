@@ -11,7 +11,6 @@ from piko_flow.clock import monotonic
 from piko_flow.dataflow.running.operators.reading import failed, open_source
 from piko_flow.dataflow.running.unit_state import OperatorState, breathe
 from piko_flow.dataflow.stages.source import Source
-from piko_flow.errors import RunError
 
 
 class SourceOperator:
@@ -54,14 +53,14 @@ class SourceOperator:
             try:
                 await self._read()
                 return
-            except RunError:
-                raise
             except asyncio.CancelledError:
                 if not self._stopped:
                     raise
                 self._task.uncancel()
                 return
             except Exception as error:
+                if self.state.unit.settlement.ours(error):
+                    raise
                 retry = self.source.retry
                 if tally.emitted or retry is None or not retry.again(attempt, error):
                     raise failed(self.state, error) from error

@@ -1,0 +1,118 @@
+"""Runs that a stage's function starts, and the threads that the units of one run share."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+
+from piko_flow import CpuMap, FlatMap, LocalEngine, Retry, Source, Transform, run, run_sync
+from piko_flow.dataflow.running import threads
+from piko_flow.dataflow.running.threads import ThreadCrew
+from piko_flow.errors import StageFailed
+from piko_flow.testing import CollectingSink, items
+
+ONCE_MORE = Retry(attempts=2, first=0)
+
+
+def refuse(item: int) -> int:
+    raise ValueError(f"no {item}")
+
+
+async def inner(item: int) -> int:
+    """A run of its own, which fails for odd numbers."""
+    if item % 2:
+        await run(Source([item]) >> Transform(refuse, name="inside") >> CollectingSink(), run_id="inner")
+    return item
+
+
+async def inner_flat(item: int) -> AsyncIterator[int]:
+    yield await inner(item)
+
+
+def inner_plain(item: int) -> int:
+    if item % 2:
+        run_sync(Source([item]) >> Transform(refuse, name="inside") >> CollectingSink(), run_id="inner")
+    return item
+
+
+def plain_flat(item: int) -> list[int]:
+    return [inner_plain(item)]
+
+
+KINDS: dict[str, Any] = {
+    "async": lambda **options: Transform(inner, name="work", **options),
+    "concurrent": lambda **options: Transform(inner, concurrency=3, name="work", **options),
+    "keyed": lambda **options: Transform(inner, key=str, name="work", **options),
+    "inline": lambda **options: Transform(inner_plain, name="work", **options),
+    "FlatMap": lambda **options: FlatMap(inner_flat, name="work", **options),
+    "FlatMap, inline": lambda **options: FlatMap(plain_flat, name="work", **options),
+    "CpuMap": lambda **options: CpuMap(inner_plain, workers=1, name="work", **options),
+}
+
+
+@pytest.mark.parametrize("kind", KINDS.values(), ids=KINDS)
+async def test_a_failed_inner_run_is_the_item_s_failure(kind: Any) -> None:
+    sink: CollectingSink[int] = CollectingSink()
+    report = await run(items(4) >> kind(on_error="dead_letter") >> sink)
+    assert sink.items == [0, 2]
+    assert [(letter.stage, letter.item, letter.error_type) for letter in report.dead_letters] == [
+        ("work", 1, "StageFailed"),
+        ("work", 3, "StageFailed"),
+    ]
+
+
+@pytest.mark.parametrize("kind", KINDS.values(), ids=KINDS)
+async def test_a_failed_inner_run_fails_the_stage_that_started_it(kind: Any) -> None:
+    with pytest.raises(StageFailed, match="no 1") as caught:
+        await run(items(4) >> kind() >> CollectingSink(), run_id="outer")
+    assert (caught.value.run, caught.value.stage, caught.value.item) == ("outer", "work", 1)
+
+
+@pytest.mark.parametrize("kind", [KINDS["async"], KINDS["FlatMap"]], ids=["async", "FlatMap"])
+async def test_a_failed_inner_run_is_tried_again(kind: Any) -> None:
+    with pytest.raises(StageFailed):
+        await run(items(4) >> kind(retry=ONCE_MORE) >> CollectingSink(), run_id="outer")
+    report = await run(items(4) >> kind(retry=ONCE_MORE, on_error="skip") >> CollectingSink())
+    assert (report.stage("work").retried, report.skipped) == (2, 2)
+
+
+@pytest.mark.parametrize("waits", [True, False])
+async def test_a_failed_inner_run_fails_the_source_that_started_it(waits: bool) -> None:
+    async def read() -> AsyncIterator[int]:
+        yield await inner(1)
+
+    def read_plain() -> list[int]:
+        return [inner_plain(1)]
+
+    source: Source[int] = Source(read, name="read") if waits else Source(read_plain, name="read")
+    with pytest.raises(StageFailed) as caught:
+        await run(source >> CollectingSink(), run_id="outer")
+    assert (caught.value.run, caught.value.stage) == ("outer", "read")
+
+
+async def test_a_stage_has_its_threads_once_while_its_unit_is_in_work() -> None:
+    async with ThreadCrew() as crew:
+        crew.widen("first", 1, 2)
+        crew.widen("first", 1, 2)
+        crew.widen("second", 1, 2)
+        assert crew.limit == 4
+        crew.narrow("first")
+        assert crew.limit == 2
+
+
+async def test_units_one_after_the_other_share_their_threads(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(threads, "LEFT", 2)
+    over = threading.Event()
+
+    def block(item: int) -> int:
+        over.wait()
+        return item
+
+    stage = Transform(block, on="thread", timeout=0.01, on_error="skip")
+    report = await run(items(8, units=8) >> stage >> CollectingSink(), engine=LocalEngine(1))
+    over.set()
+    assert report.skipped == 8
+    assert len(report.leftovers) == 3  # one for the stage, and one for each call that may be left behind
