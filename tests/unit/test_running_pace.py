@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Callable
 from datetime import timedelta
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from piko_flow import Batch, Retry, Source, Throttle, run, start
+from piko_flow import Batch, LocalEngine, Retry, Sink, Source, Throttle, run, start
+from piko_flow.dataflow.running.operators import pacing
 from piko_flow.testing import CollectingSink, Stall, items, turns, until
 
 
@@ -88,3 +91,66 @@ async def test_a_list_is_handed_on_when_its_time_has_come(gather: Callable[[Any]
         [(1, 2), (3,)],
         [([1, 2],), ([3],)],
     )
+
+
+class Clock:
+    """A clock that only sleeping moves, and what was slept."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.time = 0.0
+        self.slept: list[float] = []
+        pause = asyncio.sleep
+
+        async def sleep(seconds: float) -> None:
+            self.slept.append(seconds)
+            self.time += seconds
+            await pause(0)
+
+        monkeypatch.setattr(pacing, "monotonic", lambda: self.time)
+        monkeypatch.setattr(pacing, "asyncio", SimpleNamespace(sleep=sleep, Event=asyncio.Event))
+
+
+@pytest.mark.parametrize("parallel", [1, 3])
+async def test_units_share_one_pace(parallel: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = Clock(monkeypatch)
+    passed: list[tuple[float, int]] = []
+    pipeline = (
+        items(50, units=50) >> Throttle(2, per=1) >> Sink(lambda item: passed.append((clock.time, item)))
+    )
+    await run(pipeline, engine=LocalEngine(parallel=parallel))
+    times = [time for time, _ in passed]
+    assert sorted(item for _, item in passed) == list(range(50))
+    assert times[-1] >= 24
+    assert all(later - earlier >= 1 for earlier, later in zip(times, times[2:], strict=False))
+
+
+async def test_a_throttle_does_not_wait_when_nothing_is_left_to_hand_on(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    clock = Clock(monkeypatch)
+    await run(items(6) >> Throttle(3, per=7) >> CollectingSink())
+    assert clock.slept == [7]
+
+
+async def test_a_drain_does_not_wait_for_an_empty_throttle() -> None:
+    async def read() -> AsyncIterator[int]:
+        yield 1
+        await asyncio.Event().wait()
+
+    sink: CollectingSink[int] = CollectingSink()
+    async with start(Source(read) >> Throttle(1, per=3600) >> sink) as active:
+        await until(lambda: sink.written == [1])
+        active.drain()
+        assert (await active.wait()).outcome == "drained"
+
+
+async def test_a_unit_waits_for_what_another_has_on_its_way() -> None:
+    shared = pacing.Pacing(1, 0.0)
+    await shared.wait()
+    shared.taken(1)
+    waiting = asyncio.create_task(shared.wait())
+    await turns(20)
+    assert not waiting.done()
+    shared.passed(1)
+    await waiting
+    assert shared.free == 1

@@ -57,6 +57,7 @@ class Host:
     resource_pool: ResourcePool | None = None
     opened: dict[int, Any] = field(default_factory=dict)
     shipments: dict[int, Any] = field(default_factory=dict)
+    paces: dict[int, Any] = field(default_factory=dict)  # of each Throttle, by the number of its box
     opening: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     async def resources(self, uses: Mapping[str, Any]) -> dict[str, Any]:

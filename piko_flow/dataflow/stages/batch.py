@@ -202,7 +202,8 @@ class Fold(TransformLike[In, Out], Generic[In, Out]):
 class Throttle(Keeping[T], TransformLike[T, T], Generic[T]):
     """Hands on at most `count` items in any span of `per` seconds (default 1); order is kept.
 
-    Waiting items stay in the channel before it, so the sender is slowed down too.
+    Waiting items stay in the channel before it, so the sender is slowed down too. The units of a run share one
+    pace where they share a process; under the SubprocessEngine each unit has a pace of its own.
     """
 
     count: int

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections import deque
 from contextlib import aclosing
 
 from piko_flow.clock import monotonic
 from piko_flow.dataflow.running.channel import AnyChannel
 from piko_flow.dataflow.running.operators.gathering import gathered
+from piko_flow.dataflow.running.operators.pacing import Pacing
 from piko_flow.dataflow.running.unit_state import OperatorState
 from piko_flow.dataflow.stages.batch import Batch, Throttle
 
@@ -31,36 +31,33 @@ class BatchOperator:
 
 
 class ThrottleOperator:
-    """Hands on at most `count` items in any span of `per` seconds; order is kept."""
+    """Hands on at most `count` items in any span of `per` seconds, all units of its process together; order is kept."""
 
     def __init__(self, state: OperatorState) -> None:
         self.state = state
 
     async def run(self) -> None:
-        """Pace the items until the input ends."""
-        stage = self.state.boxes[0].stage
+        """Pace the items until the input ends; its end is not waited for longer than it takes to come."""
+        box, channel, tally = self.state.boxes[0], self.state.input, self.state.tally
+        stage = box.stage
         assert isinstance(stage, Throttle)
-        passed: deque[tuple[float, int]] = deque()  # when how many went on, over the last span
-        free = stage.count
+        pacing = self.state.host.paces.setdefault(box.number, Pacing(stage.count, stage.per))
         while True:
-            while passed and (passed[0][0] + stage.per <= monotonic() or not free):
-                when, items = passed.popleft()
-                await self._pause(when + stage.per - monotonic())
-                free += items
-            chunk = await self.state.receive(free)
-            if not chunk:
+            await self.state.filled()  # before the pace: with nothing to hand on there is nothing to wait for
+            if not channel.count:
                 break
-            self.state.tally.received += len(chunk)
-            await self.state.send(chunk, self.state.output)
-            self.state.tally.emitted += len(chunk)
-            passed.append((monotonic(), len(chunk)))
-            free -= len(chunk)
+            began = monotonic()
+            await pacing.wait()
+            self.state.times.busy += monotonic() - began
+            chunk = channel.take(pacing.free)
+            pacing.taken(len(chunk))
+            tally.received += len(chunk)
+            try:
+                await self.state.send(chunk, self.state.output)
+            finally:
+                pacing.passed(len(chunk))
+            tally.emitted += len(chunk)
         self.state.close()
-
-    async def _pause(self, seconds: float) -> None:
-        if seconds > 0:
-            await asyncio.sleep(seconds)
-            self.state.times.busy += seconds
 
 
 class MergeOperator:
