@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
@@ -45,13 +46,13 @@ def graph(
 def explain(target: Target, as_json: AsJson = False, debug: Debug = False) -> None:
     """Tell how a pipeline will run: which stages share a loop, where channels are, how many units there are."""
     with mistakes_told(debug=debug):
+        from piko_flow.cli.json_output import standard_output_kept, write_json
         from piko_flow.cli.loading import load_pipeline
+        from piko_flow.cli.plan_json import plan_values
 
-        plan = load_pipeline(target).plan()
+        with standard_output_kept() if as_json else nullcontext():
+            plan = load_pipeline(target).plan()
         if not as_json:
             typer.echo(str(plan))
             return
-        from piko_flow.cli.json_output import write_json
-        from piko_flow.cli.plan_json import plan_values
-
         write_json(plan_values(plan))

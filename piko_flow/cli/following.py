@@ -8,12 +8,14 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Protocol
 
-from piko_flow.cli.stopping import Signals, Stops, signals_taken
+from piko_flow.cli.mistakes import CommandMistake
+from piko_flow.cli.stopping import Interrupted, Signals, Stops, signals_taken
 from piko_flow.dataflow.pipeline import Pipeline
 from piko_flow.dataflow.running.facts import Progress
 from piko_flow.dataflow.running.report import RunReport
 from piko_flow.dataflow.running.run import ActiveRun, start
 from piko_flow.dataflow.running.run_options import RunValues
+from piko_flow.errors import describe_error
 
 
 class View(Protocol):
@@ -37,10 +39,16 @@ class Followed:
 def follow(pipeline: Pipeline, view: View, options: RunValues) -> Followed:
     """Run the pipeline to its end on a loop of its own, with signals draining and cancelling it.
 
-    Raises what the run raises. The view is closed when this returns or raises.
+    Raises what the run raises; for what is no Exception, a CommandMistake. The view is closed when this returns
+    or raises.
     """
     with signals_taken() as signals, _closed(view):
-        return asyncio.run(_follow(pipeline, view, options, signals))
+        try:
+            return asyncio.run(_follow(pipeline, view, options, signals))
+        except (Exception, Interrupted):
+            raise
+        except BaseException as error:  # a stage's: signals raise nothing else while the block is open
+            raise CommandMistake(f"a stage raised {describe_error(error)}, which is no Exception") from error
 
 
 async def _follow(pipeline: Pipeline, view: View, options: RunValues, signals: Signals) -> Followed:

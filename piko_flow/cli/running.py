@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated
 
@@ -58,20 +59,20 @@ def run(
     """Run a pipeline to its end and report. Ctrl-C drains, a second one cancels; nothing is committed then."""
     with mistakes_told(debug=debug):
         from piko_flow.cli.following import follow
+        from piko_flow.cli.json_output import standard_output_kept, write_json
         from piko_flow.cli.loading import load_pipeline
         from piko_flow.cli.views import error_console, view_for
 
-        pipeline = load_pipeline(target)
         values: RunValues = {
             "max_errors": max_errors,
             "capacity": capacity,
             "validate": validate,
             "engine": engine_for(engine),
         }
-        ended = follow(pipeline, view_for(error_console(), quiet=quiet), values)
+        with standard_output_kept() if as_json else nullcontext():
+            pipeline = load_pipeline(target)
+            ended = follow(pipeline, view_for(error_console(), quiet=quiet), values)
         if as_json:
-            from piko_flow.cli.json_output import write_json
-
             write_json(ended.report.to_dict())
         elif not quiet:
             from piko_flow.cli.report_output import write_report

@@ -18,9 +18,11 @@ PATIENCE = 60.0  # seconds until a command that should have ended is taken for h
 
 FLOWS = '''
 import asyncio
+import sys
 import time
 
 from piko_flow import CpuMap, Filter, On, Route, Sink, Source, Transform
+from piko_flow.connectors.files import JsonLinesSink
 
 STARTED = []
 
@@ -51,15 +53,63 @@ def write(item: object) -> None:
 
 
 async def pace(item: int) -> int:
-    say_once(item)
     await asyncio.sleep(0.001)
     return item
 
 
-async def never(item: int) -> int:
-    say_once(item)
-    await asyncio.Event().wait()
+async def pace_and_stop(item: int) -> int:
+    if item >= 100:
+        await asyncio.Event().wait()
     return item
+
+
+class TellingSink(JsonLinesSink):
+    """Says when it has written the first lines; by then there are a file and workers that could be left behind."""
+
+    async def write(self, items, /):
+        await super().write(items)
+        say_once(items)
+
+
+def squares(pace):
+    return (
+        Source(range(10**9))
+        >> Transform(pace, concurrency=4)
+        >> CpuMap(square, workers=2)
+        >> Sink(TellingSink("squares.jsonl"), batch=5)
+    )
+
+
+def interrupt(item: int) -> int:
+    raise KeyboardInterrupt
+
+
+async def interrupt_async(item: int) -> int:
+    await asyncio.sleep(0)
+    raise KeyboardInterrupt
+
+
+class GivenUp(BaseException):
+    pass
+
+
+def give_up(item: int) -> int:
+    raise GivenUp("enough")
+
+
+def talk(item: int) -> int:
+    print("said by a stage")
+    return item
+
+
+def talk_away(item: int) -> int:
+    print("said by a worker")
+    return item
+
+
+def chatty():
+    print("said while composing")
+    return Source(range(3)) >> Transform(talk) >> CpuMap(talk_away, workers=1) >> Sink(print)
 
 
 def stuck(item: int) -> int:
@@ -72,8 +122,12 @@ orders = Source(numbers) >> CpuMap(square, workers=2) >> Sink(write)
 failing = Source(numbers) >> Transform(check) >> Sink(write)
 failing_away = Source(numbers) >> CpuMap(check, workers=1) >> Sink(write)
 lenient = Source(numbers) >> Transform(check, on_error="dead_letter") >> Sink(write)
-endless = Source(range(10**9)) >> Transform(pace, concurrency=4) >> CpuMap(square, workers=2) >> Sink(write)
-hanging = Source(numbers) >> Transform(never, concurrency=2) >> Sink(write)
+endless = squares(pace)
+hanging = squares(pace_and_stop)
+into_a_stream = Source(numbers) >> Sink(sys.stderr)
+interrupting = Source(numbers) >> Transform(interrupt) >> Sink(write)
+interrupting_async = Source(numbers) >> Transform(interrupt_async, concurrency=3) >> Sink(write)
+giving_up = Source(numbers) >> Transform(give_up) >> Sink(write)
 blocking = Source(numbers) >> Transform(stuck) >> Sink(write)
 open_end = Source(numbers) >> Transform(square)
 

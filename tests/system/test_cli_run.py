@@ -66,12 +66,21 @@ def test_a_failure_names_stage_item_and_the_users_own_line(folder: Path, pipelin
     assert re.search(r'raised at flows\.py:\d+, in check: raise KeyError\("no such number"\)', done.stderr)
 
 
-@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+SIGNALS = pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+
+
+def files(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.iterdir() if path.name != "__pycache__")
+
+
+@SIGNALS
 def test_a_signal_drains_and_nothing_is_left(folder: Path, number: signal.Signals, code: int) -> None:
-    before = sorted(folder.iterdir())
+    before = files(folder)
     with started("run", "flows:endless", folder=folder) as command:
         assert command.process.stdout is not None
         command.wait_for("started", command.process.stdout)
+        assert files(folder) != before, "no file that could be left"
+        assert len(command.session()) > 1, "no worker that could be left"
         command.stop(number)
         ended, out, err = command.end()
         left = command.session()
@@ -80,26 +89,57 @@ def test_a_signal_drains_and_nothing_is_left(folder: Path, number: signal.Signal
     assert "was drained, nothing was committed" in out
     assert "Traceback" not in err
     assert left == []
-    assert [path for path in folder.iterdir() if path.name != "__pycache__"] == [
-        path for path in before if path.name != "__pycache__"
-    ]
+    assert files(folder) == before
 
 
-def test_a_second_signal_cancels(folder: Path) -> None:
+@SIGNALS
+def test_a_second_signal_cancels_and_nothing_is_left(folder: Path, number: signal.Signals, code: int) -> None:
+    before = files(folder)
     with started("run", "flows:hanging", "--json", folder=folder) as command:
-        assert command.process.stdout is not None
         assert command.process.stderr is not None
-        command.wait_for("started", command.process.stdout)
-        command.stop(signal.SIGINT)
-        assert "press Ctrl-C again to cancel" in command.wait_for("draining", command.process.stderr)
-        command.stop(signal.SIGINT)
+        command.wait_for("started", command.process.stderr)
+        assert files(folder) != before, "no file that could be left"
+        assert len(command.session()) > 1, "no worker that could be left"
+        command.stop(number)
+        assert "again to cancel" in command.wait_for("draining", command.process.stderr)
+        command.stop(number)
         ended, out, err = command.end()
         left = command.session()
-    assert ended == 130
+    assert ended == code
     assert json.loads(out)["outcome"] == "cancelled"
     assert "cancelling" in err
     assert "Traceback" not in err
     assert left == []
+    assert files(folder) == before
+
+
+@pytest.mark.parametrize("engine", ["local", "subprocess"])
+def test_what_stages_and_workers_print_stays_out_of_the_document(folder: Path, engine: str) -> None:
+    done = piko("run", "flows:chatty", "--json", "--engine", engine, folder=folder)
+    assert json.loads(done.stdout)["items"] == 3
+    assert done.stderr.count("said while composing") == 1
+    assert done.stderr.count("said by a stage") == done.stderr.count("said by a worker") == 3
+    assert "pipeline" in json.loads(piko("explain", "flows:chatty", "--json", folder=folder).stdout)
+
+
+@pytest.mark.parametrize(
+    ("pipeline", "said"),
+    [
+        ("interrupting", r"a stage raised KeyboardInterrupt, .*\n  raised at flows\.py:\d+, in interrupt:"),
+        (
+            "interrupting_async",
+            r"a stage raised KeyboardInterrupt, .*\n  raised at flows\.py:\d+, in interrupt_",
+        ),
+        ("giving_up", r"a stage raised GivenUp: enough, .*\n  raised at flows\.py:\d+, in give_up:"),
+        ("into_a_stream", r"stage '<stderr>' \(flows\.py:\d+\) failed: .* cannot be copied"),
+    ],
+)
+def test_what_is_no_exception_is_one_message_too(folder: Path, pipeline: str, said: str) -> None:
+    done = piko("run", f"flows:{pipeline}", folder=folder)
+    assert done.returncode == 1
+    assert re.match(f"error: {said}", done.stderr)
+    assert len(done.stderr.splitlines()) <= 2
+    assert done.stdout == ""
 
 
 def test_a_stage_that_holds_the_loop_is_interrupted_by_the_third(folder: Path) -> None:

@@ -11,16 +11,30 @@ from piko_flow.errors import CallCancelled, CallExited, PikoFlowError
 T = TypeVar("T")
 
 
-ESCAPES = (asyncio.CancelledError, SystemExit)
+ESCAPES = (asyncio.CancelledError, SystemExit, KeyboardInterrupt)
 """What a user's function may raise that asyncio would not take for the failure of a task."""
+
+
+class HeldInterrupt(BaseException):
+    """Carries a KeyboardInterrupt through the tasks of a run; when all of them have ended, the run raises `interrupt`.
+
+    Asyncio stops the loop at a KeyboardInterrupt in a task, with the other tasks unfinished.
+    """
+
+    def __init__(self, interrupt: KeyboardInterrupt) -> None:
+        super().__init__(interrupt)
+        self.interrupt = interrupt
 
 
 def escaped(error: BaseException) -> PikoFlowError:
     """The failure that such an error is; a CancelledError is raised again when somebody did cancel the current task.
 
     A task that ends in a CancelledError of its own is taken by its group for one that was told to stop: its
-    siblings would wait for it for ever. One that ends in SystemExit tears the event loop down.
+    siblings would wait for it for ever. One that ends in SystemExit tears the event loop down. A KeyboardInterrupt
+    is nobody's failure: it is raised as a HeldInterrupt.
     """
+    if isinstance(error, KeyboardInterrupt):
+        raise HeldInterrupt(error) from error
     if isinstance(error, SystemExit):
         exited = CallExited(error.code)
         exited.__cause__ = error

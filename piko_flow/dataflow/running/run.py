@@ -14,7 +14,7 @@ from piko_flow.clock import monotonic, now
 from piko_flow.dataflow.pipeline import Pipeline, closed
 from piko_flow.dataflow.running.accounts import Accounts
 from piko_flow.dataflow.running.blocking import blocking
-from piko_flow.dataflow.running.cancelled import uninterrupted
+from piko_flow.dataflow.running.cancelled import HeldInterrupt, uninterrupted
 from piko_flow.dataflow.running.commit import commit_decided, sweep
 from piko_flow.dataflow.running.engine import LocalEngine, RunContext
 from piko_flow.dataflow.running.facts import Progress
@@ -100,9 +100,11 @@ class ActiveRun:
             report = await self._run()
         except BaseException as error:
             await self._take_back()
+            if isinstance(error, HeldInterrupt):
+                error = error.interrupt
             if not (self._cancelled and isinstance(error, asyncio.CancelledError)):
                 self._observer.run_ended(None, error)
-                raise
+                raise error
             report = self._report("cancelled")
         self._observer.run_ended(report, None)
         return report
