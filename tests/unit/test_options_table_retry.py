@@ -11,9 +11,18 @@ from typing import Any
 
 import pytest
 
-from piko_flow import CpuMap, Filter, FlatMap, Retry, Sink, SinkTarget, Source, Transform, run
+from piko_flow import CpuMap, Filter, FlatMap, Reject, Retry, Sink, SinkTarget, Source, Transform, run
 from piko_flow.errors import PipelineError, StageFailed
-from piko_flow.testing import CollectingSink, RecordingTarget, Script, Stall, Turns, items, turns
+from piko_flow.testing import (
+    CollectingSink,
+    RecordingObserver,
+    RecordingTarget,
+    Script,
+    Stall,
+    Turns,
+    items,
+    turns,
+)
 
 TWICE = Retry(attempts=3, first=0, on=OSError)
 BUSY = OSError("busy")
@@ -291,3 +300,30 @@ async def test_an_attempt_ends_before_the_next_begins() -> None:
     script = Script({0: [Stall(), Stall()]})
     await run(items(1) >> Transform(script, timeout=SHORT, retry=Retry(3, first=0)) >> Sink(Slow()))
     assert script.most == 1
+
+
+class Torn:
+    """A reader that cannot read one piece, and fails; the second attempt would read on."""
+
+    def __init__(self) -> None:
+        self.attempts = 0
+
+    def read_chunks(self, split: Any, *, reject: Reject) -> Iterator[list[int]]:
+        self.attempts += 1
+        if self.attempts > 1:
+            reject("torn", ValueError("torn"))
+        if self.attempts < 5:
+            raise BUSY
+        yield [1]
+
+
+async def test_a_source_that_rejected_something_is_not_read_again() -> None:
+    """Read again, it would reject the same piece once more: one dead letter would be two."""
+    torn, observer = Torn(), RecordingObserver()
+    with pytest.raises(StageFailed, match="busy"):
+        await run(
+            Source(torn, retry=Retry(attempts=5, first=0), on_error="dead_letter") >> CollectingSink(),
+            observer=observer,
+        )
+    assert torn.attempts == 2
+    assert [letter.item for letter in observer.letters] == ["torn"]

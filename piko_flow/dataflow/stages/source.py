@@ -94,8 +94,8 @@ class Source(SourceLike[Out], Generic[Out]):
     A second attempt reads from the start, so what can be read only once (an iterator, a generator object)
     is refused. With `splits=` (a sequence, or a function called when the run is planned) the function is
     called with one split at a time and each split becomes a unit. `on="thread"` reads a blocking iterable
-    on a thread. `retry` reads again only while nothing has been given. An unbounded source is an object
-    with `read(since)` and `position()`; `max_items` and `max_age` (seconds) end its slice.
+    on a thread. `retry` reads again only while nothing has been given or rejected. An unbounded source is an
+    object with `read(since)` and `position()`; `max_items` and `max_age` (seconds) end its slice.
     Order: items leave as they are read.
     """
 
