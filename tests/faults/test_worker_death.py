@@ -9,12 +9,14 @@ import select
 import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from piko_flow.dataflow.running import worker_process
 from piko_flow.dataflow.running.shipping import CannotShip, pack
 from piko_flow.dataflow.running.worker_errors import WorkerDied, WorkersCannotStart
 from piko_flow.dataflow.running.worker_pool import CallResult, WorkerPool
@@ -147,6 +149,41 @@ async def test_an_item_that_takes_too_long_is_ended_also_inside_c_code() -> None
         3: "TimeoutError('no result after 0.2 seconds; its worker was replaced')",
     }
     assert pool.replaced == 2
+
+
+@pytest.mark.parametrize("how", ["ignores the timer", "stops the process"])
+async def test_an_item_that_escapes_the_timer_is_ended_all_the_same(
+    monkeypatch: pytest.MonkeyPatch, how: str
+) -> None:
+    monkeypatch.setattr(worker_process, "MARGIN", 0.05)
+
+    def escape(item: int) -> int:
+        if item == 1 and how == "stops the process":
+            os.kill(os.getpid(), signal.SIGSTOP)
+        elif item == 1:
+            signal.signal(signal.SIGALRM, signal.SIG_IGN)
+            threading.Event().wait()
+        return item
+
+    result, pool = await call(escape, [0, 1, 2], timeout=0.2)
+    assert result.results == [0, None, 2]
+    assert {index: repr(error) for index, error in result.errors.items()} == {
+        1: "TimeoutError('no result after 0.2 seconds; its worker was replaced')"
+    }
+    assert pool.replaced == 1
+
+
+@pytest.mark.parametrize("timeout", [0.2, None])
+async def test_what_a_function_started_ends_with_its_worker(tmp_path: Path, timeout: float | None) -> None:
+    def start(item: int) -> int:
+        child = subprocess.Popen([sys.executable, "-c", "import signal; signal.pause()"])
+        if timeout is not None:
+            (tmp_path / "pid").write_text(str(child.pid))
+            child.wait()
+        return child.pid
+
+    result, _ = await call(start, [0], timeout=timeout)
+    assert is_gone(int((tmp_path / "pid").read_text()) if timeout else result.results[0])
 
 
 async def test_a_timeout_counts_for_each_item_and_ends_with_the_chunk() -> None:

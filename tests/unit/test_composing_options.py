@@ -61,6 +61,16 @@ def test_a_time_is_above_zero(option: str, compose: Callable[[Any], object], bad
     assert (error["rule"], error["came"]) == (f"{option} {SECONDS}", f"got {bad!r}")
 
 
+@pytest.mark.parametrize("bad", [float("inf"), 1e12, 10**400, timedelta.max])
+@pytest.mark.parametrize(
+    "compose",
+    [lambda bad: Transform(text_later, timeout=bad), lambda bad: CpuMap(text, timeout=bad)],
+    ids=["Transform", "CpuMap"],
+)
+def test_a_time_is_no_longer_than_timers_take(compose: Callable[[Any], object], bad: object) -> None:
+    assert refusal_of(compose, bad)["rule"] == "timeout is at most 100,000,000 seconds"
+
+
 def refusal_of(compose: Callable[[Any], object], bad: object) -> dict[str, Any]:
     """What is told of a bad value; the place is checked by the other tests."""
     with pytest.raises(ValueError, match="got") as caught:

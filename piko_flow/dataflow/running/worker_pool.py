@@ -206,7 +206,7 @@ class WorkerPool:
             raise death.fault
         if death.at is None and self._failed_starts >= FAILED_STARTS:
             raise WorkersCannotStart(sys.executable, death.cause)
-        late = timeout is not None and death.code == -signal.SIGALRM
+        late = timeout is not None and (death.late or death.code == -signal.SIGALRM)
         verdict = judge(attempt, death.at, late=late)
         if verdict.function:
             reason = f"loading it ended the worker process with {death.cause}"

@@ -12,6 +12,7 @@ import subprocess
 import sys
 from collections import OrderedDict, deque
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,6 +22,7 @@ from piko_flow.dataflow.running.shipping import Shipment, by_value_pickler
 from piko_flow.dataflow.running.transport import Frame
 
 PROGRAM = Path(__file__).with_name("worker.py")
+MARGIN = 1.0  # seconds beyond a timeout that the worker's own timer has to end it
 FUNCTIONS_HELD = 32  # by one worker; the one unused for longest goes first
 
 
@@ -30,11 +32,13 @@ class Death:
 
     `at` is the index of the item it was on, or LOADING, UNPACKING or PACKING; None if it had not begun.
     `fault` is what went wrong on this side, when it was ended because its reply could not be received.
+    `late` says that it was ended because one item took longer than its timeout.
     """
 
     code: int
     at: int | None
     fault: OSError | None = None
+    late: bool = False
 
     @property
     def cause(self) -> str:
@@ -48,6 +52,15 @@ class Death:
 
 
 Answer = Frame | Death
+
+
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """A call that was not answered yet; `seconds` is the timeout of each of its items, 0.0 for none."""
+
+    number: int
+    answer: asyncio.Future[Answer]
+    seconds: float
 
 
 class WorkerProcess:
@@ -73,7 +86,9 @@ class WorkerProcess:
         self._progress = memoryview(progress).cast("I")
         self._loop = asyncio.get_running_loop()
         self._link = Link(connection, received=self._take, ended=self.end)
-        self._asked: deque[tuple[int, asyncio.Future[Answer]]] = deque()
+        self._asked: deque[_Asked] = deque()
+        self._timer: asyncio.TimerHandle | None = None
+        self._seen = (0, 0)
         self._functions: OrderedDict[int, None] = OrderedDict()
         self._numbers = 0
 
@@ -137,8 +152,9 @@ class WorkerProcess:
             outgoing.close()
             return Death(self._process.returncode, None)
         answer: asyncio.Future[Answer] = self._loop.create_future()
-        self._asked.append((call.number, answer))
+        self._asked.append(_Asked(call.number, answer, call.seconds))
         self._link.post(outgoing)
+        self._watch()
         try:
             return await answer
         except asyncio.CancelledError:
@@ -166,16 +182,37 @@ class WorkerProcess:
         if frame.kind == transport.READY:
             self.ready = True
             return
-        _, answer = self._asked.popleft()
+        answer = self._asked.popleft().answer
         self.pace = frame.seconds
         if not answer.done():
             answer.set_result(frame)
         self._end_abandoned()
+        self._watch()
         self._changed()
+
+    def _watch(self) -> None:
+        """Look later whether the worker is still on the same item, if what it works on has a timeout.
+
+        Its own timer ends it first, unless the function has taken that away or the process is stopped.
+        """
+        if self._timer is None and self._asked and self._asked[0].seconds:
+            self._timer = self._loop.call_later(self._asked[0].seconds + MARGIN, self._look)
+
+    def _look(self) -> None:
+        self._timer = None
+        if not self._asked:
+            return
+        mark = self._progress[transport.CHUNK], self._progress[transport.ITEM]
+        asked = self._asked[0]
+        if asked.seconds and mark == self._seen and mark[0] == asked.number and mark[1] < transport.LOADING:
+            self.end(late=True)
+        else:
+            self._seen = mark
+            self._watch()
 
     def _end_abandoned(self) -> None:
         """End it if nobody waits any longer for what it works on now."""
-        if self._asked and self._asked[0][1].done():
+        if self._asked and self._asked[0].answer.done():
             self.end()
 
     def close(self) -> None:
@@ -183,10 +220,18 @@ class WorkerProcess:
         if not self.gone.is_set():
             self._link.finish()
 
-    def end(self, fault: OSError | None = None) -> None:
-        """Kill it if it still lives, reap it, release what was held for it, and tell those who wait."""
+    def end(self, fault: OSError | None = None, *, late: bool = False) -> None:
+        """Kill it if it still lives, reap it, release what was held for it, and tell those who wait.
+
+        The processes that its functions have started and left behind are killed too, unless they made a
+        session or a group of their own.
+        """
         if self.gone.is_set():
             return
+        if self._timer is not None:
+            self._timer.cancel()
+        with suppress(ProcessLookupError, PermissionError):  # macOS says the latter of a group of the dead
+            os.killpg(self._process.pid, signal.SIGKILL)  # not reaped yet, so the number is still its own
         self._process.kill()
         code = self._process.wait()  # killed, or its socket closed while it exits: a matter of microseconds
         self._link.close()
@@ -195,9 +240,9 @@ class WorkerProcess:
         self._progress_file.close()
         self.gone.set()
         while self._asked:
-            number, answer = self._asked.popleft()
-            if not answer.done():
-                answer.set_result(Death(code, at if number == begun else None, fault))
+            asked = self._asked.popleft()
+            if not asked.answer.done():
+                asked.answer.set_result(Death(code, at if asked.number == begun else None, fault, late))
                 fault = None
         self._changed()
 
@@ -207,7 +252,8 @@ def _launch(link: int, progress: int) -> subprocess.Popen[bytes]:
     # Blocked until the worker ignores it, or a Ctrl-C in its first milliseconds would print a traceback.
     before = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])
     try:
-        return subprocess.Popen(command, pass_fds=(link, progress), stdin=subprocess.DEVNULL)
+        # A group of its own, so that what its functions start can be ended with it.
+        return subprocess.Popen(command, pass_fds=(link, progress), stdin=subprocess.DEVNULL, process_group=0)
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 

@@ -12,11 +12,12 @@ from typing_extensions import TypedDict
 
 from piko_flow.dataflow.stages.function import misfit, name_of, signature_of
 from piko_flow.dataflow.stages.stage import Stage
-from piko_flow.retry import Retry, seconds
+from piko_flow.retry import Retry
 
 OnError = Literal["fail", "skip", "dead_letter"]
 Where = Literal["loop", "thread"]
 Seconds = float | timedelta
+LONGEST = 100_000_000  # seconds, about three years: timers of the system take no more than so many digits
 ON_ERROR = ("fail", "skip", "dead_letter")
 
 
@@ -141,9 +142,14 @@ def positive_seconds(stage: Stage, option: str, value: Seconds | None) -> float 
     """The value in seconds, if it is above zero; None stays None."""
     if value is None:
         return None
-    if isinstance(value, bool) or not isinstance(value, (int, float, timedelta)) or not seconds(value) > 0:
+    given = value.total_seconds() if isinstance(value, timedelta) else value
+    if isinstance(given, bool) or not isinstance(given, (int, float)) or not given > 0:
         stage.refuse(f"{option} must be a number of seconds or a timedelta above 0", f"got {value!r}")
-    return seconds(value)
+    if given > LONGEST:
+        stage.refuse(
+            f"{option} is at most {LONGEST:,} seconds", f"got {value!r}", "For no limit leave it out"
+        )
+    return float(given)
 
 
 def checked_on_error(stage: Stage, value: object) -> OnError:
