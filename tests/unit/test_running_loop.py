@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -39,8 +40,13 @@ def loop_of(*stages: tuple[Stage, Callable[..., Any]], careful: bool = False, **
 
 def ran(loop: Loop, chunk: list[Any], outputs: int = 1) -> tuple[list[list[Any]], dict[tuple[int, str], int]]:
     out: list[list[Any]] = [[] for _ in range(outputs)]
-    counts = finished(loop.run(chunk, out)) if loop.pauses else loop.run(chunk, out)
+    counts = started(loop, chunk, out)
+    counts = finished(counts) if loop.pauses else counts
     return out, dict(zip(loop.counters, counts, strict=True))
+
+
+def started(loop: Loop, chunk: list[Any], out: list[list[Any]]) -> Any:
+    return loop.run(iter(chunk), out, 3, math.inf)
 
 
 def finished(running: Iterator[None]) -> Any:
@@ -70,16 +76,17 @@ def test_a_flat_map_counts_what_it_gives_and_pauses() -> None:
     assert ran(loop, [1, 2]) == ([[1, 1, 2, 2]], {(0, "emitted"): 4})
     assert loop.pauses
     out: list[list[int]] = [[]]
-    running = loop.run(list(range(1000)), out)
+    running = started(loop, list(range(1000)), out)
     next(running)
-    assert 0 < len(out[0]) < 2000
+    running.send(10)
+    assert len(out[0]) == 10
 
 
 def test_what_is_taken_out_at_a_pause_is_not_given_again() -> None:
     loop = loop_of((FlatMap(twice), twice))
     out: list[list[int]] = [[]]
     taken: list[int] = []
-    for _ in loop.run(list(range(1000)), out):
+    for _ in started(loop, list(range(1000)), out):
         taken += out[0]
         out[0].clear()
     assert taken + out[0] == [number for number in range(1000) for _ in range(2)]

@@ -9,9 +9,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from types import TracebackType
 from typing import Any
 
+from piko_flow.clock import monotonic
 from piko_flow.dataflow.running.settling import Settle
 from piko_flow.dataflow.stages.batch import Batch, Fold
 from piko_flow.dataflow.stages.routing import Fork, RouteFork
@@ -20,7 +22,7 @@ from piko_flow.dataflow.stages.stage import Stage
 from piko_flow.dataflow.stages.transform import Filter, FlatMap
 from piko_flow.errors import CoroutineReturned, NoBranch, TooManyKeys
 
-PAUSE = 64  # a loop with a FlatMap pauses after so many items that one stage gave
+PAUSE = 64  # a loop with a FlatMap pauses at the latest after so many items that one stage gave
 FILE = "<fused loop>"
 
 
@@ -42,13 +44,15 @@ class FusedStage:
 class Loop:
     """The generated function and how to read it.
 
-    `run(chunk, out)` takes a list of items and the lists for what leaves, one for each output, and gives the
-    counts named in `counters`. `pauses` says that it is a generator instead, which yields now and then so that
-    what it has made can be sent on, and returns the counts. `lines` maps a line to the number of its stage
-    and the name of the variable that holds the item.
+    `run(items, out, piece, ends)` takes an iterator over a list and the lists for what leaves, one for each
+    output, and gives the counts named in `counters`. It looks at the clock after each `piece` items and leaves the
+    rest in the iterator once it is past `ends`. `pauses` says that it is a generator instead, which yields after
+    the first item that a stage gave, then after as many as it is sent, so that what it has made can be sent on,
+    and returns the counts. `lines` maps a line to the number of its stage and the name of the variable that holds
+    the item.
     """
 
-    run: Callable[[list[Any], Sequence[list[Any]]], Any]
+    run: Callable[[Iterator[Any], Sequence[list[Any]], int, float], Any]
     pauses: bool
     lines: dict[int, tuple[int, str]]
     counters: list[tuple[int, str]]
@@ -84,7 +88,12 @@ class _Writer:
         self.stages, self.state, self.careful = stages, state, careful
         self.text: list[str] = []
         self.lines: dict[int, tuple[int, str]] = {}
-        self.names: dict[str, Any] = {"check": _check, "Stopped": Exception}
+        self.names: dict[str, Any] = {
+            "check": _check,
+            "Stopped": Exception,
+            "islice": islice,
+            "clock": monotonic,
+        }
         self.counters: list[tuple[int, str]] = []
         self.prelude_lines: list[str] = []
         self.counted: list[str] = []
@@ -92,18 +101,25 @@ class _Writer:
         self.pauses = False
 
     def build(self) -> Loop:
-        self.line("def loop(chunk, out):")
+        self.line("def loop(...):")
         self.depth = 1
-        self.line("for x0 in chunk:")
+        self.prelude("left = items.__length_hint__")
+        self.line("while left():")
         self.depth = 2
+        self.line("for x0 in islice(items, piece):")
+        self.depth = 3
         item = "x0"
         for place, fused in enumerate(self.stages, start=1):
             item = self.stage(fused, place, item)
         if not self.stages or not _is_tail(self.stages[-1].stage):
             self.prelude("out_0 = out[0].append")
             self.line(f"out_0({item})")
+        self.depth = 2
+        self.line("if clock() >= ends: break")
         self.depth = 1
         self.line(f"return ({''.join(f'{name}, ' for name in self.counted)})")
+        known = "".join(f", {name}={name}" for name in self.names)  # as locals they are found faster
+        self.text[0] = f"def loop(items, out, piece, ends{known}):"
         self.text[1:1] = self.prelude_lines
         shift = len(self.prelude_lines)
         lines = {number + shift: blame for number, blame in self.lines.items()}
@@ -195,10 +211,9 @@ class _Writer:
         self.line(f"for x{place} in {several}:", (fused.number, item))
         self.depth += 1
         self.line(f"{counter} += 1")
-        self.line(f"if not {counter} % {PAUSE}:")
-        self.depth += 1
-        self.line("yield")
-        self.depth -= 1
+        self.prelude(f"p{place} = 1")
+        self.line(f"if {counter} >= p{place}:")
+        self.line(f"    p{place} = {counter} + ((yield) or {PAUSE})")
         return f"x{place}"
 
     def fold(self, fused: FusedStage, place: int, item: str, stage: Fold[Any, Any]) -> str:

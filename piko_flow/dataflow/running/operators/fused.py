@@ -9,7 +9,8 @@ from typing import Any
 from piko_flow.clock import monotonic
 from piko_flow.dataflow.graph import Box
 from piko_flow.dataflow.running.cancelled import ESCAPES, escaped
-from piko_flow.dataflow.running.loop import FusedStage, Loop, build_loop
+from piko_flow.dataflow.running.loop import PAUSE, FusedStage, Loop, build_loop
+from piko_flow.dataflow.running.operators.pace import QUICK, Pace, between_looks
 from piko_flow.dataflow.running.operators.reading import read_chunks
 from piko_flow.dataflow.running.tally import StageTally
 from piko_flow.dataflow.running.unit_state import OperatorState, breathe
@@ -18,9 +19,6 @@ from piko_flow.dataflow.stages.routing import Fork, RouteFork
 from piko_flow.dataflow.stages.sink import Sink
 from piko_flow.dataflow.stages.source import Source
 from piko_flow.dataflow.stages.transform import CallStage, FlatMap, Parse
-
-LONGEST = 1024  # items of a chunk
-QUICK, SLOW = 0.002, 0.006  # a chunk that took less may be larger next time, one that took more is halved
 
 
 class FusedOperator:
@@ -34,27 +32,25 @@ class FusedOperator:
         self.tail = state.boxes[-1].stage
         self.outputs = len(self.tail.ons) if isinstance(self.tail, RouteFork) else 1
         self.held: dict[str, Any] = {}  # what a fold or a batch holds between chunks
-        self.limit = 1
-        self.longest = min(LONGEST, state.unit.plan.options.capacity.items)
+        self.pace = Pace(state.unit.plan.options.capacity.items)
         self.settling = [index for index, box in enumerate(self.boxes) if _on_error(box) != "fail"]
 
     async def run(self) -> None:
         """Work until the input ends, then hand on what a fold or a batch holds."""
         stages = [await self._fused(box, index) for index, box in enumerate(self.boxes)]
         self.loop = build_loop(stages, self.held, careful=False)
-        careful, held_since = build_loop(stages, self.held, careful=True), monotonic()
+        self.careful = build_loop(stages, self.held, careful=True)
         self.counting = list(self._counting())
+        self.held_since = monotonic()
         if self.source is not None:
-            async with aclosing(read_chunks(self.state, self.source, self)) as chunks:
+            async with aclosing(read_chunks(self.state, self.source, self.pace)) as chunks:
                 async for chunk in chunks:
-                    await self._work(self.loop if self._met() else careful, chunk)
+                    await self._work(chunk)
                     if len(self.state.outputs) == 1 and self.state.output.full:
                         await self.state.room()  # reading on would only hold more in memory
-                    held_since = await breathe(held_since)
         else:
-            while chunk := await self.state.receive(self.limit):
-                await self._work(self.loop if self._met() else careful, chunk)
-                held_since = await breathe(held_since)
+            while chunk := await self.state.receive(self.pace.limit):
+                await self._work(chunk)
         await self._finish()
         self.state.close()
 
@@ -64,13 +60,6 @@ class FusedOperator:
         return self._all_met
 
     _all_met = False
-
-    def adapt(self, seconds: float) -> None:
-        """Size the next chunk by how long the last one took, reading included."""
-        if seconds < QUICK:
-            self.limit = min(self.limit * 2, self.longest)
-        elif seconds > SLOW:
-            self.limit = max(self.limit // 2, 1)
 
     async def _fused(self, box: Box, index: int) -> FusedStage:
         policy = _on_error(box)
@@ -92,16 +81,26 @@ class FusedOperator:
         except Exception as error:  # of the resource it uses
             raise self.state.unit.settlement.failure(box, None, error) from error
 
-    async def _work(self, loop: Loop, chunk: list[Any]) -> None:
+    async def _work(self, chunk: list[Any]) -> None:
+        """Work through the chunk; after each few milliseconds what is made is handed on and the loop runs others."""
+        items: Any = iter(chunk)
+        seconds = self.pace.reading
+        while items.__length_hint__():
+            seconds += await self._turn(items)
+            self.held_since = await breathe(self.held_since)
+        self.pace.adapt(len(chunk), seconds)
+
+    async def _turn(self, items: Any) -> float:
+        """Work on items until they end or the time is over, and hand on; gives the seconds it took to work."""
+        loop = self.loop if self._met() else self.careful
         out: list[list[Any]] = [[] for _ in range(self.outputs)]
         lost = [self._lost(index) for index in self.settling]
-        began = monotonic()
-        sending = 0.0
+        left, began, sending = items.__length_hint__(), monotonic(), 0.0
         try:
             if loop.pauses:
-                counts, sending = await self._pausing(loop, chunk, out)
+                counts, sending = await self._pausing(loop, items, out)
             else:
-                counts = loop.run(chunk, out)
+                counts = loop.run(items, out, self.pace.piece, began + QUICK)
         except (Exception, *ESCAPES) as error:
             if self.state.unit.settlement.ours(error):
                 raise
@@ -112,31 +111,32 @@ class FusedOperator:
             raise self.state.unit.settlement.failure(
                 self.state.unit.plan.graph.boxes[blame[0]], blame[1], cause
             ) from cause
-        seconds = monotonic() - began - sending
-        self._count(len(chunk), counts, lost)
-        self.state.told(len(chunk), seconds)
-        self.adapt(seconds)
+        seconds, done = monotonic() - began - sending, left - items.__length_hint__()
+        self._count(done, counts, lost)
+        self.state.told(done, seconds)
+        self.pace.worked(done, seconds)
         await self._send(out)
+        return seconds
 
-    async def _pausing(
-        self, loop: Loop, chunk: list[Any], out: list[list[Any]]
-    ) -> tuple[tuple[int, ...], float]:
+    async def _pausing(self, loop: Loop, items: Any, out: list[list[Any]]) -> tuple[tuple[int, ...], float]:
         """Run a loop that pauses, sending on what it has made at each pause; gives its counts and the time of that."""
-        running, sending = loop.run(chunk, out), 0.0
-        held_since = monotonic()
+        began = resumed = monotonic()
+        running, sending, pause = loop.run(items, out, self.pace.piece, began + QUICK), 0.0, None
         while True:
             try:
-                next(running)
+                running.send(pause)
             except StopIteration as ended:
                 return ended.value, sending
-            began = monotonic()
-            if any(len(made) >= self.longest // 4 for made in out) or began - held_since > QUICK:
+            paused = monotonic()
+            pause = between_looks(pause or 1, paused - resumed, PAUSE)
+            if any(len(made) >= self.pace.longest // 4 for made in out) or paused - self.held_since > QUICK:
                 made = [list(one) for one in out]
                 for one in out:
                     one.clear()  # the loop holds on to these very lists
                 await self._send(made)
-                held_since = await breathe(held_since)
-            sending += monotonic() - began
+                self.held_since = await breathe(self.held_since)
+            resumed = monotonic()
+            sending += resumed - paused
 
     async def _send(self, out: list[list[Any]]) -> None:
         channels = self.state.outputs

@@ -6,10 +6,11 @@ import asyncio
 import inspect
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Generator, Iterator
 from contextlib import aclosing
-from itertools import chain, islice
-from typing import Any, Protocol
+from itertools import chain
+from typing import Any
 
 from piko_flow.clock import monotonic
+from piko_flow.dataflow.running.operators.pace import Pace, some
 from piko_flow.dataflow.running.unit_state import OperatorState
 from piko_flow.dataflow.stages.source import Source
 from piko_flow.errors import StageFailed
@@ -17,18 +18,12 @@ from piko_flow.errors import StageFailed
 Call = Callable[..., Awaitable[Any]]
 
 
-class Pace(Protocol):
-    """How many items to read at once."""
-
-    limit: int
-
-    def adapt(self, seconds: float) -> None: ...
-
-
 async def read_chunks(
     state: OperatorState, source: Source[Any], pace: Pace
 ) -> AsyncGenerator[list[Any], None]:
     """The source's items in lists of at most `pace.limit`, until it ends or the intake closes.
+
+    A list is shorter when its items come slowly. The pace is told how long each took.
 
     Errors are StageFailed of the source. Reading again after an error is tried while nothing was given and
     nothing rejected: either would be there twice.
@@ -80,10 +75,13 @@ async def _pulled(
             if lists:
                 chunk = await call(next, iterator, None)
             else:
-                chunk = await call(_some, iterator, pace.limit if left is None else min(pace.limit, left))
+                limit = pace.limit if left is None else min(pace.limit, left)
+                chunk = await call(some, iterator, limit, pace.step)
             if not chunk and (chunk is None or not lists):
                 return
-            state.times.busy += monotonic() - began
+            seconds = monotonic() - began
+            state.times.busy += seconds
+            pace.read(len(chunk) or 1, seconds)
             tally.received += len(chunk)
             tally.emitted += len(chunk)
             yield chunk
@@ -166,7 +164,3 @@ async def _inline(function: Callable[..., Any], *arguments: Any) -> Any:
 def _on_thread(state: OperatorState) -> Callable[..., Awaitable[Any]]:
     state.host.crew.widen(state.unit.unit.id, state.boxes[0].number, 1)
     return state.host.crew.call
-
-
-def _some(iterator: Iterator[Any], limit: int) -> list[Any]:
-    return list(islice(iterator, limit))
