@@ -97,6 +97,17 @@ class Unbalanced(RunError):
         return f"the counts of run {self.run} do not add up, nothing was committed: " + "; ".join(self.lines)
 
 
+class ResourceFailed(RunError):
+    """Everything went well until a resource of the run was closed; nothing was committed."""
+
+    def __init__(self, *, run: str, cause: BaseException) -> None:
+        self.run, self.reason = run, describe_error(cause)
+        super().__init__(run)
+
+    def __str__(self) -> str:
+        return f"a resource failed while it was closed: {self.reason}. Nothing was committed [run {self.run}]"
+
+
 class CommitFailed(RunError):
     """A sink failed while it published what the run had prepared; committing again goes on from there."""
 
@@ -122,6 +133,19 @@ class ResumeRefused(RunError):
         return (
             f"run {self.run} was begun by a pipeline with other stages or other code; "
             f"what it has prepared does not fit. Start a new run under another run_id"
+        )
+
+
+class AlreadyCommitted(RunError):
+    """A run of this id has been committed; it is not run again."""
+
+    def __init__(self, *, run: str) -> None:
+        self.run = run
+        super().__init__(run)
+
+    def __str__(self) -> str:
+        return (
+            f"run {self.run} has been committed already and was not run again. A new run needs a new run_id"
         )
 
 
@@ -172,10 +196,14 @@ class ItemRejected(PikoFlowError):
         return f"item {self.index} of the batch was rejected: {self.reason}"
 
 
-def describe_error(error: BaseException) -> str:
-    """One line: the error's type and message."""
-    text = str(error)
-    return f"{type(error).__name__}: {text}" if text else type(error).__name__
+def describe_error(error: BaseException, limit: int | None = None) -> str:
+    """The error's type and message, cut to `limit` characters; never raises."""
+    try:
+        text = str(error)
+    except Exception as unprintable:
+        text = f"<its message raised {type(unprintable).__name__}>"
+    text = f"{type(error).__name__}: {text}" if text else type(error).__name__
+    return text if limit is None or len(text) <= limit else text[: limit - 1] + "…"
 
 
 def _revive(kind: type[Exception], args: tuple[object, ...], state: dict[str, object]) -> Exception:

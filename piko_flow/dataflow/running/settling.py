@@ -13,21 +13,27 @@ from piko_flow.dataflow.stages.options import OnError
 from piko_flow.errors import ErrorBudgetExceeded, RunError, StageFailed, describe_error
 
 Settle = Callable[[Any, Exception], None]
-KEPT = 1000  # dead letters that a report holds; the rest are only counted
+KEPT = 1000  # dead letters that a run holds; the rest are only counted
+TEXT = 1000  # characters of an error that a dead letter holds
 
 
 class Budget:
-    """How many items of a run may be skipped or dead. A share of the items is judged when the run has read them all."""
+    """How many items of a run may be skipped or dead, and how many dead letters it holds. A share of the items is judged when the run has read them all."""
 
     def __init__(self, limit: int | float | None, *, run: str) -> None:
         self._limit, self._run = limit, run
-        self.bad = 0
+        self.bad = self.letters = 0
 
     def spend(self, items: int) -> None:
         """Count bad items. Raises ErrorBudgetExceeded as soon as a limit in items is passed."""
         self.bad += items
         if isinstance(self._limit, int) and self.bad > self._limit:
             raise ErrorBudgetExceeded(bad=self.bad, of=None, allowed=self._limit, run=self._run)
+
+    def keep(self) -> bool:
+        """Whether one more dead letter is held; those of all units of a process are counted together."""
+        self.letters += 1
+        return self.letters <= KEPT
 
     def judge(self, bad: int, read: int) -> None:
         """Judge a whole run by its totals. Raises ErrorBudgetExceeded."""
@@ -60,11 +66,11 @@ class Settlement:
                 stage=box.name,
                 where=str(box.stage.origin),
                 item=item,
-                error=describe_error(error),
+                error=describe_error(error, TEXT),
                 error_type=type(error).__name__,
                 unit=self.unit,
             )
-            if len(self.dead_letters) < KEPT:
+            if self._budget.keep():
                 self.dead_letters.append(letter)
             self._observer.dead_letter(letter)
         self._budget.spend(items)
