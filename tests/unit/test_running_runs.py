@@ -3,8 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import json
+import os
+import subprocess
+import sys
 import threading
 from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -37,6 +42,8 @@ from piko_flow.testing import (
     until,
 )
 from tests.property.balance import assert_balanced
+
+ROOT = Path(__file__).resolve().parents[2]
 
 
 def test_a_script_runs_a_pipeline() -> None:
@@ -165,23 +172,6 @@ async def test_progress_grows_to_the_report() -> None:
     assert_balanced(report)
 
 
-async def test_the_report_says_where_time_went() -> None:
-    stalled = Stall()
-    async with start(
-        arriving(range(3)) >> Transform(Script({1: [stalled]}), name="slow") >> CollectingSink()
-    ) as active:
-        await stalled.reached.wait()
-        busy = {stage.name: stage.busy for stage in active.progress().stages}["slow"]
-        await turns(100)
-        assert {stage.name: stage.busy for stage in active.progress().stages}["slow"] > busy
-        stalled.release()
-        report = await active.wait()
-    for stage in report.stages:
-        assert min(stage.busy, stage.waiting, stage.blocked) >= 0
-        assert stage.busy + stage.waiting + stage.blocked <= report.seconds * 1.5
-    assert report.bottleneck in {stage.name for stage in report.stages}
-
-
 async def test_an_observer_hears_of_every_stage_and_chunk() -> None:
     observer = RecordingObserver()
     pipeline = (
@@ -296,10 +286,36 @@ async def test_the_plan_says_what_is_fused_and_where_the_channels_are() -> None:
         assert word in pipeline.explain()
 
 
-def test_unit_ids_are_stable() -> None:
-    def ids(splits: list[int]) -> list[str]:
-        return [unit.id for unit in (Source(read_split, splits=splits) >> CollectingSink()).plan().units]
+SPLITS: dict[str, list[Any]] = {
+    "numbers": [3, 4],
+    "texts": ["b", "a", "b"],
+    "paths": [Path("data/b.csv"), Path("data/a.csv")],
+    "pairs": [("a", 1), ("b", 2)],
+}
 
-    assert ids([3, 4]) == ids([3, 4])
-    assert ids([3, 4])[0] != ids([5, 4])[0]
-    assert len(set(ids([3, 3, 3]))) == 3
+
+def unit_ids(splits: list[Any]) -> list[str]:
+    return [unit.id for unit in (Source(read_split, splits=splits) >> CollectingSink()).plan().units]
+
+
+def test_unit_ids_are_the_same_in_another_process() -> None:
+    program = (
+        "import json; from tests.unit.test_running_runs import SPLITS, unit_ids; "
+        "print(json.dumps({name: unit_ids(splits) for name, splits in SPLITS.items()}))"
+    )
+    for seed in ("1", "2"):
+        told = subprocess.run(
+            [sys.executable, "-c", program],
+            env=os.environ | {"PYTHONHASHSEED": seed, "PYTHONPATH": str(ROOT)},
+            capture_output=True,
+            check=True,
+        )
+        assert json.loads(told.stdout) == {name: unit_ids(splits) for name, splits in SPLITS.items()}
+
+
+def test_unit_ids_tell_places_and_splits_apart() -> None:
+    assert unit_ids([3, 4])[0] != unit_ids([5, 4])[0]
+    assert unit_ids([3, 4])[1] == unit_ids([5, 4])[1]
+    assert len(set(unit_ids([3, 3, 3]))) == 3
+    for splits in SPLITS.values():
+        assert len(set(unit_ids(splits))) == len(splits)
