@@ -23,11 +23,13 @@ from piko_flow.dataflow.stages.source import ChunkReader, Reject, SliceReader, S
 from piko_flow.dataflow.stages.stage import SinkLike, SourceLike, TransformLike
 from piko_flow.dataflow.stages.transform import Filter, FlatMap, Parse, Transform
 from piko_flow.errors import (
+    AlreadyCommitted,
     CommitFailed,
     ErrorBudgetExceeded,
     ItemRejected,
     PikoFlowError,
     PipelineError,
+    ResourceFailed,
     ResumeRefused,
     RunError,
     StageFailed,
@@ -38,6 +40,7 @@ from piko_flow.retry import Retry
 
 __all__ = [
     "ActiveRun",
+    "AlreadyCommitted",
     "Batch",
     "Broadcast",
     "CannotReturn",
@@ -72,6 +75,7 @@ __all__ = [
     "Reject",
     "RemoteError",
     "Resource",
+    "ResourceFailed",
     "ResourcePool",
     "ResumeRefused",
     "Retry",

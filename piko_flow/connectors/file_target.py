@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from contextlib import suppress
+from contextlib import AbstractContextManager, nullcontext, suppress
 from os import PathLike
 from pathlib import Path
 from typing import Any, Final, Generic, NoReturn
@@ -19,6 +19,7 @@ from piko_flow.connectors.part_file import (
     join_files,
     sync_folder,
 )
+from piko_flow.connectors.run_hold import RunHold, make_folders, remove_folders
 from piko_flow.connectors.uninterrupted import on_own_thread
 from piko_flow.dataflow.origin import caller
 from piko_flow.dataflow.stages.sink import Part, Receipt, SinkTarget, T_contra
@@ -85,7 +86,7 @@ class FileTarget(SinkTarget[T_contra], Generic[T_contra]):
         if target.exists() and not target.is_file():
             kind = "a folder" if target.is_dir() else "not a regular file"
             self.refuse("a file sink replaces files only", f"{target} is {kind}")
-        self._made = _make_folders(folder)
+        self._made = make_folders(folder)
         try:
             self.file = PartFile(
                 folder / self.output.part_name(part), compress=self.output.compress and self.compressible
@@ -122,14 +123,25 @@ class FileTarget(SinkTarget[T_contra], Generic[T_contra]):
         self.file.discard()
         with suppress(OSError):  # the folder is gone, or somebody else uses it
             self._forget_agreement()
-            for folder in reversed(self._made):
-                folder.rmdir()
+        remove_folders(self._made)
+
+    async def hold(self, run: str) -> AbstractContextManager[object]:
+        """Keep sweeps from the parts of the run while the block is open, or its process lives."""
+        try:
+            return RunHold(self.path.parent.absolute() / self.output.held_name(run))
+        except OSError:  # where nothing can be written, opening a part says so
+            return nullcontext()
 
     async def sweep(self, live: Collection[Part]) -> None:
-        """Remove the hidden files of this sink that belong to no live part and that nobody is writing."""
+        """Remove the hidden files of this sink that belong to no live part or run and that nobody is writing."""
         keep = self.output.live_names(live)
-        for file in self._unpublished():
-            if file.name not in keep and not in_use(file):
+        files = self._unpublished()
+        known = {part.run for part in live}  # of these runs, the live parts are all that is needed
+        runs = {run for file in files if (run := self.output.held_by(file.name)) and in_use(file)}
+        held = runs - known
+        for file in files:
+            theirs = any(self.output.is_of(file.name, run) for run in held)
+            if file.name not in keep and not theirs and not in_use(file):
                 file.unlink(missing_ok=True)
 
     def opened(self) -> PartFile:
@@ -231,10 +243,3 @@ def readable_size(size: int) -> str:
     unit, scale = next(((unit, scale) for unit, scale in _UNITS if size < 999.5 * scale), _UNITS[-1])
     number = size / scale
     return f"{number:.1f} {unit}" if number < 9.95 else f"{number:,.0f} {unit}"
-
-
-def _make_folders(folder: Path) -> list[Path]:
-    """Make the folder with all above it; gives those that were missing, the outermost first."""
-    missing = [path for path in (folder, *folder.parents) if not path.exists()]
-    folder.mkdir(parents=True, exist_ok=True)
-    return missing[::-1]

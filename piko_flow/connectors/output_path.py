@@ -11,6 +11,7 @@ from typing import Final
 from piko_flow.dataflow.stages.sink import Part
 
 UNIT: Final = "{unit}"
+HELD: Final = "-held"
 
 
 @dataclass(frozen=True)
@@ -50,6 +51,19 @@ class OutputPath:
         """Where the parts of a run agree on what they have in common."""
         return self._hidden(f"{run}-agreed")
 
+    def held_name(self, run: str) -> str:
+        """What is locked while the run lives."""
+        return self._hidden(f"{run}{HELD}")
+
+    def held_by(self, name: str) -> str | None:
+        """The run whose lock has this name; None for any other file."""
+        before, after = self._hidden("").removesuffix(".part"), f"{HELD}.part"
+        return name.removeprefix(before).removesuffix(after) if name.endswith(after) else None
+
+    def is_of(self, name: str, run: str) -> bool:
+        """Whether a name is that of something unpublished of the run; in doubt, of one whose id begins like it."""
+        return name.startswith(self._hidden(f"{run}-").removesuffix(".part"))
+
     def live_names(self, live: Collection[Part]) -> set[str]:
         """The names of everything unpublished that belongs to these parts."""
         runs = {part.run for part in live}
@@ -61,10 +75,8 @@ class OutputPath:
 
     def belongs(self, name: str, run: str) -> bool:
         """Whether a name is that of a part of the run; in doubt, of another run whose id begins like it."""
-        return name.startswith(self._hidden(f"{run}-").removesuffix(".part")) and name not in (
-            self.agreed_name(run),
-            self.joined_name(run),
-        )
+        others = (self.agreed_name(run), self.joined_name(run), self.held_name(run))
+        return self.is_of(name, run) and name not in others
 
     def is_unpublished(self, name: str) -> bool:
         """Whether a name is one that this path gives to what is not yet published."""

@@ -1,6 +1,7 @@
 """The demo's pipeline: where were the storms, what was near, and how many might have struck it?"""
 
 import os
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Final, Generic
 
@@ -9,7 +10,7 @@ from piko_flow.dataflow.pipeline import Pipeline
 from piko_flow.dataflow.stages.cpu import CpuMap
 from piko_flow.dataflow.stages.route import Route
 from piko_flow.dataflow.stages.routing import On
-from piko_flow.dataflow.stages.sink import Part, Sink, SinkTarget, T_contra
+from piko_flow.dataflow.stages.sink import Sink, SinkTarget, T_contra
 from piko_flow.dataflow.stages.transform import Parse, Transform
 from piko_flow.demo.drift import assess
 from piko_flow.demo.gazetteer import gazetteer, locate
@@ -22,14 +23,14 @@ WORKERS: Final = max(1, min(4, os.cpu_count() or 1))
 
 
 class Claimed(SinkTarget[T_contra], Generic[T_contra]):
-    """Makes a target take nobody's place: it opens only in a folder of the demo's own."""
+    """Makes a target take nobody's place: it writes only in a folder of the demo's own."""
 
     path: Path
 
-    async def open(self, part: Part) -> None:
-        """Begin the part. Raises ForeignFolder, before anything is written."""
+    async def hold(self, run: str) -> AbstractContextManager[object]:
+        """Begin the run. Raises ForeignFolder, before anything is written."""
         claim_folder(self.path.parent)
-        await super().open(part)
+        return await super().hold(run)
 
 
 class CyclonesTable(Claimed[Cyclone], SqliteTarget[Cyclone]):

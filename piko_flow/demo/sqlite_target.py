@@ -2,12 +2,14 @@
 
 import sqlite3
 from collections.abc import Collection, Iterator, Sequence
-from contextlib import closing, contextmanager
+from contextlib import AbstractContextManager, closing, contextmanager
 from pathlib import Path
 from typing import Final, Generic, TypeVar
 
 from pydantic import BaseModel
 
+from piko_flow.connectors.part_file import in_use
+from piko_flow.connectors.run_hold import RunHold
 from piko_flow.connectors.uninterrupted import on_own_thread
 from piko_flow.dataflow.stages.sink import Part, Receipt, SinkTarget
 from piko_flow.errors import PikoFlowError
@@ -96,11 +98,19 @@ class SqliteTarget(SinkTarget[Row], Generic[Row]):
         if hasattr(self, "part"):
             self._file_of(self.part).unlink(missing_ok=True)
 
+    async def hold(self, run: str) -> AbstractContextManager[object]:
+        """Keep sweeps from the parts of the run while the block is open, or its process lives."""
+        return RunHold(self.path.with_name(f".{self.path.name}-{run}-held.part"))
+
     async def sweep(self, live: Collection[Part]) -> None:
-        """Remove the files of parts that are not live, and forget that their rows were moved."""
+        """Remove the files of parts that are not live or of a living run, and forget that their rows were moved."""
         keep = {self._file_of(part) for part in live}
-        for file in self.path.parent.glob(f".{self.path.name}-*.part"):
-            if file not in keep:
+        files = list(self.path.parent.glob(f".{self.path.name}-*.part"))
+        known = tuple(f".{self.path.name}-{part.run}-" for part in live)
+        locks = [file for file in files if file.name.endswith("-held.part") and in_use(file)]
+        held = [file.name.removesuffix("held.part") for file in locks if not file.name.startswith(known)]
+        for file in files:
+            if file not in keep and not file.name.startswith(tuple(held)):
                 file.unlink(missing_ok=True)
         if not self.path.is_file() or not self.path.stat().st_size or not is_ours(self.path):
             return

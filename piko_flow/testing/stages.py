@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Collection, Iterable, Sequence
+from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass, field
 from typing import Any, Generic, Literal, TypeVar
 
@@ -56,6 +57,7 @@ class Record:
     calls: list[Recorded] = field(default_factory=list)
     unpublished: dict[str, list[Any]] = field(default_factory=dict)
     published: list[Any] = field(default_factory=list)
+    holding: list[str] = field(default_factory=list)
 
     def steps(self, part: Part | None = None) -> list[Step]:
         """The names of the steps, of all parts or of one."""
@@ -113,12 +115,21 @@ class RecordingTarget(SinkTarget[T], Generic[T]):
         await self._step(Recorded("abort", self.part))
         self.record.unpublished.pop(self.part.token, None)
 
+    async def hold(self, run: str) -> AbstractContextManager[object]:
+        """Keep the run's parts from sweeps until it is closed."""
+        holds = ExitStack()
+        self.record.holding.append(run)
+        holds.callback(self.record.holding.remove, run)
+        return holds
+
     async def sweep(self, live: Collection[Part]) -> None:
-        """Forget every unpublished part that is not live."""
+        """Forget every unpublished part that is neither live nor of a run that holds the target."""
         await self._step(Recorded("sweep", live=tuple(live)))
         kept = {part.token for part in live}
-        for token in [token for token in self.record.unpublished if token not in kept]:
-            del self.record.unpublished[token]
+        held = tuple(f"{run}-" for run in set(self.record.holding) - {part.run for part in live})
+        for token in list(self.record.unpublished):
+            if token not in kept and not token.startswith(held):
+                del self.record.unpublished[token]
 
     async def _step(self, call: Recorded) -> None:
         self.record.calls.append(call)

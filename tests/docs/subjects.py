@@ -82,7 +82,7 @@ SUBJECTS: Final = (
         "Which comes when: [errors](semantics/errors.md).",
         "piko_flow",
         "PikoFlowError PipelineError StageTypeError RunError StageFailed ErrorBudgetExceeded Unbalanced "
-        "CommitFailed ResumeRefused ItemRejected RemoteError WorkerDied CannotShip ShippingWarning",
+        "CommitFailed ResumeRefused AlreadyCommitted ResourceFailed ItemRejected RemoteError WorkerDied CannotShip ShippingWarning",
     ),
     Subject("", "", "piko_flow.errors", "TooManyKeys NoBranch CoroutineReturned CallCancelled CallExited"),
     Subject("", "", "piko_flow.dataflow.running.worker_errors", "CannotSend CannotReturn WorkersCannotStart"),

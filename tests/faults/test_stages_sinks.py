@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Any
 
 import pytest
 
-from piko_flow import Broadcast, Pipeline, Receipt, Sink, Transform, run, start
+from piko_flow import Broadcast, Pipeline, PipelineError, Receipt, Sink, Source, Transform, run, start
 from piko_flow.dataflow.running.engine import LocalEngine
 from piko_flow.dataflow.running.journal import MemoryJournal
 from piko_flow.dataflow.running.unit import UnitResult
-from piko_flow.errors import CommitFailed, ResumeRefused, StageFailed
+from piko_flow.errors import AlreadyCommitted, CommitFailed, ResumeRefused, StageFailed
 from piko_flow.testing import (
     RecordingTarget,
     Script,
@@ -78,7 +79,29 @@ async def test_a_decided_run_is_rolled_forward_and_reads_nothing_again() -> None
     assert sorted(target.record.published) == list(range(6))
     assert len(script.calls) == 6
     assert (report.stage("sink").emitted, report.items) == (6, 6)
-    assert await journal.decision("r1") is None
+    assert await journal.live() == []
+
+
+async def test_a_decided_run_needs_nothing_of_its_input_any_more() -> None:
+    there = [[1, 2], [3]]
+    journal = MemoryJournal()
+    target: RecordingTarget[int] = RecordingTarget(faults={"commit": [BROKEN]}, durable=True)
+
+    def read(split: list[int]) -> list[int]:
+        return split
+
+    pipeline = Source(read, splits=lambda: there) >> Sink(target, name="sink")
+    with pytest.raises(CommitFailed):
+        await run(pipeline, journal=journal, run_id="r1")
+    there.clear()
+    with pytest.raises(PipelineError, match="splits gave nothing"):
+        await run(pipeline)
+    other = Source(read, splits=lambda: there) >> Sink(target, name="other")
+    with pytest.raises(ResumeRefused):
+        await run(other, journal=journal, run_id="r1")
+    report = await run(pipeline, journal=journal, run_id="r1")
+    assert (report.outcome, report.units, report.items) == ("succeeded", 2, 3)
+    assert target.record.published == [1, 2, 3]
 
 
 async def test_receipts_come_in_the_order_of_the_units_and_sinks_commit_in_the_order_declared() -> None:
@@ -166,15 +189,16 @@ async def test_a_function_that_differs_in_a_constant_is_another_function() -> No
     assert pipeline(1).plan().fingerprint != pipeline(2).plan().fingerprint
 
 
-async def test_the_run_is_forgotten_once_it_is_committed() -> None:
+async def test_all_but_its_id_is_forgotten_once_a_run_is_committed() -> None:
     journal = MemoryJournal()
     target: RecordingTarget[int] = RecordingTarget(durable=True)
     script: Script[int] = Script()
     pipeline = items(4, units=2) >> Transform(script) >> Sink(target)
     await run(pipeline, journal=journal, run_id="r1")
     assert await journal.prepared("r1") == {}
-    await run(pipeline, journal=journal, run_id="r1")
-    assert len(script.calls) == 8
+    with pytest.raises(AlreadyCommitted):
+        await run(pipeline, journal=journal, run_id="r1")
+    assert len(script.calls) == 4
 
 
 async def test_remains_are_swept_after_the_commit_and_a_sweep_that_fails_is_told() -> None:
@@ -217,16 +241,16 @@ async def test_a_run_interrupted_anywhere_ends_whole_when_it_is_run_again(durabl
     pipeline = (
         items(6, units=3) >> Transform(Script[int](), concurrency=2) >> Sink(target, batch=2, name="sink")
     )
-    ended: list[Any] = []
 
     async def once() -> None:
-        if not ended:
-            ended.append(await run(pipeline, journal=journal, run_id="r1"))
+        with suppress(AlreadyCommitted):
+            await run(pipeline, journal=journal, run_id="r1")
 
     await cancel_everywhere(once, lambda task: None)
     assert sorted(target.record.published) == list(range(6))
-    assert ended[0].items == 6
-    assert await journal.decision("r1") is None
+    assert await journal.live() == []
+    with pytest.raises(AlreadyCommitted, match="run r1 has been committed already"):
+        await run(pipeline, journal=journal, run_id="r1")
 
 
 async def test_a_cancel_while_the_decision_is_stored_comes_too_late() -> None:

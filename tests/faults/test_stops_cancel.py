@@ -139,8 +139,9 @@ async def test_a_cancelled_run_leaves_nothing_and_commits_all_or_nothing(
     def check(task: asyncio.Task[RunReport]) -> None:
         assert asyncio.all_tasks() == {asyncio.current_task()}
         record = targets[-1].record if targets else None
-        if task.cancelled():
-            assert record is None or (record.published, record.unpublished) == ([], {})
+        if task.cancelled():  # a cancellation that came when it was decided is raised after the commit
+            assert record is None or record.unpublished == {}
+            assert record is None or len(record.published) in (0, len(whole.record.published))
         else:
             assert record is not None
             assert len(record.published) == len(whole.record.published)

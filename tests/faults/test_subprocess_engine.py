@@ -255,4 +255,5 @@ def test_interpreters_go_with_a_run_that_is_killed(state: str, tmp_path: Path) -
         rest = parent.stdout.read()
     if state == "waiting":
         assert rest == "aborted\n"
-        assert files(out.parent) == []
+        # The killed run's lock is nobody's now; the next run sweeps the file.
+        assert [name for name in files(out.parent) if not name.endswith("-held.part")] == []

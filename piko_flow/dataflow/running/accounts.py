@@ -30,6 +30,7 @@ class Accounts:
         self._plan, self._run = plan, run
         self._results: dict[str, UnitResult] = {}
         self._order = [unit.id for unit in plan.units]
+        self.restored = False
 
     @property
     def complete(self) -> bool:
@@ -41,7 +42,8 @@ class Accounts:
         self._results[result.unit] = result
 
     def restore(self, results: Sequence[UnitResult]) -> None:
-        """Take in the units of a run decided earlier."""
+        """Take in the units of a run decided earlier; they are the run's units, whatever is planned today."""
+        self.restored, self._order = True, [result.unit for result in results]
         for result in results:
             self.add(result)
 
@@ -50,7 +52,16 @@ class Accounts:
         return [self._results[unit] for unit in self._order if unit in self._results]
 
     def check(self, budget: Budget) -> None:
-        """Raises Unbalanced where counts do not add up, and ErrorBudgetExceeded where too many items were bad."""
+        """Raises Unbalanced where a unit is missing or counts do not add up, ErrorBudgetExceeded for too many bad items."""
+        if not self.complete:
+            missing = [
+                unit for unit in self._order if unit not in self._results or not self._results[unit].exhausted
+            ]
+            shown = ", ".join(missing[:5]) + (", ..." if len(missing) > 5 else "")
+            lines = [
+                f"{len(missing)} of {len(self._order)} units did not read their source to the end: {shown}"
+            ]
+            raise Unbalanced(lines=lines, run=self._run)
         progress = self.progress({}, 0.0)
         names = frozenset(self._plan.graph.boxes[number].name for number in one_to_one(self._plan))
         lines = imbalances(progress.stages, progress.edges, names)

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Collection, Sequence
+from contextlib import ExitStack
 
 from piko_flow.dataflow.running.plan import Plan
 from piko_flow.dataflow.running.unit import UnitResult
 from piko_flow.dataflow.stages.sink import Part, Sink
-from piko_flow.errors import CommitFailed, describe_error
+from piko_flow.errors import CommitFailed, StageFailed, describe_error
 
 CheckClaim = Callable[[], Awaitable[None]]
 
@@ -49,3 +50,14 @@ async def sweep(plan: Plan, live: Collection[Part]) -> list[str]:
             except Exception as error:  # the run's own outcome stands; this is for its report
                 failures.append(f"remains of sink {box.name!r} ({describe_error(error)})")
     return failures
+
+
+async def hold(plan: Plan, run: str, holds: ExitStack) -> None:
+    """Let every sink keep other runs' sweeps from the parts of this one until `holds` is closed."""
+    for box in plan.sinks:
+        if isinstance(box.stage, Sink) and box.stage.target is not None:
+            try:
+                holds.enter_context(await box.stage.copy_target().hold(run))
+            except Exception as error:
+                where = str(box.stage.origin)
+                raise StageFailed(stage=box.name, where=where, item=None, run=run, cause=error) from error

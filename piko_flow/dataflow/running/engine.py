@@ -8,6 +8,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+from piko_flow.dataflow.origin import caller
 from piko_flow.dataflow.running.layout import Unit
 from piko_flow.dataflow.running.observer import Observer
 from piko_flow.dataflow.running.plan import Plan
@@ -20,6 +21,7 @@ from piko_flow.dataflow.running.unit_state import Host, Intake, UnitState
 from piko_flow.dataflow.running.worker_pool import WorkerPool
 from piko_flow.dataflow.stages.cpu import CpuMap
 from piko_flow.dataflow.stages.resource import ResourcePool, RunInfo
+from piko_flow.errors import PipelineError, ResourceFailed, describe_error
 
 
 @dataclass
@@ -71,8 +73,13 @@ class LocalEngine:
     """Runs units in this process, on the loop of the run, `parallel` at a time (default one after the other)."""
 
     def __init__(self, parallel: int = 1) -> None:
-        if parallel < 1:
-            raise ValueError(f"parallel must be >= 1, got {parallel}")
+        if isinstance(parallel, bool) or not isinstance(parallel, int) or parallel < 1:
+            raise PipelineError(
+                what="LocalEngine",
+                where=str(caller()),
+                rule="parallel must be a whole number of at least 1",
+                came=f"got {parallel!r}",
+            )
         self.parallel = parallel
 
     def check(self, plan: Plan) -> None:
@@ -104,7 +111,34 @@ class LocalEngine:
 
 @asynccontextmanager
 async def open_host(plan: Plan, context: RunContext) -> AsyncIterator[Host]:
-    """Open in this process what the plan's stages share; functions that cannot travel are refused here."""
+    """Open in this process what the plan's stages share; functions that cannot travel are refused here.
+
+    How the block ends is how the run ends: a resource that swallows the error, or fails while it closes, does
+    not hide it. Raises ResourceFailed when the block was well and closing was not.
+    """
+    failure: BaseException | None = None
+    opened = False
+    try:
+        async with _open(plan, context) as host:
+            opened = True
+            try:
+                yield host
+            except BaseException as error:
+                failure = error
+                raise
+    except BaseException as closing:
+        if not opened or (failure is None and not isinstance(closing, Exception)):
+            raise
+        if failure is None:
+            raise ResourceFailed(run=context.info.run, cause=closing) from closing
+        if closing is not failure:
+            context.leftovers.append(f"a resource that did not close ({describe_error(closing)})")
+    if failure is not None:
+        raise failure
+
+
+@asynccontextmanager
+async def _open(plan: Plan, context: RunContext) -> AsyncIterator[Host]:
     async with AsyncExitStack() as stack:
         crew = ThreadCrew()
         stack.callback(lambda: context.leftovers.extend(crew.leftovers))

@@ -8,12 +8,16 @@ from typing import Protocol
 
 from piko_flow.dataflow.running.unit import UnitResult
 from piko_flow.dataflow.stages.sink import Part
+from piko_flow.errors import AlreadyCommitted
+
+REMEMBERED = 10_000  # ids of committed runs
 
 
 class Journal(Protocol):
     """What a run has prepared, and whether it was decided. Each call is one transaction.
 
     Once `decide` has returned, the run is to be committed, whoever does it: it can no longer be aborted.
+    `decision` raises AlreadyCommitted for a run that has been committed, as far back as the journal remembers.
     """
 
     async def prepared(self, run: str) -> Mapping[str, UnitResult]: ...
@@ -33,10 +37,14 @@ class _Entry:
 
 
 class MemoryJournal:
-    """A journal in this process: for runs that need not survive it, and for tests. A committed run is forgotten."""
+    """A journal in this process: for runs that need not survive it, and for tests.
+
+    Of a committed run only the id is kept, of the last 10,000 of them.
+    """
 
     def __init__(self) -> None:
         self._entries: dict[str, _Entry] = {}
+        self._committed: dict[str, None] = {}
 
     async def prepared(self, run: str) -> Mapping[str, UnitResult]:
         """The units of the run that have prepared, by id."""
@@ -59,12 +67,17 @@ class MemoryJournal:
 
     async def decision(self, run: str) -> Sequence[UnitResult] | None:
         """The decided results of a run that is not yet committed; None where there is no decision."""
+        if run in self._committed:
+            raise AlreadyCommitted(run=run)
         entry = self._entries.get(run)
         return entry.decided if entry is not None else None
 
     async def committed(self, run: str) -> None:
-        """Forget the run: everything it prepared is published."""
+        """Forget all but the run's id: everything it prepared is published."""
         self._entries.pop(run, None)
+        self._committed[run] = None
+        if len(self._committed) > REMEMBERED:
+            del self._committed[next(iter(self._committed))]
 
     async def live(self) -> Collection[Part]:
         """The parts that runs have prepared and not yet committed; a sweep must leave them."""

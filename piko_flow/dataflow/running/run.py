@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Sequence
+from contextlib import ExitStack, asynccontextmanager
 from typing import Any
 from uuid import uuid4
 
@@ -15,7 +15,7 @@ from piko_flow.dataflow.pipeline import Pipeline, closed
 from piko_flow.dataflow.running.accounts import Accounts
 from piko_flow.dataflow.running.blocking import blocking
 from piko_flow.dataflow.running.cancelled import HeldInterrupt, uninterrupted
-from piko_flow.dataflow.running.commit import commit_decided, sweep
+from piko_flow.dataflow.running.commit import commit_decided, hold, sweep
 from piko_flow.dataflow.running.engine import LocalEngine, RunContext
 from piko_flow.dataflow.running.facts import Progress
 from piko_flow.dataflow.running.journal import MemoryJournal
@@ -94,7 +94,11 @@ class ActiveRun:
             task.result()
 
     async def run(self) -> RunReport:
-        """Run to the end in the current task."""
+        """Run to the end in the current task.
+
+        A cancellation that comes when the run is decided is raised when it has been committed.
+        """
+        cancels = asyncio.current_task().cancelling()  # type: ignore[union-attr]
         self._observer.run_started(self.id, self.plan.name, len(self.plan.units))
         try:
             report = await self._run()
@@ -107,26 +111,42 @@ class ActiveRun:
                 raise error
             report = self._report("cancelled")
         self._observer.run_ended(report, None)
+        if asyncio.current_task().cancelling() > cancels and not self._cancelled:  # type: ignore[union-attr]
+            raise asyncio.CancelledError  # it came when the run was decided already, and is not lost
         return report
 
     async def _run(self) -> RunReport:
         decided = await self._journal.decision(self.id)
+        if decided is not None:
+            self._decided = True  # so that nothing of it is taken back
+            await self._check_fingerprint()
+        written: list[str] = []
+        with ExitStack() as holds:
+            await hold(self.plan, self.id, holds)
+            if decided is None:
+                units = await self._remaining()
+                await self._engine.run(self.plan, units, self._context)
+                if not (self._intake.closed and not self._accounts.complete):
+                    self._accounts.check(self._budget)
+                    decided = self._accounts.results()
+            else:
+                self._accounts.restore(decided)
+            if decided is not None:
+                written = await uninterrupted(self._commit(decided))
         if decided is None:
-            units = await self._remaining()
-            await self._engine.run(self.plan, units, self._context)
-            if self._intake.closed and not self._accounts.complete:
-                await self._take_back()
-                return self._report("drained")
-            self._accounts.check(self._budget)
-            decided = self._accounts.results()
-            await uninterrupted(self._journal.decide(self.id, decided))
-        else:
-            self._accounts.restore(decided)
-        self._decided = True
-        written = await uninterrupted(commit_decided(self.plan, decided, self.id))
-        await uninterrupted(self._journal.committed(self.id))
+            await self._take_back()
+            return self._report("drained")
         await uninterrupted(self._sweep())
         return self._report("succeeded", written=tuple(written))
+
+    async def _commit(self, results: Sequence[UnitResult]) -> list[str]:
+        """From the decision on a run is carried out, whoever cancels it meanwhile."""
+        if not self._accounts.restored:
+            await self._journal.decide(self.id, results)
+        self._decided = True
+        written = await commit_decided(self.plan, results, self.id)
+        await self._journal.committed(self.id)
+        return written
 
     async def _take_back(self) -> None:
         """Remove what units prepared, unless the run is decided or a journal of the caller's lets it go on."""
@@ -147,16 +167,16 @@ class ActiveRun:
 
     async def _remaining(self) -> list[Any]:
         """The units that have not prepared in an earlier attempt of this run."""
-        before = await self._journal.fingerprint(self.id)
-        if before is None:
-            return list(self.plan.units)
-        if before != self.plan.fingerprint:
-            raise ResumeRefused(run=self.id)
+        await self._check_fingerprint()
         prepared = await self._journal.prepared(self.id)
         for unit in self.plan.units:
             if unit.id in prepared and prepared[unit.id].lasting:
                 self._accounts.add(prepared[unit.id])
         return [unit for unit in self.plan.units if unit.id not in prepared or not prepared[unit.id].lasting]
+
+    async def _check_fingerprint(self) -> None:
+        if await self._journal.fingerprint(self.id) not in (None, "", self.plan.fingerprint):
+            raise ResumeRefused(run=self.id)
 
     async def _unit_done(self, result: UnitResult) -> None:
         self._accounts.add(result)
@@ -183,7 +203,8 @@ async def run(pipeline: Pipeline, **options: Unpack[RunValues]) -> RunReport:
     after the decision. Cancelling the caller cancels the run. When it returns or raises, nothing of it is
     left running, except threads that could not be stopped, which the report names.
     """
-    return await _planned(pipeline, options, why="run()").run()
+    active = await _planned(closed(pipeline, why="run()"), run_options(options))
+    return await active.run()
 
 
 @asynccontextmanager
@@ -193,7 +214,7 @@ async def start(pipeline: Pipeline, **options: Unpack[RunValues]) -> AsyncIterat
     Leaving the block waits for the run; leaving it by an error or a cancellation cancels the run first.
     A failure of the run is raised at the end of the block, unless `wait()` raised it before.
     """
-    active = _planned(pipeline, options, why="start()")
+    active = await _planned(closed(pipeline, why="start()"), run_options(options))
     async with active.background():
         yield active
 
@@ -204,13 +225,20 @@ def run_sync(pipeline: Pipeline, **options: Unpack[RunValues]) -> RunReport:
     Works where a loop is running already (a notebook) too: the run then has a thread of its own and the
     caller waits for it. There, `await run(pipeline)` is the better way.
     """
-    active = _planned(pipeline, options, why="run_sync()")
-    return blocking(active.run)
+    pipeline, checked = closed(pipeline, why="run_sync()"), run_options(options)
+
+    async def planned_and_run() -> RunReport:
+        return await (await _planned(pipeline, checked)).run()
+
+    return blocking(planned_and_run)
 
 
-def _planned(pipeline: Pipeline, values: RunValues, *, why: str) -> ActiveRun:
-    options = run_options(values)
-    return ActiveRun(make_plan(closed(pipeline, why=why), options.plan), options)
+async def _planned(pipeline: Pipeline, options: RunOptions) -> ActiveRun:
+    """Plan a run; one that is decided already needs nothing of its input any more."""
+    decided = None
+    if options.journal is not None and options.run_id is not None:
+        decided = await options.journal.decision(options.run_id)
+    return ActiveRun(make_plan(pipeline, options.plan, decided=decided is not None), options)
 
 
 async def _settled(task: asyncio.Task[Any]) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Concatenate, Generic, Protocol, TypeVar, overload
@@ -47,7 +48,7 @@ class Part:
 
     @property
     def token(self) -> str:
-        """A text that is the same for this part only, fit for a file name."""
+        """A text fit for a file name: of this attempt of this unit alone, the same for all its sinks."""
         return f"{self.run}-{self.number}-{self.attempt}"
 
 
@@ -92,8 +93,12 @@ class SinkTarget(Generic[T_contra]):
     async def abort(self) -> None:
         """Take back the part; called after a failure, a drain or a cancel. Must not raise when nothing was opened."""
 
+    async def hold(self, run: str) -> AbstractContextManager[object]:
+        """Asked for before a run's first part; until it is closed, sweeps of other runs leave the run's parts alone."""
+        return nullcontext()
+
     async def sweep(self, live: Collection[Part]) -> None:
-        """Remove what earlier parts of this sink left behind, except those of `live`."""
+        """Remove what earlier parts of this sink left behind, except those of `live` and of other runs that hold it."""
 
 
 LIST_OPTIONS = ("retry", "timeout", "on_error")
@@ -180,6 +185,8 @@ class Sink(SinkLike[In], Generic[In]):
             )
         if self.signature.shape in GENERATORS:
             self.refuse("a sink's function is called for what it does", "a generator function came")
+        if "ordered" in options:
+            self.refuse("a sink hands nothing on, so it has no order to keep", "ordered= came")
         values: OptionValues = options  # type: ignore[assignment]  # checked one by one below
         self._keep(
             target=None,
@@ -255,7 +262,7 @@ class _WriteOnly(SinkTarget[Any]):
     async def write(self, items: Sequence[Any], /) -> None:
         self.items += len(items)
         done = self._inner.write(items)
-        if done is not None:
+        if isinstance(done, Awaitable):
             await done
 
     async def prepare(self) -> Receipt:
