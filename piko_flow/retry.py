@@ -4,12 +4,17 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from datetime import timedelta
+from math import ldexp
+
+LONGEST = 100_000_000  # seconds, about three years
 
 
-def retry_delay(attempt: int, *, first: timedelta, limit: timedelta) -> timedelta:
-    """How long to wait after attempt number `attempt` (from 1): doubles each time, never above `limit`."""
-    doublings = min(attempt - 1, 16)  # more would overflow timedelta before min() sees it
-    return min(first * (1 << doublings), limit)
+def retry_delay(attempt: int, *, first: float, limit: float) -> float:
+    """Seconds to wait after attempt number `attempt` (from 1): doubles each time, never above `limit`."""
+    try:
+        return min(ldexp(first, attempt - 1), limit)
+    except OverflowError:  # it has doubled beyond what a float holds
+        return limit
 
 
 @dataclass(frozen=True)
@@ -35,14 +40,17 @@ class Retry:
             raise ValueError(
                 f"Retry: first and limit must be >= 0 seconds, got {self.first!r} and {self.limit!r}"
             )
+        if any(seconds(one) > LONGEST for one in times):
+            raise ValueError(
+                f"Retry: first and limit are at most {LONGEST:,} seconds, got {self.first!r} and {self.limit!r}"
+            )
         kinds = self.on if isinstance(self.on, tuple) else (self.on,)
         if not kinds or not all(isinstance(kind, type) and issubclass(kind, Exception) for kind in kinds):
             raise ValueError(f"Retry: on must be an exception class or a tuple of them, got {self.on!r}")
 
     def delay(self, attempt: int) -> float:
         """Seconds to wait after attempt number `attempt`, counted from 1."""
-        first, limit = timedelta(seconds=seconds(self.first)), timedelta(seconds=seconds(self.limit))
-        return retry_delay(attempt, first=first, limit=limit).total_seconds()
+        return retry_delay(attempt, first=seconds(self.first), limit=seconds(self.limit))
 
     def again(self, attempt: int, error: BaseException) -> bool:
         """Whether attempt number `attempt`, which ended in `error`, is followed by another."""

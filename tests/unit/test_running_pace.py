@@ -21,8 +21,14 @@ from piko_flow.testing import CollectingSink, Stall, items, turns, until
 def test_waits_double_and_never_pass_the_limit(attempt: int, first: int, limit: int) -> None:
     retry = Retry(attempts=200, first=first / 1000, limit=limit / 1000)
     wait = retry.delay(attempt)
-    assert wait == min(first * 2 ** min(attempt - 1, 16), limit) / 1000
+    assert wait == min(first * 2 ** (attempt - 1), limit) / 1000
     assert retry.delay(attempt + 1) >= wait
+
+
+def test_a_wait_may_be_shorter_than_a_timedelta_can_say_and_doubles_all_the_same() -> None:
+    retry = Retry(attempts=9_999, first=1.19e-07, limit=30.0)
+    assert [retry.delay(attempt) for attempt in (1, 2, 21)] == [1.19e-07, 2.38e-07, 1.19e-07 * 2**20]
+    assert retry.delay(9_000) == 30.0
 
 
 def test_a_wait_may_be_a_timedelta() -> None:
