@@ -9,6 +9,7 @@ import typer
 
 from piko_flow.cli.arguments import AsJson, Debug
 from piko_flow.cli.mistakes import mistakes_told
+from piko_flow.cli.stopping import signals_taken
 
 if TYPE_CHECKING:
     from piko_flow.cli.following import Followed
@@ -23,7 +24,7 @@ def demo(
     debug: Debug = False,
 ) -> None:
     """Run a pipeline on real data: the Atlantic's storms since 1975, what was near them and what they might have struck."""
-    with mistakes_told(debug=debug):
+    with mistakes_told(debug=debug), signals_taken() as signals:
         from piko_flow.cli.following import follow
         from piko_flow.cli.views import error_console, view_for
         from piko_flow.demo.output import DEFAULT_OUTPUT, claim_folder
@@ -34,7 +35,7 @@ def demo(
         pipeline = storm_pipeline(folder)
         if not as_json:
             typer.echo(f"{INTRODUCTION}\n\n{pipeline.text()}\n")
-        ended = follow(pipeline, view_for(error_console(), quiet=False), {})
+        ended = follow(pipeline, view_for(error_console(), quiet=False), {}, signals)
         if as_json:
             from piko_flow.cli.json_output import write_json
 

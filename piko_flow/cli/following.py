@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from piko_flow.cli.mistakes import CommandMistake
-from piko_flow.cli.stopping import Interrupted, Signals, Stops, signals_taken
+from piko_flow.cli.stopping import Interrupted, Signals, Stops
 from piko_flow.dataflow.pipeline import Pipeline
 from piko_flow.dataflow.running.facts import Progress
 from piko_flow.dataflow.running.report import RunReport
@@ -36,13 +36,13 @@ class Followed:
     exit_code: int
 
 
-def follow(pipeline: Pipeline, view: View, options: RunValues) -> Followed:
+def follow(pipeline: Pipeline, view: View, options: RunValues, signals: Signals) -> Followed:
     """Run the pipeline to its end on a loop of its own, with signals draining and cancelling it.
 
     Raises what the run raises; for what is no Exception, a CommandMistake. The view is closed when this returns
     or raises.
     """
-    with signals_taken() as signals, _closed(view):
+    with signals.held(), _closed(view):
         try:
             return asyncio.run(_follow(pipeline, view, options, signals))
         except (Exception, Interrupted):

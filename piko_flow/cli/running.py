@@ -10,6 +10,7 @@ import typer
 
 from piko_flow.cli.arguments import AsJson, Debug, Target
 from piko_flow.cli.mistakes import mistakes_told
+from piko_flow.cli.stopping import signals_taken
 
 if TYPE_CHECKING:
     from piko_flow.dataflow.running.engine import Engine
@@ -57,7 +58,7 @@ def run(
     debug: Debug = False,
 ) -> None:
     """Run a pipeline to its end and report. Ctrl-C drains, a second one cancels; nothing is committed then."""
-    with mistakes_told(debug=debug):
+    with mistakes_told(debug=debug), signals_taken() as signals:
         from piko_flow.cli.following import follow
         from piko_flow.cli.json_output import standard_output_kept, write_json
         from piko_flow.cli.loading import load_pipeline
@@ -71,7 +72,7 @@ def run(
         }
         with standard_output_kept() if as_json else nullcontext():
             pipeline = load_pipeline(target)
-            ended = follow(pipeline, view_for(error_console(), quiet=quiet), values)
+            ended = follow(pipeline, view_for(error_console(), quiet=quiet), values, signals)
         if as_json:
             write_json(ended.report.to_dict())
         elif not quiet:

@@ -13,7 +13,7 @@ SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
 class Interrupted(BaseException):
-    """Raised into a stage that holds the loop, so that a run can end that cannot be drained or cancelled.
+    """Raised into a stage that holds the loop, and into a command that is not following a run, to end it.
 
     Not an Exception, which the stage may catch, and not a KeyboardInterrupt, at which asyncio gives up tasks unfinished.
     """
@@ -57,12 +57,22 @@ class Stops:
 
 
 class Signals:
-    """The signals that came while a run is prepared and goes on; those that came early wait for the run."""
+    """The signals that come during a command: while it follows a run they are for the run, else they end the command."""
 
     def __init__(self) -> None:
+        self._held = False
         self._came: list[signal.Signals] = []
         self._stops: Stops | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
+
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        """While the block is open signals wait for a run to go to."""
+        self._held = True
+        try:
+            yield
+        finally:
+            self._held = False
 
     def go_to(self, stops: Stops, loop: asyncio.AbstractEventLoop) -> None:
         """From now on signals stop the run, on its loop."""
@@ -71,7 +81,12 @@ class Signals:
             loop.call_soon(stops.stop, came)
 
     def received(self, number: int, frame: FrameType | None) -> None:
-        """Take a signal; the third is raised here, in the middle of whatever runs, if the first two had no effect."""
+        """Take a signal; the third is raised here, in the middle of whatever runs, if the first two had no effect.
+
+        So is the first where there is no run.
+        """
+        if not self._held:
+            raise Interrupted(number)
         self._came.append(signal.Signals(number))
         if len(self._came) > 2 and (self._stops is None or self._stops.count < 2):
             raise Interrupted(self._came[0])

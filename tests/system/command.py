@@ -5,7 +5,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
@@ -14,6 +14,7 @@ import psutil
 
 ROOT = Path(__file__).resolve().parents[2]
 COMMAND = [sys.executable, "-m", "piko_flow.cli.main"]
+IGNORING_SIGINT = ("sh", "-c", 'trap "" INT; exec "$@"', "sh")  # as shells start jobs in the background
 PATIENCE = 60.0  # seconds until a command that should have ended is taken for hanging
 
 FLOWS = '''
@@ -218,10 +219,10 @@ class Started:
 
 
 @contextmanager
-def started(*arguments: str, folder: Path) -> Iterator[Started]:
-    """Start the command; whatever of it still lives when the block ends is killed."""
+def started(*arguments: str, folder: Path, behind: Sequence[str] = ()) -> Iterator[Started]:
+    """Start the command, `behind` another one; whatever of it still lives when the block ends is killed."""
     process = subprocess.Popen(
-        [*COMMAND, *arguments],
+        [*behind, *COMMAND, *arguments],
         cwd=folder,
         env=environment(PYTHONUNBUFFERED="1"),
         stdout=subprocess.PIPE,

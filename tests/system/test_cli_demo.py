@@ -5,7 +5,9 @@ import re
 import signal
 from pathlib import Path
 
-from tests.system.command import piko, started
+import pytest
+
+from tests.system.command import IGNORING_SIGINT, piko, started
 
 
 def test_the_demo_shows_graph_report_and_result(tmp_path: Path) -> None:
@@ -42,8 +44,11 @@ def test_the_demo_takes_no_folder_of_somebody_else(tmp_path: Path) -> None:
     assert [path.name for path in tmp_path.iterdir()] == ["mine.txt"]
 
 
-def test_an_interrupted_demo_leaves_no_process_and_no_part_of_a_file(tmp_path: Path) -> None:
-    with started("demo", folder=tmp_path) as command:
+@pytest.mark.parametrize("behind", [(), IGNORING_SIGINT], ids=["in front", "in the background"])
+def test_an_interrupted_demo_leaves_no_process_and_no_part_of_a_file(
+    tmp_path: Path, behind: tuple[str, ...]
+) -> None:
+    with started("demo", folder=tmp_path, behind=behind) as command:
         assert command.process.stdout is not None
         command.wait_for("remnants.jsonl.gz", command.process.stdout)
         command.stop(signal.SIGINT)

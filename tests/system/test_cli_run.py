@@ -10,7 +10,16 @@ from pathlib import Path
 
 import pytest
 
-from tests.system.command import COMMAND, FLOWS, PATIENCE, environment, piko, piko_json, started
+from tests.system.command import (
+    COMMAND,
+    FLOWS,
+    IGNORING_SIGINT,
+    PATIENCE,
+    environment,
+    piko,
+    piko_json,
+    started,
+)
 
 
 @pytest.fixture
@@ -111,6 +120,15 @@ def test_a_second_signal_cancels_and_nothing_is_left(folder: Path, number: signa
     assert "Traceback" not in err
     assert left == []
     assert files(folder) == before
+
+
+def test_a_signal_while_the_module_is_imported_ends_the_command(folder: Path) -> None:
+    (folder / "slow.py").write_text("import signal\nprint('loading', flush=True)\nsignal.pause()\n")
+    with started("run", "slow", folder=folder, behind=IGNORING_SIGINT) as command:
+        assert command.process.stdout is not None
+        command.wait_for("loading", command.process.stdout)
+        command.stop(signal.SIGINT)
+        assert command.end() == (130, "", "")
 
 
 @pytest.mark.parametrize("engine", ["local", "subprocess"])
