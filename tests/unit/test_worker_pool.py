@@ -196,5 +196,5 @@ async def test_a_pool_that_was_not_entered_says_so() -> None:
 
 
 def test_a_pool_without_workers_is_refused() -> None:
-    with pytest.raises(ValueError, match="workers must be >= 1, got 0"):
+    with pytest.raises(ValueError, match="workers must be a whole number of at least 1; got 0"):
         WorkerPool(0)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field, fields
 from difflib import get_close_matches
 from typing import Any
@@ -14,6 +15,9 @@ from piko_flow.dataflow.running.observer import Observer
 from piko_flow.dataflow.running.options import Capacity, PlanOptions, refuse_option
 from piko_flow.dataflow.running.worker_pool import WorkerPool
 from piko_flow.dataflow.stages.resource import ResourcePool
+
+LONGEST_NAME = 100
+NAME = re.compile(rf"[A-Za-z0-9._:-]{{1,{LONGEST_NAME}}}")
 
 
 class RunValues(TypedDict, total=False):
@@ -60,5 +64,38 @@ def run_options(values: RunValues) -> RunOptions:
     given: dict[str, Any] = dict(values)
     capacity = given.get("capacity", Capacity())
     given["capacity"] = capacity if isinstance(capacity, Capacity) else Capacity(items=capacity)
+    _check_objects(given)
+    _check_name(given.get("run_id"))
     planned = {each.name: given.pop(each.name) for each in fields(PlanOptions) if each.name in given}
     return RunOptions(PlanOptions(**planned), **given)
+
+
+def _check_objects(given: dict[str, Any]) -> None:
+    """Refuse what is not the object that an option asks for."""
+    if not isinstance(given.get("validate", False), bool):
+        refuse_option("validate must be True or False", f"got {given['validate']!r:.80}")
+    for option, kind in (("pool", WorkerPool), ("resources", ResourcePool)):
+        value = given.get(option)
+        if value is not None and not isinstance(value, kind):
+            refuse_option(f"{option} must be a {kind.__name__}", f"got {value!r:.80}")
+    for option, protocol in (("engine", Engine), ("observer", Observer), ("journal", Journal)):
+        value = given.get(option)
+        if value is None:
+            continue
+        if isinstance(value, type):
+            advice = f"Make one: {option}={value.__name__}()"
+            refuse_option(
+                f"{option} must be an object of a class", f"the class {value.__qualname__} came", advice
+            )
+        methods = [name for name in vars(protocol) if not name.startswith("_")]
+        missing = [name for name in methods if not callable(getattr(value, name, None))]
+        if missing:
+            rule = f"{option} must have the methods of {protocol.__name__}"
+            refuse_option(rule, f"{value!r:.80} has no {', '.join(missing)}")
+
+
+def _check_name(run_id: object) -> None:
+    if run_id is None or (isinstance(run_id, str) and NAME.fullmatch(run_id)):
+        return
+    rule = f"run_id is a name of at most {LONGEST_NAME} letters, digits and . _ : - (sinks make file names of it)"
+    refuse_option(rule, f"got {run_id!r:.120}")

@@ -14,6 +14,7 @@ from types import TracebackType
 from typing import Any
 from weakref import WeakKeyDictionary
 
+from piko_flow.dataflow.origin import caller
 from piko_flow.dataflow.running import transport
 from piko_flow.dataflow.running.chunk import decode_reply, describe_refusal, encode_items
 from piko_flow.dataflow.running.shipping import CannotShip, Shipment
@@ -21,7 +22,7 @@ from piko_flow.dataflow.running.suspects import Attempt, Form, judge
 from piko_flow.dataflow.running.transport import Frame
 from piko_flow.dataflow.running.worker_errors import WorkerDied, WorkersCannotStart
 from piko_flow.dataflow.running.worker_process import Answer, Death, WorkerProcess
-from piko_flow.errors import shorten
+from piko_flow.errors import PipelineError, shorten
 
 WAITING = (
     2  # chunks that a worker holds: one it works on, one that waits in its socket so that it never idles
@@ -52,8 +53,14 @@ class WorkerPool:
     """
 
     def __init__(self, workers: int | None = None) -> None:
-        if workers is not None and workers < 1:
-            raise ValueError(f"workers must be >= 1, got {workers}")
+        if workers is not None and (isinstance(workers, bool) or not isinstance(workers, int) or workers < 1):
+            raise PipelineError(
+                what="WorkerPool",
+                where=str(caller()),
+                rule="workers must be a whole number of at least 1",
+                came=f"got {workers!r}",
+                advice="Leave it out for one on each core",
+            )
         self.workers = workers or os.cpu_count() or 1
         self.spawned = self.replaced = 0
         self._running: list[WorkerProcess] = []

@@ -94,7 +94,8 @@ class Fold(TransformLike[In, Out], Generic[In, Out]):
     """One value from all items: `step(value, item)` gives the next value, `start()` the first.
 
     The value leaves at the end of input. With `key` there is a value for each key and pairs `(key, value)`
-    leave, in the order in which the keys first came; more than `max_keys` keys fail with TooManyKeys.
+    leave, in the order in which the keys first came; more than `max_keys` keys (default 100,000) fail with
+    TooManyKeys.
     A fold makes the run one unit.
     """
 
@@ -126,20 +127,22 @@ class Fold(TransformLike[In, Out], Generic[In, Out]):
         *,
         start: Any = None,
         key: Any = None,
-        max_keys: int = 100_000,
+        max_keys: int | None = None,
         name: str | None = None,
         **unknown: Never,
     ) -> None:
         self._describe(name=name, fallback=name_of(step) if callable(step) else "fold")
         check_names(self, unknown, ("start", "key", "max_keys"))
         self._check_functions(step, start)
+        if max_keys is not None and key is None:
+            self.refuse("max_keys bounds the values of a fold with key=", "max_keys= came without key=")
         if key is not None:
             check_side_function(self, "key", key)
         self._keep(
             step=step,
             start=start,
             key=key,
-            max_keys=whole(self, "max_keys", max_keys),
+            max_keys=whole(self, "max_keys", 100_000 if max_keys is None else max_keys),
             signature=signature_of(step),
         )
         self._check_value()

@@ -9,7 +9,10 @@ from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from dataclasses import dataclass
 from datetime import datetime
 from types import TracebackType
-from typing import Any, Generic, Literal, Protocol, TypeVar, runtime_checkable
+from typing import Any, Generic, Literal, NoReturn, Protocol, TypeVar, runtime_checkable
+
+from piko_flow.dataflow.origin import caller
+from piko_flow.errors import PipelineError
 
 T = TypeVar("T")
 T_co = TypeVar("T_co", covariant=True)
@@ -47,12 +50,14 @@ class Resource(Generic[T]):
 
     def __post_init__(self) -> None:
         if self.scope not in ("run", "app"):
-            raise ValueError(f'Resource: scope must be "run" or "app", got {self.scope!r}')
+            _refuse('scope must be "run" or "app"', f"got {self.scope!r}")
         if not is_resource(self.opens):
-            raise ValueError(
-                f"Resource: needs an async context manager function or an object with acquire(info), "
-                f"got {self.opens!r}"
-            )
+            rule = "it opens an async context manager function or an object with acquire(info)"
+            _refuse(rule, f"got {self.opens!r:.80}")
+
+
+def _refuse(rule: str, came: str) -> NoReturn:
+    raise PipelineError(what="Resource", where=str(caller()), rule=rule, came=came)
 
 
 class ResourcePool:
@@ -60,11 +65,13 @@ class ResourcePool:
 
     def __init__(self) -> None:
         self._stack = AsyncExitStack()
-        self._open: dict[Any, Any] = {}
+        self._entered = False
+        self._open: dict[int, tuple[Resource[Any], Any]] = {}  # by what opens: it may be unhashable
         self._opening = asyncio.Lock()
 
     async def __aenter__(self) -> ResourcePool:
         await self._stack.__aenter__()
+        self._entered = True
         return self
 
     async def __aexit__(
@@ -73,15 +80,25 @@ class ResourcePool:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
+        self._entered = False
         self._open.clear()
         await self._stack.__aexit__(kind, error, traceback)
 
     async def get(self, resource: Resource[T], info: RunInfo) -> T:
-        """The opened resource, opened now if this is the first time it is asked for."""
+        """The opened resource, opened now if this is the first time it is asked for.
+
+        Raises RuntimeError outside the pool's block, where nothing would close it.
+        """
+        if not self._entered:
+            raise RuntimeError(
+                "the resource pool is not open: enter it with `async with`, and run inside the block"
+            )
+        key = id(resource.opens)
         async with self._opening:  # runs side by side may ask for it at the same time
-            if resource not in self._open:
-                self._open[resource] = await self._stack.enter_async_context(open_resource(resource, info))
-            opened: T = self._open[resource]
+            if key not in self._open:
+                opening = open_resource(resource, info)
+                self._open[key] = resource, await self._stack.enter_async_context(opening)
+            opened: T = self._open[key][1]
         return opened
 
 
