@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 import sys
 from collections.abc import Sequence
@@ -13,7 +12,8 @@ from piko_flow.dataflow.running.layout import Unit
 from piko_flow.dataflow.running.observer import SilentObserver
 from piko_flow.dataflow.running.plan import Plan
 from piko_flow.dataflow.running.shipping import culprits_of
-from piko_flow.dataflow.running.unit import first_cause, part_of
+from piko_flow.dataflow.running.task_group import task_group
+from piko_flow.dataflow.running.unit import part_of
 from piko_flow.dataflow.running.worker_process import Death
 from piko_flow.dataflow.stages.sink import Sink
 from piko_flow.engines.unit_errors import (
@@ -71,13 +71,9 @@ class SubprocessEngine:
             return
         side_by_side = min(self.parallel, len(units))
         lanes = _Lanes(plan, units, context, cores=max(1, (os.cpu_count() or 1) // side_by_side))
-        try:
-            async with asyncio.TaskGroup() as group:
-                for number in range(side_by_side):
-                    group.create_task(lanes.work(), name=f"units {number + 1}")
-        except BaseExceptionGroup as errors:
-            cause = first_cause(errors)
-            raise cause from cause.__cause__
+        async with task_group() as group:
+            for number in range(side_by_side):
+                group.create_task(lanes.work(), name=f"units {number + 1}")
 
 
 class _Lanes:

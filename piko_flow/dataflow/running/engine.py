@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
@@ -15,8 +14,9 @@ from piko_flow.dataflow.running.plan import Plan
 from piko_flow.dataflow.running.settling import Budget
 from piko_flow.dataflow.running.shipping import pack
 from piko_flow.dataflow.running.tally import EdgeTally, OperatorTimes, StageTally
+from piko_flow.dataflow.running.task_group import task_group
 from piko_flow.dataflow.running.threads import ThreadCrew
-from piko_flow.dataflow.running.unit import first_cause, run_unit
+from piko_flow.dataflow.running.unit import run_unit
 from piko_flow.dataflow.running.unit_state import Host, Intake, UnitState
 from piko_flow.dataflow.running.worker_pool import WorkerPool
 from piko_flow.dataflow.stages.cpu import CpuMap
@@ -88,16 +88,9 @@ class LocalEngine:
     async def run(self, plan: Plan, units: Sequence[Unit], context: RunContext) -> None:
         """Run the units in order; see Engine."""
         waiting = list(reversed(units))
-        async with open_host(plan, context) as host:
-            try:
-                async with asyncio.TaskGroup() as group:
-                    for number in range(min(self.parallel, len(units))):
-                        group.create_task(
-                            self._work(plan, waiting, host, context), name=f"units {number + 1}"
-                        )
-            except BaseExceptionGroup as errors:
-                cause = first_cause(errors)
-                raise cause from cause.__cause__
+        async with open_host(plan, context) as host, task_group() as group:
+            for number in range(min(self.parallel, len(units))):
+                group.create_task(self._work(plan, waiting, host, context), name=f"units {number + 1}")
 
     async def _work(self, plan: Plan, waiting: list[Unit], host: Host, context: RunContext) -> None:
         while waiting and not context.intake.closed:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, Protocol
@@ -24,10 +23,11 @@ from piko_flow.dataflow.running.operators.sink import SinkOperator
 from piko_flow.dataflow.running.operators.source import SourceOperator
 from piko_flow.dataflow.running.plan import Plan
 from piko_flow.dataflow.running.tally import EdgeTally, OperatorTimes, StageTally
+from piko_flow.dataflow.running.task_group import first_cause, task_group
 from piko_flow.dataflow.running.unit_state import Host, OperatorState, UnitState
 from piko_flow.dataflow.stages.resource import RunInfo
 from piko_flow.dataflow.stages.sink import Part, Receipt, Sink, SinkTarget
-from piko_flow.errors import PikoFlowError, RunError, StageFailed, describe_error
+from piko_flow.errors import PikoFlowError, RunError, describe_error
 
 
 @dataclass(frozen=True)
@@ -166,14 +166,10 @@ async def _abort(targets: dict[int, SinkTarget[Any]]) -> None:
 async def _work(state: UnitState, targets: dict[int, SinkTarget[Any]]) -> None:
     """All operators in one task group: one that fails cancels the others."""
     operators = [(operator, _operator(state, operator, targets)) for operator in state.plan.operators]
-    try:
-        async with asyncio.TaskGroup() as group:
-            for operator, runs in operators:
-                name = state.plan.graph.boxes[operator.boxes[0]].name
-                group.create_task(_watched(state, operator, runs), name=name)
-    except BaseExceptionGroup as errors:
-        cause = first_cause(errors)
-        raise cause from cause.__cause__
+    async with task_group() as group:
+        for operator, runs in operators:
+            name = state.plan.graph.boxes[operator.boxes[0]].name
+            group.create_task(_watched(state, operator, runs), name=name)
 
 
 async def _watched(state: UnitState, operator: Operator, runs: Runs) -> None:
@@ -182,41 +178,31 @@ async def _watched(state: UnitState, operator: Operator, runs: Runs) -> None:
     names = [state.plan.graph.boxes[number].name for number in operator.boxes]
     for name in names:
         observer.stage_started(name)
+    failure: BaseException | None = None
     try:
         await runs.run()
     except ESCAPES as error:
-        cause = escaped(error)
-        raise state.settlement.failure(state.plan.graph.boxes[operator.boxes[0]], None, cause) from cause
+        failure = _failure(state, operator, escaped(error))
     except (Exception, BaseExceptionGroup) as error:
         failure = _about(state, operator, first_cause(error))
-        raise failure from failure.__cause__
     finally:
         for name in names:
             observer.stage_ended(name)
+    if failure is not None:  # raised here, its context is its own cause and not the operator's task group
+        raise failure
 
 
 def _about(state: UnitState, operator: Operator, error: BaseException) -> BaseException:
     foreign = isinstance(error, RunError) and not state.settlement.ours(error)
     if not isinstance(error, Exception) or (isinstance(error, PikoFlowError) and not foreign):
         return error
-    failure = state.settlement.failure(state.plan.graph.boxes[operator.boxes[0]], None, error)
-    failure.__cause__ = error
+    return _failure(state, operator, error)
+
+
+def _failure(state: UnitState, operator: Operator, cause: Exception) -> StageFailed:
+    failure = state.settlement.failure(state.plan.graph.boxes[operator.boxes[0]], None, cause)
+    failure.__cause__ = cause
     return failure
-
-
-def first_cause(error: BaseException) -> BaseException:
-    """The error itself; of a task group's errors the first, a StageFailed before any other."""
-    flat: list[BaseException] = []
-
-    def flatten(error: BaseException) -> None:
-        if isinstance(error, BaseExceptionGroup):
-            for inner in error.exceptions:
-                flatten(inner)
-        else:
-            flat.append(error)
-
-    flatten(error)
-    return next((one for one in flat if isinstance(one, StageFailed)), flat[0])
 
 
 def _operator(state: UnitState, operator: Operator, targets: dict[int, SinkTarget[Any]]) -> Runs:
