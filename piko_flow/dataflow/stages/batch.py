@@ -42,7 +42,8 @@ class Batch(Gathering[T], TransformLike[T, list[T]], Generic[T]):
 
     A list is handed on when it holds `count` items, or, with `weight` (a function from an item to a number),
     when its weights reach `count`; at the latest `within` seconds after its first item, and at the end of
-    input. A list is never empty. When the run fails or is stopped, what it holds is dropped.
+    input. A list is never empty. A weight is a number of at least 0; a list is also handed on when as many
+    items in a row as a channel holds have added nothing to its weight. When the run fails or is stopped, what it holds is dropped.
     """
 
     count: int

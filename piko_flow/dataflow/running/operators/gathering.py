@@ -13,9 +13,14 @@ from piko_flow.dataflow.running.unit_state import OperatorState
 async def gathered(
     state: OperatorState, count: int, within: float | None, weight: Callable[[Any], float] | None
 ) -> AsyncGenerator[list[Any], None]:
-    """Lists of the input's items in order: full ones, those whose time has come, and the rest at the end."""
+    """Lists of the input's items in order: full ones, those whose time has come, and the rest at the end.
+
+    Memory stays bounded where items weigh nothing: a list with as many of them in a row as a channel holds
+    is full. Raises StageFailed for an item whose weight is no number of at least 0.
+    """
     held: list[Any] = []
-    heavy = 0.0
+    heavy, light = 0.0, 0  # light: the last so many items weighed nothing
+    lightest = state.unit.plan.options.capacity.items
     due: float | None = None
     limit = max(min(count, 1024), 1)
     while True:
@@ -24,7 +29,7 @@ async def gathered(
                 chunk = await state.receive(limit)
         except TimeoutError:
             yield held
-            held, heavy, due = [], 0.0, None
+            held, heavy, light, due = [], 0.0, 0, None
             continue
         if not chunk:
             break
@@ -34,17 +39,28 @@ async def gathered(
         if weight is not None:
             for item in chunk:
                 held.append(item)
-                heavy += weight(item)
-                if heavy >= count:
+                before, heavy = heavy, heavy + _weighed(state, weight, item)
+                light = light + 1 if heavy == before else 0
+                if heavy >= count or light >= lightest:
                     yield held[:]
                     held.clear()
-                    heavy = 0.0
+                    heavy, light = 0.0, 0
         if not held:
             due = None
         elif within is not None and due is None:
             due = monotonic() + within
     if held:
         yield held
+
+
+def _weighed(state: OperatorState, weight: Callable[[Any], float], item: Any) -> float:
+    try:
+        weighs = weight(item)
+        if not weighs >= 0:
+            raise ValueError(f"a weight must be a number of at least 0, got {weighs!r}")
+    except Exception as error:
+        raise state.unit.settlement.failure(state.boxes[0], item, error) from error
+    return weighs
 
 
 def _added(held: list[Any], chunk: list[Any], count: int) -> list[list[Any]]:

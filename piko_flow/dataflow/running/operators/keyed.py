@@ -59,7 +59,7 @@ class KeyedOperator:
             self.waiting[key].append((slot, item))
         else:
             self.waiting[key] = deque([(slot, item)])
-            group.create_task(self._serve(key), name=f"{self.state.name} key {key!r:.40}")
+            group.create_task(self._serve(key), name=f"{self.state.name} key")
 
     async def _serve(self, key: Any) -> None:
         """Work on the items of one key until none is waiting."""
