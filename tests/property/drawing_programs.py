@@ -20,22 +20,32 @@ from tests.property.steps import (
 )
 
 MODES: tuple[Mode, ...] = ("plain", "plain", "waiting", "unordered", "keyed", "retried", "thread")
+KINDS: tuple[type[Step], ...] = (Mapping, Keeping, Spreading, Checking, Gathering, Summing)
 POLICIES = ("skip", "dead_letter", "skip", "dead_letter", "fail")
 
 
 @st.composite
 def programs(
-    draw: st.DrawFn, *, modes: tuple[Mode, ...] = MODES, failing: bool = True, most: int = 40
+    draw: st.DrawFn,
+    *,
+    modes: tuple[Mode, ...] = MODES,
+    failing: bool = True,
+    most: int = 40,
+    kinds: tuple[type[Step], ...] = KINDS,
+    splits: bool = False,
 ) -> Whole:
-    """Whole pipelines of one to a dozen stages over up to `most` numbers a source."""
+    """Whole pipelines of one to a dozen stages over up to `most` numbers a source; with `splits` some of one source."""
     sources = draw(st.lists(st.integers(0, most), min_size=1, max_size=3))
-    drawing = _Drawing(draw, modes, failing)
-    return Whole(tuple(sources), draw(st.booleans()), drawing.program(depth=2, closed=True))
+    drawing = _Drawing(draw, modes, failing, kinds)
+    split = splits and draw(st.booleans())
+    return Whole(tuple(sources), draw(st.booleans()), drawing.program(depth=2, closed=True), split)
 
 
 class _Drawing:
-    def __init__(self, draw: st.DrawFn, modes: tuple[Mode, ...], failing: bool) -> None:
-        self.draw, self.modes, self.failing = draw, modes, failing
+    def __init__(
+        self, draw: st.DrawFn, modes: tuple[Mode, ...], failing: bool, kinds: tuple[type[Step], ...]
+    ) -> None:
+        self.draw, self.modes, self.failing, self.kinds = draw, modes, failing, kinds
         self.number = 0
 
     def program(self, *, depth: int, closed: bool) -> Program:
@@ -51,9 +61,7 @@ class _Drawing:
 
     def step(self, depth: int) -> Step:
         """One stage, or branches."""
-        kind = self.draw(
-            st.sampled_from((Mapping, Keeping, Spreading, Checking, Gathering, Summing, Branching))
-        )
+        kind = self.draw(st.sampled_from((*self.kinds, Branching)))
         if kind is Branching:
             return self.branching(depth, closed=False) if depth else self.plain(Mapping)
         return self.plain(kind)

@@ -108,27 +108,31 @@ class Program:
 
 @dataclass(frozen=True)
 class Whole:
-    """Sources and what follows them."""
+    """Sources, or one source with a split for each, and what follows them."""
 
     sources: tuple[int, ...]
     waiting: bool
     program: Program
+    splits: bool = False
 
     def expected(self) -> Expected:
         """What a run must do."""
         expected = Expected()
         numbers = [number for count in self.sources for number in range(count)]
-        self.program.expect(numbers, expected, in_order=len(self.sources) == 1)
+        self.program.expect(numbers, expected, in_order=self.splits or len(self.sources) == 1)
         return expected
 
     def build(self, mode: Mode | None = None) -> tuple[Any, dict[str, list[int]]]:
         """The pipeline, and the lists in which its sinks put what arrives."""
         arrived: dict[str, list[int]] = {}
+        if self.splits:
+            source = Source(range, splits=list(self.sources), name="source")
+            return source >> self.program.build_into(arrived, mode), arrived
         sources = [
             _source(count, place, self.waiting and mode is None) for place, count in enumerate(self.sources)
         ]
-        source = sources[0] if len(sources) == 1 else Merge(*sources, name="merge")
-        return source >> self.program.build_into(arrived, mode), arrived
+        merged = sources[0] if len(sources) == 1 else Merge(*sources, name="merge")
+        return merged >> self.program.build_into(arrived, mode), arrived
 
 
 class _RemainderIs:

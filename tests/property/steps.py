@@ -12,12 +12,14 @@ from pydantic import TypeAdapter
 
 from piko_flow import (
     Batch,
+    CpuMap,
     Filter,
     FlatMap,
     Fold,
     Parse,
     Retry,
     Sink,
+    Throttle,
     Transform,
 )
 from piko_flow.testing import CollectingSink, turns
@@ -125,6 +127,34 @@ class Mapping(Step):
     def build(self, mode: Mode | None = None) -> Any:
         mode = mode or self.mode
         return Transform(self.in_mode(self.once, mode), **self.options(mode))
+
+
+@dataclass(frozen=True)
+class Computing(Mapping):
+    """The same on worker processes."""
+
+    @property
+    def keeps_order(self) -> bool:
+        return True
+
+    def build(self, mode: Mode | None = None) -> Any:
+        retry = Retry(attempts=2, first=0) if self.mode == "retried" else None
+        return CpuMap(self.once, workers=2, retry=retry, on_error=self.policy, name=self.name)
+
+
+@dataclass(frozen=True)
+class Pacing(Step):
+    """Lets so many pass at a time."""
+
+    def expect(self, numbers: list[int], expected: Expected) -> list[int]:
+        return list(numbers)
+
+    @property
+    def keeps_order(self) -> bool:
+        return True
+
+    def build(self, mode: Mode | None = None) -> Any:
+        return Throttle(self.concurrency * 10, per=0.0001, name=self.name)
 
 
 @dataclass(frozen=True)

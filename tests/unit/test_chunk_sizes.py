@@ -30,7 +30,8 @@ class TellingPool(WorkerPool):
 async def sizes(seconds: Callable[[int], float], *, capacity: int = COUNT) -> list[int]:
     """The sizes of the chunks of a run, but for the last, which is what was left."""
     sink: CollectingSink[int] = CollectingSink()
-    async with TellingPool(seconds) as pool:
+    pool = TellingPool(seconds)
+    async with pool:
         await run(arriving(range(COUNT), turns=0) >> CpuMap(abs) >> sink, pool=pool, capacity=capacity)
     assert sink.items == list(range(COUNT))
     assert sum(pool.sizes) == COUNT
