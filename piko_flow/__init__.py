@@ -1,16 +1,24 @@
 """Piko Flow: typed pipelines for data jobs, with backpressure, CPU stages and honest reports."""
 
 from piko_flow.dataflow.pipeline import Pipeline
-from piko_flow.dataflow.running.engine import Engine, LocalEngine
+from piko_flow.dataflow.running.engine import Engine, LocalEngine, RunContext
 from piko_flow.dataflow.running.facts import DeadLetter, EdgeReport, Progress, StageReport
 from piko_flow.dataflow.running.journal import Journal, MemoryJournal
+from piko_flow.dataflow.running.layout import Unit
 from piko_flow.dataflow.running.observer import Observer, SilentObserver
 from piko_flow.dataflow.running.options import Capacity
 from piko_flow.dataflow.running.plan import Plan
 from piko_flow.dataflow.running.report import RunReport
 from piko_flow.dataflow.running.run import ActiveRun, run, run_sync, start
 from piko_flow.dataflow.running.shipping import CannotShip, ShippingWarning
-from piko_flow.dataflow.running.worker_errors import CannotReturn, CannotSend, RemoteError, WorkerDied
+from piko_flow.dataflow.running.unit import UnitResult
+from piko_flow.dataflow.running.worker_errors import (
+    CannotReturn,
+    CannotSend,
+    RemoteError,
+    WorkerDied,
+    WorkersCannotStart,
+)
 from piko_flow.dataflow.running.worker_pool import WorkerPool
 from piko_flow.dataflow.stages.batch import Batch, Fold, Throttle
 from piko_flow.dataflow.stages.broadcast import Broadcast
@@ -24,9 +32,13 @@ from piko_flow.dataflow.stages.stage import SinkLike, SourceLike, TransformLike
 from piko_flow.dataflow.stages.transform import Filter, FlatMap, Parse, Transform
 from piko_flow.errors import (
     AlreadyCommitted,
+    CallCancelled,
+    CallExited,
     CommitFailed,
+    CoroutineReturned,
     ErrorBudgetExceeded,
     ItemRejected,
+    NoBranch,
     PikoFlowError,
     PipelineError,
     ResourceFailed,
@@ -34,6 +46,7 @@ from piko_flow.errors import (
     RunError,
     StageFailed,
     StageTypeError,
+    TooManyKeys,
     Unbalanced,
 )
 from piko_flow.retry import Retry
@@ -43,12 +56,15 @@ __all__ = [
     "AlreadyCommitted",
     "Batch",
     "Broadcast",
+    "CallCancelled",
+    "CallExited",
     "CannotReturn",
     "CannotSend",
     "CannotShip",
     "Capacity",
     "ChunkReader",
     "CommitFailed",
+    "CoroutineReturned",
     "CpuMap",
     "DeadLetter",
     "EdgeReport",
@@ -62,6 +78,7 @@ __all__ = [
     "LocalEngine",
     "MemoryJournal",
     "Merge",
+    "NoBranch",
     "Observer",
     "On",
     "Parse",
@@ -80,6 +97,7 @@ __all__ = [
     "ResumeRefused",
     "Retry",
     "Route",
+    "RunContext",
     "RunError",
     "RunInfo",
     "RunReport",
@@ -95,11 +113,15 @@ __all__ = [
     "StageReport",
     "StageTypeError",
     "Throttle",
+    "TooManyKeys",
     "Transform",
     "TransformLike",
     "Unbalanced",
+    "Unit",
+    "UnitResult",
     "WorkerDied",
     "WorkerPool",
+    "WorkersCannotStart",
     "run",
     "run_sync",
     "start",

@@ -72,7 +72,7 @@ SUBJECTS: Final = (
         "CsvSource JsonLinesSource ParquetSource CsvSink JsonLinesSink ParquetSink FileTarget "
         "BrokenLine BrokenFile InputNotFound OutputRefused MissingExtra PartLost",
     ),
-    Subject("Engines, journal, workers", "", "piko_flow", "Engine LocalEngine"),
+    Subject("Engines, journal, workers", "", "piko_flow", "Engine LocalEngine RunContext Unit UnitResult"),
     Subject("", "", "piko_flow.engines.subprocess", "SubprocessEngine"),
     Subject("", "", "piko_flow.engines.unit_errors", "CannotTravel UnitDied InterpretersCannotStart"),
     Subject("", "", "piko_flow", "Journal MemoryJournal WorkerPool"),
@@ -84,8 +84,8 @@ SUBJECTS: Final = (
         "PikoFlowError PipelineError StageTypeError RunError StageFailed ErrorBudgetExceeded Unbalanced "
         "CommitFailed ResumeRefused AlreadyCommitted ResourceFailed ItemRejected RemoteError WorkerDied CannotShip ShippingWarning",
     ),
-    Subject("", "", "piko_flow.errors", "TooManyKeys NoBranch CoroutineReturned CallCancelled CallExited"),
-    Subject("", "", "piko_flow.dataflow.running.worker_errors", "CannotSend CannotReturn WorkersCannotStart"),
+    Subject("", "", "piko_flow", "TooManyKeys NoBranch CoroutineReturned CallCancelled CallExited"),
+    Subject("", "", "piko_flow", "CannotSend CannotReturn WorkersCannotStart"),
     Subject(
         "Testing",
         "See [test your pipeline](how-to/test-your-pipeline.md).",
