@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections import defaultdict
-from collections.abc import Callable, Hashable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Generic, Protocol, TypeVar
 
-T = TypeVar("T", bound=Hashable)
+T = TypeVar("T")
 R = TypeVar("R")
 
 
@@ -66,7 +65,8 @@ class Script(Generic[T]):
 
     `outcomes` maps an item to what its first, second, ... call meets: an exception to raise, a Stall, Turns,
     or any Outcome; when they are used up, or for an item that is not in it, the call gives the item at once
-    (or `function(item)`). For a plain function, of which errors alone make sense, use `plain`::
+    (or `function(item)`). Items are found by equality; `pairs` takes those that cannot be keys:
+    `Script(pairs=[({"id": 3}, [OSError("busy")])])`. For a plain function, of which errors alone make sense, use `plain`::
 
         script = Script({3: [OSError("busy"), OSError("busy")], 5: [Turns(4)]})
         await run(items(10) >> Transform(script, concurrency=4, retry=Retry(3, first=0)) >> sink)
@@ -80,11 +80,13 @@ class Script(Generic[T]):
         self,
         outcomes: Mapping[T, Sequence[Exception | Outcome]] | None = None,
         *,
+        pairs: Iterable[tuple[T, Sequence[Exception | Outcome]]] = (),
         function: Callable[[T], Any] | None = None,
     ) -> None:
-        self._left = {item: list(several) for item, several in (outcomes or {}).items()}
+        scripted = [*(outcomes or {}).items(), *pairs]
+        self._left = [(item, list(several)) for item, several in scripted]
         self._function = function
-        self._began: defaultdict[T, asyncio.Event] = defaultdict(asyncio.Event)
+        self._awaited: list[tuple[T, asyncio.Event]] = []
         self.calls: list[T] = []
         self.ended: list[T] = []
         self.cancelled: list[T] = []
@@ -121,17 +123,23 @@ class Script(Generic[T]):
 
     async def reached(self, item: T) -> None:
         """Wait until a call for the item has begun."""
-        await self._began[item].wait()
+        if item in self.calls:
+            return
+        began = asyncio.Event()
+        self._awaited.append((item, began))
+        await began.wait()
 
     def _begin(self, item: T) -> None:
         self.calls.append(item)
         self.running += 1
         self.most = max(self.most, self.running)
-        self._began[item].set()
+        for awaited, began in self._awaited:
+            if awaited == item:
+                began.set()
 
     def _next(self, item: T) -> Exception | Outcome | None:
-        left = self._left.get(item)
-        return left.pop(0) if left else None
+        left = next((several for scripted, several in self._left if several and scripted == item), None)
+        return None if left is None else left.pop(0)
 
     def _give(self, item: T) -> Any:
         self.ended.append(item)

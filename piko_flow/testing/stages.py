@@ -10,6 +10,7 @@ from typing import Any, Generic, Literal, TypeVar
 
 from piko_flow.dataflow.stages.sink import Part, Receipt, Sink, SinkTarget
 from piko_flow.dataflow.stages.source import Source
+from piko_flow.errors import shorten
 from piko_flow.testing.faults import Outcome
 
 T = TypeVar("T")
@@ -18,6 +19,10 @@ Step = Literal["open", "write", "prepare", "commit", "abort", "sweep"]
 
 def items(count: int, *, units: int = 1, name: str = "items") -> Source[int]:
     """A source of the whole numbers from 0 to `count` - 1, in order, in so many units of about the same size."""
+    if isinstance(count, bool) or not isinstance(count, int):
+        raise TypeError(
+            f"items: it takes a number of items, {shorten(count)} came; a Source gives items of your own"
+        )
     if units == 1:
         return Source(range(count), name=name)
     return Source(_share, splits=[range(count)[unit::units] for unit in range(units)], name=name)

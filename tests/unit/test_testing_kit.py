@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import dataclass
 
 import pytest
 
-from piko_flow import Sink, Transform, run
+from piko_flow import Parse, Retry, Sink, Source, Transform, run
 from piko_flow.errors import StageFailed
 from piko_flow.testing import (
     CollectingSink,
@@ -47,6 +48,28 @@ async def test_a_script_plays_its_outcomes_in_turn() -> None:
         await script(1)
     assert (await script(1), await script(2)) == (10, 20)
     assert (script.calls, script.ended, script.running) == ([1, 1, 1, 1, 2], [1, 1, 2], 0)
+
+
+@dataclass
+class Order:
+    """Can be no key of a dict."""
+
+    a: int
+
+
+async def test_a_script_takes_what_a_typed_stage_gives_and_finds_it_by_equality() -> None:
+    sink: CollectingSink[Order] = CollectingSink()
+    script = Script[Order](pairs=[(Order(2), [OSError("busy")])])
+    enrich = Transform(script, retry=Retry(2, first=0))
+    await run(Source([{"a": 1}, {"a": 2}]) >> Parse(Order) >> enrich >> Transform(Script[Order]({})) >> sink)
+    await script.reached(Order(2))
+    assert sink.items == [Order(1), Order(2)]
+    assert script.calls == [Order(1), Order(2), Order(2)]
+
+
+def test_items_are_a_number() -> None:
+    with pytest.raises(TypeError, match=r"it takes a number of items, \[1, 2\] came; a Source gives"):
+        items([1, 2])  # type: ignore[arg-type]  # the mistake under test
 
 
 async def test_a_stall_waits_for_the_test() -> None:
