@@ -11,9 +11,9 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from piko_flow.cli.mistakes import CommandMistake, own_frame, place
+from piko_flow.cli.mistakes import CommandMistake
 from piko_flow.dataflow.pipeline import Pipeline, closed
-from piko_flow.dataflow.stages.stage import Stage, describe
+from piko_flow.dataflow.stages.stage import SourceLike, Stage, describe
 from piko_flow.errors import PikoFlowError, describe_error
 
 
@@ -24,16 +24,20 @@ def load_pipeline(target: str) -> Pipeline:
     ending in .py. Without a name the module must hold exactly one pipeline. Raises CommandMistake with what
     there is instead, and PipelineError for what is not a closed pipeline.
     """
-    return closed(load_stage(target), why="the command")
+    return closed(_load(target, parts_too=False), why="the command")
 
 
 def load_stage(target: str) -> Stage:
-    """Like `load_pipeline`, but any stage or chain of stages will do."""
+    """Like `load_pipeline`, but any stage or chain of stages will do; unnamed where there is only one and no pipeline."""
+    return _load(target, parts_too=True)
+
+
+def _load(target: str, *, parts_too: bool) -> Stage:
     where, _, name = target.rpartition(":") if ":" in target else (target, "", "")
     if not where:
         raise CommandMistake(f"{target!r} names no module: write MODULE:NAME or path/to/file.py:NAME")
     module = import_module(where)
-    found = _named(module, where, name) if name else _only_pipeline(module, where)
+    found = _named(module, where, name) if name else _only(module, where, parts_too=parts_too)
     return _as_stage(found, f"{where}:{name}")
 
 
@@ -43,7 +47,7 @@ def import_module(where: str) -> ModuleType:
     if folder not in sys.path:
         sys.path.insert(0, folder)
     try:
-        if where.endswith(".py") or "/" in where:
+        if where.endswith(".py") or "/" in where or Path(where).is_file() or not where.strip("."):
             return _import_file(Path(where))
         return importlib.import_module(where)
     except PikoFlowError:
@@ -55,8 +59,12 @@ def import_module(where: str) -> ModuleType:
 
 
 def _import_file(path: Path) -> ModuleType:
+    if path.is_dir():
+        raise CommandMistake(f"{path} is a folder; name a Python file in it: {path / 'flows.py'}")
     if not path.is_file():
         raise CommandMistake(f"there is no file {path}")
+    if path.suffix != ".py":
+        raise CommandMistake(f"{path} is not a Python file, whose name ends in .py")
     path = path.resolve()
     sys.path.insert(0, str(path.parent))
     loaded = sys.modules.get(path.stem)
@@ -90,9 +98,7 @@ def _no_module(where: str, missing: str) -> str:
 def _import_error(error: BaseException) -> str:
     if isinstance(error, SyntaxError) and error.filename:
         return f"{error.msg} ({Path(error.filename).name}:{error.lineno})"
-    frame = own_frame(error)
-    told = describe_error(error)
-    return told if frame is None else f"{told}\n  raised at {place(frame)}"
+    return describe_error(error)
 
 
 def _named(module: ModuleType, where: str, name: str) -> Any:
@@ -107,24 +113,37 @@ def _named(module: ModuleType, where: str, name: str) -> Any:
     return found
 
 
-def _only_pipeline(module: ModuleType, where: str) -> Pipeline:
-    found = _pipelines(module)
+def _only(module: ModuleType, where: str, *, parts_too: bool) -> Stage:
+    found: dict[str, Stage] = _held(module, Pipeline)
+    parts = {} if found else _parts(module)
+    if parts_too:
+        found = found or parts
     if len(found) != 1:
-        raise CommandMistake(
-            f"{where} holds {len(found) or 'no'} pipeline{'s' if len(found) > 1 else ''}; {_offer(module, where)}"
-        )
+        what = "parts of pipelines" if parts else "pipelines"
+        holds = f"{len(found)} {what}" if found else "no pipeline"
+        raise CommandMistake(f"{where} holds {holds}; {_offer(module, where, parts_too=parts_too)}")
     return next(iter(found.values()))
 
 
-def _pipelines(module: ModuleType) -> dict[str, Pipeline]:
-    """The module's pipelines by name, each once."""
-    by_identity = {id(value): name for name, value in vars(module).items() if isinstance(value, Pipeline)}
+def _held(module: ModuleType, kind: type[Any]) -> dict[str, Any]:
+    """What the module holds of a kind, by name, each once."""
+    by_identity = {id(value): name for name, value in vars(module).items() if isinstance(value, kind)}
     return {name: getattr(module, name) for name in by_identity.values()}
 
 
-def _offer(module: ModuleType, where: str) -> str:
-    if found := _pipelines(module):
+def _parts(module: ModuleType) -> dict[str, Stage]:
+    """The module's chains that are no pipeline by name; its stages where it has no chain."""
+    stages: dict[str, Stage] = _held(module, Stage)
+    chains = {name: stage for name, stage in stages.items() if getattr(stage, "parts", None) is not None}
+    return chains or stages
+
+
+def _offer(module: ModuleType, where: str, *, parts_too: bool = False) -> str:
+    if found := _held(module, Pipeline) or (_parts(module) if parts_too else {}):
         return "name one of them: " + ", ".join(f"{where}:{name}" for name in found)
+    if opened := {name: stage for name, stage in _parts(module).items() if isinstance(stage, SourceLike)}:
+        named = ", ".join(f"`{name}` ({stage.origin})" for name, stage in list(opened.items())[:5])
+        return f"{named} {'has' if len(opened) == 1 else 'have'} no sink: add >> Sink(...)"
     makers = [
         name
         for name, value in vars(module).items()

@@ -71,6 +71,25 @@ def test_the_only_pipeline_of_a_module_needs_no_name(folder: Path) -> None:
     assert "flows:orders, flows:failing" in message(folder, "graph", "flows")
 
 
+def test_what_a_module_holds_instead_of_a_pipeline_is_named(folder: Path) -> None:
+    (folder / "opened.py").write_text(
+        "from piko_flow import Source, Transform\n"
+        "def numbers(): return [1]\n"
+        "pipeline = Source(numbers) >> Transform(str)\n"
+    )
+    told = message(folder, "run", "opened.py")
+    assert "opened.py holds no pipeline; `pipeline` (opened.py:3) has no sink: add >> Sink(...)" in told
+    assert "Transform str" in piko("graph", "opened.py", folder=folder).stdout
+
+
+def test_a_target_that_is_no_python_file_is_told_so(folder: Path) -> None:
+    (folder / "notes.txt").write_text("hello")
+    for target in ("notes.txt", "./notes.txt"):
+        assert "notes.txt is not a Python file, whose name ends in .py" in message(folder, "run", target)
+    assert "is a folder; name a Python file in it" in message(folder, "run", "./")
+    assert "is a folder; name a Python file in it" in message(folder, "run", ".")
+
+
 def test_a_graph_is_drawn_as_text_mermaid_or_svg_to_the_screen_or_a_file(folder: Path) -> None:
     assert "╭" in piko("graph", "flows:orders", folder=folder).stdout
     assert piko("graph", "flows:orders", "--format", "mermaid", folder=folder).stdout.startswith(
@@ -116,7 +135,9 @@ def test_a_mistake_is_told_in_one_message_that_says_where(folder: Path, target: 
         "def enrich(number: int) -> int: return number\n"
         "p = Source(words) >> Transform(enrich)\n"
     )
-    assert told in message(folder, "explain", target)
+    shown = message(folder, "explain", target)
+    assert told in shown
+    assert shown.count("raised at") <= 1
 
 
 def test_debug_shows_the_traceback(folder: Path) -> None:
