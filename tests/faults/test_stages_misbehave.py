@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections.abc import AsyncIterator, Callable
 from typing import Any
 
@@ -162,3 +163,65 @@ async def test_a_stop_iteration_of_a_flat_map_is_not_taken_for_its_end() -> None
     report = await run(items(4) >> FlatMap(stop, on_error="dead_letter", name="work") >> sink)
     assert sink.items == [0, 1, 3]
     assert [letter.item for letter in report.dead_letters] == [2]
+
+
+def add(total: int, item: int) -> int:
+    return total + item
+
+
+async def fetched(split: int = 3) -> list[int]:
+    return list(range(split))
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        Source(lambda: fetched(), name="read"),
+        Source(lambda: fetched(), on="thread", name="read"),
+        Source(lambda split: fetched(split), splits=[2, 1], name="read"),
+    ],
+    ids=["once", "thread", "splits"],
+)
+@pytest.mark.parametrize("end", [Fold(add, start=int), Transform(str)])
+async def test_a_plain_function_of_a_source_that_returns_a_coroutine_fails_too(source: Any, end: Any) -> None:
+    with pytest.raises(StageFailed, match="returned a coroutine") as caught:
+        await run(source >> end >> CollectingSink())
+    assert caught.value.stage == "read"
+
+
+async def test_an_async_function_of_a_source_is_awaited() -> None:
+    assert await Source(fetched).collect() == [0, 1, 2]
+    assert await (Source(fetched, splits=[2, 1]) >> Batch(9)).collect() == [[0, 1], [0]]
+
+
+async def given_later(split: int) -> AsyncIterator[int]:
+    for item in range(split):
+        yield item
+
+
+def either(split: int) -> Any:
+    return given_later(split)
+
+
+@pytest.mark.parametrize("on", ["loop", "thread"])
+async def test_a_plain_function_may_give_async_iterables_for_its_splits(on: Any) -> None:
+    """In one unit as in many."""
+    total: Any = Fold(lambda total, item: [*total, item], start=lambda: [])
+    source = Source(either, splits=[1, 2, 3], on=on)
+    assert await (source >> total).collect() == [[0, 0, 1, 0, 1, 2]]
+    assert await (source >> Transform(str)).collect() == ["0", "0", "1", "0", "1", "2"]
+
+
+async def test_a_function_on_a_thread_is_called_there_too() -> None:
+    called: list[str] = []
+
+    def read(split: int) -> list[int]:
+        called.append(threading.current_thread().name)
+        return [split]
+
+    loop_s = threading.current_thread().name
+    assert await Source(read, splits=[1, 2], on="thread").collect() == [1, 2]
+    whole = Source(read, splits=[1, 2], on="thread") >> Fold(add, start=int)
+    assert await whole.collect() == [3]
+    assert len(called) == 4
+    assert loop_s not in called

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import math
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -197,6 +198,49 @@ def test_a_careful_loop_refuses_a_coroutine_and_closes_it() -> None:
     with pytest.raises(CoroutineReturned) as caught:
         ran(loop, [7])
     assert loop.blame(caught.value) == (0, 7)
+
+
+def unsaid(function: Callable[[int], Any]) -> Callable[[int], Any]:
+    """The function behind one that does not say what it returns."""
+    return lambda item: function(item)
+
+
+@pytest.mark.parametrize("settled", [True, False])
+@pytest.mark.parametrize("kind", [Transform, Filter, FlatMap, Sink, Fold])
+def test_a_coroutine_is_refused_however_late_it_comes(kind: Any, settled: bool) -> None:
+    """Where a function does not say what it returns, each of its results is looked at."""
+
+    async def forgotten(item: int) -> int:
+        return item
+
+    results: dict[str, Any] = {"FlatMap": (1,), "Fold": 7}
+
+    def work(*given: int) -> Any:
+        return forgotten(given[-1]) if given[-1] == 5000 else results.get(kind.__name__, True)
+
+    stage = Fold(work, start=int) if kind is Fold else kind(unsaid(work))
+    failed: list[Any] = []
+    settle = (lambda item, error: failed.append((item, error))) if settled and kind is not Fold else None
+    loop = build_loop([FusedStage(0, stage, work, settle)], {}, careful=False)
+    if settle is None:
+        with pytest.raises(CoroutineReturned) as caught:
+            ran(loop, list(range(5002)))
+        assert loop.blame(caught.value) == (0, 5000)
+    else:
+        ran(loop, list(range(5002)))
+        ((item, error),) = failed
+        assert item == 5000
+        assert isinstance(error, CoroutineReturned)
+
+
+def test_a_future_is_refused_and_given_up() -> None:
+    events = asyncio.new_event_loop()
+    promised = events.create_future()
+    loop = loop_of((Transform(same), lambda item: promised))
+    with pytest.raises(CoroutineReturned, match="Future"):
+        ran(loop, [7])
+    assert promised.cancelled()
+    events.close()
 
 
 def test_failures_that_are_settled_do_not_end_the_loop() -> None:

@@ -14,13 +14,15 @@ from types import TracebackType
 from typing import Any
 
 from piko_flow.clock import monotonic
+from piko_flow.dataflow.running.awaitables import Looked, no_coroutine
 from piko_flow.dataflow.running.settling import Settle
 from piko_flow.dataflow.stages.batch import Batch, Fold
+from piko_flow.dataflow.stages.function import never_awaitable, signature_of
 from piko_flow.dataflow.stages.routing import Fork, RouteFork
 from piko_flow.dataflow.stages.sink import Sink
 from piko_flow.dataflow.stages.stage import Stage
 from piko_flow.dataflow.stages.transform import Filter, FlatMap
-from piko_flow.errors import CoroutineReturned, NoBranch, TooManyKeys
+from piko_flow.errors import NoBranch, TooManyKeys
 
 PAUSE = 64  # a loop with a FlatMap pauses at the latest after so many items that one stage gave
 FILE = "<fused loop>"
@@ -78,7 +80,8 @@ class Loop:
 def build_loop(stages: Sequence[FusedStage], state: dict[str, Any], *, careful: bool) -> Loop:
     """Write and compile the loop; what a fold or a batch holds between chunks is in `state`.
 
-    A careful one looks at every result and refuses coroutines; it is for the first items.
+    It refuses coroutines and other awaitables as results of functions that do not say what they return. A careful
+    one looks at those of every function; it is for the first items.
     """
     return _Writer(stages, state, careful).build()
 
@@ -88,8 +91,10 @@ class _Writer:
         self.stages, self.state, self.careful = stages, state, careful
         self.text: list[str] = []
         self.lines: dict[int, tuple[int, str]] = {}
+        looked = Looked()
         self.names: dict[str, Any] = {
-            "check": _check,
+            "check": looked,
+            "fine": looked.fine,
             "Stopped": Exception,
             "islice": islice,
             "clock": monotonic,
@@ -154,7 +159,7 @@ class _Writer:
         if isinstance(stage, FlatMap):
             return self.flat_map(fused, place, item)
         if isinstance(stage, Sink):
-            return self.guarded(fused, place, item, self.called(place, item), item)
+            return self.guarded(fused, place, item, self.given(fused, place, item, "result"), item)
         if isinstance(stage, Fold):
             return self.fold(fused, place, item, stage)
         if isinstance(stage, Batch):
@@ -165,10 +170,24 @@ class _Writer:
             self.prelude("out_0 = out[0].append")
             self.line(f"out_0({item})")
             return item
-        return self.guarded(fused, place, item, f"x{place} = {self.called(place, item)}", f"x{place}")
+        return self.guarded(fused, place, item, self.given(fused, place, item, f"x{place}"), f"x{place}")
 
-    def called(self, place: int, item: str) -> str:
-        return f"check(f{place}({item}))" if self.careful else f"f{place}({item})"
+    def looks(self, fused: FusedStage) -> bool:
+        """Whether the results of a stage might be awaitables, so that each is looked at."""
+        signature = getattr(fused.stage, "signature", None)
+        return self.careful or not (signature is None or never_awaitable(signature.returns))
+
+    def called(self, fused: FusedStage, place: int, arguments: str) -> str:
+        """The call as an expression, with a look at its result where that is needed."""
+        call = f"f{place}({arguments})"
+        return looked_at(call) if self.looks(fused) else call
+
+    def given(self, fused: FusedStage, place: int, arguments: str, variable: str) -> str:
+        """The call as a statement that keeps its result in the variable; quicker than the expression."""
+        call = f"f{place}({arguments})"
+        if not self.looks(fused):
+            return f"{variable} = {call}"
+        return f"if type({variable} := {call}) not in fine: check({variable})"
 
     def guarded(self, fused: FusedStage, place: int, item: str, text: str, result: str) -> str:
         """Write a line that calls the user's function; with a policy, its failures are settled and the loop goes on."""
@@ -190,9 +209,9 @@ class _Writer:
     def filter(self, fused: FusedStage, place: int, item: str) -> str:
         counter = self.count(fused, place, "filtered")
         if fused.settle is None:
-            self.line(f"if not {self.called(place, item)}:", (fused.number, item))
+            self.line(f"if not {self.called(fused, place, item)}:", (fused.number, item))
         else:
-            self.guarded(fused, place, item, f"keep = {self.called(place, item)}", "keep")
+            self.guarded(fused, place, item, f"keep = {self.called(fused, place, item)}", "keep")
             self.line("if not keep:")
         self.depth += 1
         self.line(f"{counter} += 1")
@@ -203,7 +222,7 @@ class _Writer:
     def flat_map(self, fused: FusedStage, place: int, item: str) -> str:
         self.pauses = True
         counter = self.count(fused, place, "emitted")
-        several = self.called(place, item)
+        several = self.called(fused, place, item)
         if fused.settle is not None:
             self.names[f"s{place}"] = fused.settle
             self.names["several"] = _several
@@ -222,16 +241,17 @@ class _Writer:
         if stage.key is None:
             if "value" not in self.state:
                 self.state["value"] = stage.start()
-            self.line(f"state['value'] = f{place}(state['value'], {item})", (fused.number, item))
+            called = self.called(fused, place, f"state['value'], {item}")
+            self.line(f"state['value'] = {called}", (fused.number, item))
             return item
         values = self.state.setdefault("values", {})
         self.names |= {"key": stage.key, "TooManyKeys": TooManyKeys, "values": values}
         blame = (fused.number, item)
         self.line(f"k = key({item})", blame)
         self.line("if k in values:", blame)
-        self.line(f"    values[k] = f{place}(values[k], {item})", blame)
+        self.line(f"    values[k] = {self.called(fused, place, f'values[k], {item}')}", blame)
         self.line(f"elif len(values) < {stage.max_keys}:", blame)
-        self.line(f"    values[k] = f{place}(first(), {item})", blame)
+        self.line(f"    values[k] = {self.called(fused, place, f'first(), {item}')}", blame)
         self.line(f"else: raise TooManyKeys({stage.max_keys})", blame)
         return item
 
@@ -258,9 +278,11 @@ class _Writer:
         for number, on in enumerate(stage.ons):
             self.prelude(f"out_{number} = out[{number}].append")
             self.names[f"t{number}"] = on.classes or on.test
-            test = f"isinstance({item}, t{number})" if on.classes else f"t{number}({item})"
-            if self.careful and not on.classes:
-                test = f"check({test})"
+            test = f"isinstance({item}, t{number})"
+            if not on.classes:
+                test = f"t{number}({item})"
+                if self.careful or not never_awaitable(signature_of(on.test).returns):
+                    test = looked_at(test)
             self.line(f"{'if' if number == 0 else 'elif'} {test}:", blame)
             self.line(f"    out_{number}({item})")
         came = f"'no branch takes an item of type ' + type({item}).__name__"
@@ -274,24 +296,19 @@ class _Writer:
         return item
 
 
+def looked_at(call: str) -> str:
+    """The call as an expression that looks whether its result is of a class that has been found fine."""
+    return f"(result if type(result := {call}) in fine else check(result))"
+
+
 def _is_tail(stage: Stage) -> bool:
     return isinstance(stage, (Fork, Fold, Batch, Sink))
-
-
-def _check(result: Any) -> Any:
-    """The result, unless it is a coroutine, which nobody would await."""
-    if hasattr(result, "cr_await"):
-        result.close()
-        raise CoroutineReturned(
-            "a plain function returned a coroutine; make it `async def` so that it is awaited"
-        )
-    return result
 
 
 def _several(function: Callable[[Any], Iterable[Any]], item: Any, settle: Settle) -> Iterator[Any]:
     """What the function gives for an item; a failure on the way is settled and ends it."""
     try:
-        iterator = iter(_check(function(item)))
+        iterator = iter(no_coroutine(function(item)))
     except Exception as error:
         settle(item, error)
         return

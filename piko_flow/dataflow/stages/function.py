@@ -127,6 +127,21 @@ def gives_items(annotation: Any) -> bool:
     )
 
 
+def never_awaitable(annotation: Any) -> bool:
+    """Whether what is annotated so is known not to need an await; False where that is not known."""
+    kinds = [class_of(plain(member)) for member in members_of(plain(annotation))]
+    return all(
+        kind is None
+        or (
+            isinstance(kind, type)
+            and kind not in (object, Any)
+            and not getattr(kind, "_is_protocol", False)
+            and not issubclass(kind, Awaitable)
+        )
+        for kind in kinds
+    )
+
+
 def through(signature: Signature, incoming: Any, outgoing: Any) -> Any:
     """The outgoing type, with the function's type variables replaced by what they stand for when `incoming` comes."""
     return substitute(outgoing, bind(signature.takes, incoming))

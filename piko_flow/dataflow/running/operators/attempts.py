@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-import inspect
 from collections.abc import Awaitable, Callable
 from typing import Any
 
+from piko_flow.dataflow.running.awaitables import no_coroutine
 from piko_flow.dataflow.running.limits import within
 from piko_flow.dataflow.running.unit_state import OperatorState
 from piko_flow.dataflow.stages.options import CallOptions
 from piko_flow.dataflow.stages.transform import Filter
-from piko_flow.errors import CoroutineReturned
 
 DROPPED: Any = object()  # the result of an item that does not go on
 
@@ -66,16 +65,6 @@ def _awaitable(function: Callable[..., Any], stage: Any, state: OperatorState) -
         return no_coroutine(function(item))
 
     return inline
-
-
-def no_coroutine(result: Any) -> Any:
-    """The result of a plain function. Raises CoroutineReturned for a coroutine, which nobody would await."""
-    if inspect.iscoroutine(result):
-        result.close()
-        raise CoroutineReturned(
-            "a plain function returned a coroutine; make it `async def` so that it is awaited"
-        )
-    return result
 
 
 def _validated(call: Call, validate: Callable[[Any], Any]) -> Call:

@@ -10,9 +10,9 @@ from itertools import islice
 from typing import Any, cast
 
 from piko_flow.clock import monotonic
-from piko_flow.dataflow.running.cancelled import ESCAPES, escaped
+from piko_flow.dataflow.running.awaitables import no_coroutine
+from piko_flow.dataflow.running.cancelled import ESCAPES, escaped, obey
 from piko_flow.dataflow.running.limits import within
-from piko_flow.dataflow.running.operators.attempts import no_coroutine
 from piko_flow.dataflow.running.unit_state import OperatorState, breathe
 from piko_flow.dataflow.stages.options import CallOptions
 
@@ -72,9 +72,11 @@ class FlatMapOperator:
                 if gave.items or retry is None or not retry.again(number, error):
                     self._settle(item, error)
                     break
+                obey()
                 self.state.tally.retried += 1
                 await asyncio.sleep(retry.delay(number))
                 number += 1
+        obey()
         await turn.wait()
         await self._send(gave.held)
         self._pass_on(turn)

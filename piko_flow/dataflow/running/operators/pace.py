@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from itertools import islice
 from typing import Any
 
@@ -15,7 +15,8 @@ QUICK, SLOW = (
 )  # seconds: a chunk that took less may be larger next time, one that took more is smaller
 LOOK = 0.001  # seconds that may pass between two looks at the clock, as far as items take as long as those before
 MOST = 64  # items between two looks: where they suddenly take long, the loop is held for so many of them once
-PROMPT = tuple(type(iter(kind)) for kind in ([], (), {}, set(), range(1)))  # these never come slowly
+READY: tuple[Iterable[object], ...] = ([], (), {}, set(), range(1))
+PROMPT = tuple(type(iter(items)) for items in READY)  # iterators that never give slowly
 
 
 class Pace:

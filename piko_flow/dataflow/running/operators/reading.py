@@ -4,12 +4,21 @@ from __future__ import annotations
 
 import asyncio
 import inspect
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Generator, Iterator
+from collections.abc import (
+    AsyncGenerator,
+    AsyncIterable,
+    AsyncIterator,
+    Awaitable,
+    Callable,
+    Generator,
+    Iterator,
+)
 from contextlib import aclosing
 from itertools import chain
 from typing import Any
 
 from piko_flow.clock import monotonic
+from piko_flow.dataflow.running.awaitables import no_coroutine
 from piko_flow.dataflow.running.operators.pace import Pace, some
 from piko_flow.dataflow.running.unit_state import OperatorState
 from piko_flow.dataflow.stages.source import Source
@@ -107,7 +116,6 @@ async def _awaited(opened: Any, state: OperatorState) -> AsyncGenerator[list[Any
 
 async def open_source(state: OperatorState, source: Source[Any]) -> Any:
     """The iterable (or async iterable) behind a source for this unit. Errors of the user's function pass as they are."""
-    unit = state.unit.unit
     if source.reads == "slices":
         opened = source.items.read(state.unit.plan.options.since)
     elif source.reads == "chunks":
@@ -115,18 +123,35 @@ async def open_source(state: OperatorState, source: Source[Any]) -> Any:
     elif source.reads != "function":
         return source.items
     else:
-        function = await state.bound(source)
-        splits = unit.splits.get(state.boxes[0].number)
-        if splits is not None and source.signature is not None and not source.signature.is_async:
-            return chain.from_iterable(map(function, splits))
-        if splits is not None:
-            return _one_after_the_other(function, splits)
-        opened = function(unit.split) if unit.has_split else function()
+        opened = await _called(state, source)
     if inspect.isawaitable(opened):
         opened = await opened
     if not (hasattr(opened, "__iter__") or hasattr(opened, "__aiter__")):
         raise TypeError(f"the source's function must give an iterable, it gave {type(opened).__name__}")
     return opened
+
+
+async def _called(state: OperatorState, source: Source[Any]) -> Any:
+    """What the source's function gives for the unit's split, for all its splits, or without one."""
+    function, unit = await state.bound(source), state.unit.unit
+    call: Call = _on_thread(state) if source.on == "thread" else _inline
+    splits = unit.splits.get(state.boxes[0].number)
+    if source.signature is not None and source.signature.is_async:
+        if splits is not None:
+            return _one_after_the_other(function, splits)
+        return function(unit.split) if unit.has_split else function()
+    if splits is None:
+        return _iterable(await call(function, *([unit.split] if unit.has_split else [])))
+    first = _iterable(await call(function, splits[0]))
+    if hasattr(first, "__aiter__"):
+        return _one_after_the_other(function, splits[1:], first)
+    rest = (_iterable(function(split)) for split in splits[1:])
+    return chain(first, chain.from_iterable(rest))
+
+
+def _iterable(given: Any) -> Any:
+    """What a plain function gave; a coroutine that gives the items is refused as it is in other stages."""
+    return given if hasattr(given, "__aiter__") else no_coroutine(given)
 
 
 def failed(state: OperatorState, error: BaseException) -> StageFailed:
@@ -146,7 +171,13 @@ def _all_chunks(state: OperatorState, source: Source[Any]) -> Iterator[list[Any]
         yield from source.items.read_chunks(split, reject=reject)
 
 
-async def _one_after_the_other(function: Callable[[Any], Any], splits: tuple[Any, ...]) -> AsyncIterator[Any]:
+async def _one_after_the_other(
+    function: Callable[[Any], Any], splits: tuple[Any, ...], first: AsyncIterable[Any] | None = None
+) -> AsyncIterator[Any]:
+    """What the function gives for each split, asynchronously; after what it gave already."""
+    if first is not None:
+        async for item in first:
+            yield item
     for split in splits:
         opened = function(split)
         if isinstance(opened, Awaitable):
