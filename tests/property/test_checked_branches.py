@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from typing import Any
 
 from hypothesis import given, settings
@@ -127,7 +127,7 @@ async def test_sinks_that_ask_leave_their_siblings_alone(count: int, batch: int)
     class Asking:
         """An object that asks for orders."""
 
-        def write(self, orders: list[Order]) -> None:
+        def write(self, orders: Sequence[Order], /) -> None:
             taken.extend(type(order).__name__ for order in orders)
 
     taken: list[str] = []
