@@ -15,11 +15,10 @@ async def gathered(
 ) -> AsyncGenerator[list[Any], None]:
     """Lists of the input's items in order: full ones, those whose time has come, and the rest at the end.
 
-    Memory stays bounded where items weigh nothing: a list with as many of them in a row as a channel holds
-    is full. Raises StageFailed for an item whose weight is no number of at least 0.
+    As many items in a row as a channel holds that weigh nothing make a list full too, so that memory stays
+    bounded. Raises StageFailed for an item whose weight is no number of at least 0.
     """
-    held: list[Any] = []
-    heavy, light = 0.0, 0  # light: the last so many items weighed nothing
+    held, heavy, light = list[Any](), 0.0, 0  # light: the last so many items weighed nothing
     lightest = state.unit.plan.options.capacity.items
     due: float | None = None
     limit = max(min(count, 1024), 1)
