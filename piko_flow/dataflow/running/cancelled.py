@@ -47,6 +47,13 @@ def escaped(error: BaseException) -> PikoFlowError:
     return failure
 
 
+def obey() -> None:
+    """Raise CancelledError if the current task was cancelled, also when a user's function has swallowed that."""
+    task = asyncio.current_task()
+    if task is not None and task.cancelling():
+        raise asyncio.CancelledError
+
+
 async def uninterrupted(work: Coroutine[Any, Any, T]) -> T:
     """Await to the end, however often the caller is cancelled meanwhile: what must be whole is not left half done."""
     task = asyncio.ensure_future(work)

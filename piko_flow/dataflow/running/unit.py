@@ -27,7 +27,7 @@ from piko_flow.dataflow.running.task_group import first_cause, task_group
 from piko_flow.dataflow.running.unit_state import Host, OperatorState, UnitState
 from piko_flow.dataflow.stages.resource import RunInfo
 from piko_flow.dataflow.stages.sink import Part, Receipt, Sink, SinkTarget
-from piko_flow.errors import PikoFlowError, RunError, describe_error
+from piko_flow.errors import PikoFlowError, RunError, StageFailed, describe_error
 
 
 @dataclass(frozen=True)

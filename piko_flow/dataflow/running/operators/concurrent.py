@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from piko_flow.clock import monotonic
-from piko_flow.dataflow.running.cancelled import ESCAPES, escaped
+from piko_flow.dataflow.running.cancelled import ESCAPES, escaped, obey
 from piko_flow.dataflow.running.operators.attempts import DROPPED, Attempts
 from piko_flow.dataflow.running.unit_state import HELD, OperatorState, breathe
 from piko_flow.dataflow.stages.sink import Sink
@@ -62,6 +62,7 @@ class ConcurrentOperator:
         """Take items, hand on each result when it is there."""
         call, failed = self.attempts.call, self.attempts.failed
         offer = self.output.offer if self.output is not None else self._end
+        cancelling = _cancelling()
         self._spread()
         while self._has_items() or await self._wait():
             for item in self.chunk:
@@ -71,6 +72,8 @@ class ConcurrentOperator:
                     result = failed(item, error)
                 except ESCAPES as error:
                     result = failed(item, escaped(error))
+                if cancelling():
+                    obey()
                 if result is not DROPPED:
                     while not offer(result):
                         await self.state.room()
@@ -81,6 +84,7 @@ class ConcurrentOperator:
         """Take items, hand on results in the order of the items; one that is early is kept until its turn."""
         call, failed, offer = self.attempts.call, self.attempts.failed, self.state.output.offer
         early, parked, concurrency = self.early, self.parked, self.concurrency
+        cancelling = _cancelling()
         self._spread()
         while self._has_items() or await self._wait():
             await self._place()
@@ -93,6 +97,8 @@ class ConcurrentOperator:
                     result = failed(item, error)
                 except ESCAPES as error:
                     result = failed(item, escaped(error))
+                if cancelling():
+                    obey()
                 if number == self.turn:
                     if result is not DROPPED:
                         while not offer(result):
@@ -105,13 +111,15 @@ class ConcurrentOperator:
                     if self.taken - self.turn >= concurrency:
                         await self._place()
                 if monotonic() - self.held_since > HELD:
-                    if (
-                        self.taken != number + 1
-                    ):  # others took items while this call waited: the loop has turned
-                        self.held_since = monotonic()
-                        continue
-                    self.held_since = await breathe(self.held_since)
-                    await self._place()
+                    await self._let_others(number)
+
+    async def _let_others(self, number: int) -> None:
+        """Let the loop turn after item `number`, if it has not turned meanwhile, then wait for a place."""
+        if self.taken != number + 1:  # others took items: it has
+            self.held_since = monotonic()
+            return
+        self.held_since = await breathe(self.held_since)
+        await self._place()
 
     async def _hand_on(self) -> None:
         """After a turn has passed: hand on the early results whose turn has come now, then wait for a place."""
@@ -195,3 +203,10 @@ def _wake(waiting: deque[asyncio.Future[None]]) -> None:
     future = waiting.popleft()
     if not future.done():
         future.set_result(None)
+
+
+def _cancelling() -> Callable[[], int]:
+    """How often the current task was cancelled, as a function that costs little in a loop."""
+    task = asyncio.current_task()
+    assert task is not None
+    return task.cancelling

@@ -7,7 +7,7 @@ from collections import deque
 from typing import Any, cast
 
 from piko_flow.clock import monotonic
-from piko_flow.dataflow.running.cancelled import ESCAPES, escaped
+from piko_flow.dataflow.running.cancelled import ESCAPES, escaped, obey
 from piko_flow.dataflow.running.operators.attempts import DROPPED, Attempts
 from piko_flow.dataflow.running.unit_state import OperatorState, breathe
 from piko_flow.dataflow.stages.options import CallOptions
@@ -72,6 +72,7 @@ class KeyedOperator:
                 slot[0] = self.attempts.failed(item, error)
             except ESCAPES as error:
                 slot[0] = self.attempts.failed(item, escaped(error))
+            obey()
             line.popleft()
             if not line:
                 del self.waiting[key]  # before the next wait, so that a new item of this key starts afresh
