@@ -164,7 +164,7 @@ class NoBranch(PikoFlowError, TypeError):
 
 
 class CoroutineReturned(PikoFlowError, TypeError):
-    """A plain function returned a coroutine, which nobody would await."""
+    """A plain function returned a coroutine (or a future, or another awaitable), which nobody would await."""
 
 
 class CallCancelled(PikoFlowError):

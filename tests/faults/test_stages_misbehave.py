@@ -169,16 +169,24 @@ def add(total: int, item: int) -> int:
     return total + item
 
 
+def gathered(total: list[int], item: int) -> list[int]:
+    return [*total, item]
+
+
 async def fetched(split: int = 3) -> list[int]:
     return list(range(split))
+
+
+def fetched_by(split: int = 3) -> Any:
+    return fetched(split)
 
 
 @pytest.mark.parametrize(
     "source",
     [
-        Source(lambda: fetched(), name="read"),
-        Source(lambda: fetched(), on="thread", name="read"),
-        Source(lambda split: fetched(split), splits=[2, 1], name="read"),
+        Source(fetched_by, name="read"),
+        Source(fetched_by, on="thread", name="read"),
+        Source(fetched_by, splits=[2, 1], name="read"),
     ],
     ids=["once", "thread", "splits"],
 )
@@ -206,7 +214,7 @@ def either(split: int) -> Any:
 @pytest.mark.parametrize("on", ["loop", "thread"])
 async def test_a_plain_function_may_give_async_iterables_for_its_splits(on: Any) -> None:
     """In one unit as in many."""
-    total: Any = Fold(lambda total, item: [*total, item], start=lambda: [])
+    total: Any = Fold(lambda total, item: [*total, item], start=list)
     source = Source(either, splits=[1, 2, 3], on=on)
     assert await (source >> total).collect() == [[0, 0, 1, 0, 1, 2]]
     assert await (source >> Transform(str)).collect() == ["0", "0", "1", "0", "1", "2"]

@@ -91,11 +91,13 @@ class SourceOptions(TypedDict, total=False):
 class Source(SourceLike[Out], Generic[Out]):
     """Items from a re-readable iterable, an async iterable, or a function that gives one (sync or async).
 
+    A plain function may give an async iterable; one that returns a coroutine fails with CoroutineReturned.
     A second attempt reads from the start, so what can be read only once (an iterator, a generator object)
     is refused. With `splits=` (a sequence, or a function called when the run is planned) the function is
     called with one split at a time and each split becomes a unit. `on="thread"` reads a blocking iterable
-    on a thread. `retry` reads again only while nothing has been given or rejected. An unbounded source is an
-    object with `read(since)` and `position()`; `max_items` and `max_age` (seconds) end its slice.
+    on a thread, and calls its function there. `retry` reads again only while nothing has been given or
+    rejected. An unbounded source is an object with `read(since)` and `position()`; `max_items` and `max_age`
+    (seconds) end its slice.
     Order: items leave as they are read.
     """
 
