@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from contextlib import nullcontext
+from contextlib import ExitStack
 from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated
 
@@ -14,6 +14,7 @@ from piko_flow.cli.stopping import signals_taken
 
 if TYPE_CHECKING:
     from piko_flow.dataflow.running.engine import Engine
+    from piko_flow.dataflow.running.report import RunReport
     from piko_flow.dataflow.running.run_options import RunValues
 
 
@@ -60,7 +61,7 @@ def run(
     """Run a pipeline to its end and report. Ctrl-C drains, a second one cancels; nothing is committed then."""
     with mistakes_told(debug=debug), signals_taken() as signals:
         from piko_flow.cli.following import follow
-        from piko_flow.cli.json_output import standard_output_kept, write_json
+        from piko_flow.cli.json_output import failure_told, standard_output_kept
         from piko_flow.cli.loading import load_pipeline
         from piko_flow.cli.views import error_console, view_for
 
@@ -70,16 +71,23 @@ def run(
             "validate": validate,
             "engine": engine_for(engine),
         }
-        with standard_output_kept() if as_json else nullcontext():
+        with ExitStack() as stack:
+            if as_json:
+                stack.enter_context(failure_told())
+                stack.enter_context(standard_output_kept())
             pipeline = load_pipeline(target)
             ended = follow(pipeline, view_for(error_console(), quiet=quiet), values, signals)
-        if as_json:
-            write_json(ended.report.to_dict())
-        elif not quiet:
-            from piko_flow.cli.report_output import write_report
-
-            write_report(ended.report)
+        _tell(ended.report, as_json=as_json, quiet=quiet)
     raise typer.Exit(ended.exit_code)
+
+
+def _tell(report: RunReport, *, as_json: bool, quiet: bool) -> None:
+    from piko_flow.cli.json_output import write_json
+    from piko_flow.cli.report_output import print_or_tell, write_report
+
+    if quiet and not as_json:
+        return
+    print_or_tell(report, lambda: write_json(report.to_dict()) if as_json else write_report(report))
 
 
 def engine_for(where: Where) -> Engine | None:

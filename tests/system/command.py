@@ -130,6 +130,7 @@ interrupting = Source(numbers) >> Transform(interrupt) >> Sink(write)
 interrupting_async = Source(numbers) >> Transform(interrupt_async, concurrency=3) >> Sink(write)
 giving_up = Source(numbers) >> Transform(give_up) >> Sink(write)
 blocking = Source(numbers) >> Transform(stuck) >> Sink(write)
+into_a_file = Source(numbers) >> Sink(JsonLinesSink("numbers.jsonl"))
 open_end = Source(numbers) >> Transform(square)
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from piko_flow.cli.demo import typed_command
 from tests.system.command import IGNORING_SIGINT, piko, started
 
 
@@ -19,6 +20,7 @@ def test_the_demo_shows_graph_report_and_result(tmp_path: Path) -> None:
     assert "piko-flow-demo/cyclones.sqlite: 15,651 rows" in done.stdout
     assert "piko-flow-demo/remnants.jsonl.gz: 3,886 rows" in done.stdout
     assert len(re.findall(r"\d{4}-\d\d-\d\d  \w+ .* km from .* \d+%\n", done.stdout)) == 5
+    assert "  python -m piko_flow.cli.main explain piko_flow.demo.pipeline:storms\n" in done.stdout
     assert max(len(line) for line in done.stdout.splitlines()) <= 80
     assert "\x1b" not in done.stdout + done.stderr
 
@@ -58,3 +60,23 @@ def test_an_interrupted_demo_leaves_no_process_and_no_part_of_a_file(
     assert "Traceback" not in err
     assert left == []
     assert [path.name for path in (tmp_path / "piko-flow-demo").iterdir()] == ["README.txt"]
+
+
+@pytest.mark.parametrize(
+    ("given", "typed"),
+    [
+        (".venv/bin/piko-flow", ".venv/bin/piko-flow"),
+        ("{here}/my env/bin/piko-flow", "'my env/bin/piko-flow'"),
+        ("{here}/on_path/piko-flow", "piko-flow"),
+        ("/somewhere/main.py", "python -m piko_flow.cli.main"),
+    ],
+)
+def test_the_command_is_shown_as_it_can_be_typed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, given: str, typed: str
+) -> None:
+    (tmp_path / "on_path").mkdir()
+    (tmp_path / "on_path" / "piko-flow").touch(mode=0o755)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("PATH", str(tmp_path / "on_path"))
+    monkeypatch.setattr("sys.argv", [given.format(here=tmp_path)])
+    assert typed_command() == typed

@@ -186,6 +186,41 @@ def test_a_reader_that_goes_away_is_no_error_of_ours(folder: Path) -> None:
         assert "Traceback" not in command.process.stderr.read()
 
 
+@pytest.mark.parametrize(("into", "reason"), [(">/dev/full", "No space left"), (">&-", "it is closed")])
+@pytest.mark.parametrize("form", ["", "--json"])
+def test_a_report_that_cannot_be_printed_costs_one_line_and_no_run(
+    folder: Path, into: str, reason: str, form: str
+) -> None:
+    done = subprocess.run(
+        ["sh", "-c", f'exec "$@" {into}', "sh", *COMMAND, "run", "flows:into_a_file", *filter(None, [form])],
+        cwd=folder,
+        env=environment(),
+        stderr=subprocess.PIPE,
+        text=True,
+        timeout=PATIENCE,
+        check=False,
+    )
+    assert done.returncode == 0
+    assert re.fullmatch(
+        rf"run \w+ succeeded; numbers.jsonl.* its report could not be written .*: {reason}.*\n", done.stderr
+    )
+    assert len((folder / "numbers.jsonl").read_text().splitlines()) == 1_000
+
+
+def test_a_failure_is_one_document_for_programs(folder: Path) -> None:
+    done = piko("run", "flows:failing", "--json", folder=folder)
+    assert done.returncode == 1
+    told = json.loads(done.stdout)
+    assert told["outcome"] == "failed"
+    error = told["error"]
+    assert (error["type"], error["stage"], error["item"]) == ("StageFailed", "check", "77")
+    assert re.match(r"flows\.py:\d+", error["where"])
+    assert "no such number" in error["message"]
+    assert "error: stage 'check'" in done.stderr
+    missing = piko("run", "flows:nothing", "--json", folder=folder)
+    assert json.loads(missing.stdout)["error"]["type"] == "CommandMistake"
+
+
 @pytest.mark.parametrize("colour", [True, False])
 def test_a_terminal_sees_a_live_table_in_80_columns(folder: Path, colour: bool) -> None:
     ours, theirs = pty.openpty()
