@@ -109,6 +109,23 @@ def test_the_plan_is_explained_to_people_and_to_programs(folder: Path) -> None:
 
 
 @pytest.mark.parametrize(
+    ("name", "begins"),
+    [("g.svg", "<svg"), ("g.mmd", "flowchart"), ("g.MERMAID", "flowchart"), ("g.txt", "╭")],
+)
+def test_the_ending_of_the_file_says_how_a_graph_is_drawn(folder: Path, name: str, begins: str) -> None:
+    assert piko("graph", "flows:orders", "--output", name, folder=folder).returncode == 0
+    assert (folder / name).read_text(encoding="utf-8").startswith(begins)
+
+
+def test_an_ending_that_says_nothing_needs_a_format(folder: Path) -> None:
+    told = message(folder, "graph", "flows:orders", "--output", "g.png")
+    assert "g.png: the ending of a drawing's file says how it is drawn: .txt, .mmd, .mermaid, .svg" in told
+    assert not (folder / "g.png").exists()
+    done = piko("graph", "flows:orders", "--output", "g.png", "--format", "mermaid", folder=folder)
+    assert done.returncode == 0
+
+
+@pytest.mark.parametrize(
     ("target", "told"),
     [
         ("nowhere:p", "there is no module 'nowhere'"),

@@ -108,6 +108,15 @@ def test_branches_stand_side_by_side_and_meet_again() -> None:
     )
 
 
+def test_a_graph_too_wide_for_a_narrow_terminal_is_a_list_there() -> None:
+    several = Source([1]) >> Broadcast(*(sink(f"table_{number}") for number in range(5)))
+    assert max(map(columns, draw_text(several).splitlines())) > 70
+    narrow = draw_text(several, widest=70).splitlines()
+    assert narrow[0] == "Source list"
+    assert "├─ Sink table_0" in "\n".join(narrow)
+    assert max(map(columns, narrow)) <= 70
+
+
 def test_the_branches_of_a_route_are_named() -> None:
     graph = Source([1]) >> Route(On(int, sink("whole")), On(object, sink("rest")))
     (named,) = [line for line in draw_text(graph).splitlines() if "int" in line]

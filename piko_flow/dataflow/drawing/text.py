@@ -17,15 +17,15 @@ UP, DOWN, LEFT, RIGHT = 1, 2, 4, 8
 STROKES = dict(enumerate(" ╵╷│╴╯╮┤╶╰╭├─┴┬┼"))
 
 
-def draw_text(stage: Stage) -> str:
-    """The graph in at most 100 columns, drawn with Unicode lines; branches side by side, in their order."""
+def draw_text(stage: Stage, *, widest: int = WIDEST) -> str:
+    """The graph in at most `widest` columns, drawn with Unicode lines; branches side by side, in their order."""
     graph = graph_of(stage)
     layers, labels = layers_of(graph), labels_of(graph)
     for width in TEXT_WIDTHS:
         drawing = _Drawing(graph, layers, labels, width)
-        if drawing.width <= WIDEST:
+        if drawing.width <= widest:
             return drawing.render()
-    return _Outline(graph, labels).render()
+    return _Outline(graph, labels, widest).render()
 
 
 class _Canvas:
@@ -186,8 +186,8 @@ def _branch(link: Link, limit: int) -> str:
 class _Outline:
     """Every stage on a line of its own, branches indented; what several stages feed comes after the last of them."""
 
-    def __init__(self, graph: Graph, labels: Sequence[Label]) -> None:
-        self._graph, self._labels = graph, labels
+    def __init__(self, graph: Graph, labels: Sequence[Label], widest: int) -> None:
+        self._graph, self._labels, self._widest = graph, labels, widest
         self._arrived: dict[int, int] = {}
         self._listed: set[int] = set()
         self.lines: list[str] = []
@@ -200,7 +200,7 @@ class _Outline:
             while fed is not None and self._complete(fed):
                 last = root == roots[-1]
                 fed = self._walk(fed, "" if last else lead, "" if last else below)
-        return "\n".join(cut(line, WIDEST) for line in self.lines)
+        return "\n".join(cut(line, self._widest) for line in self.lines)
 
     def _walk(self, number: int, lead: str, below: str) -> int | None:
         """List a stage and what follows it; gives the stage fed by several that it ends at, if it does."""
