@@ -80,10 +80,13 @@ class ErrorBudgetExceeded(RunError):
     def __str__(self) -> str:
         rule = f"{self.allowed:.2%} of the items" if isinstance(self.allowed, float) else f"{self.allowed}"
         bad = f"{self.bad}" if self.of is None else f"{self.bad} of {self.of}"
-        return (
-            f"{bad} items were skipped or became dead letters; max_errors allows {rule}. "
-            f"Nothing was committed [run {self.run}]"
+        single = self.bad == 1 and self.of is None
+        what = (
+            "item was skipped or became a dead letter"
+            if single
+            else "items were skipped or became dead letters"
         )
+        return f"{bad} {what}; max_errors allows {rule}. Nothing was committed [run {self.run}]"
 
 
 class Unbalanced(RunError):

@@ -4,11 +4,12 @@ from textwrap import dedent
 
 import pytest
 
-from piko_flow.dataflow.running.facts import DeadLetter, StageReport
+from piko_flow.dataflow.running.facts import DeadLetter, EdgeReport, StageReport
 from piko_flow.dataflow.running.report import RunReport
 from piko_flow.dataflow.running.report_html import report_html
 from piko_flow.dataflow.running.report_text import report_text
 from piko_flow.dataflow.running.report_words import duration
+from piko_flow.errors import ErrorBudgetExceeded
 
 STAGES = (
     StageReport("reports", "Source", "storms.py:3", 0, emitted=19_537, busy=0.4, blocked=7.6),
@@ -66,6 +67,41 @@ def test_a_stopped_run_says_that_nothing_was_committed(told: object) -> None:
     assert callable(told)
     assert "was drained, nothing was committed" in told(report(outcome="drained"))
     assert "was cancelled, nothing was committed" in told(report(outcome="cancelled"))
+
+
+def test_a_stopped_run_says_how_many_units_were_done() -> None:
+    assert "/s), 3 of 5 units\n" in report_text(report(outcome="drained", units=5, units_done=3))
+    assert "/s), 5 units\n" in report_text(report(units=5, units_done=5))
+
+
+def test_a_run_without_an_item_that_came_through_has_a_warning() -> None:
+    def told(dead: int, skipped: int, written: int) -> str:
+        read = dead + skipped + written
+        source = StageReport("reports", "Source", "a.py:1", 0, emitted=read)
+        sink = StageReport(
+            "out", "Sink", "a.py:2", 0, received=read, emitted=written, dead=dead, skipped=skipped
+        )
+        return report_text(report(stages=(source, sink), edges=(EdgeReport("reports", "out", read, read),)))
+
+    assert "Warning: every item was skipped or is a dead letter" in told(2, 3, 0)
+    assert "Warning" not in told(2, 3, 1)
+    assert "Warning" not in told(0, 0, 0)
+
+
+def test_a_stage_that_was_hardly_busy_is_no_bottleneck() -> None:
+    idle = (StageReport("one", "Transform", "a.py:1", 0, 5, 5, busy=0.03, waiting=7.0),)
+    assert "Bottleneck" not in report_text(report(stages=idle))
+
+
+@pytest.mark.parametrize(
+    ("of", "told"),
+    [
+        (None, "1 item was skipped or became a dead letter;"),
+        (9, "1 of 9 items were skipped or became dead letters;"),
+    ],
+)
+def test_one_item_too_many_is_one_item(of: int | None, told: str) -> None:
+    assert str(ErrorBudgetExceeded(bad=1, of=of, allowed=0, run="r1")).startswith(told)
 
 
 def test_counts_that_are_zero_everywhere_have_no_column() -> None:

@@ -12,8 +12,10 @@ OUTCOMES = {
     "drained": "was drained, nothing was committed",
     "cancelled": "was cancelled, nothing was committed",
 }
+ALL_LOST = "Warning: every item was skipped or is a dead letter"
 COUNTS = ("received", "emitted", "filtered", "skipped", "dead", "dropped", "retried")
 TIMES = ("busy", "waiting", "blocked")
+LEAST_BUSY = 0.01  # the share of the run below which no stage is told to be its bottleneck
 SAME = "″"  # the time of the loop that the stage above shares
 
 
@@ -36,20 +38,23 @@ class DeadGroup:
 def headline(report: RunFacts) -> str:
     """The run in one line: outcome, items, time, items a second."""
     rate = f" ({number(round(report.items / report.seconds))}/s)" if report.seconds > 0 else ""
-    units = f", {counted(report.units, 'unit')}" if report.units > 1 else ""
+    all_done = report.outcome == "succeeded" or report.units_done == report.units
+    done = "" if all_done else f"{report.units_done:,} of "
+    units = f", {done}{counted(report.units, 'unit')}" if report.units > 1 else ""
     read = f"{counted(report.items, 'item')} in {duration(report.seconds)}{rate}{units}"
     return f"Run {report.run} {OUTCOMES[report.outcome]}: {read}"
 
 
 def bottleneck_line(progress: Progress) -> str:
-    """The stage that everything else waits for, with those that share its loop; empty when nothing was busy."""
+    """The stage that everything else waits for, with those that share its loop; empty when nothing was busy for 1% of the time."""
     name = progress.bottleneck
     if not name:
         return ""
     slowest = next(stage for stage in progress.stages if stage.name == name)
     others = [stage.name for stage in progress.stages if stage.operator == slowest.operator]
     what = f"{slowest.kind} {name}" if len(others) == 1 else f"{' + '.join(others)} (one loop)"
-    return f"Bottleneck: {what}, busy {shares(slowest, progress.seconds)[0]:.0%} of the time"
+    busy = shares(slowest, progress.seconds)[0]
+    return f"Bottleneck: {what}, busy {busy:.0%} of the time" if busy >= LEAST_BUSY else ""
 
 
 def columns_of(stages: Sequence[StageReport], seconds: float) -> list[tuple[str, list[str]]]:
@@ -104,9 +109,19 @@ def dead_line(report: RunFacts) -> str:
 
 
 def more_lines(report: RunFacts) -> list[str]:
-    """What else there is to know: threads left behind, and input that waits for the next slice."""
-    lines = [f"Left behind: {name}" for name in report.leftovers]
+    """What else there is to know: that nothing came through, threads left behind, input that waits for the next slice."""
+    lines = [ALL_LOST] if all_lost(report) else []
+    lines += [f"Left behind: {name}" for name in report.leftovers]
     return [*lines, "More input is waiting: the slice ended before its source did"] if report.more else lines
+
+
+def all_lost(report: RunFacts) -> bool:
+    """Whether a run succeeded without an item that came through, since each was skipped or is a dead letter."""
+    starts = {edge.start for edge in report.edges}
+    ends = [stage for stage in report.stages if stage.name not in starts and stage.kind != "Source"]
+    bad = report.dead + report.skipped
+    came_through = any(stage.emitted for stage in ends)
+    return report.outcome == "succeeded" and bad >= report.items > 0 and not came_through
 
 
 def number(value: int) -> str:
