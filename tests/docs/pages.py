@@ -28,6 +28,10 @@ from tests.docs.shown import difference
 FILE = re.compile(r"# (\w+\.py)\n")
 OUTPUTS = frozenset({"text", "mermaid", "json", "csv"})
 LEXER = FencedCodeBlockLexer(language=r"[^\n]*", mapping={"language": "language", "source": "source"})
+COMMANDS = {  # the first is what an installation makes of the entry point
+    "piko-flow": f"#!{sys.executable}\nfrom piko_flow.cli.main import main\nif __name__ == '__main__':\n    main()\n",
+    "python": f'#!/bin/sh\nexec "{sys.executable}" "$@"\n',
+}
 INSTALLING = (
     "sh"  # commands that fetch packages: tests/architecture compares them, the checks of a commit run them
 )
@@ -163,9 +167,9 @@ class Page:
     def _environment(self) -> dict[str, str]:
         commands = self.folder / ".commands"
         commands.mkdir(exist_ok=True)
-        for name, arguments in {"piko-flow": " -m piko_flow.cli.main", "python": ""}.items():
+        for name, text in COMMANDS.items():
             script = commands / name
-            script.write_text(f'#!/bin/sh\nexec "{sys.executable}"{arguments} "$@"\n', encoding="utf-8")
+            script.write_text(text, encoding="utf-8")
             script.chmod(0o755)
         path = os.pathsep.join((str(commands), os.environ["PATH"]))
         return {**os.environ, "PATH": path, "PYTHONPATH": str(ROOT), "PYTHONDONTWRITEBYTECODE": "1"}
