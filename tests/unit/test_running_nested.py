@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import threading
 from collections.abc import AsyncIterator
 from typing import Any
@@ -91,6 +92,29 @@ async def test_a_failed_inner_run_fails_the_source_that_started_it(waits: bool) 
     with pytest.raises(StageFailed) as caught:
         await run(source >> CollectingSink(), run_id="outer")
     assert (caught.value.run, caught.value.stage) == ("outer", "read")
+
+
+@pytest.mark.parametrize("concurrency", [1, 3])
+@pytest.mark.parametrize("key", [None, str])
+async def test_a_task_group_that_failed_inside_a_function_and_was_caught_changes_nothing(
+    concurrency: int, key: Any
+) -> None:
+    caught: list[int] = []
+
+    async def fail() -> None:
+        raise ValueError
+
+    async def catches(item: int) -> int:
+        try:
+            async with asyncio.TaskGroup() as group:
+                group.create_task(fail())
+        except* ValueError:
+            caught.append(item)
+        return item
+
+    sink: CollectingSink[int] = CollectingSink()
+    await run(items(6) >> Transform(catches, concurrency=concurrency, key=key) >> sink)
+    assert sink.items == sorted(caught) == list(range(6))
 
 
 async def test_a_stage_has_its_threads_once_while_its_unit_is_in_work() -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from typing import Any, TypeVar
 
 from piko_flow.errors import CallCancelled, CallExited, PikoFlowError
@@ -47,11 +47,24 @@ def escaped(error: BaseException) -> PikoFlowError:
     return failure
 
 
-def obey() -> None:
-    """Raise CancelledError if the current task was cancelled, also when a user's function has swallowed that."""
-    task = asyncio.current_task()
-    if task is not None and task.cancelling():
-        raise asyncio.CancelledError
+class Cancellation:
+    """Tells whether the task that made it was cancelled since, for the tasks which that one has started.
+
+    A task that calls users' functions cannot tell by its own count: a function may swallow a cancellation, and
+    on Python 3.11 a task group that failed inside a function, and was caught there, leaves the count raised.
+    `count` is that of the task.
+    """
+
+    def __init__(self) -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        self.count: Callable[[], int] = task.cancelling
+        self._before = task.cancelling()
+
+    def obey(self) -> None:
+        """Raise CancelledError if it was cancelled."""
+        if self.count() > self._before:
+            raise asyncio.CancelledError
 
 
 async def uninterrupted(work: Coroutine[Any, Any, T]) -> T:

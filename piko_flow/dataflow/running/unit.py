@@ -6,7 +6,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from piko_flow.dataflow.running.cancelled import ESCAPES, escaped, uninterrupted
+from piko_flow.dataflow.running.cancelled import ESCAPES, Cancellation, escaped, uninterrupted
 from piko_flow.dataflow.running.facts import DeadLetter
 from piko_flow.dataflow.running.layout import Operator, Unit
 from piko_flow.dataflow.running.operators.concurrent import ConcurrentOperator
@@ -165,6 +165,7 @@ async def _abort(targets: dict[int, SinkTarget[Any]]) -> None:
 
 async def _work(state: UnitState, targets: dict[int, SinkTarget[Any]]) -> None:
     """All operators in one task group: one that fails cancels the others."""
+    state.cancellation = Cancellation()
     operators = [(operator, _operator(state, operator, targets)) for operator in state.plan.operators]
     async with task_group() as group:
         for operator, runs in operators:

@@ -11,6 +11,7 @@ from typing import Any
 
 from piko_flow.clock import monotonic
 from piko_flow.dataflow.graph import Box
+from piko_flow.dataflow.running.cancelled import Cancellation
 from piko_flow.dataflow.running.channel import AnyChannel, Channel
 from piko_flow.dataflow.running.layout import Operator, Unit
 from piko_flow.dataflow.running.observer import Observer
@@ -79,6 +80,7 @@ class UnitState:
         self.settlement = Settlement(
             run=host.info.run, unit=unit.id, budget=host.budget, observer=host.observer
         )
+        self.cancellation = Cancellation()
         self.exhausted = False
         self.sources_left = sum(box.stage.kind == "Source" for box in plan.graph.boxes)
         self.position: Any = None
@@ -122,6 +124,7 @@ class OperatorState:
         self.inputs = [unit.channels[n] for n, edge in edges if edge.end == first and n in unit.channels]
         self.outputs = [unit.channels[n] for n, edge in edges if edge.start == last and n in unit.channels]
         self.name = self.boxes[0].name
+        self.cancellation = unit.cancellation
 
     @property
     def input(self) -> AnyChannel:
@@ -134,6 +137,10 @@ class OperatorState:
     @property
     def tally(self) -> StageTally:
         return self.tallies[0]
+
+    def starts_tasks(self) -> None:
+        """Say that the current task will start those that call the stage's function."""
+        self.cancellation = Cancellation()
 
     async def receive(self, limit: int) -> list[Any]:
         """Receive from the input, clocking the wait."""

@@ -7,7 +7,6 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 from piko_flow.dataflow.running.awaitables import no_coroutine
-from piko_flow.dataflow.running.cancelled import obey
 from piko_flow.dataflow.running.limits import within
 from piko_flow.dataflow.running.unit_state import OperatorState
 from piko_flow.dataflow.stages.options import CallOptions
@@ -90,7 +89,7 @@ def _bounded(call: Call, options: CallOptions, state: OperatorState) -> Call:
             except Exception as error:
                 if retry is None or not retry.again(number, error):
                     raise
-                obey()
+                state.cancellation.obey()
                 tally.retried += 1
                 await asyncio.sleep(retry.delay(number))
                 number += 1

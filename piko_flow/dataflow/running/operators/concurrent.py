@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 from piko_flow.clock import monotonic
-from piko_flow.dataflow.running.cancelled import ESCAPES, escaped, obey
+from piko_flow.dataflow.running.cancelled import ESCAPES, escaped
 from piko_flow.dataflow.running.operators.attempts import DROPPED, Attempts
 from piko_flow.dataflow.running.unit_state import HELD, OperatorState, breathe
 from piko_flow.dataflow.stages.sink import Sink
@@ -44,6 +44,7 @@ class ConcurrentOperator:
     async def run(self) -> None:
         """Work until the input has ended and every result is handed on."""
         self.attempts = await Attempts.of(self.state)
+        self.state.starts_tasks()
         try:
             with self.state.at_work():
                 async with asyncio.TaskGroup() as group:
@@ -62,7 +63,7 @@ class ConcurrentOperator:
         """Take items, hand on each result when it is there."""
         call, failed = self.attempts.call, self.attempts.failed
         offer = self.output.offer if self.output is not None else self._end
-        cancelling = _cancelling()
+        cancelling = self.state.cancellation.count
         self._spread()
         while self._has_items() or await self._wait():
             for item in self.chunk:
@@ -73,7 +74,7 @@ class ConcurrentOperator:
                 except ESCAPES as error:
                     result = failed(item, escaped(error))
                 if cancelling():
-                    obey()
+                    self.state.cancellation.obey()
                 if result is not DROPPED:
                     while not offer(result):
                         await self.state.room()
@@ -84,7 +85,7 @@ class ConcurrentOperator:
         """Take items, hand on results in the order of the items; one that is early is kept until its turn."""
         call, failed, offer = self.attempts.call, self.attempts.failed, self.state.output.offer
         early, parked, concurrency = self.early, self.parked, self.concurrency
-        cancelling = _cancelling()
+        cancelling = self.state.cancellation.count
         self._spread()
         while self._has_items() or await self._wait():
             await self._place()
@@ -98,7 +99,7 @@ class ConcurrentOperator:
                 except ESCAPES as error:
                     result = failed(item, escaped(error))
                 if cancelling():
-                    obey()
+                    self.state.cancellation.obey()
                 if number == self.turn:
                     if result is not DROPPED:
                         while not offer(result):
@@ -203,10 +204,3 @@ def _wake(waiting: deque[asyncio.Future[None]]) -> None:
     future = waiting.popleft()
     if not future.done():
         future.set_result(None)
-
-
-def _cancelling() -> Callable[[], int]:
-    """How often the current task was cancelled, as a function that costs little in a loop."""
-    task = asyncio.current_task()
-    assert task is not None
-    return task.cancelling

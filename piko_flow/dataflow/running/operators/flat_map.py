@@ -11,7 +11,7 @@ from typing import Any, cast
 
 from piko_flow.clock import monotonic
 from piko_flow.dataflow.running.awaitables import no_coroutine
-from piko_flow.dataflow.running.cancelled import ESCAPES, escaped, obey
+from piko_flow.dataflow.running.cancelled import ESCAPES, escaped
 from piko_flow.dataflow.running.limits import within
 from piko_flow.dataflow.running.unit_state import OperatorState, breathe
 from piko_flow.dataflow.stages.options import CallOptions
@@ -37,6 +37,7 @@ class FlatMapOperator:
             unit, box = self.state.unit.unit, self.state.boxes[0]
             self.state.host.crew.widen(unit.id, box.number, self.options.concurrency)
         self.validate = self.state.validator(self.state.boxes[0])
+        self.state.starts_tasks()
         held_since = monotonic()
         with self.state.at_work():
             async with asyncio.TaskGroup() as group:
@@ -72,11 +73,11 @@ class FlatMapOperator:
                 if gave.items or retry is None or not retry.again(number, error):
                     self._settle(item, error)
                     break
-                obey()
+                self.state.cancellation.obey()
                 self.state.tally.retried += 1
                 await asyncio.sleep(retry.delay(number))
                 number += 1
-        obey()
+        self.state.cancellation.obey()
         await turn.wait()
         await self._send(gave.held)
         self._pass_on(turn)

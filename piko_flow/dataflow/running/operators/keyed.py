@@ -7,7 +7,7 @@ from collections import deque
 from typing import Any, cast
 
 from piko_flow.clock import monotonic
-from piko_flow.dataflow.running.cancelled import ESCAPES, escaped, obey
+from piko_flow.dataflow.running.cancelled import ESCAPES, escaped
 from piko_flow.dataflow.running.operators.attempts import DROPPED, Attempts
 from piko_flow.dataflow.running.unit_state import OperatorState, breathe
 from piko_flow.dataflow.stages.options import CallOptions
@@ -32,6 +32,7 @@ class KeyedOperator:
     async def run(self) -> None:
         """Work until the input has ended and every result is handed on."""
         self.attempts = await Attempts.of(self.state)
+        self.state.starts_tasks()
         held_since = monotonic()
         with self.state.at_work():
             async with asyncio.TaskGroup() as group:
@@ -72,7 +73,7 @@ class KeyedOperator:
                 slot[0] = self.attempts.failed(item, error)
             except ESCAPES as error:
                 slot[0] = self.attempts.failed(item, escaped(error))
-            obey()
+            self.state.cancellation.obey()
             line.popleft()
             if not line:
                 del self.waiting[key]  # before the next wait, so that a new item of this key starts afresh
