@@ -27,7 +27,7 @@ from piko_flow.dataflow.running.task_group import first_cause, task_group
 from piko_flow.dataflow.running.unit_state import Host, OperatorState, UnitState
 from piko_flow.dataflow.stages.resource import RunInfo
 from piko_flow.dataflow.stages.sink import Part, Receipt, Sink, SinkTarget
-from piko_flow.errors import PikoFlowError, RunError, StageFailed, describe_error
+from piko_flow.errors import PikoFlowError, RunError, StageFailed
 
 
 @dataclass(frozen=True)
@@ -116,13 +116,7 @@ async def _open(state: UnitState, targets: dict[int, SinkTarget[Any]], units: in
 
 
 async def _opened(stage: Sink[Any], number: int, targets: dict[int, SinkTarget[Any]], part: Part) -> None:
-    try:
-        target = targets[number] = stage.copy_target()
-    except Exception as error:
-        raise TypeError(
-            f"each unit writes through a copy of the {type(stage.target).__name__}, which cannot be copied "
-            f"({describe_error(error)}); give a function that writes, or a SinkTarget that opens it"
-        ) from error
+    target = targets[number] = stage.copy_target()
     await target.open(part)
 
 

@@ -26,6 +26,7 @@ from piko_flow.dataflow.stages.options import (
     whole,
 )
 from piko_flow.dataflow.stages.stage import In, SinkLike, describe
+from piko_flow.errors import describe_error
 from piko_flow.retry import Retry
 
 T = TypeVar("T")
@@ -241,10 +242,17 @@ class Sink(SinkLike[In], Generic[In]):
         return self.signature.takes if self.target is None else item_of(self.signature.takes)
 
     def copy_target(self) -> SinkTarget[Any]:
-        """A target of its own for one part, or for a commit; an object with `write` alone gets the rest."""
-        if isinstance(self.target, SinkTarget):
-            return copy.copy(self.target)
-        return _WriteOnly(self.target)
+        """A target of its own for one part, or for a commit; an object with `write` alone gets the rest.
+
+        Raises TypeError for an object that cannot be copied.
+        """
+        try:
+            return copy.copy(self.target) if isinstance(self.target, SinkTarget) else _WriteOnly(self.target)
+        except Exception as error:  # copying runs code of the object's class
+            raise TypeError(
+                f"each unit writes through a copy of the {type(self.target).__name__}, which cannot be copied "
+                f"({describe_error(error)}); give a function that writes, or a SinkTarget that opens it"
+            ) from error
 
 
 class _WriteOnly(SinkTarget[Any]):
