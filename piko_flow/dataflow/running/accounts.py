@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
 from datetime import datetime
-from typing import Any
+from typing import Any, TypeVar
 
 from piko_flow.dataflow.running.facts import (
     DeadLetter,
@@ -18,9 +18,11 @@ from piko_flow.dataflow.running.facts import (
 from piko_flow.dataflow.running.plan import Plan
 from piko_flow.dataflow.running.report import RunReport
 from piko_flow.dataflow.running.settling import KEPT, Budget
-from piko_flow.dataflow.running.tally import EdgeTally, OperatorTimes, StageTally
+from piko_flow.dataflow.running.tally import EdgeTally, OperatorTimes, StageTally, Tally
 from piko_flow.dataflow.running.unit import UnitResult, one_to_one
 from piko_flow.errors import Unbalanced
+
+Sum = TypeVar("Sum", bound=Tally)
 
 
 class Accounts:
@@ -111,9 +113,9 @@ class Accounts:
             if unit not in self._results and (counts := watch()) is not None
         ]
         for part in (*self._results.values(), *live):
-            for sums, added in ((tallies, part.tallies), (times, part.times), (edges, part.edges)):
-                for one, other in zip(sums, added, strict=True):
-                    one.add(other)
+            _add(tallies, part.tallies)
+            _add(times, part.times)
+            _add(edges, part.edges)
         return tallies, times, edges
 
     def report(
@@ -160,3 +162,8 @@ class Accounts:
             else stage
             for box, stage in zip(self._plan.graph.boxes, stages, strict=True)
         )
+
+
+def _add(sums: Sequence[Sum], added: Sequence[Sum]) -> None:
+    for one, other in zip(sums, added, strict=True):
+        one.add(other)

@@ -15,7 +15,7 @@ from typing import Any, cast
 from piko_flow.dataflow.graph import Graph
 from piko_flow.dataflow.origin import Origin
 from piko_flow.dataflow.stages.function import Signature
-from piko_flow.dataflow.stages.stage import Stage
+from piko_flow.dataflow.stages.routing import On
 
 PLAIN = (str, bytes, int, float, complex, bool, type(None), date, timedelta, PurePath, Enum)
 DEEPEST = 12  # levels of objects inside objects that are looked into
@@ -118,7 +118,7 @@ class _Digest:
     def _object(self, value: Any) -> None:
         if isinstance(value, (Origin, Signature)):
             return
-        if isinstance(value, Stage) and hasattr(value, "test"):
+        if isinstance(value, On):
             self._all("on", (value.test,))
             return
         self.value(type(value))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, cast
 
 Check = Callable[[Any], Any]
 
@@ -27,7 +27,7 @@ def value_check(takes: Any) -> Check | None:
         return adapter.validate_python if adapter.pydantic_complete else None
     if not isinstance(takes, type):
         return None
-    instance: TypeAdapter[Any] = TypeAdapter(InstanceOf[takes])
+    instance: TypeAdapter[Any] = TypeAdapter(cast(Any, InstanceOf)[takes])
     return instance.validate_python
 
 
