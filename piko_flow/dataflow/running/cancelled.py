@@ -62,8 +62,9 @@ class Cancellation:
         self._before = task.cancelling()
 
     def obey(self) -> None:
-        """Raise CancelledError if it was cancelled."""
-        if self.count() > self._before:
+        """Raise CancelledError if it was cancelled, and has handed that on to the current task."""
+        task = asyncio.current_task()
+        if self.count() > self._before and task is not None and task.cancelling():
             raise asyncio.CancelledError
 
 
