@@ -68,6 +68,14 @@ class Cancellation:
             raise asyncio.CancelledError
 
 
+def cancellations() -> Callable[[], bool]:
+    """A function that tells whether the current task was cancelled from now on."""
+    task = asyncio.current_task()
+    assert task is not None
+    before = task.cancelling()
+    return lambda: task.cancelling() > before
+
+
 async def uninterrupted(work: Coroutine[Any, Any, T]) -> T:
     """Await to the end, however often the caller is cancelled meanwhile: what must be whole is not left half done."""
     task = asyncio.ensure_future(work)

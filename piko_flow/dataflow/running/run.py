@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import ExitStack, asynccontextmanager
 from typing import Any
 from uuid import uuid4
@@ -14,7 +14,7 @@ from piko_flow.clock import monotonic, now
 from piko_flow.dataflow.pipeline import Pipeline, closed
 from piko_flow.dataflow.running.accounts import Accounts
 from piko_flow.dataflow.running.blocking import blocking
-from piko_flow.dataflow.running.cancelled import HeldInterrupt, uninterrupted
+from piko_flow.dataflow.running.cancelled import HeldInterrupt, cancellations, uninterrupted
 from piko_flow.dataflow.running.commit import commit_decided, hold, sweep
 from piko_flow.dataflow.running.engine import LocalEngine, RunContext
 from piko_flow.dataflow.running.facts import Progress
@@ -46,6 +46,9 @@ class ActiveRun:
         self._accounts = Accounts(plan, self.id)
         self._decided = self._cancelled = self._told = False
         self._task: asyncio.Task[RunReport] | None = None
+        self._cancelled_late: Callable[[], bool] = (
+            bool  # says no until there is something to come too late for
+        )
         self._context = RunContext(
             info=RunInfo(run=self.id),
             observer=self._observer,
@@ -98,7 +101,6 @@ class ActiveRun:
 
         A cancellation that comes when the run is decided is raised when it has been committed.
         """
-        cancels = asyncio.current_task().cancelling()  # type: ignore[union-attr]
         self._observer.run_started(self.id, self.plan.name, len(self.plan.units))
         try:
             report = await self._run()
@@ -111,7 +113,7 @@ class ActiveRun:
                 raise error
             report = self._report("cancelled")
         self._observer.run_ended(report, None)
-        if asyncio.current_task().cancelling() > cancels and not self._cancelled:  # type: ignore[union-attr]
+        if self._cancelled_late() and not self._cancelled:
             raise asyncio.CancelledError  # it came when the run was decided already, and is not lost
         return report
 
@@ -132,6 +134,7 @@ class ActiveRun:
             else:
                 self._accounts.restore(decided)
             if decided is not None:
+                self._cancelled_late = cancellations()
                 written = await uninterrupted(self._commit(decided))
         if decided is None:
             await self._take_back()
