@@ -81,7 +81,7 @@ class SinkTarget(Generic[T_contra]):
 
     async def write(self, items: Sequence[T_contra], /) -> None:
         """Write the items, in order. May raise ItemRejected to name the one that is to blame."""
-        raise NotImplementedError(f"{type(self).__name__} must define write(items)")
+        raise TypeError(f"{type(self).__name__} must define write(items)")
 
     async def prepare(self) -> Receipt:
         """Make what was written lasting, without making it visible."""
