@@ -15,9 +15,7 @@ MADE_FOR_YOU: Final = frozenset(
     {"ActiveRun", "Plan", "RunReport", "Progress", "StageReport", "EdgeReport", "DeadLetter", "Part"}
 )
 RAISED_BY_YOU: Final = frozenset({"ItemRejected"})
-NOT_FOR_YOU: Final = frozenset(
-    {"background", "ActiveRun.run", "travelling", "operator_of", "happen", "prove", "call"}
-)
+NOT_FOR_YOU: Final = frozenset({"background", "ActiveRun.run", "travelling", "happen", "prove", "call"})
 
 OPTIONS_OF_A_RUN: Final = """\
 The options of all three:

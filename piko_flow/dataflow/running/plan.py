@@ -38,10 +38,6 @@ class Plan:
         """The boxes that are sinks, in the order declared: the order in which they commit."""
         return [box for box in self.graph.boxes if isinstance(box.stage, Sink)]
 
-    def operator_of(self, box: int) -> Operator:
-        """The operator that runs a box."""
-        return next(operator for operator in self.operators if box in operator.boxes)
-
     def travelling(self) -> Plan:
         """The plan without its units, fit to be sent to another interpreter with one of them."""
         return replace(self, units=())
