@@ -1,7 +1,7 @@
 """Piko Flow: typed pipelines for data jobs, with backpressure, CPU stages and honest reports."""
 
 from piko_flow.dataflow.pipeline import Pipeline
-from piko_flow.dataflow.running.engine import Engine, LocalEngine, RunContext
+from piko_flow.dataflow.running.engine import Engine, EngineContext, LocalEngine
 from piko_flow.dataflow.running.facts import DeadLetter, EdgeReport, Progress, StageReport
 from piko_flow.dataflow.running.journal import Journal, MemoryJournal
 from piko_flow.dataflow.running.layout import Unit
@@ -69,6 +69,7 @@ __all__ = [
     "DeadLetter",
     "EdgeReport",
     "Engine",
+    "EngineContext",
     "ErrorBudgetExceeded",
     "Filter",
     "FlatMap",
@@ -97,7 +98,6 @@ __all__ = [
     "ResumeRefused",
     "Retry",
     "Route",
-    "RunContext",
     "RunError",
     "RunInfo",
     "RunReport",

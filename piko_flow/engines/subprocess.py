@@ -7,7 +7,7 @@ import sys
 from collections.abc import Sequence
 from typing import Any
 
-from piko_flow.dataflow.running.engine import Counts, RunContext
+from piko_flow.dataflow.running.engine import Counts, EngineContext
 from piko_flow.dataflow.running.layout import Unit
 from piko_flow.dataflow.running.observer import SilentObserver
 from piko_flow.dataflow.running.plan import Plan
@@ -64,7 +64,7 @@ class SubprocessEngine:
                     "(durable = True)",
                 )
 
-    async def run(self, plan: Plan, units: Sequence[Unit], context: RunContext) -> None:
+    async def run(self, plan: Plan, units: Sequence[Unit], context: EngineContext) -> None:
         """Run the units, begun in order; see Engine. Raises CannotTravel, UnitDied, InterpretersCannotStart."""
         self.check(plan)
         if not units:
@@ -79,7 +79,7 @@ class SubprocessEngine:
 class _Lanes:
     """Works through the units of a run; each `work` has one interpreter at a time."""
 
-    def __init__(self, plan: Plan, units: Sequence[Unit], context: RunContext, *, cores: int) -> None:
+    def __init__(self, plan: Plan, units: Sequence[Unit], context: EngineContext, *, cores: int) -> None:
         self._plan, self._context, self._cores = plan, context, cores
         self._packed = _pack_plan(plan)
         self._waiting = list(reversed(units))
@@ -141,7 +141,7 @@ class _Lanes:
 class _Attempt:
     """One try of a unit, and its share of the run's account."""
 
-    def __init__(self, plan: Plan, unit: Unit, number: int, context: RunContext) -> None:
+    def __init__(self, plan: Plan, unit: Unit, number: int, context: EngineContext) -> None:
         self._plan, self._unit, self._number, self._context = plan, unit, number, context
         self._retelling = Retelling(context.observer)
         self._process: UnitProcess | None = None

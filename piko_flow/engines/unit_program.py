@@ -18,7 +18,7 @@ from contextlib import AsyncExitStack
 from typing import Any
 
 from piko_flow.dataflow.running import transport
-from piko_flow.dataflow.running.engine import RunContext, counts_of, open_host
+from piko_flow.dataflow.running.engine import EngineContext, counts_of, open_host
 from piko_flow.dataflow.running.layout import Unit
 from piko_flow.dataflow.running.link import Link
 from piko_flow.dataflow.running.observer import Observer, SilentObserver
@@ -121,14 +121,14 @@ class UnitProgram:
             beat.cancel()
         return pack_result(result, plan, order.info.run, context.workers)
 
-    def _context(self, order: Order, plan: Plan) -> RunContext:
+    def _context(self, order: Order, plan: Plan) -> EngineContext:
         observer: Observer = SilentObserver()
         if order.listening:
             observer = self._facts = Facts()
         budget = Budget(plan.options.max_errors, run=order.info.run)
         if order.strict:
             budget = WatchedBudget(plan.options.max_errors, run=order.info.run, spent=self._tell_soon)
-        return RunContext(
+        return EngineContext(
             info=order.info,
             observer=observer,
             budget=budget,

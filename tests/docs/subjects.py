@@ -70,7 +70,7 @@ SUBJECTS: Final = (
         "CsvSource JsonLinesSource ParquetSource CsvSink JsonLinesSink ParquetSink FileTarget "
         "BrokenLine BrokenFile InputNotFound OutputRefused MissingExtra PartLost",
     ),
-    Subject("Engines, journal, workers", "", "piko_flow", "Engine LocalEngine RunContext Unit UnitResult"),
+    Subject("Engines, journal, workers", "", "piko_flow", "Engine LocalEngine EngineContext Unit UnitResult"),
     Subject("", "", "piko_flow.engines.subprocess", "SubprocessEngine"),
     Subject("", "", "piko_flow.engines.unit_errors", "CannotTravel UnitDied InterpretersCannotStart"),
     Subject("", "", "piko_flow", "Journal MemoryJournal WorkerPool"),

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from piko_flow import LocalEngine, ResourceFailed, Sink, StageFailed, Transform, Unbalanced, run, start
-from piko_flow.dataflow.running.engine import RunContext
+from piko_flow.dataflow.running.engine import EngineContext
 from piko_flow.dataflow.running.layout import Unit
 from piko_flow.dataflow.running.plan import Plan
 from piko_flow.testing import RecordingTarget, Stall, items
@@ -90,7 +90,7 @@ async def test_a_cancelled_run_is_cancelled_whatever_its_resources_do(resource: 
 class Forgetful(LocalEngine):
     """An engine with a defect: it runs only the first of the units."""
 
-    async def run(self, plan: Plan, units: Sequence[Unit], context: RunContext) -> None:
+    async def run(self, plan: Plan, units: Sequence[Unit], context: EngineContext) -> None:
         await super().run(plan, units[:1], context)
 
 

@@ -11,7 +11,7 @@ import pytest
 from piko_flow import Batch, Broadcast, Filter, FlatMap, Fold, Merge, Sink, Transform, run
 from piko_flow.dataflow.running import unit_state
 from piko_flow.dataflow.running.channel import Channel
-from piko_flow.dataflow.running.engine import LocalEngine, RunContext
+from piko_flow.dataflow.running.engine import LocalEngine, EngineContext
 from piko_flow.dataflow.running.layout import Unit
 from piko_flow.dataflow.running.plan import Plan
 from piko_flow.dataflow.running.unit import UnitResult
@@ -88,7 +88,7 @@ class Miscounting(LocalEngine):
         super().__init__()
         self.change = change
 
-    async def run(self, plan: Plan, units: Sequence[Unit], context: RunContext) -> None:
+    async def run(self, plan: Plan, units: Sequence[Unit], context: EngineContext) -> None:
         async def done(result: UnitResult) -> None:
             self.change(result)
             await context.done(result)

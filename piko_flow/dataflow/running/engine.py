@@ -34,7 +34,7 @@ class Counts:
 
 
 @dataclass
-class RunContext:
+class EngineContext:
     """What an engine is handed besides the plan, and what it reports to.
 
     `watched` holds a function for each unit in work that gives its counts now. `done` gets each result
@@ -66,7 +66,7 @@ class Engine(Protocol):
         """Refuse, with PipelineError, a plan that this engine cannot run; called when planning."""
         ...
 
-    async def run(self, plan: Plan, units: Sequence[Unit], context: RunContext) -> None: ...
+    async def run(self, plan: Plan, units: Sequence[Unit], context: EngineContext) -> None: ...
 
 
 class LocalEngine:
@@ -85,14 +85,14 @@ class LocalEngine:
     def check(self, plan: Plan) -> None:
         """Every plan can run here."""
 
-    async def run(self, plan: Plan, units: Sequence[Unit], context: RunContext) -> None:
+    async def run(self, plan: Plan, units: Sequence[Unit], context: EngineContext) -> None:
         """Run the units in order; see Engine."""
         waiting = list(reversed(units))
         async with open_host(plan, context) as host, task_group() as group:
             for number in range(min(self.parallel, len(units))):
                 group.create_task(self._work(plan, waiting, host, context), name=f"units {number + 1}")
 
-    async def _work(self, plan: Plan, waiting: list[Unit], host: Host, context: RunContext) -> None:
+    async def _work(self, plan: Plan, waiting: list[Unit], host: Host, context: EngineContext) -> None:
         while waiting and not context.intake.closed:
             unit = waiting.pop()
             watch: list[UnitState] = []
@@ -103,7 +103,7 @@ class LocalEngine:
 
 
 @asynccontextmanager
-async def open_host(plan: Plan, context: RunContext) -> AsyncIterator[Host]:
+async def open_host(plan: Plan, context: EngineContext) -> AsyncIterator[Host]:
     """Open in this process what the plan's stages share; functions that cannot travel are refused here.
 
     How the block ends is how the run ends: a resource that swallows the error, or fails while it closes, does
@@ -131,7 +131,7 @@ async def open_host(plan: Plan, context: RunContext) -> AsyncIterator[Host]:
 
 
 @asynccontextmanager
-async def _open(plan: Plan, context: RunContext) -> AsyncIterator[Host]:
+async def _open(plan: Plan, context: EngineContext) -> AsyncIterator[Host]:
     async with AsyncExitStack() as stack:
         crew = ThreadCrew()
         stack.callback(lambda: context.leftovers.extend(crew.leftovers))

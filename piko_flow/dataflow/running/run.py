@@ -16,7 +16,7 @@ from piko_flow.dataflow.running.accounts import Accounts
 from piko_flow.dataflow.running.blocking import blocking
 from piko_flow.dataflow.running.cancelled import HeldInterrupt, cancellations, uninterrupted
 from piko_flow.dataflow.running.commit import commit_decided, hold, sweep
-from piko_flow.dataflow.running.engine import LocalEngine, RunContext
+from piko_flow.dataflow.running.engine import EngineContext, LocalEngine
 from piko_flow.dataflow.running.facts import Progress
 from piko_flow.dataflow.running.journal import MemoryJournal
 from piko_flow.dataflow.running.observer import SilentObserver
@@ -49,7 +49,7 @@ class ActiveRun:
         self._cancelled_late: Callable[[], bool] = (
             bool  # says no until there is something to come too late for
         )
-        self._context = RunContext(
+        self._context = EngineContext(
             info=RunInfo(run=self.id),
             observer=self._observer,
             budget=self._budget,
