@@ -43,6 +43,24 @@ class StageTypeError(PipelineError, TypeError):
     """Two neighbouring stages do not fit: what one gives is not what the other takes."""
 
 
+class ScheduleError(PikoFlowError, ValueError):
+    """A schedule, or a moment given with it, cannot be used; raised where it is made, before anything is planned.
+
+    `what` names the part, `rule` what holds, `came` what was given instead, `advice` what to do.
+    """
+
+    def __init__(self, *, what: str, rule: str, came: str, advice: str = "") -> None:
+        super().__init__(what, rule, came, advice)
+        self.what, self.rule, self.came, self.advice = what, rule, came, advice
+
+    def __str__(self) -> str:
+        text = f"{self.what}: {self.rule}; got {self.came}"
+        return f"{text}. {self.advice}" if self.advice else text
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return _revive, (type(self), self.args, dict(vars(self)))
+
+
 class RunError(PikoFlowError):
     """Base of what can end a run."""
 
@@ -197,6 +215,45 @@ class ItemRejected(PikoFlowError):
 
     def __str__(self) -> str:
         return f"item {self.index} of the batch was rejected: {self.reason}"
+
+
+class StoreUnavailable(PikoFlowError):
+    """The store could not be reached, is locked or read-only; whether the change was made is not known.
+
+    `what` is what was asked, `reason` what the store said, without secrets.
+    """
+
+    def __init__(self, *, what: str, reason: str) -> None:
+        super().__init__(f"the store did not answer when asked to {what}: {reason}")
+        self.what, self.reason = what, reason
+
+
+class TermOutdated(PikoFlowError):
+    """Another replica leads in a newer term; what this one wanted to write was refused and nothing was written."""
+
+    def __init__(self, *, lease: str, term: int) -> None:
+        super().__init__(f"term {term} of lease {lease!r} is over; a newer term exists")
+        self.lease, self.term = lease, term
+
+
+class ClaimLost(PikoFlowError):
+    """The run was taken from this replica (rescued, released or cancelled); nothing more of it is written."""
+
+    def __init__(self, *, run: int, claim: int) -> None:
+        super().__init__(f"claim {claim} of run {run} no longer holds; another replica may have the run")
+        self.run, self.claim = run, claim
+
+
+class RequestRefused(PikoFlowError, ValueError):
+    """What was asked of the control half is against one of its rules; nothing was changed.
+
+    `what` was asked, `rule` is what holds, `came` what was found, `advice` what to do.
+    """
+
+    def __init__(self, *, what: str, rule: str, came: str, advice: str = "") -> None:
+        text = f"{what}: {rule}; {came}"
+        super().__init__(f"{text}. {advice}" if advice else text)
+        self.what, self.rule, self.came, self.advice = what, rule, came, advice
 
 
 def describe_error(error: BaseException, limit: int | None = None) -> str:

@@ -1,0 +1,170 @@
+"""Which spans of event time are settled, and which have failed: merged intervals, as a value."""
+
+from __future__ import annotations
+
+from bisect import bisect_left, bisect_right
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+from piko_flow.planning.window import Window
+
+
+class Mark(StrEnum):
+    """What became of a span. All but `failed` are settled: the watermark passes over them."""
+
+    DONE = "done"
+    INCOMPLETE = "incomplete"
+    SKIPPED = "skipped"
+    FAILED = "failed"
+
+
+SETTLED = frozenset({Mark.DONE, Mark.INCOMPLETE, Mark.SKIPPED})
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """A stretch `[start, end)` with one mark."""
+
+    start: datetime
+    end: datetime
+    mark: Mark
+
+    @property
+    def window(self) -> Window:
+        """The stretch alone."""
+        return Window(self.start, self.end)
+
+
+@dataclass(frozen=True, slots=True)
+class Ledger:
+    """Spans in order, apart or touching with different marks; what no span covers is neither settled nor failed."""
+
+    spans: tuple[Span, ...] = ()
+
+    def settle(self, window: Window, mark: Mark) -> Ledger:
+        """Everything in the window has this mark from now on, whatever it had."""
+        return self._replaced(window, (Span(*window, mark),))
+
+    def fill(self, window: Window, mark: Mark) -> Ledger:
+        """What is not settled in the window gets this mark; failed marks there are dropped."""
+        ledger = self
+        for hole in self.unsettled(window):
+            ledger = ledger.settle(hole, mark)
+        return ledger
+
+    def fail(self, window: Window) -> Ledger:
+        """What is not settled in the window is marked failed: a failure takes back nothing that was settled."""
+        return self.fill(window, Mark.FAILED)
+
+    def clear(self, window: Window) -> Ledger:
+        """Nothing in the window is settled or failed any more."""
+        return self._replaced(window, ())
+
+    def unsettled(self, window: Window) -> tuple[Window, ...]:
+        """The pieces of the window that are not settled, in order."""
+        return self._without(window, SETTLED)
+
+    def untouched(self, window: Window) -> tuple[Window, ...]:
+        """The pieces of the window that are neither settled nor failed, in order."""
+        return self._without(window, frozenset(Mark))
+
+    def is_settled(self, window: Window) -> bool:
+        """Whether all of the window is settled."""
+        return not self.unsettled(window)
+
+    def marked(self, window: Window, marks: Iterable[Mark]) -> tuple[Window, ...]:
+        """The pieces of the window that carry one of the marks, in order; touching pieces are one."""
+        wanted = frozenset(marks)
+        return joined(
+            clipped
+            for span in self._touching(window)
+            if span.mark in wanted and (clipped := clip(span.window, window))
+        )
+
+    def settled_until(self, instant: datetime) -> datetime:
+        """The end of the settled stretch that begins at, or goes on over, the instant; the instant if there is none."""
+        spans = self.spans
+        for index in range(bisect_right(spans, instant, key=_end), len(spans)):
+            span = spans[index]
+            if span.start > instant or span.mark not in SETTLED:
+                break
+            instant = span.end
+        return instant
+
+    def _touching(self, window: Window) -> tuple[Span, ...]:
+        first = bisect_left(self.spans, window.start, key=_end)
+        last = bisect_right(self.spans, window.end, key=_start)
+        return self.spans[first:last]
+
+    def _without(self, window: Window, marks: frozenset[Mark]) -> tuple[Window, ...]:
+        pieces, at = [], window.start
+        for covered in self.marked(window, marks):
+            if covered.start > at:
+                pieces.append(Window(at, covered.start))
+            at = covered.end
+        if at < window.end:
+            pieces.append(Window(at, window.end))
+        return tuple(pieces)
+
+    def _replaced(self, window: Window, by: tuple[Span, ...]) -> Ledger:
+        """The spans that touch the window are cut at its edges, what lies between is `by`, equal neighbours join."""
+        if window.start >= window.end:
+            return self
+        first = bisect_left(self.spans, window.start, key=_end)
+        last = bisect_right(self.spans, window.end, key=_start)
+        near = self.spans[first:last]
+        left = [Span(s.start, min(s.end, window.start), s.mark) for s in near if s.start < window.start]
+        right = [Span(max(s.start, window.end), s.end, s.mark) for s in near if s.end > window.end]
+        return Ledger((*self.spans[:first], *_merged((*left, *by, *right)), *self.spans[last:]))
+
+
+def clip(window: Window, to: Window) -> Window | None:
+    """The part of the window that lies inside the other; None where they only touch or are apart."""
+    start, end = max(window.start, to.start), min(window.end, to.end)
+    return Window(start, end) if start < end else None
+
+
+def joined(pieces: Iterable[Window]) -> tuple[Window, ...]:
+    """Windows in order of their start, with those that touch or overlap made one."""
+    result: list[Window] = []
+    for piece in pieces:
+        if result and piece.start <= result[-1].end:
+            result[-1] = Window(result[-1].start, max(piece.end, result[-1].end))
+        else:
+            result.append(piece)
+    return tuple(result)
+
+
+def minus(pieces: Iterable[Window], taken: Iterable[Window]) -> tuple[Window, ...]:
+    """What is left of the pieces when everything in `taken` is cut out."""
+    left = list(pieces)
+    for hole in taken:
+        left = [part for piece in left for part in _cut(piece, hole)]
+    return tuple(left)
+
+
+def _cut(piece: Window, hole: Window) -> list[Window]:
+    if clip(piece, hole) is None:
+        return [piece]
+    parts = (Window(piece.start, hole.start), Window(hole.end, piece.end))
+    return [part for part in parts if part.start < part.end]
+
+
+def _merged(spans: Iterable[Span]) -> list[Span]:
+    result: list[Span] = []
+    for span in spans:
+        if result and result[-1].mark == span.mark and result[-1].end == span.start:
+            result[-1] = Span(result[-1].start, span.end, span.mark)
+        else:
+            result.append(span)
+    return result
+
+
+def _start(span: Span) -> datetime:
+    return span.start
+
+
+def _end(span: Span) -> datetime:
+    return span.end

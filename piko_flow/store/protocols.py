@@ -1,0 +1,212 @@
+"""What the control half asks of a store. Each call is one transaction; all times are aware UTC, microseconds kept.
+
+Calls raise StoreUnavailable when the store cannot be reached, is locked or read-only: then it is not known
+whether the change was made, and asking again is safe. They belong to the event loop that opened the store.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Protocol
+
+from piko_flow.planning.flow_state import FlowState
+from piko_flow.planning.run_state import RunStatus
+from piko_flow.store.batch import Batch, Written
+from piko_flow.store.records import (
+    AttemptRecord,
+    BackfillRecord,
+    ConfigRecord,
+    DeadLetterRecord,
+    FlowRecord,
+    Lease,
+    ParamsVersion,
+    Pulse,
+    ReplicaRecord,
+    RunRecord,
+    ScheduleRecord,
+)
+
+
+class LeaseStore(Protocol):
+    """Who leads, and which replicas live; decided by the store's clock."""
+
+    async def acquire(self, name: str, *, holder: str, ttl: timedelta) -> Lease | None:
+        """Take the lease if it is free, run out or the holder's own; the term grows only when the holder changes."""
+
+    async def renew(self, lease: Lease, *, ttl: timedelta) -> Lease | None:
+        """Prolong the lease if holder and term are still these, even if it had run out; else None."""
+
+    async def release(self, lease: Lease) -> None:
+        """End the lease at once, so that another need not wait; without effect when it is another's."""
+
+    async def beat(self, replica: ReplicaRecord, *, ttl: timedelta) -> None:
+        """Count the replica as alive for `ttl` from now. Who holds an unexpired lease counts as alive, too."""
+
+    async def leave(self, replica: str) -> None:
+        """Forget the replica."""
+
+    async def replicas(self) -> list[ReplicaRecord]:
+        """All replicas that have not left, the dead among them too until they are swept."""
+
+    async def pulse(self, name: str, replica: str) -> Pulse:
+        """One statement, whatever the number of flows and ended runs."""
+
+
+@dataclass(frozen=True, slots=True)
+class Digest:
+    """A fingerprint of the content of all schedule and config rows, made by the store.
+
+    `last_data_time` counts only where it is not what the store wrote last. Equal digests: nothing to read.
+    """
+
+    now: datetime
+    schedules: str
+    configs: str
+
+
+class ScheduleStore(Protocol):
+    """Rows that people edit, and what was made of them."""
+
+    async def digest(self) -> Digest:
+        """One query that returns one row."""
+
+    async def schedules(self) -> list[ScheduleRecord]: ...
+    async def configs(self) -> list[ConfigRecord]: ...
+    async def flows(self) -> list[FlowRecord]: ...
+
+    async def add_schedules(self, records: Sequence[ScheduleRecord]) -> list[str]:
+        """Insert rows for flows that have none; gives the flows whose row was made."""
+
+    async def set_schedule(self, record: ScheduleRecord) -> ScheduleRecord:
+        """Insert or replace a row; `version` grows by one, `last_data_time` of an existing row stays."""
+
+    async def delete_schedule(self, flow: str) -> bool: ...
+
+    async def set_config(
+        self, flow: str, text: str, *, schema_version: int, effective_from: datetime | None
+    ) -> ConfigRecord:
+        """Insert or replace a row; `version` grows by one. Raises ValueError when the text is no JSON object."""
+
+    async def keep_params(self, versions: Sequence[ParamsVersion]) -> list[ParamsVersion]:
+        """Store versions of parameters that were seen, with their ids; one that is the flow's newest already is not kept twice."""
+
+    async def params(self, flow: str | None = None, *, limit: int = 100) -> list[ParamsVersion]:
+        """The versions of one flow, newest first; or of every flow all that can be in force now or later."""
+
+    async def params_version(self, id: int) -> ParamsVersion | None: ...
+
+    async def note_refusals(self, refused: Mapping[str, str]) -> None:
+        """Store why these flows' schedule rows are not used; an empty text clears it."""
+
+    async def pause(self, flow: str, reason: str) -> bool:
+        """Pause the flow's schedule; an empty reason resumes it. False when it was so already."""
+
+    async def complete(self, flow: str, run_date: datetime) -> None:
+        """Note in the row that its date has been dealt with (`completed_at`)."""
+
+
+@dataclass(frozen=True, slots=True)
+class RunFilter:
+    """Which runs to list: newest first, `limit` at most, those with ids below `before`."""
+
+    flow: str | None = None
+    statuses: Collection[RunStatus] = ()
+    backfill: int | None = None
+    before: int | None = None
+    limit: int = 50
+
+
+class RunStore(Protocol):
+    """Runs, attempts, and what runs have prepared."""
+
+    async def write(self, batch: Batch) -> Written:
+        """Write everything in the batch in one transaction.
+
+        Raises TermOutdated when the batch has a term and a newer one exists; nothing is written then.
+        Writing the same endings again after an unclear failure succeeds.
+        """
+
+    async def claim(
+        self, replica: ReplicaRecord, *, limit: int, known: Callable[[str], bool]
+    ) -> list[RunRecord]:
+        """Take up to `limit` admitted runs that are due, oldest first, of flows that this replica knows."""
+
+    async def holds(self, run: int, claim: int) -> bool:
+        """Whether the run is running under this claim."""
+
+    async def live(self) -> list[RunRecord]:
+        """All queued and running runs, oldest first."""
+
+    async def lost(self) -> list[RunRecord]:
+        """The running runs whose replica counts as dead."""
+
+    async def cancel(self, run: int, *, by: str) -> RunRecord | None:
+        """End a queued run as CANCELLED, ask for the end of a running one; gives the run as it is then."""
+
+    async def cancels(self, replica: str) -> list[RunRecord]:
+        """This replica's running runs that somebody wants cancelled."""
+
+    async def run(self, id: int) -> RunRecord | None: ...
+    async def runs(self, which: RunFilter) -> list[RunRecord]: ...
+    async def attempts(self, run: int) -> list[AttemptRecord]: ...
+    async def last_statuses(self, flow: str, limit: int) -> list[RunStatus]:
+        """How the flow's last ended runs ended, newest first; SKIPPED and CANCELLED ones are left out."""
+
+    async def position(self, flow: str) -> str | None:
+        """Where the flow's last successful run left its source, as JSON; None if it never said."""
+
+    async def keep_unit(self, run: int, unit: str, fingerprint: str, text: str) -> None:
+        """Store what a unit has prepared, as JSON; again replaces."""
+
+    async def units(self, run: int) -> tuple[str, dict[str, str]]:
+        """The fingerprint and the prepared units of a run, by id; empty for one that has none."""
+
+    async def decide(self, run: int, claim: int, text: str) -> bool:
+        """Store the decision to commit with all receipts, if the claim holds. It cannot be taken back."""
+
+    async def decision(self, run: int) -> str | None: ...
+    async def live_units(self) -> list[str]:
+        """What live runs have prepared and not yet committed."""
+
+    async def prune(self, *, before: datetime, keep: int, limit: int) -> int:
+        """Delete ended runs older than `before`, and of each flow all but the newest `keep`, with all that
+        belongs to them; at most `limit` a call. The ledger stays. Gives how many runs went."""
+
+
+class LedgerStore(Protocol):
+    """Settled spans, backfills, dead letters."""
+
+    async def states(self, flows: Collection[str]) -> dict[str, FlowState]:
+        """The states of flows as they are now; a flow never seen has an empty one."""
+
+    async def add_backfill(self, record: BackfillRecord) -> BackfillRecord:
+        """Store a backfill; its id is given by the store."""
+
+    async def backfills(
+        self, *, flow: str | None = None, open_only: bool = False
+    ) -> list[BackfillRecord]: ...
+    async def backfill_counts(self, id: int) -> dict[RunStatus, int]:
+        """How many of its runs are in each state."""
+
+    async def set_backfill(
+        self, id: int, *, state: str, unless: Collection[str] = ()
+    ) -> BackfillRecord | None:
+        """Pause, resume, cancel or end a backfill; None when it is not there or in one of the states `unless`.
+        Cancelling ends its queued runs, too."""
+
+    async def dead_letters(self, *, flow: str | None = None, limit: int = 100) -> list[DeadLetterRecord]: ...
+
+
+class Store(LeaseStore, ScheduleStore, RunStore, LedgerStore, Protocol):
+    """All four subjects in one place, opened together."""
+
+    url: str
+
+    async def close(self) -> None:
+        """Give back all connections."""
+
+    @property
+    def statements(self) -> int:
+        """How many statements were sent since it was opened, transactions' begin and end not counted."""

@@ -1,0 +1,251 @@
+"""What the stores give and take: frozen records with aware UTC times, no rows and no sessions."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from piko_flow.planning.flow_state import SCHEDULE
+from piko_flow.planning.run_state import RunStatus
+from piko_flow.planning.window import Window
+
+
+@dataclass(frozen=True, slots=True)
+class ScheduleRecord:
+    """One row of `scheduled_job`, every column as it stands; nothing in it has been checked.
+
+    `timezone` empty means the setting. The defaults are those of the server.
+    """
+
+    flow: str
+    schedule_type: str
+    schedule_expr: str
+    timezone: str = ""
+    enabled: bool = True
+    misfire_grace: timedelta = timedelta(seconds=300)
+    coalesce: bool = True
+    max_instances: int = 1
+    jitter: timedelta = timedelta(0)
+    executor: str = "cpu"
+    concurrency_group: str = "default"
+    is_stateful: bool = False
+    last_data_time: datetime | None = None
+    max_lookback_window: int = 0
+    completed_at: datetime | None = None
+    version: int = 1
+    updated_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ConfigRecord:
+    """One row of `job_config`; `text` is the JSON as stored, unchecked."""
+
+    flow: str
+    text: str
+    schema_version: int = 1
+    effective_from: datetime | None = None
+    version: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class ParamsVersion:
+    """A version of a flow's parameters that a poll has seen; `refused` says why it is not used, empty if it is good."""
+
+    flow: str
+    text: str
+    schema_version: int = 1
+    effective_from: datetime | None = None
+    version: int = 1
+    refused: str = ""
+    id: int = 0
+    seen_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class FlowRecord:
+    """What is stored of a flow besides its rows.
+
+    `planned_until`: the last fire (or end of window) that became a row. `watermark`: as last computed.
+    `paused` and `refused`: why it is paused, why its schedule row is not used; empty if it is not so.
+    """
+
+    flow: str
+    planned_until: datetime | None = None
+    schedule: str = ""
+    origin: datetime | None = None
+    watermark: datetime | None = None
+    generation: int = 0
+    paused: str = ""
+    refused: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class NewRun:
+    """A run to be queued.
+
+    `key` is unique within the flow: a second run of the same key is not made. `claim` asks that the replica
+    that queues it claims it in the same step. `fires` and `first_fire` tell the range of missed fires that it
+    stands for. `status` is QUEUED, or SKIPPED for fires that are only recorded.
+    """
+
+    flow: str
+    scheduled_time: datetime
+    key: str
+    origin: str = SCHEDULE
+    window: Window | None = None
+    generation: int = 0
+    backfill: int | None = None
+    params_version: int | None = None
+    params: str | None = None
+    config_version: int | None = None
+    schedule_version: int | None = None
+    not_before: datetime | None = None
+    fires: int = 1
+    first_fire: datetime | None = None
+    requested_by: str = ""
+    trace: str = ""
+    status: RunStatus = RunStatus.QUEUED
+    reason: str = ""
+    claim: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class RunRecord:
+    """One row of `job_run`.
+
+    `claim` grows each time the run is claimed: with `replica` it is what an ending has to name. `params` are
+    values given with the trigger, as JSON, over those of `params_version`. `durations` in milliseconds.
+    """
+
+    id: int
+    flow: str
+    status: RunStatus
+    scheduled_time: datetime
+    key: str = ""
+    origin: str = SCHEDULE
+    window: Window | None = None
+    generation: int = 0
+    backfill: int | None = None
+    params_version: int | None = None
+    params: str | None = None
+    config_version: int | None = None
+    schedule_version: int | None = None
+    not_before: datetime | None = None
+    fires: int = 1
+    first_fire: datetime | None = None
+    requested_by: str = ""
+    trace: str = ""
+    reason: str = ""
+    admitted: bool = False
+    replica: str = ""
+    claim: int = 0
+    attempt: int = 1
+    rescues: int = 0
+    cancel_requested: str = ""
+    start_time: datetime | None = None
+    end_time: datetime | None = None
+    duration_ms: int | None = None
+    compute_ms: int | None = None
+    persist_ms: int | None = None
+    error_type: str = ""
+    error_hash: str = ""
+    error_msg: str = ""
+    dead_items: int = 0
+    host: str = ""
+    pid: int = 0
+    created_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class AttemptRecord:
+    """An attempt of a run that was followed by another."""
+
+    run: int
+    attempt: int
+    start_time: datetime | None
+    end_time: datetime | None
+    reason: str = ""
+    error_type: str = ""
+    error_msg: str = ""
+    host: str = ""
+    pid: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Lease:
+    """Who leads: `term` grows only when leadership changes."""
+
+    name: str
+    holder: str
+    term: int
+    until: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class ReplicaRecord:
+    """A process of the control half; `until` is how long it counts as alive."""
+
+    id: str
+    host: str = ""
+    pid: int = 0
+    slots: int = 0
+    running: int = 0
+    version: str = ""
+    started_at: datetime | None = None
+    until: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Pulse:
+    """What a replica asks each second, in one statement.
+
+    `now` is the database's clock. `queued` and `running` count all live runs; `claimable` those admitted that
+    anyone may claim now; `cancels` this replica's runs that somebody wants cancelled; `lost` the running runs
+    whose replica counts as dead.
+    """
+
+    now: datetime
+    lease: Lease | None
+    queued: int = 0
+    running: int = 0
+    claimable: int = 0
+    cancels: int = 0
+    lost: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class BackfillRecord:
+    """A backfill: its windows in the order they run, and how far they have been queued.
+
+    `kind` is missing, failed or all; `state` running, paused, cancelled or done. `position` counts the
+    windows that were queued or found settled meanwhile.
+    """
+
+    id: int
+    flow: str
+    kind: str
+    start: datetime
+    end: datetime
+    windows: tuple[Window, ...]
+    newest_first: bool = False
+    concurrency: int = 1
+    state: str = "running"
+    position: int = 0
+    params: str | None = None
+    requested_by: str = ""
+    created_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class DeadLetterRecord:
+    """An item that failed for good in a run; `payload` is JSON text."""
+
+    flow: str
+    run: int
+    stage: str
+    payload: str
+    error_type: str
+    error_msg: str
+    fingerprint: str
+    id: int = 0
+    created_at: datetime | None = None
