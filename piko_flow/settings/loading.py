@@ -1,0 +1,97 @@
+"""Loads settings from files, variables and arguments, and says of each wrong one where it came from."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterator
+
+from pydantic import SecretStr, ValidationError
+from pydantic_core import ErrorDetails
+from pydantic_settings import EnvSettingsSource
+
+from piko_flow.settings.model import EMBEDDED, Settings, shown
+from piko_flow.settings.sources import (
+    ARGUMENT,
+    DEFAULT,
+    Given,
+    SettingProblem,
+    SettingsRefused,
+    UnknownSetting,
+    mask,
+    masked,
+    nearest,
+)
+
+NAMES = tuple(Settings.model_fields)
+DEFAULTS = Settings()
+SECRET = ("database", "mysql_dsn")
+
+
+def load_settings(**overrides: object) -> Settings:
+    """The settings in force: defaults, then files, then `PIKO_` variables, then `overrides`; the later wins.
+
+    Files are `settings.toml`, `piko.toml` and `.secrets.toml` of the working directory, in this order, or the one
+    that `PIKO_SETTINGS_PATH` names instead. Of a file the table [default] is read and no other. Letters of names
+    may be of either case. An empty variable counts as not set, and an override of None as not given.
+
+    Raises SettingsRefused with every wrong setting, or for a file that cannot be read. Warns with UnknownSetting of
+    variables and keys that nothing reads. Neither ever shows a password.
+    """
+    given = Given(NAMES)
+    given.read_files()
+    given.read_variables(EnvSettingsSource(Settings)())
+    for name, value in overrides.items():
+        if value is not None:
+            given.take(name, value, ARGUMENT)
+    for line in given.unread:
+        warnings.warn(line, UnknownSetting, stacklevel=2)
+    problems: list[SettingProblem] = []
+    try:
+        settings = Settings.model_validate(given.values)
+    except ValidationError as error:
+        problems += (problem for details in error.errors() for problem in _problems(details, given))
+    else:
+        settings._origins.update(given.origins)
+        return settings
+    raise SettingsRefused(problems)  # outside the handler: the error there holds passwords
+
+
+def _problems(details: ErrorDetails, given: Given) -> Iterator[SettingProblem]:
+    """One message for each setting that an error of the validation is about."""
+    if details["type"] == "together":
+        yield from (_contradiction(less, more, given) for less, more in details.get("ctx", {})["pairs"])
+        return
+    name, where = str(details["loc"][0]), ".".join(map(str, details["loc"]))
+    origin = given.origins.get(name, DEFAULT)
+    if name not in NAMES:
+        rule = f"must be the name of a setting{nearest(name, NAMES)}"
+        yield SettingProblem(name, str(origin), rule, masked(details["input"]), "Correct the name")
+        return
+    rule = details["msg"].replace("Input should be", "must be").replace("String should", "must")
+    came = _came(name, details["input"])
+    yield SettingProblem(where, str(origin), rule, came, origin.advice(name, _default(name)))
+
+
+def _contradiction(less: str, more: str, given: Given) -> SettingProblem:
+    """Two settings that do not fit; told of the one that was given, with the other's value and origin."""
+    name, other = (less, more) if less in given.origins else (more, less)
+    origin, other_origin = (given.origins.get(one, DEFAULT) for one in (name, other))
+    value = shown(given.values.get(other, getattr(DEFAULTS, other)))
+    rule = (
+        f"must be {'less' if name == less else 'more'} than {other}, which is {value} (from {other_origin})"
+    )
+    return SettingProblem(
+        name, str(origin), rule, masked(given.values[name]), origin.advice(name, _default(name))
+    )
+
+
+def _came(name: str, value: object) -> str:
+    """What was given, as a message may show it."""
+    if name not in SECRET:
+        return masked(value)
+    text = value.get_secret_value() if isinstance(value, SecretStr) else value
+    return repr(mask(text)) if isinstance(text, str) else f"a value of type {type(text).__name__}"
+
+
+def _default(name: str) -> str:
+    return EMBEDDED if name == "database" else shown(getattr(DEFAULTS, name)) or "empty"

@@ -1,0 +1,223 @@
+"""The settings of the control half: their names, defaults and meanings."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+from typing import Literal, NamedTuple, Self
+
+from pydantic import Field, PrivateAttr, SecretStr, model_validator
+from pydantic_core import PydanticCustomError
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+
+from piko_flow.settings.sources import DEFAULT, PREFIX, Origin, mask
+from piko_flow.settings.values import (
+    Count,
+    CountOrNone,
+    Database,
+    Days,
+    Level,
+    Limits,
+    MysqlDsn,
+    Name,
+    Packages,
+    Port,
+    Recycle,
+    Seconds,
+    SecondsOrNone,
+    WholeSeconds,
+    Zone,
+    with_driver,
+)
+
+EMBEDDED = "sqlite:///piko.db"
+
+
+class SettingRow(NamedTuple):
+    """One setting for people: its name, its value (a password is ******), where it came from, what it means."""
+
+    name: str
+    value: str
+    origin: str
+    meaning: str
+
+
+class Settings(BaseSettings):
+    """Every setting, checked; a frozen value.
+
+    Made directly it holds the defaults and what is given, and reads nothing; `load_settings` reads files and
+    variables. Names that end in `_s` are seconds.
+    """
+
+    model_config = SettingsConfigDict(
+        frozen=True,
+        extra="forbid",
+        env_prefix=PREFIX,
+        env_ignore_empty=True,
+        enable_decoding=False,
+        hide_input_in_errors=True,
+        use_attribute_docstrings=True,
+    )
+
+    database: Database = SecretStr("")
+    """URL of the database, of any kind that is supported. Wins over `mysql_dsn`; without either, the file piko.db in
+    the working directory (SQLite) is used."""
+    mysql_dsn: MysqlDsn = SecretStr("")
+    """URL of a MySQL or MariaDB database; read where `database` is empty."""
+    mysql_pool_size: Count = 20
+    """Connections to the database server that are kept open, of MySQL, MariaDB and PostgreSQL alike."""
+    mysql_max_overflow: CountOrNone = 10
+    """Connections beyond `mysql_pool_size` that may be opened under load and are closed again."""
+    mysql_pool_recycle_s: Recycle = 3600
+    """A connection older than this is opened anew before it is used; -1 keeps it for as long as it works."""
+
+    packages: Packages = ()
+    """Packages whose flows are discovered at start. In a variable: names between commas."""
+    timezone: Zone = "UTC"
+    """Time zone of schedule rows that name none."""
+    startup_mode: Literal["fail_closed", "fail_open"] = "fail_closed"
+    """A database that cannot be reached at start: fail_closed ends the process, fail_open starts, says on /readyz that
+    it is not ready, and keeps trying."""
+
+    execute: Literal["all", "leader"] = "all"
+    """Who executes runs: every replica, or only the leader."""
+    max_runs: Count = 100
+    """Runs that this replica executes at the same time."""
+    concurrency_groups: Limits = Field(default_factory=dict)
+    """Runs at the same time over all replicas, by `concurrency_group` of the schedule rows; a group that is not
+    named here has no limit. In a variable: name=limit between commas."""
+    drain_s: SecondsOrNone = 30
+    """How long runs may go on after a stop was asked for; then they are cancelled and returned to be run elsewhere."""
+    pause_after_failures: CountOrNone = 0
+    """Failures in a row after which a schedule is paused; 0 never pauses."""
+
+    poll_s: Seconds = 1
+    """How often a replica asks for work and shows that it is alive: one statement for both."""
+    replica_lease_s: Seconds = 10
+    """A replica silent for longer is taken for dead and its runs are rescued."""
+    poll_interval_s: Seconds = 10
+    """How often the leader compares the rows of schedules and parameters with what is in force. The row
+    `piko_system_settings` of `job_config` wins over this."""
+    poll_jitter_s: SecondsOrNone = 2
+    """Up to this much is added at random to each wait of `poll_interval_s`."""
+    debounce_s: SecondsOrNone = 2
+    """No effect, kept so that existing files load: a poll compares whole content, so changes made together are
+    taken together without waiting for quiet."""
+    ap_misfire_grace_s_default: WholeSeconds = 300
+    """`misfire_grace_s` of the row that a flow's `schedule=` writes where the flow names none."""
+    ap_max_instances_default: Count = 1
+    """`max_instances` of the row that a flow's `schedule=` writes where the flow names none."""
+
+    leader_enabled: bool = True
+    """False: no election; this replica always leads, so it must be the only one."""
+    leader_name: Name = "default"
+    """The lease that replicas compete for; different names in one database lead side by side."""
+    leader_lease_s: Seconds = 9
+    """How long leadership lasts without being renewed. After a leader's death another leads within this and 2 s."""
+    leader_renew_interval_s: Seconds = 3
+    """How often the leader renews, and how often another asks whether it may lead. Shorter than the lease; a third of
+    it lets two renewals fail."""
+
+    cpu_workers: CountOrNone = 0
+    """Worker processes of this replica, shared by its runs; 0 is one for each core that it may use."""
+    per_job_cpu_max: Count = 8
+    """Worker processes that one run may keep busy at the same time."""
+
+    persist_queue_max: Count = 200
+    """Emitted items that wait in memory for each writer; a full one makes `emit` wait."""
+    persist_flush_timeout_s: Seconds = 60
+    """How long a writer may take at shutdown to write what it has accepted."""
+    persist_disk_fallback_path: Path = Field(
+        default_factory=lambda: Path(tempfile.gettempdir()) / "piko-flow-spool"
+    )
+    """Folder for accepted items that could not be written yet. Name one that outlives a restart of the machine."""
+
+    health_host: Name = "127.0.0.1"
+    """Address that the HTTP side listens on; 0.0.0.0 is reachable from other machines."""
+    health_port: Port = 8080
+    """Port of the HTTP side; 0 takes a free one."""
+    metrics_enabled: bool = True
+    """Whether /metrics is served."""
+    debug: bool = False
+    """True: as `log_level` DEBUG, whatever that says."""
+    log_level: Level = "INFO"
+    """DEBUG, INFO, WARNING, ERROR or CRITICAL; letters of either case."""
+    log_json: bool = False
+    """True: a log line is one JSON object."""
+
+    retention_runs_days: Days = 30
+    """Finished runs older than this are removed; 0 keeps them."""
+    retention_runs_per_flow: CountOrNone = 10_000
+    """Finished runs kept of each flow, the newest; 0 keeps all."""
+    retention_dead_letters_days: Days = 90
+    """Dead letters older than this are removed; 0 keeps them."""
+    retention_params_versions: CountOrNone = 100
+    """Past versions of parameters kept of each flow; 0 keeps all. One that a kept run was pinned to stays."""
+
+    _origins: dict[str, Origin] = PrivateAttr(default_factory=dict)
+
+    @property
+    def database_url(self) -> str:
+        """The database in force with its driver and its password: for the store alone, never for a log."""
+        given = self.database.get_secret_value() or self.mysql_dsn.get_secret_value()
+        return with_driver(given or EMBEDDED)
+
+    @property
+    def database_shown(self) -> str:
+        """The database in force as logs and pages may show it: without password and query."""
+        return mask(self.database_url)
+
+    @property
+    def effective_log_level(self) -> str:
+        """`log_level`, or DEBUG where `debug` is on."""
+        return "DEBUG" if self.debug else self.log_level
+
+    def origin(self, name: str) -> str:
+        """Where the value of a setting came from: a file, a variable, "argument" or "default"."""
+        return str(self._origins.get(name, DEFAULT))
+
+    def describe(self) -> list[SettingRow]:
+        """Every setting in the order of this class."""
+        return [
+            SettingRow(name, shown(getattr(self, name)), self.origin(name), info.description or "")
+            for name, info in type(self).model_fields.items()
+        ]
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> Self:
+        """Refuse values that are right alone and wrong together."""
+        pairs = [("leader_renew_interval_s", "leader_lease_s"), ("poll_s", "replica_lease_s")]
+        wrong = [(less, more) for less, more in pairs if getattr(self, less) >= getattr(self, more)]
+        if wrong:
+            rule = " and ".join(f"{less} must be less than {more}" for less, more in wrong)
+            raise PydanticCustomError("together", "{rule}", {"rule": rule, "pairs": wrong})
+        return self
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Only what is given: reading is asked for, by `load_settings`."""
+        return (init_settings,)
+
+
+def shown(value: object) -> str:
+    """A setting's value for people, a database without its password."""
+    match value:
+        case SecretStr():
+            return mask(value.get_secret_value()) if value.get_secret_value() else ""
+        case bool():
+            return "true" if value else "false"
+        case float() if value.is_integer():
+            return str(int(value))
+        case tuple():
+            return ", ".join(map(str, value))
+        case dict():
+            return ", ".join(f"{name}={limit}" for name, limit in value.items())
+        case _:
+            return str(value)
