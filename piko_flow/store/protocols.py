@@ -95,7 +95,7 @@ class ScheduleStore(Protocol):
     async def params(self, flow: str | None = None, *, limit: int = 100) -> list[ParamsVersion]:
         """The versions of one flow, newest first; or of every flow all that can be in force now or later."""
 
-    async def params_version(self, id: int) -> ParamsVersion | None: ...
+    async def params_version(self, version: int) -> ParamsVersion | None: ...
 
     async def note_refusals(self, refused: Mapping[str, str]) -> None:
         """Store why these flows' schedule rows are not used; an empty text clears it."""
@@ -148,7 +148,7 @@ class RunStore(Protocol):
     async def cancels(self, replica: str) -> list[RunRecord]:
         """This replica's running runs that somebody wants cancelled."""
 
-    async def run(self, id: int) -> RunRecord | None: ...
+    async def run(self, run: int) -> RunRecord | None: ...
     async def runs(self, which: RunFilter) -> list[RunRecord]: ...
     async def attempts(self, run: int) -> list[AttemptRecord]: ...
     async def last_statuses(self, flow: str, limit: int) -> list[RunStatus]:
@@ -187,11 +187,11 @@ class LedgerStore(Protocol):
     async def backfills(
         self, *, flow: str | None = None, open_only: bool = False
     ) -> list[BackfillRecord]: ...
-    async def backfill_counts(self, id: int) -> dict[RunStatus, int]:
+    async def backfill_counts(self, backfill: int) -> dict[RunStatus, int]:
         """How many of its runs are in each state."""
 
     async def set_backfill(
-        self, id: int, *, state: str, unless: Collection[str] = ()
+        self, backfill: int, *, state: str, unless: Collection[str] = ()
     ) -> BackfillRecord | None:
         """Pause, resume, cancel or end a backfill; None when it is not there or in one of the states `unless`.
         Cancelling ends its queued runs, too."""
