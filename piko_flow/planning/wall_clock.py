@@ -67,20 +67,17 @@ def _changes(zone: ZoneInfo, start: datetime, end: datetime) -> Iterator[datetim
     """The instants, to the second, at which the offset becomes another one."""
     while start < end:
         probe = min(start + PROBE_EVERY, end)
-        # The probe itself belongs to the next step, or to the next year.
-        last = probe - SECOND
-        if _offset(zone, start) != _offset(zone, last):
-            yield _change_between(zone, start, last)
-        if _offset(zone, last) != _offset(zone, probe) and probe < end:
-            yield probe
+        if _offset(zone, start) != _offset(zone, probe):
+            change = _change_between(zone, start, probe)
+            if change < end:  # one at the end itself opens the next year
+                yield change
         start = probe
 
 
 def _change_between(zone: ZoneInfo, before: datetime, after: datetime) -> datetime:
     old = _offset(zone, before)
     while after - before > SECOND:
-        middle = before + (after - before) // 2
-        middle = middle.replace(microsecond=0)
+        middle = (before + (after - before) // 2).replace(microsecond=0)
         if _offset(zone, middle) == old:
             before = middle
         else:
