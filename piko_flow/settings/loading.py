@@ -6,10 +6,9 @@ import warnings
 from collections.abc import Iterator
 
 from pydantic import SecretStr, ValidationError
-from pydantic_core import ErrorDetails
 from pydantic_settings import EnvSettingsSource
 
-from piko_flow.settings.model import EMBEDDED, Settings, shown
+from piko_flow.settings.model import EMBEDDED, Contradiction, Settings, shown
 from piko_flow.settings.sources import (
     ARGUMENT,
     DEFAULT,
@@ -49,27 +48,32 @@ def load_settings(**overrides: object) -> Settings:
     try:
         settings = Settings.model_validate(given.values)
     except ValidationError as error:
-        problems += (problem for details in error.errors() for problem in _problems(details, given))
+        problems += _problems(error, given)
     else:
         settings._origins.update(given.origins)
         return settings
     raise SettingsRefused(problems)  # outside the handler: the error there holds passwords
 
 
-def _problems(details: ErrorDetails, given: Given) -> Iterator[SettingProblem]:
-    """One message for each setting that an error of the validation is about."""
-    if details["type"] == "together":
-        yield from (_contradiction(less, more, given) for less, more in details.get("ctx", {})["pairs"])
-        return
-    name, where = str(details["loc"][0]), ".".join(map(str, details["loc"]))
-    origin = given.origins.get(name, DEFAULT)
-    if name not in NAMES:
-        rule = f"must be the name of a setting{nearest(name, NAMES)}"
-        yield SettingProblem(name, str(origin), rule, masked(details["input"]), "Correct the name")
-        return
-    rule = details["msg"].replace("Input should be", "must be").replace("String should", "must")
-    came = _came(name, details["input"])
-    yield SettingProblem(where, str(origin), rule, came, origin.advice(name, _default(name)))
+def _problems(error: ValidationError, given: Given) -> Iterator[SettingProblem]:
+    """One message for each setting that the validation refused."""
+    for details in error.errors():
+        cause = details.get("ctx", {}).get("error")
+        if isinstance(cause, Contradiction):
+            yield from (_contradiction(less, more, given) for less, more in cause.pairs)
+            continue
+        name, where = str(details["loc"][0]), ".".join(map(str, details["loc"]))
+        rule, came, origin = details["msg"], _came(name, details["input"]), given.origins.get(name, DEFAULT)
+        advice = origin.advice(name, _default(name))
+        if name not in NAMES:
+            rule, advice = f"must be the name of a setting{nearest(name, NAMES)}", "Correct the name"
+        for theirs, ours in (
+            ("Value error, ", ""),
+            ("Input should be", "must be"),
+            ("String should", "must"),
+        ):
+            rule = rule.replace(theirs, ours)
+        yield SettingProblem(where, str(origin), rule, came, advice)
 
 
 def _contradiction(less: str, more: str, given: Given) -> SettingProblem:
@@ -94,4 +98,4 @@ def _came(name: str, value: object) -> str:
 
 
 def _default(name: str) -> str:
-    return EMBEDDED if name == "database" else shown(getattr(DEFAULTS, name)) or "empty"
+    return EMBEDDED if name == "database" else shown(getattr(DEFAULTS, name, "")) or "empty"

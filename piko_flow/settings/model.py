@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Literal, NamedTuple, Self
 
 from pydantic import Field, PrivateAttr, SecretStr, model_validator
-from pydantic_core import PydanticCustomError
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from piko_flow.settings.sources import DEFAULT, PREFIX, Origin, mask
@@ -40,6 +39,14 @@ class SettingRow(NamedTuple):
     value: str
     origin: str
     meaning: str
+
+
+class Contradiction(ValueError):
+    """Settings that are right alone and wrong together: of each pair the first must be less than the second."""
+
+    def __init__(self, pairs: list[tuple[str, str]]) -> None:
+        super().__init__(" and ".join(f"{less} must be less than {more}" for less, more in pairs))
+        self.pairs = pairs
 
 
 class Settings(BaseSettings):
@@ -189,8 +196,7 @@ class Settings(BaseSettings):
         pairs = [("leader_renew_interval_s", "leader_lease_s"), ("poll_s", "replica_lease_s")]
         wrong = [(less, more) for less, more in pairs if getattr(self, less) >= getattr(self, more)]
         if wrong:
-            rule = " and ".join(f"{less} must be less than {more}" for less, more in wrong)
-            raise PydanticCustomError("together", "{rule}", {"rule": rule, "pairs": wrong})
+            raise Contradiction(wrong)
         return self
 
     @classmethod

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from typing import Annotated, Literal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
 
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr
-from pydantic_core import PydanticCustomError, from_json
 
 from piko_flow.settings.sources import URL, nearest
 
@@ -22,11 +22,6 @@ DRIVERS = {
 YEAR = 366 * 86_400  # seconds; longer waits are typing errors, and far longer ones overflow a timedelta
 
 
-def refusal(rule: str) -> PydanticCustomError:
-    """The error that says in our words what must hold; to be raised by a validator."""
-    return PydanticCustomError("setting", "{rule}", {"rule": rule})
-
-
 def with_driver(url: str) -> str:
     """The URL with the asynchronous driver that is used for it: mysql://… gives mysql+asyncmy://…"""
     scheme, separator, rest = url.partition("://")
@@ -35,7 +30,7 @@ def with_driver(url: str) -> str:
 
 def _number(value: object) -> object:
     if isinstance(value, bool):
-        raise refusal("must be a number, not true or false")
+        raise ValueError("must be a number, not true or false")
     return value
 
 
@@ -58,14 +53,14 @@ def _limits(value: object) -> object:
 
 def _json(text: str) -> object:
     try:
-        return from_json(text)
+        return json.loads(text)
     except ValueError as error:
-        raise refusal(f"must be JSON where it begins as JSON does ({error})") from None
+        raise ValueError(f"must be JSON where it begins as JSON does ({error})") from None
 
 
 def _package(name: str) -> str:
     if not all(part.isidentifier() for part in name.split(".")):
-        raise refusal("must be the dotted name of a package, as import takes it")
+        raise ValueError("must be the dotted name of a package, as import takes it")
     return name
 
 
@@ -74,7 +69,9 @@ def _zone(name: str) -> str:
         ZoneInfo(name)
     except (ZoneInfoNotFoundError, ValueError, OSError):
         hint = nearest(name, available_timezones())
-        raise refusal(f"must be a time zone of the IANA database, like UTC or Europe/Berlin{hint}") from None
+        raise ValueError(
+            f"must be a time zone of the IANA database, like UTC or Europe/Berlin{hint}"
+        ) from None
     return name
 
 
@@ -90,27 +87,27 @@ def _database(given: SecretStr) -> SecretStr:
         return given
     url = URL.fullmatch(text)
     if url is None and text.count("@") > 1:
-        raise refusal("must have a user and password that are percent-encoded ('@' as %40)")
+        raise ValueError("must have a user and password that are percent-encoded ('@' as %40)")
     scheme = with_driver(text).partition("://")[0]
     if url is None or scheme not in DRIVERS.values():
-        raise refusal(
+        raise ValueError(
             "must be a URL like sqlite:///piko.db, mysql+asyncmy://user:password@host:port/database "
             "or postgresql+asyncpg://user:password@host:port/database"
         )
     path = url["path"] or ""
     if scheme.startswith("sqlite"):
         if not path or path == ":memory:" or url["host"]:
-            raise refusal("must name a file: sqlite:///relative.db or sqlite:////absolute.db")
+            raise ValueError("must name a file: sqlite:///relative.db or sqlite:////absolute.db")
     elif not path:
-        raise refusal("must name a database after the host: …@host:port/database")
+        raise ValueError("must name a database after the host: …@host:port/database")
     elif int(url["port"] or 0) > 65_535:
-        raise refusal("must have a port of at most 65535")
+        raise ValueError("must have a port of at most 65535")
     return given
 
 
 def _mysql(given: SecretStr) -> SecretStr:
     if given.get_secret_value() and not with_driver(given.get_secret_value()).startswith("mysql+asyncmy://"):
-        raise refusal("must be a URL of MySQL or MariaDB; the setting `database` takes others")
+        raise ValueError("must be a URL of MySQL or MariaDB; the setting `database` takes others")
     return given
 
 
