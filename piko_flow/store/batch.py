@@ -33,10 +33,14 @@ class PlannedFires:
 
 @dataclass(frozen=True, slots=True)
 class Decided:
-    """What a decision over a flow's state wants stored: the change, and runs for the windows it queues."""
+    """What a decision over a flow's state wants stored: the change, and runs for the windows it queues.
+
+    `backfill` moves a backfill (its id) to a position in the same transaction.
+    """
 
     change: Change
     runs: tuple[NewRun, ...] = ()
+    backfill: tuple[int, int] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,13 +48,11 @@ class Decision:
     """A rule to be applied to a stateful flow's state inside the transaction, on the row that is locked.
 
     `decide` is pure and may be called more than once; it is told the database's time. Raising refuses the
-    decision: the error is its result, and the rest of the batch is written. `backfill` advances that
-    backfill's position by so many windows in the same transaction.
+    decision: the error is its result, and the rest of the batch is written.
     """
 
     flow: str
     decide: Callable[[FlowState, datetime], Decided]
-    backfill: tuple[int, int] | None = None
 
 
 @dataclass(frozen=True, slots=True)
