@@ -1,0 +1,244 @@
+"""What a batch means, as pure functions over records: every store reads its rows, asks here, and writes what comes out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import replace
+from datetime import datetime
+
+from piko_flow.errors import RequestRefused
+from piko_flow.planning.flow_state import Change, FlowState, LiveRun, finished, observe_edit, without
+from piko_flow.planning.run_state import LIVE, Reason, RunStatus
+from piko_flow.store.batch import Batch, Decided, Decision, Ending, Requeue
+from piko_flow.store.fitting import fitting_decided
+from piko_flow.store.records import (
+    AttemptRecord,
+    BackfillRecord,
+    FlowRecord,
+    Lease,
+    NewRun,
+    ReplicaRecord,
+    RunRecord,
+)
+
+OPEN_BACKFILLS = frozenset({"running", "paused"})
+
+
+def settle(state: FlowState, ending: Ending) -> Change:
+    """The state when a run over a window has ended. A person's edit is taken over first, the watermark shown last.
+
+    `unwanted` are queued runs that the edit made superfluous: they become SKIPPED, see `why_unwanted`.
+    """
+    if ending.window is None:
+        return Change(without(state, (ending.run,)))
+    edited = observe_edit(state)
+    ended = finished(edited.state, ending.run, ending.window, ending.mark)
+    return replace(edited, state=show_watermark(ended))
+
+
+def decide(state: FlowState, decision: Decision, now: datetime) -> Decided:
+    """What the decision makes of the state as it is now, the watermark shown. Raises what `decide` raises.
+
+    The new runs are not yet in the state's `live`: see `with_run`, once it is known which of them were made.
+    """
+    decided = fitting_decided(decision.decide(state, now))
+    return replace(decided, change=replace(decided.change, state=show_watermark(decided.change.state)))
+
+
+def show_watermark(state: FlowState) -> FlowState:
+    """The state in which `last_data_time` shows the watermark: where it is NULL or still what was written last.
+
+    Any other value is a person's edit that has not been taken over yet, and stays. A store writes the column
+    where `shown` has changed, under the same condition in the statement.
+    """
+    watermark = state.watermark
+    if watermark is None or state.shown not in (None, state.written) or state.shown == watermark:
+        return state
+    return replace(state, written=watermark, shown=watermark)
+
+
+def with_run(state: FlowState, run: RunRecord) -> FlowState:
+    """The state with one more live run; as it was when the run has no window or is not live."""
+    if run.window is None or run.status not in LIVE:
+        return state
+    live = LiveRun(run.id, run.window, run.status is RunStatus.QUEUED, run.origin)
+    return replace(state, live=(*state.live, live))
+
+
+def live_runs(runs: Iterable[RunRecord]) -> tuple[LiveRun, ...]:
+    """A flow's live runs over windows, oldest first, as its state has them."""
+    return tuple(
+        LiveRun(run.id, run.window, run.status is RunStatus.QUEUED, run.origin)
+        for run in runs
+        if run.window is not None and run.status in LIVE
+    )
+
+
+def why_unwanted(change: Change) -> str:
+    """The reason that is stored with the runs that the change gives up."""
+    return change.reason or Reason.SUPERSEDED.value
+
+
+def refused_backfill(decided: Decided, record: BackfillRecord | None) -> RequestRefused | None:
+    """Why a decision for a backfill is refused; None when it is not: a cancelled backfill queues nothing more.
+
+    `record` is the backfill that `decided.backfill` names, as it is now.
+    """
+    if decided.backfill is None or (record is not None and record.state in OPEN_BACKFILLS):
+        return None
+    return RequestRefused(
+        what=f"queue windows of backfill {decided.backfill[0]}",
+        rule="a backfill queues windows while it is running or paused",
+        came="it is not there" if record is None else f"it is {record.state}",
+    )
+
+
+def is_outdated(batch: Batch, lease: Lease | None) -> bool:
+    """Whether somebody leads in a newer term than the batch's."""
+    return batch.term is not None and lease is not None and lease.term > batch.term.number
+
+
+def is_alive(replica: str, row: ReplicaRecord | None, leases: Iterable[Lease], now: datetime) -> bool:
+    """Whether a replica counts as alive: its `until` has not passed, or it holds a lease that has not run out."""
+    if row is not None and row.until is not None and row.until > now:
+        return True
+    return any(lease.holder == replica and lease.until > now for lease in leases)
+
+
+def may_end(run: RunRecord, batch: Batch, claim: int) -> bool:
+    """Whether the run is running under this claim of the batch's replica; who writes in a term may end any claim."""
+    held = run.status is RunStatus.RUNNING and run.claim == claim
+    return held and (run.replica == batch.replica or batch.term is not None)
+
+
+def may_requeue(run: RunRecord, batch: Batch, requeue: Requeue) -> bool:
+    """Whether the run is running under this claim; of this replica, unless it is a rescue."""
+    held = run.status is RunStatus.RUNNING and run.claim == requeue.claim
+    return held and (requeue.rescue or run.replica == batch.replica)
+
+
+def has_ended_so(run: RunRecord, ending: Ending) -> bool:
+    """Whether this ending has been written already: asking again after an unclear failure is no mistake."""
+    return run.claim == ending.claim and run.status is ending.status
+
+
+def was_requeued(run: RunRecord, requeue: Requeue) -> bool:
+    """Whether this requeue has been written already, and nobody has claimed the run since."""
+    return run.claim == requeue.claim and run.status in (RunStatus.QUEUED, RunStatus.CANCELLED)
+
+
+def new_record(number: int, new: NewRun, claimer: ReplicaRecord, now: datetime) -> RunRecord:
+    """The row of a new run under this id; claimed at once by the replica where that was asked for."""
+    ended = new.status not in LIVE
+    record = RunRecord(
+        id=number,
+        flow=new.flow,
+        status=new.status,
+        scheduled_time=new.scheduled_time,
+        key=new.key,
+        origin=new.origin,
+        window=new.window,
+        generation=new.generation,
+        backfill=new.backfill,
+        params_version=new.params_version,
+        params=new.params,
+        config_version=new.config_version,
+        schedule_version=new.schedule_version,
+        not_before=new.not_before,
+        fires=new.fires,
+        first_fire=new.first_fire,
+        requested_by=new.requested_by,
+        trace=new.trace,
+        reason=new.reason,
+        end_time=now if ended else None,
+        created_at=now,
+    )
+    return claimed(record, claimer, now) if new.claim and not ended else record
+
+
+def claimed(run: RunRecord, replica: ReplicaRecord, now: datetime) -> RunRecord:
+    """The queued run, running at this replica under a claim of its own."""
+    return replace(
+        run,
+        status=RunStatus.RUNNING,
+        replica=replica.id,
+        claim=run.claim + 1,
+        admitted=True,
+        reason="",
+        start_time=now,
+        host=replica.host,
+        pid=replica.pid,
+    )
+
+
+def ended(run: RunRecord, ending: Ending, now: datetime) -> RunRecord:
+    """The running run, ended."""
+    return replace(
+        run,
+        status=ending.status,
+        reason=ending.reason,
+        admitted=False,
+        end_time=now,
+        duration_ms=ending.duration_ms,
+        compute_ms=ending.compute_ms,
+        persist_ms=ending.persist_ms,
+        error_type=ending.error_type,
+        error_hash=ending.error_hash,
+        error_msg=ending.error_msg,
+        dead_items=ending.dead_items,
+    )
+
+
+def requeued(run: RunRecord, requeue: Requeue, now: datetime) -> RunRecord:
+    """The running run, queued again and not admitted; ended as CANCELLED where somebody has asked for that."""
+    run = replace(
+        run,
+        replica="",
+        admitted=False,
+        error_type=requeue.error_type,
+        error_msg=requeue.error_msg,
+        rescues=run.rescues + requeue.rescue,
+    )
+    if run.cancel_requested:
+        return replace(run, status=RunStatus.CANCELLED, reason=Reason.CANCELLED, end_time=now)
+    return replace(
+        run,
+        status=RunStatus.QUEUED,
+        reason=requeue.reason,
+        attempt=run.attempt + requeue.attempt,
+        not_before=requeue.not_before,
+    )
+
+
+def past_attempt(run: RunRecord, requeue: Requeue, now: datetime) -> AttemptRecord:
+    """What is kept of the attempt that a requeue ends; `run` is the run as it was while it ran."""
+    return AttemptRecord(
+        run=run.id,
+        attempt=run.attempt,
+        start_time=run.start_time,
+        end_time=now,
+        reason=requeue.reason,
+        error_type=requeue.error_type,
+        error_msg=requeue.error_msg,
+        host=run.host,
+        pid=run.pid,
+    )
+
+
+def given_up(run: RunRecord, status: RunStatus, reason: str, now: datetime) -> RunRecord:
+    """The queued run, ended without having run."""
+    return replace(run, status=status, reason=reason, admitted=False, end_time=now)
+
+
+def flow_record(state: FlowState, *, paused: str = "", refused: str = "") -> FlowRecord:
+    """What others see of a flow's state."""
+    return FlowRecord(
+        flow=state.flow,
+        planned_until=state.planned_until,
+        schedule=state.schedule,
+        origin=state.origin,
+        watermark=state.watermark,
+        generation=state.generation,
+        paused=paused,
+        refused=refused,
+    )
