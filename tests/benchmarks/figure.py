@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import gc
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field, replace
 from statistics import median
 from typing import Literal
 
 from tests.benchmarks.neighbours import others, wait_for_quiet
 
 OURS, LIMIT = "piko_flow", "plain Python"
-PEERS = ("streamable", "aiostream")
 
 
 @dataclass(frozen=True)
@@ -32,7 +31,9 @@ class Contender:
 class Figure:
     """One line of the table: `contenders` are measured in turn, `score` judges what one measured beside the limit.
 
-    `target` is what must be reached and `aim` what we want; `better` says in which direction.
+    `target` is what must be reached and `aim` what we want; `better` says in which direction. `yardstick` names the
+    contender whose measurement of the same round the score is given, and `multiples` how many times as fast as
+    others ours must be besides (a third: at most three times as slow).
     """
 
     name: str
@@ -41,9 +42,16 @@ class Figure:
     score: Callable[[float, float], float]
     unit: str
     better: Literal["less", "more"]
-    target: float
+    target: float | None
     aim: float | None = None
     how: str = ""
+    yardstick: str = LIMIT
+    multiples: tuple[tuple[str, float], ...] = ()
+
+    def without_ours(self) -> Figure:
+        """Only the others, who have nothing to reach."""
+        others = tuple(contender for contender in self.contenders if not contender.name.startswith(OURS))
+        return replace(self, contenders=others, target=None, aim=None, multiples=())
 
 
 @dataclass(frozen=True)
@@ -60,8 +68,9 @@ class Outcome:
 
     @property
     def met(self) -> bool:
-        """Whether ours reached the target."""
-        return self.reached(self.figure.target)
+        """Whether ours reached the target, and is as many times as fast as others as it must be."""
+        multiples = all(self.times_as_fast(name) >= wanted for name, wanted in self.figure.multiples)
+        return multiples and (self.figure.target is None or self.reached(self.figure.target))
 
     @property
     def aimed(self) -> bool | None:
@@ -73,11 +82,19 @@ class Outcome:
         ours = self.scores[OURS]
         return ours <= bound if self.figure.better == "less" else ours >= bound
 
+    def times_as_fast(self, name: str) -> float:
+        """How many times as fast as another contender ours was: the median of the rounds'."""
+        pairs = zip(self.measured[name], self.measured[OURS], strict=True)
+        return median(theirs / ours for theirs, ours in pairs)
 
-def measure(figure: Figure, *, rounds: int, patience: float) -> Outcome:
+
+def measure(
+    figure: Figure, *, rounds: int, patience: float, servers: Callable[[], Iterable[int]] = tuple
+) -> Outcome:
     """Run the contenders one after the other, `rounds` times, beginning with another one each round.
 
-    Before each it waits up to `patience` seconds for a machine that others leave alone.
+    Before each it waits up to `patience` seconds for a machine that others leave alone; `servers` gives the ids of
+    processes that work for the contenders and do not count as others.
     Each round is scored by itself, ours beside the limit of the same round, so that a machine that is slow
     for a while slows both; the score is the median of the rounds'.
     """
@@ -87,10 +104,10 @@ def measure(figure: Figure, *, rounds: int, patience: float) -> Outcome:
         for contender in _from(figure.contenders, turn):
             wait_for_quiet(patience)
             gc.collect()
-            with others() as share:
+            with others(servers) as share:
                 measured[contender.name].append(contender.run() / contender.share)
             shares.append(share.value)
-    limits = measured.get(LIMIT, [0.0] * rounds)
+    limits = measured.get(figure.yardstick, [0.0] * rounds)
     scores = {
         name: median(figure.score(value, limit) for value, limit in zip(values, limits, strict=True))
         for name, values in measured.items()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import resource
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,12 +22,17 @@ class Share:
 
 
 @contextmanager
-def others() -> Iterator[Share]:
-    """Measure, over the block, what processes other than this one and the children it has waited for took."""
+def others(servers: Callable[[], Iterable[int]] = tuple) -> Iterator[Share]:
+    """Measure, over the block, what other processes took.
+
+    Not counted are this one, the children it has waited for, and the processes whose ids `servers` gives.
+    """
     share, began, all_before, own_before = Share(), time.perf_counter(), _all_busy(), _own_busy()
+    served_before = {process: _busy(process) for process in servers()}
     yield share
     available = (time.perf_counter() - began) * (os.cpu_count() or 1)
-    taken = (_all_busy() - all_before) - (_own_busy() - own_before)
+    served = sum(_busy(process) - served_before.get(process, 0.0) for process in servers())
+    taken = (_all_busy() - all_before) - (_own_busy() - own_before) - served
     share.value = min(max(taken / available, 0.0), 1.0)
 
 
@@ -48,6 +53,16 @@ def _all_busy() -> float:
         return 0.0
     user, nice, system = statistics.read_text().split()[1:4]
     return (int(user) + int(nice) + int(system)) / os.sysconf("SC_CLK_TCK")
+
+
+def _busy(process: int) -> float:
+    """Seconds that a process and those it has started and waited for were busy; 0 when it is gone."""
+    try:
+        statistics = Path(f"/proc/{process}/stat").read_text()
+    except OSError:
+        return 0.0
+    fields = statistics.rpartition(")")[2].split()[11:15]
+    return sum(map(int, fields)) / os.sysconf("SC_CLK_TCK")
 
 
 def _own_busy() -> float:

@@ -8,35 +8,41 @@ from collections.abc import Sequence
 from statistics import median
 from typing import Any
 
-from tests.benchmarks.figure import LIMIT, OURS, PEERS, Outcome
-
-HEADINGS = ("figure", OURS, "target", "aim", LIMIT, *PEERS, "others")
+from tests.benchmarks.figure import OURS, Outcome
 
 
 def table(outcomes: Sequence[Outcome]) -> str:
     """A line for each outcome, ours with its target and aim, the others with the same score beside it.
 
-    The last column is the share of the machine that other processes had meanwhile.
+    There is a column for each name that a contender has. The last column is the share of the machine that other
+    processes had meanwhile.
     """
-    rows = [HEADINGS, *map(_row, outcomes)]
-    widths = [max(len(row[column]) for row in rows) for column in range(len(HEADINGS))]
+    names = list(dict.fromkeys(name for outcome in outcomes for name in outcome.scores if name != OURS))
+    headings = ("figure", OURS, "target", "aim", *names, "others")
+    rows = [headings, *(_row(outcome, names) for outcome in outcomes)]
+    widths = [max(len(row[column]) for row in rows) for column in range(len(headings))]
     lines = ["  ".join(text.ljust(width) for text, width in zip(row, widths, strict=True)) for row in rows]
     lines.insert(1, "  ".join("-" * width for width in widths))
     return "\n".join(line.rstrip() for line in lines)
 
 
-def _row(outcome: Outcome) -> tuple[str, ...]:
+def _row(outcome: Outcome, names: Sequence[str]) -> tuple[str, ...]:
     figure, scores = outcome.figure, outcome.scores
     sign = "<=" if figure.better == "less" else ">="
-    target = f"{sign} {figure.target:g} {'met' if outcome.met else 'MISSED'}"
+    wanted = [] if figure.target is None else [f"{sign} {figure.target:g}"]
+    wanted += [f"{times:.2g} x {name}" for name, times in figure.multiples]
+    target = f"{', '.join(wanted)} {'met' if outcome.met else 'MISSED'}" if wanted else ""
     aim = "" if figure.aim is None else f"{sign} {figure.aim:g} {'met' if outcome.aimed else 'missed'}"
-    beside = [_score(scores[name], figure.unit) if name in scores else "-" for name in (LIMIT, *PEERS)]
-    return (figure.name, _score(scores[OURS], figure.unit), target, aim, *beside, f"{outcome.others:.0%}")
+    beside = [_score(scores[name], figure.unit) if name in scores else "-" for name in names]
+    ours = _score(scores[OURS], figure.unit) if OURS in scores else "-"
+    return (figure.name, ours, target, aim, *beside, f"{outcome.others:.0%}")
 
 
 def _score(value: float, unit: str) -> str:
     if unit == "of limit" or unit == "of ideal":
         return f"{value:.0%} {unit}"
+    if unit.endswith("/s") and value >= 100:
+        return f"{value:,.0f} {unit}"
     return f"{value:.2f} {unit}"
 
 
@@ -50,10 +56,14 @@ def details(outcome: Outcome) -> str:
     ]
     for contender in figure.contenders:
         values = outcome.measured[contender.name]
-        spread = f"{median(values):.3f} {kind} ({min(values):.3f} to {max(values):.3f})"
+        spread = f"{median(values):.4g} {kind} ({min(values):.4g} to {max(values):.4g})"
         part = "" if contender.share == 1 else f", {contender.share:.0%} of the job, scaled"
         score = _score(outcome.scores[contender.name], figure.unit)
         lines.append(f"  {contender.name:<14} {score:<14} {spread:<32} {contender.expression}{part}")
+    lines += [
+        f"  {OURS} is {outcome.times_as_fast(name):.2f} x as fast as {name}, at least {wanted:.2g} x wanted"
+        for name, wanted in figure.multiples
+    ]
     return "\n".join(lines)
 
 
@@ -76,6 +86,7 @@ def as_values(outcomes: Sequence[Outcome]) -> list[dict[str, Any]]:
             "aim": outcome.figure.aim,
             "met": outcome.met,
             "aim_met": outcome.aimed,
+            "times_as_fast": {name: outcome.times_as_fast(name) for name, _ in outcome.figure.multiples},
             "others": outcome.others,
             "scores": outcome.scores,
             "measured": outcome.measured,
