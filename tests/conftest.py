@@ -12,6 +12,8 @@ from hypothesis import settings
 
 from piko_flow.testing.leaks import no_leaks
 
+pytest_plugins = ["tests.databases.plugin"]
+
 settings.register_profile("desk", deadline=None)
 settings.register_profile("ci", deadline=None, derandomize=True)
 settings.load_profile("ci" if os.environ.get("CI") else "desk")

@@ -1,0 +1,1 @@
+"""Databases for the tests: private MariaDB and PostgreSQL servers, or the ones that a variable names."""
