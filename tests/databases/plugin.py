@@ -20,6 +20,7 @@ from pathlib import Path
 
 import pytest
 
+from piko_flow.settings.values import with_driver
 from tests.databases.ground import BRANDS, Ground
 from tests.databases.host import Host, Kind
 from tests.databases.server import Server
@@ -70,7 +71,7 @@ def how_to_get(name: str) -> str:
 def host(kind: Kind, ground: Ground) -> Host:
     """The session's server of that kind."""
     if given := os.environ.get(BRANDS[kind].variable):
-        return Host(kind, given)
+        return Host(kind, with_driver(given))
     demand(kind)
     return ground.start(kind)
 
