@@ -1,0 +1,176 @@
+"""Rows that people edit, and what was made of them."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from datetime import datetime
+
+from piko_flow.planning.flow_state import FlowState
+from piko_flow.store.applying import flow_record
+from piko_flow.store.fitting import check_json_object, fitting_params, fitting_schedule, moment
+from piko_flow.store.memory.part import MemoryPart
+from piko_flow.store.protocols import Digest
+from piko_flow.store.records import ConfigRecord, FlowRecord, ParamsVersion, ScheduleRecord
+from piko_flow.store.texts import check, cut
+
+
+class MemorySchedules(MemoryPart):
+    """ScheduleStore in memory; see the protocol for what is promised."""
+
+    def edit(self, row: ScheduleRecord | ConfigRecord) -> None:
+        """Make the row read exactly so, as a person with a SQL client does: also its version, also what is wrong."""
+        if isinstance(row, ScheduleRecord):
+            self._rows.schedules[row.flow] = row
+        else:
+            self._rows.configs[row.flow] = row
+
+    async def digest(self) -> Digest:
+        """A fingerprint of all schedule and config rows."""
+        now, rows = self._ask(), self._rows
+        schedules = (self._content(row) for _, row in sorted(rows.schedules.items()))
+        configs = (repr(row) for _, row in sorted(rows.configs.items()))
+        return Digest(now, _hashed(schedules), _hashed(configs))
+
+    def _content(self, row: ScheduleRecord) -> str:
+        """The row as text, made once for each state of it: a poll of unchanged rows is to be cheap."""
+        rows = self._rows
+        written = rows.states[row.flow].written if row.flow in rows.states else None
+        shown = None if row.last_data_time == written else row.last_data_time
+        kept = rows.contents.get(row.flow)
+        if kept is None or kept[0] is not row or kept[1] != shown:
+            kept = row, shown, repr(replace(row, last_data_time=shown, updated_at=None))
+            rows.contents[row.flow] = kept
+        return kept[2]
+
+    async def schedules(self) -> list[ScheduleRecord]:
+        """All schedule rows, by flow."""
+        self._ask()
+        return [row for _, row in sorted(self._rows.schedules.items())]
+
+    async def configs(self) -> list[ConfigRecord]:
+        """All config rows, by flow."""
+        self._ask()
+        return [row for _, row in sorted(self._rows.configs.items())]
+
+    async def flows(self) -> list[FlowRecord]:
+        """What is stored of every flow besides its rows, by flow."""
+        self._ask()
+        rows = self._rows
+        return [
+            flow_record(
+                rows.states.get(flow) or FlowState(flow),
+                paused=rows.paused.get(flow, ""),
+                refused=rows.refused.get(flow, ""),
+            )
+            for flow in sorted(rows.states.keys() | rows.paused.keys() | rows.refused.keys())
+        ]
+
+    async def add_schedules(self, records: Sequence[ScheduleRecord]) -> list[str]:
+        """Insert rows for flows that have none; gives the flows whose row was made."""
+        now, made = self._ask(), list[str]()
+        for record in [fitting_schedule(record) for record in records]:
+            if record.flow not in self._rows.schedules:
+                self._rows.schedules[record.flow] = replace(record, updated_at=now)
+                made.append(record.flow)
+        return made
+
+    async def set_schedule(self, record: ScheduleRecord) -> ScheduleRecord:
+        """Insert or replace a row; `version` grows by one, `last_data_time` of an existing row stays."""
+        now, record = self._ask(), fitting_schedule(record)
+        old = self._rows.schedules.get(record.flow)
+        if old is not None:
+            record = replace(record, version=old.version + 1, last_data_time=old.last_data_time)
+        else:
+            record = replace(record, version=1)
+        self._rows.schedules[record.flow] = record = replace(record, updated_at=now)
+        return record
+
+    async def delete_schedule(self, flow: str) -> bool:
+        """Delete the row; False when there is none. What is known of the flow's windows stays."""
+        self._ask()
+        self._rows.contents.pop(flow, None)
+        return self._rows.schedules.pop(flow, None) is not None
+
+    async def set_config(
+        self, flow: str, text: str, *, schema_version: int, effective_from: datetime | None
+    ) -> ConfigRecord:
+        """Insert or replace a row; `version` grows by one. Raises ValueError when the text is no JSON object."""
+        self._ask()
+        old = self._rows.configs.get(check("flow", flow))
+        version = 1 if old is None else old.version + 1
+        effective = moment(effective_from, "effective_from")
+        record = ConfigRecord(flow, check_json_object(text), schema_version, effective, version)
+        self._rows.configs[flow] = record
+        return record
+
+    async def keep_params(self, versions: Sequence[ParamsVersion]) -> list[ParamsVersion]:
+        """Store versions of parameters that were seen, with their ids; the flow's newest one is not kept twice."""
+        now, kept = self._ask(), list[ParamsVersion]()
+        for version in [fitting_params(version) for version in versions]:
+            known = self._rows.params[version.flow]
+            if not known or replace(version, id=known[-1].id, seen_at=known[-1].seen_at) != known[-1]:
+                known.append(replace(version, id=self._rows.next_id("params"), seen_at=now))
+            kept.append(known[-1])
+        return kept
+
+    async def params(self, flow: str | None = None, *, limit: int = 100) -> list[ParamsVersion]:
+        """The versions of one flow, newest first; or of every flow all that can be in force now or later."""
+        now, params = self._ask(), self._rows.params
+        if flow is not None:
+            return params[flow][: -limit - 1 : -1] if flow in params else []
+        return [version for _, known in sorted(params.items()) for version in _in_force(known, now)]
+
+    async def params_version(self, version: int) -> ParamsVersion | None:
+        """The version of this id."""
+        self._ask()
+        known = (one for versions in self._rows.params.values() for one in versions if one.id == version)
+        return next(known, None)
+
+    async def note_refusals(self, refused: Mapping[str, str]) -> None:
+        """Store why these flows' schedule rows are not used; an empty text clears it."""
+        self._ask()
+        for flow, reason in refused.items():
+            if reason:
+                self._rows.refused[check("flow", flow)] = cut("refused", reason)
+            else:
+                self._rows.refused.pop(flow, None)
+
+    async def pause(self, flow: str, reason: str) -> bool:
+        """Pause the flow's schedule; an empty reason resumes it. False when it was so already."""
+        self._ask()
+        if bool(reason) == (flow in self._rows.paused):
+            return False
+        if reason:
+            self._rows.paused[check("flow", flow)] = cut("paused", reason)
+        else:
+            del self._rows.paused[flow]
+        return True
+
+    async def complete(self, flow: str, run_date: datetime) -> None:
+        """Note in the row that its date has been dealt with."""
+        self._ask()
+        row = self._rows.schedules.get(flow)
+        if row is not None:
+            self._rows.schedules[flow] = replace(row, completed_at=moment(run_date, "run_date"))
+
+
+def _in_force(known: list[ParamsVersion], now: datetime) -> list[ParamsVersion]:
+    """The good versions that are in force now or will be, newest first."""
+    found: list[ParamsVersion] = []
+    for version in reversed(known):
+        if version.refused:
+            continue
+        found.append(version)
+        if version.effective_from is None or version.effective_from <= now:
+            break
+    return found
+
+
+def _hashed(texts: Iterable[str]) -> str:
+    digest = hashlib.sha256()
+    for text in texts:
+        digest.update(text.encode("utf-8", "surrogatepass"))
+        digest.update(b"\0")
+    return digest.hexdigest()

@@ -1,0 +1,150 @@
+"""One batch, written into the rows."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import datetime
+from typing import Any
+
+from piko_flow.errors import RequestRefused
+from piko_flow.planning.flow_state import Change, FlowState
+from piko_flow.planning.run_state import LIVE, RunStatus
+from piko_flow.store.applying import (
+    claimed,
+    decide,
+    ended,
+    given_up,
+    has_ended_so,
+    may_end,
+    may_requeue,
+    new_record,
+    past_attempt,
+    refused_backfill,
+    requeued,
+    settle,
+    was_requeued,
+    why_unwanted,
+)
+from piko_flow.store.batch import Batch, Decided, Decision, Ending, PlannedFires, Requeue, Written
+from piko_flow.store.memory.rows import MemoryRows
+from piko_flow.store.records import NewRun, ReplicaRecord, RunRecord
+
+
+class MemoryTransaction:
+    """What a sink sees that wants to write into the store's database: there is none."""
+
+    dialect = "memory"
+
+    async def execute(self, statement: Any, values: Mapping[str, Any] | None = None) -> Any:
+        """Raises RequestRefused: rows of sinks need a database."""
+        raise RequestRefused(
+            what="execute a statement in the transaction in which a run ends",
+            rule="the store must be a SQL database",
+            came="this one is in memory",
+            advice="Open an SQLite file, for example sqlite:///flows.db, or write the rows elsewhere",
+        )
+
+
+class Writing:
+    """Applies a batch in the order of its fields; `apply` is called once, inside a transaction of the rows."""
+
+    def __init__(self, rows: MemoryRows, batch: Batch, now: datetime) -> None:
+        self._rows, self._batch, self._now = rows, batch, now
+        self._replica = rows.replicas.get(batch.replica) or ReplicaRecord(batch.replica)
+        self._written = Written(now)
+
+    def apply(self) -> Written:
+        """Write everything; gives what became of it."""
+        batch, written = self._batch, self._written
+        for ending in batch.endings:
+            self._end(ending)
+        for requeue in batch.requeues:
+            self._requeue(requeue)
+        for planned in batch.planned:
+            self._plan(planned)
+        written.decided = [self._decide(decision) for decision in batch.decisions]
+        written.queued = [self._queue(new) for new in batch.queue]
+        for number in batch.admit:
+            run = self._rows.runs.get(number)
+            if run is not None and run.status is RunStatus.QUEUED:
+                self._rows.put_run(replace(run, admitted=True))
+        for number in batch.claim:
+            run = self._rows.runs.get(number)
+            if run is not None and run.status is RunStatus.QUEUED:
+                self._take(claimed(run, self._replica, self._now))
+        return written
+
+    def _end(self, ending: Ending) -> None:
+        run = self._rows.runs.get(ending.run)
+        if run is None or not may_end(run, self._batch, ending.claim):
+            if run is None or not has_ended_so(run, ending):
+                self._written.stale.add(ending.run)
+            return
+        rows = self._rows
+        rows.put_run(ended(run, ending, self._now))
+        for letter in ending.dead_letters:
+            rows.add_letter(replace(letter, flow=run.flow, run=run.id, created_at=self._now))
+        if ending.position is not None and ending.status is RunStatus.SUCCESS:
+            rows.put(rows.positions, run.flow, ending.position)
+        if ending.window is not None:
+            before = rows.state(run.flow)
+            self._change(settle(before, ending))
+
+    def _requeue(self, requeue: Requeue) -> None:
+        run = self._rows.runs.get(requeue.run)
+        if run is None or not may_requeue(run, self._batch, requeue):
+            if run is None or not was_requeued(run, requeue):
+                self._written.stale.add(requeue.run)
+            return
+        again = requeued(run, requeue, self._now)
+        if again.attempt > run.attempt:
+            kept = self._rows.attempts.get(run.id, ())
+            self._rows.put(self._rows.attempts, run.id, (*kept, past_attempt(run, requeue, self._now)))
+        self._rows.put_run(again)
+
+    def _plan(self, planned: PlannedFires) -> None:
+        state = self._rows.states.get(planned.flow) or FlowState(planned.flow)
+        if state.planned_until is None or planned.until > state.planned_until:
+            state = replace(state, planned_until=planned.until)
+        self._rows.put(self._rows.states, planned.flow, replace(state, schedule=planned.schedule))
+
+    def _decide(self, decision: Decision) -> tuple[Decided, list[RunRecord]] | Exception:
+        rows = self._rows
+        try:
+            decided = decide(rows.state(decision.flow), decision, self._now)
+        except Exception as error:  # it is the decision's result
+            return error
+        if decided.backfill is not None:
+            number, position = decided.backfill
+            backfill = rows.backfills.get(number)
+            refused = refused_backfill(decided, backfill)
+            if refused is not None:
+                return refused
+            assert backfill is not None
+            rows.put(rows.backfills, number, replace(backfill, position=position))
+        self._change(decided.change)
+        made = [self._queue(new) for new in decided.runs]
+        return decided, [record for record in made if record is not None]
+
+    def _change(self, change: Change) -> None:
+        """Store the new state, and end the runs that are no longer wanted."""
+        for number in change.unwanted:
+            run = self._rows.runs.get(number)
+            if run is not None and run.status is RunStatus.QUEUED:
+                reason = why_unwanted(change)
+                self._rows.put_run(given_up(run, RunStatus.SKIPPED, reason, self._now))
+        self._rows.put_state(change.state)
+
+    def _queue(self, new: NewRun) -> RunRecord | None:
+        if self._rows.run_of(new) is not None:
+            return None
+        record = new_record(self._rows.next_id("runs"), new, self._replica, self._now)
+        self._rows.add_run(record)
+        if record.status in LIVE and record.claim:
+            self._written.claimed.append(record)
+        return record
+
+    def _take(self, run: RunRecord) -> None:
+        self._rows.put_run(run)
+        self._written.claimed.append(run)
