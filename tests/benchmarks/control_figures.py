@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import partial
 from typing import Literal, NamedTuple
 
-from tests.benchmarks.control_databases import Databases
+from tests.benchmarks.control_databases import Databases, Kinds
 from tests.benchmarks.control_ours import PikoFlow, measured
 from tests.benchmarks.control_process import measure
 from tests.benchmarks.figure import OURS, Contender, Figure, ratio
@@ -13,7 +13,7 @@ from tests.benchmarks.figure import OURS, Contender, Figure, ratio
 PROTOTYPE, CORE, ALONE = "prototype", "prototype Core", "timer alone"
 PROCRASTINATE, DBOS = "procrastinate", "DBOS"
 FEW = f"{OURS}, few runs"
-KINDS = ("sqlite", "mariadb")
+KINDS: tuple[Kinds, ...] = ("sqlite", "mariadb")
 RUNS, IN_FLIGHT, LOADED_RUNS = 20_000, 100, 5_000
 PROCRASTINATE_SHARE, DBOS_SHARE = 0.1, 0.05
 EACH_SECOND, SECONDS = 100, 5
@@ -59,7 +59,7 @@ def figures(databases: Databases, *, written_only: bool = True) -> list[Figure]:
     return [figure for work, figure in pairs if measured(work.method) or not written_only]
 
 
-def _of_kind(databases: Databases, kind: str) -> list[tuple[Work, Figure]]:
+def _of_kind(databases: Databases, kind: Kinds) -> list[tuple[Work, Figure]]:
     limit = partial(_limit, databases=databases, kind=kind)
     million = partial(_million, databases, kind)
     return [
@@ -88,7 +88,7 @@ BESIDE_A_MILLION = {
 }
 
 
-def _in_empty(databases: Databases, kind: str, who: str, work: Work, share: float = 1.0) -> float:
+def _in_empty(databases: Databases, kind: Kinds, who: str, work: Work, share: float = 1.0) -> float:
     """Measure in an empty database; peers and the prototype make their own tables, ours are made beforehand."""
     options = dict(work.options)
     if share != 1.0:
@@ -99,7 +99,7 @@ def _in_empty(databases: Databases, kind: str, who: str, work: Work, share: floa
         return measure(work.what, who, url, work.key, **options)
 
 
-def _in_filled(databases: Databases, kind: str, work: Work) -> float:
+def _in_filled(databases: Databases, kind: Kinds, work: Work) -> float:
     with databases.filled(kind, _prepare, PikoFlow().further_columns()) as url:
         return measure(work.what, OURS, url, work.key, **work.options)
 
@@ -108,7 +108,7 @@ def _prepare(url: str) -> None:
     measure("prepare", OURS, url)
 
 
-def _runs(databases: Databases, kind: str) -> Figure:
+def _runs(databases: Databases, kind: Kinds) -> Figure:
     run = partial(_in_empty, databases)
     return Figure(
         name=f"runs-{kind}",
@@ -141,7 +141,7 @@ def _runs(databases: Databases, kind: str) -> Figure:
     )
 
 
-def _due(databases: Databases, kind: str, work: Work, name: str) -> Figure:
+def _due(databases: Databases, kind: Kinds, work: Work, name: str) -> Figure:
     run = partial(_in_empty, databases, kind)
     return Figure(
         name=f"due-{name}-{kind}",
@@ -162,7 +162,7 @@ def _due(databases: Databases, kind: str, work: Work, name: str) -> Figure:
     )
 
 
-def _backfill(databases: Databases, kind: str) -> Figure:
+def _backfill(databases: Databases, kind: Kinds) -> Figure:
     return Figure(
         name=f"backfill-{kind}",
         title=f"10,000 small windows backfilled, {kind}",
@@ -183,11 +183,11 @@ def _limit(
     work: Work,
     *,
     databases: Databases | None = None,
-    kind: str = "",
+    kind: Kinds | None = None,
 ) -> Figure:
     """A figure of ours alone, which has to stay at or under a bound."""
     scale = 1000 if unit == "ms" else 1
-    if databases is None:
+    if databases is None or kind is None:
         run = partial(measure, work.what, OURS, "", work.key, **work.options)
     else:
         run = partial(_in_empty, databases, kind, OURS, work)
@@ -203,7 +203,7 @@ def _limit(
     )
 
 
-def _million(databases: Databases, kind: str, name: str, work: Work) -> Figure:
+def _million(databases: Databases, kind: Kinds, name: str, work: Work) -> Figure:
     return Figure(
         name=f"{name}-million-{kind}",
         title=f"{name} beside a million ended runs, {kind}",
