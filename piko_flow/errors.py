@@ -43,6 +43,10 @@ class StageTypeError(PipelineError, TypeError):
     """Two neighbouring stages do not fit: what one gives is not what the other takes."""
 
 
+class FlowError(PipelineError):
+    """A flow was registered, or built its pipeline, in a way that cannot run; raised where it was written."""
+
+
 class ScheduleError(PikoFlowError, ValueError):
     """A schedule, or a moment given with it, cannot be used; raised where it is made, before anything is planned.
 
@@ -234,6 +238,14 @@ class TermOutdated(PikoFlowError):
     def __init__(self, *, lease: str, term: int) -> None:
         super().__init__(f"term {term} of lease {lease!r} is over; a newer term exists")
         self.lease, self.term = lease, term
+
+
+class LeadershipLost(PikoFlowError):
+    """This replica leads no more; what was asked of it as the leader was not done."""
+
+    def __init__(self, *, lease: str) -> None:
+        super().__init__(f"this replica no longer holds the lease {lease!r}")
+        self.lease = lease
 
 
 class ClaimLost(PikoFlowError):

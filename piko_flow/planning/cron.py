@@ -86,7 +86,7 @@ class Cron(Trigger):
             )
         if rule.dates.first_from(FIRST_DAY) is None:
             raise ScheduleError(
-                what=f"cron {self._shown()}",
+                what=f"cron {self._shown()!r}",
                 rule="there must be a date on which it fires",
                 came="days that never come, as the 30th of February",
             )
@@ -216,11 +216,13 @@ def _compile(name: str, text: str) -> Any:
         compiled = CronTrigger.FIELDS_MAP[name](name, text)
         for part, expression in zip(text.split(","), compiled.expressions, strict=True):
             if not expression.value_re.fullmatch(part):
-                raise ValueError(f"{part!r} is read as {expression} only; a step goes with numbers or *")
+                raise ValueError(
+                    f"of {part!r} only {expression} would be read; a step goes with numbers or *"
+                )
     except ValueError as error:
         raise ScheduleError(
             what=f"cron fields, {name}",
-            rule=f"{error}",
+            rule=str(error).removeprefix(f"Error validating expression {text!r}: "),
             came=shorten(text),
             advice="Weekday 0 is Monday here; crontab strings go to Cron(text) or {'cron': '...'}",
         ) from None

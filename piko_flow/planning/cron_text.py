@@ -48,14 +48,16 @@ WEEKDAY = Place("weekday", 0, 7, {name: number for number, name in enumerate(WEE
 
 def parse_crontab(text: str) -> CronRule:
     """The rule of a string of five or six fields, or of a macro such as `@daily`. Raises ScheduleError."""
+    if len(text) > LONGEST:
+        raise _refusal(text, f"it has at most {LONGEST} characters", f"{len(text)}", ORDER)
     lowered = text.strip().lower()
-    parts = MACROS.get(lowered, lowered)[: LONGEST + 1].split()
+    parts = MACROS.get(lowered, lowered).split()
     if lowered.startswith("@") and lowered not in MACROS:
         raise _refusal(
             text, f"the macros are {', '.join(MACROS)}", text, "For every so many minutes use Interval"
         )
-    if len(parts) not in (5, 6) or len(lowered) > LONGEST:
-        raise _refusal(text, "a crontab string has five fields, or six", f"{len(parts)}", ORDER)
+    if len(parts) not in (5, 6):
+        raise _refusal(text, "a crontab string has five fields, or six", f"{len(parts)} of them", ORDER)
     second, minute, hour, day, month, weekday = parts if len(parts) == 6 else ["0", *parts]
     dates = CronDates(
         _month_days(text, day),

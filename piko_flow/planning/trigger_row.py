@@ -95,3 +95,21 @@ BUILDERS: dict[str, Callable[[dict[str, Any], str | tzinfo | None], Trigger]] = 
     "interval": _interval,
     "date": _date,
 }
+
+
+def row_from_trigger(trigger: Trigger) -> tuple[str, str]:
+    """The type and the expression, as JSON text, of a row that gives an equal trigger in the trigger's own zone."""
+    bounds: dict[str, Any] = {
+        name: value.isoformat()
+        for name in ("start_date", "end_date")
+        if (value := getattr(trigger, name)) is not None
+    }
+    if trigger.jitter:
+        bounds["jitter"] = trigger.jitter
+    if isinstance(trigger, Cron):
+        fields: dict[str, Any] = {"cron": trigger.text} if trigger.text is not None else dict(trigger.fields)
+        return "cron", json.dumps(fields | bounds)
+    if isinstance(trigger, Interval):
+        return "interval", json.dumps({"seconds": trigger.every.total_seconds()} | bounds)
+    assert isinstance(trigger, Date)
+    return "date", json.dumps({"run_date": trigger.run_date.isoformat()})
