@@ -48,8 +48,9 @@ def decide(state: FlowState, decision: Decision, now: datetime) -> Decided:
 def show_watermark(state: FlowState) -> FlowState:
     """The state in which `last_data_time` shows the watermark: where it is NULL or still what was written last.
 
-    Any other value is a person's edit that has not been taken over yet, and stays. A store writes the column
-    where `shown` has changed, under the same condition in the statement.
+    Any other value is a person's edit that has not been taken over yet, and stays. Where `shown` has changed, a
+    store writes it into the column, on condition that the column still is what `shown` was before: an edit made
+    meanwhile is kept, and differs from `written`, so the next step takes it over.
     """
     watermark = state.watermark
     if watermark is None or state.shown not in (None, state.written) or state.shown == watermark:

@@ -150,11 +150,10 @@ class MemoryRows:
         return replace(state, live=live, shown=None if row is None else row.last_data_time)
 
     def put_state(self, state: FlowState) -> None:
-        """Store a flow's state, and show its watermark in the row, unless a person has written something there."""
-        old, row = self.states.get(state.flow), self.schedules.get(state.flow)
+        """Store a flow's state; where it shows the watermark, the schedule row shows it too."""
         self.put(self.states, state.flow, replace(state, live=(), shown=None))
-        ours = (None, old.written if old is not None else None)
-        if row is not None and state.shown not in (None, row.last_data_time) and row.last_data_time in ours:
+        row = self.schedules.get(state.flow)
+        if row is not None and state.shown is not None and state.shown == state.written != row.last_data_time:
             self.put(self.schedules, state.flow, replace(row, last_data_time=state.shown))
 
     def _note(self, index: dict[int, None], number: int, belongs: bool) -> None:
