@@ -1,8 +1,10 @@
-"""Tools for testing pipelines: sources and sinks with a record, faults by script, a check that nothing is left."""
+"""Tools for testing pipelines and flows: sources and sinks with a record, faults by script, a clock that the test
+moves, a check that nothing is left."""
 
 from piko_flow.testing.cancellation import cancel_everywhere
 from piko_flow.testing.faults import Fail, Outcome, Script, Stall, Turns, turns, until
 from piko_flow.testing.leaks import Leaked, no_leaks
+from piko_flow.testing.manual_clock import ManualClock
 from piko_flow.testing.observing import RecordingObserver
 from piko_flow.testing.stages import (
     CollectingSink,
@@ -30,6 +32,7 @@ __all__ = [
     "Turns",
     "turns",
     "until",
+    "ManualClock",
     "cancel_everywhere",
     "no_leaks",
     "Leaked",
