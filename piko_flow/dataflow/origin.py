@@ -10,7 +10,7 @@ from types import FrameType
 from typing import Any
 
 _PACKAGE = str(Path(__file__).resolve().parent.parent) + os.sep
-_OURS = (_PACKAGE + "dataflow" + os.sep, _PACKAGE + "connectors" + os.sep, _PACKAGE + "testing" + os.sep)
+_OURS = tuple(_PACKAGE + folder + os.sep for folder in ("dataflow", "control", "connectors", "testing"))
 
 
 @dataclass(frozen=True)
@@ -32,10 +32,20 @@ class Origin:
 
 
 def caller() -> Origin:
-    """The innermost line outside the dataflow half and the ready connectors that led here."""
+    """The innermost line outside this library that led here."""
+    return origin_of(calling_frame())
+
+
+def calling_frame() -> FrameType:
+    """The innermost frame outside this library that led here."""
     frame = sys._getframe(1)
     while _is_ours(frame) and frame.f_back is not None:
         frame = frame.f_back
+    return frame
+
+
+def origin_of(frame: FrameType) -> Origin:
+    """The line that the frame has reached."""
     return Origin(_cell(frame.f_code.co_filename), frame.f_lineno)
 
 

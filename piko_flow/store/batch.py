@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, Protocol
 
+from piko_flow.dataflow.stages.sink import Transaction
 from piko_flow.planning.flow_state import Change, FlowState
 from piko_flow.planning.ledger import Mark
 from piko_flow.planning.run_state import RunStatus
@@ -35,12 +35,15 @@ class PlannedFires:
 class Decided:
     """What a decision over a flow's state wants stored: the change, and runs for the windows it queues.
 
-    `backfill` moves a backfill (its id) to a position in the same transaction.
+    `backfill` moves a backfill (its id) to a position in the same transaction. `reopen` is a run of the flow
+    that ended FAILED or CANCELLED: it is queued again as its next attempt, and the attempt that ended is kept;
+    its record is the last of the decision's runs. The decision is refused if it has not ended so.
     """
 
     change: Change
     runs: tuple[NewRun, ...] = ()
     backfill: tuple[int, int] | None = None
+    reopen: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,15 +74,6 @@ class Requeue:
     not_before: datetime | None = None
     error_type: str = ""
     error_msg: str = ""
-
-
-class Transaction(Protocol):
-    """The transaction in which a run ends, as a sink in the same database sees it."""
-
-    dialect: str
-
-    async def execute(self, statement: Any, values: Mapping[str, Any] | None = None) -> Any:
-        """Execute a SQLAlchemy statement (or SQL text with named values) inside the transaction."""
 
 
 @dataclass(frozen=True, slots=True)

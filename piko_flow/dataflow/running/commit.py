@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Collection, Sequence
 from contextlib import ExitStack
 
+from piko_flow.dataflow.running.last_transaction import LastTransaction
 from piko_flow.dataflow.running.plan import Plan
 from piko_flow.dataflow.running.unit import UnitResult
 from piko_flow.dataflow.stages.sink import Part, Sink
@@ -18,9 +19,16 @@ async def unclaimed() -> None:
 
 
 async def commit_decided(
-    plan: Plan, results: Sequence[UnitResult], run: str, *, claim: CheckClaim = unclaimed
+    plan: Plan,
+    results: Sequence[UnitResult],
+    run: str,
+    *,
+    claim: CheckClaim = unclaimed,
+    last: LastTransaction | None = None,
 ) -> list[str]:
     """Commit each sink in the order declared, from receipts alone; `claim` is checked before each.
+
+    Those that can commit in the run's `last` transaction are left to it.
 
     Gives the lines that say what was written where. Raises CommitFailed at the first sink that fails;
     calling it again commits all sinks again, which every target takes.
@@ -31,8 +39,11 @@ async def commit_decided(
         assert isinstance(stage, Sink)
         if stage.target is None:
             continue
-        await claim()
         receipts = [result.receipts[box.name] for result in results]
+        if last is not None and last.takes(stage):
+            last.add(box.name, stage, receipts)
+            continue
+        await claim()
         try:
             written += await stage.copy_target().commit(receipts)
         except Exception as error:
@@ -61,3 +72,8 @@ async def hold(plan: Plan, run: str, holds: ExitStack) -> None:
             except Exception as error:
                 where = str(box.stage.origin)
                 raise StageFailed(stage=box.name, where=where, item=None, run=run, cause=error) from error
+
+
+def has_targets(plan: Plan) -> bool:
+    """Whether there are sinks with parts: function sinks leave nothing to commit and nothing to remove."""
+    return any(isinstance(box.stage, Sink) and box.stage.target is not None for box in plan.sinks)

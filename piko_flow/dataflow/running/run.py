@@ -15,7 +15,7 @@ from piko_flow.dataflow.pipeline import Pipeline, closed
 from piko_flow.dataflow.running.accounts import Accounts
 from piko_flow.dataflow.running.blocking import blocking
 from piko_flow.dataflow.running.cancelled import HeldInterrupt, cancellations, uninterrupted
-from piko_flow.dataflow.running.commit import commit_decided, hold, sweep
+from piko_flow.dataflow.running.commit import commit_decided, has_targets, hold, sweep
 from piko_flow.dataflow.running.engine import EngineContext, LocalEngine
 from piko_flow.dataflow.running.facts import Progress
 from piko_flow.dataflow.running.journal import MemoryJournal
@@ -50,7 +50,7 @@ class ActiveRun:
             bool  # says no until there is something to come too late for
         )
         self._context = EngineContext(
-            info=RunInfo(run=self.id),
+            info=options.info or RunInfo(run=self.id),
             observer=self._observer,
             budget=self._budget,
             intake=self._intake,
@@ -147,7 +147,9 @@ class ActiveRun:
         if not self._accounts.restored:
             await self._journal.decide(self.id, results)
         self._decided = True
-        written = await commit_decided(self.plan, results, self.id)
+        written = await commit_decided(
+            self.plan, results, self.id, claim=self._options.claim, last=self._options.last
+        )
         await self._journal.committed(self.id)
         return written
 
@@ -159,6 +161,8 @@ class ActiveRun:
 
     async def _sweep(self) -> None:
         """Remove what dead attempts left; the run is committed, so a failure is a line in its report."""
+        if not has_targets(self.plan):
+            return
         try:
             live = await self._journal.live()
         except Exception as error:

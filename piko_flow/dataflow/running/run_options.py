@@ -9,12 +9,14 @@ from typing import Any
 
 from typing_extensions import TypedDict
 
+from piko_flow.dataflow.running.commit import CheckClaim, unclaimed
 from piko_flow.dataflow.running.engine import Engine
 from piko_flow.dataflow.running.journal import Journal
+from piko_flow.dataflow.running.last_transaction import LastTransaction
 from piko_flow.dataflow.running.observer import Observer
 from piko_flow.dataflow.running.options import Capacity, PlanOptions, refuse_option
 from piko_flow.dataflow.running.worker_pool import WorkerPool
-from piko_flow.dataflow.stages.resource import ResourcePool
+from piko_flow.dataflow.stages.resource import ResourcePool, RunInfo
 
 LONGEST_NAME = 100
 NAME = re.compile(rf"[A-Za-z0-9._:-]{{1,{LONGEST_NAME}}}")
@@ -42,6 +44,9 @@ class RunOptions:
     `plan`: those that decide how it is planned. `engine`: where units run. `pool`: worker processes shared
     with other runs. `resources`: those of scope "app". `journal`: where receipts and decisions are kept, so
     that the run `run_id` can be resumed.
+
+    What an application adds for a run of a flow: `info` tells what the run is, `claim` raises before a commit if
+    the run is no longer this process's, `last` takes the commits of sinks that join the run's last transaction.
     """
 
     plan: PlanOptions = field(default_factory=PlanOptions)
@@ -51,6 +56,9 @@ class RunOptions:
     observer: Observer | None = None
     journal: Journal | None = None
     run_id: str | None = None
+    info: RunInfo | None = None
+    claim: CheckClaim = unclaimed
+    last: LastTransaction | None = None
 
 
 def run_options(values: RunValues) -> RunOptions:

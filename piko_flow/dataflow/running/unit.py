@@ -29,6 +29,8 @@ from piko_flow.dataflow.stages.resource import RunInfo
 from piko_flow.dataflow.stages.sink import Part, Receipt, Sink, SinkTarget
 from piko_flow.errors import PikoFlowError, RunError, StageFailed
 
+ATTEMPTS_OF_A_CLAIM = 100  # more than any engine makes of one unit
+
 
 @dataclass(frozen=True)
 class UnitResult:
@@ -125,7 +127,7 @@ def part_of(info: RunInfo, unit: Unit, attempt: int, units: int, sink: str) -> P
     return Part(
         run=info.run,
         unit=unit.id,
-        attempt=attempt,
+        attempt=(info.claim - 1) * ATTEMPTS_OF_A_CLAIM + attempt,
         number=unit.number,
         units=units,
         sink=sink,

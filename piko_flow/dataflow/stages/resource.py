@@ -20,13 +20,17 @@ T_co = TypeVar("T_co", covariant=True)
 
 @dataclass(frozen=True)
 class RunInfo:
-    """What a resource may know of the run that opens it; a bare pipeline has one too."""
+    """What a resource may know of the run that opens it; a bare pipeline has one too.
+
+    `claim` grows each time that the run is taken up, by whatever process, so that what each has prepared is told apart.
+    """
 
     run: str
     flow: str = ""
     attempt: int = 1
     window_start: datetime | None = None
     window_end: datetime | None = None
+    claim: int = 1
 
 
 @runtime_checkable

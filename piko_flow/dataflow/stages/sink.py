@@ -62,6 +62,15 @@ class Receipt:
     data: Mapping[str, Any] = field(default_factory=dict)
 
 
+class Transaction(Protocol):
+    """The transaction in which a run ends, as a sink in the same database sees it."""
+
+    dialect: str
+
+    async def execute(self, statement: Any, values: Mapping[str, Any] | None = None) -> Any:
+        """Execute a SQLAlchemy statement (or SQL text with named values) inside the transaction."""
+
+
 class SinkTarget(Generic[T_contra]):
     """Base of the objects that a Sink writes through; only `write` must be written.
 
@@ -70,6 +79,9 @@ class SinkTarget(Generic[T_contra]):
     `abort()`. What was written may become visible to others only by `commit`, which works from the
     receipts of all units alone, on a copy that never opened a part, and must be repeatable: it may be
     called again after a crash. `sweep(live)` removes what parts other than the live ones left behind.
+
+    A target that writes to the database where the application keeps its ledger can `joins` the transaction in
+    which the run ends: `commit_in` is called there instead of `commit`, so that rows and ledger change together.
     """
 
     durable: bool = True
@@ -90,6 +102,14 @@ class SinkTarget(Generic[T_contra]):
     async def commit(self, receipts: Sequence[Receipt]) -> list[str]:
         """Make the prepared parts visible; gives a line for each place written to, for the report."""
         return []
+
+    def joins(self, ledger: str) -> bool:
+        """Whether it can commit in a transaction of the database with this URL (which has no password)."""
+        return False
+
+    async def commit_in(self, transaction: Transaction, receipts: Sequence[Receipt]) -> None:
+        """As `commit`, within the transaction in which the run ends; raising rolls all of it back."""
+        raise TypeError(f"{type(self).__name__} joins a transaction, so it must define commit_in")
 
     async def abort(self) -> None:
         """Take back the part; called after a failure, a drain or a cancel. Must not raise when nothing was opened."""

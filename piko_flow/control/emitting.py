@@ -1,0 +1,185 @@
+"""Writing what runs emit: sinks by name, lists of items, and a bound on what waits."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from dataclasses import dataclass, field
+from types import TracebackType
+from typing import Any
+
+from piko_flow.control.run_context import Emitted
+from piko_flow.dataflow.origin import caller
+from piko_flow.dataflow.running.run import run
+from piko_flow.dataflow.stages.sink import Sink
+from piko_flow.dataflow.stages.source import Source
+from piko_flow.dataflow.stages.stage import SinkLike, describe
+from piko_flow.errors import PipelineError, StageFailed
+
+BATCH = 500  # items of one list, at most
+
+
+@dataclass(eq=False, slots=True)
+class Emissions:
+    """What one run has emitted and how much of it is not yet written; `error` is the first that a sink failed with."""
+
+    pending: int = 0
+    error: BaseException | None = None
+    written: asyncio.Event | None = None
+
+    async def flush(self) -> None:
+        """Wait until all of it is written. Raises what a sink failed with, once."""
+        if self.pending:
+            self.written = asyncio.Event()
+            await self.written.wait()
+        error, self.error = self.error, None
+        if error is not None:
+            raise error
+
+    def settle(self, items: int, error: BaseException | None) -> None:
+        """Count items that have been written, or have failed."""
+        self.pending -= items
+        self.error = self.error or error
+        if self.pending == 0 and self.written is not None:
+            self.written.set()
+
+
+@dataclass(eq=False)
+class _Outlet:
+    """One sink, the items that wait for it, and those who wait for room."""
+
+    sink: SinkLike[Any]
+    whole: bool
+    waiting: deque[tuple[Emitted, Emissions]] = field(default_factory=deque)
+    room: asyncio.Event = field(default_factory=asyncio.Event)
+    writing: asyncio.Task[None] | None = None
+
+
+class Writer:
+    """Writes what is emitted to the sinks registered by name; an async context manager that writes all before it ends.
+
+    At most `limit` items wait for each sink; beyond that `emit` waits. What waits is written as a list as soon
+    as the sink is free. A list that fails is written again run by run, so a sink may meet an item twice, and
+    the error of one run's item does not reach another run. Belongs to the loop it is entered in.
+    """
+
+    def __init__(self, *, limit: int = 200, flush_timeout: float = 60.0) -> None:
+        self._limit, self._flush_timeout = limit, flush_timeout
+        self._outlets: dict[str, _Outlet] = {}
+        self._group: asyncio.TaskGroup | None = None
+
+    def register(self, name: str, sink: Any, *, whole: bool = False) -> None:
+        """Let `emit(..., to=name)` reach the sink: a Sink or a chain that ends in sinks, an object with `write(items)`,
+        or a function of one item.
+
+        With `whole` it gets Emitted values, with key, flow and run, instead of what was emitted. Raises
+        PipelineError for what is no sink, and for a name that is taken.
+        """
+        if not isinstance(name, str) or not name.strip():
+            _refuse(f"register_sink({name!r:.80})", "a sink has a name", f"{describe(name)} came")
+        if name in self._outlets:
+            _refuse(f"register_sink({name!r})", "a name belongs to one sink", "it is registered already")
+        if isinstance(sink, SinkLike):
+            chosen: SinkLike[Any] = sink
+        else:
+            chosen = Sink(sink, batch=BATCH, name=name) if hasattr(sink, "write") else Sink(sink, name=name)
+        self._outlets[name] = _Outlet(chosen, whole)
+
+    @property
+    def waiting(self) -> int:
+        """How many items wait to be written."""
+        return sum(len(outlet.waiting) for outlet in self._outlets.values())
+
+    async def __aenter__(self) -> Writer:
+        self._group = await asyncio.TaskGroup().__aenter__()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Write what was accepted, for at most `flush_timeout` seconds."""
+        group, self._group = self._group, None
+        assert group is not None
+        timer = asyncio.get_running_loop().call_later(self._flush_timeout, self._give_up)
+        try:
+            await group.__aexit__(None, None, None)
+        finally:
+            timer.cancel()
+
+    def _give_up(self) -> None:
+        for outlet in self._outlets.values():
+            if outlet.writing is not None:
+                outlet.writing.cancel()
+
+    async def emit(self, item: Emitted, emissions: Emissions) -> None:
+        """Accept an item, when there is room; what becomes of it is told to `emissions`.
+
+        Raises KeyError for a name that no sink has, RuntimeError outside the writer's block.
+        """
+        outlet = self._outlets.get(item.to)
+        if outlet is None:
+            known = ", ".join(sorted(self._outlets)) or "none"
+            raise KeyError(f"no sink is registered as {item.to!r}; there are: {known}")
+        while len(outlet.waiting) >= self._limit:
+            outlet.room.clear()
+            await outlet.room.wait()
+        if self._group is None:
+            raise RuntimeError(
+                "the writer is not open: enter it with `async with`, and emit inside the block"
+            )
+        outlet.waiting.append((item, emissions))
+        emissions.pending += 1
+        if outlet.writing is None:
+            outlet.writing = self._group.create_task(self._write(outlet), name=f"write to {item.to}")
+
+    async def _write(self, outlet: _Outlet) -> None:
+        """Write lists until nothing waits."""
+        taken: list[tuple[Emitted, Emissions]] = []
+        try:
+            while outlet.waiting:
+                taken = [outlet.waiting.popleft() for _ in range(min(len(outlet.waiting), BATCH))]
+                outlet.room.set()
+                await self._settle(outlet, taken)
+                taken = []
+        finally:
+            outlet.writing = None
+            left = [*taken, *outlet.waiting]
+            outlet.waiting.clear()
+            outlet.room.set()
+            for item, emissions in left:
+                emissions.settle(1, NotWritten(item.to))
+
+    async def _settle(self, outlet: _Outlet, taken: list[tuple[Emitted, Emissions]]) -> None:
+        runs: dict[Emissions, list[Emitted]] = {}
+        for item, emissions in taken:
+            runs.setdefault(emissions, []).append(item)
+        error = await _written(outlet, [item for item, _ in taken])
+        for emissions, items in runs.items():
+            if error is not None and len(runs) > 1:
+                emissions.settle(len(items), await _written(outlet, items))
+            else:
+                emissions.settle(len(items), error)
+
+
+class NotWritten(RuntimeError):
+    """An emitted item was not written in the time that the writer had left."""
+
+    def __init__(self, sink: str) -> None:
+        super().__init__(f"sink {sink!r} did not write an item before the application ended")
+        self.sink = sink
+
+
+async def _written(outlet: _Outlet, items: list[Emitted]) -> Exception | None:
+    """Write the items as one small run; gives what the sink failed with."""
+    values = items if outlet.whole else [item.payload for item in items]
+    try:
+        await run(Source(values, name="emitted") >> outlet.sink)
+    except StageFailed as error:
+        return error
+    except Exception as error:
+        return error
+    return None
+
+
+def _refuse(what: str, rule: str, came: str) -> None:
+    raise PipelineError(what=what, where=str(caller()), rule=rule, came=came)

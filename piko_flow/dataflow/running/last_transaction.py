@@ -1,0 +1,50 @@
+"""The sinks of a run that commit together with its end, in one transaction of the ledger's database."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from piko_flow.dataflow.stages.sink import Receipt, Sink, Transaction
+from piko_flow.errors import CommitFailed
+
+
+@dataclass(frozen=True)
+class _Waiting:
+    sink: str
+    stage: Sink[Any]
+    receipts: Sequence[Receipt]
+
+
+class LastTransaction:
+    """Collects what the sinks of one run commit in its last transaction; whoever ends the run calls `write`.
+
+    `ledger` is the URL of the ledger's database, without password.
+    """
+
+    def __init__(self, ledger: str, *, run: str) -> None:
+        self.ledger, self._run = ledger, run
+        self._waiting: list[_Waiting] = []
+
+    def __len__(self) -> int:
+        return len(self._waiting)
+
+    def takes(self, stage: Sink[Any]) -> bool:
+        """Whether the sink can commit in a transaction of the ledger's database."""
+        return stage.target is not None and stage.copy_target().joins(self.ledger)
+
+    def add(self, sink: str, stage: Sink[Any], receipts: Sequence[Receipt]) -> None:
+        """Let the sink commit these receipts later."""
+        self._waiting.append(_Waiting(sink, stage, receipts))
+
+    async def write(self, transaction: Transaction) -> None:
+        """Commit all in the order declared. May be called again, when the transaction did not come about.
+
+        Raises CommitFailed at the first sink that fails; the transaction is to be rolled back then.
+        """
+        for one in self._waiting:
+            try:
+                await one.stage.copy_target().commit_in(transaction, one.receipts)
+            except Exception as error:
+                raise CommitFailed(sink=one.sink, run=self._run, cause=error) from error
