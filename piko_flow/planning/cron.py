@@ -95,20 +95,21 @@ class Cron(Trigger):
     def fires(self, after: datetime) -> Iterator[datetime]:
         """All fires strictly after the instant; see Trigger."""
         # A whole second is strictly after an instant when it is at least a microsecond later.
-        start = _whole_second_from(
-            max(utc(after, "after") + MICROSECOND, self.start_date or EARLIEST, EARLIEST)
-        )
-        end = min(self.end_date or LATEST, LATEST).replace(microsecond=0) + SECOND
+        later = min(utc(after, "after"), LATEST) + MICROSECOND
+        start = _whole_second_from(max(later, self.start_date or EARLIEST))
+        end = (self.end_date or LATEST).replace(microsecond=0) + SECOND
         return self._fires.between(start, end)
 
     def at_or_before(self, instant: datetime) -> datetime | None:
         """The last fire not later than the instant; see Trigger."""
-        until = min(utc(instant, "at"), self.end_date or LATEST, LATEST)
+        until = min(utc(instant, "at"), self.end_date or LATEST)
         return self._fires.last_between(self.start_date or EARLIEST, until)
 
     def note(self, fire: datetime) -> FireNote:
         """See `explain_fire`."""
         instant = utc(fire, "fire")
+        if not EARLIEST <= instant <= LATEST:
+            return ""
         stretch = stretch_at(self._zone_info, instant)
         if instant == stretch.start and self._fires.makes_up(stretch):
             return "shifted"

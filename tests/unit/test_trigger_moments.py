@@ -9,7 +9,7 @@ from piko_flow.errors import ScheduleError
 from piko_flow.planning.cron import Cron
 from piko_flow.planning.date import Date
 from piko_flow.planning.interval import Interval
-from piko_flow.planning.trigger import last_fire, next_fires
+from piko_flow.planning.trigger import explain_fire, last_fire, next_fires
 
 TEN = datetime(2026, 1, 8, 2, tzinfo=UTC)  # ten o'clock in Shanghai
 
@@ -82,6 +82,16 @@ def test_at_the_ends_of_the_calendar_fires_end() -> None:
         found = trigger.next_after(beginning - timedelta(days=1))
         assert found is not None
         assert found - beginning < timedelta(days=1)
+
+
+def test_instants_that_no_fire_can_have_may_be_asked_about() -> None:
+    first, last = datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC)
+    for trigger in (Cron("0 2 * * *", zone="Asia/Shanghai"), Interval(days=1), Date(TEN)):
+        assert trigger.next_after(last) is None
+        assert last_fire(trigger, at=first) is None
+        assert trigger.next_after(first) is not None
+        assert last_fire(trigger, at=last) is not None
+        assert explain_fire(trigger, first) == explain_fire(trigger, last) == ""
 
 
 @pytest.mark.parametrize(
