@@ -1,0 +1,75 @@
+"""What a leader's step puts together, each piece with what is to be done when it has been written."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TypeAlias
+
+from piko_flow.control.recorder import LeaderAnswer, LeaderAsk
+from piko_flow.store.batch import Decided, Decision, Ending, PlannedFires, Requeue, Term
+from piko_flow.store.records import NewRun, RunRecord
+
+OnQueued: TypeAlias = Callable[[RunRecord | None], None]
+OnDecided: TypeAlias = Callable[[tuple[Decided, list[RunRecord]] | Exception], None]
+OnFailure: TypeAlias = Callable[[Exception], None]
+
+
+class Draft:
+    """A leader's ask in the making. After the write each piece is told what became of it, in order."""
+
+    def __init__(self, term: Term) -> None:
+        self.ask = LeaderAsk(term)
+        self._queued: list[OnQueued] = []
+        self._decided: list[OnDecided] = []
+        self._claimed: list[Callable[[list[RunRecord]], None]] = []
+        self._failed: list[OnFailure] = []
+
+    def plan(self, planned: PlannedFires) -> None:
+        """Note that a stateless flow's fires have become rows."""
+        self.ask.planned.append(planned)
+
+    def queue(self, run: NewRun, then: OnQueued) -> None:
+        """Queue a run; `then` gets its record, or None where its key was there."""
+        self.ask.queue.append(run)
+        self._queued.append(then)
+
+    def decide(self, decision: Decision, then: OnDecided) -> None:
+        """Apply a rule to a flow's state; `then` gets what it decided with the runs, or what it raised."""
+        self.ask.decisions.append(decision)
+        self._decided.append(then)
+
+    def admit(self, run: int) -> None:
+        """Let any replica claim the run."""
+        self.ask.admit.append(run)
+
+    def claim(self, runs: list[int], then: Callable[[list[RunRecord]], None]) -> None:
+        """Claim queued runs for this replica; `then` gets those it has now."""
+        wanted = frozenset(runs)
+        self.ask.claim += runs
+        self._claimed.append(lambda records: then([one for one in records if one.id in wanted]))
+
+    def requeue(self, requeue: Requeue) -> None:
+        """Give a dead replica's run back."""
+        self.ask.requeues.append(requeue)
+
+    def end(self, ending: Ending) -> None:
+        """End a dead replica's run."""
+        self.ask.endings.append(ending)
+
+    def on_failure(self, then: OnFailure) -> None:
+        """What to undo when nothing was written, or when that is not known."""
+        self._failed.append(then)
+
+    def tell(self, answer: LeaderAnswer) -> None:
+        """Hand out what was written."""
+        for then, record in zip(self._queued, answer.queued, strict=True):
+            then(record)
+        for done, decided in zip(self._decided, answer.decided, strict=True):
+            done(decided)
+        for claimed in self._claimed:
+            claimed(answer.claimed)
+
+    def fail(self, error: Exception) -> None:
+        """Hand out that it was not written."""
+        for then in self._failed:
+            then(error)

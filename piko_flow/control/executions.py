@@ -1,0 +1,69 @@
+"""The runs in progress on one loop."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Sequence
+from types import TracebackType
+
+from piko_flow.control.execution import ActiveExecution, RunOrder, RunTools
+from piko_flow.control.outcome import Outcome
+from piko_flow.errors import describe_error
+from piko_flow.planning.run_state import Reason, RunStatus
+
+Done = Callable[[int, Outcome], None]
+
+log = logging.getLogger("piko_flow.executions")
+
+
+class Executions:
+    """Starts runs as tasks of its own and reports each when it has ended; entered on the loop that executes them.
+
+    When the block is left, what still runs is stopped and goes back to the queue, and nothing is left.
+    """
+
+    def __init__(self, tools: RunTools, done: Done) -> None:
+        self._tools, self._done = tools, done
+        self._active: dict[int, tuple[ActiveExecution, asyncio.Task[None]]] = {}
+
+    def start(self, orders: Sequence[RunOrder]) -> None:
+        """Begin these runs."""
+        loop = asyncio.get_running_loop()
+        for order in orders:
+            execution = ActiveExecution(order, self._tools)
+            task = loop.create_task(self._run(execution), name=f"run {order.record.id} of {order.flow.name}")
+            self._active[order.record.id] = execution, task
+
+    def cancel(self, run: int, reason: Reason) -> None:
+        """Stop a run; it is reported when it has. Without effect for one that has ended."""
+        if run in self._active:
+            self._active[run][0].cancel(reason)
+
+    async def __aenter__(self) -> Executions:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        for execution, _ in list(self._active.values()):
+            execution.cancel(Reason.RELEASED)
+        if tasks := [task for _, task in self._active.values()]:
+            await asyncio.wait(tasks)
+
+    async def _run(self, execution: ActiveExecution) -> None:
+        run = execution.order.record
+        outcome = Outcome(RunStatus.QUEUED, Reason.RELEASED)  # if even this task is cancelled
+        try:
+            outcome = await execution.run()
+        except Exception as error:
+            log.exception("run %d of %r ended in an error that is not its flow's", run.id, run.flow)
+            outcome = Outcome(
+                RunStatus.FAILED,
+                Reason.ERROR,
+                error_type=type(error).__name__,
+                error_msg=describe_error(error, 500),
+            )
+        finally:
+            del self._active[run.id]
+            self._done(run.id, outcome)

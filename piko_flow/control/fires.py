@@ -1,0 +1,53 @@
+"""Fires of stateless flows become rows."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import datetime
+from typing import TypeAlias
+
+from piko_flow.control.draft import Draft
+from piko_flow.control.new_runs import fire_run
+from piko_flow.control.reign import Reign
+from piko_flow.planning.run_state import RunStatus
+from piko_flow.planning.stateless import due_fires
+from piko_flow.store.batch import PlannedFires
+from piko_flow.store.records import RunRecord
+
+FLOWS, ROWS = 250, 1000  # flows and rows of one step: between steps the loop serves others
+
+Reserve: TypeAlias = Callable[[str, str], Callable[[RunRecord | None], None] | None]
+"""Asked with flow and group whether its run may be claimed at once; gives what to call with the record."""
+
+
+def plan_fires(reign: Reign, draft: Draft, now: datetime, reserve: Reserve) -> None:
+    """Queue what is due of stateless flows, claimed at once where there is a slot; note stateful ones as due."""
+    while reign.starts and len(draft.ask.planned) < ROWS:
+        draft.plan(reign.starts.pop())
+    for flow in reign.due(now, FLOWS):
+        schedule = reign.schedules[flow]
+        if schedule.flow.stateful:
+            reign.backlog.add(flow)
+            reign.expect(flow, now)
+        else:
+            _plan(reign, draft, flow, now, reserve)
+        if len(draft.ask.queue) >= ROWS:
+            return
+
+
+def _plan(reign: Reign, draft: Draft, flow: str, now: datetime, reserve: Reserve) -> None:
+    schedule, facts = reign.schedules[flow], reign.facts[flow]
+    assert facts.planned_until is not None
+    rows, until, _ = due_fires(
+        flow, schedule.trigger, after=facts.planned_until, now=now, policy=schedule.fires
+    )
+    for row in rows:
+        run = fire_run(reign, flow, row, now)
+        then = None if run.status is RunStatus.SKIPPED else reserve(flow, schedule.row.concurrency_group)
+        draft.queue(replace(run, claim=then is not None), then or reign.queued)
+    draft.plan(PlannedFires(flow, until, schedule.trigger.identity))
+    reign.note(flow, planned_until=until)
+    reign.expect(flow, until)
+    if schedule.date is not None and schedule.date <= until:
+        reign.completed.append((flow, schedule.date))

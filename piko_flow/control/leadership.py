@@ -1,0 +1,79 @@
+"""Holding the lease: asking for it, keeping it, and knowing how long it can be trusted."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from piko_flow.clock import Clock
+from piko_flow.planning.lease import trusted_until
+from piko_flow.store.batch import Term
+from piko_flow.store.protocols import LeaseStore
+from piko_flow.store.records import Lease
+
+MARGIN = 10  # a lease is trusted for nine tenths of its time
+
+
+class Leadership:
+    """The lease as this replica has it.
+
+    It does not promise that nobody else leads: a replica that was paused may believe so until it looks again.
+    What it writes meanwhile is refused by its term.
+    """
+
+    def __init__(
+        self,
+        *,
+        store: LeaseStore,
+        name: str,
+        holder: str,
+        ttl: timedelta,
+        renew_every: timedelta,
+        clock: Clock,
+    ) -> None:
+        self._store, self._name, self._holder, self._ttl = store, name, holder, ttl
+        self._renew_every, self._clock = renew_every.total_seconds(), clock
+        self._trusted_until = self._asked_at = 0.0
+        self.lease: Lease | None = None
+
+    @property
+    def leads(self) -> bool:
+        """Whether this replica may act as the leader at this moment, by the monotonic clock."""
+        return self.lease is not None and self._clock.monotonic() < self._trusted_until
+
+    @property
+    def term(self) -> Term | None:
+        """The term of the lease it has, trusted or not."""
+        return None if self.lease is None else Term(self.lease.name, self.lease.term)
+
+    @property
+    def renewal_is_due(self) -> bool:
+        """Whether it is time to prolong the lease."""
+        return self.lease is not None and self._clock.monotonic() >= self._asked_at + self._renew_every
+
+    async def campaign(self) -> bool:
+        """Ask for the lease; gives whether this replica leads now."""
+        self._asked_at = self._clock.monotonic()
+        self._take(await self._store.acquire(self._name, holder=self._holder, ttl=self._ttl))
+        return self.lease is not None
+
+    async def renew(self) -> bool:
+        """Prolong the lease; False when another has it, or had it since: then this replica leads no more."""
+        assert self.lease is not None
+        self._asked_at = self._clock.monotonic()
+        self._take(await self._store.renew(self.lease, ttl=self._ttl))
+        return self.lease is not None
+
+    async def resign(self) -> None:
+        """Give the lease back, so that another replica need not wait until it runs out."""
+        lease, self.lease = self.lease, None
+        if lease is not None:
+            await self._store.release(lease)
+
+    def lose(self) -> None:
+        """Another replica leads."""
+        self.lease = None
+
+    def _take(self, lease: Lease | None) -> None:
+        self.lease = lease
+        if lease is not None:
+            self._trusted_until = trusted_until(self._asked_at, self._ttl, self._ttl / MARGIN)

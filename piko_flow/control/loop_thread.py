@@ -1,0 +1,73 @@
+"""A thread with an event loop of its own."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Awaitable, Callable
+from concurrent.futures import Future
+from types import TracebackType
+from typing import TypeVar
+
+T = TypeVar("T")
+
+
+class LoopThread:
+    """Enter it to start the thread, leave it to end it: what still runs on its loop is cancelled and awaited.
+
+    It keeps the time-critical loops of the control half away from user code, and user code away from them.
+    """
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+        self._thread: threading.Thread | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._stop: asyncio.Event | None = None
+
+    @property
+    def loop(self) -> asyncio.AbstractEventLoop:
+        """The thread's loop. Raises RuntimeError while the thread is not running."""
+        if self._loop is None:
+            raise RuntimeError(f"the thread {self._name!r} is not running: use it inside `async with`")
+        return self._loop
+
+    @property
+    def ident(self) -> int | None:
+        """The thread's number, by which its frames can be found."""
+        return self._thread.ident if self._thread is not None else None
+
+    async def call(self, function: Callable[[], Awaitable[T]]) -> T:
+        """Await the function's result on the thread's loop. Cancelling cancels it there."""
+        return await asyncio.wrap_future(self.submit(function))
+
+    def submit(self, function: Callable[[], Awaitable[T]]) -> Future[T]:
+        """Start the function on the thread's loop; from any thread."""
+
+        async def called() -> T:
+            return await function()
+
+        return asyncio.run_coroutine_threadsafe(called(), self.loop)
+
+    async def __aenter__(self) -> LoopThread:
+        started: Future[None] = Future()
+        self._thread = threading.Thread(target=self._run, args=(started,), name=self._name)
+        self._thread.start()
+        await asyncio.wrap_future(started)
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        assert self._thread is not None
+        assert self._stop is not None
+        self.loop.call_soon_threadsafe(self._stop.set)
+        thread, self._thread, self._loop = self._thread, None, None
+        await asyncio.to_thread(thread.join)
+
+    def _run(self, started: Future[None]) -> None:
+        async def main() -> None:
+            self._loop, self._stop = asyncio.get_running_loop(), asyncio.Event()
+            started.set_result(None)
+            await self._stop.wait()
+
+        asyncio.run(main())  # cancels and awaits what is left on the loop when it ends

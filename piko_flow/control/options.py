@@ -1,0 +1,42 @@
+"""How a replica behaves, in one value."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Literal
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReplicaOptions:
+    """Times are timedeltas; the defaults let another replica lead within 11 seconds of a leader's death.
+
+    `lease_name`, `lease`, `renew_every`: of leadership. `elected` False: this replica always leads, under a
+    lease of its own, as if it were alone. `alive`: how long a replica counts as alive after a sign of life.
+    `poll_every`: how often a replica looks for work; `reconcile_every`: how often rows are compared, drawn out
+    by up to `reconcile_jitter`. `slots`: runs at once in this replica. `drain`: how long runs may finish when
+    the replica stops. `execute`: "all" replicas run flows, or the "leader" alone. `pause_after`: failures in
+    a row after which a flow's schedule is paused, 0 never. `group_limits`: runs at once by concurrency group.
+    `zone`: of schedule rows that name none. `runs_kept_for` and `runs_kept`: what retention leaves of ended
+    runs, by age and for each flow.
+    """
+
+    lease_name: str = "default"
+    lease: timedelta = timedelta(seconds=9)
+    renew_every: timedelta = timedelta(seconds=3)
+    elected: bool = True
+    alive: timedelta = timedelta(seconds=10)
+    poll_every: timedelta = timedelta(seconds=1)
+    reconcile_every: timedelta = timedelta(seconds=10)
+    reconcile_jitter: timedelta = timedelta(seconds=2)
+    slots: int = 100
+    drain: timedelta = timedelta(seconds=30)
+    execute: Literal["all", "leader"] = "all"
+    pause_after: int = 0
+    group_limits: Mapping[str, int] = field(default_factory=dict)
+    zone: str = "UTC"
+    runs_kept_for: timedelta = timedelta(days=30)
+    runs_kept: int = 10_000
+    blocked_after: timedelta = timedelta(seconds=5)
+    """A call that holds the runs' loop longer than this is reported with its place."""

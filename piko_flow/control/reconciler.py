@@ -1,0 +1,210 @@
+"""Rows that people edit take effect while everything runs."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+
+import orjson
+
+from piko_flow.control.flow import Flow
+from piko_flow.control.params import refusal_of
+from piko_flow.control.reign import Reign
+from piko_flow.control.schedule_rows import Flows, Schedule, first_row, understand
+from piko_flow.control.timing import DatabaseTime
+from piko_flow.planning.date import Date
+from piko_flow.store.batch import PlannedFires
+from piko_flow.store.protocols import ScheduleStore
+from piko_flow.store.records import ConfigRecord, FlowRecord, ParamsVersion, ScheduleRecord
+
+SYSTEM = "piko_system_settings"
+"""The `job_config` row whose JSON sets `poll_interval_s` and `paused` of the running application."""
+STEP = 200  # rows between two turns of the loop
+INSTANT = timedelta(microseconds=1)
+
+log = logging.getLogger("piko_flow.reconciler")
+
+
+@dataclass(slots=True)
+class Seen:
+    """The rows as they were read last."""
+
+    schedules: dict[str, ScheduleRecord] = field(default_factory=dict)
+    configs: dict[str, ConfigRecord] = field(default_factory=dict)
+    paused: dict[str, str] = field(default_factory=dict)
+    refused: dict[str, str] = field(default_factory=dict)
+    schedules_digest: str = ""
+    configs_digest: str = ""
+
+
+class Reconciler:
+    """Compares the rows with what is in force, by content, and puts every difference in force.
+
+    Belongs to one reign. A row that cannot be used is refused with its reason, which is stored where people
+    see it; everything else goes on.
+    """
+
+    def __init__(
+        self,
+        *,
+        reign: Reign,
+        store: ScheduleStore,
+        flows: Flows,
+        registered: Iterable[Flow],
+        zone: str,
+        time: DatabaseTime,
+    ) -> None:
+        self._reign, self._store, self._flows, self._zone, self._time = reign, store, flows, zone, time
+        self._registered = list(registered)
+        self._seen = Seen()
+        self.poll_interval: float | None = None
+        """Seconds that the system row asks for; None where it does not."""
+
+    async def begin(self) -> None:
+        """Write the rows of flows that bring a schedule and have never been seen; then the first poll."""
+        known = {record.flow: record for record in await self._store.flows()}
+        self._reign.facts.update(known)
+        self._seen.refused = {name: record.refused for name, record in known.items() if record.refused}
+        for version in await self._store.params():
+            self._reign.params.add(version)
+        rows = [first_row(flow) for flow in self._registered if flow.schedule and flow.name not in known]
+        if rows:
+            await self._store.add_schedules(rows)
+        await self.poll()
+
+    async def poll(self) -> bool:
+        """One query when nothing has changed. Gives whether something had."""
+        digest = await self._store.digest()
+        changed = False
+        if digest.configs != self._seen.configs_digest:
+            await self._read_configs(digest.now)
+            self._seen.configs_digest = digest.configs
+            changed = True
+        if digest.schedules != self._seen.schedules_digest:
+            await self._read_schedules(digest.now)
+            self._seen.schedules_digest = digest.schedules
+            changed = True
+        if changed:
+            self._reign.admission.limits_changed()
+        return changed
+
+    async def _read_schedules(self, now: datetime) -> None:
+        rows = {row.flow: replace(row, updated_at=None) for row in await self._store.schedules()}
+        paused = {record.flow: record.paused for record in await self._store.flows() if record.paused}
+        before, was_paused = self._seen.schedules, self._seen.paused
+        for flow in was_paused.keys() | paused.keys():
+            if was_paused.get(flow, "") != paused.get(flow, ""):
+                self._reign.note(flow, paused=paused.get(flow, ""))
+                before.pop(flow, None)  # it is looked at like a changed row
+        self._seen.paused = paused
+        for flow in before.keys() - rows.keys():
+            self._gone(flow, now)
+        refused: dict[str, str] = {}
+        for number, (flow, row) in enumerate(rows.items()):
+            if before.get(flow) != row:
+                self._changed(row, now, refused)
+            if number % STEP == STEP - 1:
+                await asyncio.sleep(0)
+        self._seen.schedules = rows
+        await self._note(refused)
+
+    def _changed(self, row: ScheduleRecord, now: datetime, refused: dict[str, str]) -> None:
+        understood = understand(row, self._flows, self._zone)
+        if isinstance(understood, str):
+            self._gone(row.flow, now)
+            refused[row.flow] = understood
+            return
+        refused[row.flow] = ""
+        self._reign.follow(understood)
+        if understood.flow.stateful:
+            if self._reign.follows(row.flow):
+                self._reign.backlog.add(row.flow)
+            self._reign.expect(row.flow, now)
+        else:
+            self._follow_fires(understood, now)
+
+    def _follow_fires(self, schedule: Schedule, now: datetime) -> None:
+        """A stateless flow goes on from its last fire; with another schedule, or after a pause, from now."""
+        flow, identity = schedule.flow.name, schedule.trigger.identity
+        facts = self._reign.facts.get(flow, FlowRecord(flow))
+        if not self._reign.follows(flow):
+            self._stop(flow, now)
+        elif facts.planned_until is None or facts.schedule != identity:
+            date = schedule.trigger.run_date if isinstance(schedule.trigger, Date) else now
+            self._start(flow, min(now, date - INSTANT), identity)
+        self._reign.expect(flow, self._reign.facts[flow].planned_until or now)
+
+    def _start(self, flow: str, begin: datetime, identity: str) -> None:
+        self._reign.starts.append(PlannedFires(flow, begin, identity))
+        self._reign.note(flow, planned_until=begin, schedule=identity)
+
+    def _stop(self, flow: str, now: datetime) -> None:
+        """Fires from now on are not missed: when it is followed again, it begins at that moment."""
+        facts = self._reign.facts.get(flow)
+        if facts is None or facts.schedule:
+            self._start(flow, now, "")
+
+    def _gone(self, flow: str, now: datetime) -> None:
+        schedule = self._reign.schedules.get(flow)
+        if schedule is not None and not schedule.flow.stateful:
+            self._stop(flow, now)
+        self._reign.forget(flow)
+
+    async def _note(self, refused: Mapping[str, str]) -> None:
+        """Store the reasons that are new or have gone, and log the new ones once."""
+        fresh = {flow: text for flow, text in refused.items() if self._seen.refused.get(flow, "") != text}
+        if fresh:
+            await self._store.note_refusals(fresh)
+            self._seen.refused.update(fresh)
+        for flow, reason in fresh.items():
+            self._reign.note(flow, refused=reason)
+            if reason:
+                log.warning("the schedule row of %r is refused: %s", flow, reason)
+
+    async def _read_configs(self, now: datetime) -> None:
+        rows = {row.flow: row for row in await self._store.configs()}
+        changed = [row for flow, row in rows.items() if self._seen.configs.get(flow) != row]
+        if self._seen.configs.get(SYSTEM) != rows.get(SYSTEM):
+            self._system(rows.get(SYSTEM), now)
+        versions = [
+            version for row in changed if row.flow != SYSTEM and (version := self._version(row)) is not None
+        ]
+        for version in await self._store.keep_params(versions) if versions else ():
+            self._reign.params.add(version)
+        self._seen.configs = rows
+
+    def _version(self, row: ConfigRecord) -> ParamsVersion | None:
+        flow = self._flows.get(row.flow)
+        if flow is None:
+            log.warning("the params row of %r is not used: no flow of that name is registered", row.flow)
+            return None
+        refused = refusal_of(flow, row.text, row.schema_version)
+        if refused:
+            log.warning("the params row of %r is refused: %s", row.flow, refused)
+        return ParamsVersion(
+            row.flow, row.text, row.schema_version, row.effective_from, row.version, refused=refused
+        )
+
+    def _system(self, row: ConfigRecord | None, now: datetime) -> None:
+        """The row for the application itself; what it does not say is as the settings have it."""
+        try:
+            values = orjson.loads(row.text) if row is not None else {}
+        except orjson.JSONDecodeError:
+            values = None
+        if not isinstance(values, dict):
+            log.warning("the row %s is not used: config_json must be a JSON object", SYSTEM)
+            return
+        interval = values.get("poll_interval_s")
+        self.poll_interval = None
+        if isinstance(interval, (int, float)) and not isinstance(interval, bool) and interval > 0:
+            self.poll_interval = float(interval)
+        elif interval is not None:
+            log.warning("%s: poll_interval_s must be a number above 0, got %.80r", SYSTEM, interval)
+        paused = "paused by the system row" if values.get("paused") else ""
+        if paused != self._reign.paused_all:
+            self._reign.paused_all = paused
+            self._seen.schedules = {}
+            self._seen.schedules_digest = ""  # every schedule is looked at again

@@ -1,0 +1,172 @@
+"""What a leader knows while it leads: made anew from the store when its term begins, dropped when it ends."""
+
+from __future__ import annotations
+
+import heapq
+from collections import defaultdict, deque
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import datetime
+
+from piko_flow.control.params_book import ParamsBook
+from piko_flow.control.schedule_rows import Schedule
+from piko_flow.planning.admission import Admission, Waiting
+from piko_flow.planning.run_state import LIVE, RunStatus
+from piko_flow.planning.stateless import next_due
+from piko_flow.store.batch import PlannedFires, Term
+from piko_flow.store.records import BackfillRecord, FlowRecord, RunRecord
+
+REMEMBERED = 20_000  # ended runs, so that an older reading of the store does not bring them back
+
+
+class Reign:
+    """A leader's memory: schedules and when they are due next, who waits and who runs, backfills, parameters.
+
+    The store is the truth; this is what was read from it when the term began and what this leader wrote since.
+    """
+
+    def __init__(self, term: Term, *, group_limits: Mapping[str, int]) -> None:
+        self.term = term
+        self.schedules: dict[str, Schedule] = {}
+        self.dependents: defaultdict[str, set[str]] = defaultdict(set)
+        """By flow: those whose windows wait for its."""
+        self.facts: dict[str, FlowRecord] = {}
+        self.backfills: dict[int, BackfillRecord] = {}
+        self.params = ParamsBook()
+        self.backlog: set[str] = set()
+        """Stateful flows that have something to plan before their next fire."""
+        self.stalled: set[str] = set()
+        """Stateful flows with due windows that wait until one of their runs ends."""
+        self.starts: list[PlannedFires] = []
+        """Where stateless flows begin whose schedule is new or has changed, to be stored with the next step."""
+        self.completed: list[tuple[str, datetime]] = []
+        """Dates that have been dealt with, to be noted in their rows."""
+        self.done: list[int] = []
+        """Backfills whose last run has ended."""
+        self.paused_all = ""
+        self.admission = Admission(self)
+        self.live: dict[int, RunRecord] = {}
+        self._group_limits = group_limits
+        self._ended: deque[int] = deque(maxlen=REMEMBERED)
+        self._ended_ids: set[int] = set()
+        self._due: list[tuple[datetime, int, str]] = []
+        self._turn: defaultdict[str, int] = defaultdict(int)
+
+    def instances(self, flow: str) -> int:
+        """How many runs of the flow may run at once, backfills not counted."""
+        schedule = self.schedules.get(flow)
+        return schedule.row.max_instances if schedule is not None else 1
+
+    def group(self, group: str) -> int | None:
+        """How many runs of the group may run at once; "default" has no limit, any other group 1 unless it is set."""
+        return self._group_limits.get(group) if group == "default" else self._group_limits.get(group, 1)
+
+    def backfill(self, backfill: int) -> int:
+        """How many runs of the backfill may run at once; 0 while it is paused."""
+        record = self.backfills.get(backfill)
+        return record.concurrency if record is not None and record.state == "running" else 0
+
+    def paused(self, flow: str) -> str:
+        """Why the flow's schedule is paused; empty if it is not."""
+        facts = self.facts.get(flow)
+        return self.paused_all or (facts.paused if facts is not None else "")
+
+    def follows(self, flow: str) -> bool:
+        """Whether fires of the flow become runs now."""
+        schedule = self.schedules.get(flow)
+        return schedule is not None and schedule.active and not self.paused(flow)
+
+    def waiting(self, run: RunRecord) -> Waiting:
+        """The run as admission sees it."""
+        schedule = self.schedules.get(run.flow)
+        group = schedule.row.concurrency_group if schedule is not None else "default"
+        return Waiting(run.id, run.flow, group, run.backfill, run.not_before)
+
+    def add(self, run: RunRecord) -> bool:
+        """Take in a live run; False for one that is known already or has ended meanwhile."""
+        if run.id in self._ended_ids:
+            return False
+        known = self.live.get(run.id)
+        if known is not None and (known.status, known.claim, known.admitted) == (
+            run.status,
+            run.claim,
+            run.admitted,
+        ):
+            return False
+        if known is not None:
+            self.admission.end(run.id)
+        self.live[run.id] = run
+        if run.status is RunStatus.RUNNING or run.admitted:
+            self.admission.start(self.waiting(run))
+        else:
+            self.admission.wait(self.waiting(run))
+        return True
+
+    def queued(self, run: RunRecord | None) -> None:
+        """Take in a run that was queued; None where its key was there already."""
+        if run is not None and run.status in LIVE:
+            self.add(run)
+
+    def end(self, run: int) -> RunRecord | None:
+        """The run is over; None for one that was not known."""
+        if len(self._ended) == REMEMBERED:
+            self._ended_ids.discard(self._ended[0])
+        self._ended.append(run)
+        self._ended_ids.add(run)
+        self.admission.end(run)
+        return self.live.pop(run, None)
+
+    def drop(self, run: int) -> None:
+        """It is not known where the run stands; the store will tell."""
+        self.admission.end(run)
+        self.live.pop(run, None)
+
+    def back(self, run: RunRecord) -> None:
+        """The run waits again, for another attempt or for another replica."""
+        self.admission.end(run.id)
+        self.live[run.id] = run
+        self.admission.wait(self.waiting(run))
+
+    def note(self, flow: str, **changes: object) -> None:
+        """Remember what is stored of a flow."""
+        self.facts[flow] = replace(self.facts.get(flow, FlowRecord(flow)), **changes)  # type: ignore[arg-type]
+
+    def expect(self, flow: str, after: datetime) -> None:
+        """Look at the flow when its next fire after the instant is due; what was expected before is forgotten."""
+        self._turn[flow] += 1
+        schedule = self.schedules.get(flow)
+        if schedule is None or not self.follows(flow):
+            return
+        coming = next_due(flow, schedule.trigger, after=after, jitter=schedule.jitter)
+        if coming is not None:
+            heapq.heappush(self._due, (coming[1], self._turn[flow], flow))
+
+    def follow(self, schedule: Schedule) -> None:
+        """From now on this is the flow's schedule."""
+        name = schedule.flow.name
+        self.schedules[name] = schedule
+        if schedule.flow.after is not None:
+            self.dependents[schedule.flow.after].add(name)
+
+    def forget(self, flow: str) -> None:
+        """The flow has no schedule any more."""
+        self._turn[flow] += 1
+        self.backlog.discard(flow)
+        self.schedules.pop(flow, None)
+        for waiting in self.dependents.values():
+            waiting.discard(flow)
+
+    def due(self, now: datetime, most: int) -> list[str]:
+        """Flows whose fire is due, earliest first, at most so many; each has to be expected again."""
+        flows: list[str] = []
+        while self._due and self._due[0][0] <= now and len(flows) < most:
+            _, turn, flow = heapq.heappop(self._due)
+            if self._turn[flow] == turn:
+                flows.append(flow)
+        return flows
+
+    def next_due(self) -> datetime | None:
+        """When the next fire is due; None when none is expected."""
+        while self._due and self._turn[self._due[0][2]] != self._due[0][1]:
+            heapq.heappop(self._due)
+        return self._due[0][0] if self._due else None

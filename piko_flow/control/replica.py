@@ -1,0 +1,332 @@
+"""One process of the control half: it counts as alive, works, and leads when nobody else does."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import random
+from dataclasses import replace
+
+from piko_flow.clock import Clock
+from piko_flow.control.leadership import Leadership
+from piko_flow.control.new_runs import next_slice
+from piko_flow.control.options import ReplicaOptions
+from piko_flow.control.reconciler import Reconciler
+from piko_flow.control.recorder import Recorder
+from piko_flow.control.registry import Registry
+from piko_flow.control.reign import Reign
+from piko_flow.control.scheduler import Scheduler
+from piko_flow.control.timing import DatabaseTime
+from piko_flow.control.worker import Worker
+from piko_flow.errors import LeadershipLost, StoreUnavailable, TermOutdated
+from piko_flow.planning.run_state import RunStatus
+from piko_flow.store.batch import Decision, Ending
+from piko_flow.store.protocols import Store
+from piko_flow.store.records import NewRun, Pulse, ReplicaRecord, RunRecord
+
+BEATS = 3  # signs of life within the time for which one counts
+BACKFILLS_EVERY = 5.0  # seconds after which the leader looks for backfills that others have changed
+
+log = logging.getLogger("piko_flow.replica")
+
+
+class Replica:
+    """What a process of the control half does, as steps; `ReplicaLoops` takes them, and so can a test.
+
+    `tick` once a poll: one statement to the store when nothing is going on. `lead` as long as it gives True,
+    again when `wake` is set or the next thing falls due. `worker.step` when `worker.wake` is set.
+    """
+
+    def __init__(
+        self,
+        *,
+        store: Store,
+        registry: Registry,
+        record: ReplicaRecord,
+        options: ReplicaOptions,
+        clock: Clock,
+    ) -> None:
+        self._store, self._registry, self.record, self.options = store, registry, record, options
+        self._clock = clock
+        self.time = DatabaseTime(clock)
+        self.recorder = Recorder(store=store, replica=record.id, clock=clock)
+        self.worker = Worker(
+            replica=record,
+            store=store,
+            recorder=self.recorder,
+            flows=registry,
+            time=self.time,
+            clock=clock,
+            listener=self,
+        )
+        name = options.lease_name if options.elected else f"{options.lease_name}:{record.id}"
+        self.leadership = Leadership(
+            store=store,
+            name=name,
+            holder=record.id,
+            ttl=options.lease,
+            renew_every=options.renew_every,
+            clock=clock,
+        )
+        self._lease_name = name
+        self.wake = asyncio.Event()
+        self.reign: Reign | None = None
+        self.scheduler: Scheduler | None = None
+        self.reconciler: Reconciler | None = None
+        self.draining = False
+        self._unsure = False
+        self._failed: set[str] = set()
+        self._next_beat = self._next_reconcile = self._next_backfills = 0.0
+
+    @property
+    def leads(self) -> bool:
+        """Whether this replica leads and has read what it needs for that."""
+        return self.scheduler is not None and self.leadership.leads
+
+    async def tick(self) -> None:
+        """One sign of life, one look, or one comparison of rows: whatever is due first."""
+        now = self._clock.monotonic()
+        try:
+            if self._unsure:
+                await self.worker.release_unknown()
+                self._unsure = False
+            await self._pause_failing()
+            if self.leadership.renewal_is_due:
+                if not await self.leadership.renew():
+                    self._dethroned("the lease was taken over")
+            elif self.leadership.lease is None and now >= self._next_beat:
+                await self._beat(now)
+            elif self.leads and now >= self._next_reconcile:
+                await self._reconcile(now)
+            elif self.leads and now >= self._next_backfills:
+                await self._read_backfills(now)
+            else:
+                await self._pulse()
+        except StoreUnavailable as error:
+            self._unsure = True
+            log.warning("%s", error)
+
+    async def lead(self) -> bool:
+        """One step as the leader; gives whether there may be more to do at once."""
+        if not self.leadership.leads or self.draining:
+            return False
+        try:
+            if self.scheduler is None:
+                await self._ascend()
+            assert self.scheduler is not None
+            did = await self.scheduler.step()
+            await self._tidy()
+        except TermOutdated:
+            self._dethroned("a newer term exists")
+            return False
+        except StoreUnavailable as error:
+            log.warning("%s", error)
+            self._forget_reign()
+            self._unsure = True
+            return False
+        return did
+
+    async def _ascend(self) -> None:
+        """Read all that a leader has to know. Raises StoreUnavailable; then nothing is kept of it."""
+        term = self.leadership.term
+        assert term is not None
+        reign = Reign(term, group_limits=self.options.group_limits)
+        reconciler = Reconciler(
+            reign=reign,
+            store=self._store,
+            flows=self._registry,
+            registered=self._registry.values(),
+            zone=self.options.zone,
+            time=self.time,
+        )
+        await reconciler.begin()
+        for backfill in await self._store.backfills(open_only=True):
+            reign.backfills[backfill.id] = backfill
+        for run in await self._store.live():
+            reign.add(run)
+        scheduler = Scheduler(
+            reign=reign, recorder=self.recorder, store=self._store, worker=self.worker, time=self.time
+        )
+        scheduler.wake = self.wake
+        self.reign, self.reconciler, self.scheduler = reign, reconciler, scheduler
+        self._schedule_reconcile(self._clock.monotonic())
+        log.info("replica %s leads in term %d", self.record.id, term.number)
+
+    async def _tidy(self) -> None:
+        """What is noted in rows after a step, outside its transaction: asking again is harmless."""
+        assert self.reign is not None
+        while self.reign.completed:
+            flow, date = self.reign.completed[-1]
+            await self._store.complete(flow, date)
+            self.reign.completed.pop()
+        while self.reign.done:
+            await self._store.set_backfill(self.reign.done[-1], state="done", unless=("cancelled",))
+            self.reign.done.pop()
+
+    async def _pulse(self) -> None:
+        asked = self._clock.monotonic()
+        pulse = await self._store.pulse(self._lease_name, self.record.id)
+        self.time.observe(pulse.now, asked=asked)
+        if pulse.cancels:
+            self.worker.cancel(await self._store.cancels(self.record.id))
+        lease = self.leadership.lease
+        if self.draining:
+            return
+        if lease is not None:
+            if pulse.lease is not None and pulse.lease.term != lease.term:
+                self._dethroned("a newer term exists")
+            elif self.leads:
+                await self._look_around(pulse.lost, pulse.queued + pulse.running)
+        elif _is_free(pulse, self.record.id) and await self.leadership.campaign():
+            self.wake.set()
+        if not self.leads and self.options.execute == "all" and pulse.claimable:
+            await self.worker.claim()
+
+    async def _look_around(self, lost: int, live: int) -> None:
+        """As the leader: rescue, and take in what others have queued or ended."""
+        assert self.reign is not None
+        assert self.scheduler is not None
+        if lost:
+            self.scheduler.lost = await self._store.lost()
+            self.wake.set()
+        elsewhere = any(
+            run.admitted or run.replica not in ("", self.record.id) for run in self.reign.live.values()
+        )
+        if live != len(self.reign.live) or elsewhere:
+            await self._refresh()
+        if self.options.execute == "all" and self.reign.admission.waiting:
+            self.scheduler.elsewhere = sum(
+                max(other.slots - other.running, 0)
+                for other in await self._store.replicas()
+                if other.id != self.record.id and other.until is not None and other.until > self.time.now()
+            )
+            self.wake.set()
+
+    async def _refresh(self) -> None:
+        """Compare who lives by the store with who lives by memory; both may be newer, for each run."""
+        assert self.reign is not None
+        assert self.scheduler is not None
+        before = set(self.reign.live)
+        found = {run.id: run for run in await self._store.live()}
+        if self.scheduler is None:
+            return
+        for run in before - found.keys():
+            if run in self.reign.live and run not in self.worker.active:
+                self.scheduler.ended(run)
+        for run, record in found.items():
+            if run not in self.worker.active and self.reign.add(record):
+                self.wake.set()
+
+    async def _beat(self, now: float) -> None:
+        self.record = replace(self.record, running=len(self.worker.active))
+        await self._store.beat(self.record, ttl=self.options.alive)
+        self._next_beat = now + self.options.alive.total_seconds() / BEATS
+
+    async def _reconcile(self, now: float) -> None:
+        assert self.reconciler is not None
+        if await self.reconciler.poll():
+            self.wake.set()
+        self._schedule_reconcile(now)
+
+    def _schedule_reconcile(self, now: float) -> None:
+        assert self.reconciler is not None
+        every = self.reconciler.poll_interval or self.options.reconcile_every.total_seconds()
+        self._next_reconcile = now + every + random.uniform(0, self.options.reconcile_jitter.total_seconds())
+
+    async def _read_backfills(self, now: float) -> None:
+        assert self.reign is not None
+        found = {backfill.id: backfill for backfill in await self._store.backfills(open_only=True)}
+        if found != self.reign.backfills:
+            self.reign.backfills = found
+            self.reign.admission.limits_changed()
+            self.wake.set()
+        self._next_backfills = now + BACKFILLS_EVERY
+
+    async def drain(self) -> None:
+        """Take nothing more and lead no more; what runs goes on."""
+        self.draining = self.worker.closed = True
+        self._forget_reign()
+        try:
+            await self._beat(self._clock.monotonic())  # first: who resigns lives by its beats alone
+            await self.leadership.resign()
+        except StoreUnavailable as error:
+            log.warning("%s", error)
+
+    async def leave(self) -> None:
+        """Be forgotten as a replica; call it when nothing runs any more."""
+        try:
+            await self._store.leave(self.record.id)
+        except StoreUnavailable as error:
+            log.warning("%s", error)
+
+    async def queue(self, wanted: NewRun | Decision) -> tuple[bool, RunRecord | None]:
+        """Queue a run with this replica's next step as the leader; (False, None) when it does not lead."""
+        if self.scheduler is None or not self.leads:
+            return False, None
+        try:
+            return True, await self.scheduler.request(wanted)
+        except (LeadershipLost, TermOutdated):
+            return False, None
+
+    async def cancel_here(self, run: int) -> None:
+        """Stop the run at once if it is this replica's; the others find the wish in the store."""
+        if run in self.worker.active:
+            self.worker.cancel(await self._store.cancels(self.record.id))
+        elif self.scheduler is not None:
+            self.scheduler.ended(run)
+
+    def look_at_rows(self) -> None:
+        """Somebody changed a row through this replica: compare with the next tick instead of later."""
+        self._next_reconcile = self._next_backfills = 0.0
+
+    def _dethroned(self, why: str) -> None:
+        log.warning("replica %s leads no more: %s", self.record.id, why)
+        self.leadership.lose()
+        self._forget_reign()
+        self._next_beat = 0.0
+        if self.options.execute == "leader":
+            self.worker.release_all()
+
+    def _forget_reign(self) -> None:
+        if self.scheduler is not None:
+            self.scheduler.drop(LeadershipLost(lease=self._lease_name))
+        self.reign = self.scheduler = self.reconciler = None
+
+    def run_ended(self, run: RunRecord, ending: Ending, *, more: bool) -> None:
+        """The end of one of this replica's runs has been written; with `more`, its source goes on in a next run."""
+        if self.scheduler is not None:
+            self.scheduler.ended(run.id)
+        if more and not self.draining and ending.status is RunStatus.SUCCESS:
+            self.recorder.queue(next_slice(run, self.time.now()))
+
+    def run_requeued(self, run: RunRecord) -> None:
+        """One of this replica's runs waits again."""
+        if self.scheduler is not None and run.status is RunStatus.QUEUED:
+            self.scheduler.requeued(run)
+
+    def claim_lost(self, run: RunRecord) -> None:
+        """A run of this replica was taken from it; what it did is not recorded."""
+        log.warning("run %d of %r was taken from this replica while it ran", run.id, run.flow)
+        if self.reign is not None:
+            self.reign.drop(run.id)  # the next look around finds it where it is now
+
+    def failed(self, flow: str) -> None:
+        """A run has failed for good: perhaps one too many in a row."""
+        if self.options.pause_after:
+            self._failed.add(flow)
+
+    async def _pause_failing(self) -> None:
+        """Pause the flows whose last runs have all failed."""
+        while self._failed:
+            flow, most = min(self._failed), self.options.pause_after
+            last = await self._store.last_statuses(flow, most)
+            if len(last) == most and set(last) == {RunStatus.FAILED}:
+                await self._store.pause(flow, f"paused by itself after {most} failures in a row")
+                log.warning("%r is paused after %d failures in a row", flow, most)
+                self._next_reconcile = 0.0
+            self._failed.discard(flow)
+
+
+def _is_free(pulse: Pulse, replica: str) -> bool:
+    """Whether the lease may be asked for: nobody has it, it has run out, or it is this replica's own."""
+    return pulse.lease is None or pulse.lease.until <= pulse.now or pulse.lease.holder == replica

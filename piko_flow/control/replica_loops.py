@@ -1,0 +1,98 @@
+"""Taking a replica's steps in real time, until it is asked to stop."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable
+
+from piko_flow.clock import Clock
+from piko_flow.control.replica import Replica
+from piko_flow.control.timing import woken
+from piko_flow.errors import StoreUnavailable
+
+FIRST_WAIT, LONGEST_WAIT = 1.0, 30.0  # seconds after an error that nobody expected
+
+log = logging.getLogger("piko_flow.replica")
+
+
+class ReplicaLoops:
+    """The loops of one replica. None of them ends by an error: it is logged, and the loop goes on."""
+
+    def __init__(self, replica: Replica, *, clock: Clock, look: Callable[[], None] = lambda: None) -> None:
+        self._replica, self._clock, self._look = replica, clock, look
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Work until `stop` is set; then drain within the budget, give back what is left, and leave."""
+        replica = self._replica
+        async with asyncio.TaskGroup() as loops:
+            writing = loops.create_task(replica.recorder.run(), name="recorder")
+            others = [
+                loops.create_task(self._forever(self._tick), name="ticks"),
+                loops.create_task(self._forever(self._lead), name="leader"),
+                loops.create_task(self._forever(self._work), name="worker"),
+            ]
+            try:
+                await stop.wait()
+                await self._drain()
+            finally:
+                for task in (*others, writing):
+                    task.cancel()
+
+    async def _forever(self, turn: Callable[[], object]) -> None:
+        failures = 0
+        while True:
+            try:
+                await turn()  # type: ignore[misc]  # each turn is a coroutine function
+                failures = 0
+            except Exception:
+                failures += 1
+                wait = min(FIRST_WAIT * 2 ** min(failures - 1, 10), LONGEST_WAIT)
+                log.exception("an error that should not happen; going on in %g s", wait)
+                await self._clock.sleep(wait)
+
+    async def _tick(self) -> None:
+        self._look()
+        began = self._clock.monotonic()
+        await self._replica.tick()
+        took = self._clock.monotonic() - began
+        await self._clock.sleep(max(self._replica.options.poll_every.total_seconds() - took, 0.0))
+
+    async def _lead(self) -> None:
+        replica = self._replica
+        if await replica.lead():
+            await asyncio.sleep(0)
+            return
+        seconds = replica.options.poll_every.total_seconds()
+        if replica.leads and replica.scheduler is not None:
+            coming = replica.scheduler.next_time()
+            if coming is not None:
+                seconds = min(seconds, max((coming - replica.time.now()).total_seconds(), 0.0))
+        await woken(replica.wake, seconds)
+
+    async def _work(self) -> None:
+        worker = self._replica.worker
+        try:
+            if not await worker.step():
+                await worker.wake.wait()
+                worker.wake.clear()
+        except StoreUnavailable as error:
+            log.warning("%s", error)
+            await self._clock.sleep(FIRST_WAIT)
+
+    async def _drain(self) -> None:
+        """Take nothing more and let runs finish; when the budget is spent, give them back and wait until that is written."""
+        replica = self._replica
+        await replica.drain()
+        budget = replica.options.drain.total_seconds()
+        try:
+            async with asyncio.timeout(budget):
+                await replica.worker.idle()
+        except TimeoutError:
+            log.warning(
+                "%d runs have not finished within %g s; they go back", len(replica.worker.active), budget
+            )
+            replica.worker.release_all()
+            async with asyncio.timeout(budget + LONGEST_WAIT):
+                await replica.worker.idle()
+        await replica.leave()

@@ -1,0 +1,128 @@
+"""Executing runs on a thread of their own, so that user code never holds the loops that keep the lease."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from concurrent.futures import Future
+from contextlib import AsyncExitStack
+from types import TracebackType
+from typing import TypeVar
+
+from piko_flow.clock import Clock
+from piko_flow.control.emitting import Writer
+from piko_flow.control.execution import RunOrder, RunTools
+from piko_flow.control.executions import Executions
+from piko_flow.control.loop_thread import LoopThread
+from piko_flow.control.mailbox import Mailbox
+from piko_flow.control.outcome import Outcome
+from piko_flow.dataflow.running.worker_pool import WorkerPool
+from piko_flow.dataflow.stages.resource import ResourcePool
+from piko_flow.planning.run_state import Reason
+from piko_flow.store.protocols import RunStore, Store
+
+T = TypeVar("T")
+Ended = Callable[[Sequence[tuple[int, Outcome]]], None]
+
+
+class RunsThread:
+    """The thread of runs, with what they share: resources of the application, worker processes, the writer.
+
+    Entered on the control loop, on which `ended` is told of runs. What runs ask of the store is done there.
+    """
+
+    def __init__(
+        self,
+        *,
+        store: Store,
+        ended: Ended,
+        clock: Clock,
+        writer: Writer,
+        cpu_workers: int | None = None,
+        workers_per_run: int = 8,
+    ) -> None:
+        self._store, self._ended, self._clock, self._writer = store, ended, clock, writer
+        self._cpu_workers, self._workers_per_run = cpu_workers, workers_per_run
+        self.thread = LoopThread("piko-flow runs")
+        self._control: asyncio.AbstractEventLoop | None = None
+        self._outcomes: Mailbox[tuple[int, Outcome]] | None = None
+        self._inbox: Mailbox[RunOrder | tuple[int, Reason]] | None = None
+        self._serving: Future[None] | None = None
+        self._stop: asyncio.Event | None = None
+
+    def start(self, orders: Sequence[RunOrder]) -> None:
+        """Execute these; each is reported when it has ended."""
+        assert self._inbox is not None
+        for order in orders:
+            self._inbox.post(order)
+
+    def cancel(self, run: int, reason: Reason) -> None:
+        """Stop the run now; it is reported when it has."""
+        assert self._inbox is not None
+        self._inbox.post((run, reason))
+
+    async def ask(self, question: Callable[[RunStore], Awaitable[T]]) -> T:
+        """From the loop of runs: put a question to the store on the control loop."""
+
+        async def asked() -> T:
+            return await question(self._store)
+
+        assert self._control is not None
+        return await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(asked(), self._control))
+
+    async def __aenter__(self) -> RunsThread:
+        self._control = asyncio.get_running_loop()
+        self._outcomes = Mailbox(self._control, self._ended)
+        await self.thread.__aenter__()
+        ready: Future[None] = Future()
+        self._serving = self.thread.submit(lambda: self._serve(ready))
+        self._serving.add_done_callback(lambda done: _pass_on(done, ready))
+        await asyncio.wrap_future(ready)
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        assert self._serving is not None
+        try:
+            if self._stop is not None:
+                self.thread.loop.call_soon_threadsafe(self._stop.set)
+                await asyncio.wrap_future(self._serving)
+        finally:
+            await self.thread.__aexit__(kind, error, trace)
+
+    async def _serve(self, ready: Future[None]) -> None:
+        """On the thread's loop: keep open what runs share until the end is asked for."""
+        assert self._outcomes is not None
+        outcomes = self._outcomes
+        async with AsyncExitStack() as stack:
+            tools = RunTools(
+                ask=self.ask,
+                clock=self._clock,
+                ledger=self._store.url,
+                resources=await stack.enter_async_context(ResourcePool()),
+                pool=await stack.enter_async_context(WorkerPool(self._cpu_workers)),
+                writer=await stack.enter_async_context(self._writer),
+                workers_per_run=self._workers_per_run,
+            )
+            executions = Executions(tools, lambda run, outcome: outcomes.post((run, outcome)))
+            await stack.enter_async_context(executions)
+            self._stop = asyncio.Event()
+            self._inbox = Mailbox(asyncio.get_running_loop(), lambda posted: _deliver(executions, posted))
+            ready.set_result(None)
+            await self._stop.wait()
+
+
+def _deliver(executions: Executions, posted: list[RunOrder | tuple[int, Reason]]) -> None:
+    for one in posted:
+        if isinstance(one, RunOrder):
+            executions.start((one,))
+        else:
+            executions.cancel(*one)
+
+
+def _pass_on(done: Future[None], ready: Future[None]) -> None:
+    """What ended before it was ready tells why to whoever waits for it."""
+    if not ready.done():
+        error = done.exception() if not done.cancelled() else RuntimeError("the thread of runs ended")
+        ready.set_exception(error or RuntimeError("the thread of runs ended"))

@@ -1,0 +1,64 @@
+"""Noticing user code that holds the runs' loop."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import sys
+from pathlib import Path
+from types import FrameType
+
+from piko_flow.clock import Clock
+from piko_flow.control.loop_thread import LoopThread
+
+OURS = str(Path(__file__).resolve().parent.parent)
+ASYNCIO = str(Path(asyncio.__file__).resolve().parent)
+
+log = logging.getLogger("piko_flow.watch")
+
+
+class LoopWatch:
+    """Looks from another thread whether a loop still turns, and says once an episode what holds it."""
+
+    def __init__(self, thread: LoopThread, *, after: float, clock: Clock) -> None:
+        self._thread, self._after, self._clock = thread, after, clock
+        self._asked_at: float | None = None
+        self.blocked_by = ""
+        """What holds the loop now, as text; empty while it turns."""
+
+    def look(self) -> None:
+        """Ask the loop for a sign, and see whether the last one asked for has come. Call it about once a second."""
+        now = self._clock.monotonic()
+        if self._asked_at is None:
+            self._asked_at = now
+            self._thread.loop.call_soon_threadsafe(self._answer)
+        elif now - self._asked_at >= self._after and not self.blocked_by:
+            self.blocked_by = place_of(self._thread)
+            log.warning(
+                "the loop of runs is held since %.1f s by %s; other runs of this replica wait. "
+                "Use on='thread', CpuMap or an asynchronous library",
+                now - self._asked_at,
+                self.blocked_by,
+            )
+
+    def _answer(self) -> None:
+        if self.blocked_by:
+            log.warning("the loop of runs turns again; it was held by %s", self.blocked_by)
+        self._asked_at, self.blocked_by = None, ""
+
+
+def place_of(thread: LoopThread) -> str:
+    """What the thread is doing: the task's name, and the innermost line that is neither ours nor asyncio's."""
+    task = asyncio.current_task(thread.loop)
+    frame = sys._current_frames().get(thread.ident or 0)
+    return f"{task.get_name() if task is not None else 'a callback'} at {_line(frame)}"
+
+
+def _line(frame: FrameType | None) -> str:
+    at = frame
+    while at is not None and at.f_code.co_filename.startswith((OURS, ASYNCIO)):
+        at = at.f_back
+    at = at or frame
+    return (
+        "an unknown place" if at is None else f"{at.f_code.co_filename}:{at.f_lineno} in {at.f_code.co_name}"
+    )

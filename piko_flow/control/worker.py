@@ -1,0 +1,229 @@
+"""This replica's runs: taken, started, and their ends written."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Protocol
+
+from piko_flow.clock import Clock
+from piko_flow.control.endings import next_step
+from piko_flow.control.execution import RunOrder
+from piko_flow.control.outcome import Outcome
+from piko_flow.control.recorder import Recorder
+from piko_flow.control.schedule_rows import Flows
+from piko_flow.control.timing import DatabaseTime
+from piko_flow.planning.run_state import Reason, RunStatus
+from piko_flow.store.batch import Ending, Requeue
+from piko_flow.store.protocols import Store
+from piko_flow.store.records import ParamsVersion, ReplicaRecord, RunRecord
+
+VERSIONS = 10_000  # versions of parameters that are remembered
+
+log = logging.getLogger("piko_flow.worker")
+
+
+class Runs(Protocol):
+    """Where runs are executed: another thread's loop, or this one."""
+
+    def start(self, orders: Sequence[RunOrder], /) -> None:
+        """Execute these; each is reported when it has ended."""
+
+    def cancel(self, run: int, reason: Reason, /) -> None:
+        """Stop the run now; it is reported when it has. Without effect for one that has ended."""
+
+
+class Listener(Protocol):
+    """Told what became of runs, when it has been written."""
+
+    def run_ended(self, run: RunRecord, ending: Ending, /, *, more: bool) -> None: ...
+    def run_requeued(self, run: RunRecord, /) -> None: ...
+    def claim_lost(self, run: RunRecord, /) -> None: ...
+    def failed(self, flow: str, /) -> None: ...
+
+
+class Worker:
+    """Keeps at most `slots` runs, from their claim until their end is written.
+
+    A slot is free again only then, so what waits to be written is bounded, too.
+    """
+
+    def __init__(
+        self,
+        *,
+        replica: ReplicaRecord,
+        store: Store,
+        recorder: Recorder,
+        flows: Flows,
+        time: DatabaseTime,
+        clock: Clock,
+        listener: Listener,
+    ) -> None:
+        self._replica, self._store, self._recorder = replica, store, recorder
+        self._flows, self._time, self._clock, self._listener = flows, time, clock, listener
+        self.runs: Runs | None = None
+        self.active: dict[int, RunRecord] = {}
+        self.closed = False
+        """A worker that is closed takes nothing more."""
+        self.wake = asyncio.Event()
+        self._reserved = 0
+        self._begun: deque[RunRecord] = deque()
+        self._more: set[int] = set()
+        self._emptied = asyncio.Event()
+        self._versions: dict[int, ParamsVersion] = {}
+        self._hungry = False
+
+    @property
+    def free(self) -> int:
+        """How many more runs this replica takes now."""
+        return 0 if self.closed else max(self._replica.slots - len(self.active) - self._reserved, 0)
+
+    async def idle(self) -> None:
+        """Return when no run is left and all ends are written."""
+        while self.active:
+            self._emptied.clear()
+            await self._emptied.wait()
+
+    def reserve(self, slots: int) -> None:
+        """Keep slots for runs that are about to be claimed; a negative number gives them back."""
+        self._reserved += slots
+
+    def knows(self, flow: str) -> bool:
+        """Whether this replica can run the flow."""
+        return self._flows.get(flow) is not None
+
+    def begin(self, runs: Sequence[RunRecord]) -> None:
+        """Start runs that have been claimed for this replica."""
+        for run in runs:
+            self.active[run.id] = run
+        self._begun += runs
+        self.wake.set()
+
+    async def claim(self) -> int:
+        """Take admitted runs as slots are free; gives how many came."""
+        wanted = self.free
+        if wanted == 0:
+            return 0
+        self.reserve(wanted)
+        try:
+            runs = await self._store.claim(self._replica, limit=wanted, known=self.knows)
+        finally:
+            self.reserve(-wanted)
+        self._hungry = len(runs) == wanted
+        self.begin(runs)
+        return len(runs)
+
+    async def step(self) -> bool:
+        """Start what was taken; gives whether there was anything. Raises StoreUnavailable, and nothing is lost."""
+        if not self._begun:
+            if self._hungry and self.free * 4 >= self._replica.slots:
+                return await self.claim() > 0
+            return False
+        missing = {run.params_version for run in self._begun} - self._versions.keys() - {None}
+        for version in missing:
+            assert version is not None
+            found = await self._store.params_version(version)
+            if found is not None:
+                self._versions[version] = found
+                if len(self._versions) > VERSIONS:
+                    del self._versions[next(iter(self._versions))]
+        begun, self._begun = list(self._begun), deque()
+        assert self.runs is not None
+        self.runs.start([order for run in begun if (order := self._order(run)) is not None])
+        return True
+
+    def _order(self, run: RunRecord) -> RunOrder | None:
+        flow = self._flows.get(run.flow)
+        if flow is None:  # claimed by a leader that knew it, in a version of the code that this one is not
+            self._write(run, Requeue(run.id, run.claim, Reason.UNREGISTERED))
+            return None
+        version = self._versions.get(run.params_version) if run.params_version is not None else None
+        return RunOrder(record=run, flow=flow, version=version)
+
+    def ended(self, outcomes: Sequence[tuple[int, Outcome]]) -> None:
+        """Runs have ended: write what follows."""
+        for number, outcome in outcomes:
+            run = self.active.get(number)
+            if run is None:
+                continue
+            flow = self._flows.get(run.flow)
+            if outcome.more:
+                self._more.add(run.id)
+            self._write(run, next_step(run, flow, outcome, self._time.now()))
+
+    def _free(self, run: RunRecord) -> None:
+        self.active.pop(run.id, None)
+        self._more.discard(run.id)
+        self.wake.set()
+        if not self.active:
+            self._emptied.set()
+
+    def _gone(self, run: RunRecord) -> None:
+        """The run was taken from this replica; whoever has it now writes what becomes of it."""
+        self._free(run)
+        self._listener.claim_lost(run)
+
+    def cancel(self, runs: Sequence[RunRecord]) -> None:
+        """Stop runs that a person wants stopped."""
+        for run in runs:
+            known = self.active.get(run.id)
+            if known is not None and known.claim == run.claim and self.runs is not None:
+                self.runs.cancel(run.id, Reason.CANCELLED)
+
+    def release_all(self) -> None:
+        """Stop all runs and give them back to the queue."""
+        for run in list(self.active):
+            if self.runs is not None:
+                self.runs.cancel(run, Reason.RELEASED)
+
+    async def release_unknown(self) -> None:
+        """Give back runs that the store says are this replica's and that it does not have.
+
+        They are claims whose answer was lost. A run that ended meanwhile is not harmed: its claim is over.
+        """
+        for run in await self._store.live():
+            mine = run.status is RunStatus.RUNNING and run.replica == self._replica.id
+            if mine and run.id not in self.active:
+                self.active[run.id] = run
+                self._write(run, Requeue(run.id, run.claim, Reason.RELEASED))
+
+    def _write(self, run: RunRecord, change: Ending | Requeue) -> None:
+        future = self._recorder.change(change)
+        future.add_done_callback(lambda done: self._written(run, change, done))
+
+    def _written(self, run: RunRecord, change: Ending | Requeue, done: asyncio.Future[bool]) -> None:
+        if done.cancelled():
+            return
+        if error := done.exception():
+            log.error("the end of run %d of %r could not be written: %s", run.id, run.flow, error)
+            failed = Ending(
+                run.id, run.claim, run.flow, RunStatus.FAILED, Reason.ERROR, window=run.window,
+                error_type=type(error).__name__, error_msg=str(error),
+            )  # fmt: skip
+            if isinstance(change, Ending) and change.status is not RunStatus.FAILED:
+                self._write(run, failed)
+                return
+        if error is not None or not done.result():
+            self._gone(run)
+            return
+        more = run.id in self._more
+        self._free(run)
+        if isinstance(change, Ending):
+            self._listener.run_ended(run, change, more=more)
+            if change.status is RunStatus.FAILED:
+                self._listener.failed(run.flow)
+        else:
+            self._listener.run_requeued(
+                replace(
+                    run,
+                    status=RunStatus.QUEUED,
+                    replica="",
+                    admitted=False,
+                    attempt=run.attempt + change.attempt,
+                    not_before=change.not_before,
+                    reason=change.reason,
+                )
+            )
