@@ -65,8 +65,8 @@ class FlowState:
 class Change:
     """What a rule decided: the new state, the windows to queue, the queued runs that are no longer wanted.
 
-    `reason` says why runs in `unwanted` are given up, or why nothing was queued though something is due;
-    `more` that due windows are left because the bound on queued ones was reached.
+    `reason` says why runs in `unwanted` are given up; where there are none, why nothing was queued though
+    something is due. `more` says that due windows are left.
     """
 
     state: FlowState
@@ -86,13 +86,25 @@ def observe_edit(state: FlowState) -> Change:
     edit, watermark = state.shown, state.watermark
     if edit is None or edit == state.written or watermark is None:
         return Change(state)
-    if edit >= watermark:
-        return _forward(replace(state, written=edit), Window(watermark, edit))
+    state = replace(state, written=edit)
+    if edit == watermark:
+        return Change(state)
+    return _forward(state, Window(watermark, edit)) if edit > watermark else _backward(state, edit, watermark)
+
+
+def _forward(state: FlowState, passed: Window) -> Change:
+    assert state.planned_until is not None
+    ledger = state.ledger.fill(passed, Mark.SKIPPED)
+    unwanted = queued_within(state, passed)
+    moved = replace(state, ledger=ledger, planned_until=max(state.planned_until, passed.end))
+    return Change(without(moved, unwanted), unwanted=unwanted, reason="superseded" if unwanted else "")
+
+
+def _backward(state: FlowState, edit: datetime, watermark: datetime) -> Change:
     assert state.origin is not None
     return Change(
         replace(
             state,
-            written=edit,
             origin=min(state.origin, edit),
             planned_until=edit,
             generation=state.generation + 1,
@@ -101,16 +113,13 @@ def observe_edit(state: FlowState) -> Change:
     )
 
 
-def _forward(state: FlowState, passed: Window) -> Change:
-    assert state.planned_until is not None
-    ledger = state.ledger.fill(passed, Mark.SKIPPED)
-    unwanted = tuple(
+def queued_within(state: FlowState, window: Window) -> tuple[int, ...]:
+    """The runs that the schedule has queued inside the window and nobody has begun."""
+    return tuple(
         run.run
         for run in state.live
-        if run.queued and run.origin == SCHEDULE and clip(run.window, passed) == run.window
+        if run.queued and run.origin == SCHEDULE and clip(run.window, window) == run.window
     )
-    moved = replace(state, ledger=ledger, planned_until=max(state.planned_until, passed.end))
-    return Change(without(moved, unwanted), unwanted=unwanted, reason="superseded")
 
 
 def finished(state: FlowState, run: int, window: Window, mark: Mark | None) -> FlowState:

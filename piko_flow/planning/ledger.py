@@ -49,10 +49,18 @@ class Ledger:
 
     def fill(self, window: Window, mark: Mark) -> Ledger:
         """What is not settled in the window gets this mark; failed marks there are dropped."""
-        ledger = self
-        for hole in self.unsettled(window):
-            ledger = ledger.settle(hole, mark)
-        return ledger
+        kept = [
+            Span(*clipped, span.mark)
+            for span in self._touching(window)
+            if span.mark in SETTLED and (clipped := clip(span.window, window))
+        ]
+        filled = [Span(*hole, mark) for hole in self.unsettled(window)]
+        return self._replaced(window, tuple(sorted((*kept, *filled), key=_start)))
+
+    def add(self, pieces: Iterable[Window], mark: Mark) -> Ledger:
+        """Give the mark to pieces that have none, in one go however many they are."""
+        added = (Span(*piece, mark) for piece in pieces)
+        return Ledger(tuple(_merged(sorted((*self.spans, *added), key=_start))))
 
     def fail(self, window: Window) -> Ledger:
         """What is not settled in the window is marked failed: a failure takes back nothing that was settled."""
@@ -110,8 +118,6 @@ class Ledger:
 
     def _replaced(self, window: Window, by: tuple[Span, ...]) -> Ledger:
         """The spans that touch the window are cut at its edges, what lies between is `by`, equal neighbours join."""
-        if window.start >= window.end:
-            return self
         first = bisect_left(self.spans, window.start, key=_end)
         last = bisect_right(self.spans, window.end, key=_start)
         near = self.spans[first:last]
@@ -148,8 +154,8 @@ def minus(pieces: Iterable[Window], taken: Iterable[Window]) -> tuple[Window, ..
 def _cut(piece: Window, hole: Window) -> list[Window]:
     if clip(piece, hole) is None:
         return [piece]
-    parts = (Window(piece.start, hole.start), Window(hole.end, piece.end))
-    return [part for part in parts if part.start < part.end]
+    edges = ((piece.start, hole.start), (hole.end, piece.end))
+    return [Window(start, end) for start, end in edges if start < end]
 
 
 def _merged(spans: Iterable[Span]) -> list[Span]:

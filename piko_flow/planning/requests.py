@@ -1,0 +1,74 @@
+"""What a person asks of a stateful flow: a run over one window, or a run once more."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from piko_flow.errors import RequestRefused
+from piko_flow.planning.flow_state import FlowState, overlaps_live
+from piko_flow.planning.trigger import Trigger
+from piko_flow.planning.window import Window
+
+
+def check_trigger(state: FlowState, trigger: Trigger, window: Window | None, now: datetime) -> Window:
+    """The window to run: the one named; else the oldest gap, cut by today's schedule; else what is due next and
+    not planned yet. Raises RequestRefused where it overlaps a live run or has not ended, and where no window
+    is missing.
+    """
+    chosen = oldest_gap(state, trigger, now) if window is None else window
+    what = f"run of {state.flow!r}"
+    if chosen is None:
+        raise RequestRefused(
+            what=what,
+            rule="without a window it takes the oldest one that is missing",
+            came="none is",
+            advice="Name one with --window",
+        )
+    if chosen.end > now:
+        raise RequestRefused(
+            what=what,
+            rule="a window is run when it has ended",
+            came=f"{chosen} ends after {now.isoformat()}",
+        )
+    _refuse_overlap(state, chosen, what)
+    return chosen
+
+
+def oldest_gap(state: FlowState, trigger: Trigger, now: datetime) -> Window | None:
+    """The oldest stretch that nobody has settled and no live run covers, up to the first fire in it; where there
+    is none in what was planned, the first window that is due. None where nothing is missing."""
+    gap = next(iter(state.gaps()), None)
+    if gap is not None:
+        fire = trigger.next_after(gap.start)
+        return gap if fire is None or fire >= gap.end else Window(gap.start, fire)
+    if state.planned_until is None:
+        return None
+    fire = trigger.next_after(state.planned_until)
+    if fire is None or fire > now:
+        return None
+    pieces = state.ledger.unsettled(Window(state.planned_until, fire))
+    return pieces[0] if pieces else None
+
+
+def check_retry(state: FlowState, window: Window) -> None:
+    """Raises RequestRefused where part of the window is settled by now, or a live run overlaps it."""
+    what = f"retry of {state.flow!r} for {window}"
+    if state.ledger.unsettled(window) != (window,):
+        raise RequestRefused(
+            what=what,
+            rule="a run is retried while nothing of its window is settled",
+            came="all of it is" if state.ledger.is_settled(window) else "part of it is",
+            advice="To run it again all the same, trigger the window or plan a backfill",
+        )
+    _refuse_overlap(state, window, what)
+
+
+def _refuse_overlap(state: FlowState, window: Window, what: str) -> None:
+    live = overlaps_live(state, window)
+    if live is not None:
+        raise RequestRefused(
+            what=what,
+            rule="two runs never work on the same stretch at once",
+            came=f"run {live.run} is live over {live.window}",
+            advice="Wait for it or cancel it",
+        )
