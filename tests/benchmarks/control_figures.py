@@ -42,14 +42,14 @@ STALL = Work("due-at-once", "stall", {"rows": ROWS})
 UNCHANGED, QUERIES, CHANGED = (
     Work("reconcile", key, {"rows": ROWS}) for key in ("unchanged", "queries", "changed")
 )
-IDLE = Work("idle-queries", "seconds", {"flows": FLOWS, "seconds": IDLE_SECONDS})
+IDLE = Work("idle-queries", "value", {"flows": FLOWS, "seconds": IDLE_SECONDS})
 LOADED, LONE = (
     Work("statements-per-run", key, {"count": LOADED_RUNS, "in_flight": IN_FLIGHT})
     for key in ("under_load", "alone")
 )
-TAKEOVER = Work("takeover", "seconds", {})
-BACKFILL = Work("backfill", "seconds", {"windows": WINDOWS})
-PLAN_YEAR = Work("plan-year", "seconds", {"flows": YEAR_FLOWS})
+TAKEOVER = Work("takeover", "value", {})
+BACKFILL = Work("backfill", "value", {"windows": WINDOWS})
+PLAN_YEAR = Work("plan-year", "value", {"flows": YEAR_FLOWS})
 
 
 def figures(databases: Databases, *, written_only: bool = True) -> list[Figure]:
@@ -199,7 +199,7 @@ def _limit(
         unit=unit,
         better="less",
         target=target,
-        how=f"{work.key.replace('_', ' ')}, as measured",
+        how="as measured",
     )
 
 

@@ -20,7 +20,7 @@ TIMEOUT = 600  # seconds for one process
 PROTOTYPE = {"prototype": "driver", "prototype Core": "core"}
 
 
-def measure(what: str, who: str, url: str, key: str = "seconds", **options: object) -> float:
+def measure(what: str, who: str, url: str, key: str = "value", **options: object) -> float:
     """Measure in a new process; gives one of the values that it prints. Its errors are shown and raised."""
     command = [sys.executable, "-m", "tests.benchmarks.control_process", what, who, url, json.dumps(options)]
     done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True, timeout=TIMEOUT)
@@ -66,7 +66,7 @@ def ours_alone(what: str, _: str, url: str, options: dict[str, Any]) -> dict[str
     """A method of PikoFlow that none of the others has."""
     got = getattr(PikoFlow(), what.replace("-", "_"))(*([url] if url else []), **options)
     value = asyncio.run(got) if asyncio.iscoroutine(got) else got
-    return {"seconds": value or 0.0} if isinstance(value, float | None) else asdict(value)
+    return {"value": value or 0.0} if isinstance(value, float | None) else asdict(value)
 
 
 def store(who: str, url: str) -> str:

@@ -49,17 +49,18 @@ def _score(value: float, unit: str) -> str:
 def details(outcome: Outcome) -> str:
     """What was measured, contender by contender: the median, the spread, what was written."""
     figure = outcome.figure
-    kind = "MB" if figure.unit == "MB" else "s"
+    kind = {"MB": " MB", "queries": "", "queries/s": "", "a run": ""}.get(figure.unit, " s")
+    width = max(len(contender.name) for contender in figure.contenders)
     lines = [
         f"{figure.name}: {figure.title}",
         f"  {figure.how}; other processes had {outcome.others:.0%} of the machine",
     ]
     for contender in figure.contenders:
         values = outcome.measured[contender.name]
-        spread = f"{median(values):.4g} {kind} ({min(values):.4g} to {max(values):.4g})"
+        spread = f"{median(values):.4g}{kind} ({min(values):.4g} to {max(values):.4g})"
         part = "" if contender.share == 1 else f", {contender.share:.0%} of the job, scaled"
         score = _score(outcome.scores[contender.name], figure.unit)
-        lines.append(f"  {contender.name:<14} {score:<14} {spread:<32} {contender.expression}{part}")
+        lines.append(f"  {contender.name:<{width}} {score:<14} {spread:<32} {contender.expression}{part}")
     lines += [
         f"  {OURS} is {outcome.times_as_fast(name):.2f} x as fast as {name}, at least {wanted:.2g} x wanted"
         for name, wanted in figure.multiples
