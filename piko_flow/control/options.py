@@ -19,7 +19,8 @@ class ReplicaOptions:
     the replica stops. `execute`: "all" replicas run flows, or the "leader" alone. `pause_after`: failures in
     a row after which a flow's schedule is paused, 0 never. `group_limits`: runs at once by concurrency group.
     `zone`: of schedule rows that name none. `runs_kept_for` and `runs_kept`: what retention leaves of ended
-    runs, by age and for each flow.
+    runs, by age and for each flow; None keeps them. `first_grace` and `first_instances`: what a row gets that is
+    written for a flow which names none. `patient`: a store that cannot be opened at start is tried again.
     """
 
     lease_name: str = "default"
@@ -36,7 +37,11 @@ class ReplicaOptions:
     pause_after: int = 0
     group_limits: Mapping[str, int] = field(default_factory=dict)
     zone: str = "UTC"
-    runs_kept_for: timedelta = timedelta(days=30)
-    runs_kept: int = 10_000
+    runs_kept_for: timedelta | None = timedelta(days=30)
+    runs_kept: int | None = 10_000
+    prune_every: timedelta = timedelta(seconds=60)
+    first_grace: timedelta = timedelta(seconds=300)
+    first_instances: int = 1
+    patient: bool = False
     blocked_after: timedelta = timedelta(seconds=5)
     """A call that holds the runs' loop longer than this is reported with its place."""

@@ -11,10 +11,10 @@ from datetime import datetime, timedelta
 import orjson
 
 from piko_flow.control.flow import Flow
+from piko_flow.control.options import ReplicaOptions
 from piko_flow.control.params import refusal_of
 from piko_flow.control.reign import Reign
 from piko_flow.control.schedule_rows import Flows, Schedule, first_row, understand
-from piko_flow.control.timing import DatabaseTime
 from piko_flow.planning.date import Date
 from piko_flow.store.batch import PlannedFires
 from piko_flow.store.protocols import ScheduleStore
@@ -54,10 +54,9 @@ class Reconciler:
         store: ScheduleStore,
         flows: Flows,
         registered: Iterable[Flow],
-        zone: str,
-        time: DatabaseTime,
+        options: ReplicaOptions,
     ) -> None:
-        self._reign, self._store, self._flows, self._zone, self._time = reign, store, flows, zone, time
+        self._reign, self._store, self._flows, self._options = reign, store, flows, options
         self._registered = list(registered)
         self._seen = Seen()
         self.poll_interval: float | None = None
@@ -70,7 +69,12 @@ class Reconciler:
         self._seen.refused = {name: record.refused for name, record in known.items() if record.refused}
         for version in await self._store.params():
             self._reign.params.add(version)
-        rows = [first_row(flow) for flow in self._registered if flow.schedule and flow.name not in known]
+        grace, instances = self._options.first_grace, self._options.first_instances
+        rows = [
+            first_row(flow, grace=grace, instances=instances)
+            for flow in self._registered
+            if flow.schedule is not None and flow.name not in known
+        ]
         if rows:
             await self._store.add_schedules(rows)
         await self.poll()
@@ -112,7 +116,7 @@ class Reconciler:
         await self._note(refused)
 
     def _changed(self, row: ScheduleRecord, now: datetime, refused: dict[str, str]) -> None:
-        understood = understand(row, self._flows, self._zone)
+        understood = understand(row, self._flows, self._options.zone)
         if isinstance(understood, str):
             self._gone(row.flow, now)
             refused[row.flow] = understood

@@ -58,8 +58,8 @@ class Reign:
         return schedule.row.max_instances if schedule is not None else 1
 
     def group(self, group: str) -> int | None:
-        """How many runs of the group may run at once; "default" has no limit, any other group 1 unless it is set."""
-        return self._group_limits.get(group) if group == "default" else self._group_limits.get(group, 1)
+        """How many runs of the group may run at once; None, no limit, for a group for which none is set."""
+        return self._group_limits.get(group)
 
     def backfill(self, backfill: int) -> int:
         """How many runs of the backfill may run at once; 0 while it is paused."""

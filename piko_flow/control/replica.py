@@ -6,6 +6,7 @@ import asyncio
 import logging
 import random
 from dataclasses import replace
+from datetime import timedelta
 
 from piko_flow.clock import Clock
 from piko_flow.control.leadership import Leadership
@@ -25,6 +26,9 @@ from piko_flow.store.protocols import Store
 from piko_flow.store.records import NewRun, Pulse, ReplicaRecord, RunRecord
 
 BEATS = 3  # signs of life within the time for which one counts
+PRUNED = 1000  # runs deleted in one step
+POLL_AGAIN = 2.0  # seconds after which the next ones are deleted
+FORGOTTEN_AFTER = timedelta(days=1)  # since a dead replica's last sign of life
 BACKFILLS_EVERY = 5.0  # seconds after which the leader looks for backfills that others have changed
 
 log = logging.getLogger("piko_flow.replica")
@@ -74,9 +78,13 @@ class Replica:
         self.scheduler: Scheduler | None = None
         self.reconciler: Reconciler | None = None
         self.draining = False
+        self.ticked_at = clock.monotonic()
+        """When the last tick ended, in monotonic seconds."""
+        self.store_failure = ""
+        """What the store said to the last tick; empty when it answered."""
         self._unsure = False
         self._failed: set[str] = set()
-        self._next_beat = self._next_reconcile = self._next_backfills = 0.0
+        self._next_beat = self._next_reconcile = self._next_backfills = self._next_prune = 0.0
 
     @property
     def leads(self) -> bool:
@@ -100,11 +108,17 @@ class Replica:
                 await self._reconcile(now)
             elif self.leads and now >= self._next_backfills:
                 await self._read_backfills(now)
+            elif self.leads and now >= self._next_prune:
+                await self._prune(now)
             else:
                 await self._pulse()
+            self.store_failure = ""
         except StoreUnavailable as error:
             self._unsure = True
+            self.store_failure = str(error)
             log.warning("%s", error)
+        finally:
+            self.ticked_at = self._clock.monotonic()
 
     async def lead(self) -> bool:
         """One step as the leader; gives whether there may be more to do at once."""
@@ -136,8 +150,7 @@ class Replica:
             store=self._store,
             flows=self._registry,
             registered=self._registry.values(),
-            zone=self.options.zone,
-            time=self.time,
+            options=self.options,
         )
         await reconciler.begin()
         for backfill in await self._store.backfills(open_only=True):
@@ -241,6 +254,17 @@ class Replica:
             self.reign.admission.limits_changed()
             self.wake.set()
         self._next_backfills = now + BACKFILLS_EVERY
+
+    async def _prune(self, now: float) -> None:
+        """Delete what retention no longer keeps, a little at a time; and replicas that died long ago."""
+        options = self.options
+        before = None if options.runs_kept_for is None else self.time.now() - options.runs_kept_for
+        gone = await self._store.prune(before=before, keep=options.runs_kept, limit=PRUNED)
+        every = POLL_AGAIN if gone >= PRUNED else options.prune_every.total_seconds()
+        self._next_prune = now + every
+        for other in await self._store.replicas():
+            if other.until is not None and other.until < self.time.now() - FORGOTTEN_AFTER:
+                await self._store.leave(other.id)
 
     async def drain(self) -> None:
         """Take nothing more and lead no more; what runs goes on."""

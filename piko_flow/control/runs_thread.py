@@ -10,12 +10,13 @@ from types import TracebackType
 from typing import TypeVar
 
 from piko_flow.clock import Clock
-from piko_flow.control.emitting import Writer
+from piko_flow.control.emitting import Emissions, Writer
 from piko_flow.control.execution import RunOrder, RunTools
 from piko_flow.control.executions import Executions
 from piko_flow.control.loop_thread import LoopThread
 from piko_flow.control.mailbox import Mailbox
 from piko_flow.control.outcome import Outcome
+from piko_flow.control.run_context import Emitted
 from piko_flow.dataflow.running.worker_pool import WorkerPool
 from piko_flow.dataflow.stages.resource import ResourcePool
 from piko_flow.planning.run_state import Reason
@@ -69,6 +70,16 @@ class RunsThread:
 
         assert self._control is not None
         return await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(asked(), self._control))
+
+    async def emit(self, item: Emitted) -> None:
+        """From any loop: hand an item to the writer, and return when it has been written. Raises what its sink raised."""
+
+        async def emitted() -> None:
+            emissions = Emissions()
+            await self._writer.emit(item, emissions)
+            await emissions.flush()
+
+        await self.thread.call(emitted)
 
     async def __aenter__(self) -> RunsThread:
         self._control = asyncio.get_running_loop()

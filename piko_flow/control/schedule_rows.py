@@ -81,8 +81,11 @@ def understand(row: ScheduleRecord, flows: Flows, zone: str) -> Schedule | str:
     return Schedule(flow, row, trigger, active=row.enabled and not _completed(row, trigger))
 
 
-def first_row(flow: Flow) -> ScheduleRecord:
-    """The row that a flow brings along: from then on the row rules. Raises ValueError for a flow without schedule."""
+def first_row(flow: Flow, *, grace: timedelta, instances: int) -> ScheduleRecord:
+    """The row that a flow brings along: from then on the row rules. Raises ValueError for a flow without schedule.
+
+    `grace` and `instances` hold where the flow names none.
+    """
     if flow.schedule is None:
         raise ValueError(f"flow {flow.name!r} brings no schedule")
     kind, expression = row_from_trigger(flow.schedule)
@@ -93,7 +96,15 @@ def first_row(flow: Flow) -> ScheduleRecord:
         "concurrency_group": flow.concurrency_group,
         "max_lookback_window": flow.max_lookback_window,
     }
-    row = ScheduleRecord(flow.name, kind, expression, timezone=flow.schedule.zone, is_stateful=flow.stateful)
+    row = ScheduleRecord(
+        flow.name,
+        kind,
+        expression,
+        timezone=flow.schedule.zone,
+        is_stateful=flow.stateful,
+        misfire_grace=grace,
+        max_instances=instances,
+    )
     return replace(row, **{name: value for name, value in given.items() if value is not None})  # type: ignore[arg-type]
 
 

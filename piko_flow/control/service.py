@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 import secrets
 import socket
 from collections.abc import Awaitable, Callable
-from concurrent.futures import Future
-from typing import TypeVar
+from concurrent.futures import CancelledError, Future
+from contextlib import suppress
+from typing import Any, TypeVar
 
 from piko_flow.clock import Clock, SystemClock
 from piko_flow.control.emitting import Writer
@@ -19,12 +21,18 @@ from piko_flow.control.plane import ControlPlane
 from piko_flow.control.registry import Registry
 from piko_flow.control.replica import Replica
 from piko_flow.control.replica_loops import ReplicaLoops
+from piko_flow.control.run_context import Emitted
 from piko_flow.control.runs_thread import RunsThread
 from piko_flow.control.watch import LoopWatch
+from piko_flow.errors import StoreUnavailable, describe_error
+from piko_flow.retry import retry_delay
 from piko_flow.store.protocols import Store
 from piko_flow.store.records import ReplicaRecord
 
 T = TypeVar("T")
+STILL = 30.0  # seconds without a tick after which the control loop is taken for dead
+
+log = logging.getLogger("piko_flow.service")
 
 
 def replica_record(slots: int, version: str = "") -> ReplicaRecord:
@@ -59,6 +67,9 @@ class ControlService:
         self._serving: Future[None] | None = None
         self._stop: asyncio.Event | None = None
         self._plane: ControlPlane | None = None
+        self._stopping = False
+        self._waits_for = ""
+        self._runs: RunsThread | None = None
         self.replica: Replica | None = None
         self.watch: LoopWatch | None = None
 
@@ -77,21 +88,68 @@ class ControlService:
     async def stop(self) -> None:
         """Drain within the budget, give back what is left, close the store. Raises what ended the service before."""
         assert self._serving is not None
+        self._stopping = True
         try:
             if self._stop is not None and not self._serving.done():
                 self._thread.loop.call_soon_threadsafe(self._stop.set)
-            await asyncio.wrap_future(self._serving)
+            elif self._stop is None:
+                self._serving.cancel()  # it still waits for the store
+            with suppress(asyncio.CancelledError, CancelledError):
+                await asyncio.wrap_future(self._serving)
         finally:
             await self._thread.__aexit__(None, None, None)
 
     async def call(self, ask: Callable[[ControlPlane], Awaitable[T]]) -> T:
         """Ask the plane something, from any loop; done on the control thread."""
         plane = self._plane
-        assert plane is not None
+        if plane is None:
+            raise StoreUnavailable(what="do that", reason=self._waits_for or "the service has not started")
         return await self._thread.call(lambda: ask(plane))
 
+    async def emit(self, payload: Any, *, to: str, key: str | None = None) -> None:
+        """Hand a payload to a sink from outside of a run, from any loop; returns when it has been written."""
+        if self._runs is None:
+            raise RuntimeError("nothing can be emitted: the service is not running")
+        await self._runs.emit(Emitted(payload, to, key))
+
+    def lives(self) -> list[str]:
+        """What keeps this process from working at all, empty when nothing does; from any thread."""
+        if self._serving is not None and self._serving.done() and not self._stopping:
+            error = None if self._serving.cancelled() else self._serving.exception()
+            return [f"the control thread ended: {describe_error(error, 200) if error else 'for no reason'}"]
+        if self.replica is not None and self._clock.monotonic() - self.replica.ticked_at > STILL:
+            return [f"the control loop has stood still for more than {STILL:g} s"]
+        return []
+
+    def readiness(self) -> tuple[str, list[str]]:
+        """The role of this replica, and what keeps it from working; from any thread."""
+        if self._stopping:
+            return "draining", ["it drains: it takes no new runs"]
+        if self.replica is None:
+            return "starting", [self._waits_for or "it has not started yet"]
+        problems = self.lives()
+        if self.replica.store_failure:
+            problems.append(self.replica.store_failure)
+        if self.watch is not None and self.watch.blocked_by:
+            problems.append(f"the loop of runs is held by {self.watch.blocked_by}")
+        return "leader" if self.replica.leads else "standby", problems
+
+    async def _open(self) -> Store:
+        failures = 0
+        while True:
+            try:
+                return await self._open_store()
+            except StoreUnavailable as error:
+                if not self.options.patient:
+                    raise
+                failures, self._waits_for = failures + 1, str(error)
+                log.warning("%s; trying again", error)
+                await self._clock.sleep(retry_delay(failures, first=1.0, limit=30.0))
+
     async def _serve(self, ready: Future[None]) -> None:
-        store = await self._open_store()
+        if self.options.patient:
+            ready.set_result(None)
+        store = await self._open()
         try:
             replica = Replica(
                 store=store,
@@ -109,7 +167,7 @@ class ControlService:
                 workers_per_run=self._workers_per_run,
             )
             async with runs:
-                replica.worker.runs = runs
+                self._runs = replica.worker.runs = runs
                 after = self.options.blocked_after.total_seconds()
                 self.watch = LoopWatch(runs.thread, after=after, clock=self._clock)
                 self.replica = replica
@@ -121,9 +179,13 @@ class ControlService:
                     replica=replica,
                 )
                 self._stop = asyncio.Event()
-                ready.set_result(None)
+                if self._stopping:
+                    self._stop.set()
+                if not ready.done():
+                    ready.set_result(None)
                 await ReplicaLoops(replica, clock=self._clock, look=self.watch.look).run(self._stop)
         finally:
+            self._runs = None
             await store.close()
 
 

@@ -170,9 +170,9 @@ class RunStore(Protocol):
     async def live_units(self) -> list[str]:
         """What live runs have prepared and not yet committed."""
 
-    async def prune(self, *, before: datetime, keep: int, limit: int) -> int:
+    async def prune(self, *, before: datetime | None, keep: int | None, limit: int) -> int:
         """Delete ended runs older than `before`, and of each flow all but the newest `keep`, with all that
-        belongs to them; at most `limit` a call. The ledger stays. Gives how many runs went."""
+        belongs to them; at most `limit` a call. None is no bound. The ledger stays. Gives how many runs went."""
 
 
 class LedgerStore(Protocol):

@@ -1,0 +1,216 @@
+"""An application: settings, flows and sinks put together, run by itself or under an ASGI server."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import socket
+from collections.abc import AsyncIterator, Iterable
+from contextlib import asynccontextmanager
+from datetime import timedelta
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+from piko_flow.control.discovery import discover
+from piko_flow.control.emitting import Writer
+from piko_flow.control.flow import Flow, default_registry
+from piko_flow.control.options import ReplicaOptions
+from piko_flow.control.registry import Registry
+from piko_flow.control.service import ControlService
+from piko_flow.errors import PikoFlowError
+from piko_flow.settings import Settings, load_settings
+
+if TYPE_CHECKING:
+    from fastapi import FastAPI
+
+    from piko_flow.store.protocols import Store
+
+log = logging.getLogger("piko_flow.app")
+
+
+class PortTaken(PikoFlowError):
+    """The address of the HTTP side is in use or may not be used."""
+
+
+class App:
+    """Schedules and runs the registered flows, and serves HTTP.
+
+    `app.run()` does so until SIGTERM or Ctrl-C; `app.api` is the same for any ASGI server, whose lifespan
+    starts and stops it. Without `settings` they are loaded from files and variables when it starts. `packages`
+    are discovered at start, besides those of the settings.
+    """
+
+    def __init__(
+        self,
+        name: str = "piko-flow",
+        *,
+        registry: Registry[Flow] | None = None,
+        settings: Settings | None = None,
+        packages: Iterable[str] = (),
+    ) -> None:
+        self.name = name
+        self.registry: Registry[Flow] = default_registry if registry is None else registry
+        self._given, self._packages = settings, tuple(packages)
+        self._service: ControlService | None = None
+        self._sinks: list[tuple[str, Any, bool]] = []
+
+    @cached_property
+    def settings(self) -> Settings:
+        """The settings in force; loaded at first use. Raises SettingsRefused."""
+        return load_settings() if self._given is None else self._given
+
+    @property
+    def version(self) -> str:
+        """The version of Piko Flow."""
+        from piko_flow.versions import installed_version
+
+        return installed_version()
+
+    @property
+    def replica_id(self) -> str:
+        """The id of this process as a replica; empty before it has started."""
+        return self._service.record.id if self._service is not None else ""
+
+    @property
+    def service(self) -> ControlService:
+        """The running control half. Raises RuntimeError while the application is not running."""
+        if self._service is None:
+            raise RuntimeError(f"the application {self.name!r} is not running")
+        return self._service
+
+    def register_sink(self, name: str, sink: Any, *, whole: bool = False) -> None:
+        """Let `run.emit(..., to=name)` and `app.emit(..., to=name)` reach this sink; before the application starts.
+
+        See Writer.register.
+        """
+        if self._service is not None:
+            raise RuntimeError(f"register the sink {name!r} before the application starts")
+        Writer().register(name, sink, whole=whole)  # refused here, at the line of the user's mistake
+        self._sinks.append((name, sink, whole))
+
+    async def emit(self, payload: Any, *, to: str, key: str | None = None) -> None:
+        """Hand a payload to a registered sink from outside of a run; returns when it has been written.
+
+        Raises what the sink raised.
+        """
+        await self.service.emit(payload, to=to, key=key)
+
+    def lives(self) -> list[str]:
+        """What keeps the process from working at all; empty when nothing does."""
+        return self._service.lives() if self._service is not None else []
+
+    def readiness(self) -> tuple[str, list[str]]:
+        """The role of this replica, and what keeps it from working."""
+        if self._service is None:
+            return "starting", ["it has not started yet"]
+        return self._service.readiness()
+
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator[None]:
+        """Schedule and run flows while the block is open; leaving it drains."""
+        if self._service is not None:
+            raise RuntimeError(f"the application {self.name!r} is running already")
+        service = self._make_service()
+        await service.start()
+        self._service = service
+        try:
+            yield
+        finally:
+            try:
+                await service.stop()
+            finally:
+                self._service = None
+
+    @cached_property
+    def api(self) -> FastAPI:
+        """The application for an ASGI server: `uvicorn module:app.api`. Its lifespan schedules and runs flows."""
+        from piko_flow.ops.app import make_api
+
+        return make_api(self, running=self.running)
+
+    def run(self, *, host: str | None = None, port: int | None = None) -> None:
+        """Schedule, run and serve until SIGTERM or SIGINT; then drain. A second signal ends it without waiting.
+
+        Raises PortTaken, StoreUnavailable, FlowError, SettingsRefused before anything has started.
+        """
+        from piko_flow.ops.server import serve
+        from piko_flow.telemetry.logs import configure_logging
+
+        settings = self.settings
+        configure_logging(settings.effective_log_level, as_json=settings.log_json)
+        self._discover()
+        address = listen(host or settings.health_host, settings.health_port if port is None else port)
+        with address:
+            asyncio.run(serve(self, address))
+
+    def _discover(self) -> None:
+        for package in dict.fromkeys((*self._packages, *self.settings.packages)):
+            discover(package, registry=self.registry)
+        self.registry.check()
+
+    def _make_service(self) -> ControlService:
+        settings = self.settings
+        self._discover()
+        writer = Writer(limit=settings.persist_queue_max, flush_timeout=settings.persist_flush_timeout_s)
+        for name, sink, whole in self._sinks:
+            writer.register(name, sink, whole=whole)
+        return ControlService(
+            open_store=self._open_store,
+            registry=self.registry,
+            options=replica_options(settings),
+            writer=writer,
+            cpu_workers=settings.cpu_workers or None,
+            workers_per_run=settings.per_job_cpu_max,
+            version=self.version,
+        )
+
+    async def _open_store(self) -> Store:
+        from piko_flow.store.opening import open_store
+
+        settings = self.settings
+        return await open_store(
+            settings.database_url,
+            pool_size=settings.mysql_pool_size,
+            max_overflow=settings.mysql_max_overflow,
+            pool_recycle=settings.mysql_pool_recycle_s,
+        )
+
+
+def replica_options(settings: Settings) -> ReplicaOptions:
+    """How a replica behaves by these settings."""
+
+    def span(seconds: float) -> timedelta:
+        return timedelta(seconds=seconds)
+
+    return ReplicaOptions(
+        lease_name=settings.leader_name,
+        lease=span(settings.leader_lease_s),
+        renew_every=span(settings.leader_renew_interval_s),
+        elected=settings.leader_enabled,
+        alive=span(settings.replica_lease_s),
+        poll_every=span(settings.poll_s),
+        reconcile_every=span(settings.poll_interval_s),
+        reconcile_jitter=span(settings.poll_jitter_s),
+        slots=settings.max_runs,
+        drain=span(settings.drain_s),
+        execute=settings.execute,
+        pause_after=settings.pause_after_failures,
+        group_limits=settings.concurrency_groups,
+        zone=settings.timezone,
+        runs_kept_for=timedelta(days=settings.retention_runs_days) if settings.retention_runs_days else None,
+        runs_kept=settings.retention_runs_per_flow or None,
+        first_grace=span(settings.ap_misfire_grace_s_default),
+        first_instances=settings.ap_max_instances_default,
+        patient=settings.startup_mode == "fail_open",
+    )
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """A socket that listens there. Raises PortTaken where that cannot be."""
+    try:
+        return socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET)
+    except OSError as error:
+        advice = "name another with --port or PIKO_HEALTH_PORT (0 takes a free one)"
+        raise PortTaken(
+            f"cannot listen on {host} port {port}: {error.strerror or error}; {advice}"
+        ) from error

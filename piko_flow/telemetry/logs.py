@@ -1,0 +1,58 @@
+"""Log lines for applications: text for people, or one JSON object a line."""
+
+from __future__ import annotations
+
+import logging
+from datetime import UTC, datetime
+
+import orjson
+
+FIELDS = ("run", "flow", "attempt", "stage")
+
+
+class TextLines(logging.Formatter):
+    """A record for people: time (UTC), level, logger, message, the traceback."""
+
+    def __init__(self) -> None:
+        super().__init__("%(asctime)s %(levelname)-7s %(name)s: %(message)s")
+
+    def formatTime(self, record: logging.LogRecord, datefmt: str | None = None) -> str:  # noqa: N802
+        """The record's time in UTC, to the millisecond."""
+        return time_of(record)
+
+
+class JsonLines(logging.Formatter):
+    """A record as one JSON object: time (UTC), level, logger, message, the fields of the run, the traceback."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """One line; a value that is not JSON is shown as text."""
+        line: dict[str, object] = {
+            "time": time_of(record),
+            "level": record.levelname,
+            "logger": record.name,
+            "message": record.getMessage(),
+        }
+        line |= {name: getattr(record, name) for name in FIELDS if hasattr(record, name)}
+        if record.exc_info:
+            line["traceback"] = self.formatException(record.exc_info)
+        return orjson.dumps(line, default=str).decode()
+
+
+def time_of(record: logging.LogRecord) -> str:
+    """When the record was made: UTC, to the millisecond."""
+    return datetime.fromtimestamp(record.created, UTC).strftime("%Y-%m-%dT%H:%M:%S.%f")[:-3] + "Z"
+
+
+def configure_logging(level: str, *, as_json: bool) -> None:
+    """Send the application's log lines to standard error. For applications: a library does not call it.
+
+    A root logger that has handlers already is left as it is, except for the level of this package.
+    """
+    logging.getLogger("piko_flow").setLevel(level)
+    root = logging.getLogger()
+    if root.handlers:
+        return
+    lines = logging.StreamHandler()
+    lines.setFormatter(JsonLines() if as_json else TextLines())
+    root.addHandler(lines)
+    root.setLevel(level)
