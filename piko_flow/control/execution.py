@@ -2,74 +2,206 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
-from typing import Protocol, TypeVar
+import asyncio
+from typing import Any
 
-from piko_flow.clock import Clock
-from piko_flow.control.emitting import Writer
-from piko_flow.control.flow import Flow
-from piko_flow.control.outcome import Outcome
-from piko_flow.dataflow.running.observer import Observer
-from piko_flow.dataflow.running.worker_pool import WorkerPool
-from piko_flow.dataflow.stages.resource import ResourcePool
-from piko_flow.planning.run_state import Reason
-from piko_flow.store.protocols import RunStore
-from piko_flow.store.records import ParamsVersion, RunRecord
+from piko_flow.control.cpu import RunCpu
+from piko_flow.control.emitting import Emissions
+from piko_flow.control.failure import cause_of, hash_of, is_retryable, message_of, timed_out, type_of
+from piko_flow.control.job_run import JobRun
+from piko_flow.control.journal import Ask
+from piko_flow.control.outcome import Outcome, dead_letter_records
+from piko_flow.control.params import check_params
+from piko_flow.control.pipeline_run import PipelineRun
+from piko_flow.control.run_context import Emitted, RunContext
+from piko_flow.control.run_order import RunOrder, RunTools
+from piko_flow.dataflow.running.cancelled import escaped
+from piko_flow.dataflow.running.report import RunReport
+from piko_flow.errors import ClaimLost, RequestRefused
+from piko_flow.planning.run_state import Reason, RunStatus
 
 __all__ = ["ActiveExecution", "Ask", "Outcome", "RunOrder", "RunTools", "execute"]
 
-T = TypeVar("T")
-
-
-class Ask(Protocol):
-    """How a run reaches the store, which may belong to another thread's loop."""
-
-    async def __call__(self, question: Callable[[RunStore], Awaitable[T]], /) -> T: ...
-
-
-@dataclass(frozen=True, slots=True)
-class RunOrder:
-    """A claimed run, its flow, and the version of the parameters that it was queued with (None: there was no row)."""
-
-    record: RunRecord
-    flow: Flow
-    version: ParamsVersion | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class RunTools:
-    """What the runs of a replica share, on the loop that executes them.
-
-    `ledger` is the URL of the store's database without password. `observer` gives the observer of a run's
-    pipeline. `workers_per_run` is how many workers of `pool` one run may keep busy.
-    """
-
-    ask: Ask
-    clock: Clock
-    ledger: str = ""
-    resources: ResourcePool | None = None
-    pool: WorkerPool | None = None
-    writer: Writer | None = None
-    observer: Callable[[RunOrder], Observer] | None = None
-    workers_per_run: int = 8
-
 
 class ActiveExecution:
-    """One attempt in progress."""
+    """One attempt in progress; what `run.cpu`, `run.emit` and `run.check_claim` reach."""
 
     def __init__(self, order: RunOrder, tools: RunTools) -> None:
         self.order, self._tools = order, tools
+        kind = JobRun if order.flow.kind == "job" else PipelineRun
+        self._work: JobRun | PipelineRun = kind(order, tools, self._flush)
+        self._reason: Reason | None = None
+        self._ended = False
+        self._cpu: RunCpu | None = None
+        self._emissions: Emissions | None = None
+        self._flushing = 0.0
+        self._times: dict[str, int] = {}
 
     async def run(self) -> Outcome:
-        """Work to the end, on the loop it is called on; gives how it ended, and raises nothing that a flow can cause."""
-        raise NotImplementedError
+        """Work to the end, on the loop it is called on; gives how it ended.
+
+        Raises nothing that a flow can cause. Cancelling the caller cancels the run, and is raised when nothing
+        of it is left; the way to stop it is `cancel`.
+        """
+        began = self._tools.clock.monotonic()
+        report: RunReport | None = None
+        error: BaseException | None = None
+        try:
+            if self._reason is None:
+                report = await self._worked()
+        except (asyncio.CancelledError, SystemExit) as escape:
+            error = escaped(escape) if self._reason is None or _cancelled_by_others() else escape
+        except Exception as failure:
+            error = failure
+        self._ended = True
+        self._times = self._milliseconds(self._tools.clock.monotonic() - began)
+        return self._outcome(report, error)
 
     def drain(self) -> None:
         """Let a pipeline read no more and what is inside flow out; a job just goes on."""
+        self._work.drain()
 
     def cancel(self, reason: Reason = Reason.CANCELLED) -> None:
-        """Stop now: CANCELLED for a person's wish, RELEASED to go back to the queue. Too late once it is decided."""
+        """Stop now: CANCELLED for a person's wish, RELEASED to go back to the queue, TIMEOUT as a failure.
+
+        The first reason counts. Without effect when the run is decided, or its function has ended.
+        """
+        if not self._ended:
+            self._reason = self._reason or reason
+            self._work.cancel()
+
+    def cpu(self) -> RunCpu:
+        """The run's share of the worker processes. Raises RuntimeError where there are none."""
+        if self._cpu is None:
+            if self._tools.pool is None:
+                raise RuntimeError("this application has no worker processes: run.cpu cannot be used")
+            self._cpu = RunCpu(self._tools.pool, self._tools.workers_per_run)
+        return self._cpu
+
+    async def emit(self, payload: Any, to: str, key: str | None) -> None:
+        """Hand a payload to the writer in this run's name."""
+        record = self.order.record
+        if self._emissions is None:
+            self._emissions = Emissions()
+        if self._tools.writer is None:
+            raise RequestRefused(what=f"emit to {to!r}", rule="a sink is registered", came="there is none")
+        item = Emitted(payload, to, key, record.flow, record.id, record.scheduled_time)
+        await self._tools.writer.emit(item, self._emissions)
+
+    async def check_claim(self) -> None:
+        """Raise ClaimLost if the run was taken away; one question to the store."""
+        record = self.order.record
+        if not await self._tools.ask(lambda store: store.holds(record.id, record.claim)):
+            raise ClaimLost(run=record.id, claim=record.claim)
+
+    async def _worked(self) -> RunReport | None:
+        timeout = self.order.flow.timeout
+        if timeout is None:
+            return await self._work.run(self._context())
+        timer = asyncio.create_task(self._expire(timeout), name=f"timeout of run {self.order.record.id}")
+        try:
+            return await self._work.run(self._context())
+        finally:
+            timer.cancel()
+            await asyncio.wait([timer])
+
+    async def _expire(self, seconds: float) -> None:
+        await self._tools.clock.sleep(seconds)
+        self.cancel(Reason.TIMEOUT)
+
+    def _context(self) -> RunContext[Any]:
+        order, record = self.order, self.order.record
+        version = order.version
+        params = check_params(
+            order.flow,
+            None if version is None else version.text,
+            record.params,
+            schema_version=None if version is None else version.schema_version,
+        )
+        return RunContext(
+            run_id=record.id,
+            flow=record.flow,
+            scheduled_time=record.scheduled_time,
+            params=params,
+            surroundings=self,
+            window=record.window,
+            attempt=record.attempt,
+        )
+
+    async def _flush(self) -> None:
+        """Wait until what the run has emitted is written. Raises what a sink failed with."""
+        if self._emissions is not None:
+            began = self._tools.clock.monotonic()
+            await self._emissions.flush()
+            self._flushing += self._tools.clock.monotonic() - began
+
+    def _milliseconds(self, seconds: float) -> dict[str, int]:
+        """The whole time, and how it divides into writing with committing, and the rest."""
+        persist = self._flushing
+        if isinstance(self._work, PipelineRun):
+            persist += self._work.persist_seconds
+        whole = round(seconds * 1000)
+        persisting = min(round(persist * 1000), whole)
+        return {"duration_ms": whole, "compute_ms": whole - persisting, "persist_ms": persisting}
+
+    def _outcome(self, report: RunReport | None, error: BaseException | None) -> Outcome:
+        work = self._work
+        decided = isinstance(work, PipelineRun) and work.journal.asked_to_decide
+        if error is not None and isinstance(cause_of(error), ClaimLost):
+            return Outcome(RunStatus.QUEUED, Reason.RELEASED, **self._times)
+        if error is not None and (self._reason is None or decided):
+            return self._failed(error, decided=decided)
+        if report is not None and report.outcome == "succeeded":
+            assert isinstance(work, PipelineRun)
+            return self._succeeded(report, work)
+        if report is not None and report.outcome == "drained" and self._reason is None:
+            return Outcome(RunStatus.QUEUED, Reason.RELEASED, report=report, **self._times)
+        if self._reason is None:
+            return Outcome(RunStatus.SUCCESS, **self._times)
+        return self._stopped(self._reason, report)
+
+    def _succeeded(self, report: RunReport, work: PipelineRun) -> Outcome:
+        return Outcome(
+            RunStatus.SUCCESS,
+            dead_items=report.dead,
+            dead_letters=dead_letter_records(self.order.record, report),
+            position=work.journal.position,
+            within=work.last.write if len(work.last) else None,
+            more=report.more,
+            report=report,
+            **self._times,
+        )
+
+    def _stopped(self, reason: Reason, report: RunReport | None) -> Outcome:
+        if reason is Reason.TIMEOUT:
+            return self._failed(timed_out(self.order.flow.timeout), reason=reason, report=report)
+        status = RunStatus.QUEUED if reason is Reason.RELEASED else RunStatus.CANCELLED
+        return Outcome(status, reason, report=report, **self._times)
+
+    def _failed(
+        self,
+        error: BaseException,
+        *,
+        reason: Reason = Reason.ERROR,
+        decided: bool = False,
+        report: RunReport | None = None,
+    ) -> Outcome:
+        return Outcome(
+            RunStatus.FAILED,
+            reason,
+            error_type=type_of(error),
+            error_hash=hash_of(error),
+            error_msg=message_of(error),
+            retryable=decided or is_retryable(error, self.order.flow.retry),
+            decided=decided,
+            report=report,
+            **self._times,
+        )
+
+
+def _cancelled_by_others() -> bool:
+    task = asyncio.current_task()
+    return task is not None and task.cancelling() > 0
 
 
 async def execute(order: RunOrder, tools: RunTools) -> Outcome:

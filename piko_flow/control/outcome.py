@@ -4,13 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from hashlib import sha256
 
+from piko_flow.control.payload import encode_payload
 from piko_flow.dataflow.running.report import RunReport
 from piko_flow.dataflow.stages.sink import Transaction
 from piko_flow.planning.ledger import Mark
 from piko_flow.planning.run_state import RunStatus
 from piko_flow.store.batch import Ending
 from piko_flow.store.records import DeadLetterRecord, RunRecord
+
+LETTERS = (
+    4 * 1024 * 1024
+)  # characters of all payloads of a run that are kept; the other items are only counted
 
 Within = Callable[[Transaction], Awaitable[None]]
 
@@ -70,3 +76,26 @@ class Outcome:
             position=self.position,
             within=self.within,
         )
+
+
+def dead_letter_records(record: RunRecord, report: RunReport) -> tuple[DeadLetterRecord, ...]:
+    """The dead letters of a run as they are stored: the first ones, as far as the bound on their size goes."""
+    records, room = [], LETTERS
+    for letter in report.dead_letters:
+        payload = encode_payload(letter.item)
+        room -= len(payload)
+        if room < 0:
+            break
+        alike = f"{record.flow}\n{letter.stage}\n{letter.error_type}"
+        records.append(
+            DeadLetterRecord(
+                flow=record.flow,
+                run=record.id,
+                stage=letter.stage,
+                payload=payload,
+                error_type=letter.error_type,
+                error_msg=letter.error,
+                fingerprint=sha256(alike.encode()).hexdigest()[:32],
+            )
+        )
+    return tuple(records)

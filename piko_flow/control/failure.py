@@ -1,0 +1,76 @@
+"""What is told and stored of the error that ended an attempt."""
+
+from __future__ import annotations
+
+import hashlib
+import sysconfig
+from pathlib import Path
+from traceback import extract_tb
+
+from piko_flow.dataflow.running.task_group import first_cause
+from piko_flow.errors import (
+    AlreadyCommitted,
+    PipelineError,
+    RequestRefused,
+    ResumeRefused,
+    StageFailed,
+    describe_error,
+)
+from piko_flow.retry import Retry
+
+LONGEST = 512  # characters of a message, as the column has
+NAME = 64  # characters of a type's name
+HOPELESS = (PipelineError, RequestRefused, ResumeRefused, AlreadyCommitted)
+_OURS = str(Path(__file__).resolve().parent.parent)
+_INSTALLED = tuple(sysconfig.get_paths()[name] for name in ("stdlib", "platstdlib", "purelib", "platlib"))
+
+
+def cause_of(error: BaseException) -> BaseException:
+    """What went wrong in the flow's own code: the cause of a stage's failure, the first error of a group."""
+    error = first_cause(error)
+    if isinstance(error, StageFailed) and error.__cause__ is not None:
+        return first_cause(error.__cause__)
+    return error
+
+
+def type_of(error: BaseException) -> str:
+    """The name of the class of what went wrong."""
+    return type(cause_of(error)).__name__[:NAME]
+
+
+def message_of(error: BaseException) -> str:
+    """The error in one line, with its stage, cut to what the column holds."""
+    first = first_cause(error)
+    others = len(error.exceptions) - 1 if isinstance(error, BaseExceptionGroup) else 0
+    text = str(first) if isinstance(first, StageFailed) else describe_error(first)
+    text += f" (and {others} more)" if others else ""
+    return text if len(text) <= LONGEST else text[: LONGEST - 1] + "…"
+
+
+def hash_of(error: BaseException) -> str:
+    """A fingerprint of the error's type and place that stays the same when lines move and values differ."""
+    cause, first = cause_of(error), first_cause(error)
+    stage = first.stage if isinstance(first, StageFailed) else ""
+    kind = f"{type(cause).__module__}.{type(cause).__qualname__}"
+    return hashlib.sha256("\n".join((kind, stage, _place(cause))).encode()).hexdigest()[:32]
+
+
+def is_retryable(error: BaseException, retry: Retry) -> bool:
+    """Whether another attempt may help: not for what is written wrongly, nor for errors that `retry` leaves out."""
+    first = first_cause(error)
+    if isinstance(first, HOPELESS):
+        return False
+    return isinstance(first, retry.on) or isinstance(cause_of(error), retry.on)
+
+
+def timed_out(seconds: float | None) -> TimeoutError:
+    """The error of a run that was stopped because it took longer than it may."""
+    return TimeoutError(f"the run did not end within {seconds:g} s")
+
+
+def _place(error: BaseException) -> str:
+    """The function that raised: the innermost of the flow's own code, where there is one."""
+    frames = extract_tb(error.__traceback__)
+    own = [frame for frame in frames if not frame.filename.startswith((_OURS, *_INSTALLED))]
+    found = own or list(frames)
+    return f"{Path(found[-1].filename).name}:{found[-1].name}" if found else ""

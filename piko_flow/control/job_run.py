@@ -1,0 +1,101 @@
+"""One attempt of a plain job: its resources opened, its function called, its resources closed."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from contextlib import AsyncExitStack
+from typing import Any
+
+from piko_flow.control.run_context import RunContext
+from piko_flow.control.run_order import RunOrder, RunTools
+from piko_flow.dataflow.stages.resource import open_all
+
+CLOSING = 30.0  # seconds that the resources of a job may take to close
+
+
+class JobRun:
+    """Calls an async def. How the function ends is how the run ends, whatever its resources do with that."""
+
+    def __init__(self, order: RunOrder, tools: RunTools, flush: Callable[[], Awaitable[None]]) -> None:
+        self._order, self._tools, self._flush = order, tools, flush
+        self._task: asyncio.Task[Any] | None = None
+        self._cancels = 0
+
+    def drain(self) -> None:
+        """A job cannot be asked to read no more: it goes on."""
+
+    def cancel(self) -> None:
+        """Cancel the function; without effect when it has ended and its resources are being closed."""
+        if self._task is not None:
+            self._cancels += 1
+            self._task.cancel()
+
+    async def run(self, context: RunContext[Any]) -> None:
+        """Work to the end. Raises what the function raises, and CancelledError after a cancel."""
+        task = self._task = asyncio.current_task()
+        try:
+            if self._order.flow.resources:
+                await self._with_resources(context)
+            else:
+                await self._order.flow.target(context)
+                await self._flush()
+        finally:
+            self._task = None
+            while self._cancels and task is not None:
+                self._cancels -= 1
+                task.uncancel()
+
+    async def _with_resources(self, context: RunContext[Any]) -> None:
+        flow, closing = self._order.flow, Closing()
+        failure: BaseException | None = None
+        try:
+            async with AsyncExitStack() as stack:
+                named = await open_all(flow.resources, self._order.info(), stack, self._tools.resources, {})
+                try:
+                    await flow.target(context, **named)
+                    await self._flush()
+                except BaseException as error:
+                    failure = error
+                    raise
+                finally:
+                    self._task = None  # a resource that is half closed helps nobody
+                    closing.begin()
+        except BaseException as error:
+            if failure is None:
+                raise closing.judged(error) from error.__cause__
+        finally:
+            closing.end()
+        if failure is not None:
+            raise failure
+
+
+class Closing:
+    """Bounds how long the current task may take to close what it has open."""
+
+    def __init__(self) -> None:
+        self._task = asyncio.current_task()
+        self._timer: asyncio.TimerHandle | None = None
+        self._late = False
+
+    def begin(self) -> None:
+        """From now on the time counts."""
+        self._timer = asyncio.get_running_loop().call_later(CLOSING, self._cancel)
+
+    def judged(self, error: BaseException) -> BaseException:
+        """The error itself, or that it came too late."""
+        if self._late and isinstance(error, asyncio.CancelledError):
+            return TimeoutError(f"a resource did not close within {CLOSING:g} s")
+        return error
+
+    def end(self) -> None:
+        """Everything is closed."""
+        if self._timer is not None:
+            self._timer.cancel()
+        if self._late and self._task is not None:
+            self._task.uncancel()
+
+    def _cancel(self) -> None:
+        assert self._task is not None
+        self._late = True
+        self._task.cancel()

@@ -1,0 +1,112 @@
+"""A run's parameters: the flow's defaults, under the row's values, under those given with the trigger."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from pydantic import BaseModel, ValidationError
+from pydantic_core import from_json, to_json
+
+from piko_flow.control.flow import Flow
+from piko_flow.errors import RequestRefused, describe_error, shorten
+
+SHOWN = 60  # characters of a value that came
+TOLD = 5  # fields that one message tells of
+SECRET = re.compile(r"(?i)secret|passw(or)?d|passphrase|token|api_?key|private_?key|credential")
+
+
+def check_params(
+    flow: Flow, text: str | None, overrides: str | None = None, *, schema_version: int | None = None
+) -> Any:
+    """The parameters as the flow's model; a dictionary where the flow has none. A fresh value each time.
+
+    `text` is the row's JSON, None where there is no row: then the model's defaults hold. `overrides` is JSON over
+    it, name by name. Raises RequestRefused with each field that is wrong, the rule and what came; a value that
+    may be a secret is not shown.
+    """
+    if text is not None and flow.schema_version is not None and schema_version is not None:
+        _check_schema(flow, schema_version)
+    model = flow.params
+    if text is None and overrides is None:
+        return {} if model is None else _made(flow, model, None)
+    values = {**_object(flow, text, "the row"), **_object(flow, overrides, "what was given")}
+    return values if model is None else _made(flow, model, values)
+
+
+def refusal_of(flow: Flow, text: str, schema_version: int) -> str:
+    """Why a row cannot be used for the flow; empty if it can."""
+    try:
+        check_params(flow, text, schema_version=schema_version)
+    except RequestRefused as error:
+        return str(error)
+    return ""
+
+
+def _check_schema(flow: Flow, schema_version: int) -> None:
+    if schema_version != flow.schema_version:
+        raise RequestRefused(
+            what=f"params of {flow.name!r}",
+            rule=f"the flow takes rows of schema_version {flow.schema_version}",
+            came=f"the row has {schema_version}",
+            advice="Write the row anew in the form that the flow expects",
+        )
+
+
+def _object(flow: Flow, text: str | None, whose: str) -> dict[str, Any]:
+    if text is None:
+        return {}
+    try:
+        values = from_json(text)
+    except ValueError as error:
+        came = f"{whose} is no JSON ({describe_error(error, 120)})"
+        raise _refused(flow, "params are a JSON object", came) from None
+    if not isinstance(values, dict):
+        raise _refused(flow, "params are a JSON object", f"{whose} is a {_kind(values)}")
+    return values
+
+
+def _made(flow: Flow, model: type[BaseModel], values: dict[str, Any] | None) -> BaseModel:
+    try:
+        if values is None:
+            return model()
+        return model.model_validate_json(to_json(values, inf_nan_mode="constants"))
+    except ValidationError as error:
+        lines = [_line(model, one) for one in error.errors(include_url=False)[:TOLD]]
+        more = error.error_count() - len(lines)
+        came = "; ".join(lines) + (f"; and {more} more" if more else "")
+        advice = "" if values else "Write its row, or give the fields a default"
+        raise _refused(flow, f"params fit the model {model.__name__}", came, advice) from None
+    except Exception as error:  # a validator of the user's may raise anything
+        came = f"a validator raised {describe_error(error, 200)}"
+        raise _refused(flow, f"params fit the model {model.__name__}", came) from error
+
+
+def _line(model: type[BaseModel], error: Any) -> str:
+    """One field that is wrong: where, the rule, and what came unless it may be a secret."""
+    path, came = error["loc"], error["input"]
+    where = ".".join(map(str, path)) or "the whole"
+    hidden = _is_secret(model, path)
+    if hidden and error["type"] in ("value_error", "assertion_error"):
+        return f"{where}: its value is not accepted"
+    rule = error["msg"]
+    if error["type"] == "missing" or hidden or isinstance(came, (dict, list)):
+        return f"{where}: {rule}"
+    return f"{where}: {rule}, got {shorten(came, SHOWN)}"
+
+
+def _is_secret(model: type[BaseModel], path: tuple[Any, ...]) -> bool:
+    """Whether the value at the path may be one that nobody should read; so may a model as a whole."""
+    if not path or any(SECRET.search(str(part)) for part in path):
+        return True
+    alike = [field for name, field in model.model_fields.items() if path[0] in (name, field.alias)]
+    return any(SECRET.search(repr(field.annotation)) for field in alike)
+
+
+def _kind(value: object) -> str:
+    names = {list: "list", str: "text", bool: "true or false", int: "number", float: "number"}
+    return names.get(type(value), "null")
+
+
+def _refused(flow: Flow, rule: str, came: str, advice: str = "") -> RequestRefused:
+    return RequestRefused(what=f"params of {flow.name!r}", rule=rule, came=came, advice=advice)

@@ -1,0 +1,43 @@
+"""Items as JSON text, for people to read and for a replay."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import orjson
+from pydantic_core import PydanticSerializationError, to_json
+
+from piko_flow.errors import shorten
+
+LONGEST = 256 * 1024  # bytes of one payload
+SHOWN = 2000  # characters of the repr of what cannot be kept as it is
+
+
+@dataclass(frozen=True)
+class StoredPayload:
+    """An item that is known only as its JSON text any more."""
+
+    text: str
+
+    def __repr__(self) -> str:
+        return self.text
+
+
+def encode_payload(item: Any) -> str:
+    """A JSON object: `type` names the item's class, `value` is the item; `repr` comes instead where it is no value.
+
+    Models, dataclasses, dates, Decimals (as text), sets (as lists), bytes (as base64) and numbers of any size are
+    kept; NaN and infinity become text. More than 256 KiB, and what JSON cannot hold, is kept as its repr. Secret
+    values are masked.
+    """
+    if isinstance(item, StoredPayload):
+        return item.text
+    kind = f"{type(item).__module__}.{type(item).__qualname__}".removeprefix("builtins.")
+    try:
+        value = to_json(item, inf_nan_mode="strings", bytes_mode="base64")
+    except (PydanticSerializationError, ValueError, TypeError, RecursionError):
+        value = None  # no JSON: shown as text below
+    if value is None or len(value) > LONGEST:
+        return orjson.dumps({"type": kind, "repr": shorten(item, SHOWN)}).decode()
+    return f'{{"type":{orjson.dumps(kind).decode()},"value":{value.decode()}}}'

@@ -1,0 +1,117 @@
+"""One attempt of a flow's pipeline: built, planned, run, with its receipts in the store."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import replace
+from typing import Any
+
+import orjson
+
+from piko_flow.control.cpu import WorkerShare
+from piko_flow.control.journal import StoreJournal
+from piko_flow.control.run_context import RunContext
+from piko_flow.control.run_order import RunOrder, RunTools
+from piko_flow.dataflow.pipeline import Pipeline
+from piko_flow.dataflow.running.last_transaction import LastTransaction
+from piko_flow.dataflow.running.plan import Plan, make_plan
+from piko_flow.dataflow.running.report import RunReport
+from piko_flow.dataflow.running.run import ActiveRun
+from piko_flow.dataflow.running.worker_pool import WorkerPool
+from piko_flow.dataflow.stages.sink import Sink
+from piko_flow.dataflow.stages.source import Source
+
+
+class PipelineRun:
+    """Runs a pipeline under the id of its run, so that a later claim goes on with what this one has prepared."""
+
+    def __init__(self, order: RunOrder, tools: RunTools, flush: Callable[[], Awaitable[None]]) -> None:
+        self._order, self._tools = order, tools
+        self.journal = StoreJournal(order.record, ask=tools.ask, clock=tools.clock, flush=flush)
+        self.last = LastTransaction(tools.ledger, run=str(order.record.id))
+        self.persist_seconds = 0.0
+        """Time that sinks were busy, and that the commit took."""
+        self._active: ActiveRun | None = None
+        self._task: asyncio.Task[Any] | None = None
+        self._cancels = 0
+        self._draining = False
+
+    def drain(self) -> None:
+        """Read no more and let what is inside flow out."""
+        self._draining = True
+        if self._active is not None:
+            self._active.drain()
+
+    def cancel(self) -> None:
+        """Stop now; without effect once the run is decided."""
+        if self._active is not None:
+            self._active.cancel()
+        elif self._task is not None:
+            self._cancels += 1
+            self._task.cancel()
+
+    async def run(self, context: RunContext[Any]) -> RunReport:
+        """Run to the end and give the report. Raises what ends the run, and CancelledError when stopped while planning."""
+        task = self._task = asyncio.current_task()
+        try:
+            plan = await self._planned(self._order.flow.pipeline_for(context))
+        finally:
+            while self._cancels and task is not None:
+                self._cancels -= 1
+                task.uncancel()
+        self._active = ActiveRun(plan, self._options(plan))
+        if self._draining:
+            self._active.drain()
+        async with self._active.background():
+            report = await self._active.wait()
+        self.persist_seconds = self._persisting(plan, report)
+        return report
+
+    async def _planned(self, pipeline: Pipeline) -> Plan:
+        options = self._order.flow.run_options.plan
+        decided = await self.journal.decision(str(self._order.record.id))
+        if decided is None and any(
+            isinstance(leaf, Source) and leaf.reads == "slices" for leaf in pipeline.leaves()
+        ):
+            position = await self._tools.ask(lambda store: store.position(self._order.record.flow))
+            options = replace(options, since=None if position is None else orjson.loads(position))
+        plan = make_plan(pipeline, options, decided=decided is not None)
+        self.journal.plan_fingerprint = plan.fingerprint
+        self.journal.joining = frozenset(
+            box.name for box in plan.sinks if isinstance(box.stage, Sink) and self.last.takes(box.stage)
+        )
+        return plan
+
+    def _options(self, plan: Plan) -> Any:
+        observer = self._tools.observer
+        return replace(
+            self._order.flow.run_options,
+            plan=plan.options,
+            pool=share_of(self._tools),
+            resources=self._tools.resources,
+            observer=None if observer is None else observer(self._order),
+            journal=self.journal,
+            run_id=str(self._order.record.id),
+            info=self._order.info(),
+            claim=self.journal.check_claim,
+            last=self.last,
+        )
+
+    def _persisting(self, plan: Plan, report: RunReport) -> float:
+        sinks = {box.number for box in plan.sinks}
+        pure = {operator.number for operator in plan.operators if sinks.issuperset(operator.boxes)}
+        busy = {stage.operator: stage.busy for stage in report.stages if stage.operator in pure}
+        began = self.journal.commit_began
+        commit = 0.0 if began is None else self._tools.clock.monotonic() - began
+        return sum(busy.values()) + commit
+
+
+def share_of(tools: RunTools) -> WorkerPool | None:
+    """The workers that one run may keep busy."""
+    pool = tools.pool
+    return (
+        pool
+        if pool is None or tools.workers_per_run >= pool.workers
+        else WorkerShare(pool, tools.workers_per_run)
+    )

@@ -1,0 +1,54 @@
+"""What one attempt of a run is made from: the order, and the tools that the runs of a replica share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from piko_flow.clock import Clock
+from piko_flow.control.emitting import Writer
+from piko_flow.control.flow import Flow
+from piko_flow.control.journal import Ask
+from piko_flow.dataflow.running.observer import Observer
+from piko_flow.dataflow.running.worker_pool import WorkerPool
+from piko_flow.dataflow.stages.resource import ResourcePool, RunInfo
+from piko_flow.store.records import ParamsVersion, RunRecord
+
+
+@dataclass(frozen=True, slots=True)
+class RunOrder:
+    """A claimed run, its flow, and the version of the parameters that it was queued with (None: there was no row)."""
+
+    record: RunRecord
+    flow: Flow
+    version: ParamsVersion | None = None
+
+    def info(self) -> RunInfo:
+        """What resources and sinks may know of the run."""
+        record = self.record
+        return RunInfo(
+            run=str(record.id),
+            flow=record.flow,
+            attempt=record.attempt,
+            window_start=None if record.window is None else record.window.start,
+            window_end=None if record.window is None else record.window.end,
+            claim=max(record.claim, 1),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class RunTools:
+    """What the runs of a replica share, on the loop that executes them.
+
+    `ledger` is the URL of the store's database without password. `observer` gives the observer of a run's
+    pipeline. `workers_per_run` is how many workers of `pool` one run may keep busy.
+    """
+
+    ask: Ask
+    clock: Clock
+    ledger: str = ""
+    resources: ResourcePool | None = None
+    pool: WorkerPool | None = None
+    writer: Writer | None = None
+    observer: Callable[[RunOrder], Observer] | None = None
+    workers_per_run: int = 8
