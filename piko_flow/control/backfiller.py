@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections import Counter
 from dataclasses import replace
 from datetime import datetime
@@ -15,6 +16,8 @@ from piko_flow.planning.backfill import feed
 from piko_flow.planning.flow_state import Change, FlowState
 from piko_flow.store.batch import Decided, Decision
 from piko_flow.store.records import BackfillRecord, RunRecord
+
+log = logging.getLogger("piko_flow.scheduler")
 
 AHEAD = 2  # windows that wait for each that runs, so that a freed slot finds its next window queued
 
@@ -42,11 +45,11 @@ def _decide(reign: Reign, backfill: BackfillRecord, room: int, state: FlowState,
 
 
 def _decided(reign: Reign, backfill: int, result: tuple[Decided, list[RunRecord]] | Exception) -> None:
-    if isinstance(result, RequestRefused):  # somebody cancelled it; the next look at backfills tells more
+    if isinstance(result, Exception):
+        if not isinstance(result, RequestRefused):  # which says that somebody has cancelled it
+            log.error("the windows of backfill %d cannot be queued", backfill, exc_info=result)
         reign.backfills.pop(backfill, None)
         return
-    if isinstance(result, Exception):
-        raise result
     decided, runs = result
     for run in runs:
         reign.add(run)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime
@@ -17,6 +18,8 @@ from piko_flow.store.records import RunRecord
 
 FLOWS, ROWS = 250, 1000  # flows and rows of one step: between steps the loop serves others
 
+log = logging.getLogger("piko_flow.scheduler")
+
 Reserve: TypeAlias = Callable[[str, str], Callable[[RunRecord | None], None] | None]
 """Asked with flow and group whether its run may be claimed at once; gives what to call with the record."""
 
@@ -31,7 +34,11 @@ def plan_fires(reign: Reign, draft: Draft, now: datetime, reserve: Reserve) -> N
             reign.backlog.add(flow)
             reign.expect(flow, now)
         else:
-            _plan(reign, draft, flow, now, reserve)
+            try:
+                _plan(reign, draft, flow, now, reserve)
+            except Exception as error:
+                log.exception("the fires of %r cannot be planned", flow)
+                reign.refuse(flow, error)
         if len(draft.ask.queue) >= ROWS:
             return
 

@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 import heapq
-from collections import defaultdict, deque
+from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime
 
 from piko_flow.control.params_book import ParamsBook
 from piko_flow.control.schedule_rows import Schedule
+from piko_flow.errors import describe_error
 from piko_flow.planning.admission import Admission, Waiting
 from piko_flow.planning.run_state import LIVE, RunStatus
 from piko_flow.planning.stateless import next_due
 from piko_flow.store.batch import PlannedFires, Term
 from piko_flow.store.records import BackfillRecord, FlowRecord, RunRecord
 
-REMEMBERED = 20_000  # ended runs, so that an older reading of the store does not bring them back
+REMEMBERED = (
+    20_000  # ended runs with their attempt, so that an older reading of the store does not bring them back
+)
 
 
 class Reign:
@@ -47,8 +50,9 @@ class Reign:
         self.admission = Admission(self)
         self.live: dict[int, RunRecord] = {}
         self._group_limits = group_limits
-        self._ended: deque[int] = deque(maxlen=REMEMBERED)
-        self._ended_ids: set[int] = set()
+        self.refused: dict[str, str] = {}
+        """Flows that cannot be planned, with the reason, to be stored."""
+        self._ended: dict[int, int] = {}
         self._due: list[tuple[datetime, int, str]] = []
         self._turn: defaultdict[str, int] = defaultdict(int)
 
@@ -76,6 +80,11 @@ class Reign:
         schedule = self.schedules.get(flow)
         return schedule is not None and schedule.active and not self.paused(flow)
 
+    def only_here(self, flow: str) -> bool:
+        """Whether only the leader may run the flow."""
+        schedule = self.schedules.get(flow)
+        return schedule is not None and schedule.flow.execute == "leader"
+
     def waiting(self, run: RunRecord) -> Waiting:
         """The run as admission sees it."""
         schedule = self.schedules.get(run.flow)
@@ -83,8 +92,8 @@ class Reign:
         return Waiting(run.id, run.flow, group, run.backfill, run.not_before)
 
     def add(self, run: RunRecord) -> bool:
-        """Take in a live run; False for one that is known already or has ended meanwhile."""
-        if run.id in self._ended_ids:
+        """Take in a live run; False for one that is known already or whose attempt has ended meanwhile."""
+        if self._ended.get(run.id, 0) >= run.attempt:
             return False
         known = self.live.get(run.id)
         if known is not None and (known.status, known.claim, known.admitted) == (
@@ -109,12 +118,13 @@ class Reign:
 
     def end(self, run: int) -> RunRecord | None:
         """The run is over; None for one that was not known."""
-        if len(self._ended) == REMEMBERED:
-            self._ended_ids.discard(self._ended[0])
-        self._ended.append(run)
-        self._ended_ids.add(run)
+        known = self.live.pop(run, None)
         self.admission.end(run)
-        return self.live.pop(run, None)
+        if known is not None:
+            self._ended[run] = known.attempt
+            if len(self._ended) > REMEMBERED:
+                del self._ended[next(iter(self._ended))]
+        return known
 
     def drop(self, run: int) -> None:
         """It is not known where the run stands; the store will tell."""
@@ -155,6 +165,11 @@ class Reign:
         self.schedules.pop(flow, None)
         for waiting in self.dependents.values():
             waiting.discard(flow)
+
+    def refuse(self, flow: str, error: Exception) -> None:
+        """The flow cannot be planned: it is left alone until its row changes, and all others go on."""
+        self.forget(flow)
+        self.refused[flow] = f"planning failed: {describe_error(error, 300)}"
 
     def due(self, now: datetime, most: int) -> list[str]:
         """Flows whose fire is due, earliest first, at most so many; each has to be expected again."""

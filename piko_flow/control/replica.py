@@ -96,8 +96,7 @@ class Replica:
         now = self._clock.monotonic()
         try:
             if self._unsure:
-                await self.worker.release_unknown()
-                self._unsure = False
+                self._unsure = not await self.worker.release_unknown()
             await self._pause_failing()
             if self.leadership.renewal_is_due:
                 if not await self.leadership.renew():
@@ -138,7 +137,15 @@ class Replica:
             self._forget_reign()
             self._unsure = True
             return False
+        except Exception:
+            self._forget_reign()
+            self._unsure = True
+            raise
         return did
+
+    def doubt(self) -> None:
+        """It is not known what the store took: claims whose answer was lost are looked for."""
+        self._unsure = True
 
     async def _ascend(self) -> None:
         """Read all that a leader has to know. Raises StoreUnavailable; then nothing is kept of it."""
@@ -175,6 +182,9 @@ class Replica:
         while self.reign.done:
             await self._store.set_backfill(self.reign.done[-1], state="done", unless=("cancelled",))
             self.reign.done.pop()
+        if self.reign.refused:
+            await self._store.note_refusals(self.reign.refused)
+            self.reign.refused = {}
 
     async def _pulse(self) -> None:
         asked = self._clock.monotonic()
@@ -192,7 +202,7 @@ class Replica:
                 await self._look_around(pulse.lost, pulse.queued + pulse.running)
         elif _is_free(pulse, self.record.id) and await self.leadership.campaign():
             self.wake.set()
-        if not self.leads and self.options.execute == "all" and pulse.claimable:
+        if pulse.claimable and (self.leads or self.options.execute == "all"):
             await self.worker.claim()
 
     async def _look_around(self, lost: int, live: int) -> None:
@@ -308,8 +318,7 @@ class Replica:
         self.leadership.lose()
         self._forget_reign()
         self._next_beat = 0.0
-        if self.options.execute == "leader":
-            self.worker.release_all()
+        self.worker.release_all(only_leaders=self.options.execute != "leader")
 
     def _forget_reign(self) -> None:
         if self.scheduler is not None:

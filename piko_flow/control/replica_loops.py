@@ -77,6 +77,7 @@ class ReplicaLoops:
                 await worker.wake.wait()
                 worker.wake.clear()
         except StoreUnavailable as error:
+            self._replica.doubt()
             log.warning("%s", error)
             await self._clock.sleep(FIRST_WAIT)
 

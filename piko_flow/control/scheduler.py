@@ -17,7 +17,6 @@ from piko_flow.control.reign import Reign
 from piko_flow.control.rescuer import rescue
 from piko_flow.control.timing import DatabaseTime
 from piko_flow.control.windows import plan_windows
-from piko_flow.errors import StoreUnavailable, TermOutdated
 from piko_flow.planning.admission import Waiting
 from piko_flow.planning.run_state import RunStatus
 from piko_flow.store.batch import Decided, Decision
@@ -68,8 +67,8 @@ class Scheduler:
     async def step(self) -> bool:
         """Do what can be done now; gives whether there was anything to write.
 
-        Raises TermOutdated when another leads, StoreUnavailable when it is not known what was written: in
-        both cases this scheduler and its reign are to be dropped.
+        Raises TermOutdated when another leads, StoreUnavailable when it is not known what was written; whatever
+        it raises, this scheduler and its reign are to be dropped.
         """
         now = self._time.now()
         draft = Draft(self._reign.term)
@@ -83,7 +82,7 @@ class Scheduler:
             return False
         try:
             answer = await self._recorder.lead(draft.ask)
-        except (StoreUnavailable, TermOutdated) as error:
+        except Exception as error:
             draft.fail(error)
             raise
         draft.tell(answer)
@@ -145,6 +144,8 @@ class Scheduler:
         for waiting in taken:
             if len(own) < free and self._worker.knows(waiting.flow):
                 own.append(waiting.run)
+            elif self._reign.only_here(waiting.flow):
+                self._reign.admission.wait(waiting)
             else:
                 draft.admit(waiting.run)
                 self.elsewhere = max(self.elsewhere - 1, 0)

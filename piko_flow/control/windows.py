@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from datetime import datetime
 from functools import partial
 
@@ -14,6 +15,8 @@ from piko_flow.planning.flow_state import FlowState
 from piko_flow.store.batch import Decided, Decision
 from piko_flow.store.protocols import LedgerStore
 from piko_flow.store.records import RunRecord
+
+log = logging.getLogger("piko_flow.scheduler")
 
 FLOWS = 100  # flows planned in one step
 
@@ -56,7 +59,9 @@ def covers(upstream: FlowState, state: FlowState) -> datetime | None:
 
 def _decided(reign: Reign, flow: str, result: tuple[Decided, list[RunRecord]] | Exception) -> None:
     if isinstance(result, Exception):
-        raise result
+        log.error("the windows of %r cannot be planned", flow, exc_info=result)
+        reign.refuse(flow, result)
+        return
     decided, runs = result
     change = decided.change
     before = reign.facts.get(flow)

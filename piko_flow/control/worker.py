@@ -75,6 +75,7 @@ class Worker:
         self._emptied = asyncio.Event()
         self._versions: dict[int, ParamsVersion] = {}
         self._hungry = False
+        self._suspects: set[tuple[int, int]] = set()
 
     @property
     def free(self) -> int:
@@ -95,6 +96,11 @@ class Worker:
         """Whether this replica can run the flow."""
         return self._flows.get(flow) is not None
 
+    def _anywhere(self, name: str) -> bool:
+        """Whether the flow may be claimed here when another replica leads."""
+        flow = self._flows.get(name)
+        return flow is not None and flow.execute != "leader"
+
     def begin(self, runs: Sequence[RunRecord]) -> None:
         """Start runs that have been claimed for this replica."""
         for run in runs:
@@ -109,7 +115,7 @@ class Worker:
             return 0
         self.reserve(wanted)
         try:
-            runs = await self._store.claim(self._replica, limit=wanted, known=self.knows)
+            runs = await self._store.claim(self._replica, limit=wanted, known=self._anywhere)
         finally:
             self.reserve(-wanted)
         self._hungry = len(runs) == wanted
@@ -173,22 +179,30 @@ class Worker:
             if known is not None and known.claim == run.claim and self.runs is not None:
                 self.runs.cancel(run.id, Reason.CANCELLED)
 
-    def release_all(self) -> None:
-        """Stop all runs and give them back to the queue."""
-        for run in list(self.active):
-            if self.runs is not None:
-                self.runs.cancel(run, Reason.RELEASED)
+    def release_all(self, *, only_leaders: bool = False) -> None:
+        """Stop all runs and give them back to the queue; or only those of flows that none but the leader may run."""
+        for run in list(self.active.values()):
+            if self.runs is not None and not (only_leaders and self._anywhere(run.flow)):
+                self.runs.cancel(run.id, Reason.RELEASED)
 
-    async def release_unknown(self) -> None:
-        """Give back runs that the store says are this replica's and that it does not have.
+    async def release_unknown(self) -> bool:
+        """Give back runs that the store says are this replica's and that it does not have; True when that is done.
 
-        They are claims whose answer was lost. A run that ended meanwhile is not harmed: its claim is over.
+        They are claims whose answer was lost. One that is met for the first time may have its answer on the way,
+        so it is given back only when it is met again. A run that ended meanwhile is not harmed: its claim is over.
         """
-        for run in await self._store.live():
-            mine = run.status is RunStatus.RUNNING and run.replica == self._replica.id
-            if mine and run.id not in self.active:
-                self.active[run.id] = run
-                self._write(run, Requeue(run.id, run.claim, Reason.RELEASED))
+        found = {
+            (run.id, run.claim): run
+            for run in await self._store.live()
+            if run.status is RunStatus.RUNNING
+            and run.replica == self._replica.id
+            and run.id not in self.active
+        }
+        for claim in found.keys() & self._suspects:
+            self.active[found[claim].id] = found[claim]
+            self._write(found[claim], Requeue(*claim, Reason.RELEASED))
+        self._suspects = found.keys() - self._suspects
+        return not self._suspects
 
     def _write(self, run: RunRecord, change: Ending | Requeue) -> None:
         future = self._recorder.change(change)
