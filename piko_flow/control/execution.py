@@ -35,7 +35,7 @@ class ActiveExecution:
         self._cpu: RunCpu | None = None
         self._emissions: Emissions | None = None
         self._flushing = 0.0
-        self._times: dict[str, int] = {}
+        self._times: dict[str, Any] = {}
 
     async def run(self) -> Outcome:
         """Work to the end, on the loop it is called on; gives how it ended.
@@ -135,7 +135,7 @@ class ActiveExecution:
             await self._emissions.flush()
             self._flushing += self._tools.clock.monotonic() - began
 
-    def _milliseconds(self, seconds: float) -> dict[str, int]:
+    def _milliseconds(self, seconds: float) -> dict[str, Any]:
         """The whole time, and how it divides into writing with committing, and the rest."""
         persist = self._flushing
         if isinstance(self._work, PipelineRun):
