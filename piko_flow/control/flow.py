@@ -148,6 +148,14 @@ class Flow(FlowOptions, Generic[Target_co]):
 default_registry: Registry[Flow] = Registry()
 """Where flows go that are registered without `registry=`."""
 
+_registered: dict[tuple[str, str], Flow] = {}
+# By module and name, whichever registry took them: a module is imported once, and may be discovered twice.
+
+
+def flows_of(module: str) -> list[Flow]:
+    """The flows that the module has registered without `registry=`, as it registered them last."""
+    return [flow for (where, _), flow in _registered.items() if where == module]
+
 
 def _register(
     name: str, target: Any, site: Site, params: Any, registry: Registry[Flow] | None, values: dict[str, Any]
@@ -158,7 +166,11 @@ def _register(
     placed = Site(site.module, function, site.origin, site.code)
     kind = checked_target(Registration(name, placed), target, params, values["resources"])
     flow: Flow = Flow(name=name, target=target, kind=kind, params=params, site=placed, **values)
-    (registry_in_force(default_registry) if registry is None else registry).add(flow)
+    if registry is not None:
+        registry.add(flow)
+        return flow
+    registry_in_force(default_registry).add(flow)
+    _registered[site.module, name] = flow
     return flow
 
 
