@@ -6,7 +6,7 @@ import asyncio
 import logging
 import socket
 from collections.abc import AsyncIterator, Iterable
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from datetime import timedelta
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -164,15 +164,15 @@ class App:
             version=self.version,
         )
 
-    async def _open_store(self) -> Store:
+    def _open_store(self) -> AbstractAsyncContextManager[Store]:
         from piko_flow.store.opening import open_store
 
         settings = self.settings
-        return await open_store(
+        return open_store(
             settings.database_url,
             pool_size=settings.mysql_pool_size,
             max_overflow=settings.mysql_max_overflow,
-            pool_recycle=settings.mysql_pool_recycle_s,
+            pool_recycle=timedelta(seconds=settings.mysql_pool_recycle_s),
         )
 
 

@@ -102,7 +102,10 @@ class Replica:
                 if not await self.leadership.renew():
                     self._dethroned("the lease was taken over")
             elif self.leadership.lease is None and now >= self._next_beat:
+                first = self._next_beat == 0.0
                 await self._beat(now)
+                if first:  # as after losing the lease: who begins wants to know at once where it stands
+                    await self._pulse()
             elif self.leads and now >= self._next_reconcile:
                 await self._reconcile(now)
             elif self.leads and now >= self._next_backfills:

@@ -9,7 +9,7 @@ import secrets
 import socket
 from collections.abc import Awaitable, Callable
 from concurrent.futures import CancelledError, Future
-from contextlib import suppress
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, suppress
 from typing import Any, TypeVar
 
 from piko_flow.clock import Clock, SystemClock
@@ -44,13 +44,13 @@ def replica_record(slots: int, version: str = "") -> ReplicaRecord:
 class ControlService:
     """Schedules and runs flows from `start` to `stop`; both are awaited on the loop of whoever owns it.
 
-    `open_store` is called on the control thread, to whose loop the store belongs then.
+    `open_store` is entered on the control thread, to whose loop the store belongs then.
     """
 
     def __init__(
         self,
         *,
-        open_store: Callable[[], Awaitable[Store]],
+        open_store: Callable[[], AbstractAsyncContextManager[Store]],
         registry: Registry[Flow],
         options: ReplicaOptions,
         writer: Writer | None = None,
@@ -134,11 +134,11 @@ class ControlService:
             problems.append(f"the loop of runs is held by {self.watch.blocked_by}")
         return "leader" if self.replica.leads else "standby", problems
 
-    async def _open(self) -> Store:
+    async def _open(self, stack: AsyncExitStack) -> Store:
         failures = 0
         while True:
             try:
-                return await self._open_store()
+                return await stack.enter_async_context(self._open_store())
             except StoreUnavailable as error:
                 if not self.options.patient:
                     raise
@@ -149,8 +149,8 @@ class ControlService:
     async def _serve(self, ready: Future[None]) -> None:
         if self.options.patient:
             ready.set_result(None)
-        store = await self._open()
-        try:
+        async with AsyncExitStack() as stack:
+            store = await self._open(stack)
             replica = Replica(
                 store=store,
                 registry=self._registry,
@@ -166,27 +166,27 @@ class ControlService:
                 cpu_workers=self._cpu_workers,
                 workers_per_run=self._workers_per_run,
             )
-            async with runs:
-                self._runs = replica.worker.runs = runs
-                after = self.options.blocked_after.total_seconds()
-                self.watch = LoopWatch(runs.thread, after=after, clock=self._clock)
-                self.replica = replica
-                self._plane = ControlPlane(
-                    store=store,
-                    registry=self._registry,
-                    options=self.options,
-                    clock=self._clock,
-                    replica=replica,
-                )
-                self._stop = asyncio.Event()
-                if self._stopping:
-                    self._stop.set()
-                if not ready.done():
-                    ready.set_result(None)
-                await ReplicaLoops(replica, clock=self._clock, look=self.watch.look).run(self._stop)
+            await stack.enter_async_context(runs)
+            await self._work(store, replica, runs, ready)
+
+    async def _work(self, store: Store, replica: Replica, runs: RunsThread, ready: Future[None]) -> None:
+        """Take the replica's steps until the end is asked for."""
+        self._runs = replica.worker.runs = runs
+        after = self.options.blocked_after.total_seconds()
+        self.watch = LoopWatch(runs.thread, after=after, clock=self._clock)
+        self.replica = replica
+        self._plane = ControlPlane(
+            store=store, registry=self._registry, options=self.options, clock=self._clock, replica=replica
+        )
+        self._stop = asyncio.Event()
+        if self._stopping:
+            self._stop.set()
+        if not ready.done():
+            ready.set_result(None)
+        try:
+            await ReplicaLoops(replica, clock=self._clock, look=self.watch.look).run(self._stop)
         finally:
             self._runs = None
-            await store.close()
 
 
 def _pass_on(done: Future[None], ready: Future[None]) -> None:
