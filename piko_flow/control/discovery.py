@@ -35,9 +35,9 @@ def discover(
 
     `package` is a name that can be imported from the current folder or among the installed ones, or the path
     of a folder or a Python file. The flows are in `registry` (the default registry if None) afterwards, also those
-    of modules that were imported before, and go together: `Registry.check` has been asked. Modules called
-    `__main__` are left alone. Raises DiscoveryFailed with all modules that cannot be imported, FlowError for flows that
-    do not go together.
+    of modules that were imported before. Modules called `__main__` are left alone. Whether the flows go together
+    is `Registry.check`'s to say, when all are there. Raises DiscoveryFailed with all modules that cannot be
+    imported, among them those that register a name which is taken.
     """
     chosen = default_registry if registry is None else registry
     failed: dict[str, BaseException] = {}
@@ -58,7 +58,6 @@ def discover(
     for flow in [flow for name in names for flow in flows_of(name)]:
         if chosen.get(flow.name) is not flow:
             chosen.add(flow)  # its module was imported before
-    chosen.check()
     return [flow for flow in chosen.values() if flow.site.module in names]
 
 

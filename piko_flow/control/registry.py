@@ -115,9 +115,8 @@ class Registry(Mapping[str, F], Generic[F]):
             TopologicalSorter({name: [other] for name, other in upstream.items()}).prepare()
         except CycleError as error:
             circle = error.args[1]
-            _refuse(
-                self._flows[circle[0]], "flows do not wait for each other in a circle", " <- ".join(circle)
-            )
+            rule = "flows do not wait for each other in a circle"
+            _refuse(self._flows[circle[0]], rule, " before ".join(circle))
 
     def _alike(self, name: str) -> list[str]:
         folded = name.casefold()

@@ -6,7 +6,7 @@ import logging
 from collections.abc import Callable, Iterable, MutableMapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Generic, Protocol
+from typing import Any, Generic, Protocol, overload
 
 from typing_extensions import TypeVar, TypeVarTuple, Unpack
 
@@ -106,16 +106,38 @@ class RunContext(Generic[P_co]):
         covers = "" if self.window is None else f" {self.window}"
         return f"<run {self.id} of {self.flow!r}{covers}, attempt {self.attempt}>"
 
+    @overload
     @staticmethod
     def for_test(
-        params: T | None = None,
+        params: None = None,
+        *,
+        window: Window | tuple[datetime, datetime] | None = ...,
+        scheduled_time: datetime | None = ...,
+        flow: str = ...,
+        run_id: int = ...,
+        attempt: int = ...,
+    ) -> BareRun[dict[str, Any]]: ...
+    @overload
+    @staticmethod
+    def for_test(
+        params: T,
+        *,
+        window: Window | tuple[datetime, datetime] | None = ...,
+        scheduled_time: datetime | None = ...,
+        flow: str = ...,
+        run_id: int = ...,
+        attempt: int = ...,
+    ) -> BareRun[T]: ...
+    @staticmethod
+    def for_test(
+        params: Any = None,
         *,
         window: Window | tuple[datetime, datetime] | None = None,
         scheduled_time: datetime | None = None,
         flow: str = "test",
         run_id: int = 1,
         attempt: int = 1,
-    ) -> BareRun[T]:
+    ) -> BareRun[Any]:
         """A run that belongs to no application, to call a flow's function with.
 
         Its `cpu` calls functions in this process, `emitted` has what was emitted, and its claim holds. Without
@@ -123,7 +145,7 @@ class RunContext(Generic[P_co]):
         """
         covers = None if window is None else Window(*window)
         due = scheduled_time or (now() if covers is None else covers.end)
-        given: Any = {} if params is None else params
+        given = {} if params is None else params
         return BareRun(
             run_id=run_id, flow=flow, scheduled_time=due, params=given, window=covers, attempt=attempt
         )
