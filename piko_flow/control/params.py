@@ -75,7 +75,7 @@ def _made(flow: Flow, model: type[BaseModel], values: dict[str, Any] | None) -> 
         lines = [_line(model, one) for one in error.errors(include_url=False)[:TOLD]]
         more = error.error_count() - len(lines)
         came = "; ".join(lines) + (f"; and {more} more" if more else "")
-        advice = "" if values else "Write its row, or give the fields a default"
+        advice = "" if values is not None else "Write its row, or give the fields a default"
         raise _refused(flow, f"params fit the model {model.__name__}", came, advice) from None
     except Exception as error:  # a validator of the user's may raise anything
         came = f"a validator raised {describe_error(error, 200)}"
