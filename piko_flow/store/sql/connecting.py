@@ -1,0 +1,98 @@
+"""From a URL to the connections of a database."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import URL, event, make_url
+from sqlalchemy.exc import ArgumentError
+from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+
+from piko_flow.clock import Clock
+from piko_flow.errors import RequestRefused
+from piko_flow.store.sql.database import Database
+from piko_flow.store.sql.dialects import DIALECTS, SqlDialect
+
+DRIVERS = {
+    "sqlite": "sqlite+aiosqlite",
+    "mysql": "mysql+asyncmy",
+    "mariadb": "mysql+asyncmy",
+    "postgresql": "postgresql+asyncpg",
+    "postgres": "postgresql+asyncpg",
+}
+KNOWN = "sqlite:///file.db, mariadb://user:password@host/name, mysql://..., postgresql://... or memory://"
+CONNECT_WITHIN = 10  # seconds
+
+
+def read_url(given: str) -> URL:
+    """The URL with the driver that is used for its database. Raises RequestRefused, without the password."""
+    try:
+        url = make_url(given)
+    except ArgumentError:
+        raise _refused("it cannot be read as a URL", "check that it has the form of the examples") from None
+    driver = DRIVERS.get(url.get_backend_name())
+    if driver is None:
+        raise _refused(f"it begins with {url.drivername}", "use one of the databases that are supported")
+    if driver.startswith("sqlite") and (not url.database or url.database == ":memory:"):
+        raise _refused(
+            "it names no file", "name one, or use memory:// for a store that ends with the process"
+        )
+    if driver.startswith("mysql") and "charset" not in url.query:
+        url = url.update_query_dict({"charset": "utf8mb4"})
+    return url.set(drivername=driver)
+
+
+def connect(url: URL, *, clock: Clock, size: int, overflow: int, recycle: float) -> Database:
+    """The database at the URL; connections are made when they are needed."""
+    dialect = DIALECTS[url.get_backend_name()]
+    engine = create_async_engine(
+        url,
+        # Each statement commits by itself unless a transaction was begun: no round trips to undo nothing.
+        isolation_level="AUTOCOMMIT",
+        pool_reset_on_return=None,
+        skip_autocommit_rollback=True,
+        pool_size=size,
+        max_overflow=overflow,
+        pool_timeout=CONNECT_WITHIN,
+        pool_recycle=recycle,
+        hide_parameters=True,
+        connect_args=_arguments(url, dialect),
+    )
+    _prepare_connections(engine, dialect)
+    return Database(engine, dialect, clock)
+
+
+def _arguments(url: URL, dialect: SqlDialect) -> dict[str, Any]:
+    if dialect.name == "sqlite":
+        assert url.database is not None
+        Path(url.database).parent.mkdir(parents=True, exist_ok=True)
+        return {"timeout": CONNECT_WITHIN}
+    if dialect.name == "mysql":
+        return {"connect_timeout": CONNECT_WITHIN, "autocommit": True}
+    return {
+        "timeout": CONNECT_WITHIN,
+        "server_settings": {
+            "application_name": "piko-flow",
+            "TimeZone": "UTC",
+            "statement_timeout": "60s",
+            "lock_timeout": "10s",
+            "idle_in_transaction_session_timeout": "120s",
+            "jit": "off",
+        },
+    }
+
+
+def _prepare_connections(engine: AsyncEngine, dialect: SqlDialect) -> None:
+    @event.listens_for(engine.sync_engine, "connect")
+    def prepare(connection: Any, record: Any) -> None:
+        asking = connection.cursor()
+        for statement in dialect.session:
+            asking.execute(statement)
+        asking.close()
+
+
+def _refused(came: str, advice: str) -> RequestRefused:
+    return RequestRefused(
+        what="open a store", rule=f"its URL is one of {KNOWN}", came=f"this one is not: {came}", advice=advice
+    )

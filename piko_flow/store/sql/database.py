@@ -1,0 +1,270 @@
+"""The connections to one database: statements, transactions, what is tried again, and errors of ours."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
+from contextlib import asynccontextmanager, nullcontext
+from datetime import datetime, timedelta
+from typing import Any, TypeVar
+
+from sqlalchemy import text
+from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+
+from piko_flow.clock import Clock
+from piko_flow.retry import retry_delay
+from piko_flow.store.sql.columns import read_moment
+from piko_flow.store.sql.dialects import SqlDialect
+from piko_flow.store.sql.failures import (
+    Collided,
+    NotAnswered,
+    SinkFailed,
+    Unclear,
+    is_duplicate,
+    is_lost,
+    is_transient,
+    told,
+)
+from piko_flow.store.sql.statements import Statement, moment_text, rows_text
+
+T = TypeVar("T")
+Work = Callable[["Session"], Awaitable[T]]
+
+ATTEMPTS = 8  # of one transaction that meets others
+FIRST_WAIT, LONGEST_WAIT = 0.005, 0.5  # seconds between them
+ENOUGH = 15.0  # seconds after which none is begun again
+PATIENCE = 30.0  # seconds for one statement
+LARGE = 4_000_000  # characters of one parameter; servers take 16 MiB by default
+
+
+class Session:
+    """A connection, inside a transaction or (for a single statement) committing by itself."""
+
+    def __init__(self, connection: AsyncConnection, database: Database) -> None:
+        self.connection, self._database = connection, database
+        self.dialect = database.dialect
+
+    async def rows(self, asked: Statement, **values: Any) -> Sequence[Any]:
+        """The rows that the statement gives."""
+        return (await self._execute(asked, values)).fetchall()  # type: ignore[no-any-return]
+
+    async def row(self, asked: Statement, **values: Any) -> Any:
+        """The first row that the statement gives; None if there is none."""
+        return (await self._execute(asked, values)).fetchone()
+
+    async def change(self, asked: Statement, **values: Any) -> int:
+        """How many rows the statement moved."""
+        return (await self._execute(asked, values)).rowcount  # type: ignore[no-any-return]
+
+    async def change_rows(self, asked: Statement, rows: Sequence[Mapping[str, Any]], **values: Any) -> int:
+        """How many rows the statement moved, given these rows; more than one statement only for a great many."""
+        given = rows_text(rows)
+        if len(given) > LARGE and len(rows) > 1:
+            half = len(rows) // 2
+            first = await self.change_rows(asked, rows[:half], **values)
+            return first + await self.change_rows(asked, rows[half:], **values)
+        return await self.change(asked, rows=given, **values)
+
+    async def given_rows(
+        self, asked: Statement, rows: Sequence[Mapping[str, Any]], **values: Any
+    ) -> Sequence[Any]:
+        """The rows that the statement gives for these."""
+        return await self.rows(asked, rows=rows_text(rows), **values)
+
+    async def take_ids(self, count: int) -> int:
+        """The first of so many ids of runs, which nobody else gets."""
+        result = await self._execute(self.dialect.take_ids, {"count": count})
+        return int(result.scalar_one() if result.returns_rows else result.lastrowid)
+
+    async def core(self, asked: Any, values: Any = None, *, patient: bool = False) -> Any:
+        """The result of a SQLAlchemy statement; `patient`: however long it takes."""
+        if patient:
+            self._database.statements += 1
+            return await self.connection.execute(asked, values)
+        return await self._answered(self.connection.execute(asked, values))
+
+    def heard(self, value: Any) -> datetime:
+        """Note what the database said its time is."""
+        return self._database.heard(value)
+
+    async def now(self) -> datetime:
+        """The database's time."""
+        if (known := self._database.host_time()) is not None:
+            return known
+        row = await self.row(self._database.ask_now)
+        return self._database.heard(row[0])
+
+    async def _execute(self, asked: Statement, values: dict[str, Any]) -> Any:
+        if "now" in asked.names or "later" in asked.names:
+            values["now"] = now = self._database.clock.now()
+            values["later"] = now + timedelta(microseconds=values.get("ttl", 0))
+        bind = self.dialect.bind
+        given = tuple(
+            bind(value) if isinstance(value := values[name], datetime) else value for name in asked.names
+        )
+        return await self._answered(self.connection.exec_driver_sql(asked.sql, given))
+
+    async def mark(self, word: str) -> None:
+        """Begin or end the transaction; not counted as a statement."""
+        self._database.statements -= 1
+        await self._answered(self.connection.exec_driver_sql(word))
+
+    async def _answered(self, asking: Awaitable[T]) -> T:
+        self._database.statements += 1
+        try:
+            async with asyncio.timeout(PATIENCE):
+                return await asking
+        except TimeoutError:
+            raise NotAnswered(f"no answer within {PATIENCE:g} seconds") from None
+
+
+class Database:
+    """One database: a pool of connections that commit each statement by itself, and transactions on them."""
+
+    def __init__(self, engine: AsyncEngine, dialect: SqlDialect, clock: Clock) -> None:
+        self._engine, self.dialect, self.clock = engine, dialect, clock
+        # SQLite has one writer: those of this process wait here, in order, and not in the file's lock.
+        self._writer = asyncio.Lock() if dialect.name == "sqlite" else None
+        self.ask_now = dialect.statement("SELECT {now}")
+        self._heard: tuple[datetime, float] | None = None  # a time of the database, and when it was told
+        self.statements = 0
+
+    @property
+    def secret(self) -> str | None:
+        """The password, which no message may show."""
+        return self._engine.url.password
+
+    def statement(self, text_: str) -> Statement:
+        """The text in this database's way."""
+        return self.dialect.statement(text_)
+
+    async def close(self) -> None:
+        """Close all connections."""
+        await self._engine.dispose()
+
+    def host_time(self) -> datetime | None:
+        """The time, where the database has no clock of its own."""
+        return self.clock.now() if self.dialect.name == "sqlite" else None
+
+    def heard(self, value: Any) -> datetime:
+        """Note what the database said its time is."""
+        now = read_moment(value)
+        assert now is not None
+        self._heard = (now, self.clock.monotonic())
+        return now
+
+    def about_now(self) -> datetime | None:
+        """What the database's time is by the last that was heard of it; None if that was nothing."""
+        if self._heard is None:
+            return self.host_time()
+        said, at = self._heard
+        return said + timedelta(seconds=self.clock.monotonic() - at)
+
+    async def rows(self, what: str, asked: Statement, **values: Any) -> Sequence[Any]:
+        """The rows of one query."""
+        return await self.once(what, lambda session: session.rows(asked, **values))
+
+    async def row(self, what: str, asked: Statement, **values: Any) -> Any:
+        """The first row of one query; None if there is none."""
+        return await self.once(what, lambda session: session.row(asked, **values))
+
+    async def change(self, what: str, asked: Statement, **values: Any) -> int:
+        """How many rows one statement moved."""
+        return await self.once(what, lambda session: session.change(asked, **values), writes=True)
+
+    async def core(self, what: str, asked: Any, values: Any = None, *, writes: bool = False) -> Any:
+        """The result of one SQLAlchemy statement."""
+        return await self.once(what, lambda session: session.core(asked, values), writes=writes)
+
+    async def once(self, what: str, work: Work[T], *, writes: bool = False) -> T:
+        """Do work whose only statement commits by itself; again when it met another writer or a closed connection."""
+        return await self._tried(what, work, whole=False, writes=writes)
+
+    async def transact(self, what: str, work: Work[T]) -> T:
+        """Do the work in one transaction, and commit.
+
+        Begun again, from the start of `work`, when it met another transaction or the connection was closed
+        before the commit. Raises StoreUnavailable, and then it is not known whether it was committed;
+        StatementRefused, and then it was not; or what `work` raises, with everything undone.
+        """
+        return await self._tried(what, work, whole=True, writes=True)
+
+    async def _tried(self, what: str, work: Work[T], *, whole: bool, writes: bool) -> T:
+        began, attempt = self.clock.monotonic(), 0
+        while True:
+            attempt += 1
+            try:
+                async with self._turn(writes):
+                    return await (self._in_transaction(work) if whole else self._by_itself(work))
+            except SinkFailed as failed:
+                raise failed.error from failed.error.__cause__
+            except Unclear as unclear:
+                raise told(unclear.error, what, self.secret) from unclear.error
+            except (SQLAlchemyError, OSError, EOFError, NotAnswered, Collided) as error:
+                again = self._worth_another(error, attempt)
+                if not again or attempt >= ATTEMPTS or self.clock.monotonic() - began > ENOUGH:
+                    raise told(error, what, self.secret) from error
+            await asyncio.sleep(retry_delay(attempt, first=FIRST_WAIT, limit=LONGEST_WAIT))
+
+    def _worth_another(self, error: Exception, attempt: int) -> bool:
+        met = is_transient(error, self.dialect) or is_duplicate(error, self.dialect)
+        return met or (is_lost(error) and attempt == 1)
+
+    def _turn(self, writes: bool) -> Any:
+        return self._writer if writes and self._writer is not None else nullcontext()
+
+    async def _by_itself(self, work: Work[T]) -> T:
+        async with self._connected() as session:
+            return await work(session)
+
+    async def _in_transaction(self, work: Work[T]) -> T:
+        async with self._connected() as session:
+            await session.mark(self.dialect.begin)
+            try:
+                result = await work(session)
+            except Exception as error:
+                if not isinstance(error, NotAnswered) and not session.connection.invalidated:
+                    await session.mark("ROLLBACK")
+                raise
+            try:
+                await session.mark("COMMIT")
+            except Exception as error:
+                raise Unclear(error) from error
+            return result
+
+    @asynccontextmanager
+    async def _connected(self) -> AsyncIterator[Session]:
+        """A connection; one in an unknown state is closed and not used again, by whatever way the block is left."""
+        async with self._engine.connect() as connection:
+            try:
+                yield Session(connection, self)
+            except BaseException as error:
+                if not isinstance(error, Exception) or isinstance(error, NotAnswered):
+                    await asyncio.shield(_closed(connection))
+                raise
+
+
+def _closed(connection: AsyncConnection) -> asyncio.Future[None]:
+    return asyncio.ensure_future(connection.invalidate())
+
+
+class SinkTransaction:
+    """The transaction in which a run ends, for sinks in the same database."""
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+        self.dialect = session.dialect.name
+
+    async def execute(self, statement: Any, values: Mapping[str, Any] | None = None) -> Any:
+        """Execute a SQLAlchemy statement (or SQL text with named values) inside the transaction."""
+        asked = text(statement) if isinstance(statement, str) else statement
+        return await self._session.core(asked, values, patient=True)
+
+
+def moments(rows: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Rows with their instants as text."""
+    return [
+        {name: moment_text(value) if isinstance(value, datetime) else value for name, value in row.items()}
+        for row in rows
+    ]

@@ -1,0 +1,174 @@
+"""Who leads and who lives, decided by the database's clock in single statements."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import datetime, timedelta
+
+from piko_flow.store.fitting import fitting_replica
+from piko_flow.store.records import Lease, Pulse, ReplicaRecord
+from piko_flow.store.sql.columns import read_moment
+from piko_flow.store.sql.database import Database, Session, moments
+from piko_flow.store.sql.dialects import Columns
+from piko_flow.store.texts import check
+
+MICROSECOND = timedelta(microseconds=1)
+LEASE = "SELECT owner, version, lease_until, {now} FROM scheduler_leader WHERE name = :name{lock}"
+TAKE = """UPDATE scheduler_leader SET owner = :holder, version = :term, lease_until = :until, updated_at = :at
+WHERE name = :name"""
+RELEASE = """UPDATE scheduler_leader SET owner = '', lease_until = {now}
+WHERE name = :name AND owner = :holder AND version = :term"""
+LEAVE = "DELETE FROM replica WHERE replica_id = :replica"
+REPLICAS = """SELECT replica_id, host, pid, slots, running, version, started_at, alive_until
+FROM replica ORDER BY replica_id"""
+ADDRESS = "SELECT host, pid FROM replica WHERE replica_id = :replica"
+DEAD = """NOT EXISTS (SELECT 1 FROM replica p WHERE p.replica_id = r.claimed_by AND p.alive_until > {now})
+AND NOT EXISTS (SELECT 1 FROM scheduler_leader h WHERE h.owner = r.claimed_by AND h.lease_until > {now})"""
+"""Whether the replica of a run `r` counts as dead."""
+RUNNING = "r.status = 'RUNNING' AND r.claim > 0"
+"""Whether a run `r` is running under a claim; rows of other tools have none."""
+DUE = "r.status = 'QUEUED' AND r.admitted AND (r.not_before IS NULL OR r.not_before <= {now})"
+"""Whether anyone may claim a run `r` now."""
+PULSE = f"""SELECT {{now}}, l.owner, l.version, l.lease_until,
+(SELECT COUNT(*) FROM job_run r WHERE r.status = 'QUEUED'),
+(SELECT COUNT(*) FROM job_run r WHERE {RUNNING}),
+(SELECT COUNT(*) FROM job_run r WHERE {DUE}),
+(SELECT COUNT(*) FROM job_run r WHERE {RUNNING} AND r.claimed_by = :replica AND r.cancel_requested <> ''),
+(SELECT COUNT(*) FROM job_run r WHERE {RUNNING} AND {DEAD})
+FROM (SELECT 1 AS one) o LEFT JOIN scheduler_leader l ON l.name = :name"""
+NEW_LEASE: Columns = {
+    "name": "text",
+    "owner": "text",
+    "version": "int",
+    "lease_until": "time",
+    "updated_at": "time",
+}
+BEAT: Columns = {
+    "replica_id": "text",
+    "host": "text",
+    "pid": "int",
+    "slots": "int",
+    "running": "int",
+    "version": "text",
+    "started_at": "time",
+}
+
+
+class SqlLeases:
+    """LeaseStore in a database; see the protocol for what is promised."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        dialect = database.dialect
+        self._lease, self._take, self._release = map(dialect.statement, (LEASE, TAKE, RELEASE))
+        self._leave, self._replicas, self._pulse = map(dialect.statement, (LEAVE, REPLICAS, PULSE))
+        self._address = dialect.statement(ADDRESS)
+        self._new_lease = dialect.insert_new("scheduler_leader", NEW_LEASE, key="name")
+        beaten = [name for name in BEAT if name != "replica_id"]
+        self._beat = dialect.upsert(
+            "replica", BEAT, {"alive_until": "{later}"}, key="replica_id", sets=[*beaten, "alive_until"]
+        )
+        self._addresses: dict[str, tuple[str, int]] = {}
+
+    async def acquire(self, name: str, *, holder: str, ttl: timedelta) -> Lease | None:
+        """Take the lease if it is free, run out or the holder's own; the term grows only when the holder changes."""
+        check("lease", name)
+        check("replica", holder)
+
+        async def work(session: Session) -> Lease | None:
+            row = await session.row(self._lease, name=name)
+            if row is None:
+                now = await session.now()
+                lease = Lease(name, holder, 1, now + ttl)
+                rows = [
+                    {
+                        "name": name,
+                        "owner": holder,
+                        "version": 1,
+                        "lease_until": lease.until,
+                        "updated_at": now,
+                    }
+                ]
+                if await session.change_rows(self._new_lease, moments(rows)):
+                    return lease
+                row = await session.row(self._lease, name=name)  # another was quicker
+            owner, term, until, now = row[0], row[1], read_moment(row[2]), self._database.heard(row[3])
+            assert until is not None
+            if owner != holder:
+                if until > now:
+                    return None
+                term += 1
+            return await self._prolong(session, Lease(name, holder, term, now + ttl), now)
+
+        return await self._database.transact(f"take the lease {name!r}", work)
+
+    async def renew(self, lease: Lease, *, ttl: timedelta) -> Lease | None:
+        """Prolong the lease if holder and term are still these, even if it had run out; else None."""
+
+        async def work(session: Session) -> Lease | None:
+            row = await session.row(self._lease, name=lease.name)
+            if row is None or (row[0], row[1]) != (lease.holder, lease.term):
+                return None
+            now = self._database.heard(row[3])
+            return await self._prolong(session, replace(lease, until=now + ttl), now)
+
+        return await self._database.transact(f"renew the lease {lease.name!r}", work)
+
+    async def _prolong(self, session: Session, lease: Lease, now: datetime) -> Lease:
+        await session.change(
+            self._take, name=lease.name, holder=lease.holder, term=lease.term, until=lease.until, at=now
+        )
+        return lease
+
+    async def release(self, lease: Lease) -> None:
+        """End the lease at once, so that another need not wait; without effect when it is another's."""
+        # Without a holder, so that a renewal that was on its way cannot bring it back.
+        await self._database.change(
+            f"give back the lease {lease.name!r}",
+            self._release,
+            name=lease.name,
+            holder=lease.holder,
+            term=lease.term,
+        )
+
+    async def beat(self, replica: ReplicaRecord, *, ttl: timedelta) -> None:
+        """Count the replica as alive for `ttl` from now. Who holds an unexpired lease counts as alive, too."""
+        replica = fitting_replica(replica)
+        row = {name: getattr(replica, "id" if name == "replica_id" else name) for name in BEAT}
+        await self._database.once(
+            "note that this replica lives",
+            lambda session: session.change_rows(self._beat, moments([row]), ttl=ttl // MICROSECOND),
+            writes=True,
+        )
+        self._addresses = {replica.id: (replica.host, replica.pid)}
+
+    async def leave(self, replica: str) -> None:
+        """Forget the replica."""
+        self._addresses.pop(replica, None)
+        await self._database.change("forget a replica", self._leave, replica=replica)
+
+    async def replicas(self) -> list[ReplicaRecord]:
+        """All replicas that have not left, by id; the dead among them too until they are swept."""
+        rows = await self._database.rows("list the replicas", self._replicas)
+        return [ReplicaRecord(*row[:6], *map(read_moment, row[6:])) for row in rows]
+
+    async def pulse(self, name: str, replica: str) -> Pulse:
+        """One statement, whatever the number of flows and ended runs."""
+        row = await self._database.row("look for work", self._pulse, name=name, replica=replica)
+        now, owner, term, until, *counts = row
+        lease = (
+            None
+            if owner is None
+            else Lease(name, owner, term, read_moment(until) or self._database.clock.now())
+        )
+        return Pulse(self._database.heard(now), lease, *counts)
+
+    async def _claimer(self, session: Session, replica: str) -> ReplicaRecord:
+        """The replica as its last beat told it, for the rows of the runs that it claims."""
+        if replica not in self._addresses:
+            row = await session.row(self._address, replica=replica)
+            if row is None:
+                return ReplicaRecord(replica)
+            self._addresses = {replica: (row[0], row[1])}
+        host, pid = self._addresses[replica]
+        return ReplicaRecord(replica, host, pid)

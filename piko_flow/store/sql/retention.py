@@ -1,0 +1,61 @@
+"""Old runs go, with all that belongs to them, so that the tables do not grow for ever."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from piko_flow.store.fitting import moment
+from piko_flow.store.sql.database import Database, Session
+from piko_flow.store.sql.endings import RUN_ID
+
+ENDED = "status NOT IN ('QUEUED', 'RUNNING')"
+# A run is never younger than its end, so the index over what was made first finds what ended first.
+OLD = f"""SELECT run_id FROM job_run WHERE created_at < :before AND end_time < :before AND {ENDED}
+ORDER BY created_at LIMIT :limit"""
+LONG = "SELECT job_id, COUNT(*) FROM job_run GROUP BY job_id HAVING COUNT(*) > :keep ORDER BY job_id"
+COUNT = f"SELECT COUNT(*) FROM job_run WHERE job_id = :flow AND {ENDED}"
+OLDEST = f"SELECT run_id FROM job_run WHERE job_id = :flow AND {ENDED} ORDER BY run_id LIMIT :limit"
+TABLES = ("job_run_attempt", "job_run_unit", "job_run_decision", "sink_staging", "dead_letter", "job_run")
+
+
+class SqlRetention:
+    """The part of RunStore that deletes."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        dialect = database.dialect
+        self._old, self._long, self._count, self._oldest = map(dialect.statement, (OLD, LONG, COUNT, OLDEST))
+        self._deletions = [dialect.delete_from(table, RUN_ID) for table in TABLES]
+
+    async def prune(self, *, before: datetime | None, keep: int | None, limit: int) -> int:
+        """Delete ended runs older than `before`, and of each flow all but the newest `keep`, with all that
+        belongs to them; at most `limit` a call. None is no bound. The ledger stays. Gives how many runs went."""
+        gone: set[int] = set()
+        if before is not None:
+            at = moment(before, "before")
+            rows = await self._database.rows("look for old runs", self._old, before=at, limit=limit)
+            gone |= {row[0] for row in rows}
+        if keep is not None and len(gone) < limit:
+            gone |= await self._surplus(keep, gone, limit - len(gone))
+        ids = [{"run_id": run} for run in sorted(gone)]
+
+        async def work(session: Session) -> int:
+            deleted = [await session.change_rows(statement, ids) for statement in self._deletions]
+            return deleted[-1]
+
+        return await self._database.transact("delete old runs", work) if ids else 0
+
+    async def _surplus(self, keep: int, gone: set[int], room: int) -> set[int]:
+        """At most `room` ended runs, the oldest of each flow that has more than `keep`, that are not among those."""
+        what = "look for runs beyond those that are kept"
+        found: set[int] = set()
+        for flow, _ in await self._database.rows(what, self._long, keep=keep):
+            if len(found) >= room:
+                break
+            (count,) = await self._database.row(what, self._count, flow=flow)
+            if count > keep:
+                rows = await self._database.rows(
+                    what, self._oldest, flow=flow, limit=min(count - keep, room + len(gone))
+                )
+                found |= set([row[0] for row in rows if row[0] not in gone][: room - len(found)])
+        return found

@@ -1,0 +1,187 @@
+"""Rows that people edit, and what was made of them."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import insert, update
+
+from piko_flow.store.fitting import check_json_object, fitting_schedule, moment
+from piko_flow.store.protocols import Digest
+from piko_flow.store.records import ConfigRecord, FlowRecord, ScheduleRecord
+from piko_flow.store.sql.columns import read_moment
+from piko_flow.store.sql.database import Database, Session, moments
+from piko_flow.store.sql.dialects import Columns
+from piko_flow.store.sql.failures import Collided
+from piko_flow.store.sql.run_tables import TABLES
+from piko_flow.store.sql.schedule_records import (
+    CONFIG,
+    SCHEDULE,
+    config_record,
+    schedule_record,
+    schedule_row,
+)
+from piko_flow.store.texts import check, cut
+
+SCHEDULES_TABLE, CONFIGS_TABLE = TABLES["scheduled_job"], TABLES["job_config"]
+
+
+CONTENT = [name for name in SCHEDULE if name not in ("last_data_time", "updated_at")]
+EDIT = "CASE WHEN s.last_data_time = f.written THEN NULL ELSE s.last_data_time END"
+SCHEDULES = f"SELECT {', '.join(SCHEDULE)} FROM scheduled_job ORDER BY job_id"
+ONE_SCHEDULE = f"SELECT {', '.join(SCHEDULE)} FROM scheduled_job WHERE job_id = :flow{{lock}}"
+CONFIGS = f"SELECT {', '.join(CONFIG)} FROM job_config ORDER BY job_id"
+ONE_CONFIG = "SELECT version FROM job_config WHERE job_id = :flow{lock}"
+FLOWS = """SELECT job_id, planned_until, schedule, origin, watermark, generation, paused, refused
+FROM flow_state ORDER BY job_id"""
+DELETE = "DELETE FROM scheduled_job WHERE job_id = :flow"
+COMPLETE = "UPDATE scheduled_job SET completed_at = :at WHERE job_id = :flow"
+PAUSE = "UPDATE flow_state SET paused = :reason WHERE job_id = :flow AND (paused = '') = (:reason <> '')"
+REFUSED: Columns = {"job_id": "text", "refused": "text"}
+PAUSED: Columns = {"job_id": "text", "paused": "text"}
+
+
+class SqlSchedules:
+    """ScheduleStore in a database, but for the versions of parameters; see the protocol for what is promised."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        dialect = database.dialect
+        shown = "scheduled_job s LEFT JOIN flow_state f ON f.job_id = s.job_id"
+        schedules = dialect.digest(shown, [*(f"s.{name}" for name in CONTENT), EDIT])
+        self._digest = dialect.statement(
+            f"SELECT {{now}}, {schedules}, {dialect.digest('job_config', CONFIG)}"
+        )
+        self._schedules, self._one_schedule = map(dialect.statement, (SCHEDULES, ONE_SCHEDULE))
+        self._configs, self._one_config, self._flows = map(dialect.statement, (CONFIGS, ONE_CONFIG, FLOWS))
+        self._delete, self._complete, self._pause = map(dialect.statement, (DELETE, COMPLETE, PAUSE))
+        self._add = dialect.insert_new("scheduled_job", SCHEDULE, key="job_id")
+        self._refuse = dialect.upsert("flow_state", REFUSED, key="job_id", sets=["refused"])
+        self._add_paused = dialect.insert_new("flow_state", PAUSED, key="job_id")
+
+    async def digest(self) -> Digest:
+        """A fingerprint of all schedule and config rows, by one query that returns one row."""
+        now, schedules, configs = await self._database.row("look for changed rows", self._digest)
+        return Digest(self._database.heard(now), _hashed(schedules), _hashed(configs))
+
+    async def schedules(self) -> list[ScheduleRecord]:
+        """All schedule rows, by flow."""
+        return list(map(schedule_record, await self._database.rows("read the schedules", self._schedules)))
+
+    async def configs(self) -> list[ConfigRecord]:
+        """All config rows, by flow."""
+        return list(map(config_record, await self._database.rows("read the parameters", self._configs)))
+
+    async def flows(self) -> list[FlowRecord]:
+        """What is stored of every flow besides its rows, by flow."""
+        rows = await self._database.rows("read what is known of flows", self._flows)
+        return [
+            FlowRecord(
+                row[0], read_moment(row[1]), row[2] or "", read_moment(row[3]), read_moment(row[4]), *row[5:]
+            )
+            for row in rows
+        ]
+
+    async def add_schedules(self, records: Sequence[ScheduleRecord]) -> list[str]:
+        """Insert rows for flows that have none; gives the flows whose row was made."""
+        wanted = {record.flow: fitting_schedule(record) for record in reversed(records)}
+
+        async def work(session: Session) -> list[str]:
+            now = await session.now()
+            there = {row[0] for row in await session.rows(self._schedules)}
+            new = {flow: record for flow, record in wanted.items() if flow not in there}
+            rows = moments(schedule_row(replace(record, updated_at=now)) for record in new.values())
+            if new and await session.change_rows(self._add, rows) != len(new):
+                raise Collided
+            return [record.flow for record in records if new.pop(record.flow, None) is not None]
+
+        return await self._database.transact("add schedules", work) if wanted else []
+
+    async def set_schedule(self, record: ScheduleRecord) -> ScheduleRecord:
+        """Insert or replace a row; `version` grows by one, `last_data_time` of an existing row stays."""
+        record = fitting_schedule(record)
+
+        async def work(session: Session) -> ScheduleRecord:
+            now, row = await session.now(), await session.row(self._one_schedule, flow=record.flow)
+            if row is None:
+                made = replace(record, version=1, updated_at=now)
+                await session.core(insert(SCHEDULES_TABLE).values(schedule_row(made)))
+                return made
+            old = schedule_record(row)
+            made = replace(record, version=old.version + 1, updated_at=now, last_data_time=old.last_data_time)
+            changed = {name: value for name, value in schedule_row(made).items() if name != "last_data_time"}
+            await session.core(
+                update(SCHEDULES_TABLE).where(SCHEDULES_TABLE.c.job_id == record.flow).values(changed)
+            )
+            return made
+
+        return await self._database.transact(f"set the schedule of {record.flow!r}", work)
+
+    async def delete_schedule(self, flow: str) -> bool:
+        """Delete the row; False when there is none. What is known of the flow's windows stays."""
+        return await self._database.change(f"delete the schedule of {flow!r}", self._delete, flow=flow) > 0
+
+    async def set_config(
+        self, flow: str, text: str, *, schema_version: int, effective_from: datetime | None
+    ) -> ConfigRecord:
+        """Insert or replace a row; `version` grows by one. Raises ValueError when the text is no JSON object."""
+        check("flow", flow)
+        check_json_object(text)
+        effective = moment(effective_from, "effective_from")
+
+        async def work(session: Session) -> ConfigRecord:
+            now, row = await session.now(), await session.row(self._one_config, flow=flow)
+            made = ConfigRecord(flow, text, schema_version, effective, 1 if row is None else row[0] + 1)
+            values = {
+                "schema_version": schema_version,
+                "config_json": text,
+                "effective_from": effective,
+                "version": made.version,
+                "updated_at": now,
+            }
+            if row is None:
+                await session.core(insert(CONFIGS_TABLE).values(job_id=flow, **values))
+            else:
+                await session.core(
+                    update(CONFIGS_TABLE).where(CONFIGS_TABLE.c.job_id == flow).values(**values)
+                )
+            return made
+
+        return await self._database.transact(f"set the parameters of {flow!r}", work)
+
+    async def note_refusals(self, refused: Mapping[str, str]) -> None:
+        """Store why these flows' schedule rows are not used; an empty text clears it."""
+        rows = [
+            {"job_id": check("flow", flow), "refused": cut("refused", why)}
+            for flow, why in sorted(refused.items())
+        ]
+        if rows:
+            await self._database.transact(
+                "note refused rows", lambda session: session.change_rows(self._refuse, rows)
+            )
+
+    async def pause(self, flow: str, reason: str) -> bool:
+        """Pause the flow's schedule; an empty reason resumes it. False when it was so already."""
+        reason = cut("paused", reason)
+        row = {"job_id": check("flow", flow), "paused": reason}
+
+        async def work(session: Session) -> bool:
+            if await session.change(self._pause, flow=flow, reason=reason):
+                return True
+            return bool(reason) and await session.change_rows(self._add_paused, [row]) > 0
+
+        return await self._database.transact(f"pause or resume {flow!r}", work)
+
+    async def complete(self, flow: str, run_date: datetime) -> None:
+        """Note in the row that its date has been dealt with."""
+        at = moment(run_date, "run_date")
+        await self._database.change(f"complete the schedule of {flow!r}", self._complete, flow=flow, at=at)
+
+
+def _hashed(content: Any) -> str:
+    """SQLite gives the whole content, the servers a hash of it."""
+    return hashlib.blake2b(str(content or "").encode("utf-8", "surrogatepass"), digest_size=16).hexdigest()

@@ -1,0 +1,254 @@
+"""One batch in one transaction, with as few statements as it takes whatever its size."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import datetime
+
+from sqlalchemy.exc import DBAPIError
+
+from piko_flow.errors import RequestRefused, TermOutdated
+from piko_flow.planning.flow_state import Change, FlowState
+from piko_flow.planning.run_state import RunStatus
+from piko_flow.store.applying import (
+    decide,
+    refused_backfill,
+    refused_reopening,
+    settle,
+    why_unwanted,
+    with_run,
+)
+from piko_flow.store.batch import Batch, Decided, Decision, Ending, Written
+from piko_flow.store.records import NewRun, ReplicaRecord, RunRecord
+from piko_flow.store.sql.backfills import BackfillPositions
+from piko_flow.store.sql.database import Session, SinkTransaction
+from piko_flow.store.sql.dialects import Columns, SqlDialect
+from piko_flow.store.sql.endings import Endings, succeeded_positions
+from piko_flow.store.sql.failures import SinkFailed, code, is_lost
+from piko_flow.store.sql.flow_states import FlowStates, Known
+from piko_flow.store.sql.new_runs import NewRuns
+from piko_flow.store.sql.statements import moment_text
+
+FENCE = "SELECT version, {now} FROM scheduler_leader WHERE name = :name{lock}"
+PLANNED: Columns = {"job_id": "text", "planned_until": "time", "schedule": "long"}
+POSITION: Columns = {"job_id": "text", "source_position": "long"}
+LETTER: Columns = {
+    "job_id": "text",
+    "run_id": "int",
+    "stage": "text",
+    "payload": "long",
+    "error_type": "text",
+    "error_msg": "text",
+    "fingerprint": "text",
+}
+LATER = (
+    "CASE WHEN flow_state.planned_until > {new}planned_until THEN flow_state.planned_until "
+    "ELSE {new}planned_until END"
+)
+
+
+class BatchStatements:
+    """The statements that batches are written with, made once."""
+
+    def __init__(self, dialect: SqlDialect) -> None:
+        self.endings, self.new_runs, self.states = Endings(dialect), NewRuns(dialect), FlowStates(dialect)
+        self.backfills = BackfillPositions(dialect)
+        self.fence = dialect.statement(FENCE)
+        self.plan = dialect.upsert(
+            "flow_state", PLANNED, key="job_id", sets={"planned_until": LATER, "schedule": "{new}schedule"}
+        )
+        self.place = dialect.upsert("flow_state", POSITION, key="job_id", sets=["source_position"])
+        self.keep_letters = dialect.insert("dead_letter", LETTER, {"created_at": "{now}"})
+
+
+class Writing:
+    """Applies one batch, once, inside a transaction.
+
+    `stale` None takes it that all claims hold, and NotAllMoved is raised when some do not; a set makes it look first.
+    """
+
+    def __init__(
+        self,
+        statements: BatchStatements,
+        session: Session,
+        batch: Batch,
+        *,
+        claimer: ReplicaRecord,
+        now: datetime | None,
+        stale: set[int] | None,
+    ) -> None:
+        self._do, self._session, self._batch = statements, session, batch
+        self._claimer, self._stale = claimer, stale
+        self._about_now = now
+        self._known: dict[str, Known] = {}
+        self._states: dict[str, FlowState] = {}
+        self._unwanted: dict[int, str] = {}
+        self._decided: list[tuple[Decided, list[RunRecord]] | Exception] = []
+        self._pending: list[tuple[int, tuple[NewRun, ...]]] = []
+
+    async def apply(self) -> Written:
+        """Write everything; locks are taken in one order: the leader's row, flows by name, runs."""
+        batch, session, do = self._batch, self._session, self._do
+        now = await self._time()
+        stateful = {ending.flow for ending in batch.endings if ending.window is not None}
+        stateful |= {decision.flow for decision in batch.decisions}
+        locked = await do.states.lock(session, stateful) if stateful else {}
+        endings = await do.endings.end_all(session, batch, self._stale)
+        await self._sinks(endings)
+        await do.endings.requeue_all(session, batch, self._stale)
+        await self._plan()
+        if locked:
+            self._known = await do.states.read(session, locked)
+            self._states = {flow: known.state for flow, known in self._known.items()}
+        self._settle(endings)
+        for decision in batch.decisions:
+            await self._decide(decision, now)
+        queued = await self._queue(batch.queue, now)
+        if self._unwanted:
+            await do.new_runs.give_up(session, self._unwanted)
+        if self._known:
+            await do.states.write(session, self._known, self._states)
+        await self._leave(endings)
+        made = [*(record for one in self._decided if isinstance(one, tuple) for record in one[1]), *queued]
+        claimed = [record for record in made if record is not None and record.status is RunStatus.RUNNING]
+        if batch.admit:
+            await do.new_runs.admit(session, batch.admit)
+        if batch.claim:
+            claimed += await do.new_runs.claim_these(session, batch.claim, self._claimer, now)
+        return Written(now, self._stale or set(), queued, self._decided, claimed)
+
+    async def _time(self) -> datetime:
+        """The database's time, exact where it is written; a batch with a newer term in the store is refused here."""
+        batch = self._batch
+        if batch.term is not None:
+            row = await self._session.row(self._do.fence, name=batch.term.lease)
+            if row is not None and row[0] > batch.term.number:
+                raise TermOutdated(lease=batch.term.lease, term=batch.term.number)
+            if row is not None:
+                return self._session.heard(row[1])
+        exact = batch.decisions or batch.queue or batch.claim
+        return await self._session.now() if exact or self._about_now is None else self._about_now
+
+    async def _sinks(self, endings: Sequence[Ending]) -> None:
+        for ending in endings:
+            if ending.within is None:
+                continue
+            try:
+                await ending.within(SinkTransaction(self._session))
+            except DBAPIError as error:
+                if is_lost(error) or code(error) in self._session.dialect.transient:
+                    raise
+                raise SinkFailed(error) from error
+            except Exception as error:
+                raise SinkFailed(error) from error
+
+    async def _plan(self) -> None:
+        planned = {one.flow: one for one in self._batch.planned}
+        for one in self._batch.planned:
+            planned[one.flow] = replace(one, until=max(one.until, planned[one.flow].until))
+        rows = [
+            {"job_id": flow, "planned_until": moment_text(one.until), "schedule": one.schedule}
+            for flow, one in sorted(planned.items())
+        ]
+        if rows:
+            await self._session.change_rows(self._do.plan, rows)
+
+    def _settle(self, endings: Sequence[Ending]) -> None:
+        for ending in endings:
+            if ending.window is not None:
+                self._change(settle(self._states[ending.flow], ending))
+
+    def _change(self, change: Change) -> None:
+        self._states[change.state.flow] = change.state
+        self._unwanted |= dict.fromkeys(change.unwanted, why_unwanted(change))
+
+    async def _decide(self, decision: Decision, now: datetime) -> None:
+        if any(new.flow == decision.flow for _, runs in self._pending for new in runs):
+            await self._queue((), now)  # what was decided before has to be seen as live
+        try:
+            decided = decide(self._states[decision.flow], decision, now)
+        except Exception as error:  # it is the decision's result
+            self._decided.append(error)
+            return
+        refused, again = await self._refused(decided, decision.flow)
+        if refused is not None:
+            self._decided.append(refused)
+            return
+        self._change(decided.change)
+        self._pending.append((len(self._decided), decided.runs))
+        self._decided.append((decided, []))
+        if again is not None:
+            await self._queue((), now)  # it comes last among the runs of its decision
+            self._made(len(self._decided) - 1, await self._do.new_runs.reopen(self._session, again))
+
+    async def _refused(self, decided: Decided, flow: str) -> tuple[RequestRefused | None, RunRecord | None]:
+        """Why the decision is refused, if it is; and the run that it reopens. A backfill has moved if it is not."""
+        again: RunRecord | None = None
+        if decided.reopen is not None:
+            again = await self._do.new_runs.look(self._session, decided.reopen)
+            refused = refused_reopening(decided, flow, again)
+            if refused is not None:
+                return refused, None
+        if decided.backfill is not None:
+            record = await self._do.backfills.move(self._session, *decided.backfill)
+            return refused_backfill(decided, record), again
+        return None, again
+
+    def _made(self, place: int, record: RunRecord) -> None:
+        """The decision of this place has this run."""
+        one = self._decided[place]
+        assert isinstance(one, tuple)
+        one[1].append(record)
+        self._states[record.flow] = with_run(self._states[record.flow], record)
+
+    async def _queue(self, runs: Sequence[NewRun], now: datetime) -> list[RunRecord | None]:
+        """Make the runs that were decided, and these; gives the records of these."""
+        wanted = [(place, new) for place, decided in self._pending for new in decided]
+        self._pending.clear()
+        made = await self._do.new_runs.make(
+            self._session, [*(new for _, new in wanted), *runs], self._claimer, now
+        )
+        for (place, _), record in zip(wanted, made, strict=False):
+            if record is not None:
+                self._made(place, record)
+        return made[len(wanted) :]
+
+    async def _leave(self, endings: Sequence[Ending]) -> None:
+        """What runs leave behind besides their outcome: dead letters, and where their source stands."""
+        letters = [
+            {
+                "job_id": ending.flow,
+                "run_id": ending.run,
+                "stage": letter.stage,
+                "payload": letter.payload,
+                "error_type": letter.error_type,
+                "error_msg": letter.error_msg,
+                "fingerprint": letter.fingerprint,
+            }
+            for ending in endings
+            for letter in ending.dead_letters
+        ]
+        if letters:
+            await self._session.change_rows(self._do.keep_letters, letters)
+        positions = succeeded_positions(endings)
+        if positions:
+            rows = [{"job_id": flow, "source_position": text} for flow, text in sorted(positions.items())]
+            await self._session.change_rows(self._do.place, rows)
+
+
+def is_plain(batch: Batch) -> bool:
+    """Whether there is nothing but endings that touch no other row, so that one statement says it all."""
+    others = (
+        batch.term,
+        batch.requeues,
+        batch.planned,
+        batch.decisions,
+        batch.queue,
+        batch.admit,
+        batch.claim,
+    )
+    return not any(others) and not any(
+        ending.window or ending.dead_letters or ending.position is not None or ending.within
+        for ending in batch.endings
+    )
