@@ -1,4 +1,12 @@
-"""Piko Flow: typed pipelines for data jobs, with backpressure, CPU stages and honest reports."""
+"""Piko Flow: typed pipelines for data jobs, with backpressure, CPU stages and honest reports; and flows, which are
+pipelines and jobs under a name, with schedules and parameters in a database.
+
+The names of the second half are loaded when they are first asked for: a pipeline in a script needs none of them.
+"""
+
+import sys
+from importlib import import_module
+from typing import TYPE_CHECKING, Final
 
 from piko_flow.dataflow.pipeline import Pipeline
 from piko_flow.dataflow.running.engine import Engine, EngineContext, LocalEngine
@@ -26,7 +34,7 @@ from piko_flow.dataflow.stages.cpu import CpuMap
 from piko_flow.dataflow.stages.resource import Resource, ResourcePool, RunInfo
 from piko_flow.dataflow.stages.route import Route
 from piko_flow.dataflow.stages.routing import Merge, On
-from piko_flow.dataflow.stages.sink import Part, Receipt, Sink, SinkTarget
+from piko_flow.dataflow.stages.sink import Part, Receipt, Sink, SinkTarget, Transaction
 from piko_flow.dataflow.stages.source import ChunkReader, Reject, SliceReader, Source
 from piko_flow.dataflow.stages.stage import SinkLike, SourceLike, TransformLike
 from piko_flow.dataflow.stages.transform import Filter, FlatMap, Parse, Transform
@@ -34,26 +42,81 @@ from piko_flow.errors import (
     AlreadyCommitted,
     CallCancelled,
     CallExited,
+    ClaimLost,
     CommitFailed,
     CoroutineReturned,
     ErrorBudgetExceeded,
+    FlowError,
     ItemRejected,
+    LeadershipLost,
     NoBranch,
     PikoFlowError,
     PipelineError,
+    RequestRefused,
     ResourceFailed,
     ResumeRefused,
     RunError,
+    ScheduleError,
     StageFailed,
     StageTypeError,
+    StoreUnavailable,
+    TermOutdated,
     TooManyKeys,
     Unbalanced,
 )
 from piko_flow.retry import Retry
 
+if TYPE_CHECKING:
+    from piko_flow.app import App, PortTaken
+    from piko_flow.control.discovery import DiscoveryFailed, discover
+    from piko_flow.control.flow import Flow, default_registry
+    from piko_flow.control.registry import Registry
+    from piko_flow.control.run_context import BareRun, Cpu, Emitted, RunContext
+    from piko_flow.planning.cron import Cron
+    from piko_flow.planning.date import Date
+    from piko_flow.planning.interval import Interval
+    from piko_flow.planning.trigger import Trigger, explain_fire, last_fire, next_fires
+    from piko_flow.planning.trigger_row import row_from_trigger, trigger_from_row
+    from piko_flow.planning.window import BackfillPolicy, Window, newest_window, windows
+    from piko_flow.settings import Settings, SettingsRefused, UnknownSetting, load_settings
+
+_LATER: Final = {
+    "piko_flow.app": "App PortTaken",
+    "piko_flow.control.discovery": "DiscoveryFailed discover",
+    "piko_flow.control.flow": "Flow default_registry",
+    "piko_flow.control.registry": "Registry",
+    "piko_flow.control.run_context": "BareRun Cpu Emitted RunContext",
+    "piko_flow.planning.cron": "Cron",
+    "piko_flow.planning.date": "Date",
+    "piko_flow.planning.interval": "Interval",
+    "piko_flow.planning.trigger": "Trigger explain_fire last_fire next_fires",
+    "piko_flow.planning.trigger_row": "row_from_trigger trigger_from_row",
+    "piko_flow.planning.window": "BackfillPolicy Window newest_window windows",
+    "piko_flow.settings": "Settings SettingsRefused UnknownSetting load_settings",
+}
+"""Modules and the names that are loaded from them when they are first asked for."""
+
+if not TYPE_CHECKING:  # to a checker this would mean that every name exists
+
+    def __getattr__(name: str) -> object:
+        for module, names in _LATER.items():
+            if name in names.split():
+                value = globals()[name] = getattr(import_module(module), name)
+                return value
+        raise AttributeError(
+            f"module 'piko_flow' has no attribute {name!r}", name=name, obj=sys.modules[__name__]
+        )
+
+    def __dir__() -> list[str]:
+        return sorted({*globals(), *__all__})
+
+
 __all__ = [
     "ActiveRun",
     "AlreadyCommitted",
+    "App",
+    "BackfillPolicy",
+    "BareRun",
     "Batch",
     "Broadcast",
     "CallCancelled",
@@ -63,19 +126,29 @@ __all__ = [
     "CannotShip",
     "Capacity",
     "ChunkReader",
+    "ClaimLost",
     "CommitFailed",
     "CoroutineReturned",
+    "Cpu",
     "CpuMap",
+    "Cron",
+    "Date",
     "DeadLetter",
+    "DiscoveryFailed",
     "EdgeReport",
+    "Emitted",
     "Engine",
     "EngineContext",
     "ErrorBudgetExceeded",
     "Filter",
     "FlatMap",
+    "Flow",
+    "FlowError",
     "Fold",
+    "Interval",
     "ItemRejected",
     "Journal",
+    "LeadershipLost",
     "LocalEngine",
     "MemoryJournal",
     "Merge",
@@ -88,19 +161,26 @@ __all__ = [
     "Pipeline",
     "PipelineError",
     "Plan",
+    "PortTaken",
     "Progress",
     "Receipt",
+    "Registry",
     "Reject",
     "RemoteError",
+    "RequestRefused",
     "Resource",
     "ResourceFailed",
     "ResourcePool",
     "ResumeRefused",
     "Retry",
     "Route",
+    "RunContext",
     "RunError",
     "RunInfo",
     "RunReport",
+    "ScheduleError",
+    "Settings",
+    "SettingsRefused",
     "ShippingWarning",
     "SilentObserver",
     "Sink",
@@ -112,17 +192,33 @@ __all__ = [
     "StageFailed",
     "StageReport",
     "StageTypeError",
+    "StoreUnavailable",
+    "TermOutdated",
     "Throttle",
     "TooManyKeys",
+    "Transaction",
     "Transform",
     "TransformLike",
+    "Trigger",
     "Unbalanced",
     "Unit",
     "UnitResult",
+    "UnknownSetting",
+    "Window",
     "WorkerDied",
     "WorkerPool",
     "WorkersCannotStart",
+    "default_registry",
+    "discover",
+    "explain_fire",
+    "last_fire",
+    "load_settings",
+    "newest_window",
+    "next_fires",
+    "row_from_trigger",
     "run",
     "run_sync",
     "start",
+    "trigger_from_row",
+    "windows",
 ]
