@@ -29,7 +29,7 @@ BEATS = 3  # signs of life within the time for which one counts
 PRUNED = 1000  # runs deleted in one step
 POLL_AGAIN = 2.0  # seconds after which the next ones are deleted
 FORGOTTEN_AFTER = timedelta(days=1)  # since a dead replica's last sign of life
-BACKFILLS_EVERY = 5.0  # seconds after which the leader looks for backfills that others have changed
+BACKFILLS_EVERY = 5  # polls after which the leader looks for backfills that others have changed
 
 log = logging.getLogger("piko_flow.replica")
 
@@ -127,8 +127,8 @@ class Replica:
         if not self.leadership.leads or self.draining:
             return False
         try:
-            if self.scheduler is None:
-                await self._ascend()
+            if self.scheduler is None and not await self._ascend():
+                return False
             assert self.scheduler is not None
             did = await self.scheduler.step()
             await self._tidy()
@@ -150,8 +150,11 @@ class Replica:
         """It is not known what the store took: claims whose answer was lost are looked for."""
         self._unsure = True
 
-    async def _ascend(self) -> None:
-        """Read all that a leader has to know. Raises StoreUnavailable; then nothing is kept of it."""
+    async def _ascend(self) -> bool:
+        """Read all that a leader has to know; False when it leads no more by then, or in another term.
+
+        Raises StoreUnavailable. Unless it gives True nothing is kept of what was read.
+        """
         term = self.leadership.term
         assert term is not None
         reign = Reign(term, group_limits=self.options.group_limits)
@@ -167,32 +170,36 @@ class Replica:
             reign.backfills[backfill.id] = backfill
         for run in await self._store.live():
             reign.add(run)
+        if self.leadership.term != term or self.draining:
+            return False
         scheduler = Scheduler(
             reign=reign, recorder=self.recorder, store=self._store, worker=self.worker, time=self.time
         )
         scheduler.wake = self.wake
         self.reign, self.reconciler, self.scheduler = reign, reconciler, scheduler
-        self._schedule_reconcile(self._clock.monotonic())
+        self._schedule_reconcile(reconciler, self._clock.monotonic())
         log.info("replica %s leads in term %d", self.record.id, term.number)
+        return True
 
     async def _tidy(self) -> None:
         """What is noted in rows after a step, outside its transaction: asking again is harmless."""
-        assert self.reign is not None
-        while self.reign.completed:
-            flow, date = self.reign.completed[-1]
+        reign = self.reign
+        if reign is None:  # it lost the lease while it wrote
+            return
+        while reign.completed:
+            flow, date = reign.completed[-1]
             await self._store.complete(flow, date)
-            self.reign.completed.pop()
-        while self.reign.done:
-            await self._store.set_backfill(self.reign.done[-1], state="done", unless=("cancelled",))
-            self.reign.done.pop()
-        if self.reign.refused:
-            await self._store.note_refusals(self.reign.refused)
-            self.reign.refused = {}
+            reign.completed.pop()
+        while reign.done:
+            await self._store.set_backfill(reign.done[-1], state="done", unless=("cancelled",))
+            reign.done.pop()
+        if reign.refused:
+            refused, reign.refused = reign.refused, {}
+            await self._store.note_refusals(refused)
 
     async def _pulse(self) -> None:
-        asked = self._clock.monotonic()
         pulse = await self._store.pulse(self._lease_name, self.record.id)
-        self.time.observe(pulse.now, asked=asked)
+        self.time.observe(pulse.now)
         if pulse.cancels:
             self.worker.cancel(await self._store.cancels(self.record.id))
         lease = self.leadership.lease
@@ -210,37 +217,34 @@ class Replica:
 
     async def _look_around(self, lost: int, live: int) -> None:
         """As the leader: rescue, and take in what others have queued or ended."""
-        assert self.reign is not None
-        assert self.scheduler is not None
+        reign, scheduler = self.reign, self.scheduler  # they may be dropped at any await
+        assert reign is not None
+        assert scheduler is not None
         if lost:
-            self.scheduler.lost = await self._store.lost()
+            scheduler.lost = await self._store.lost()
             self.wake.set()
         elsewhere = any(
-            run.admitted or run.replica not in ("", self.record.id) for run in self.reign.live.values()
+            run.admitted or run.replica not in ("", self.record.id) for run in reign.live.values()
         )
-        if live != len(self.reign.live) or elsewhere:
-            await self._refresh()
-        if self.options.execute == "all" and self.reign.admission.waiting:
-            self.scheduler.elsewhere = sum(
+        if live != len(reign.live) or elsewhere:
+            await self._refresh(reign, scheduler)
+        if self.options.execute == "all" and reign.admission.waiting:
+            scheduler.elsewhere = sum(
                 max(other.slots - other.running, 0)
                 for other in await self._store.replicas()
                 if other.id != self.record.id and other.until is not None and other.until > self.time.now()
             )
             self.wake.set()
 
-    async def _refresh(self) -> None:
+    async def _refresh(self, reign: Reign, scheduler: Scheduler) -> None:
         """Compare who lives by the store with who lives by memory; both may be newer, for each run."""
-        assert self.reign is not None
-        assert self.scheduler is not None
-        before = set(self.reign.live)
+        before = set(reign.live)
         found = {run.id: run for run in await self._store.live()}
-        if self.scheduler is None:
-            return
         for run in before - found.keys():
-            if run in self.reign.live and run not in self.worker.active:
-                self.scheduler.ended(run)
+            if run in reign.live and run not in self.worker.active:
+                scheduler.ended(run)
         for run, record in found.items():
-            if run not in self.worker.active and self.reign.add(record):
+            if run not in self.worker.active and reign.add(record):
                 self.wake.set()
 
     async def _beat(self, now: float) -> None:
@@ -249,24 +253,25 @@ class Replica:
         self._next_beat = now + self.options.alive.total_seconds() / BEATS
 
     async def _reconcile(self, now: float) -> None:
-        assert self.reconciler is not None
-        if await self.reconciler.poll():
+        reconciler = self.reconciler
+        assert reconciler is not None
+        if await reconciler.poll():
             self.wake.set()
-        self._schedule_reconcile(now)
+        self._schedule_reconcile(reconciler, now)
 
-    def _schedule_reconcile(self, now: float) -> None:
-        assert self.reconciler is not None
-        every = self.reconciler.poll_interval or self.options.reconcile_every.total_seconds()
+    def _schedule_reconcile(self, reconciler: Reconciler, now: float) -> None:
+        every = reconciler.poll_interval or self.options.reconcile_every.total_seconds()
         self._next_reconcile = now + every + random.uniform(0, self.options.reconcile_jitter.total_seconds())
 
     async def _read_backfills(self, now: float) -> None:
-        assert self.reign is not None
+        reign = self.reign
+        assert reign is not None
         found = {backfill.id: backfill for backfill in await self._store.backfills(open_only=True)}
-        if found != self.reign.backfills:
-            self.reign.backfills = found
-            self.reign.admission.limits_changed()
+        if found != reign.backfills:
+            reign.backfills = found
+            reign.admission.limits_changed()
             self.wake.set()
-        self._next_backfills = now + BACKFILLS_EVERY
+        self._next_backfills = now + BACKFILLS_EVERY * self.options.poll_every.total_seconds()
 
     async def _prune(self, now: float) -> None:
         """Delete what retention no longer keeps, a little at a time; and replicas that died long ago."""

@@ -70,17 +70,11 @@ class Scheduler:
         Raises TermOutdated when another leads, StoreUnavailable when it is not known what was written; whatever
         it raises, this scheduler and its reign are to be dropped.
         """
-        now = self._time.now()
         draft = Draft(self._reign.term)
-        rescue(self._reign, draft, self.lost)
-        self._dispatch(draft, now)
-        plan_fires(self._reign, draft, now, self._reserve(draft))
-        await plan_windows(self._reign, draft, self._store)
-        feed_backfills(self._reign, draft)
-        self._take_requests(draft)
-        if draft.ask.empty:
-            return False
         try:
+            await self._fill(draft)
+            if draft.ask.empty:
+                return False
             answer = await self._recorder.lead(draft.ask)
         except Exception as error:
             draft.fail(error)
@@ -89,6 +83,15 @@ class Scheduler:
         self.lost = []
         self._begin()
         return True
+
+    async def _fill(self, draft: Draft) -> None:
+        now = self._time.now()
+        rescue(self._reign, draft, self.lost)
+        self._dispatch(draft, now)
+        plan_fires(self._reign, draft, now, self._reserve(draft))
+        await plan_windows(self._reign, draft, self._store)
+        feed_backfills(self._reign, draft)
+        self._take_requests(draft)
 
     def next_time(self) -> datetime | None:
         """When something falls due by itself; None when nothing is expected."""

@@ -20,9 +20,13 @@ class DatabaseTime:
         self._known = clock.now()
         self._at = clock.monotonic()
 
-    def observe(self, told: datetime, *, asked: float) -> None:
-        """The database told its time in answer to a question asked at monotonic time `asked`."""
-        self._at = (asked + self._clock.monotonic()) / 2
+    def observe(self, told: datetime) -> None:
+        """The database told its time in answer to a question.
+
+        It is taken as the time at which the answer came: it may be behind by as long as the answer was on its
+        way, and is never ahead, so nothing is done before it is due.
+        """
+        self._at = self._clock.monotonic()
         self._known = told
 
     def now(self) -> datetime:
