@@ -17,6 +17,7 @@ from piko_flow.planning.flow_state import (
 )
 from piko_flow.planning.ledger import Mark, minus
 from piko_flow.planning.lookback import end_of_older
+from piko_flow.planning.moment import EARLIEST
 from piko_flow.planning.trigger import Trigger, fires, last_fire
 from piko_flow.planning.window import BackfillPolicy, Window
 
@@ -131,8 +132,7 @@ def all_but_newest(state: FlowState, trigger: Trigger, due: datetime) -> Change:
 
 def pass_over(state: FlowState, until: datetime, *, reason: str) -> Change:
     """Settle everything planned next, up to the instant, as skipped, with the queued runs of the schedule inside it."""
-    starts = [run.window.start for run in state.live if run.window.start < until]
-    unwanted = queued_within(state, Window(min(starts), until)) if starts else ()
+    unwanted = queued_within(state, EARLIEST, until)
     passed = [run.window for run in state.live if run.run in unwanted]
     state = without(state, unwanted)
     for window in passed:
@@ -155,35 +155,29 @@ def _skip_until(state: FlowState, until: datetime) -> FlowState:
 
 def _queue_due(state: FlowState, trigger: Trigger, policy: WindowPolicy, due: datetime) -> Change:
     """Queue what is wanted, oldest first, as far as there is room."""
-    room, blocked = _room(state, policy)
+    waiting = sum(run.queued and run.origin == SCHEDULE for run in state.live)
     planned: list[Window] = []
     for step, window in enumerate(_cuts(state, trigger, due)):
         if step == STEP:
             return Change(state, tuple(planned), more=True)
         pieces = wanted(state, window)
-        fitting = pieces[: max(room - len(planned), 0)]
+        fitting = pieces[: max(policy.queued - waiting - len(planned), 0)]
+        if policy.strict and pieces and not is_next(state, pieces[0]):
+            fitting = ()
+        elif policy.strict:
+            fitting = fitting[:1]
         planned += fitting
         if len(fitting) < len(pieces):
             state = replace(state, planned_until=pieces[len(fitting)].start)
+            blocked = "strict_order" if policy.strict else "queue_full"
             return Change(state, tuple(planned), reason="" if planned else blocked, more=True)
         state = replace(state, planned_until=window.end)
-        if policy.strict and not state.ledger.is_settled(window):
-            room = 0
     return Change(state, tuple(planned))
 
 
-def _room(state: FlowState, policy: WindowPolicy) -> tuple[int, str]:
-    """How many windows may be queued, and why there are not more."""
-    if policy.strict:
-        return (0 if _has_unsettled(state) else 1), "strict_order"
-    waiting = sum(run.queued and run.origin == SCHEDULE for run in state.live)
-    return max(policy.queued - waiting, 0), "queue_full"
-
-
-def _has_unsettled(state: FlowState) -> bool:
-    assert state.watermark is not None
-    assert state.planned_until is not None
-    return state.watermark < state.planned_until
+def is_next(state: FlowState, window: Window) -> bool:
+    """Whether everything before the window is settled."""
+    return state.watermark is not None and state.watermark >= window.start
 
 
 def _cuts(state: FlowState, trigger: Trigger, due: datetime) -> Iterator[Window]:
@@ -192,7 +186,7 @@ def _cuts(state: FlowState, trigger: Trigger, due: datetime) -> Iterator[Window]
     for fire in fires(trigger, after=_cut_from(state)):
         if fire > due:
             return
-        yield Window(start, fire)
+        yield tuple.__new__(Window, (start, fire))  # both are in UTC and in order: nothing to check
         start = fire
 
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from piko_flow.planning.ledger import SETTLED, Ledger, Mark, clip, minus
+from piko_flow.planning.moment import LATEST
 from piko_flow.planning.window import Window
 
 SCHEDULE = "schedule"
@@ -81,7 +82,8 @@ def observe_edit(state: FlowState) -> Change:
 
     Forward: the stretch up to it is settled as skipped, failed marks in it are dropped, and queued runs of the
     schedule inside it are given up. Backward: the stretch down to it is unsettled, planning begins there
-    again, and the flow's generation grows, so that the same windows can run again.
+    again, and the flow's generation grows, so that the same windows can run again; queued runs of the schedule
+    from there on are given up and planned anew in their order.
     """
     edit, watermark = state.shown, state.watermark
     if edit is None or edit == state.written or watermark is None:
@@ -95,30 +97,30 @@ def observe_edit(state: FlowState) -> Change:
 def _forward(state: FlowState, passed: Window) -> Change:
     assert state.planned_until is not None
     ledger = state.ledger.fill(passed, Mark.SKIPPED)
-    unwanted = queued_within(state, passed)
+    unwanted = queued_within(state, *passed)
     moved = replace(state, ledger=ledger, planned_until=max(state.planned_until, passed.end))
     return Change(without(moved, unwanted), unwanted=unwanted, reason="superseded" if unwanted else "")
 
 
 def _backward(state: FlowState, edit: datetime, watermark: datetime) -> Change:
     assert state.origin is not None
-    return Change(
-        replace(
-            state,
-            origin=min(state.origin, edit),
-            planned_until=edit,
-            generation=state.generation + 1,
-            ledger=state.ledger.clear(Window(edit, watermark)),
-        )
+    unwanted = queued_within(state, edit, LATEST)
+    moved = replace(
+        state,
+        origin=min(state.origin, edit),
+        planned_until=edit,
+        generation=state.generation + 1,
+        ledger=state.ledger.clear(Window(edit, watermark)),
     )
+    return Change(without(moved, unwanted), unwanted=unwanted, reason="superseded" if unwanted else "")
 
 
-def queued_within(state: FlowState, window: Window) -> tuple[int, ...]:
-    """The runs that the schedule has queued inside the window and nobody has begun."""
+def queued_within(state: FlowState, start: datetime, end: datetime) -> tuple[int, ...]:
+    """The runs that the schedule has queued between the instants and nobody has begun."""
     return tuple(
         run.run
         for run in state.live
-        if run.queued and run.origin == SCHEDULE and clip(run.window, window) == run.window
+        if run.queued and run.origin == SCHEDULE and start <= run.window.start and run.window.end <= end
     )
 
 

@@ -84,12 +84,16 @@ class Ledger:
 
     def marked(self, window: Window, marks: Iterable[Mark]) -> tuple[Window, ...]:
         """The pieces of the window that carry one of the marks, in order; touching pieces are one."""
-        wanted = frozenset(marks)
-        return joined(
-            clipped
-            for span in self._touching(window)
-            if span.mark in wanted and (clipped := clip(span.window, window))
-        )
+        wanted, (first, last) = frozenset(marks), window
+        pieces: list[Window] = []
+        for span in self._touching(window):
+            start, end = max(span.start, first), min(span.end, last)
+            if span.mark not in wanted or start >= end:
+                continue
+            if pieces and pieces[-1].end == start:
+                start = pieces.pop().start
+            pieces.append(_window(start, end))
+        return tuple(pieces)
 
     def settled_until(self, instant: datetime) -> datetime:
         """The end of the settled stretch that begins at, or goes on over, the instant; the instant if there is none."""
@@ -110,10 +114,10 @@ class Ledger:
         pieces, at = [], window.start
         for covered in self.marked(window, marks):
             if covered.start > at:
-                pieces.append(Window(at, covered.start))
+                pieces.append(_window(at, covered.start))
             at = covered.end
         if at < window.end:
-            pieces.append(Window(at, window.end))
+            pieces.append(_window(at, window.end))
         return tuple(pieces)
 
     def _replaced(self, window: Window, by: tuple[Span, ...]) -> Ledger:
@@ -129,7 +133,7 @@ class Ledger:
 def clip(window: Window, to: Window) -> Window | None:
     """The part of the window that lies inside the other; None where they only touch or are apart."""
     start, end = max(window.start, to.start), min(window.end, to.end)
-    return Window(start, end) if start < end else None
+    return _window(start, end) if start < end else None
 
 
 def joined(pieces: Iterable[Window]) -> tuple[Window, ...]:
@@ -137,7 +141,7 @@ def joined(pieces: Iterable[Window]) -> tuple[Window, ...]:
     result: list[Window] = []
     for piece in pieces:
         if result and piece.start <= result[-1].end:
-            result[-1] = Window(result[-1].start, max(piece.end, result[-1].end))
+            result[-1] = _window(result[-1].start, max(piece.end, result[-1].end))
         else:
             result.append(piece)
     return tuple(result)
@@ -152,10 +156,15 @@ def minus(pieces: Iterable[Window], taken: Iterable[Window]) -> tuple[Window, ..
 
 
 def _cut(piece: Window, hole: Window) -> list[Window]:
-    if clip(piece, hole) is None:
+    if hole.start >= piece.end or hole.end <= piece.start:
         return [piece]
     edges = ((piece.start, hole.start), (hole.end, piece.end))
-    return [Window(start, end) for start, end in edges if start < end]
+    return [_window(start, end) for start, end in edges if start < end]
+
+
+def _window(start: datetime, end: datetime) -> Window:
+    """A window whose edges come from windows and are in order: nothing to check."""
+    return tuple.__new__(Window, (start, end))
 
 
 def _merged(spans: Iterable[Span]) -> list[Span]:
