@@ -66,9 +66,8 @@ class ActiveExecution:
 
         The first reason counts. Without effect when the run is decided, or its function has ended.
         """
-        if not self._ended:
+        if not self._ended and self._work.cancel():
             self._reason = self._reason or reason
-            self._work.cancel()
 
     def cpu(self) -> RunCpu:
         """The run's share of the worker processes. Raises RuntimeError where there are none."""

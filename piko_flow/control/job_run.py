@@ -21,15 +21,17 @@ class JobRun:
         self._order, self._tools, self._flush = order, tools, flush
         self._task: asyncio.Task[Any] | None = None
         self._cancels = 0
+        self._late = False
 
     def drain(self) -> None:
         """A job cannot be asked to read no more: it goes on."""
 
-    def cancel(self) -> None:
-        """Cancel the function; without effect when it has ended and its resources are being closed."""
+    def cancel(self) -> bool:
+        """Cancel the function, now or before it begins; False when it has ended and its resources are being closed."""
         if self._task is not None:
             self._cancels += 1
             self._task.cancel()
+        return not self._late
 
     async def run(self, context: RunContext[Any]) -> None:
         """Work to the end. Raises what the function raises, and CancelledError after a cancel."""
@@ -59,7 +61,7 @@ class JobRun:
                     failure = error
                     raise
                 finally:
-                    self._task = None  # a resource that is half closed helps nobody
+                    self._task, self._late = None, True  # a resource that is half closed helps nobody
                     closing.begin()
         except BaseException as error:
             if failure is None:

@@ -43,13 +43,14 @@ class PipelineRun:
         if self._active is not None:
             self._active.drain()
 
-    def cancel(self) -> None:
-        """Stop now; without effect once the run is decided."""
+    def cancel(self) -> bool:
+        """Stop now; without effect once the run is decided, as its report will say."""
         if self._active is not None:
             self._active.cancel()
         elif self._task is not None:
             self._cancels += 1
             self._task.cancel()
+        return True
 
     async def run(self, context: RunContext[Any]) -> RunReport:
         """Run to the end and give the report. Raises what ends the run, and CancelledError when stopped while planning."""
