@@ -109,9 +109,13 @@ class ScheduleStore(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class RunFilter:
-    """Which runs to list: newest first, `limit` at most, those with ids below `before`."""
+    """Which runs to list: newest first, `limit` at most, those with ids below `before`.
+
+    `key` is a run's key, which is unique in its `flow` and means nothing without it.
+    """
 
     flow: str | None = None
+    key: str | None = None
     statuses: Collection[RunStatus] = ()
     backfill: int | None = None
     before: int | None = None
@@ -150,6 +154,9 @@ class RunStore(Protocol):
 
     async def run(self, run: int) -> RunRecord | None: ...
     async def runs(self, which: RunFilter) -> list[RunRecord]: ...
+    async def last_runs(self, flows: Collection[str]) -> dict[str, RunRecord]:
+        """The newest run of each of these flows; one that never ran is left out. One statement."""
+
     async def attempts(self, run: int) -> list[AttemptRecord]: ...
     async def last_statuses(self, flow: str, limit: int) -> list[RunStatus]:
         """How the flow's last ended runs ended, newest first; SKIPPED and CANCELLED ones are left out."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import replace
 from datetime import datetime
 
@@ -104,12 +104,11 @@ class MemoryRuns(MemoryLeases):
     async def runs(self, which: RunFilter) -> list[RunRecord]:
         """The runs that match, newest first."""
         self._ask()
-        rows, found = self._rows, list[RunRecord]()
-        ids = rows.runs if which.flow is None else rows.of_flow.get(which.flow, {})
-        for number in reversed(ids):
+        found: list[RunRecord] = []
+        for number in self._newest_first(which):
             if len(found) >= which.limit:
                 break
-            run = rows.runs[number]
+            run = self._rows.runs[number]
             if (
                 (which.before is None or number < which.before)
                 and (not which.statuses or run.status in which.statuses)
@@ -117,6 +116,19 @@ class MemoryRuns(MemoryLeases):
             ):
                 found.append(run)
         return found
+
+    def _newest_first(self, which: RunFilter) -> Iterator[int]:
+        rows = self._rows
+        if which.key is not None:
+            known = rows.keys.get((which.flow or "", which.key))
+            return iter(() if known is None else (known,))
+        return reversed(rows.runs) if which.flow is None else reversed(rows.of_flow.get(which.flow, {}))
+
+    async def last_runs(self, flows: Collection[str]) -> dict[str, RunRecord]:
+        """The newest run of each of these flows; one that never ran is left out."""
+        self._ask()
+        ids = {flow: self._rows.of_flow.get(flow) for flow in flows}
+        return {flow: self._rows.runs[next(reversed(known))] for flow, known in ids.items() if known}
 
     async def attempts(self, run: int) -> list[AttemptRecord]:
         """The attempts of the run that were followed by another, the first one first."""
@@ -183,22 +195,22 @@ class MemoryRuns(MemoryLeases):
             for text in self._rows.prepared[number].units.values()
         ]
 
-    async def prune(self, *, before: datetime, keep: int, limit: int) -> int:
-        """Delete ended runs older than `before`, and of each flow all but the newest `keep`."""
+    async def prune(self, *, before: datetime | None, keep: int | None, limit: int) -> int:
+        """Delete ended runs older than `before`, and of each flow all but the newest `keep`; None is no bound."""
         self._ask()
-        before = moment(before, "before") or before
-        gone = sorted(self._outlived(before, keep))[:limit]
+        gone = sorted(self._outlived(moment(before, "before"), keep))[:limit]
         with self._rows.transaction():
             for number in gone:
                 self._rows.forget_run(self._rows.runs[number])
-        letters = {number for number, letter in self._rows.letters.items() if letter.run in set(gone)}
-        for number in letters:
+        pruned = set(gone)
+        for number in [number for number, letter in self._rows.letters.items() if letter.run in pruned]:
             del self._rows.letters[number]
         return len(gone)
 
-    def _outlived(self, before: datetime, keep: int) -> Iterator[int]:
+    def _outlived(self, before: datetime | None, keep: int | None) -> Iterator[int]:
         for ids in self._rows.of_flow.values():
             ended = [run for number in reversed(ids) if (run := self._rows.runs[number]).status not in LIVE]
-            for age, run in enumerate(ended):
-                if age >= keep or (run.end_time is not None and run.end_time < before):
+            for newer, run in enumerate(ended):
+                old = before is not None and run.end_time is not None and run.end_time < before
+                if old or (keep is not None and newer >= keep):
                     yield run.id

@@ -1,0 +1,180 @@
+"""Why a flow is not running."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import datetime
+
+from piko_flow.control.explained_facts import Facts, Line, line
+from piko_flow.control.explained_runs import explain_run
+from piko_flow.control.schedule_rows import Schedule
+from piko_flow.control.windows import covers
+from piko_flow.planning.catch_up import plan
+from piko_flow.planning.flow_state import Change, overlaps_live
+from piko_flow.planning.ledger import Mark
+from piko_flow.planning.run_state import Reason, RunStatus
+from piko_flow.planning.stateless import due_at
+from piko_flow.planning.window import Window
+from piko_flow.store.records import RunRecord
+
+SHOWN = 5  # live runs and backfills that are told one by one
+
+
+def explain_flow(facts: Facts) -> list[Line]:
+    """What keeps the flow from running, what it waits for, and when it runs next; the most important first."""
+    lines = [*_row(facts), *_leader(facts), *_params(facts), *_live(facts)]
+    schedule = facts.schedule
+    if schedule is not None and facts.reign.follows(facts.flow):
+        lines += _due_windows(schedule, facts) if schedule.flow.stateful else _due_fires(schedule, facts)
+    return [*lines, *_backfills(facts), *_failed(facts), *_last(facts)]
+
+
+def _row(facts: Facts) -> Iterator[Line]:
+    if not facts.registered:
+        yield line(Reason.UNREGISTERED, facts.unknown)
+    refused = facts.refusals.get(facts.flow, "")
+    schedule = facts.schedule
+    if refused and facts.registered:
+        yield line(Reason.ROW_REFUSED, f"its schedule row is refused: {refused}")
+    elif schedule is None and facts.registered:
+        yield line(Reason.NO_SCHEDULE)
+    elif schedule is not None and not schedule.active:
+        done = f"its date, {facts.time(schedule.date)}, has been dealt with" if schedule.date else ""
+        text = done if schedule.row.enabled else "its row is not enabled"
+        yield line(Reason.DISABLED, text)
+    if paused := facts.reign.paused(facts.flow):
+        all_too = "piko-flow schedule resume --all" if facts.reign.paused_all else ""
+        yield line(Reason.PAUSED, paused, advice=all_too or f"piko-flow schedule resume {facts.flow}")
+
+
+def _leader(facts: Facts) -> Iterator[Line]:
+    if facts.leader.elected and not facts.leader.leads:
+        lease = facts.leader.lease
+        since = f" since {facts.time(lease.until)}" if lease is not None else ""
+        yield line(Reason.NO_LEADER, f"no replica leads{since}, so nothing is planned and nothing starts")
+
+
+def _params(facts: Facts) -> Iterator[Line]:
+    newest = facts.reign.params.newest(facts.flow)
+    if newest is not None and newest.refused:
+        text = f"version {newest.version} of its params is refused and not used: {newest.refused}"
+        yield line(Reason.PARAMS_REFUSED, text, blocks=False)
+
+
+def _live(facts: Facts) -> Iterator[Line]:
+    mine = [run for run in facts.reign.live.values() if run.flow == facts.flow]
+    mine.sort(key=lambda run: (run.status is not RunStatus.RUNNING, run.id))
+    for run in mine[:SHOWN]:
+        for told in explain_run(run, facts):
+            if told.reason is not Reason.NO_LEADER:  # told once, for the flow
+                text = f"run {run.id}{_window(run, facts)}: {told.text}"
+                yield Line(told.reason, text, told.advice, told.blocks)
+    if len(mine) > SHOWN:
+        yield Line(None, f"and {len(mine) - SHOWN} more live runs", blocks=False)
+
+
+def _window(run: RunRecord, facts: Facts) -> str:
+    return f" over {facts.span(run.window)}" if run.window is not None else ""
+
+
+def _due_fires(schedule: Schedule, facts: Facts) -> Iterator[Line]:
+    record = facts.reign.facts.get(facts.flow)
+    after = record.planned_until if record is not None and record.planned_until else facts.now
+    fire = schedule.trigger.next_after(after)
+    if fire is None:
+        yield line(Reason.NOT_DUE, "its schedule does not fire any more", advice="Set a later one")
+        return
+    due = due_at(facts.flow, fire, schedule.jitter)
+    if due > facts.now:
+        put_off = f", put off to {facts.time(due)} by its jitter" if due != fire else ""
+        yield line(Reason.NOT_DUE, f"its next fire is at {facts.time(fire)}{put_off}", blocks=False)
+    elif facts.leader.leads:
+        yield Line(
+            None, f"the fire of {facts.time(fire)} is queued with the leader's next step", blocks=False
+        )
+
+
+def _due_windows(schedule: Schedule, facts: Facts) -> Iterator[Line]:
+    upstream = facts.states.get(schedule.flow.after) if schedule.flow.after is not None else None
+    until = covers(upstream, facts.state) if upstream is not None else None
+    begun = upstream is None or upstream.origin is not None
+    change = plan(facts.state, schedule.trigger, schedule.windows, now=facts.now, until=until)
+    coming = _next_end(change, schedule)
+    if (
+        upstream is not None
+        and coming is not None
+        and coming <= facts.now
+        and (not begun or not change.queue)
+    ):
+        covered = f"covers up to {facts.time(until)}" if begun and until is not None else "has not begun"
+        if not begun or (until is not None and until < coming):
+            text = f"its window up to {facts.time(coming)} waits for {schedule.flow.after!r}, which {covered}"
+            yield line(Reason.WAITS_FOR_UPSTREAM, text)
+            return
+    if change.queue and begun:
+        if facts.leader.leads:
+            first = facts.span(change.queue[0])
+            text = f"{len(change.queue)} windows from {first} on are queued with the leader's next step"
+            yield Line(None, text, blocks=False)
+    elif change.reason == Reason.STRICT_ORDER:
+        yield line(Reason.STRICT_ORDER, _gap(change, facts))
+    elif change.reason == Reason.QUEUE_FULL:
+        waiting = sum(run.queued for run in facts.state.live)
+        yield line(Reason.QUEUE_FULL, f"more windows are due, and {waiting} of them wait already")
+    elif coming is None:
+        yield line(Reason.NOT_DUE, "its schedule does not fire any more", advice="Set a later one")
+    else:
+        yield line(Reason.NOT_DUE, f"its next window ends at {facts.time(coming)}", blocks=False)
+
+
+def _next_end(change: Change, schedule: Schedule) -> datetime | None:
+    until = change.state.planned_until
+    return schedule.trigger.next_after(until) if until is not None else None
+
+
+def _gap(change: Change, facts: Facts) -> str:
+    """The first stretch that is not settled, which holds back all later ones."""
+    state = change.state
+    if state.origin is None or state.planned_until is None or state.origin >= state.planned_until:
+        return ""
+    unsettled = state.ledger.unsettled(Window(state.origin, state.planned_until))
+    if not unsettled:
+        return ""
+    first = unsettled[0]
+    live = overlaps_live(facts.state, first)
+    failed = bool(state.ledger.marked(first, (Mark.FAILED,)))
+    why = f"run {live.run} works on it" if live else "it failed" if failed else "nobody works on it"
+    return f"in strict order the window {facts.span(first)} comes first, and {why}"
+
+
+def _backfills(facts: Facts) -> Iterator[Line]:
+    mine = [one for one in facts.reign.backfills.values() if one.flow == facts.flow]
+    for backfill in mine[:SHOWN]:
+        left = len(backfill.windows) - backfill.position
+        if backfill.state == "paused":
+            text = f"backfill {backfill.id} is paused with {left} windows left"
+            yield line(Reason.PAUSED, text, advice=f"piko-flow backfill resume {backfill.id}")
+            continue
+        live = overlaps_live(facts.state, backfill.windows[backfill.position]) if left else None
+        if live is not None and live.origin != f"backfill {backfill.id}":
+            text = f"backfill {backfill.id} waits for run {live.run}, which works on its next window"
+            yield line(Reason.LIVE_WINDOW, text, advice="")
+
+
+def _failed(facts: Facts) -> Iterator[Line]:
+    state = facts.state
+    if state.origin is None or state.planned_until is None or state.origin >= state.planned_until:
+        return
+    gaps = state.gaps()
+    if gaps:
+        whole = "a stretch is" if len(gaps) == 1 else f"{len(gaps)} stretches are"
+        text = f"{whole} missing, the first from {facts.span(gaps[0])}: failed or cancelled"
+        advice = f"piko-flow run list --flow {facts.flow} --status FAILED, then run retry or backfill plan"
+        yield Line(None, text, advice, blocks=False)
+
+
+def _last(facts: Facts) -> Iterator[Line]:
+    last = facts.last
+    if last is not None and last.id not in facts.reign.live and last.status is not RunStatus.SUCCESS:
+        for told in explain_run(last, facts):
+            yield Line(told.reason, f"its last run, {last.id}: {told.text}", told.advice, blocks=False)

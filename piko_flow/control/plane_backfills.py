@@ -1,0 +1,203 @@
+"""Backfills: planned, shown, applied, and watched."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from hashlib import blake2b
+from typing import Any
+
+import orjson
+
+from piko_flow.control.params import check_params
+from piko_flow.control.plane_part import refuse, zone_of
+from piko_flow.control.plane_triggers import PlaneTriggers
+from piko_flow.planning.backfill import plan_backfill, plan_digest
+from piko_flow.planning.run_state import LIVE, RunStatus
+from piko_flow.planning.window import Window
+from piko_flow.store.protocols import RunFilter
+from piko_flow.store.records import BackfillRecord, RunRecord
+
+MEASURED = 50  # runs from which the time of the next ones is guessed
+STOPPED = 1000  # running runs that a cancel stops
+MOST_AT_ONCE = 10_000
+DURATION = timedelta(milliseconds=1)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class BackfillRequest:
+    """What a backfill is asked to do: see BackfillRecord for `kind` and the order.
+
+    `params` go over those in force, for each of its runs.
+    """
+
+    flow: str
+    span: Window
+    kind: str = "missing"
+    newest_first: bool = False
+    concurrency: int = 1
+    params: Mapping[str, Any] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class BackfillPlan:
+    """What a backfill would do: its windows in the order they would run, and the parameters of its runs.
+
+    `estimate` is a guess from the flow's last runs, None where none has succeeded yet. `digest` names the plan:
+    another request, other windows and other parameters have another one.
+    """
+
+    request: BackfillRequest
+    windows: tuple[Window, ...]
+    params: Any
+    estimate: timedelta | None
+    digest: str
+    zone: str
+
+
+@dataclass(frozen=True, slots=True)
+class BackfillView:
+    """A backfill and how far it is.
+
+    `counts` is how many of its runs are in each state. A window that was settled when its turn came has no run.
+    """
+
+    backfill: BackfillRecord
+    counts: Mapping[RunStatus, int]
+    zone: str
+
+    @property
+    def left(self) -> int:
+        """Windows whose turn has not come yet."""
+        return len(self.backfill.windows) - self.backfill.position
+
+    @property
+    def done(self) -> float:
+        """The share of its windows that need nothing more, from 0 to 1."""
+        live = sum(self.counts.get(status, 0) for status in LIVE)
+        whole = len(self.backfill.windows)
+        return max(self.backfill.position - live, 0) / whole if whole else 1.0
+
+
+class PlaneBackfills(PlaneTriggers):
+    """Plan, apply, list, pause, resume, cancel."""
+
+    async def plan_backfill(self, request: BackfillRequest) -> BackfillPlan:
+        """What the backfill would do now. Refused for a flow without windows, and where there is nothing to do."""
+        flow, what = self.registered(request.flow), f"plan a backfill of {request.flow!r}"
+        if not flow.stateful:
+            refuse(what, "only a stateful flow has windows", f"{request.flow!r} is registered without state")
+        if not 1 <= request.concurrency <= MOST_AT_ONCE:
+            came = f"{request.concurrency} were asked for"
+            refuse(what, f"1 to {MOST_AT_ONCE} of its runs go at once", came)
+        schedule, now = await self.schedule(request.flow), await self.now()
+        version = await self.in_force(request.flow, now)
+        given = given_text(request)
+        params = check_params(flow, version.text if version is not None else None, given)
+        state = (await self.store.states([request.flow]))[request.flow]
+        windows = plan_backfill(
+            state,
+            schedule.trigger,
+            kind=request.kind,
+            span=request.span,
+            now=now,
+            newest_first=request.newest_first,
+        )
+        if not windows:
+            advice = "Other kinds are missing, failed and all; windows that have not ended never count"
+            refuse(what, f"there is a window to run ({request.kind})", f"{request.span} holds none", advice)
+        pinned = str(version.id) if version is not None else ""
+        parts = (plan_digest(windows), request.kind, str(request.concurrency), given or "", pinned)
+        digest = blake2b("\0".join(parts).encode(), digest_size=6).hexdigest()
+        estimate = await self._estimate(request, len(windows))
+        return BackfillPlan(request, windows, params, estimate, digest, await self.zone(request.flow))
+
+    async def apply_backfill(self, request: BackfillRequest, *, digest: str, by: str = "") -> BackfillRecord:
+        """Begin the backfill whose plan has this digest. Refused where the plan has become another one."""
+        plan = await self.plan_backfill(request)
+        if plan.digest != digest:
+            refuse(
+                f"apply a backfill of {request.flow!r}",
+                "it does what was planned",
+                f"the plan is now {plan.digest}, with {len(plan.windows)} windows, and not {digest}",
+                "Look at it again: piko-flow backfill plan",
+            )
+        record = BackfillRecord(
+            id=0,
+            flow=request.flow,
+            kind=request.kind,
+            start=request.span.start,
+            end=request.span.end,
+            windows=plan.windows,
+            newest_first=request.newest_first,
+            concurrency=request.concurrency,
+            params=given_text(request),
+            requested_by=by,
+        )
+        made = await self.store.add_backfill(record)
+        self.rows_changed()
+        return made
+
+    async def backfills(
+        self, *, flow: str | None = None, open_only: bool = False, limit: int = 20
+    ) -> list[BackfillView]:
+        """Backfills with their progress, the newest first, at most `limit`."""
+        if not 1 <= limit <= 1000:
+            refuse("list backfills", "a list has 1 to 1000 of them", f"{limit} were asked for")
+        found = (await self.store.backfills(flow=flow, open_only=open_only))[::-1][:limit]
+        rows = {row.flow: row for row in await self.store.schedules()}
+        views = []
+        for one in found:
+            zone = zone_of(rows.get(one.flow), self.options.zone)
+            views.append(BackfillView(one, await self.store.backfill_counts(one.id), zone))
+        return views
+
+    async def pause_backfill(self, number: int) -> BackfillRecord:
+        """Queue no more of its windows, and start none that is queued; runs go on. Refused when it has ended."""
+        return await self._set(number, "pause", "paused", unless=("done", "cancelled"))
+
+    async def resume_backfill(self, number: int) -> BackfillRecord:
+        """Go on with a paused one. Refused when it has ended."""
+        return await self._set(number, "resume", "running", unless=("done", "cancelled"))
+
+    async def cancel_backfill(self, number: int, *, by: str = "") -> BackfillRecord:
+        """End it: its queued runs are CANCELLED, its running ones asked to stop. What is done stays done."""
+        record = await self._set(number, "cancel", "cancelled", unless=("done",))
+        running = RunFilter(backfill=number, statuses={RunStatus.RUNNING}, limit=STOPPED)
+        for run in await self.store.runs(running):
+            await self.store.cancel(run.id, by=by or "somebody")
+            if self.replica is not None:
+                await self.replica.cancel_here(run.id)
+        return record
+
+    async def _set(self, number: int, verb: str, state: str, *, unless: Sequence[str]) -> BackfillRecord:
+        record = await self.store.set_backfill(number, state=state, unless=unless)
+        if record is None:
+            known = [one.state for one in await self.store.backfills() if one.id == number]
+            came = f"it is {known[0]}" if known else "there is no such backfill"
+            refuse(f"{verb} backfill {number}", "only one that has not ended is changed", came)
+        self.rows_changed()
+        return record
+
+    async def _estimate(self, request: BackfillRequest, windows: int) -> timedelta | None:
+        """How long so many windows take at this concurrency, by the middle one of the flow's last durations."""
+        which = RunFilter(flow=request.flow, statuses={RunStatus.SUCCESS}, limit=MEASURED)
+        took = sorted(map(_duration, await self.store.runs(which)))
+        if not took:
+            return None
+        rounds = -(-windows // request.concurrency)
+        return took[len(took) // 2] * rounds
+
+
+def given_text(request: BackfillRequest) -> str | None:
+    """The request's own parameters as JSON, in one way of writing."""
+    if not request.params:
+        return None
+    return orjson.dumps(dict(request.params), option=orjson.OPT_SORT_KEYS).decode()
+
+
+def _duration(run: RunRecord) -> timedelta:
+    if run.duration_ms is not None:
+        return run.duration_ms * DURATION
+    return (run.end_time - run.start_time) if run.end_time and run.start_time else timedelta(0)

@@ -1,0 +1,90 @@
+"""Gathering the facts from which it is told why something does not run."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from piko_flow.control.explained_facts import Facts, Line
+from piko_flow.control.explained_flows import explain_flow
+from piko_flow.control.explained_runs import explain_run
+from piko_flow.control.params_book import ParamsBook
+from piko_flow.control.plane_part import refuse, zone_of
+from piko_flow.control.plane_replicas import PlaneReplicas
+from piko_flow.control.plane_rows import PlaneRows
+from piko_flow.control.reign import Reign
+from piko_flow.control.schedule_rows import understand
+from piko_flow.store.batch import Term
+from piko_flow.store.records import RunRecord
+
+
+@dataclass(frozen=True, slots=True)
+class Explanation:
+    """Why the flow, or one run of it, is not running."""
+
+    flow: str
+    run: RunRecord | None
+    lines: tuple[Line, ...]
+
+
+class PlaneExplains(PlaneRows, PlaneReplicas):
+    """Tells why, from what the store says at this moment; any process that has the flows' code can ask."""
+
+    async def explain_flow(self, flow: str) -> Explanation:
+        """Why the flow is not running, what it waits for, when it runs next. Refused for one that nobody knows."""
+        facts = await self._facts(flow)
+        known = facts.registered or facts.last is not None or flow in facts.reign.facts
+        if not known and flow not in facts.refusals:
+            refuse(f"explain {flow!r}", "a flow is registered, or has rows", facts.unknown)
+        return Explanation(flow, None, tuple(explain_flow(facts)))
+
+    async def explain_run(self, number: int) -> Explanation:
+        """Why the run waits, or ended as it did. Refused when there is none of this number."""
+        run = await self.store.run(number)
+        if run is None:
+            refuse(
+                f"explain run {number}", "a run has a number", "there is no such run, or it has been pruned"
+            )
+        return Explanation(run.flow, run, tuple(explain_run(run, await self._facts(run.flow))))
+
+    async def _facts(self, flow: str) -> Facts:
+        leader = await self.leader()
+        reign, refusals = await self._reign()
+        for version in reversed(await self.store.params(flow)):
+            reign.params.add(version)
+        row = await self.row(flow)
+        registered = self.registry.get(flow)
+        upstream = registered.after if registered is not None else None
+        names = [flow] if upstream is None else [flow, upstream]
+        return Facts(
+            now=leader.now,
+            flow=flow,
+            registered=registered is not None,
+            unknown="" if registered is not None else self.registry.unknown(flow),
+            reign=reign,
+            refusals=refusals,
+            leader=leader,
+            states=await self.store.states(names),
+            last=(await self.store.last_runs([flow])).get(flow),
+            zone=zone_of(row, self.options.zone),
+        )
+
+    async def _reign(self) -> tuple[Reign, dict[str, str]]:
+        """What a leader would know now, and why rows are refused."""
+        reign = Reign(Term(self.options.lease_name, 0), group_limits=self.options.group_limits)
+        reign.params = ParamsBook()
+        reign.paused_all = await self.paused_all()
+        refusals: dict[str, str] = {}
+        reign.facts = {record.flow: record for record in await self.store.flows()}
+        for row in await self.store.schedules():
+            understood = understand(row, self.registry, self.options.zone)
+            if isinstance(understood, str):
+                refusals[row.flow] = understood
+                continue
+            reign.follow(understood)
+            if row.flow in reign.facts and reign.facts[row.flow].refused:
+                refusals[row.flow] = reign.facts[row.flow].refused
+        for backfill in await self.store.backfills(open_only=True):
+            reign.backfills[backfill.id] = backfill
+        for run in await self.store.live():
+            reign.add(run)
+        return reign, refusals

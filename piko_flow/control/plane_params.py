@@ -1,0 +1,184 @@
+"""Parameters of flows: in force, to come, refused, changed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import orjson
+from pydantic import BaseModel
+
+from piko_flow.control.flow import Flow
+from piko_flow.control.params import check_params, refusal_of
+from piko_flow.control.params_book import ParamsBook
+from piko_flow.control.plane_part import PlanePart, refuse
+from piko_flow.errors import RequestRefused
+from piko_flow.store.records import ConfigRecord, ParamsVersion
+
+HISTORY = 1000  # versions that are looked at to find one by its number
+
+
+@dataclass(frozen=True, slots=True)
+class ParamsView:
+    """A flow's parameters now.
+
+    `values` are those that a run queued now would have, with the model's defaults, secrets hidden; `version` is
+    where they come from, None for the defaults alone. `coming` are versions of a later time, the next one first.
+    `refused` is the newest version where that cannot be used. `unseen` is the row where no poll has seen it yet.
+    """
+
+    flow: str
+    values: dict[str, Any]
+    version: ParamsVersion | None
+    coming: tuple[ParamsVersion, ...]
+    refused: ParamsVersion | None
+    unseen: ConfigRecord | None
+    zone: str
+
+
+class PlaneParams(PlanePart):
+    """Show, set, history, rollback."""
+
+    async def params(self, flow: str) -> ParamsView:
+        """What is in force for the flow now, and what is about to be."""
+        registered, now = self.registered(flow), await self.now()
+        known = await self.store.params(flow)
+        version = ParamsBook(known).in_force(flow, now)
+        newest = known[0] if known else None
+        row = next((row for row in await self.store.configs() if row.flow == flow), None)
+        seen = newest is not None and row is not None and _same(newest, row)
+        coming = (
+            one
+            for one in known
+            if not one.refused
+            and (version is None or one.id > version.id)
+            and one.effective_from is not None
+            and one.effective_from > now
+        )
+        try:
+            values = shown_params(check_params(registered, version.text if version is not None else None))
+        except RequestRefused:
+            if version is not None:
+                raise
+            values = {}  # the model has fields without a default, and nobody has set them
+        return ParamsView(
+            flow,
+            values,
+            version,
+            tuple(sorted(coming, key=lambda one: one.effective_from or now)),
+            newest if newest is not None and newest.refused else None,
+            None if seen else row,
+            await self.zone(flow),
+        )
+
+    async def set_params(
+        self,
+        flow: str,
+        *,
+        values: Mapping[str, Any] | None = None,
+        changes: Mapping[str, Any] | None = None,
+        schema_version: int | None = None,
+        effective_from: datetime | None = None,
+    ) -> ParamsVersion:
+        """Write the flow's parameters: `values` instead of what the row has, or `changes` to it, name by name.
+
+        They are checked against the flow's model first. Runs queued from `effective_from` on have them, at once
+        without one; runs queued before keep theirs. Gives the new version.
+        """
+        registered = self.registered(flow)
+        row = next((row for row in await self.store.configs() if row.flow == flow), None)
+        if values is None and not changes:
+            refuse(f"set params of {flow!r}", "something of them is set", "nothing was given")
+        base = _object(registered, row) if values is None else dict(values)
+        text = _text(registered, {**base, **(changes or {})})
+        if schema_version is None:
+            schema_version = _schema(registered, row)
+        return await self._write(registered, text, schema_version, effective_from)
+
+    async def params_history(self, flow: str, *, limit: int = 20) -> list[ParamsVersion]:
+        """The versions of the flow's parameters that were seen, the newest first."""
+        return await self.store.params(flow, limit=limit)
+
+    async def rollback_params(self, flow: str, version: int, *, number: int | None = None) -> ParamsVersion:
+        """Write an earlier version's values as the newest version, in force at once; gives that.
+
+        `version` is what the row had then; where it had other values under the same version, `number`, the id of
+        the one that is meant, tells them apart.
+        """
+        registered = self.registered(flow)
+        what = f"roll params of {flow!r} back to version {version}"
+        found = [one for one in await self.store.params(flow, limit=HISTORY) if one.version == version]
+        if number is not None:
+            found = [one for one in found if one.id == number]
+        if not found:
+            advice = f"See them all: piko-flow params history {flow}"
+            refuse(what, "the version is one that was seen", "there is none of this number", advice)
+        if len({one.text for one in found}) > 1:
+            ids = ", ".join(str(one.id) for one in found)
+            advice = "Say which with --id"
+            refuse(
+                what, "a number names one set of values", f"the row had several under it, ids {ids}", advice
+            )
+        return await self._write(registered, found[0].text, found[0].schema_version, None)
+
+    async def _write(
+        self, flow: Flow, text: str, schema_version: int, effective_from: datetime | None
+    ) -> ParamsVersion:
+        if refused := refusal_of(flow, text, schema_version):
+            refuse(f"set params of {flow.name!r}", "only params that can be used are written", refused)
+        row = await self.store.set_config(
+            flow.name, text, schema_version=schema_version, effective_from=effective_from
+        )
+        # Kept at once, so that history and triggers know it before a leader has polled.
+        seen = ParamsVersion(flow.name, row.text, row.schema_version, row.effective_from, row.version)
+        kept = await self.store.keep_params([seen])
+        self.rows_changed()
+        return kept[0]
+
+
+def shown_params(params: Any) -> dict[str, Any]:
+    """Parameters as plain JSON values; secrets are stars."""
+    return params.model_dump(mode="json") if isinstance(params, BaseModel) else dict(params)
+
+
+def _same(version: ParamsVersion, row: ConfigRecord) -> bool:
+    return (version.text, version.schema_version, version.effective_from, version.version) == (
+        row.text,
+        row.schema_version,
+        row.effective_from,
+        row.version,
+    )
+
+
+def _object(flow: Flow, row: ConfigRecord | None) -> dict[str, Any]:
+    """What the row says now, as the ground for changes."""
+    if row is None:
+        return {}
+    try:
+        found = orjson.loads(row.text)
+    except orjson.JSONDecodeError:
+        found = None
+    if not isinstance(found, dict):
+        advice = "Give all of them as one JSON object instead"
+        refuse(
+            f"change params of {flow.name!r}",
+            "the row holds a JSON object",
+            "it holds something else",
+            advice,
+        )
+    return found
+
+
+def _text(flow: Flow, values: Mapping[str, Any]) -> str:
+    try:
+        return orjson.dumps(dict(values)).decode()
+    except TypeError as error:
+        refuse(f"set params of {flow.name!r}", "params are JSON values", str(error))
+
+
+def _schema(flow: Flow, row: ConfigRecord | None) -> int:
+    if flow.schema_version is not None:
+        return flow.schema_version
+    return 1 if row is None else row.schema_version

@@ -1,0 +1,84 @@
+"""Who leads, who is alive, and what is kept."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from piko_flow.control.plane_part import PlanePart, refuse
+from piko_flow.store.records import Lease, ReplicaRecord
+
+PRUNED = 1000  # runs that one transaction deletes
+
+
+@dataclass(frozen=True, slots=True)
+class LeaderView:
+    """The lease and the replicas, alive or not, at the store's time `now`.
+
+    `lease` is None before anybody has led; `leads` says whether its time has not run out. Without an election
+    every replica leads for itself, and there is no lease to show.
+    """
+
+    name: str
+    lease: Lease | None
+    leads: bool
+    elected: bool
+    replicas: tuple[ReplicaRecord, ...]
+    now: datetime
+
+    def alive(self, replica: ReplicaRecord) -> bool:
+        """Whether the replica counts as alive: by its own signs, or because it holds the lease."""
+        holds = self.leads and self.lease is not None and self.lease.holder == replica.id
+        return holds or (replica.until is not None and replica.until > self.now)
+
+
+class PlaneReplicas(PlanePart):
+    """Show and end leadership; prune."""
+
+    async def leader(self) -> LeaderView:
+        """Who leads now, and which replicas there are."""
+        pulse = await self.store.pulse(self.options.lease_name, "")
+        lease = pulse.lease
+        return LeaderView(
+            name=self.options.lease_name,
+            lease=lease,
+            leads=lease is not None and bool(lease.holder) and lease.until > pulse.now,
+            elected=self.options.elected,
+            replicas=tuple(await self.store.replicas()),
+            now=pulse.now,
+        )
+
+    async def resign_leader(self) -> Lease:
+        """End the leader's lease, from wherever; gives it as it was. Refused when nobody leads.
+
+        The next replica that asks leads then, in a new term; the old leader too where there is no other. The old
+        one notices with its next renewal; what it writes as the leader until then is refused once another leads.
+        Its runs go on.
+        """
+        view = await self.leader()
+        if view.lease is None or not view.leads:
+            came = (
+                "nobody holds it" if view.elected else "there is no election, each replica leads for itself"
+            )
+            refuse("let the leader resign", f"somebody holds the lease {view.name!r}", came)
+        # Who leads need not show otherwise that it lives: without this its runs would be taken for lost.
+        holder = view.lease.holder
+        known = next((one for one in view.replicas if one.id == holder), ReplicaRecord(holder))
+        await self.store.beat(known, ttl=self.options.alive)
+        await self.store.release(view.lease)
+        return view.lease
+
+    async def prune(self, *, older_than: timedelta | None, keep: int | None) -> int:
+        """Delete ended runs older than that, and of each flow all but the newest `keep`; None is no bound.
+
+        In small transactions, so that nothing else waits for it. Gives how many went. The ledger stays.
+        """
+        if older_than is not None and older_than < timedelta(0):
+            refuse("prune runs", "the age is at least 0", f"got {older_than}")
+        if keep is not None and keep < 0:
+            refuse("prune runs", "the number to keep is at least 0", f"got {keep}")
+        before = None if older_than is None else await self.now() - older_than
+        gone = 0
+        while step := await self.store.prune(before=before, keep=keep, limit=PRUNED):
+            gone += step
+        return gone

@@ -1,0 +1,254 @@
+"""Schedule rows: shown, checked and written, previewed, paused."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import Any, TypedDict
+
+import orjson
+from typing_extensions import Unpack
+
+from piko_flow.control.flow import Flow
+from piko_flow.control.flow_options import RESERVED
+from piko_flow.control.plane_part import PlanePart, refuse, zone_of
+from piko_flow.control.schedule_rows import first_row, understand
+from piko_flow.planning.trigger import FireNote, Trigger, explain_fire, next_fires
+from piko_flow.planning.trigger_row import trigger_from_row
+from piko_flow.store.records import ConfigRecord, ScheduleRecord
+
+FIRES = 10_000  # that one preview shows at most
+
+
+class ScheduleColumns(TypedDict, total=False):
+    """What of a row can be set besides its trigger; what is left out stays as it is."""
+
+    timezone: str
+    enabled: bool
+    misfire_grace: timedelta
+    coalesce: bool
+    max_instances: int
+    jitter: timedelta
+    concurrency_group: str
+    max_lookback_window: int
+
+
+@dataclass(frozen=True, slots=True)
+class ScheduleView:
+    """A schedule row and what it means: its trigger, or why it is refused; why it is paused; its next fires."""
+
+    row: ScheduleRecord
+    zone: str
+    trigger: Trigger | None
+    refused: str
+    paused: str
+    active: bool
+    next_fires: tuple[datetime, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class PreviewedFire:
+    """A coming fire; `note` is "shifted" or "doubled" where a change of clocks has to do with it."""
+
+    fire: datetime
+    note: FireNote
+
+
+@dataclass(frozen=True, slots=True)
+class Preview:
+    """The coming fires of a trigger, whose text is for people, in its zone."""
+
+    trigger: str
+    zone: str
+    fires: tuple[PreviewedFire, ...]
+
+
+class PlaneRows(PlanePart):
+    """List, set, delete, preview, pause and resume schedules."""
+
+    async def schedules(self, *, fires: int = 1) -> list[ScheduleView]:
+        """All schedule rows by flow, each with so many of its next fires."""
+        now, paused_all = await self.now(), await self.paused_all()
+        paused = {record.flow: record.paused for record in await self.store.flows() if record.paused}
+        return [
+            self._view(row, now, paused_all or paused.get(row.flow, ""), fires)
+            for row in await self.store.schedules()
+        ]
+
+    async def set_schedule(
+        self,
+        flow: str,
+        kind: str | None = None,
+        expression: str | Mapping[str, Any] | None = None,
+        **columns: Unpack[ScheduleColumns],
+    ) -> ScheduleView:
+        """Write the flow's row and give it as it is then, checked before it is written.
+
+        `kind` and `expression` are those of a row; without them the trigger stays. A new row has what the flow's
+        `schedule=` says, else the columns' defaults. Refused for a flow that is not registered, for whatever
+        would make the row refused, and where nothing would change.
+        """
+        registered, old = self.registered(flow), await self.row(flow)
+        if not columns and kind is None:
+            refuse(f"set the schedule of {flow!r}", "something of it is set", "nothing was given")
+        row = self._new_row(registered, old, kind, expression)
+        row = replace(row, is_stateful=registered.stateful, **columns)
+        understood = understand(row, self.registry, self.options.zone)
+        if isinstance(understood, str):
+            refuse(f"set the schedule of {flow!r}", "only a row that can be used is written", understood)
+        written = await self.store.set_schedule(row)
+        self.rows_changed()
+        return self._view(written, await self.now(), await self._paused(flow), 3)
+
+    async def delete_schedule(self, flow: str) -> None:
+        """Delete the flow's row; what is queued or running goes on, and its windows' ledger stays.
+
+        A flow whose code brings a schedule does not get its row back. Refused when there is no row.
+        """
+        if not await self.store.delete_schedule(flow):
+            refuse(
+                f"delete the schedule of {flow!r}", "there is a row to delete", "there is none for this flow"
+            )
+        self.rows_changed()
+
+    async def preview(
+        self,
+        flow: str,
+        *,
+        n: int = 10,
+        after: datetime | None = None,
+        kind: str | None = None,
+        expression: str | Mapping[str, Any] | None = None,
+        zone: str | None = None,
+    ) -> Preview:
+        """The next `n` fires after an instant, or after now: of the flow's row, of what its code brings where it
+        has no row, or of another trigger, tried on before it is written."""
+        if not 0 < n <= FIRES:
+            refuse("preview a schedule", f"it shows 1 to {FIRES} fires", f"{n} were asked for")
+        trigger = await self._trigger(flow, kind, expression, zone)
+        fires = next_fires(trigger, after=after or await self.now(), n=n)
+        noted = tuple(PreviewedFire(fire, explain_fire(trigger, fire)) for fire in fires)
+        return Preview(str(trigger), trigger.zone, noted)
+
+    async def pause(self, flow: str, *, by: str = "") -> bool:
+        """Make no new runs of the flow's schedule; runs that are queued or running, triggers and backfills go on.
+
+        Fires of a stateless flow that pass meanwhile do not run later; windows of a stateful one do, as its policy
+        says. False when it was paused already. Refused for a flow that nobody knows.
+        """
+        await self._known(flow, "pause")
+        done = await self.store.pause(flow, f"paused by {by or 'somebody'}")
+        self.rows_changed()
+        return done
+
+    async def resume(self, flow: str) -> bool:
+        """Make new runs again. False when it was not paused by itself; see `paused_all` for what pauses everything."""
+        await self._known(flow, "resume")
+        done = await self.store.pause(flow, "")
+        self.rows_changed()
+        return done
+
+    async def pause_all(self, *, paused: bool = True) -> bool:
+        """Pause every schedule, or let go of that; what pauses one flow stays. False when it was so already.
+
+        It is the key `paused` of the row `piko_system_settings`, whose other keys stay.
+        """
+        row = await self._system()
+        values = _values(row)
+        if bool(values.get("paused")) == paused:
+            return False
+        values["paused"] = paused
+        schema = 1 if row is None else row.schema_version
+        await self.store.set_config(
+            RESERVED, orjson.dumps(values).decode(), schema_version=schema, effective_from=None
+        )
+        self.rows_changed()
+        return True
+
+    async def paused_all(self) -> str:
+        """Why every schedule is paused; empty when it is not so."""
+        return "all schedules are paused" if _values(await self._system()).get("paused") else ""
+
+    async def _system(self) -> ConfigRecord | None:
+        return next((row for row in await self.store.configs() if row.flow == RESERVED), None)
+
+    async def _paused(self, flow: str) -> str:
+        found = next((record for record in await self.store.flows() if record.flow == flow), None)
+        return await self.paused_all() or (found.paused if found is not None else "")
+
+    async def _known(self, flow: str, what: str) -> None:
+        if flow not in self.registry and await self.row(flow) is None:
+            refuse(f"{what} {flow!r}", "a flow is registered or has a row", self.registry.unknown(flow))
+
+    def _view(self, row: ScheduleRecord, now: datetime, paused: str, fires: int) -> ScheduleView:
+        zone = zone_of(row, self.options.zone)
+        understood = understand(row, self.registry, self.options.zone)
+        if isinstance(understood, str):
+            return ScheduleView(row, zone, None, understood, paused, False, ())
+        active = understood.active and not paused
+        coming = tuple(next_fires(understood.trigger, after=now, n=fires)) if active else ()
+        return ScheduleView(row, zone, understood.trigger, "", paused, understood.active, coming)
+
+    def _new_row(
+        self,
+        flow: Flow,
+        old: ScheduleRecord | None,
+        kind: str | None,
+        expression: str | Mapping[str, Any] | None,
+    ) -> ScheduleRecord:
+        options = self.options
+        if old is None and flow.schedule is not None:
+            old = first_row(flow, grace=options.first_grace, instances=options.first_instances)
+        if kind is None:
+            if old is None:
+                advice = "Give it one: --cron, --interval or --date"
+                refuse(
+                    f"set the schedule of {flow.name!r}",
+                    "a new row needs a trigger",
+                    "it has no row yet",
+                    advice,
+                )
+            return old
+        text = expression if isinstance(expression, str) else orjson.dumps(dict(expression or {})).decode()
+        if old is None:
+            return ScheduleRecord(
+                flow.name,
+                kind,
+                text,
+                misfire_grace=options.first_grace,
+                max_instances=options.first_instances,
+            )
+        return replace(old, schedule_type=kind, schedule_expr=text)
+
+    async def _trigger(
+        self,
+        flow: str,
+        kind: str | None,
+        expression: str | Mapping[str, Any] | None,
+        zone: str | None,
+    ) -> Trigger:
+        row, registered = await self.row(flow), self.registry.get(flow)
+        if kind is not None:
+            return trigger_from_row(kind, expression or "", zone=zone or zone_of(row, self.options.zone))
+        if row is not None:
+            return trigger_from_row(
+                row.schedule_type, row.schedule_expr, zone=zone or row.timezone or self.options.zone
+            )
+        if registered is None or registered.schedule is None:
+            came = (
+                self.registry.unknown(flow) if registered is None else "its code brings none, it has no row"
+            )
+            refuse(f"preview the schedule of {flow!r}", "there is a schedule to look at", came)
+        return registered.schedule
+
+
+def _values(row: ConfigRecord | None) -> dict[str, Any]:
+    """What the system row says; nothing where it says nothing that can be read."""
+    if row is None:
+        return {}
+    try:
+        values = orjson.loads(row.text)
+    except orjson.JSONDecodeError:
+        return {}
+    return values if isinstance(values, dict) else {}
