@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter, deque
+from collections import deque
 from datetime import datetime
 from heapq import heapify, heappop, heappush
 from typing import Protocol, TypeVar
@@ -52,9 +52,9 @@ class Admission:
         self._running: dict[int, Waiting] = {}
         self._later: list[tuple[datetime, int]] = []  # some of runs that are not asleep any more
         self._asleep: set[int] = set()
-        self._of_flow: Counter[str] = Counter()
-        self._of_group: Counter[str] = Counter()
-        self._of_backfill: Counter[int] = Counter()
+        self._of_flow: dict[str, int] = {}  # counts of what runs, those above 0
+        self._of_group: dict[str, int] = {}
+        self._of_backfill: dict[int, int] = {}
 
     @property
     def waiting(self) -> int:
@@ -83,11 +83,11 @@ class Admission:
         if waiting.run in self._running:
             return
         self._running[waiting.run] = waiting
-        self._of_group[waiting.group] += 1
+        _more(self._of_group, waiting.group)
         if waiting.backfill is None:
-            self._of_flow[waiting.flow] += 1
+            _more(self._of_flow, waiting.flow)
         else:
-            self._of_backfill[waiting.backfill] += 1
+            _more(self._of_backfill, waiting.backfill)
 
     def end(self, run: int) -> None:
         """The run has ended, or waits no longer; without effect for one that is not known."""
@@ -100,7 +100,8 @@ class Admission:
             _less(self._of_flow, ended.flow)
         else:
             _less(self._of_backfill, ended.backfill)
-        for line in (self._live, *self._backfills.values()):
+        self._live.freed(ended.flow, ended.group)
+        for line in self._backfills.values():
             line.freed(ended.flow, ended.group)
 
     def limits_changed(self) -> None:
@@ -195,7 +196,7 @@ class Admission:
                 del self._backfills[backfill]
                 continue
             self._turns.rotate(-1)
-            if self._of_backfill[backfill] < self._limits.backfill(backfill):
+            if self._of_backfill.get(backfill, 0) < self._limits.backfill(backfill):
                 chosen = line.first(_any_flow, self._group_has_room)
                 if chosen is not None:
                     return chosen
@@ -205,12 +206,12 @@ class Admission:
         """The rule that holds the run back, whoever else waits."""
         if waiting.backfill is None:
             used, most, full = (
-                self._of_flow[waiting.flow],
+                self._of_flow.get(waiting.flow, 0),
                 self._limits.instances(waiting.flow),
                 Reason.MAX_INSTANCES,
             )
         else:
-            used, most = self._of_backfill[waiting.backfill], self._limits.backfill(waiting.backfill)
+            used, most = self._of_backfill.get(waiting.backfill, 0), self._limits.backfill(waiting.backfill)
             full = Reason.BACKFILL_FULL
         if most <= 0:
             return Reason.PAUSED
@@ -219,19 +220,24 @@ class Admission:
         return None if self._group_has_room(waiting.group) else Reason.GROUP_FULL
 
     def _flow_has_room(self, flow: str) -> bool:
-        return self._of_flow[flow] < self._limits.instances(flow)
+        return self._of_flow.get(flow, 0) < self._limits.instances(flow)
 
     def _group_has_room(self, group: str) -> bool:
         most = self._limits.group(group)
-        return most is None or self._of_group[group] < most
+        return most is None or self._of_group.get(group, 0) < most
 
 
 def _any_flow(flow: str) -> bool:
     return True
 
 
-def _less(counts: Counter[Key], key: Key) -> None:
-    """One fewer; what comes to nothing is forgotten."""
-    counts[key] -= 1
-    if not counts[key]:
+def _more(counts: dict[Key, int], key: Key) -> None:
+    counts[key] = counts.get(key, 0) + 1
+
+
+def _less(counts: dict[Key, int], key: Key) -> None:
+    left = counts[key] - 1
+    if left:
+        counts[key] = left
+    else:
         del counts[key]

@@ -142,7 +142,8 @@ def pass_over(state: FlowState, until: datetime, *, reason: str) -> Change:
 
 def wanted(state: FlowState, window: Window) -> tuple[Window, ...]:
     """The pieces of the window that nobody has settled, that have not failed, and that no live run covers."""
-    return minus(state.ledger.untouched(window), state.live_windows)
+    pieces = state.ledger.untouched(window)
+    return minus(pieces, state.live_windows) if state.live else pieces
 
 
 def _skip_until(state: FlowState, until: datetime) -> FlowState:
@@ -157,22 +158,22 @@ def _queue_due(state: FlowState, trigger: Trigger, policy: WindowPolicy, due: da
     """Queue what is wanted, oldest first, as far as there is room."""
     waiting = sum(run.queued and run.origin == SCHEDULE for run in state.live)
     planned: list[Window] = []
+    until = state.planned_until
     for step, window in enumerate(_cuts(state, trigger, due)):
         if step == STEP:
-            return Change(state, tuple(planned), more=True)
+            return Change(replace(state, planned_until=until), tuple(planned), more=True)
         pieces = wanted(state, window)
         fitting = pieces[: max(policy.queued - waiting - len(planned), 0)]
-        if policy.strict and pieces and not is_next(state, pieces[0]):
-            fitting = ()
-        elif policy.strict:
-            fitting = fitting[:1]
+        if policy.strict:
+            fitting = fitting[:1] if pieces and is_next(state, pieces[0]) else ()
         planned += fitting
         if len(fitting) < len(pieces):
-            state = replace(state, planned_until=pieces[len(fitting)].start)
+            until = pieces[len(fitting)].start
             blocked = "strict_order" if policy.strict else "queue_full"
-            return Change(state, tuple(planned), reason="" if planned else blocked, more=True)
-        state = replace(state, planned_until=window.end)
-    return Change(state, tuple(planned))
+            reason = "" if planned else blocked
+            return Change(replace(state, planned_until=until), tuple(planned), reason=reason, more=True)
+        until = window.end
+    return Change(replace(state, planned_until=until), tuple(planned))
 
 
 def is_next(state: FlowState, window: Window) -> bool:

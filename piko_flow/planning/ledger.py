@@ -84,9 +84,12 @@ class Ledger:
 
     def marked(self, window: Window, marks: Iterable[Mark]) -> tuple[Window, ...]:
         """The pieces of the window that carry one of the marks, in order; touching pieces are one."""
+        near = self._touching(window)
+        if not near:
+            return ()
         wanted, (first, last) = frozenset(marks), window
         pieces: list[Window] = []
-        for span in self._touching(window):
+        for span in near:
             start, end = max(span.start, first), min(span.end, last)
             if span.mark not in wanted or start >= end:
                 continue
@@ -106,13 +109,20 @@ class Ledger:
         return instant
 
     def _touching(self, window: Window) -> tuple[Span, ...]:
+        if (
+            not self.spans or self.spans[-1].end < window.start
+        ):  # mostly, planning is ahead of all that is settled
+            return ()
         first = bisect_left(self.spans, window.start, key=_end)
         last = bisect_right(self.spans, window.end, key=_start)
         return self.spans[first:last]
 
     def _without(self, window: Window, marks: frozenset[Mark]) -> tuple[Window, ...]:
+        taken = self.marked(window, marks)
+        if not taken:
+            return (window,)
         pieces, at = [], window.start
-        for covered in self.marked(window, marks):
+        for covered in taken:
             if covered.start > at:
                 pieces.append(_window(at, covered.start))
             at = covered.end

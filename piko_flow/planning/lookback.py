@@ -9,23 +9,25 @@ from itertools import takewhile
 from piko_flow.planning.interval import Interval
 from piko_flow.planning.trigger import Trigger, fires, last_fire
 
-STRETCH = timedelta(hours=1)  # at most 3,600 fires of a cron are looked at in one go
+SHORTEST, LONGEST = timedelta(hours=1), timedelta(days=32)
+FEW = 100  # fires in a stretch: the next may be longer
 
 
 def end_of_older(trigger: Trigger, count: int, *, due: datetime, since: datetime) -> datetime | None:
     """Where the newest window ends that is not among the `count` newest which have ended by `due`.
 
-    None where no window that old ends after `since`. Costs what lies between, never more than `count` windows.
+    None where no window that old ends after `since`. Costs what lies between; not much more than `count` windows.
     """
     if isinstance(trigger, Interval):
         return _by_arithmetic(trigger, count, due, since)
-    wanted = count + 1
+    wanted, length = count + 1, SHORTEST
     while (last := last_fire(trigger, at=due)) is not None and last > since:
-        due = max(last - STRETCH, since)
+        due = max(last - length, since)
         stretch = list(_until(trigger, due, last))
         if len(stretch) >= wanted:
             return stretch[-wanted]
         wanted -= len(stretch)
+        length = min(length * 2, LONGEST) if len(stretch) < FEW else max(length / 2, SHORTEST)
     return None
 
 
