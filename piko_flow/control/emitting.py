@@ -6,7 +6,7 @@ import asyncio
 from collections import deque
 from dataclasses import dataclass, field
 from types import TracebackType
-from typing import Any
+from typing import Any, NoReturn
 
 from piko_flow.control.run_context import Emitted
 from piko_flow.dataflow.origin import caller
@@ -14,7 +14,7 @@ from piko_flow.dataflow.running.run import run
 from piko_flow.dataflow.stages.sink import Sink
 from piko_flow.dataflow.stages.source import Source
 from piko_flow.dataflow.stages.stage import SinkLike, describe
-from piko_flow.errors import PipelineError, StageFailed
+from piko_flow.errors import PipelineError, RequestRefused
 
 BATCH = 500  # items of one list, at most
 
@@ -114,12 +114,13 @@ class Writer:
     async def emit(self, item: Emitted, emissions: Emissions) -> None:
         """Accept an item, when there is room; what becomes of it is told to `emissions`.
 
-        Raises KeyError for a name that no sink has, RuntimeError outside the writer's block.
+        Raises RequestRefused for a name that no sink has, RuntimeError outside the writer's block.
         """
         outlet = self._outlets.get(item.to)
         if outlet is None:
             known = ", ".join(sorted(self._outlets)) or "none"
-            raise KeyError(f"no sink is registered as {item.to!r}; there are: {known}")
+            came = f"no sink is registered as {item.to!r}; there are: {known}"
+            raise RequestRefused(what=f"emit to {item.to!r}", rule="a sink has that name", came=came)
         while len(outlet.waiting) >= self._limit:
             outlet.room.clear()
             await outlet.room.wait()
@@ -174,12 +175,10 @@ async def _written(outlet: _Outlet, items: list[Emitted]) -> Exception | None:
     values = items if outlet.whole else [item.payload for item in items]
     try:
         await run(Source(values, name="emitted") >> outlet.sink)
-    except StageFailed as error:
-        return error
-    except Exception as error:
+    except Exception as error:  # it is the run's that emitted, and told there
         return error
     return None
 
 
-def _refuse(what: str, rule: str, came: str) -> None:
+def _refuse(what: str, rule: str, came: str) -> NoReturn:
     raise PipelineError(what=what, where=str(caller()), rule=rule, came=came)
