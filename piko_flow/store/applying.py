@@ -22,6 +22,7 @@ from piko_flow.store.records import (
 )
 
 OPEN_BACKFILLS = frozenset({"running", "paused"})
+REOPENED = frozenset({RunStatus.FAILED, RunStatus.CANCELLED})
 
 
 def settle(state: FlowState, ending: Ending) -> Change:
@@ -91,6 +92,18 @@ def refused_backfill(decided: Decided, record: BackfillRecord | None) -> Request
         what=f"queue windows of backfill {decided.backfill[0]}",
         rule="a backfill queues windows while it is running or paused",
         came="it is not there" if record is None else f"it is {record.state}",
+    )
+
+
+def refused_reopening(decided: Decided, flow: str, run: RunRecord | None) -> RequestRefused | None:
+    """Why a decision that reopens a run is refused; None when it is not. `run` is the one that `decided.reopen` names."""
+    if decided.reopen is None or (run is not None and run.flow == flow and run.status in REOPENED):
+        return None
+    there = run is not None and run.flow == flow
+    return RequestRefused(
+        what=f"run {decided.reopen} of {flow!r} once more",
+        rule="a run is tried again when it has ended FAILED or CANCELLED",
+        came=f"it is {run.status}" if there and run is not None else "the flow has no such run",
     )
 
 
@@ -208,6 +221,44 @@ def requeued(run: RunRecord, requeue: Requeue, now: datetime) -> RunRecord:
         reason=requeue.reason,
         attempt=run.attempt + requeue.attempt,
         not_before=requeue.not_before,
+    )
+
+
+def reopened(run: RunRecord) -> RunRecord:
+    """The failed or cancelled run, queued again as its next attempt, with all its rescues before it."""
+    return replace(
+        run,
+        status=RunStatus.QUEUED,
+        attempt=run.attempt + 1,
+        rescues=0,
+        reason="",
+        replica="",
+        admitted=False,
+        not_before=None,
+        cancel_requested="",
+        end_time=None,
+        duration_ms=None,
+        compute_ms=None,
+        persist_ms=None,
+        error_type="",
+        error_hash="",
+        error_msg="",
+        dead_items=0,
+    )
+
+
+def ended_attempt(run: RunRecord) -> AttemptRecord:
+    """What is kept of an ended run's last attempt when it is reopened."""
+    return AttemptRecord(
+        run=run.id,
+        attempt=run.attempt,
+        start_time=run.start_time,
+        end_time=run.end_time,
+        reason=run.reason,
+        error_type=run.error_type,
+        error_msg=run.error_msg,
+        host=run.host,
+        pid=run.pid,
     )
 
 

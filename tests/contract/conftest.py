@@ -11,6 +11,8 @@ from piko_flow.dataflow.running.engine import Engine
 from tests.contract.bell import Bell, hung_bell
 from tests.contract.engines import ALL, ONE_AFTER_THE_OTHER, SIDE_BY_SIDE
 
+pytest.register_assert_rewrite("piko_flow.testing.store_contract")
+
 
 @pytest.fixture(params=list(ALL))
 def engine(request: pytest.FixtureRequest) -> Engine:

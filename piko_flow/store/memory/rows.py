@@ -128,6 +128,10 @@ class MemoryRows:
         self.drop(self.attempts, run.id)
         self.drop(self.prepared, run.id)
 
+    def add_attempt(self, attempt: AttemptRecord) -> None:
+        """Insert an attempt of a run that is followed by another."""
+        self.put(self.attempts, attempt.run, (*self.attempts.get(attempt.run, ()), attempt))
+
     def add_letter(self, letter: DeadLetterRecord) -> None:
         """Insert a dead letter under an id of its own. Raises StoreUnavailable when there is no room."""
         self._need_room("a dead letter", self.letters)

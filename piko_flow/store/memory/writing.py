@@ -14,6 +14,7 @@ from piko_flow.store.applying import (
     claimed,
     decide,
     ended,
+    ended_attempt,
     given_up,
     has_ended_so,
     may_end,
@@ -21,6 +22,8 @@ from piko_flow.store.applying import (
     new_record,
     past_attempt,
     refused_backfill,
+    refused_reopening,
+    reopened,
     requeued,
     settle,
     was_requeued,
@@ -99,8 +102,7 @@ class Writing:
             return
         again = requeued(run, requeue, self._now)
         if again.attempt > run.attempt:
-            kept = self._rows.attempts.get(run.id, ())
-            self._rows.put(self._rows.attempts, run.id, (*kept, past_attempt(run, requeue, self._now)))
+            self._rows.add_attempt(past_attempt(run, requeue, self._now))
         self._rows.put_run(again)
 
     def _plan(self, planned: PlannedFires) -> None:
@@ -115,17 +117,25 @@ class Writing:
             decided = decide(rows.state(decision.flow), decision, self._now)
         except Exception as error:  # it is the decision's result
             return error
-        if decided.backfill is not None:
-            number, position = decided.backfill
-            backfill = rows.backfills.get(number)
-            refused = refused_backfill(decided, backfill)
-            if refused is not None:
-                return refused
-            assert backfill is not None
+        number, position = decided.backfill or (0, 0)
+        backfill = rows.backfills.get(number)
+        again = None if decided.reopen is None else rows.runs.get(decided.reopen)
+        refused = refused_backfill(decided, backfill) or refused_reopening(decided, decision.flow, again)
+        if refused is not None:
+            return refused
+        if backfill is not None:
             rows.put(rows.backfills, number, replace(backfill, position=position))
         self._change(decided.change)
         made = [self._queue(new) for new in decided.runs]
+        if again is not None:
+            made.append(self._reopen(again))
         return decided, [record for record in made if record is not None]
+
+    def _reopen(self, run: RunRecord) -> RunRecord:
+        self._rows.add_attempt(ended_attempt(run))
+        again = reopened(run)
+        self._rows.put_run(again)
+        return again
 
     def _change(self, change: Change) -> None:
         """Store the new state, and end the runs that are no longer wanted."""

@@ -1,0 +1,148 @@
+"""The contract finds what is wrong with a store: defects, planted one by one, each break one of its promises."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from piko_flow.planning.flow_state import Change
+from piko_flow.planning.ledger import Ledger
+from piko_flow.store import applying
+from piko_flow.store.memory import rows, runs, schedules, writing
+from piko_flow.store.memory.leases import MemoryLeases
+from piko_flow.store.memory.runs import MemoryRuns
+from piko_flow.store.memory.schedules import MemorySchedules
+from piko_flow.testing.store_contract import STORE_CONTRACT, MemoryStores
+
+Plant = Callable[[pytest.MonkeyPatch], None]
+
+
+def lenient_claims(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(writing, "may_end", lambda run, batch, claim: run.claim == claim)
+
+
+def any_replica_ends(patch: pytest.MonkeyPatch) -> None:
+    strict = applying.may_end
+    patch.setattr(
+        writing, "may_end", lambda run, batch, claim: strict(run, replace(batch, replica=run.replica), claim)
+    )
+
+
+def forgetful_of_endings(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(writing, "has_ended_so", lambda run, ending: False)
+
+
+def no_fence(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(runs, "is_outdated", lambda batch, lease: False)
+
+
+def overwriting_edits(patch: pytest.MonkeyPatch) -> None:
+    def show(state: Any) -> Any:
+        mark = state.watermark
+        return state if mark is None else replace(state, written=mark, shown=mark)
+
+    patch.setattr(applying, "show_watermark", show)
+
+
+def deaf_to_edits(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(applying, "observe_edit", lambda state: Change(state))
+
+
+def keys_that_are_not_unique(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(rows.MemoryRows, "run_of", lambda self, new: None)
+
+
+def terms_that_grow_too_often(patch: pytest.MonkeyPatch) -> None:
+    kept = MemoryLeases.renew
+
+    async def renew(self: MemoryLeases, lease: Any, *, ttl: timedelta) -> Any:
+        renewed = await kept(self, lease, ttl=ttl)
+        return renewed and replace(renewed, term=renewed.term + 1)
+
+    patch.setattr(MemoryLeases, "renew", renew)
+
+
+def the_dead_counted_as_alive(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr("piko_flow.store.memory.leases.is_alive", lambda *_: True)
+
+
+def claims_before_their_time(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(runs, "is_due", lambda run, now: True)
+
+
+def decisions_that_can_be_taken_back(patch: pytest.MonkeyPatch) -> None:
+    async def decide(self: MemoryRuns, run: int, claim: int, text: str) -> bool:
+        if held := self._held(run, claim):
+            self._rows.prepared.setdefault(run, rows.Prepared()).decision = text
+        return held
+
+    patch.setattr(MemoryRuns, "decide", decide)
+
+
+def a_digest_of_the_versions_alone(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(MemorySchedules, "_content", lambda self, row: f"{row.flow} {row.version}")
+
+
+def a_digest_of_our_own_writes(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(MemorySchedules, "_content", lambda self, row: repr(replace(row, updated_at=None)))
+
+
+def texts_that_are_never_cut(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(runs, "fitting_batch", lambda batch: batch)
+
+
+def failures_that_are_forgotten(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(Ledger, "fail", lambda self, window: self)
+
+
+def cancelled_runs_that_go_on(patch: pytest.MonkeyPatch) -> None:
+    kept = applying.requeued
+    patch.setattr(writing, "requeued", lambda run, *rest: kept(replace(run, cancel_requested=""), *rest))
+
+
+def cancelled_backfills_that_go_on(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(writing, "refused_backfill", lambda decided, record: None)
+
+
+def any_json(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(schedules, "check_json_object", lambda text: text)
+
+
+DEFECTS: tuple[Plant, ...] = (
+    lenient_claims,
+    any_replica_ends,
+    forgetful_of_endings,
+    no_fence,
+    overwriting_edits,
+    deaf_to_edits,
+    keys_that_are_not_unique,
+    terms_that_grow_too_often,
+    the_dead_counted_as_alive,
+    claims_before_their_time,
+    decisions_that_can_be_taken_back,
+    a_digest_of_the_versions_alone,
+    a_digest_of_our_own_writes,
+    texts_that_are_never_cut,
+    failures_that_are_forgotten,
+    cancelled_runs_that_go_on,
+    cancelled_backfills_that_go_on,
+    any_json,
+)
+
+
+@pytest.mark.parametrize("defect", DEFECTS, ids=lambda defect: defect.__name__)
+async def test_a_store_with_this_defect_breaks_a_promise(
+    defect: Plant, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    defect(monkeypatch)
+    broken = []
+    for check in STORE_CONTRACT:
+        try:
+            await check(MemoryStores())
+        except AssertionError:
+            broken.append(check.__name__)
+    assert broken
