@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import datetime
 from typing import TypeAlias
 
 from piko_flow.control.recorder import LeaderAnswer, LeaderAsk
@@ -19,6 +20,8 @@ class Draft:
 
     def __init__(self, term: Term) -> None:
         self.ask = LeaderAsk(term)
+        self.told: datetime | None = None
+        """The store's time when it was written; None before."""
         self._queued: list[OnQueued] = []
         self._decided: list[OnDecided] = []
         self._claimed: list[Callable[[list[RunRecord]], None]] = []
@@ -62,6 +65,7 @@ class Draft:
 
     def tell(self, answer: LeaderAnswer) -> None:
         """Hand out what was written."""
+        self.told = answer.now
         for then, record in zip(self._queued, answer.queued, strict=True):
             then(record)
         for done, decided in zip(self._decided, answer.decided, strict=True):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 
 from piko_flow.control.reign import Reign
+from piko_flow.control.schedule_rows import Schedule
 from piko_flow.planning.flow_state import SCHEDULE, FlowState
 from piko_flow.planning.run_state import Reason, RunStatus
 from piko_flow.planning.stateless import DueFire
@@ -41,10 +42,9 @@ def fire_run(reign: Reign, flow: str, due: DueFire, now: datetime) -> NewRun:
     )
 
 
-def window_run(reign: Reign, state: FlowState, window: Window, now: datetime) -> NewRun:
+def window_run(reign: Reign, schedule: Schedule, state: FlowState, window: Window, now: datetime) -> NewRun:
     """The run over a window that the schedule asks for: unique in the flow's generation."""
     params = reign.params.in_force(state.flow, now)
-    schedule = reign.schedules[state.flow]
     return NewRun(
         flow=state.flow,
         scheduled_time=window.end,

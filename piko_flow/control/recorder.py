@@ -6,6 +6,7 @@ import asyncio
 from collections import deque
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any, Generic, TypeAlias, TypeVar
 
 from piko_flow.clock import Clock
@@ -47,8 +48,9 @@ PARTS = ("endings", "requeues", "planned", "decisions", "queue", "admit", "claim
 
 @dataclass(slots=True)
 class LeaderAnswer:
-    """What became of an ask: `queued` and `decided` are parallel to the ask's lists."""
+    """What became of an ask, and the store's time then: `queued` and `decided` are parallel to the ask's lists."""
 
+    now: datetime
     queued: list[RunRecord | None] = field(default_factory=list)
     decided: list[tuple[Decided, list[RunRecord]] | Exception] = field(default_factory=list)
     claimed: list[RunRecord] = field(default_factory=list)
@@ -178,7 +180,7 @@ class Recorder:
         claimed = {record.id: record for record in written.claimed}
         queued, decided = iter(written.queued), iter(written.decided)
         for ask in asks:
-            own = LeaderAnswer(stale=written.stale)
+            own = LeaderAnswer(written.now, stale=written.stale)
             own.queued = [next(queued) for _ in ask.asked.queue]
             own.decided = [next(decided) for _ in ask.asked.decisions]
             own.claimed = [claimed[run] for run in ask.asked.claim if run in claimed]

@@ -79,6 +79,7 @@ class Scheduler:
         except Exception as error:
             draft.fail(error)
             raise
+        self._time.observe(answer.now)
         draft.tell(answer)
         self.lost = []
         self._begin()

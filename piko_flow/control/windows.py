@@ -29,13 +29,13 @@ async def plan_windows(reign: Reign, draft: Draft, store: LedgerStore) -> None:
         return
     reign.backlog.difference_update(flows)
     upstreams = {after for flow in flows if (after := reign.schedules[flow].flow.after) is not None}
+    schedules = [reign.schedules[flow] for flow in flows]  # now: while it waits for the store some may go
     covered = await store.states(upstreams) if upstreams else {}
-    for flow in flows:
-        schedule = reign.schedules[flow]
+    for flow, schedule in zip(flows, schedules, strict=True):
         upstream = covered[schedule.flow.after] if schedule.flow.after is not None else None
         if upstream is None or upstream.origin is not None:  # nothing is due after a flow that has not begun
             decide = partial(_decide, reign, schedule, upstream)
-            draft.decide(Decision(flow, decide), partial(_decided, reign, flow))
+            draft.decide(Decision(flow, decide), partial(_decided, reign, draft, flow))
 
 
 def _decide(
@@ -43,7 +43,9 @@ def _decide(
 ) -> Decided:
     until = covers(upstream, state) if upstream is not None else None
     change = plan(state, schedule.trigger, schedule.windows, now=now, until=until)
-    return Decided(change, tuple(window_run(reign, change.state, window, now) for window in change.queue))
+    return Decided(
+        change, tuple(window_run(reign, schedule, change.state, window, now) for window in change.queue)
+    )
 
 
 def covers(upstream: FlowState, state: FlowState) -> datetime | None:
@@ -57,7 +59,9 @@ def covers(upstream: FlowState, state: FlowState) -> datetime | None:
     return upstream.ledger.settled_until(max(begin, upstream.origin))
 
 
-def _decided(reign: Reign, flow: str, result: tuple[Decided, list[RunRecord]] | Exception) -> None:
+def _decided(
+    reign: Reign, draft: Draft, flow: str, result: tuple[Decided, list[RunRecord]] | Exception
+) -> None:
     if isinstance(result, Exception):
         log.error("the windows of %r cannot be planned", flow, exc_info=result)
         reign.refuse(flow, result)
@@ -79,6 +83,8 @@ def _decided(reign: Reign, flow: str, result: tuple[Decided, list[RunRecord]] | 
         generation=change.state.generation,
         schedule=change.state.schedule,
     )
+    assert draft.told is not None
+    reign.expect(flow, draft.told)  # a fire that is not due yet by the store's clock is waited for
     if change.more and runs:
         reign.backlog.add(flow)  # the bound on queued runs tells when it is enough
     reign.stalled.discard(flow)
