@@ -55,6 +55,7 @@ class Reign:
         self._ended: dict[int, int] = {}
         self._due: list[tuple[datetime, int, str]] = []
         self._turn: defaultdict[str, int] = defaultdict(int)
+        self._expected: dict[str, datetime] = {}
 
     def instances(self, flow: str) -> int:
         """How many runs of the flow may run at once, backfills not counted."""
@@ -143,13 +144,19 @@ class Reign:
 
     def expect(self, flow: str, after: datetime) -> None:
         """Look at the flow when its next fire after the instant is due; what was expected before is forgotten."""
-        self._turn[flow] += 1
-        schedule = self.schedules.get(flow)
-        if schedule is None or not self.follows(flow):
-            return
-        coming = next_due(flow, schedule.trigger, after=after, jitter=schedule.jitter)
+        schedule, coming = self.schedules.get(flow), None
+        if schedule is not None and self.follows(flow):
+            coming = next_due(flow, schedule.trigger, after=after, jitter=schedule.jitter)
+        if coming is not None and self._expected.get(flow) == coming[1]:
+            return  # it is in the heap already, which is not to grow by asking again
+        self._unexpect(flow)
         if coming is not None:
+            self._expected[flow] = coming[1]
             heapq.heappush(self._due, (coming[1], self._turn[flow], flow))
+
+    def _unexpect(self, flow: str) -> None:
+        self._turn[flow] += 1
+        self._expected.pop(flow, None)
 
     def follow(self, schedule: Schedule) -> None:
         """From now on this is the flow's schedule."""
@@ -160,7 +167,7 @@ class Reign:
 
     def forget(self, flow: str) -> None:
         """The flow has no schedule any more."""
-        self._turn[flow] += 1
+        self._unexpect(flow)
         self.backlog.discard(flow)
         self.schedules.pop(flow, None)
         for waiting in self.dependents.values():
@@ -177,6 +184,7 @@ class Reign:
         while self._due and self._due[0][0] <= now and len(flows) < most:
             _, turn, flow = heapq.heappop(self._due)
             if self._turn[flow] == turn:
+                del self._expected[flow]
                 flows.append(flow)
         return flows
 

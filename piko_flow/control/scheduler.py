@@ -193,8 +193,9 @@ class Scheduler:
     def _queued(self, record: RunRecord | None, placeholder: int | None = None) -> None:
         if placeholder is not None:
             self._unreserve(placeholder)
-        if record is None or not self._reign.add(record):
+        if record is None:
             return
+        self._reign.add(record)  # which may have met it in the store while the answer was on its way
         if record.status is RunStatus.RUNNING:
             self._begun.append(record)
 
