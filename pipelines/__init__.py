@@ -1,1 +1,2 @@
-"""Pipelines on real data, one module each: run one with `piko-flow run pipelines.NAME:pipeline`."""
+"""Flows, one module each: `piko-flow serve pipelines` runs them all, `piko-flow run pipelines.NAME:pipeline` one by
+itself, where it has no parameters."""

@@ -6,6 +6,8 @@ Fold, whose pairs leave in the order in which the seasons first came.
 
     piko-flow run pipelines.storm_seasons:pipeline
 
+As a flow it runs each night at three, Berlin time.
+
 ACE is the sum of the squared wind speeds (knots) every six hours while a storm is at least a tropical
 storm, over 10,000. A season is above normal from about 126 on.
 """
@@ -17,7 +19,7 @@ from typing import Final
 
 from pydantic import BaseModel
 
-from piko_flow import Filter, Fold, Parse, Pipeline, Sink, Transform
+from piko_flow import Cron, Filter, Flow, Fold, Parse, Pipeline, Sink, Transform
 from piko_flow.connectors.files import CsvSink, CsvSource
 from piko_flow.demo.model import STORMS, Report
 from pipelines.output import output_folder
@@ -98,3 +100,4 @@ def storm_seasons(output: Path) -> Pipeline:
 
 
 pipeline = storm_seasons(output_folder())
+Flow.register("storm_seasons", pipeline, schedule=Cron("0 3 * * *", zone="Europe/Berlin"))

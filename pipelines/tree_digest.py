@@ -5,6 +5,8 @@ splits, each a unit of the run; a blocking function on threads, several files in
 that appear whole at the end or not at all.
 
     piko-flow run pipelines.tree_digest:pipeline
+
+As a flow it runs each Sunday at four, UTC; a run within `max_errors` files that cannot be read succeeds.
 """
 
 import sysconfig
@@ -17,7 +19,7 @@ from typing import Final
 
 from pydantic import AwareDatetime, BaseModel
 
-from piko_flow import Pipeline, Sink, Source, Transform
+from piko_flow import Cron, Flow, Pipeline, Sink, Source, Transform
 from piko_flow.connectors.files import JsonLinesSink
 from pipelines.output import output_folder
 
@@ -68,3 +70,4 @@ def tree_digest(tree: Path, output: Path) -> Pipeline:
 
 
 pipeline = tree_digest(Path(sysconfig.get_path("stdlib")), output_folder())
+Flow.register("tree_digest", pipeline, schedule=Cron("0 4 * * sun"), max_errors=0.01)
