@@ -12,7 +12,7 @@ import pytest
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent.parent
-SAMPLES = ("right.py", "wrong.py")
+SAMPLES = ("right.py", "wrong.py", "right_flows.py", "wrong_flows.py")
 MARK = re.compile(r"# wrong(?: for (mypy|pyright): .+)?$")
 Lines = set[tuple[str, int]]
 Reports = dict[tuple[str, int], str]
