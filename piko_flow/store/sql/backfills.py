@@ -18,6 +18,7 @@ from piko_flow.store.sql.columns import read_moment
 from piko_flow.store.sql.database import Database, Session
 from piko_flow.store.sql.dialects import SqlDialect
 from piko_flow.store.sql.run_tables import TABLES
+from piko_flow.store.sql.statements import moment_text
 from piko_flow.store.texts import check
 
 TABLE = TABLES["backfill"]
@@ -120,7 +121,7 @@ def _values(record: BackfillRecord, now: datetime) -> dict[str, Any]:
         "kind": record.kind,
         "start_time": record.start,
         "end_time": record.end,
-        "windows": orjson.dumps(record.windows).decode(),
+        "windows": orjson.dumps([[*map(moment_text, window)] for window in record.windows]).decode(),
         "newest_first": record.newest_first,
         "concurrency": record.concurrency,
         "state": record.state,

@@ -34,6 +34,7 @@ Work = Callable[["Session"], Awaitable[T]]
 ATTEMPTS = 8  # of one transaction that meets others
 FIRST_WAIT, LONGEST_WAIT = 0.005, 0.5  # seconds between them
 ENOUGH = 15.0  # seconds after which none is begun again
+LATELY = 5.0  # seconds for which the database's time is told by the clock of this host
 PATIENCE = 30.0  # seconds for one statement
 LARGE = 4_000_000  # characters of one parameter; servers take 16 MiB by default
 
@@ -155,11 +156,12 @@ class Database:
         return now
 
     def about_now(self) -> datetime | None:
-        """What the database's time is by the last that was heard of it; None if that was nothing."""
+        """What the database's time is by what was lately heard of it; None if that was nothing."""
         if self._heard is None:
             return self.host_time()
         said, at = self._heard
-        return said + timedelta(seconds=self.clock.monotonic() - at)
+        passed = self.clock.monotonic() - at
+        return said + timedelta(seconds=passed) if passed < LATELY else None
 
     async def rows(self, what: str, asked: Statement, **values: Any) -> Sequence[Any]:
         """The rows of one query."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from datetime import datetime
 from typing import Any, TypeVar
 
 from piko_flow.planning.run_state import RunStatus
@@ -42,12 +43,12 @@ REQUEUE: Columns = {
 }
 RUN_ID: Columns = {"run_id": "int"}
 SAME = "job_run.run_id = j.run_id"
-HELD = "job_run.status = 'RUNNING' AND job_run.claim = j.claim"
+HELD = "{loose}job_run.status = 'RUNNING' AND job_run.claim = j.claim"
 CANCELLED = "job_run.cancel_requested <> ''"
 SETS = {
     "status": f"CASE WHEN {CANCELLED} THEN 'CANCELLED' ELSE 'QUEUED' END",
     "reason": f"CASE WHEN {CANCELLED} THEN 'cancelled' ELSE j.reason END",
-    "end_time": f"CASE WHEN {CANCELLED} THEN {{now}} ELSE NULL END",
+    "end_time": f"CASE WHEN {CANCELLED} THEN {{at}} ELSE NULL END",
     "attempt": f"CASE WHEN {CANCELLED} THEN job_run.attempt ELSE job_run.attempt + j.grow END",
     "not_before": f"CASE WHEN {CANCELLED} THEN job_run.not_before ELSE j.not_before END",
     "rescues": "job_run.rescues + j.rescue",
@@ -71,30 +72,32 @@ class Endings:
             "job_run",
             ENDING,
             on=SAME,
-            sets=told | {"end_time": "{now}", "admitted": "false"},
+            sets=told | {"end_time": "{at}", "admitted": "false"},
             where=f"{HELD} AND (:anyone = 1 OR job_run.claimed_by = :replica)",
         )
         mine = f"{HELD} AND (j.rescue = 1 OR job_run.claimed_by = :replica)"
         self._requeue = dialect.update_from("job_run", REQUEUE, on=SAME, sets=SETS, where=mine)
         self._keep_attempts = dialect.statement(
             "INSERT INTO job_run_attempt (run_id, attempt, claim, start_time, end_time, reason, error_type, error_msg, "
-            "host, pid) SELECT job_run.run_id, job_run.attempt, job_run.claim, job_run.start_time, {now}, j.reason, "
+            "host, pid) SELECT job_run.run_id, job_run.attempt, job_run.claim, job_run.start_time, {at}, j.reason, "
             "j.error_type, j.error_msg, COALESCE(job_run.host, ''), COALESCE(job_run.pid, 0) "
-            f"FROM {dialect.rows(REQUEUE)} AS j JOIN job_run ON {SAME} "
+            f"FROM {dialect.rows(REQUEUE)} AS j {{join}} job_run ON {SAME} "
             f"WHERE j.grow = 1 AND job_run.cancel_requested = '' AND {mine}"
         )
         self._look = dialect.statement(
-            f"SELECT {COLUMNS} FROM {dialect.rows(RUN_ID)} AS j JOIN job_run r ON r.run_id = j.run_id "
+            f"SELECT {COLUMNS} FROM {dialect.rows(RUN_ID)} AS j {{join}} job_run r ON r.run_id = j.run_id "
             "ORDER BY r.run_id{lock}"
         )
 
-    async def end(self, session: Session, batch: Batch, endings: Sequence[Ending]) -> int:
+    async def end(self, session: Session, batch: Batch, endings: Sequence[Ending], now: datetime) -> int:
         """How many of the runs have ended by this."""
         anyone = 1 if batch.term is not None else 0
         rows = list(map(_ending_row, endings))
-        return await session.change_rows(self._end, rows, replica=batch.replica, anyone=anyone)
+        return await session.change_rows(self._end, rows, replica=batch.replica, anyone=anyone, at=now)
 
-    async def end_all(self, session: Session, batch: Batch, stale: set[int] | None) -> list[Ending]:
+    async def end_all(
+        self, session: Session, batch: Batch, stale: set[int] | None, now: datetime
+    ) -> list[Ending]:
         """The endings that were written, of those in the batch.
 
         All of them have to be; else NotAllMoved is raised, unless `stale` is given: then it is looked first, and
@@ -105,11 +108,13 @@ class Endings:
             endings = await self._still(
                 session, endings, lambda run, one: may_end(run, batch, one.claim), has_ended_so, stale
             )
-        if endings and await self.end(session, batch, endings) != len(endings):
+        if endings and await self.end(session, batch, endings, now) != len(endings):
             raise NotAllMoved if stale is None else Collided
         return endings
 
-    async def requeue_all(self, session: Session, batch: Batch, stale: set[int] | None) -> None:
+    async def requeue_all(
+        self, session: Session, batch: Batch, stale: set[int] | None, now: datetime
+    ) -> None:
         """Give back all runs that the batch gives back; as with `end_all`."""
         requeues = batch.requeues
         if stale is not None and requeues:
@@ -120,8 +125,8 @@ class Endings:
             return
         rows = list(map(_requeue_row, requeues))
         if any(requeue.attempt for requeue in requeues):
-            await session.change_rows(self._keep_attempts, rows, replica=batch.replica)
-        if await session.change_rows(self._requeue, rows, replica=batch.replica) != len(rows):
+            await session.change_rows(self._keep_attempts, rows, replica=batch.replica, at=now)
+        if await session.change_rows(self._requeue, rows, replica=batch.replica, at=now) != len(rows):
             raise NotAllMoved if stale is None else Collided
 
     async def _still(

@@ -48,7 +48,7 @@ class FlowStates:
         rows = dialect.rows(FLOW)
         self._lock = dialect.statement(
             "SELECT f.job_id, f.origin, f.planned_until, f.generation, f.written, f.schedule, f.cut_after "
-            f"FROM {rows} AS j JOIN flow_state f ON f.job_id = j.job_id ORDER BY f.job_id{{lock}}"
+            f"FROM {rows} AS j {{join}} flow_state f ON f.job_id = j.job_id ORDER BY f.job_id{{lock}}"
         )
         self._add = dialect.insert_new("flow_state", FLOW, key="job_id")
         # Not in the statement that waits for the lock: that one sees other tables as they were before it waited.
@@ -60,7 +60,7 @@ class FlowStates:
         # Locked, so that nobody claims a run while it is decided whether it is still wanted.
         self._live = dialect.statement(
             "SELECT r.job_id, r.run_id, r.data_time_start, r.data_time_end, r.status, r.origin "
-            f"FROM {rows} AS j JOIN job_run r ON r.job_id = j.job_id WHERE r.end_time IS NULL "
+            f"FROM {rows} AS j {{join}} job_run r ON r.job_id = j.job_id WHERE r.end_time IS NULL "
             "AND r.status IN ('QUEUED', 'RUNNING') AND r.data_time_end IS NOT NULL AND r.run_key IS NOT NULL "
             "ORDER BY r.run_id{lock}"
         )

@@ -22,7 +22,7 @@ KEEP_ATTEMPT = """INSERT INTO job_run_attempt
 (run_id, attempt, claim, start_time, end_time, reason, error_type, error_msg, host, pid)
 SELECT run_id, attempt, claim, start_time, end_time, reason, COALESCE(error_type, ''), COALESCE(error_msg, ''),
 COALESCE(host, ''), COALESCE(pid, 0) FROM job_run WHERE run_id = :run"""
-WAITS = "job_run.status = 'QUEUED'"
+WAITS = "{loose}job_run.status = 'QUEUED'"
 
 
 class NewRuns:
@@ -33,18 +33,18 @@ class NewRuns:
         self._look = dialect.statement(f"SELECT {COLUMNS} FROM job_run r WHERE r.run_id = :run{{lock}}")
         self._reopen, self._keep_attempt = dialect.statement(REOPEN), dialect.statement(KEEP_ATTEMPT)
         self._made = dialect.statement(
-            f"SELECT r.run_id FROM {dialect.rows(RUN_ID)} AS j JOIN job_run r ON r.run_id = j.run_id"
+            f"SELECT r.run_id FROM {dialect.rows(RUN_ID)} AS j {{join}} job_run r ON r.run_id = j.run_id"
         )
         self._give_up = dialect.update_from(
             "job_run",
             GIVE_UP,
             on=SAME,
-            sets={"status": "'SKIPPED'", "reason": "j.reason", "admitted": "false", "end_time": "{now}"},
+            sets={"status": "'SKIPPED'", "reason": "j.reason", "admitted": "false", "end_time": "{at}"},
             where=WAITS,
         )
         self._admit = dialect.update_from("job_run", RUN_ID, on=SAME, sets={"admitted": "true"}, where=WAITS)
         self._these = dialect.statement(
-            f"SELECT {COLUMNS} FROM {dialect.rows(RUN_ID)} AS j JOIN job_run r ON r.run_id = j.run_id "
+            f"SELECT {COLUMNS} FROM {dialect.rows(RUN_ID)} AS j {{join}} job_run r ON r.run_id = j.run_id "
             "WHERE r.status = 'QUEUED' ORDER BY r.run_id{lock}"
         )
         self._due = dialect.statement(
@@ -61,7 +61,7 @@ class NewRuns:
                 "claimed_by": ":replica",
                 "admitted": "true",
                 "reason": "''",
-                "start_time": ":at",
+                "start_time": "{at}",
                 "host": ":host",
                 "pid": ":pid",
             },
@@ -92,10 +92,10 @@ class NewRuns:
         made = {row[0] for row in await session.given_rows(self._made, _ids(record.id for record in records))}
         return [record if record.id in made else None for record in records]
 
-    async def give_up(self, session: Session, unwanted: Mapping[int, str]) -> None:
+    async def give_up(self, session: Session, unwanted: Mapping[int, str], now: datetime) -> None:
         """End these queued runs as SKIPPED, each for its reason."""
         rows = [{"run_id": run, "reason": reason} for run, reason in sorted(unwanted.items())]
-        await session.change_rows(self._give_up, rows)
+        await session.change_rows(self._give_up, rows, at=now)
 
     async def admit(self, session: Session, runs: Sequence[int]) -> None:
         """Let any replica claim these queued runs."""
@@ -105,8 +105,9 @@ class NewRuns:
         self, session: Session, runs: Sequence[int], claimer: ReplicaRecord, now: datetime
     ) -> list[RunRecord]:
         """Claim those of these runs that are queued."""
-        found = map(run_record, await session.given_rows(self._these, _ids(runs)))
-        return await self.take(session, list(found), claimer, now)
+        rows = await session.given_rows(self._these, _ids(runs))
+        found = {run.id: run for run in map(run_record, rows)}
+        return await self.take(session, [found[run] for run in runs if run in found], claimer, now)
 
     async def due(self, session: Session, *, after: int, limit: int) -> Sequence[tuple[object, ...]]:
         """Runs that anyone may claim, oldest first, locked; each row begins with the database's time."""

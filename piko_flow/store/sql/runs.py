@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection
 from dataclasses import replace
+from datetime import datetime
 from typing import Any
 
 from piko_flow.planning.run_state import LIVE, Reason, RunStatus
@@ -64,18 +65,18 @@ class SqlRuns(SqlLeases):
         """
         batch = fitting_batch(batch)
         now = self._database.about_now()
-        if now is not None and is_plain(batch) and await self._end_plain(batch):
+        if now is not None and is_plain(batch) and await self._end_plain(batch, now):
             return Written(now)
         try:
             return await self._write(batch, None)
         except NotAllMoved:
             return await self._write(batch, set())
 
-    async def _end_plain(self, batch: Batch) -> bool:
+    async def _end_plain(self, batch: Batch, now: datetime) -> bool:
         """Whether one statement ended all of them; those it did not have to be looked at."""
         endings = batch.endings
         moved = await self._database.once(
-            "end runs", lambda session: self._writes.endings.end(session, batch, endings), writes=True
+            "end runs", lambda session: self._writes.endings.end(session, batch, endings, now), writes=True
         )
         return moved == len(endings)
 

@@ -37,7 +37,8 @@ ONE_SCHEDULE = f"SELECT {', '.join(SCHEDULE)} FROM scheduled_job WHERE job_id = 
 CONFIGS = f"SELECT {', '.join(CONFIG)} FROM job_config ORDER BY job_id"
 ONE_CONFIG = "SELECT version FROM job_config WHERE job_id = :flow{lock}"
 FLOWS = """SELECT job_id, planned_until, schedule, origin, watermark, generation, paused, refused
-FROM flow_state ORDER BY job_id"""
+FROM flow_state WHERE planned_until IS NOT NULL OR origin IS NOT NULL OR schedule IS NOT NULL
+OR paused <> '' OR refused <> '' ORDER BY job_id"""
 DELETE = "DELETE FROM scheduled_job WHERE job_id = :flow"
 COMPLETE = "UPDATE scheduled_job SET completed_at = :at WHERE job_id = :flow"
 PAUSE = "UPDATE flow_state SET paused = :reason WHERE job_id = :flow AND (paused = '') = (:reason <> '')"

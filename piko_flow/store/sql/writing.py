@@ -59,7 +59,7 @@ class BatchStatements:
             "flow_state", PLANNED, key="job_id", sets={"planned_until": LATER, "schedule": "{new}schedule"}
         )
         self.place = dialect.upsert("flow_state", POSITION, key="job_id", sets=["source_position"])
-        self.keep_letters = dialect.insert("dead_letter", LETTER, {"created_at": "{now}"})
+        self.keep_letters = dialect.insert("dead_letter", LETTER, {"created_at": "{at}"})
 
 
 class Writing:
@@ -94,9 +94,9 @@ class Writing:
         stateful = {ending.flow for ending in batch.endings if ending.window is not None}
         stateful |= {decision.flow for decision in batch.decisions}
         locked = await do.states.lock(session, stateful) if stateful else {}
-        endings = await do.endings.end_all(session, batch, self._stale)
+        endings = await do.endings.end_all(session, batch, self._stale, now)
         await self._sinks(endings)
-        await do.endings.requeue_all(session, batch, self._stale)
+        await do.endings.requeue_all(session, batch, self._stale, now)
         await self._plan()
         if locked:
             self._known = await do.states.read(session, locked)
@@ -106,10 +106,10 @@ class Writing:
             await self._decide(decision, now)
         queued = await self._queue(batch.queue, now)
         if self._unwanted:
-            await do.new_runs.give_up(session, self._unwanted)
+            await do.new_runs.give_up(session, self._unwanted, now)
         if self._known:
             await do.states.write(session, self._known, self._states)
-        await self._leave(endings)
+        await self._leave(endings, now)
         made = [*(record for one in self._decided if isinstance(one, tuple) for record in one[1]), *queued]
         claimed = [record for record in made if record is not None and record.status is RunStatus.RUNNING]
         if batch.admit:
@@ -214,7 +214,7 @@ class Writing:
                 self._made(place, record)
         return made[len(wanted) :]
 
-    async def _leave(self, endings: Sequence[Ending]) -> None:
+    async def _leave(self, endings: Sequence[Ending], now: datetime) -> None:
         """What runs leave behind besides their outcome: dead letters, and where their source stands."""
         letters = [
             {
@@ -230,7 +230,7 @@ class Writing:
             for letter in ending.dead_letters
         ]
         if letters:
-            await self._session.change_rows(self._do.keep_letters, letters)
+            await self._session.change_rows(self._do.keep_letters, letters, at=now)
         positions = succeeded_positions(endings)
         if positions:
             rows = [{"job_id": flow, "source_position": text} for flow, text in sorted(positions.items())]
