@@ -33,6 +33,7 @@ class Leadership:
         self._store, self._name, self._holder, self._ttl = store, name, holder, ttl
         self._renew_every, self._clock = renew_every.total_seconds(), clock
         self._trusted_until = self._asked_at = 0.0
+        self._resigned = False
         self.lease: Lease | None = None
 
     @property
@@ -53,18 +54,19 @@ class Leadership:
     async def campaign(self) -> bool:
         """Ask for the lease; gives whether this replica leads now."""
         self._asked_at = self._clock.monotonic()
-        self._take(await self._store.acquire(self._name, holder=self._holder, ttl=self._ttl))
+        await self._take(await self._store.acquire(self._name, holder=self._holder, ttl=self._ttl))
         return self.lease is not None
 
     async def renew(self) -> bool:
         """Prolong the lease; False when another has it, or had it since: then this replica leads no more."""
         assert self.lease is not None
         self._asked_at = self._clock.monotonic()
-        self._take(await self._store.renew(self.lease, ttl=self._ttl))
+        await self._take(await self._store.renew(self.lease, ttl=self._ttl))
         return self.lease is not None
 
     async def resign(self) -> None:
-        """Give the lease back, so that another replica need not wait until it runs out."""
+        """Give the lease back, so that another replica need not wait until it runs out; it is not taken again."""
+        self._resigned = True
         lease, self.lease = self.lease, None
         if lease is not None:
             await self._store.release(lease)
@@ -73,7 +75,10 @@ class Leadership:
         """Another replica leads."""
         self.lease = None
 
-    def _take(self, lease: Lease | None) -> None:
+    async def _take(self, lease: Lease | None) -> None:
+        if self._resigned and lease is not None:  # while the answer was on its way
+            await self._store.release(lease)
+            lease = None
         self.lease = lease
         if lease is not None:
             self._trusted_until = trusted_until(self._asked_at, self._ttl, self._ttl / MARGIN)
