@@ -9,6 +9,7 @@ import typer
 from piko_flow.cli.demo import demo
 from piko_flow.cli.drawing import explain, graph
 from piko_flow.cli.running import run
+from piko_flow.cli.serving import serve
 
 app = typer.Typer(
     name="piko-flow",
@@ -43,6 +44,7 @@ def options(
 
 app.command()(demo)
 app.command()(run)
+app.command()(serve)
 app.command()(graph)
 app.command()(explain)
 
