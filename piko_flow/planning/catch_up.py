@@ -103,7 +103,11 @@ def beyond_lookback(state: FlowState, trigger: Trigger, policy: WindowPolicy, du
     waiting = (run.window.start for run in state.live if run.queued and run.origin == SCHEDULE)
     since = min((_cut_from(state), *waiting))
     end = end_of_older(trigger, policy.lookback, due=due, since=since)
-    return Change(state) if end is None else pass_over(state, end, reason="lookback")
+    if end is None:
+        return Change(state)
+    if end <= _cut_from(state):  # no fire up to there cuts what is not planned yet
+        end = min(end, state.planned_until)
+    return pass_over(state, end, reason="lookback")
 
 
 def missed(

@@ -76,6 +76,7 @@ class Drawing:
             (self.edit, 4),
             (self.change_schedule, 2),
             (self.change_policy, 1),
+            (self.cover, 1),
             (self.trigger, 3),
             (self.retry, 3),
             (self.backfill, 2),
@@ -91,6 +92,7 @@ class Drawing:
     def close(self) -> None:
         """All is well again: everything succeeds, what is due is planned, backfills run what is left."""
         history = self.history
+        history.until = None
         history.plan()
         for kind in ("", "missing", "failed", "missing"):
             if kind and history.state.origin is not None and history.state.origin < history.now:
@@ -147,6 +149,10 @@ class Drawing:
     def change_policy(self) -> None:
         begin = self.history.policy.begin
         self.history.policy = replace(drawn_policy(self.draw), begin=begin)
+
+    def cover(self) -> None:
+        """The flow waits for another, which covers so much; or it waits no more."""
+        self.history.until = self._instant() if self.draw.random() < 0.7 else None
 
     def trigger(self) -> None:
         self.history.trigger_by_hand(self._span() if self.draw.random() < 0.5 else None)

@@ -70,14 +70,20 @@ class History:
     backfills: list[Backfill] = field(default_factory=list)
     keys: set[tuple[object, ...]] = field(default_factory=set)
     edit: datetime | None = None
+    until: datetime | None = None  # how far the flow covers that this one waits for
     more: bool = False
+
+    @property
+    def due(self) -> datetime:
+        """Windows that have ended by then are due."""
+        return self.now if self.until is None else min(self.now, self.until)
 
     def live(self, status: RunStatus) -> list[Run]:
         return [run for run in self.runs.values() if run.status is status]
 
     def plan(self) -> None:
         """The leader looks at the flow."""
-        change = catch_up.plan(self.state, self.trigger, self.policy, now=self.now)
+        change = catch_up.plan(self.state, self.trigger, self.policy, now=self.now, until=self.until)
         self.more = change.more
         self._write(change, SCHEDULE, observes=True)
 

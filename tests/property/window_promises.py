@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from itertools import combinations
+from itertools import combinations, takewhile
 
 from piko_flow.planning.flow_state import SCHEDULE
 from piko_flow.planning.ledger import Ledger, Mark, clip, minus
@@ -52,7 +52,7 @@ class Promises:
         """1: a flow begins where its row or its code says, else at the newest complete window."""
         if step.before.origin is None:
             begin = step.before.shown or history.policy.begin
-            fired = [f for f in _fires(history, history.now - timedelta(days=45)) if f <= history.now][-2:]
+            fired = _fires(history, history.now - timedelta(days=45), history.now)[-2:]
             begin = begin or (fired[0] if fired else step.after.origin)
             assert step.after.origin == begin, "the flow does not begin where it should"
             self.origin = begin
@@ -64,6 +64,7 @@ class Promises:
         if edit is None or before.origin is None:
             assert after.generation == before.generation, "set back though nobody asked"
             return
+        self.joined = None
         watermark = before.ledger.settled_until(self.origin)
         if edit < watermark:
             back = Window(edit, watermark)
@@ -137,22 +138,24 @@ class Promises:
             sum(run.queued and run.origin == SCHEDULE for run in state.live)
             for state in (step.before, step.after)
         )
-        bound = 1 if history.policy.strict else history.policy.queued
-        assert waits <= max(bound, waited), f"{waits} runs of the schedule wait"
+        assert waits <= max(history.policy.queued, waited), f"{waits} runs of the schedule wait"
 
     def _by_policy(self, history: History, step: Step) -> None:
         """3: no more is caught up than the policy wants."""
-        policy, now = history.policy, history.now
+        policy, due = history.policy, history.due
+        newest_only = policy.backfill is BackfillPolicy.SKIP or (
+            policy.backfill is BackfillPolicy.NONE and history.until is not None
+        )
         for window in step.queued or ():
             before = window.end - INSTANT
             fire = history.trigger.next_after(max(before, step.after.cut_after or before))
             assert fire is not None
-            assert fire <= now, f"{window} has not ended"
-            newer = [f for f in _fires(history, fire) if f <= now]
-            if policy.backfill is BackfillPolicy.SKIP:
+            assert fire <= due, f"{window} has not ended"
+            newer = _fires(history, fire, due)
+            if newest_only:
                 assert newer == [], f"{window} is not the newest"
-            if policy.backfill is BackfillPolicy.NONE:
-                assert fire >= now - policy.grace, f"{window} fell due too long ago"
+            elif policy.backfill is BackfillPolicy.NONE:
+                assert fire >= history.now - policy.grace, f"{window} fell due too long ago"
             assert not policy.lookback or len(newer) < policy.lookback, f"{window} is too far back"
             if policy.strict:
                 assert self.origin is not None
@@ -164,28 +167,26 @@ class Promises:
         """5: where missed windows are skipped, what a changed schedule finds unplanned is one window, not skipped."""
         before, after = step.before, step.after
         assert after.planned_until is not None
-        if step.edit is not None or history.policy.backfill is BackfillPolicy.CATCH_UP:
+        if history.policy.backfill is BackfillPolicy.CATCH_UP:
             self.joined = None
-        elif before.schedule not in ("", after.schedule):
+        elif step.edit is None and before.schedule not in ("", after.schedule):
+            assert after.planned_until == before.planned_until, "a changed schedule cuts at once"
             self.joined = (after.planned_until, history.now)
-        elif self.joined is not None and after.planned_until != before.planned_until:
+        elif self.joined is not None:
             start, changed = self.joined
-            self.joined = None
             first = history.trigger.next_after(changed)
             assert first is not None
+            if history.due < first:
+                assert after.planned_until == start, "a changed schedule cuts before its first fire"
+                return
+            self.joined = None
             second = history.trigger.next_after(first) or first + FAR
-            if first <= history.now < min(second, first + history.policy.grace):
+            if history.now < min(second, first + history.policy.grace):
                 span = Window(start, first)
                 skipped = after.ledger.marked(span, [Mark.SKIPPED])
-                assert skipped == before.ledger.marked(span, [Mark.SKIPPED]), (
-                    f"{span} was not missed but skipped"
-                )
+                was = before.ledger.marked(span, [Mark.SKIPPED])
+                assert skipped == was, f"{span} was not missed but skipped"
 
 
-def _fires(history: History, after: datetime) -> list[datetime]:
-    found = []
-    for fire in history.trigger.fires(after):
-        if fire > history.now:
-            break
-        found.append(fire)
-    return found
+def _fires(history: History, after: datetime, until: datetime) -> list[datetime]:
+    return list(takewhile(lambda fire: fire <= until, history.trigger.fires(after)))

@@ -282,6 +282,15 @@ def test_a_schedule_changed_twice_still_leaves_one_window() -> None:
     assert plan(state, weekly, SKIP, now=at(12)).queue == (span(9, 12),)
 
 
+def test_lookback_cuts_nothing_that_a_changed_schedule_has_joined() -> None:
+    policy = replace(SKIP, lookback=1)
+    state = with_live(seen(5, planned=7), span(6, 7))
+    change = plan(state, Interval(hours=2), policy, now=at(11))
+    assert (change.unwanted, spans(change.state)) == ((1,), [(6, 7, "skipped")])
+    assert change.state.planned_until == at(7)
+    assert plan(change.state, Interval(hours=2), policy, now=at(12)).queue == (span(7, 12),)
+
+
 def test_the_same_schedule_with_other_jitter_is_no_change() -> None:
     state = plan(seen(8, planned=9), Interval(hours=1, jitter=30), SKIP, now=at(9.5)).state
     assert state.cut_after is None
