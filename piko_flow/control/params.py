@@ -5,14 +5,14 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from pydantic import BaseModel, ValidationError
-from pydantic_core import from_json, to_json
+from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 
 from piko_flow.control.flow import Flow
 from piko_flow.errors import RequestRefused, describe_error, shorten
 
 SHOWN = 60  # characters of a value that came
 TOLD = 5  # fields that one message tells of
+_JSON: TypeAdapter[Any] = TypeAdapter(Any, config=ConfigDict(ser_json_inf_nan="constants"))
 SECRET = re.compile(r"(?i)secret|passw(or)?d|passphrase|token|api_?key|private_?key|credential")
 
 
@@ -57,9 +57,9 @@ def _object(flow: Flow, text: str | None, whose: str) -> dict[str, Any]:
     if text is None:
         return {}
     try:
-        values = from_json(text)
-    except ValueError as error:
-        came = f"{whose} is no JSON ({describe_error(error, 120)})"
+        values = _JSON.validate_json(text)
+    except ValidationError as error:
+        came = f"{whose} is no JSON ({error.errors(include_url=False)[0]['msg']})"
         raise _refused(flow, "params are a JSON object", came) from None
     if not isinstance(values, dict):
         raise _refused(flow, "params are a JSON object", f"{whose} is a {_kind(values)}")
@@ -70,7 +70,7 @@ def _made(flow: Flow, model: type[BaseModel], values: dict[str, Any] | None) -> 
     try:
         if values is None:
             return model()
-        return model.model_validate_json(to_json(values, inf_nan_mode="constants"))
+        return model.model_validate_json(_JSON.dump_json(values))
     except ValidationError as error:
         lines = [_line(model, one) for one in error.errors(include_url=False)[:TOLD]]
         more = error.error_count() - len(lines)

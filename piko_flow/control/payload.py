@@ -6,12 +6,16 @@ from dataclasses import dataclass
 from typing import Any
 
 import orjson
-from pydantic_core import PydanticSerializationError, to_json
+from pydantic import ConfigDict, TypeAdapter
 
 from piko_flow.errors import shorten
 
 LONGEST = 256 * 1024  # bytes of one payload
 SHOWN = 2000  # characters of the repr of what cannot be kept as it is
+
+_ITEM: TypeAdapter[Any] = TypeAdapter(
+    Any, config=ConfigDict(ser_json_inf_nan="strings", ser_json_bytes="base64")
+)
 
 
 @dataclass(frozen=True)
@@ -35,8 +39,8 @@ def encode_payload(item: Any) -> str:
         return item.text
     kind = f"{type(item).__module__}.{type(item).__qualname__}".removeprefix("builtins.")
     try:
-        value = to_json(item, inf_nan_mode="strings", bytes_mode="base64")
-    except (PydanticSerializationError, ValueError, TypeError, RecursionError):
+        value = _ITEM.dump_json(item)
+    except (ValueError, TypeError, RecursionError):
         value = None  # no JSON: shown as text below
     if value is None or len(value) > LONGEST:
         return orjson.dumps({"type": kind, "repr": shorten(item, SHOWN)}).decode()
