@@ -181,7 +181,7 @@ class Promises:
                 return
             self.joined = None
             second = history.trigger.next_after(first) or first + FAR
-            if history.now < min(second, first + history.policy.grace):
+            if start < first and history.now < min(second, first + history.policy.grace):
                 span = Window(start, first)
                 skipped = after.ledger.marked(span, [Mark.SKIPPED])
                 was = before.ledger.marked(span, [Mark.SKIPPED])
