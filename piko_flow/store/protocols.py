@@ -58,7 +58,7 @@ class LeaseStore(Protocol):
 class Digest:
     """A fingerprint of the content of all schedule and config rows, made by the store.
 
-    `last_data_time` counts only where it is not what the store wrote last. Equal digests: nothing to read.
+    Whether and why a schedule is paused belongs to its content. `last_data_time` counts only where it is not what the store wrote last. Equal digests: nothing to read.
     """
 
     now: datetime

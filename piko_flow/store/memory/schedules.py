@@ -42,7 +42,7 @@ class MemorySchedules(MemoryPart):
         if kept is None or kept[0] is not row or kept[1] != shown:
             kept = row, shown, repr(replace(row, last_data_time=shown, updated_at=None))
             rows.contents[row.flow] = kept
-        return kept[2]
+        return f"{kept[2]}{rows.paused.get(row.flow, '')}"
 
     async def schedules(self) -> list[ScheduleRecord]:
         """All schedule rows, by flow."""

@@ -31,10 +31,10 @@ SCHEDULES_TABLE, CONFIGS_TABLE = TABLES["scheduled_job"], TABLES["job_config"]
 
 
 CONTENT = [name for name in SCHEDULE if name not in ("last_data_time", "updated_at")]
+PAUSED_BY = "COALESCE(f.paused, '')"
 EDIT = "CASE WHEN s.last_data_time = f.written THEN NULL ELSE s.last_data_time END"
 SCHEDULES = f"SELECT {', '.join(SCHEDULE)} FROM scheduled_job ORDER BY job_id"
 ONE_SCHEDULE = f"SELECT {', '.join(SCHEDULE)} FROM scheduled_job WHERE job_id = :flow{{lock}}"
-CONFIGS = f"SELECT {', '.join(CONFIG)} FROM job_config ORDER BY job_id"
 ONE_CONFIG = "SELECT version FROM job_config WHERE job_id = :flow{lock}"
 FLOWS = """SELECT job_id, planned_until, schedule, origin, watermark, generation, paused, refused
 FROM flow_state WHERE planned_until IS NOT NULL OR origin IS NOT NULL OR schedule IS NOT NULL
@@ -53,12 +53,14 @@ class SqlSchedules:
         self._database = database
         dialect = database.dialect
         shown = "scheduled_job s LEFT JOIN flow_state f ON f.job_id = s.job_id"
-        schedules = dialect.digest(shown, [*(f"s.{name}" for name in CONTENT), EDIT])
+        schedules = dialect.digest(shown, [*(f"s.{name}" for name in CONTENT), EDIT, PAUSED_BY])
         self._digest = dialect.statement(
             f"SELECT {{now}}, {schedules}, {dialect.digest('job_config', CONFIG)}"
         )
         self._schedules, self._one_schedule = map(dialect.statement, (SCHEDULES, ONE_SCHEDULE))
-        self._configs, self._one_config, self._flows = map(dialect.statement, (CONFIGS, ONE_CONFIG, FLOWS))
+        told = ", ".join(dialect.json_text(name) if name == "config_json" else name for name in CONFIG)
+        self._configs = dialect.statement(f"SELECT {told} FROM job_config ORDER BY job_id")
+        self._one_config, self._flows = map(dialect.statement, (ONE_CONFIG, FLOWS))
         self._delete, self._complete, self._pause = map(dialect.statement, (DELETE, COMPLETE, PAUSE))
         self._add = dialect.insert_new("scheduled_job", SCHEDULE, key="job_id")
         self._refuse = dialect.upsert("flow_state", REFUSED, key="job_id", sets=["refused"])

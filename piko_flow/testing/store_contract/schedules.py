@@ -192,6 +192,16 @@ async def a_flow_is_paused_once_and_resumed_once(stores: StoreUnderTest) -> None
         assert not any(flow.paused for flow in await store.flows())
 
 
+async def a_pause_changes_the_digest_until_it_is_over(stores: StoreUnderTest) -> None:
+    async with stores.open() as store:
+        await store.add_schedules([schedule()])
+        before = await _digest(store)
+        await store.pause("orders", "by hand")
+        assert await _digest(store) != before
+        await store.pause("orders", "")
+        assert await _digest(store) == before
+
+
 async def refusals_are_kept_until_they_are_cleared(stores: StoreUnderTest) -> None:
     async with stores.open() as store:
         await store.note_refusals({"orders": "no such zone: Europe/Berlim", "mail": "bad cron"})
@@ -248,6 +258,7 @@ CHECKS: Final[tuple[Check, ...]] = (
     what_a_person_writes_into_last_data_time_changes_the_digest,
     a_digest_is_one_statement,
     a_flow_is_paused_once_and_resumed_once,
+    a_pause_changes_the_digest_until_it_is_over,
     refusals_are_kept_until_they_are_cleared,
     fires_that_have_become_rows_are_remembered_and_never_taken_back,
     a_date_that_was_dealt_with_is_noted_in_its_row,
