@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import Any
 
 from piko_flow.dataflow.stages.sink import Receipt, Sink, Transaction
-from piko_flow.errors import CommitFailed
 
 
 @dataclass(frozen=True)
@@ -41,10 +40,12 @@ class LastTransaction:
     async def write(self, transaction: Transaction) -> None:
         """Commit all in the order declared. May be called again, when the transaction did not come about.
 
-        Raises CommitFailed at the first sink that fails; the transaction is to be rolled back then.
+        The error of the first sink that fails is raised as it is, with a note that names the sink: whoever owns
+        the transaction tells by it whether trying again may help. All of it is to be rolled back then.
         """
         for one in self._waiting:
             try:
                 await one.stage.copy_target().commit_in(transaction, one.receipts)
             except Exception as error:
-                raise CommitFailed(sink=one.sink, run=self._run, cause=error) from error
+                error.add_note(f"sink {one.sink!r} failed in the last transaction of run {self._run}")
+                raise
