@@ -89,6 +89,6 @@ SUBJECTS: Final = (
         "See [test your pipeline](how-to/test-your-pipeline.md).",
         "piko_flow.testing",
         "items arriving CollectingSink FailingSink RecordingTarget Record Recorded RecordingObserver Script "
-        "Outcome Fail Stall Turns turns until cancel_everywhere no_leaks Leaked",
+        "Outcome Fail Stall Turns turns until ManualClock cancel_everywhere no_leaks Leaked",
     ),
 )
