@@ -10,16 +10,26 @@ import pytest
 from piko_flow.store.protocols import Store
 from piko_flow.testing import store_contract
 from piko_flow.testing.store_contract import STORE_CONTRACT, Check, StoreUnderTest
-from tests.contract.stores import STORES
+from tests.contract.stores import STORES, Kind
 
 FOLDER = Path(store_contract.__file__).parent
 
 
-@pytest.fixture(params=list(STORES))
-def stores(request: pytest.FixtureRequest) -> StoreUnderTest:
-    """Each store in turn, empty."""
+# Of the session, so that a server has started before a test is asked what it leaves behind.
+@pytest.fixture(scope="session", params=list(STORES))
+def kind_of_store(request: pytest.FixtureRequest) -> Kind:
+    """Each kind in turn, its server running."""
     kind = STORES[request.param]
-    return kind.make(None if kind.fixture is None else request.getfixturevalue(kind.fixture))
+    if kind.server is not None:
+        request.getfixturevalue(kind.server)
+    return kind
+
+
+@pytest.fixture
+def stores(kind_of_store: Kind, request: pytest.FixtureRequest) -> StoreUnderTest:
+    """A store of each kind in turn, empty."""
+    fixture = kind_of_store.fixture
+    return kind_of_store.make(None if fixture is None else request.getfixturevalue(fixture))
 
 
 @pytest.mark.parametrize("check", STORE_CONTRACT, ids=lambda check: check.__name__)
