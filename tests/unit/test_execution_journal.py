@@ -60,6 +60,13 @@ async def test_a_sink_in_memory_leaves_no_decision_that_nobody_could_carry_out(p
     assert target.record.published == [0, 1, 2]
 
 
+async def test_a_lasting_sink_costs_three_statements(place: Place) -> None:
+    order = await place.order(flow(items(3) >> Sink(lasting())))
+    before = place.store.statements
+    await execute(order, place.tools)
+    assert place.store.statements == before + 3  # the unit, the decision, and what is live
+
+
 @pytest.mark.parametrize("durable", [True, False])
 async def test_a_run_whose_claim_is_lost_commits_nothing(place: Place, durable: bool) -> None:
     target: RecordingTarget[int] = RecordingTarget(durable=durable)
@@ -97,6 +104,21 @@ async def test_a_decided_run_cannot_be_cancelled(place: Place) -> None:
     task = await started(again)
     again.cancel()
     assert (await task).status is RunStatus.SUCCESS
+
+
+async def test_a_commit_that_fails_after_a_late_cancel_is_told_as_decided(place: Place) -> None:
+    class Waiting(RecordingTarget[int]):
+        async def commit(self, receipts: Any) -> list[str]:
+            await place.clock.sleep(1)
+            return await super().commit(receipts)
+
+    target = Waiting(durable=True, faults={"commit": OSError("folder away")})
+    execution = ActiveExecution(await place.order(flow(items(2) >> Sink(target))), place.tools)
+    task = await started(execution)
+    execution.cancel()
+    await place.clock.advance(1)
+    outcome = await task
+    assert (outcome.status, outcome.error_type, outcome.decided) == (RunStatus.FAILED, "CommitFailed", True)
 
 
 async def test_units_that_an_earlier_claim_prepared_are_not_done_again(place: Place) -> None:
