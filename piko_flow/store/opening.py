@@ -33,6 +33,7 @@ async def open_store(
         from piko_flow.store.memory import MemoryStore
 
         return MemoryStore(clock)
+    from piko_flow.store.migrations.running import bring_up_to_date
     from piko_flow.store.sql.connecting import connect, read_url
     from piko_flow.store.sql.store import SqlStore
 
@@ -42,18 +43,7 @@ async def open_store(
     )
     try:
         if prepare:
-            from sqlalchemy import text
-
-            from piko_flow.store.sql.tables import StoreTable
-            from piko_flow.store.sql import run_tables
-
-            async with database._engine.begin() as c:
-                await c.run_sync(StoreTable.metadata.create_all)
-                await c.execute(
-                    text(
-                        "insert into run_id_block(name, next_id) select 'runs', 1 from (select 1 as one) o where not exists (select 1 from run_id_block)"
-                    )
-                )
+            await bring_up_to_date(database)
     except BaseException:
         await database.close()
         raise

@@ -43,7 +43,7 @@ def read_url(given: str) -> URL:
     return url.set(drivername=driver)
 
 
-def connect(url: URL, *, clock: Clock, size: int, overflow: int, recycle: float) -> Database:
+def connect(url: URL, *, clock: Clock, size: int, overflow: int = 0, recycle: float = 3600.0) -> Database:
     """The database at the URL; connections are made when they are needed."""
     dialect = DIALECTS[url.get_backend_name()]
     engine = create_async_engine(

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager, nullcontext
 from datetime import datetime, timedelta
 from typing import Any, TypeVar
 
-from sqlalchemy import text
+from sqlalchemy import Connection, text
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
@@ -19,6 +19,7 @@ from piko_flow.store.sql.dialects import SqlDialect
 from piko_flow.store.sql.failures import (
     Collided,
     NotAnswered,
+    NotConnected,
     SinkFailed,
     Unclear,
     is_duplicate,
@@ -52,7 +53,8 @@ class Session:
 
     async def row(self, asked: Statement, **values: Any) -> Any:
         """The first row that the statement gives; None if there is none."""
-        return (await self._execute(asked, values)).fetchone()
+        found = await self._execute(asked, values)
+        return found.fetchone() if found.returns_rows else None
 
     async def change(self, asked: Statement, **values: Any) -> int:
         """How many rows the statement moved."""
@@ -203,11 +205,34 @@ class Database:
                 raise failed.error from failed.error.__cause__
             except Unclear as unclear:
                 raise told(unclear.error, what, self.secret) from unclear.error
-            except (SQLAlchemyError, OSError, EOFError, NotAnswered, Collided) as error:
+            except (SQLAlchemyError, OSError, EOFError, NotAnswered, NotConnected, Collided) as error:
                 again = self._worth_another(error, attempt)
                 if not again or attempt >= ATTEMPTS or self.clock.monotonic() - began > ENOUGH:
                     raise told(error, what, self.secret) from error
             await asyncio.sleep(retry_delay(attempt, first=FIRST_WAIT, limit=LONGEST_WAIT))
+
+    async def run_sync(self, what: str, work: Callable[[Connection], T]) -> T:
+        """What the function gives for a connection of SQLAlchemy's synchronous kind."""
+        return await self.once(what, lambda session: session.connection.run_sync(work))
+
+    async def alone(self, what: str, work: Callable[[Connection], None]) -> None:
+        """Do the work on such a connection while no other process does such work; undone if it fails where
+        the database can undo changes of tables."""
+        before, after = self.dialect.alone
+
+        async def locked(session: Session) -> None:
+            for asked in map(self.statement, before):
+                row = await session.row(asked)
+                if row is not None and row[0] == 0:
+                    raise NotAnswered("another process has been changing the tables for a while")
+            try:
+                await session.connection.run_sync(work)
+            finally:
+                if not session.connection.invalidated:
+                    for asked in map(self.statement, after):
+                        await session.row(asked)
+
+        await self.transact(what, locked)
 
     def _worth_another(self, error: Exception, attempt: int) -> bool:
         met = is_transient(error, self.dialect) or is_duplicate(error, self.dialect)
@@ -238,17 +263,23 @@ class Database:
     @asynccontextmanager
     async def _connected(self) -> AsyncIterator[Session]:
         """A connection; one in an unknown state is closed and not used again, by whatever way the block is left."""
-        async with self._engine.connect() as connection:
-            try:
-                yield Session(connection, self)
-            except BaseException as error:
-                if not isinstance(error, Exception) or isinstance(error, NotAnswered):
-                    await asyncio.shield(_closed(connection))
-                raise
+        try:
+            connection = await self._engine.connect()
+        except Exception as error:  # drivers raise what they like while they connect
+            raise NotConnected(error) from error
+        try:
+            yield Session(connection, self)
+        except BaseException as error:
+            if not isinstance(error, Exception) or isinstance(error, NotAnswered):
+                await asyncio.shield(_task(connection.invalidate()))
+            raise
+        finally:
+            # Whoever is cancelled here leaves it to the task.
+            await asyncio.shield(_task(connection.close()))
 
 
-def _closed(connection: AsyncConnection) -> asyncio.Future[None]:
-    return asyncio.ensure_future(connection.invalidate())
+def _task(closing: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+    return asyncio.get_running_loop().create_task(closing, name="close a connection")
 
 
 class SinkTransaction:

@@ -40,6 +40,8 @@ class SqlDialect(ABC):
     """Codes of errors that say that the transaction met another and was undone."""
     duplicate: ClassVar[Any]
     """The code of the error that says that a key is there already."""
+    alone: ClassVar[tuple[tuple[str, ...], tuple[str, ...]]]
+    """What keeps other processes from changing tables, however long it takes, and what lets them again."""
     types: ClassVar[Mapping[Kind, str]]
     session: ClassVar[tuple[str, ...]] = ()
     """What each new connection is told first."""
@@ -49,6 +51,10 @@ class SqlDialect(ABC):
         for word in ("now", "later", "at", "join", "loose", "lock", "skip_locked"):
             text = text.replace(f"{{{word}}}", getattr(self, word))
         return statement(text, self.mark)
+
+    def json_text(self, column: str) -> str:
+        """A JSON column as the text that it holds."""
+        return column
 
     @abstractmethod
     def rows(self, columns: Columns) -> str:
@@ -140,11 +146,12 @@ class Sqlite(SqlDialect):
     begin = "BEGIN IMMEDIATE"
     transient = frozenset({5, 6})  # busy, locked
     duplicate = 19
+    alone = ((), ())  # the transaction has the whole file
     types: ClassVar[Mapping[Kind, str]] = {}  # a value has the type it has
     session = (
+        "PRAGMA busy_timeout = 10000",
         "PRAGMA journal_mode = WAL",
         "PRAGMA synchronous = FULL",
-        "PRAGMA busy_timeout = 10000",
         "PRAGMA foreign_keys = OFF",
     )
 
@@ -181,6 +188,16 @@ class MySql(SqlDialect):
     # Record changed since it was read, lock wait, deadlock.
     transient = frozenset({1020, 1205, 1213})
     duplicate = 1062
+    alone = (
+        (
+            "SELECT GET_LOCK(CONCAT('piko_flow:', DATABASE()), 25)",
+            "SET time_zone = '+00:00' /*M! , max_statement_time = 0 */",
+        ),
+        (
+            "SET time_zone = '+00:00' /*M! , max_statement_time = 60 */",
+            "SELECT RELEASE_LOCK(CONCAT('piko_flow:', DATABASE()))",
+        ),
+    )
     types: ClassVar[Mapping[Kind, str]] = {
         "int": "BIGINT",
         "bool": "TINYINT",
@@ -192,7 +209,7 @@ class MySql(SqlDialect):
         "SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED",
         # A cancelled statement goes on in MariaDB until it ends by itself; MySQL has no such variable.
         (
-            "SET time_zone = '+00:00', innodb_lock_wait_timeout = 10, "
+            "SET time_zone = '+00:00', innodb_lock_wait_timeout = 10, max_error_count = 0, "
             "sql_mode = 'STRICT_TRANS_TABLES,NO_ZERO_DATE,NO_ZERO_IN_DATE,ERROR_FOR_DIVISION_BY_ZERO'"
             "/*M! , max_statement_time = 60 */"
         ),
@@ -258,6 +275,8 @@ class Postgres(SqlDialect):
     # Serialisation failure, deadlock, lock timeout.
     transient = frozenset({"40001", "40P01", "55P03"})
     duplicate = "23505"
+    # Both end with the transaction.
+    alone = (("SELECT pg_advisory_xact_lock(8243721890455)", "SET LOCAL statement_timeout = 0"), ())
     types: ClassVar[Mapping[Kind, str]] = {
         "int": "bigint",
         "bool": "boolean",
@@ -265,6 +284,9 @@ class Postgres(SqlDialect):
         "long": "text",
         "time": "timestamptz",
     }
+
+    def json_text(self, column: str) -> str:
+        return f"CAST({column} AS text)"  # the driver would give Python's objects
 
     def rows(self, columns: Columns) -> str:
         said = ", ".join(f"{name} {self.types[kind]}" for name, kind in columns.items())

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-import asyncio
 from typing import Any
 
 from sqlalchemy.exc import DBAPIError, InterfaceError, InternalError, OperationalError
-from sqlalchemy.exc import TimeoutError as PoolExhausted
 
 from piko_flow.errors import PikoFlowError, StoreUnavailable, describe_error
 from piko_flow.store.sql.dialects import SqlDialect
 
+# Classes of states: connection, authorisation, transaction, resources, locks, operator, system, corruption.
+OUTAGES = frozenset({"08", "25", "28", "3D", "40", "53", "55", "57", "58", "XX"})
+# SQLite: no such table or column; MariaDB: no such column.
+ANSWERS = frozenset({1, 1054})
 REASON = 300  # characters of what a driver said that a message shows
 
 
@@ -33,6 +35,14 @@ class SinkFailed(Exception):
         self.error = error
 
 
+class NotConnected(Exception):
+    """Carries what was raised before there was a connection, by whatever layer of the driver."""
+
+    def __init__(self, error: Exception) -> None:
+        super().__init__(error)
+        self.error = error
+
+
 class Collided(Exception):
     """Another transaction did the same between two statements of this one; begun again, it will see that."""
 
@@ -49,19 +59,26 @@ class NotAnswered(Exception):
     """A statement took longer than anything here may take."""
 
 
+def driver_error(error: BaseException) -> BaseException:
+    """What the driver raised."""
+    if isinstance(error, NotConnected):
+        return driver_error(error.error)
+    return (error.orig or error) if isinstance(error, DBAPIError) else error
+
+
 def code(error: BaseException) -> Any:
     """The number or state that the driver's error carries; None if it has none."""
-    original = error.orig if isinstance(error, DBAPIError) else error
-    for name in ("sqlite_errorcode", "sqlstate", "pgcode"):
-        if (found := getattr(original, name, None)) is not None:
-            return found & 0xFF if name == "sqlite_errorcode" else found
+    original = driver_error(error)
     arguments = getattr(original, "args", ())
-    return arguments[0] if arguments and isinstance(arguments[0], int) else None
+    if arguments and isinstance(arguments[0], int):
+        return arguments[0]  # MariaDB's errors have a state besides, which says less
+    extended = getattr(original, "sqlite_errorcode", None)
+    return getattr(original, "sqlstate", None) if extended is None else extended & 0xFF
 
 
 def is_transient(error: BaseException, dialect: SqlDialect) -> bool:
     """Whether the same transaction, asked again, may succeed: it met another one and was undone."""
-    return isinstance(error, DBAPIError) and code(error) in dialect.transient
+    return isinstance(error, (DBAPIError, NotConnected)) and code(error) in dialect.transient
 
 
 def is_duplicate(error: BaseException, dialect: SqlDialect) -> bool:
@@ -76,17 +93,17 @@ def is_lost(error: BaseException) -> bool:
 
 def is_outage(error: BaseException) -> bool:
     """Whether the database could not be asked, rather than answered no."""
-    if isinstance(error, DBAPIError):
-        return is_lost(error) or isinstance(error, (OperationalError, InterfaceError, InternalError))
-    return isinstance(
-        error, (OSError, PoolExhausted, NotAnswered, Collided, EOFError, asyncio.IncompleteReadError)
-    )
+    if isinstance(error, DBAPIError) and not is_lost(error):
+        found = code(error)
+        if isinstance(found, str):
+            return found[:2] in OUTAGES
+        return isinstance(error, (OperationalError, InterfaceError, InternalError)) and found not in ANSWERS
+    return True
 
 
 def told(error: BaseException, what: str, secret: str | None) -> PikoFlowError:
     """The error of ours that says so, without the password."""
-    original = getattr(error, "orig", None) or error
-    reason = describe_error(original, REASON)
+    reason = describe_error(driver_error(error), REASON)
     if secret:
         reason = reason.replace(secret, "******")
     if is_outage(error):

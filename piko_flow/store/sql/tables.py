@@ -17,7 +17,11 @@ from piko_flow.store.sql.columns import big, instant, json_text, long_text, numb
 from piko_flow.store.texts import NAMES, TOLD
 
 # Texts compare by their bytes everywhere, as Python compares them.
-OPTIONS = {"mysql_engine": "InnoDB", "mysql_charset": "utf8mb4", "mysql_collate": "utf8mb4_bin"}
+OPTIONS: dict[str, Any] = {
+    "mysql_engine": "InnoDB",
+    "mysql_charset": "utf8mb4",
+    "mysql_collate": "utf8mb4_bin",
+}
 
 
 class StoreTable(SQLModel, registry=registry(metadata=MetaData())):
