@@ -17,41 +17,8 @@ A check raises AssertionError where a promise is broken. Call
 
 from __future__ import annotations
 
-from typing import Final
-
-from piko_flow.testing.store_contract import (
-    backfills,
-    bounds,
-    claiming,
-    edits,
-    endings,
-    leases,
-    parameters,
-    prepared,
-    queueing,
-    reopening,
-    replicas,
-    schedules,
-    windows,
-)
+from piko_flow.testing.store_contract.checks import STORE_CONTRACT
 from piko_flow.testing.store_contract.memory import MemoryStores
 from piko_flow.testing.store_contract.scene import Check, StoreUnderTest
-
-STORE_CONTRACT: Final[tuple[Check, ...]] = (
-    *leases.CHECKS,
-    *replicas.CHECKS,
-    *schedules.CHECKS,
-    *parameters.CHECKS,
-    *queueing.CHECKS,
-    *claiming.CHECKS,
-    *endings.CHECKS,
-    *windows.CHECKS,
-    *edits.CHECKS,
-    *reopening.CHECKS,
-    *prepared.CHECKS,
-    *backfills.CHECKS,
-    *bounds.CHECKS,
-)
-"""All checks, in the order in which a new store is best made to pass them."""
 
 __all__ = ["STORE_CONTRACT", "Check", "MemoryStores", "StoreUnderTest"]

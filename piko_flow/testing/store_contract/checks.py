@@ -1,0 +1,37 @@
+"""All checks of the contract, subject by subject."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from piko_flow.testing.store_contract.backfills import CHECKS as BACKFILLS
+from piko_flow.testing.store_contract.bounds import CHECKS as BOUNDS
+from piko_flow.testing.store_contract.claiming import CHECKS as CLAIMING
+from piko_flow.testing.store_contract.edits import CHECKS as EDITS
+from piko_flow.testing.store_contract.endings import CHECKS as ENDINGS
+from piko_flow.testing.store_contract.leases import CHECKS as LEASES
+from piko_flow.testing.store_contract.parameters import CHECKS as PARAMETERS
+from piko_flow.testing.store_contract.prepared import CHECKS as PREPARED
+from piko_flow.testing.store_contract.queueing import CHECKS as QUEUEING
+from piko_flow.testing.store_contract.reopening import CHECKS as REOPENING
+from piko_flow.testing.store_contract.replicas import CHECKS as REPLICAS
+from piko_flow.testing.store_contract.scene import Check
+from piko_flow.testing.store_contract.schedules import CHECKS as SCHEDULES
+from piko_flow.testing.store_contract.windows import CHECKS as WINDOWS
+
+STORE_CONTRACT: Final[tuple[Check, ...]] = (
+    *LEASES,
+    *REPLICAS,
+    *SCHEDULES,
+    *PARAMETERS,
+    *QUEUEING,
+    *CLAIMING,
+    *ENDINGS,
+    *WINDOWS,
+    *EDITS,
+    *REOPENING,
+    *PREPARED,
+    *BACKFILLS,
+    *BOUNDS,
+)
+"""In the order in which a new store is best made to pass them."""
