@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
+from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from datetime import timedelta
 
@@ -82,7 +83,7 @@ class Replica:
         """When the last tick ended, in monotonic seconds."""
         self.store_failure = ""
         """What the store said to the last tick; empty when it answered."""
-        self._unsure = False
+        self._unsure = self._pulsed = False
         self._failed: set[str] = set()
         self._next_beat = self._next_reconcile = self._next_backfills = self._next_prune = 0.0
 
@@ -106,12 +107,9 @@ class Replica:
                 await self._beat(now)
                 if first:  # as after losing the lease: who begins wants to know at once where it stands
                     await self._pulse()
-            elif self.leads and now >= self._next_reconcile:
-                await self._reconcile(now)
-            elif self.leads and now >= self._next_backfills:
-                await self._read_backfills(now)
-            elif self.leads and now >= self._next_prune:
-                await self._prune(now)
+            elif self.leads and self._pulsed and (duty := self._due_duty(now)) is not None:
+                self._pulsed = False
+                await duty(now)
             else:
                 await self._pulse()
             self.store_failure = ""
@@ -121,6 +119,12 @@ class Replica:
             log.warning("%s", error)
         finally:
             self.ticked_at = self._clock.monotonic()
+
+    def _due_duty(self, now: float) -> Callable[[float], Awaitable[None]] | None:
+        """What a leader does now and then; between two of these comes a pulse, or it would never rescue."""
+        times = (self._next_reconcile, self._next_backfills, self._next_prune)
+        duties = (self._reconcile, self._read_backfills, self._prune)
+        return next((duty for time, duty in zip(times, duties, strict=True) if time <= now), None)
 
     async def lead(self) -> bool:
         """One step as the leader; gives whether there may be more to do at once."""
@@ -200,6 +204,7 @@ class Replica:
     async def _pulse(self) -> None:
         pulse = await self._store.pulse(self._lease_name, self.record.id)
         self.time.observe(pulse.now)
+        self._pulsed = True
         if pulse.cancels:
             self.worker.cancel(await self._store.cancels(self.record.id))
         lease = self.leadership.lease
