@@ -99,6 +99,13 @@ class ControlService:
         finally:
             await self._thread.__aexit__(None, None, None)
 
+    @property
+    def runs_thread(self) -> LoopThread:
+        """The thread on whose loop runs are executed. Raises RuntimeError while the service is not running."""
+        if self._runs is None:
+            raise RuntimeError("the service is not running")
+        return self._runs.thread
+
     async def call(self, ask: Callable[[ControlPlane], Awaitable[T]]) -> T:
         """Ask the plane something, from any loop; done on the control thread."""
         plane = self._plane

@@ -6,7 +6,8 @@ from functools import partial
 from typing import Literal, NamedTuple
 
 from tests.benchmarks.control_databases import Databases, Kinds
-from tests.benchmarks.control_ours import PikoFlow, measured
+from tests.benchmarks.control_ours import measured
+from tests.benchmarks.control_piko_flow import PikoFlow
 from tests.benchmarks.control_process import measure
 from tests.benchmarks.figure import OURS, Contender, Figure, ratio
 

@@ -14,7 +14,7 @@ from dataclasses import asdict
 from statistics import quantiles
 from typing import Any
 
-from tests.benchmarks.control_ours import PikoFlow
+from tests.benchmarks.control_piko_flow import PikoFlow
 
 TIMEOUT = 600  # seconds for one process
 PROTOTYPE = {"prototype": "driver", "prototype Core": "core"}
