@@ -8,6 +8,12 @@ from datetime import UTC, datetime
 import orjson
 
 FIELDS = ("run", "flow", "attempt", "stage")
+QUIET = (
+    "aiosqlite",
+    "alembic",
+    "sqlalchemy",
+    "uvicorn",
+)  # of them only warnings: the rest is no news of flows
 
 
 class TextLines(logging.Formatter):
@@ -56,3 +62,5 @@ def configure_logging(level: str, *, as_json: bool) -> None:
     lines.setFormatter(JsonLines() if as_json else TextLines())
     root.addHandler(lines)
     root.setLevel(level)
+    for name in QUIET:
+        logging.getLogger(name).setLevel(logging.WARNING)
