@@ -1,15 +1,14 @@
-"""`piko-flow graph` and `piko-flow explain`: what a pipeline looks like, and how it will run."""
+"""`piko-flow graph`: what a pipeline looks like."""
 
 from __future__ import annotations
 
-from contextlib import nullcontext
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from piko_flow.cli.arguments import AsJson, Debug, Target
+from piko_flow.cli.arguments import Debug, Target
 from piko_flow.cli.mistakes import CommandMistake, mistakes_told
 
 if TYPE_CHECKING:
@@ -80,18 +79,3 @@ def _drawn(stage: Stage, form: Format, *, to_screen: bool) -> str:
     if form is Format.TEXT:
         return draw_text(stage, widest=min(WIDEST, output_width()) if to_screen else WIDEST)
     return draw_svg(stage) if form is Format.SVG else draw_mermaid(stage)
-
-
-def explain(target: Target, as_json: AsJson = False, debug: Debug = False) -> None:
-    """Tell how a pipeline will run: which stages share a loop, where channels are, how many units there are."""
-    with mistakes_told(debug=debug):
-        from piko_flow.cli.json_output import standard_output_kept, write_json
-        from piko_flow.cli.loading import load_pipeline
-        from piko_flow.cli.plan_json import plan_values
-
-        with standard_output_kept() if as_json else nullcontext():
-            plan = load_pipeline(target).plan()
-        if not as_json:
-            typer.echo(str(plan))
-            return
-        write_json(plan_values(plan))

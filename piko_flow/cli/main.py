@@ -6,14 +6,28 @@ from typing import Annotated
 
 import typer
 
+from piko_flow.cli import (
+    backfill_commands,
+    db_commands,
+    flow_commands,
+    leader_commands,
+    params_commands,
+    run_commands,
+    schedule_commands,
+)
+from piko_flow.cli.check_command import check
 from piko_flow.cli.demo import demo
-from piko_flow.cli.drawing import explain, graph
+from piko_flow.cli.drawing import graph
+from piko_flow.cli.explain_command import explain
+from piko_flow.cli.run_groups import RUNS, Commands
 from piko_flow.cli.running import run
 from piko_flow.cli.serving import serve
+from piko_flow.cli.trigger_command import trigger
 
 app = typer.Typer(
     name="piko-flow",
-    help="Typed dataflow pipelines: run them, draw them, explain them.",
+    cls=Commands,
+    help="Typed dataflow pipelines: run them, schedule them, draw them, explain them.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -39,14 +53,23 @@ def options(
         bool, typer.Option("--version", help="Print the version.", callback=show_version, is_eager=True)
     ] = False,
 ) -> None:
-    """Typed dataflow pipelines: run them, draw them, explain them."""
+    """Typed dataflow pipelines: run them, schedule them, draw them, explain them."""
 
 
 app.command()(demo)
-app.command()(run)
-app.command()(serve)
+app.command(epilog="About the runs of flows: piko-flow run list, run show, run cancel, run retry.")(run)
 app.command()(graph)
 app.command()(explain)
+app.command()(serve)
+app.command()(check)
+app.command()(trigger)
+app.add_typer(flow_commands.app, name="flow")
+app.add_typer(run_commands.app, name=RUNS, hidden=True)
+app.add_typer(schedule_commands.app, name="schedule")
+app.add_typer(backfill_commands.app, name="backfill")
+app.add_typer(params_commands.app, name="params")
+app.add_typer(leader_commands.app, name="leader")
+app.add_typer(db_commands.app, name="db")
 
 
 def main() -> None:

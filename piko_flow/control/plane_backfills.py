@@ -11,6 +11,7 @@ from typing import Any
 import orjson
 
 from piko_flow.control.params import check_params
+from piko_flow.control.plane_params import shown_params
 from piko_flow.control.plane_part import refuse, zone_of
 from piko_flow.control.plane_triggers import PlaneTriggers
 from piko_flow.planning.backfill import plan_backfill, plan_digest
@@ -42,7 +43,8 @@ class BackfillRequest:
 
 @dataclass(frozen=True, slots=True)
 class BackfillPlan:
-    """What a backfill would do: its windows in the order they would run, and the parameters of its runs.
+    """What a backfill would do: its windows in the order they would run, and the parameters of its runs as plain
+    values, secrets hidden.
 
     `estimate` is a guess from the flow's last runs, None where none has succeeded yet. `digest` names the plan:
     another request, other windows and other parameters have another one.
@@ -50,7 +52,7 @@ class BackfillPlan:
 
     request: BackfillRequest
     windows: tuple[Window, ...]
-    params: Any
+    params: dict[str, Any]
     estimate: timedelta | None
     digest: str
     zone: str
@@ -94,7 +96,7 @@ class PlaneBackfills(PlaneTriggers):
         schedule, now = await self.schedule(request.flow), await self.now()
         version = await self.in_force(request.flow, now)
         given = given_text(request)
-        params = check_params(flow, version.text if version is not None else None, given)
+        checked = check_params(flow, version.text if version is not None else None, given)
         state = (await self.store.states([request.flow]))[request.flow]
         windows = plan_backfill(
             state,
@@ -111,6 +113,7 @@ class PlaneBackfills(PlaneTriggers):
         parts = (plan_digest(windows), request.kind, str(request.concurrency), given or "", pinned)
         digest = blake2b("\0".join(parts).encode(), digest_size=6).hexdigest()
         estimate = await self._estimate(request, len(windows))
+        params = shown_params(flow, checked)
         return BackfillPlan(request, windows, params, estimate, digest, await self.zone(request.flow))
 
     async def apply_backfill(self, request: BackfillRequest, *, digest: str, by: str = "") -> BackfillRecord:

@@ -11,12 +11,13 @@ import orjson
 from pydantic import BaseModel
 
 from piko_flow.control.flow import Flow
-from piko_flow.control.params import check_params, refusal_of
+from piko_flow.control.params import SECRET, check_params, refusal_of
 from piko_flow.control.params_book import ParamsBook
 from piko_flow.control.plane_part import PlanePart, refuse
 from piko_flow.errors import RequestRefused
 from piko_flow.store.records import ConfigRecord, ParamsVersion
 
+HIDDEN = "******"
 HISTORY = 1000  # versions that are looked at to find one by its number
 
 
@@ -36,6 +37,14 @@ class ParamsView:
     refused: ParamsVersion | None
     unseen: ConfigRecord | None
     zone: str
+
+
+@dataclass(frozen=True, slots=True)
+class SeenParams:
+    """A version of the parameters with the values of its row, secrets hidden; None where it is no JSON object."""
+
+    version: ParamsVersion
+    values: dict[str, Any] | None
 
 
 class PlaneParams(PlanePart):
@@ -58,7 +67,8 @@ class PlaneParams(PlanePart):
             and one.effective_from > now
         )
         try:
-            values = shown_params(check_params(registered, version.text if version is not None else None))
+            text = version.text if version is not None else None
+            values = shown_params(registered, check_params(registered, text))
         except RequestRefused:
             if version is not None:
                 raise
@@ -97,9 +107,11 @@ class PlaneParams(PlanePart):
             schema_version = _schema(registered, row)
         return await self._write(registered, text, schema_version, effective_from)
 
-    async def params_history(self, flow: str, *, limit: int = 20) -> list[ParamsVersion]:
+    async def params_history(self, flow: str, *, limit: int = 20) -> list[SeenParams]:
         """The versions of the flow's parameters that were seen, the newest first."""
-        return await self.store.params(flow, limit=limit)
+        registered = self.registry.get(flow)
+        found = await self.store.params(flow, limit=limit)
+        return [SeenParams(one, hidden_text(registered, one.text)) for one in found]
 
     async def rollback_params(self, flow: str, version: int, *, number: int | None = None) -> ParamsVersion:
         """Write an earlier version's values as the newest version, in force at once; gives that.
@@ -138,9 +150,32 @@ class PlaneParams(PlanePart):
         return kept[0]
 
 
-def shown_params(params: Any) -> dict[str, Any]:
-    """Parameters as plain JSON values; secrets are stars."""
-    return params.model_dump(mode="json") if isinstance(params, BaseModel) else dict(params)
+def shown_params(flow: Flow, params: Any) -> dict[str, Any]:
+    """Checked parameters as plain JSON values, secrets hidden."""
+    values = params.model_dump(mode="json") if isinstance(params, BaseModel) else dict(params)
+    return hidden(flow, values)
+
+
+def hidden_text(flow: Flow | None, text: str) -> dict[str, Any] | None:
+    """The values of a row's JSON text, secrets hidden; None where it is no JSON object."""
+    try:
+        values = orjson.loads(text)
+    except orjson.JSONDecodeError:
+        return None
+    return hidden(flow, values) if isinstance(values, dict) else None
+
+
+def hidden(flow: Flow | None, values: Mapping[str, Any]) -> dict[str, Any]:
+    """The values with stars for what the flow's model or its name says is a secret."""
+    model = None if flow is None else flow.params
+    shown: dict[str, Any] = {}
+    for name, value in values.items():
+        field = None if model is None else model.model_fields.get(name)
+        if SECRET.search(name) or (field is not None and SECRET.search(repr(field.annotation))):
+            shown[name] = HIDDEN
+        else:
+            shown[name] = hidden(None, value) if isinstance(value, dict) else value
+    return shown
 
 
 def _same(version: ParamsVersion, row: ConfigRecord) -> bool:

@@ -16,6 +16,8 @@ from piko_flow.store.batch import Batch, Decision
 from piko_flow.store.protocols import Store
 from piko_flow.store.records import NewRun, RunRecord, ScheduleRecord
 
+NO_PACKAGE = "Name its package: --package, or the setting packages"
+
 
 class Asks(Protocol):
     """The replica in whose process the plane is, if there is one: what it can do faster than through the store."""
@@ -79,7 +81,8 @@ class PlanePart:
         """The flow of this name. Refused when the code has none."""
         flow = self.registry.get(name)
         if flow is None:
-            refuse(f"find flow {name!r}", "a flow is registered in code", self.registry.unknown(name))
+            advice = "" if self.registry else NO_PACKAGE
+            refuse(f"find flow {name!r}", "a flow is registered in code", self.registry.unknown(name), advice)
         return flow
 
     def rows_changed(self) -> None:

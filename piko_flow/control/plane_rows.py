@@ -36,9 +36,13 @@ class ScheduleColumns(TypedDict, total=False):
 
 @dataclass(frozen=True, slots=True)
 class ScheduleView:
-    """A schedule row and what it means: its trigger, or why it is refused; why it is paused; its next fires."""
+    """A schedule row and what it means: its trigger, or why it is refused; why it is paused; its next fires.
+
+    `standing` is active, paused, disabled, refused, or unregistered where the code has no such flow.
+    """
 
     row: ScheduleRecord
+    standing: str
     zone: str
     trigger: Trigger | None
     refused: str
@@ -185,10 +189,13 @@ class PlaneRows(PlanePart):
         zone = zone_of(row, self.options.zone)
         understood = understand(row, self.registry, self.options.zone)
         if isinstance(understood, str):
-            return ScheduleView(row, zone, None, understood, paused, False, ())
-        active = understood.active and not paused
-        coming = tuple(next_fires(understood.trigger, after=now, n=fires)) if active else ()
-        return ScheduleView(row, zone, understood.trigger, "", paused, understood.active, coming)
+            standing = "refused" if row.flow in self.registry else "unregistered"
+            return ScheduleView(row, standing, zone, None, understood, paused, False, ())
+        standing = "disabled" if not understood.active else "paused" if paused else "active"
+        coming = next_fires(understood.trigger, after=now, n=fires) if standing == "active" else []
+        return ScheduleView(
+            row, standing, zone, understood.trigger, "", paused, understood.active, tuple(coming)
+        )
 
     def _new_row(
         self,

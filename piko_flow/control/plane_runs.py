@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
-import orjson
-
+from piko_flow.control.flow import Flow
+from piko_flow.control.params import check_params
+from piko_flow.control.plane_params import hidden_text, shown_params
 from piko_flow.control.plane_part import PlanePart, refuse
+from piko_flow.errors import RequestRefused
 from piko_flow.planning.run_state import RunStatus
 from piko_flow.store.protocols import RunFilter
 from piko_flow.store.records import AttemptRecord, ParamsVersion, RunRecord
@@ -26,15 +29,17 @@ class RunPage:
 @dataclass(frozen=True, slots=True)
 class RunView:
     """A run with the attempts before its last one, the version of the parameters that it is pinned to, and the
-    values given with its trigger.
+    values given with its trigger, secrets hidden.
 
-    `zone` is where its times are shown. `version` is None where the model's defaults hold.
+    `zone` is where its times are shown. `version` is None where the model's defaults hold. `params` are what it runs
+    with: where the flow is not registered or takes them no more, only what the row and the trigger say.
     """
 
     run: RunRecord
     attempts: tuple[AttemptRecord, ...]
     version: ParamsVersion | None
     given: dict[str, Any]
+    params: dict[str, Any]
     zone: str
 
 
@@ -56,9 +61,11 @@ class PlaneRuns(PlanePart):
         version = None
         if run.params_version is not None:
             version = await self.store.params_version(run.params_version)
-        given = orjson.loads(run.params) if run.params else {}
+        flow = self.registry.get(run.flow)
+        given = (hidden_text(flow, run.params) if run.params else None) or {}
+        params = _params(flow, version.text if version is not None else None, run.params)
         attempts = tuple(await self.store.attempts(number))
-        return RunView(run, attempts, version, given, await self.zone(run.flow))
+        return RunView(run, attempts, version, given, params, await self.zone(run.flow))
 
     async def cancel(self, run: int, *, by: str = "") -> RunRecord:
         """End a queued run, stop a running one; gives it as it is then. Its window stays a gap.
@@ -73,3 +80,11 @@ class PlaneRuns(PlanePart):
         if self.replica is not None:
             await self.replica.cancel_here(run)
         return found
+
+
+def _params(flow: Flow | None, text: str | None, overrides: str | None) -> dict[str, Any]:
+    if flow is not None:
+        with suppress(RequestRefused):  # the flow's model has become another one
+            return shown_params(flow, check_params(flow, text, overrides))
+    written = [hidden_text(flow, one) or {} for one in (text, overrides) if one]
+    return {name: value for values in written for name, value in values.items()}

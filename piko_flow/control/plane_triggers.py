@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -12,6 +13,7 @@ import orjson
 from piko_flow.control.new_runs import instant_key
 from piko_flow.control.params import check_params
 from piko_flow.control.params_book import ParamsBook
+from piko_flow.control.plane_params import shown_params
 from piko_flow.control.plane_part import PlanePart, refuse
 from piko_flow.errors import RequestRefused
 from piko_flow.planning.flow_state import Change, FlowState
@@ -29,14 +31,15 @@ PREFIX = "trigger:"
 
 @dataclass(frozen=True, slots=True)
 class TriggerPlan:
-    """What a trigger would do: the flow, its window, and the parameters that the run would have.
+    """What a trigger would do: the flow, its window, and the checked parameters that the run would have.
 
-    `earlier` is the run that the key has made already: then there is nothing to do.
+    `shown` are the parameters as plain values, secrets hidden. `earlier` is the run that the key has made already: then there is nothing to do.
     """
 
     flow: str
     window: Window | None
     params: Any
+    shown: dict[str, Any]
     run: NewRun
     earlier: RunRecord | None = None
 
@@ -70,7 +73,7 @@ class PlaneTriggers(PlanePart):
             if made is None:
                 raise
         if made is None:
-            made = await self._earlier(flow, planned.run.key.removeprefix(PREFIX))
+            made = await self._earlier(flow, key)
         assert made is not None  # no run was made because one of this key is there
         return made
 
@@ -128,7 +131,7 @@ class PlaneTriggers(PlanePart):
         run = NewRun(
             flow=name,
             scheduled_time=now,
-            key=f"{PREFIX}{key or instant_key(now)}",
+            key=PREFIX + (key or f"{instant_key(now)}-{secrets.token_hex(4)}"),  # two at one instant are two
             origin="trigger",
             window=window,
             params_version=version.id if version is not None else None,
@@ -136,7 +139,8 @@ class PlaneTriggers(PlanePart):
             config_version=version.version if version is not None else None,
             requested_by=by,
         )
-        return TriggerPlan(name, window, checked, run, await self._earlier(name, key))
+        shown = shown_params(flow, checked)
+        return TriggerPlan(name, window, checked, shown, run, await self._earlier(name, key))
 
     async def _earlier(self, flow: str, key: str) -> RunRecord | None:
         """The run that a trigger of this key has made."""

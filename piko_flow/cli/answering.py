@@ -1,0 +1,56 @@
+"""How a command of the control half asks and answers: one message for a mistake, a table for people, JSON for programs."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from piko_flow.cli.mistakes import mistakes_told
+
+if TYPE_CHECKING:
+    from piko_flow.control.plane import ControlPlane
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Asking:
+    """What every command of the control half is given: where the flows and the database are, and how to answer."""
+
+    packages: Sequence[str] | None
+    database: str | None
+    as_json: bool
+    debug: bool
+
+    @contextmanager
+    def told(self) -> Iterator[None]:
+        """Inside the block a user's mistake ends the command with one message; with --json in a document, too."""
+        with mistakes_told(debug=self.debug), ExitStack() as stack:
+            if self.as_json:
+                from piko_flow.cli.json_output import failure_told
+
+                stack.enter_context(failure_told())
+            yield
+
+    def ask(self, work: Callable[[ControlPlane], Awaitable[T]]) -> T:
+        """What the plane answers. With --json nothing that user code prints reaches standard output."""
+        from piko_flow.cli.application import asked
+
+        with ExitStack() as stack:
+            if self.as_json:
+                from piko_flow.cli.json_output import standard_output_kept
+
+                stack.enter_context(standard_output_kept())
+            return asked(work, packages=self.packages or (), database=self.database)
+
+    def answer(self, values: Callable[[], Mapping[str, Any]], show: Callable[[], None]) -> None:
+        """Print the answer: `values()` as a document with --json, else whatever `show()` prints."""
+        if not self.as_json:
+            show()
+            return
+        from piko_flow.cli.control_json import json_values
+        from piko_flow.cli.json_output import write_json
+
+        write_json(json_values(values()))

@@ -1,0 +1,95 @@
+"""`piko-flow check`: is anything wrong with the flows or the rows?"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from piko_flow.cli.answering import Asking
+from piko_flow.cli.arguments import AsJson, Debug
+from piko_flow.cli.control_arguments import Database
+
+if TYPE_CHECKING:
+    from piko_flow.control.checking import Finding
+    from piko_flow.control.plane import ControlPlane
+    from piko_flow.settings import Settings
+
+
+def check(
+    packages: Annotated[
+        list[str] | None,
+        typer.Argument(
+            help="Packages, folders or files whose flows are discovered; without them those of the settings.",
+            show_default=False,
+        ),
+    ] = None,
+    rows: Annotated[
+        bool, typer.Option("--rows/--no-rows", help="Look at the rows of the database, too.")
+    ] = True,
+    database: Database = None,
+    as_json: AsJson = False,
+    debug: Debug = False,
+) -> None:
+    """Import all flows, build their pipelines, and compare the rows of the database with them. Nothing runs.
+
+    Exits with 1 when something is wrong.
+    """
+    asking = Asking(packages, database, as_json, debug)
+    with asking.told():
+        found, flows, seen = _found(asking, rows=rows)
+        wrong = sum(one.wrong for one in found)
+        values = {"findings": found, "wrong": wrong, "flows": flows, "rows": seen}
+        asking.answer(lambda: values, lambda: _show(found, flows, seen))
+    if wrong:
+        raise typer.Exit(1)
+
+
+def _found(asking: Asking, *, rows: bool) -> tuple[list[Finding], int, int | None]:
+    """The findings, how many flows there are, and how many rows; None where no database was looked at."""
+    import asyncio
+    from contextlib import ExitStack
+
+    from piko_flow.cli.application import flows_of, settings_in_force
+    from piko_flow.cli.json_output import standard_output_kept
+    from piko_flow.clock import now
+    from piko_flow.control.checking import check_flows
+
+    settings = settings_in_force(asking.database)
+    with ExitStack() as stack:
+        if asking.as_json:
+            stack.enter_context(standard_output_kept())
+        registry = flows_of(asking.packages or settings.packages)
+        found = list(check_flows(registry.values(), now()))
+    if not rows or not _is_there(settings):
+        return found, len(registry), None
+    from piko_flow.cli.application import opened
+
+    async def look() -> tuple[list[Finding], int]:
+        async with opened(settings, registry) as plane:
+            return await _rows(plane)
+
+    in_rows, seen = asyncio.run(look())
+    return found + in_rows, len(registry), seen
+
+
+async def _rows(plane: ControlPlane) -> tuple[list[Finding], int]:
+    from piko_flow.control.checking import check_rows
+
+    schedules, configs = await plane.store.schedules(), await plane.store.configs()
+    found = check_rows(schedules, configs, plane.registry, plane.options.zone)
+    return list(found), len(schedules) + len(configs)
+
+
+def _is_there(settings: Settings) -> bool:
+    from piko_flow.cli.application import database_is_there
+
+    return database_is_there(settings)
+
+
+def _show(found: list[Finding], flows: int, rows: int | None) -> None:
+    for one in found:
+        typer.echo(f"{'wrong' if one.wrong else 'note '}  {one.where}: {one.told}")
+    seen = "no database yet" if rows is None else f"{rows} rows"
+    wrong = sum(one.wrong for one in found)
+    typer.echo(f"{flows} flows, {seen}: {f'{wrong} wrong' if wrong else 'nothing wrong'}")

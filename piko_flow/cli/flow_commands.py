@@ -1,0 +1,121 @@
+"""`piko-flow flow`: which flows there are, and where each stands."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from piko_flow.cli.answering import Asking
+from piko_flow.cli.arguments import AsJson, Debug
+from piko_flow.cli.control_arguments import Database, FlowName, Limit, Packages
+
+if TYPE_CHECKING:
+    from piko_flow.control.plane_flows import FlowPage, FlowView
+
+app = typer.Typer(
+    help="Which flows there are, where each stands and when it runs next.", no_args_is_help=True
+)
+TITLES = ("flow", "standing", "schedule", "next", "live", "last run", "missing")
+SHOWN = 20  # stretches that are listed
+
+
+@app.command("list")
+def list_flows(
+    after: Annotated[str, typer.Option(help="Only names after this one, to go on after a page.")] = "",
+    limit: Limit = 100,
+    package: Packages = None,
+    database: Database = None,
+    as_json: AsJson = False,
+    debug: Debug = False,
+) -> None:
+    """List the flows of the code and of the rows, with where they stand and when they run next."""
+    asking = Asking(package, database, as_json, debug)
+    with asking.told():
+        page = asking.ask(lambda plane: plane.flows(after=after, limit=limit))
+        asking.answer(lambda: {"flows": page.flows, "after": page.after}, lambda: _show_page(page))
+
+
+@app.command("show")
+def show_flow(
+    name: FlowName,
+    package: Packages = None,
+    database: Database = None,
+    as_json: AsJson = False,
+    debug: Debug = False,
+) -> None:
+    """Show one flow: its schedule and next fires, its windows, its last run."""
+    asking = Asking(package, database, as_json, debug)
+    with asking.told():
+        view = asking.ask(lambda plane: plane.flow(name))
+        asking.answer(lambda: {"flow": view}, lambda: _show(view))
+
+
+def _show_page(page: FlowPage) -> None:
+    from piko_flow.cli.tables import show_table
+
+    empty = "no flow: name a package with --package or in the setting packages"
+    show_table(
+        TITLES, map(_row, page.flows), right={"live"}, wraps={"flow", "schedule", "last run"}, empty=empty
+    )
+    if page.after is not None:
+        typer.echo(f"more with --after {page.after!r}", err=True)
+
+
+def _row(view: FlowView) -> tuple[object, ...]:
+    from piko_flow.cli.tables import NOTHING, when
+
+    coming = view.schedule.next_fires if view.schedule is not None else ()
+    live = view.queued + view.running
+    last = (
+        f"{view.last.status} {when(view.last.scheduled_time, view.zone)}" if view.last is not None else None
+    )
+    return (
+        view.name,
+        view.standing,
+        _trigger(view),
+        when(coming[0], view.zone) if coming else None,
+        live or NOTHING,
+        last,
+        len(view.gaps) or NOTHING,
+    )
+
+
+def _trigger(view: FlowView) -> str | None:
+    if view.schedule is None:
+        return None
+    row = view.schedule.row
+    return str(view.schedule.trigger) if view.schedule.trigger else f"{row.schedule_type} {row.schedule_expr}"
+
+
+def _show(view: FlowView) -> None:
+    from piko_flow.cli.tables import show_facts, span_text, when
+
+    flow, zone = view.flow, view.zone
+    standing = f"{view.standing}: {view.why}" if view.why else view.standing
+    facts: list[tuple[str, object]] = [("flow", view.name), ("standing", standing)]
+    if flow is not None:
+        kind = f"{flow.kind}, stateful ({flow.backfill})" if flow.stateful else flow.kind
+        facts += [
+            ("about", flow.description),
+            ("kind", kind),
+            ("registered", f"{flow.site.origin}"),
+            ("params", flow.params.__name__ if flow.params is not None else ""),
+            ("after", flow.after),
+            ("tags", ", ".join(flow.tags)),
+        ]
+    facts.append(("schedule", _trigger(view)))
+    if view.schedule is not None:
+        facts += [("next", when(fire, zone)) for fire in view.schedule.next_fires]
+    facts.append(("live", f"{view.running} running, {view.queued} queued"))
+    if view.last is not None:
+        facts.append(
+            ("last run", f"{view.last.id}: {view.last.status}, {when(view.last.scheduled_time, zone)}")
+        )
+    if view.watermark is not None:
+        facts.append(("settled up to", when(view.watermark, zone)))
+    facts += [("missing", span_text(gap, zone)) for gap in view.gaps[:SHOWN]]
+    if len(view.gaps) > SHOWN:
+        facts.append(("", f"and {len(view.gaps) - SHOWN} more"))
+    facts += [("failed", span_text(gap, zone)) for gap in view.failed[:SHOWN]]
+    show_facts(facts)

@@ -1,0 +1,83 @@
+"""`piko-flow leader`: who leads, and which replicas there are."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import typer
+
+from piko_flow.cli.answering import Asking
+from piko_flow.cli.arguments import AsJson, Debug
+from piko_flow.cli.control_arguments import Database
+
+if TYPE_CHECKING:
+    from piko_flow.control.plane import ControlPlane
+    from piko_flow.control.plane_replicas import LeaderView
+
+app = typer.Typer(help="Who leads, and which replicas there are.", no_args_is_help=True)
+TITLES = ("replica", "host", "process", "slots", "running", "version", "since", "alive until", "")
+
+
+@app.command("show")
+def show_leader(database: Database = None, as_json: AsJson = False, debug: Debug = False) -> None:
+    """Show who leads until when, and the replicas."""
+    asking = Asking(None, database, as_json, debug)
+    with asking.told():
+
+        async def ask(plane: ControlPlane) -> tuple[LeaderView, str]:
+            return await plane.leader(), await plane.zone()
+
+        view, zone = asking.ask(ask)
+        asking.answer(lambda: {"leader": view}, lambda: _show(view, zone))
+
+
+@app.command("resign")
+def resign(database: Database = None, as_json: AsJson = False, debug: Debug = False) -> None:
+    """End the leader's lease; another replica leads then, or the same one again where there is no other."""
+    asking = Asking(None, database, as_json, debug)
+    with asking.told():
+        lease = asking.ask(lambda plane: plane.resign_leader())
+        told = f"the lease of {lease.holder} in term {lease.term} has ended; its runs go on"
+        asking.answer(lambda: {"ended": lease}, lambda: typer.echo(told))
+
+
+def _show(view: LeaderView, zone: str) -> None:
+    from piko_flow.cli.tables import show_facts, show_table, when
+
+    lease = view.lease
+    if not view.elected:
+        leader = "there is no election (setting leader_enabled): each replica leads for itself"
+    elif lease is None:
+        leader = "nobody, and nobody has led yet"
+    elif not view.leads:
+        leader = f"nobody since {when(lease.until, zone)}"
+    else:
+        leader = lease.holder
+    show_facts(
+        [
+            ("leader", leader),
+            ("lease", view.name),
+            ("term", lease.term if lease is not None else ""),
+            ("until", when(lease.until, zone) if lease is not None and view.leads else ""),
+            ("now", when(view.now, zone)),
+        ]
+    )
+    typer.echo("")
+    rows = [
+        (
+            one.id,
+            one.host,
+            one.pid,
+            one.slots,
+            one.running,
+            one.version,
+            when(one.started_at, zone),
+            "by its lease"
+            if lease is not None and one.id == lease.holder and view.leads
+            else when(one.until, zone),
+            "" if view.alive(one) else "dead",
+        )
+        for one in view.replicas
+    ]
+    numbers = {"process", "slots", "running"}
+    show_table(TITLES, rows, right=numbers, wraps={"replica", "host", "version"}, empty="no replica")

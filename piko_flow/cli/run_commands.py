@@ -1,0 +1,189 @@
+"""`piko-flow run list`, `show`, `cancel`, `retry`: the runs of flows."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from piko_flow.cli.answering import Asking
+from piko_flow.cli.arguments import AsJson, Debug
+from piko_flow.cli.control_arguments import Database, Limit, Packages, RunNumber, who_asks
+from piko_flow.planning.run_state import RunStatus
+
+if TYPE_CHECKING:
+    from piko_flow.control.plane import ControlPlane
+    from piko_flow.control.plane_runs import RunPage, RunView
+    from piko_flow.store.records import RunRecord
+
+app = typer.Typer(help="The runs of flows: list, show, cancel and retry them.", no_args_is_help=True)
+NAMES = ("list", "show", "cancel", "retry")
+TITLES = ("run", "flow", "status", "for", "took", "attempt", "why")
+
+
+@app.command("list")
+def list_runs(
+    flow: Annotated[str | None, typer.Option(help="Only this flow's.", show_default=False)] = None,
+    status: Annotated[
+        list[RunStatus] | None,
+        typer.Option(
+            case_sensitive=False,
+            metavar="STATUS",
+            help="Only these: queued, running, success, failed, cancelled, skipped; may be given again.",
+            show_default=False,
+        ),
+    ] = None,
+    backfill: Annotated[
+        int | None, typer.Option(help="Only those of this backfill.", show_default=False)
+    ] = None,
+    before: Annotated[
+        int | None,
+        typer.Option(help="Only runs before this number, to go on after a page.", show_default=False),
+    ] = None,
+    limit: Limit = 20,
+    package: Packages = None,
+    database: Database = None,
+    as_json: AsJson = False,
+    debug: Debug = False,
+) -> None:
+    """List runs, the newest first."""
+    from piko_flow.store.protocols import RunFilter
+
+    asking = Asking(package, database, as_json, debug)
+    with asking.told():
+        which = RunFilter(
+            flow=flow, statuses=set(status or ()), backfill=backfill, before=before, limit=limit
+        )
+
+        async def ask(plane: ControlPlane) -> tuple[RunPage, str]:
+            return await plane.runs(which), await plane.zone(flow)
+
+        page, zone = asking.ask(ask)
+        asking.answer(lambda: {"runs": page.runs, "before": page.before}, lambda: _show_page(page, zone))
+
+
+@app.command("show")
+def show_run(
+    run: RunNumber,
+    package: Packages = None,
+    database: Database = None,
+    as_json: AsJson = False,
+    debug: Debug = False,
+) -> None:
+    """Show one run: its attempts, the parameters it is pinned to, its error."""
+    asking = Asking(package, database, as_json, debug)
+    with asking.told():
+        view = asking.ask(lambda plane: plane.run(run))
+        asking.answer(lambda: {"run": view}, lambda: _show(view))
+
+
+@app.command("cancel")
+def cancel_run(
+    run: RunNumber,
+    package: Packages = None,
+    database: Database = None,
+    as_json: AsJson = False,
+    debug: Debug = False,
+) -> None:
+    """End a queued run, stop a running one. Its window stays a gap."""
+    asking = Asking(package, database, as_json, debug)
+    with asking.told():
+        found = asking.ask(lambda plane: plane.cancel(run, by=who_asks()))
+        told = "is cancelled" if found.status is RunStatus.CANCELLED else "is asked to stop"
+        asking.answer(lambda: {"run": found}, lambda: typer.echo(f"run {found.id} of {found.flow} {told}"))
+
+
+@app.command("retry")
+def retry_run(
+    run: RunNumber,
+    package: Packages = None,
+    database: Database = None,
+    as_json: AsJson = False,
+    debug: Debug = False,
+) -> None:
+    """Queue a failed or cancelled run again, as its next attempt."""
+    asking = Asking(package, database, as_json, debug)
+    with asking.told():
+        found = asking.ask(lambda plane: plane.retry(run, by=who_asks()))
+        told = f"run {found.id} of {found.flow} is queued for attempt {found.attempt}"
+        asking.answer(lambda: {"run": found}, lambda: typer.echo(told))
+
+
+def _show_page(page: RunPage, zone: str) -> None:
+    from piko_flow.cli.tables import show_table
+
+    rows = [_row(run, zone) for run in page.runs]
+    show_table(TITLES, rows, right={"run", "took", "attempt"}, wraps={"flow", "for", "why"}, empty="no run")
+    if page.before is not None:
+        typer.echo(f"more with --before {page.before}", err=True)
+
+
+def _row(run: RunRecord, zone: str) -> tuple[object, ...]:
+    from piko_flow.cli.tables import span_text, took, when
+
+    covers = span_text(run.window, zone) if run.window is not None else when(run.scheduled_time, zone)
+    why = ": ".join(part for part in (run.reason, run.error_type) if part)
+    return run.id, run.flow, run.status, covers, took(run.duration_ms), run.attempt, why or None
+
+
+def _show(view: RunView) -> None:
+    from piko_flow.cli.tables import show_facts, show_table, when
+
+    show_facts([*_what_it_is(view), *_how_it_went(view)])
+    if not view.attempts:
+        return
+    typer.echo("")
+    rows = [
+        (
+            one.attempt,
+            when(one.start_time, view.zone),
+            when(one.end_time, view.zone),
+            one.reason,
+            _error(one.error_type, one.error_msg) or None,
+        )
+        for one in view.attempts
+    ]
+    show_table(("attempt", "started", "ended", "reason", "error"), rows, wraps={"error"}, empty="")
+
+
+def _what_it_is(view: RunView) -> list[tuple[str, object]]:
+    from piko_flow.cli.tables import span_text, when
+
+    run, zone = view.run, view.zone
+    source = "the model's defaults" if view.version is None else f"version {view.version.version} of the row"
+    given = f", with {', '.join(view.given)} given" if view.given else ""
+    fires = f"{run.fires} fires, from {when(run.first_fire, zone)} on" if run.fires > 1 else ""
+    return [
+        ("run", f"{run.id} of {run.flow}"),
+        ("status", run.status),
+        ("reason", run.reason),
+        ("origin", f"{run.origin}, by {run.requested_by}" if run.requested_by else run.origin),
+        ("due", when(run.scheduled_time, zone)),
+        ("window", span_text(run.window, zone) if run.window is not None else ""),
+        ("stands for", fires),
+        ("params", source + given),
+        ("", json.dumps(view.params, ensure_ascii=False) if view.params else ""),
+    ]
+
+
+def _how_it_went(view: RunView) -> list[tuple[str, object]]:
+    from piko_flow.cli.tables import took, when
+
+    run, zone = view.run, view.zone
+    return [
+        ("attempt", run.attempt),
+        ("not before", when(run.not_before, zone) if run.not_before is not None else ""),
+        ("queued", when(run.created_at, zone)),
+        ("started", when(run.start_time, zone)),
+        ("ended", when(run.end_time, zone)),
+        ("took", took(run.duration_ms)),
+        ("host", f"{run.host}, process {run.pid}" if run.host else ""),
+        ("error", _error(run.error_type, run.error_msg)),
+        ("dead letters", run.dead_items or ""),
+        ("cancelled by", run.cancel_requested),
+    ]
+
+
+def _error(kind: str, message: str) -> str:
+    return f"{kind}: {message}" if kind else ""

@@ -1,0 +1,72 @@
+"""Looking for what is wrong with flows and rows before anything runs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from piko_flow.control.flow import Flow
+from piko_flow.control.flow_options import RESERVED
+from piko_flow.control.params import check_params, refusal_of
+from piko_flow.control.schedule_rows import Flows, understand
+from piko_flow.errors import RequestRefused, describe_error
+from piko_flow.planning.window import Window, newest_window
+from piko_flow.store.records import ConfigRecord, ScheduleRecord
+
+HOUR = timedelta(hours=1)
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """Something that is wrong, or only worth a look: where, and what."""
+
+    where: str
+    told: str
+    wrong: bool = True
+
+
+def check_flows(flows: Iterable[Flow], now: datetime) -> Iterator[Finding]:
+    """What is found when the pipeline of each flow is built, for its newest window and its model's defaults.
+
+    Building does no I/O. What a flow needs of its row cannot be known here, and is no mistake.
+    """
+    for flow in flows:
+        if flow.kind == "job":
+            continue
+        try:
+            params = check_params(flow, None)
+        except RequestRefused as error:
+            yield Finding(f"flow {flow.name}", f"not built: {error}", wrong=False)
+            continue
+        try:
+            flow.pipeline(params, window=_window(flow, now))
+        except Exception as error:  # the user's function may raise anything
+            yield Finding(f"flow {flow.name}", f"its pipeline cannot be built: {describe_error(error, 500)}")
+
+
+def check_rows(
+    schedules: Sequence[ScheduleRecord], configs: Sequence[ConfigRecord], flows: Flows, zone: str
+) -> Iterator[Finding]:
+    """What is found in the rows: those that are refused, and those that are about flows nobody has registered."""
+    for row in schedules:
+        where = f"scheduled_job {row.flow}"
+        understood = understand(row, flows, zone)
+        if flows.get(row.flow) is None:
+            yield Finding(where, "no flow of this name is in the code", wrong=False)
+        elif isinstance(understood, str):
+            yield Finding(where, understood)
+    for config in configs:
+        flow = flows.get(config.flow)
+        where = f"job_config {config.flow}"
+        if flow is not None and (refused := refusal_of(flow, config.text, config.schema_version)):
+            yield Finding(where, refused)
+        elif flow is None and config.flow != RESERVED:
+            yield Finding(where, "no flow of this name is in the code", wrong=False)
+
+
+def _window(flow: Flow, now: datetime) -> Window | None:
+    if not flow.stateful:
+        return None
+    newest = None if flow.schedule is None else newest_window(flow.schedule, now=now)
+    return newest or Window(now - HOUR, now)
