@@ -69,7 +69,7 @@ from piko_flow.retry import Retry
 if TYPE_CHECKING:
     from piko_flow.app import App, PortTaken
     from piko_flow.control.discovery import DiscoveryFailed, discover
-    from piko_flow.control.flow import Flow, default_registry
+    from piko_flow.control.flow import Flow
     from piko_flow.control.registry import Registry
     from piko_flow.control.run_context import BareRun, Cpu, Emitted, RunContext
     from piko_flow.planning.cron import Cron
@@ -83,7 +83,7 @@ if TYPE_CHECKING:
 _LATER: Final = {
     "piko_flow.app": "App PortTaken",
     "piko_flow.control.discovery": "DiscoveryFailed discover",
-    "piko_flow.control.flow": "Flow default_registry",
+    "piko_flow.control.flow": "Flow",
     "piko_flow.control.registry": "Registry",
     "piko_flow.control.run_context": "BareRun Cpu Emitted RunContext",
     "piko_flow.planning.cron": "Cron",
@@ -208,7 +208,6 @@ __all__ = [
     "WorkerDied",
     "WorkerPool",
     "WorkersCannotStart",
-    "default_registry",
     "discover",
     "explain_fire",
     "last_fire",

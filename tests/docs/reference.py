@@ -43,7 +43,7 @@ def _entry(module: str, name: str) -> Iterator[str]:
     yield f"`{module}.{signature(name, thing)}`"
     yield promise(thing)
     if name in MADE_FOR_YOU and is_dataclass(thing):
-        yield f"Fields: {', '.join(f'`{one.name}`' for one in fields(thing))}."
+        yield f"Fields: {', '.join(f'`{one.name}`' for one in fields(thing) if one.name[0] != '_')}."
     if isinstance(thing, type) and (members := list(_members(thing))):
         yield "\n".join(members)
 
@@ -60,7 +60,7 @@ def signature(name: str, thing: Any) -> str:
         return name
     if isinstance(thing, type) and issubclass(thing, Exception) and name not in RAISED_BY_YOU:
         return name
-    if isinstance(thing, type) and is_dataclass(thing):
+    if isinstance(thing, type) and is_dataclass(thing) and thing.__dataclass_params__.init:  # type: ignore[attr-defined]
         return f"{name}({', '.join(_field(one) for one in fields(thing) if one.init)})"
     function = vars(thing).get("__init__") if isinstance(thing, type) else thing
     if not isinstance(function, FunctionType):
@@ -108,12 +108,13 @@ def _members(kind: type) -> Iterator[str]:
         return
     bases = [base for base in reversed(kind.__mro__) if base is kind or base.__name__ == "RunFacts"]
     for name, member in ((name, member) for base in bases for name, member in vars(base).items()):
-        function = member.fget if isinstance(member, property) else member
+        function = member.fget if isinstance(member, property) else getattr(member, "__func__", member)
         hidden = name.startswith("_") or {name, f"{kind.__name__}.{name}"} & NOT_FOR_YOU
         if hidden or not isinstance(function, FunctionType) or not function.__doc__:
             continue
         first = " ".join(inspect.cleandoc(function.__doc__).split("\n\n")[0].split())
-        given = ", ".join(list(_parameters(function))[1:]) if function.__code__.co_argcount else ""
+        bound = function.__code__.co_argcount > 0 and not isinstance(member, staticmethod)
+        given = ", ".join(list(_parameters(function))[bound:])
         call = name if isinstance(member, property) else f"{name}({given})"
         yield f"* `{'await ' * inspect.iscoroutinefunction(function)}{call}`: {first}"
 

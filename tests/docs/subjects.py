@@ -2,6 +2,8 @@
 
 from typing import Final, NamedTuple
 
+from tests.docs.settings_table import settings_table
+
 INTRODUCTION: Final = """\
 # Reference
 
@@ -12,10 +14,18 @@ which reports and graphs show; left out, it is the name of its function."""
 
 # What the library makes and hands out, so that nobody calls its constructor.
 MADE_FOR_YOU: Final = frozenset(
-    {"ActiveRun", "Plan", "RunReport", "Progress", "StageReport", "EdgeReport", "DeadLetter", "Part"}
+    {
+        *("ActiveRun", "Plan", "RunReport", "Progress", "StageReport", "EdgeReport", "DeadLetter", "Part"),
+        *("Flow", "RunContext", "BareRun", "Emitted", "Trigger"),
+    }
 )
 RAISED_BY_YOU: Final = frozenset({"ItemRejected"})
-NOT_FOR_YOU: Final = frozenset({"background", "ActiveRun.run", "travelling", "happen", "prove", "call"})
+NOT_FOR_YOU: Final = frozenset(
+    {
+        *("background", "ActiveRun.run", "travelling", "happen", "prove", "call", "note", "at_or_before"),
+        *("settings_customise_sources", "model_post_init"),
+    }
+)
 
 OPTIONS_OF_A_RUN: Final = """\
 The options of all three:
@@ -32,6 +42,28 @@ The options of all three:
 | `journal` | `MemoryJournal()` | where receipts and the decision are kept |
 | `run_id` | a new one | the name of the run, under which it can be resumed |
 | `since` | `None` | the position from which an unbounded source goes on |"""
+
+OPTIONS_OF_A_FLOW: Final = """\
+The options of `Flow.register`, besides its name and what it registers:
+
+| option | default | meaning |
+|---|---|---|
+| `params` | `None` | the Pydantic model of the parameters; without one they are a dictionary |
+| `schedule` | `None` | a trigger; writes the flow's row when the flow is first seen, from then on the row rules |
+| `misfire_grace`, `coalesce`, `max_instances`, `concurrency_group`, `max_lookback_window` | the settings', the columns' | what that row gets: [rows](semantics/rows.md#the-schedule-scheduled_job) |
+| `stateful` | `False` | runs cover [windows](semantics/windows.md) |
+| `backfill` | `BackfillPolicy.SKIP` | what becomes of windows that were missed |
+| `begin` | `None` | where the first window starts; without it at the newest complete one |
+| `strict_order` | `False` | a window is planned only when everything before it is settled |
+| `after` | `None` | the stateful flow whose ledger must cover a window before it is due |
+| `retry` | `1` | a `Retry`, or how many attempts a run has |
+| `timeout` | `None` | for one attempt |
+| `resources` | `None` | of a plain job: what is opened for it and handed in by name |
+| `execute` | the setting | `"leader"`: only the leader runs it |
+| `schema_version` | `None` | the only one that parameter rows may have |
+| `tags` | `()` | texts for people |
+| `registry` | that of the process | where the flow goes |
+| `max_errors`, `capacity`, `validate`, `engine` | as for a run | options of its runs: [running](#running) |"""
 
 
 class Subject(NamedTuple):
@@ -61,7 +93,7 @@ SUBJECTS: Final = (
     Subject("", "", "piko_flow", "Plan"),
     Subject("Reports", "", "piko_flow", "RunReport Progress StageReport EdgeReport DeadLetter"),
     Subject("Resources", "", "piko_flow", "Resource ResourcePool RunInfo"),
-    Subject("Sinks that write through an object", "", "piko_flow", "SinkTarget Part Receipt"),
+    Subject("Sinks that write through an object", "", "piko_flow", "SinkTarget Part Receipt Transaction"),
     Subject("Sources that are objects", "", "piko_flow", "ChunkReader SliceReader Reject"),
     Subject(
         "Files",
@@ -76,6 +108,20 @@ SUBJECTS: Final = (
     Subject("", "", "piko_flow", "Journal MemoryJournal WorkerPool"),
     Subject("Observing a run", "", "piko_flow", "Observer SilentObserver"),
     Subject(
+        "Flows",
+        "Pipelines and jobs under a name: [serve flows](how-to/serve.md).",
+        "piko_flow",
+        "Flow RunContext Cpu BareRun Emitted",
+    ),
+    Subject("", OPTIONS_OF_A_FLOW, "piko_flow", "Registry discover"),
+    Subject(
+        "Schedules", "See [schedules](semantics/schedules.md).", "piko_flow", "Cron Interval Date Trigger"
+    ),
+    Subject("", "", "piko_flow", "next_fires last_fire explain_fire trigger_from_row row_from_trigger"),
+    Subject("", "", "piko_flow", "Window BackfillPolicy windows newest_window"),
+    Subject("Applications", "", "piko_flow", "App"),
+    Subject("Settings", settings_table(), "piko_flow", "Settings load_settings"),
+    Subject(
         "Errors",
         "Which comes when: [errors](semantics/errors.md).",
         "piko_flow",
@@ -84,6 +130,13 @@ SUBJECTS: Final = (
     ),
     Subject("", "", "piko_flow", "TooManyKeys NoBranch CoroutineReturned CallCancelled CallExited"),
     Subject("", "", "piko_flow", "CannotSend CannotReturn WorkersCannotStart"),
+    Subject(
+        "",
+        "Those of flows, schedules and the control half:",
+        "piko_flow",
+        "FlowError DiscoveryFailed ScheduleError SettingsRefused UnknownSetting RequestRefused StoreUnavailable "
+        "ClaimLost LeadershipLost TermOutdated PortTaken",
+    ),
     Subject(
         "Testing",
         "See [test your pipeline](how-to/test-your-pipeline.md).",

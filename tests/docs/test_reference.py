@@ -8,10 +8,11 @@ import pytest
 import piko_flow
 from piko_flow import errors, testing
 from piko_flow.connectors import files
+from piko_flow.control.flow_options import FlowValues
 from piko_flow.dataflow.running.run_options import RunValues
 from piko_flow.dataflow.stages.options import OptionValues
 from tests.docs.reference import PAGE, promise, reference
-from tests.docs.subjects import OPTIONS_OF_A_RUN, SUBJECTS
+from tests.docs.subjects import OPTIONS_OF_A_FLOW, OPTIONS_OF_A_RUN, SUBJECTS
 
 TEXT = PAGE.read_text(encoding="utf-8")
 NAMES = re.findall(r"^### (\w+)$", TEXT, re.MULTILINE)
@@ -39,7 +40,8 @@ def test_no_name_is_there_twice() -> None:
     assert sorted(NAMES) == sorted(set(NAMES))
 
 
-def test_every_option_of_a_run_and_of_a_stage_is_named() -> None:
+def test_every_option_of_a_run_a_flow_and_a_stage_is_named() -> None:
+    assert [option for option in FlowValues.__annotations__ if f"`{option}`" not in OPTIONS_OF_A_FLOW] == []
     assert [option for option in RunValues.__annotations__ if f"| `{option}` |" not in OPTIONS_OF_A_RUN] == []
     assert [option for option in OptionValues.__annotations__ if f" {option}=" not in TEXT] == []
 
