@@ -33,7 +33,8 @@ def feed_backfills(reign: Reign, draft: Draft) -> None:
             reign.done.append(backfill.id)
             del reign.backfills[backfill.id]
         room = min(backfill.concurrency * AHEAD - live[backfill.id], left)
-        if backfill.state == "running" and room > backfill.concurrency // 2:
+        ready = backfill.state == "running" and backfill.id not in reign.fed
+        if ready and (room > backfill.concurrency // 2 or room == left > 0):
             decide = partial(_decide, reign, backfill, room)
             draft.decide(Decision(backfill.flow, decide), partial(_decided, reign, backfill.id))
 
@@ -56,3 +57,5 @@ def _decided(reign: Reign, backfill: int, result: tuple[Decided, list[RunRecord]
     record = reign.backfills.get(backfill)
     if record is not None and decided.backfill is not None:
         reign.backfills[backfill] = replace(record, position=decided.backfill[1])
+        if not runs and record.position == decided.backfill[1]:
+            reign.fed.add(backfill)  # a live run is in the way of its next window

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from dataclasses import replace
 from datetime import datetime
 from typing import TypeAlias
 
 from piko_flow.control.draft import Draft
 from piko_flow.control.new_runs import fire_run
 from piko_flow.control.reign import Reign
-from piko_flow.planning.run_state import RunStatus
 from piko_flow.planning.stateless import due_fires
 from piko_flow.store.batch import PlannedFires
 from piko_flow.store.records import RunRecord
@@ -28,7 +26,10 @@ def plan_fires(reign: Reign, draft: Draft, now: datetime, reserve: Reserve) -> N
     """Queue what is due of stateless flows, claimed at once where there is a slot; note stateful ones as due."""
     while reign.starts and len(draft.ask.planned) < ROWS:
         draft.plan(reign.starts.pop())
-    for flow in reign.due(now, FLOWS):
+    for _ in range(FLOWS):
+        flow = reign.due(now) if len(draft.ask.queue) < ROWS else None
+        if flow is None:
+            return
         schedule = reign.schedules[flow]
         if schedule.flow.stateful:
             reign.backlog.add(flow)
@@ -39,8 +40,6 @@ def plan_fires(reign: Reign, draft: Draft, now: datetime, reserve: Reserve) -> N
             except Exception as error:
                 log.exception("the fires of %r cannot be planned", flow)
                 reign.refuse(flow, error)
-        if len(draft.ask.queue) >= ROWS:
-            return
 
 
 def _plan(reign: Reign, draft: Draft, flow: str, now: datetime, reserve: Reserve) -> None:
@@ -50,10 +49,9 @@ def _plan(reign: Reign, draft: Draft, flow: str, now: datetime, reserve: Reserve
         flow, schedule.trigger, after=facts.planned_until, now=now, policy=schedule.fires
     )
     for row in rows:
-        run = fire_run(reign, flow, row, now)
-        then = None if run.status is RunStatus.SKIPPED else reserve(flow, schedule.row.concurrency_group)
-        draft.queue(replace(run, claim=then is not None), then or reign.queued)
-    draft.plan(PlannedFires(flow, until, schedule.trigger.identity))
+        then = None if row.missed else reserve(flow, schedule.row.concurrency_group)
+        draft.queue(fire_run(reign, flow, row, now, claim=then is not None), then or reign.queued)
+    draft.plan(PlannedFires(flow, until, schedule.identity))
     reign.note(flow, planned_until=until)
     reign.expect(flow, until)
     if schedule.date is not None and schedule.date <= until:

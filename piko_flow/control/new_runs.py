@@ -23,8 +23,9 @@ def window_key(window: Window) -> str:
     return f"{instant_key(window.start)}/{instant_key(window.end)}"
 
 
-def fire_run(reign: Reign, flow: str, due: DueFire, now: datetime) -> NewRun:
-    """The run of a stateless flow's fire; of fires that came too late, the row that records them."""
+def fire_run(reign: Reign, flow: str, due: DueFire, now: datetime, *, claim: bool) -> NewRun:
+    """The run of a stateless flow's fire, claimed at once or not; of fires that came too late, the row that records
+    them."""
     params = reign.params.in_force(flow, now)
     schedule = reign.schedules[flow]
     reason = Reason.MISFIRED if due.missed else Reason.COALESCED if due.fires > 1 else ""
@@ -39,6 +40,7 @@ def fire_run(reign: Reign, flow: str, due: DueFire, now: datetime) -> NewRun:
         first_fire=due.first,
         status=RunStatus.SKIPPED if due.missed else RunStatus.QUEUED,
         reason=reason,
+        claim=claim,
     )
 
 

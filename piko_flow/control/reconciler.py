@@ -132,7 +132,7 @@ class Reconciler:
 
     def _follow_fires(self, schedule: Schedule, now: datetime) -> None:
         """A stateless flow goes on from its last fire; with another schedule, or after a pause, from now."""
-        flow, identity = schedule.flow.name, schedule.trigger.identity
+        flow, identity = schedule.flow.name, schedule.identity
         facts = self._reign.facts.get(flow, FlowRecord(flow))
         if not self._reign.follows(flow):
             self._stop(flow, now)

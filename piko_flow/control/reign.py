@@ -44,6 +44,8 @@ class Reign:
         """Where stateless flows begin whose schedule is new or has changed, to be stored with the next step."""
         self.completed: list[tuple[str, datetime]] = []
         """Dates that have been dealt with, to be noted in their rows."""
+        self.fed: set[int] = set()
+        """Backfills that had nothing to queue when they were asked, until one of the runs ends."""
         self.done: list[int] = []
         """Backfills whose last run has ended."""
         self.paused_all = ""
@@ -121,6 +123,7 @@ class Reign:
         """The run is over; None for one that was not known."""
         known = self.live.pop(run, None)
         self.admission.end(run)
+        self.fed.clear()
         if known is not None:
             self._ended[run] = known.attempt
             if len(self._ended) > REMEMBERED:
@@ -178,15 +181,14 @@ class Reign:
         self.forget(flow)
         self.refused[flow] = f"planning failed: {describe_error(error, 300)}"
 
-    def due(self, now: datetime, most: int) -> list[str]:
-        """Flows whose fire is due, earliest first, at most so many; each has to be expected again."""
-        flows: list[str] = []
-        while self._due and self._due[0][0] <= now and len(flows) < most:
+    def due(self, now: datetime) -> str | None:
+        """The flow whose fire has been due longest, None when none is; it has to be expected again."""
+        while self._due and self._due[0][0] <= now:
             _, turn, flow = heapq.heappop(self._due)
             if self._turn[flow] == turn:
                 del self._expected[flow]
-                flows.append(flow)
-        return flows
+                return flow
+        return None
 
     def next_due(self) -> datetime | None:
         """When the next fire is due; None when none is expected."""

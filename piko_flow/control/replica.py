@@ -85,6 +85,7 @@ class Replica:
         """What the store said to the last tick; empty when it answered."""
         self._unsure = self._pulsed = False
         self._failed: set[str] = set()
+        self._waiting: dict[int, list[asyncio.Future[Ending | None]]] = {}
         self._next_beat = self._next_reconcile = self._next_backfills = self._next_prune = 0.0
 
     @property
@@ -202,8 +203,9 @@ class Replica:
             await self._store.note_refusals(refused)
 
     async def _pulse(self) -> None:
+        asked = self.time.asking()
         pulse = await self._store.pulse(self._lease_name, self.record.id)
-        self.time.observe(pulse.now)
+        self.time.observe(pulse.now, asked=asked)
         self._pulsed = True
         if pulse.cancels:
             self.worker.cancel(await self._store.cancels(self.record.id))
@@ -322,6 +324,22 @@ class Replica:
         elif self.scheduler is not None:
             self.scheduler.ended(run)
 
+    async def end_of(self, run: int) -> Ending | None:
+        """Wait until the end of a run of this replica has been written, and give it.
+
+        None where the store has to be asked: the run is not this replica's, or was taken from it.
+        """
+        if run not in self.worker.active:
+            return None
+        told: asyncio.Future[Ending | None] = asyncio.get_running_loop().create_future()
+        self._waiting.setdefault(run, []).append(told)
+        return await told
+
+    def _tell(self, run: int, ending: Ending | None) -> None:
+        for told in self._waiting.pop(run, ()):
+            if not told.done():
+                told.set_result(ending)
+
     def look_at_rows(self) -> None:
         """Somebody changed a row through this replica: compare with the next tick instead of later."""
         self._next_reconcile = self._next_backfills = 0.0
@@ -342,6 +360,7 @@ class Replica:
         """The end of one of this replica's runs has been written; with `more`, its source goes on in a next run."""
         if self.scheduler is not None:
             self.scheduler.ended(run.id)
+        self._tell(run.id, ending)
         if more and not self.draining and ending.status is RunStatus.SUCCESS:
             self.recorder.queue(next_slice(run, self.time.now()))
 
@@ -355,6 +374,7 @@ class Replica:
         log.warning("run %d of %r was taken from this replica while it ran", run.id, run.flow)
         if self.reign is not None:
             self.reign.drop(run.id)  # the next look around finds it where it is now
+        self._tell(run.id, None)
 
     def failed(self, flow: str) -> None:
         """A run has failed for good: perhaps one too many in a row."""

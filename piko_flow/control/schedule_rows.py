@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from functools import cached_property
 from typing import Protocol
 
 from piko_flow.control.flow import Flow
@@ -17,7 +18,7 @@ from piko_flow.store.records import ScheduleRecord
 LEAST_GRACE = timedelta(seconds=1)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Schedule:
     """A row that was understood, with the flow it runs.
 
@@ -29,24 +30,29 @@ class Schedule:
     trigger: Trigger
     active: bool
 
-    @property
+    @cached_property
+    def identity(self) -> str:
+        """The trigger's identity: equal for rows that fire alike."""
+        return self.trigger.identity
+
+    @cached_property
     def jitter(self) -> timedelta:
         """At most so long after its fire a run is due: the row's column, or the trigger's own key."""
         return max(self.row.jitter, timedelta(seconds=self.trigger.jitter))
 
-    @property
+    @cached_property
     def date(self) -> datetime | None:
         """The one fire of a date; None for what fires again."""
         return self.trigger.run_date if isinstance(self.trigger, Date) else None
 
-    @property
+    @cached_property
     def fires(self) -> FirePolicy:
         """How fires of a stateless flow are treated."""
         return FirePolicy(
             grace=max(self.row.misfire_grace, LEAST_GRACE), coalesce=self.row.coalesce, jitter=self.jitter
         )
 
-    @property
+    @cached_property
     def windows(self) -> WindowPolicy:
         """How windows of a stateful flow are planned."""
         return WindowPolicy(

@@ -75,11 +75,12 @@ class Scheduler:
             await self._fill(draft)
             if draft.ask.empty:
                 return False
+            asked = self._time.asking()
             answer = await self._recorder.lead(draft.ask)
         except Exception as error:
             draft.fail(error)
             raise
-        self._time.observe(answer.now)
+        self._time.observe(answer.now, asked=asked)
         draft.tell(answer)
         self.lost = []
         self._begin()
@@ -218,7 +219,7 @@ class Scheduler:
             if not request.answer.done():
                 request.answer.set_result(record)
 
-        draft.queue(replace(run, claim=then is not None), answer)
+        draft.queue(run if then is None else replace(run, claim=True), answer)
 
     def _decided(self, request: _Request, result: tuple[Decided, list[RunRecord]] | Exception) -> None:
         if isinstance(result, Exception):

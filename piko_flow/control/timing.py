@@ -17,20 +17,29 @@ class DatabaseTime:
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
-        self._known = clock.now()
+        self._known: datetime | None = None
         self._at = clock.monotonic()
 
-    def observe(self, told: datetime) -> None:
-        """The database told its time in answer to a question.
+    def asking(self) -> float:
+        """The monotonic time at which a question is put, for `observe`."""
+        return self._clock.monotonic()
 
-        It is taken as the time at which the answer came: it may be behind by as long as the answer was on its
-        way, and is never ahead, so nothing is done before it is due.
+    def observe(self, told: datetime, *, asked: float) -> None:
+        """The database told its time in answer to a question put at monotonic time `asked`.
+
+        It read its clock somewhere between question and answer. What is known stays within these bounds: at
+        least what was told, now that the answer is here, at most as much later as the whole exchange took. So it
+        is never ahead of the database, nothing is done before it is due, and the quickest exchange counts.
         """
-        self._at = self._clock.monotonic()
-        self._known = told
+        at = self._clock.monotonic()
+        most = told + timedelta(seconds=at - asked)
+        self._known = told if self._known is None else min(max(self.now(), told), most)
+        self._at = at
 
     def now(self) -> datetime:
         """The database's time at this moment."""
+        if self._known is None:
+            return self._clock.now()
         return self._known + timedelta(seconds=self._clock.monotonic() - self._at)
 
     @property
