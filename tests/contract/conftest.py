@@ -10,6 +10,7 @@ import pytest
 from piko_flow.dataflow.running.engine import Engine
 from tests.contract.bell import Bell, hung_bell
 from tests.contract.engines import ALL, ONE_AFTER_THE_OTHER, SIDE_BY_SIDE
+from tests.databases.host import Host
 
 pytest.register_assert_rewrite("piko_flow.testing.store_contract")
 
@@ -37,3 +38,27 @@ def bell(tmp_path: Path) -> Iterator[Bell]:
     """A bell in the test's own folder."""
     with hung_bell(tmp_path / "bell") as bell:
         yield bell
+
+
+@pytest.fixture(scope="session")
+def sqlite_tables(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """One file for all checks of a store, which empty it."""
+    return f"sqlite:///{tmp_path_factory.mktemp('contract') / 'piko.db'}"
+
+
+@pytest.fixture(scope="session")
+def mariadb_tables(mariadb: Host) -> Iterator[str]:
+    """One database for all checks of a store, which empty it."""
+    yield from database(mariadb)
+
+
+@pytest.fixture(scope="session")
+def postgres_tables(postgres: Host) -> Iterator[str]:
+    """One database for all checks of a store, which empty it."""
+    yield from database(postgres)
+
+
+def database(host: Host) -> Iterator[str]:
+    url = host.create_database()
+    yield url
+    host.drop_database(url)

@@ -23,7 +23,7 @@ class Kind(NamedTuple):
 
 STORES: Final[dict[str, Kind]] = {
     "memory": Kind(None, None, lambda _: MemoryStores()),
-    "sqlite": Kind(None, "sqlite_url", SqlStores),
-    "mariadb": Kind("mariadb", "mariadb_url", SqlStores),
-    "postgres": Kind("postgres", "postgres_url", SqlStores),
+    "sqlite": Kind(None, "sqlite_tables", SqlStores),
+    "mariadb": Kind("mariadb", "mariadb_tables", SqlStores),
+    "postgres": Kind("postgres", "postgres_tables", SqlStores),
 }
