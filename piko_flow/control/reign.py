@@ -69,9 +69,11 @@ class Reign:
         return self._group_limits.get(group)
 
     def backfill(self, backfill: int) -> int:
-        """How many runs of the backfill may run at once; 0 while it is paused."""
+        """How many runs of the backfill may run at once: 0 while it is paused, 1 when it is over and a run is retried."""
         record = self.backfills.get(backfill)
-        return record.concurrency if record is not None and record.state == "running" else 0
+        if record is None:
+            return 1
+        return record.concurrency if record.state == "running" else 0
 
     def paused(self, flow: str) -> str:
         """Why the flow's schedule is paused; empty if it is not."""
