@@ -66,6 +66,7 @@ class Reconciler:
         """Write the rows of flows that bring a schedule and have never been seen; then the first poll."""
         known = {record.flow: record for record in await self._store.flows()}
         self._reign.facts.update(known)
+        self._seen.paused = {name: record.paused for name, record in known.items() if record.paused}
         self._seen.refused = {name: record.refused for name, record in known.items() if record.refused}
         for version in await self._store.params():
             self._reign.params.add(version)
