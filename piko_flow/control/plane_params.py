@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, get_args
 
 import orjson
 from pydantic import BaseModel
@@ -166,16 +166,43 @@ def hidden_text(flow: Flow | None, text: str) -> dict[str, Any] | None:
 
 
 def hidden(flow: Flow | None, values: Mapping[str, Any]) -> dict[str, Any]:
-    """The values with stars for what the flow's model or its name says is a secret."""
-    model = None if flow is None else flow.params
+    """The values with stars for what the flow's model, or its name, says is a secret; also deeper inside."""
+    return _hidden(None if flow is None else flow.params, values)
+
+
+def _hidden(model: object, values: Mapping[str, Any], inner: object = None) -> dict[str, Any]:
+    """`inner` is the type of values that no field of a model is about."""
     shown: dict[str, Any] = {}
     for name, value in values.items():
-        field = None if model is None else model.model_fields.get(name)
-        if SECRET.search(name) or (field is not None and SECRET.search(repr(field.annotation))):
-            shown[name] = HIDDEN
-        else:
-            shown[name] = hidden(None, value) if isinstance(value, dict) else value
+        annotation = _annotation(model, name) or inner
+        secret = SECRET.search(name) or (_model(annotation) is None and SECRET.search(repr(annotation)))
+        shown[name] = HIDDEN if secret else _hidden_inside(annotation, value)
     return shown
+
+
+def _hidden_inside(annotation: object, value: Any) -> Any:
+    inner = next(reversed(get_args(annotation)), None)
+    if isinstance(value, list):
+        return [_hidden_inside(_model(annotation) or inner, item) for item in value]
+    if not isinstance(value, dict):
+        return value
+    return _hidden(_model(annotation), value, _model(annotation) or inner)  # the model, or a mapping to it
+
+
+def _model(annotation: object) -> type[BaseModel] | None:
+    """The model that the type is, or holds: Login, Login | None, list[Login]."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return annotation
+    return next((found for one in get_args(annotation) if (found := _model(one)) is not None), None)
+
+
+def _annotation(model: object, name: str) -> object:
+    """The type of the model's field of that name or alias; None where there is none."""
+    if not (isinstance(model, type) and issubclass(model, BaseModel)):
+        return None
+    fields = model.model_fields
+    found = fields.get(name) or next((one for one in fields.values() if one.alias == name), None)
+    return None if found is None else found.annotation
 
 
 def _same(version: ParamsVersion, row: ConfigRecord) -> bool:

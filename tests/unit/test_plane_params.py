@@ -1,0 +1,166 @@
+"""Parameters: checked before they are written, versions by time, secrets hidden, back to an earlier version."""
+
+import json
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from pydantic import BaseModel, Field, SecretStr
+
+from piko_flow.control.flow import Flow
+from piko_flow.control.plane_params import hidden_text
+from piko_flow.control.registry import Registry
+from piko_flow.errors import RequestRefused
+from piko_flow.store.records import ParamsVersion
+from tests.unit.planes import NOW, do_nothing, scene
+
+HOUR = timedelta(hours=1)
+
+
+async def test_without_a_row_the_models_defaults_hold_and_secrets_are_hidden() -> None:
+    view = await scene().plane.params("orders")
+    assert view.values == {"region": "eu", "limit": 10, "api_token": "******"}
+    assert (view.version, view.coming, view.refused, view.unseen) == (None, (), None, None)
+
+
+async def test_changes_go_over_the_row_and_values_take_its_place() -> None:
+    it = scene()
+    await it.plane.set_params("orders", values={"region": "us", "limit": 3})
+    await it.plane.set_params("orders", changes={"limit": 4})
+    assert (await it.plane.params("orders")).values["region"] == "us"
+    await it.plane.set_params("orders", values={"limit": 5})
+    view = await it.plane.params("orders")
+    assert (view.values["region"], view.values["limit"]) == ("eu", 5)
+    assert view.version is not None
+    assert view.version.version == 3
+
+
+@pytest.mark.parametrize(
+    ("flow", "given", "told"),
+    [
+        ("orders", {"values": {"limit": "many"}}, "limit"),
+        ("orders", {"values": {"limit": "many", "api_token": "hush"}}, "limit"),
+        ("orders", {"changes": {"region": 5}}, "region"),
+        ("orders", {}, "nothing was given"),
+        ("orders", {"values": {"limit": object()}}, "JSON"),
+        ("ordres", {"values": {}}, "did you mean 'orders'"),
+    ],
+)
+async def test_params_that_do_not_fit_are_not_written(flow: str, given: dict[str, Any], told: str) -> None:
+    it = scene()
+    with pytest.raises(RequestRefused, match=told) as caught:
+        await it.plane.set_params(flow, **given)
+    assert "hush" not in str(caught.value)
+    assert await it.store.configs() == []
+
+
+async def test_a_later_version_leaves_todays_in_force_until_its_time() -> None:
+    it = scene()
+    await it.plane.set_params("orders", values={"limit": 1})
+    await it.plane.set_params("orders", changes={"limit": 2}, effective_from=NOW + HOUR)
+    view = await it.plane.params("orders")
+    assert view.values["limit"] == 1
+    assert [(one.version, one.effective_from) for one in view.coming] == [(2, NOW + HOUR)]
+    await it.clock.advance(7200)
+    view = await it.plane.params("orders")
+    assert (view.values["limit"], view.coming) == (2, ())
+
+
+async def test_a_refused_version_is_shown_and_the_last_good_one_stays_in_force() -> None:
+    it = scene()
+    await it.plane.set_params("orders", values={"limit": 1})
+    await it.store.keep_params(
+        [ParamsVersion("orders", '{"limit": "x"}', version=2, refused="limit: no number")]
+    )
+    view = await it.plane.params("orders")
+    assert view.values["limit"] == 1
+    assert view.refused is not None
+    assert view.refused.refused == "limit: no number"
+
+
+async def test_a_row_that_no_poll_has_seen_is_shown_as_such() -> None:
+    it = scene()
+    await it.store.set_config("orders", '{"limit": 9}', schema_version=1, effective_from=None)
+    view = await it.plane.params("orders")
+    assert view.values["limit"] == 10
+    assert view.unseen is not None
+    assert view.unseen.version == 1
+
+
+async def test_history_has_every_version_newest_first_without_secrets() -> None:
+    it = scene()
+    await it.plane.set_params("orders", values={"limit": 1, "api_token": "hush"})
+    await it.plane.set_params("orders", values={"limit": 2})
+    found = await it.plane.params_history("orders")
+    assert [one.values for one in found] == [{"limit": 2}, {"limit": 1, "api_token": "******"}]
+    assert len(await it.plane.params_history("orders", limit=1)) == 1
+
+
+async def test_a_rollback_writes_the_old_values_as_a_new_version() -> None:
+    it = scene()
+    for limit in (1, 2):
+        await it.plane.set_params("orders", values={"limit": limit})
+    made = await it.plane.rollback_params("orders", 1)
+    assert (made.version, made.text) == (3, '{"limit":1}')
+    with pytest.raises(RequestRefused, match="none of this number"):
+        await it.plane.rollback_params("orders", 9)
+
+
+async def test_a_version_that_had_two_values_is_told_apart_by_its_id() -> None:
+    it = scene()
+    kept = [
+        (await it.store.keep_params([ParamsVersion("orders", text, version=1)]))[0]
+        for text in ('{"limit": 1}', '{"limit": 2}')
+    ]
+    with pytest.raises(RequestRefused, match="--id"):
+        await it.plane.rollback_params("orders", 1)
+    made = await it.plane.rollback_params("orders", 1, number=kept[0].id)
+    assert made.text == '{"limit": 1}'
+
+
+async def test_a_flow_without_a_model_takes_any_object() -> None:
+    it = scene()
+    await it.plane.set_params("idle", changes={"a": [1, {"password": "hush"}], "b": {"token": "hush"}})
+    view = await it.plane.params("idle")
+    assert view.values["b"] == {"token": "******"}
+    assert "hush" not in str(view.values)
+
+
+def test_secrets_of_models_within_models_and_under_another_name_are_hidden() -> None:
+    class Login(BaseModel):
+        user: str
+        key: SecretStr
+
+    class Deep(BaseModel):
+        logins: list[Login]
+        others: dict[str, Login] | None
+        pins: dict[str, SecretStr]
+        spare: Login
+        pin: SecretStr = Field(alias="thePin")
+
+    registry: Registry[Flow] = Registry()
+    flow = Flow.register("deep", do_nothing, params=Deep, registry=registry)
+    login = {"user": "ada", "key": "hush"}
+    values = {
+        "logins": [login],
+        "others": {"bob": login},
+        "pins": {"a": "hush"},
+        "spare": login,
+        "thePin": "hush",
+    }
+    text = json.dumps(values)
+    shown = hidden_text(flow, text)
+    assert shown == {
+        "logins": [{"user": "ada", "key": "******"}],
+        "others": {"bob": {"user": "ada", "key": "******"}},
+        "pins": "******",
+        "spare": {"user": "ada", "key": "******"},
+        "thePin": "******",
+    }
+    assert hidden_text(flow, "no JSON") is None
+
+
+async def test_times_of_a_flow_are_of_its_rows_zone() -> None:
+    it = scene()
+    await it.plane.set_schedule("orders", timezone="Europe/Berlin")
+    assert (await it.plane.params("orders")).zone == "Europe/Berlin"
