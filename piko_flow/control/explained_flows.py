@@ -10,7 +10,7 @@ from piko_flow.control.explained_runs import explain_run
 from piko_flow.control.schedule_rows import Schedule
 from piko_flow.control.windows import covers
 from piko_flow.planning.catch_up import plan
-from piko_flow.planning.flow_state import Change, overlaps_live
+from piko_flow.planning.flow_state import Change, FlowState, overlaps_live
 from piko_flow.planning.ledger import Mark
 from piko_flow.planning.run_state import Reason, RunStatus
 from piko_flow.planning.stateless import due_at
@@ -95,40 +95,42 @@ def _due_fires(schedule: Schedule, facts: Facts) -> Iterator[Line]:
 
 
 def _due_windows(schedule: Schedule, facts: Facts) -> Iterator[Line]:
-    upstream = facts.states.get(schedule.flow.after) if schedule.flow.after is not None else None
-    until = covers(upstream, facts.state) if upstream is not None else None
-    begun = upstream is None or upstream.origin is not None
+    until, waits = None, False
+    if schedule.flow.after is not None:
+        upstream = facts.states.get(schedule.flow.after) or FlowState(schedule.flow.after)
+        until = covers(upstream, facts.state) or facts.state.planned_until
+        waits = upstream.origin is None
     change = plan(facts.state, schedule.trigger, schedule.windows, now=facts.now, until=until)
-    coming = _next_end(change, schedule)
-    if (
-        upstream is not None
-        and coming is not None
-        and coming <= facts.now
-        and (not begun or not change.queue)
-    ):
-        covered = f"covers up to {facts.time(until)}" if begun and until is not None else "has not begun"
-        if not begun or (until is not None and until < coming):
-            text = f"its window up to {facts.time(coming)} waits for {schedule.flow.after!r}, which {covered}"
-            yield line(Reason.WAITS_FOR_UPSTREAM, text)
-            return
-    if change.queue and begun:
+    coming = _next_end(facts.state if waits else change.state, schedule)
+    if until is not None and coming is not None and until < coming <= facts.now:
+        covered = "which has not begun" if waits else f"which covers up to {facts.time(until)}"
+        text = f"its window up to {facts.time(coming)} waits for {schedule.flow.after!r}, {covered}"
+        yield line(Reason.WAITS_FOR_UPSTREAM, text)
+    elif waits and until is None:
+        yield line(Reason.WAITS_FOR_UPSTREAM, f"{schedule.flow.after!r}, after which it comes, has not begun")
+    elif change.queue:
         if facts.leader.leads:
             first = facts.span(change.queue[0])
             text = f"{len(change.queue)} windows from {first} on are queued with the leader's next step"
             yield Line(None, text, blocks=False)
-    elif change.reason == Reason.STRICT_ORDER:
-        yield line(Reason.STRICT_ORDER, _gap(change, facts))
-    elif change.reason == Reason.QUEUE_FULL:
-        waiting = sum(run.queued for run in facts.state.live)
-        yield line(Reason.QUEUE_FULL, f"more windows are due, and {waiting} of them wait already")
-    elif coming is None:
-        yield line(Reason.NOT_DUE, "its schedule does not fire any more", advice="Set a later one")
     else:
-        yield line(Reason.NOT_DUE, f"its next window ends at {facts.time(coming)}", blocks=False)
+        yield _no_window(change, coming, facts)
 
 
-def _next_end(change: Change, schedule: Schedule) -> datetime | None:
-    until = change.state.planned_until
+def _no_window(change: Change, coming: datetime | None, facts: Facts) -> Line:
+    """Why no window is queued."""
+    if change.reason == Reason.STRICT_ORDER:
+        return line(Reason.STRICT_ORDER, _gap(change, facts))
+    if change.reason == Reason.QUEUE_FULL:
+        waiting = sum(run.queued for run in facts.state.live)
+        return line(Reason.QUEUE_FULL, f"more windows are due, and {waiting} of them wait already")
+    if coming is None:
+        return line(Reason.NOT_DUE, "its schedule does not fire any more", advice="Set a later one")
+    return line(Reason.NOT_DUE, f"its next window ends at {facts.time(coming)}", blocks=False)
+
+
+def _next_end(state: FlowState, schedule: Schedule) -> datetime | None:
+    until = state.planned_until
     return schedule.trigger.next_after(until) if until is not None else None
 
 

@@ -49,7 +49,8 @@ def due_at(flow: str, fire: datetime, jitter: timedelta) -> datetime:
     if jitter <= timedelta(0):
         return fire
     drawn = blake2b(f"{flow}\0{fire.isoformat()}".encode(), digest_size=4).digest()
-    return fire + jitter * int.from_bytes(drawn, "big") // 0xFFFFFFFF
+    # In whole microseconds: hours of jitter times the number drawn are more than a timedelta holds.
+    return fire + INSTANT * (jitter // INSTANT * int.from_bytes(drawn, "big") // 0xFFFFFFFF)
 
 
 def next_due(

@@ -109,6 +109,13 @@ def test_a_delay_lies_within_the_jitter_and_is_the_same_wherever_it_is_drawn() -
     assert due_at("f", NOON, timedelta(0)) == NOON
 
 
+def test_a_jitter_of_days_puts_off_by_days() -> None:
+    jitter = timedelta(days=400)
+    delays = [due_at("f", at(hour), jitter) - at(hour) for hour in range(50)]
+    assert all(timedelta(0) <= delay <= jitter for delay in delays)
+    assert max(delays) - min(delays) > jitter / 2
+
+
 def test_fires_keep_their_order_though_jitter_would_change_it() -> None:
     jitter, policy = HOUR, FirePolicy(coalesce=False, jitter=HOUR)
     after, found = NOON, list[datetime]()
