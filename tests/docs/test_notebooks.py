@@ -59,7 +59,7 @@ def test_a_notebook_is_stored_without_output(name: str) -> None:
 
 
 def test_there_is_a_test_for_each_notebook() -> None:
-    assert NOTEBOOKS == ["01-first-pipeline.ipynb"]
+    assert NOTEBOOKS == ["01-first-pipeline.ipynb", "02-a-flow-on-a-schedule.ipynb"]
 
 
 def test_the_first_notebook_shows_table_graph_progress_report_and_type_error(tmp_path: Path) -> None:
@@ -89,3 +89,27 @@ def test_the_first_notebook_shows_table_graph_progress_report_and_type_error(tmp
         (cell["id"], one["output_type"]) for cell in notebook["cells"] for one in cell.get("outputs", ())
     ]
     assert [cell for cell, kind in given if kind == "error"] == ["mistake"]
+
+
+def test_the_second_notebook_tries_a_flow_and_lets_an_application_catch_up(tmp_path: Path) -> None:
+    notebook = executed("02-a-flow-on-a-schedule.ipynb", tmp_path)
+
+    assert shown(notebook, "graph", "image/svg+xml").startswith("<svg")
+    fires = "".join(output(notebook, "fires")["text"])
+    assert "2023-09-01 00:00:00+00:00" in fires
+    assert fires.count("due: [") == 2
+
+    by_hand = next(one for one in notebook["cells"] if one["id"] == "try")["outputs"]
+    assert "".join(by_hand[0]["text"]) == "[('hurricane', 121)]\n"
+    assert "succeeded" in "".join(by_hand[1]["data"]["text/html"])
+
+    assert "".join(output(notebook, "serve")["text"]) == "('leader', [])\n"
+    runs = "".join(output(notebook, "runs")["text"]).splitlines()
+    assert [run.split()[0] for run in runs] == ["SUCCESS"] * 6
+    assert [run.split()[1] for run in runs[1:]] == [f"{year}-09-01" for year in range(2018, 2023)]
+    assert shown(notebook, "ledger", "text/plain") == "[('2018-09-01 00:00:00.000000', 'done')]"
+
+    mistake = output(notebook, "mistake")
+    assert mistake["ename"] == "FlowError"
+    assert mistake["evalue"].startswith("flow 'oops' (In[8]:1)")
+    assert "Did you mean schedule=?" in mistake["evalue"]
