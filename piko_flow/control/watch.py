@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import sys
+import sysconfig
 from pathlib import Path
 from types import FrameType
 
@@ -12,7 +13,7 @@ from piko_flow.clock import Clock
 from piko_flow.control.loop_thread import LoopThread
 
 OURS = str(Path(__file__).resolve().parent.parent)
-ASYNCIO = str(Path(asyncio.__file__).resolve().parent)
+LIBRARIES = (OURS, *(sysconfig.get_path(name) for name in ("stdlib", "purelib", "platlib")))
 
 log = logging.getLogger("piko_flow.watch")
 
@@ -48,7 +49,7 @@ class LoopWatch:
 
 
 def place_of(thread: LoopThread) -> str:
-    """What the thread is doing: the task's name, and the innermost line that is neither ours nor asyncio's."""
+    """What the thread is doing: the task's name, and the innermost line that is not a library's."""
     task = asyncio.current_task(thread.loop)
     frame = sys._current_frames().get(thread.ident or 0)
     return f"{task.get_name() if task is not None else 'a callback'} at {_line(frame)}"
@@ -56,7 +57,7 @@ def place_of(thread: LoopThread) -> str:
 
 def _line(frame: FrameType | None) -> str:
     at = frame
-    while at is not None and at.f_code.co_filename.startswith((OURS, ASYNCIO)):
+    while at is not None and at.f_code.co_filename.startswith(LIBRARIES):
         at = at.f_back
     at = at or frame
     return (

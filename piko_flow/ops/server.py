@@ -12,6 +12,7 @@ from typing import Protocol
 
 import uvicorn
 
+from piko_flow.dataflow.running.task_group import task_group
 from piko_flow.ops.app import make_api
 from piko_flow.ops.health import Alive
 
@@ -52,7 +53,7 @@ async def serve(process: Runnable, address: socket.socket) -> None:
     for number in SIGNALS:
         loop.add_signal_handler(number, _signalled, loop, stop)
     try:
-        async with asyncio.TaskGroup() as tasks:
+        async with task_group() as tasks:
             serving = tasks.create_task(server.serve(sockets=[address]), name="http")
             try:
                 async with process.running():

@@ -10,7 +10,7 @@ from sqlalchemy.exc import ArgumentError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 from piko_flow.clock import Clock
-from piko_flow.errors import RequestRefused
+from piko_flow.errors import RequestRefused, StoreUnavailable
 from piko_flow.store.sql.database import Database
 from piko_flow.store.sql.dialects import DIALECTS, SqlDialect
 
@@ -66,7 +66,12 @@ def connect(url: URL, *, clock: Clock, size: int, overflow: int = 0, recycle: fl
 def _arguments(url: URL, dialect: SqlDialect) -> dict[str, Any]:
     if dialect.name == "sqlite":
         assert url.database is not None
-        Path(url.database).parent.mkdir(parents=True, exist_ok=True)
+        folder = Path(url.database).parent
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            reason = f"the folder {folder} cannot be made ({error.strerror})"
+            raise StoreUnavailable(what=f"open {url.database}", reason=reason) from error
         return {"timeout": CONNECT_WITHIN}
     if dialect.name == "mysql":
         return {"connect_timeout": CONNECT_WITHIN, "autocommit": True}
