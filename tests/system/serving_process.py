@@ -71,15 +71,15 @@ class Process:
             with refused:
                 return refused.code, json.load(refused)
 
-    def until_answered(self, path: str, status: int) -> Any:
-        """The JSON of the first answer of this status; fails when it takes too long."""
+    def until_answered(self, path: str, status: int, wanted: Any = None) -> Any:
+        """The JSON of the first answer of this status (and with this content); fails when it takes too long."""
         deadline = monotonic() + PATIENCE
         while monotonic() < deadline:
             try:
                 found, answer = self.get(path)
             except OSError:  # it does not listen yet
                 found, answer = 0, None
-            if found == status:
+            if found == status and wanted in (None, answer):
                 return answer
             sleep(0.05)
         raise AssertionError(f"{path} never answered {status}:\n{self.said}")

@@ -56,7 +56,8 @@ def statuses(folder: Path) -> list[str]:
 
 
 def check_probes(process: Process) -> None:
-    assert process.until_answered("/readyz", 200) == {"status": "ready", "role": "leader", "problems": []}
+    leading = {"status": "ready", "role": "leader", "problems": []}
+    assert process.until_answered("/readyz", 200, leading) == leading  # it stands by until it has the lease
     assert process.get("/livez") == (200, {"status": "ok", "role": "", "problems": []})
     assert process.get("/healthz") == process.get("/livez")
     status, version = process.get("/version")
