@@ -16,7 +16,7 @@ which reports and graphs show; left out, it is the name of its function."""
 MADE_FOR_YOU: Final = frozenset(
     {
         *("ActiveRun", "Plan", "RunReport", "Progress", "StageReport", "EdgeReport", "DeadLetter", "Part"),
-        *("Flow", "RunContext", "BareRun", "Emitted", "Trigger"),
+        *("Flow", "RunContext", "BareRun", "Emitted", "Trigger", "FlowWorld", "Simulated"),
     }
 )
 RAISED_BY_YOU: Final = frozenset({"ItemRejected"})
@@ -143,5 +143,11 @@ SUBJECTS: Final = (
         "piko_flow.testing",
         "items arriving CollectingSink FailingSink RecordingTarget Record Recorded RecordingObserver Script "
         "Outcome Fail Stall Turns turns until ManualClock cancel_everywhere no_leaks Leaked",
+    ),
+    Subject(
+        "",
+        "Flows in simulated time, see [test your flows](how-to/test-your-flows.md):",
+        "piko_flow.testing",
+        "simulated FlowWorld Fault FaultKind FaultRates ScriptedFaults simulate Simulation Simulated SimulationFailed",
     ),
 )
