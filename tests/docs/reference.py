@@ -21,6 +21,7 @@ EXPANDED: dict[str, Any] = {
     "Unpack[ReadOptions]": ReadOptions,
     "Unpack[SourceOptions]": SourceOptions,
 }
+LONGEST = 80  # characters of a default that a signature shows
 SINK = "Sink"  # checks its options by itself, so its signature does not tell them
 
 
@@ -99,6 +100,8 @@ def _field(one: Any) -> str:
 def _shown(default: object) -> str:
     if isinstance(default, type):
         return default.__name__
+    if is_dataclass(default) and len(repr(default)) > LONGEST:
+        return f"{type(default).__name__}(...)"
     return f'"{default}"' if isinstance(default, str) and '"' not in default else repr(default)
 
 

@@ -25,7 +25,7 @@ Lines = set[tuple[str, int]]
 
 def code_of(path: str) -> dict[str, list[str]]:
     """The page's Python as files, each line where it stands in the page; a block that names a file is one of its own."""
-    rest = path.replace("/", "_").replace("-", "_").removesuffix(".md") + ".py"
+    rest = re.sub(r"\W", "_", path.removesuffix(".md")) + ".py"
     length = len((ROOT / path).read_text(encoding="utf-8").splitlines())
     files: dict[str, list[str]] = {}
     for block in blocks(path):
