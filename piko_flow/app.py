@@ -6,11 +6,12 @@ import asyncio
 import logging
 import socket
 from collections.abc import AsyncIterator, Iterable
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import asynccontextmanager
 from datetime import timedelta
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
+from piko_flow.clock import Clock
 from piko_flow.control.discovery import discover
 from piko_flow.control.emitting import Writer
 from piko_flow.control.flow import Flow, default_registry
@@ -37,7 +38,7 @@ class App:
 
     `app.run()` does so until SIGTERM or Ctrl-C; `app.api` is the same for any ASGI server, whose lifespan
     starts and stops it. Without `settings` they are loaded from files and variables when it starts. `packages`
-    are discovered at start, besides those of the settings.
+    are discovered at start, besides those of the settings. `clock` is the host's unless another is given.
     """
 
     def __init__(
@@ -47,10 +48,11 @@ class App:
         registry: Registry[Flow] | None = None,
         settings: Settings | None = None,
         packages: Iterable[str] = (),
+        clock: Clock | None = None,
     ) -> None:
         self.name = name
         self.registry: Registry[Flow] = default_registry if registry is None else registry
-        self._given, self._packages = settings, tuple(packages)
+        self._given, self._packages, self._clock = settings, tuple(packages), clock
         self._service: ControlService | None = None
         self._sinks: list[tuple[str, Any, bool]] = []
 
@@ -162,18 +164,25 @@ class App:
             cpu_workers=settings.cpu_workers or None,
             workers_per_run=settings.per_job_cpu_max,
             version=self.version,
+            clock=self._clock,
         )
 
-    def _open_store(self) -> AbstractAsyncContextManager[Store]:
+    @asynccontextmanager
+    async def _open_store(self) -> AsyncIterator[Store]:
         from piko_flow.store.opening import open_store
 
         settings = self.settings
-        return open_store(
+        store = await open_store(
             settings.database_url,
+            clock=self._clock,
             pool_size=settings.mysql_pool_size,
             max_overflow=settings.mysql_max_overflow,
             pool_recycle=timedelta(seconds=settings.mysql_pool_recycle_s),
         )
+        try:
+            yield store
+        finally:
+            await store.close()
 
 
 def replica_options(settings: Settings) -> ReplicaOptions:
