@@ -78,7 +78,7 @@ class Simulation(SimulatedWorld):
         seed: int,
         replicas: int | None = None,
         flows: Registry[Flow] | Iterable[Flow] | None = None,
-        hours: float = 1.25,
+        hours: float = 1.0,
         options: ReplicaOptions = UNHURRIED,
         rates: FaultRates | None = None,
         faults: Faults | None = None,
