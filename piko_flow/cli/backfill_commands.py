@@ -269,4 +269,11 @@ def _show_list(views: list[BackfillView]) -> None:
         for one in views
     ]
     numbers = {"number", "done", "left", "running", "failed"}
-    show_table(TITLES, rows, right=numbers, wraps={"flow", "span"}, empty="no backfill")
+    show_table(
+        TITLES,
+        rows,
+        right=numbers,
+        wraps={"flow", "span"},
+        drops=("running", "kind", "failed"),
+        empty="no backfill",
+    )

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 app = typer.Typer(
     help="Which flows there are, where each stands and when it runs next.", no_args_is_help=True
 )
-TITLES = ("flow", "standing", "schedule", "next", "live", "last run", "missing")
+TITLES = ("flow", "standing", "next", "live", "missing", "last", "due", "schedule")
 SHOWN = 20  # stretches that are listed
 
 
@@ -56,7 +56,12 @@ def _show_page(page: FlowPage) -> None:
 
     empty = "no flow: name a package with --package or in the setting packages"
     show_table(
-        TITLES, map(_row, page.flows), right={"live"}, wraps={"flow", "schedule", "last run"}, empty=empty
+        TITLES,
+        map(_row, page.flows),
+        right={"live", "missing"},
+        wraps={"flow", "schedule"},
+        drops=("due", "schedule"),
+        empty=empty,
     )
     if page.after is not None:
         typer.echo(f"more with --after {page.after!r}", err=True)
@@ -67,17 +72,15 @@ def _row(view: FlowView) -> tuple[object, ...]:
 
     coming = view.schedule.next_fires if view.schedule is not None else ()
     live = view.queued + view.running
-    last = (
-        f"{view.last.status} {when(view.last.scheduled_time, view.zone)}" if view.last is not None else None
-    )
     return (
         view.name,
         view.standing,
-        _trigger(view),
         when(coming[0], view.zone) if coming else None,
         live or NOTHING,
-        last,
         len(view.gaps) or NOTHING,
+        view.last.status if view.last is not None else None,
+        when(view.last.scheduled_time, view.zone) if view.last is not None else None,
+        _trigger(view),
     )
 
 

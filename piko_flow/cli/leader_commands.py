@@ -80,4 +80,11 @@ def _show(view: LeaderView, zone: str) -> None:
         for one in view.replicas
     ]
     numbers = {"process", "slots", "running"}
-    show_table(TITLES, rows, right=numbers, wraps={"replica", "host", "version"}, empty="no replica")
+    show_table(
+        TITLES,
+        rows,
+        right=numbers,
+        wraps={"replica", "host"},
+        drops=("since", "version", "host", "process"),
+        empty="no replica",
+    )

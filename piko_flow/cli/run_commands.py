@@ -114,7 +114,14 @@ def _show_page(page: RunPage, zone: str) -> None:
     from piko_flow.cli.tables import show_table
 
     rows = [_row(run, zone) for run in page.runs]
-    show_table(TITLES, rows, right={"run", "took", "attempt"}, wraps={"flow", "for", "why"}, empty="no run")
+    show_table(
+        TITLES,
+        rows,
+        right={"run", "took", "attempt"},
+        wraps={"flow", "for", "why"},
+        drops=("attempt", "took"),
+        empty="no run",
+    )
     if page.before is not None:
         typer.echo(f"more with --before {page.before}", err=True)
 

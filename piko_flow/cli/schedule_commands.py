@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 app = typer.Typer(
     help="When flows run: list, set, delete, preview, pause and resume schedules.", no_args_is_help=True
 )
-TITLES = ("flow", "schedule", "standing", "next", "instances", "group", "version")
+TITLES = ("flow", "schedule", "standing", "next", "at once", "group", "version")
 OneFlow = Annotated[
     str | None, typer.Argument(metavar="FLOW", help="The name of a flow.", show_default=False)
 ]
@@ -199,8 +199,9 @@ def _show_list(views: list[ScheduleView]) -> None:
     show_table(
         TITLES,
         map(_row, views),
-        right={"instances", "version"},
+        right={"at once", "version"},
         wraps={"flow", "schedule", "group"},
+        drops=("version", "group", "at once"),
         empty=empty,
     )
     for view in views:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import sys
 from collections.abc import Collection, Iterable, Sequence
 from datetime import datetime
@@ -39,13 +40,19 @@ def show_table(
     *,
     right: Collection[str] = (),
     wraps: Collection[str] = (),
+    drops: Sequence[str] = (),
     empty: str,
 ) -> None:
-    """Print a table; `empty` where it has no rows. Columns in `wraps` give way where there is no room."""
+    """Print a table; `empty` where it has no rows.
+
+    Where there is no room, columns in `drops` are left out, the first one first, until there is; then those in
+    `wraps` are broken into lines.
+    """
     cells = [[_text(value) for value in row] for row in rows]
     if not cells:
         typer.echo(empty)
         return
+    titles, cells = _fitting(titles, cells, drops)
     table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, header_style="bold")
     for title in titles:
         table.add_column(
@@ -57,6 +64,20 @@ def show_table(
     for row in cells:
         table.add_row(*row)
     _print(table)
+
+
+def _fitting(
+    titles: Sequence[str], cells: list[list[Text]], drops: Sequence[str]
+) -> tuple[Sequence[str], list[list[Text]]]:
+    """Without the columns that may be left out, as far as the terminal is too narrow for them."""
+    widths = [max(map(len, (title, *column))) for title, *column in zip(titles, *cells, strict=True)]
+    left = dict(zip(titles, widths, strict=True))
+    for title in drops:
+        if sum(left.values()) + 2 * len(left) <= terminal_width():
+            break
+        del left[title]
+    places = [place for place, title in enumerate(titles) if title in left]
+    return list(left), [[row[place] for place in places] for row in cells]
 
 
 def show_facts(facts: Iterable[tuple[str, object]]) -> None:
@@ -95,6 +116,15 @@ def took(milliseconds: int | None) -> str:
     return f"{milliseconds} ms" if milliseconds < 1000 else duration(milliseconds / 1000)
 
 
+def terminal_width() -> int:
+    """The columns of standard output."""
+    return shutil.get_terminal_size().columns if _is_terminal() else WITHOUT_END
+
+
+def _is_terminal() -> bool:
+    return sys.stdout is not None and sys.stdout.isatty()
+
+
 def _text(value: object) -> Text:
     if isinstance(value, Text):
         return value
@@ -103,9 +133,8 @@ def _text(value: object) -> Text:
 
 
 def _print(table: Table) -> None:
-    terminal = sys.stdout is not None and sys.stdout.isatty()
-    console = Console(file=sys.stdout, highlight=False, width=None if terminal else WITHOUT_END)
-    if terminal:
+    console = Console(file=sys.stdout, highlight=False, width=terminal_width())
+    if _is_terminal():
         console.print(table)
         return
     with console.capture() as printed:

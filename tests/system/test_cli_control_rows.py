@@ -1,0 +1,165 @@
+"""Schedules, parameters and the database from the command line."""
+
+from pathlib import Path
+
+import pytest
+
+from tests.system.command import piko
+from tests.system.control_command import PACKAGE, Desk
+
+
+@pytest.fixture
+def desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Desk:
+    """A folder with an empty database."""
+    monkeypatch.chdir(tmp_path)
+    desk = Desk(tmp_path)
+    assert "are of version" in desk.does("db", "init").out
+    return desk
+
+
+def test_without_a_database_nothing_is_made_and_the_message_says_what_makes_it(tmp_path: Path) -> None:
+    told = piko("run", "list", folder=tmp_path)
+    assert (told.returncode, told.stdout) == (1, "")
+    assert "piko-flow db init" in told.stderr
+    assert str(tmp_path) in told.stderr
+    assert list(tmp_path.iterdir()) == []
+    made = piko("db", "init", folder=tmp_path)
+    assert made.returncode == 0, made.stderr
+    assert piko("run", "list", folder=tmp_path).stdout == "no run\n"
+
+
+def test_tables_that_are_as_they_should_be_pass_the_check(desk: Desk) -> None:
+    assert "as they should be" in desk.does("db", "check").out
+    assert desk.json("db", "check") == {"differences": []}
+    assert desk.json("db", "upgrade")["version"]
+    assert desk.does("db", "prune", "--days", "1").out == "0 runs are deleted\n"
+
+
+def test_a_schedule_is_set_listed_paused_resumed_and_deleted(desk: Desk) -> None:
+    done = desk.does(
+        "schedule",
+        "set",
+        "send_mail",
+        "--interval",
+        "minutes=10,start_date=2026-01-01",
+        "--max-instances",
+        "2",
+    )
+    assert "schedule every 10 minutes, from 2026-01-01 00:00:00 (UTC)" in done.lines
+    desk.does("schedule", "set", "sync_orders", "--cron", "30 2 * * *", "--zone", "Europe/Berlin")
+    rows = desk.json("schedule", "list")["schedules"]
+    assert [(one["row"]["flow"], one["standing"], one["trigger"]) for one in rows] == [
+        ("send_mail", "active", "every 10 minutes, from 2026-01-01 00:00:00 (UTC)"),
+        ("sync_orders", "active", "30 2 * * * (Europe/Berlin)"),
+    ]
+    assert desk.does("schedule", "pause", "sync_orders").out == "sync_orders is paused\n"
+    assert desk.does("schedule", "pause", "sync_orders").out == "sync_orders is already paused\n"
+    listed = desk.does("schedule", "list").lines
+    assert listed[-1] == "sync_orders 30 2 * * * (Europe/Berlin) paused - 1 default 1"
+    assert desk.does("schedule", "resume", "sync_orders").out == "sync_orders is resumed\n"
+    assert desk.json("schedule", "pause", "--all") == {"flow": None, "paused": True, "changed": True}
+    assert "schedule resume --all" in desk.does("schedule", "resume", "sync_orders").out
+    desk.does("schedule", "resume", "--all")
+    desk.does("schedule", "delete", "send_mail")
+    assert len(desk.json("schedule", "list")["schedules"]) == 1
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (("schedule", "set", "send_mail", "--cron", "61 * * * *"), "61"),
+        (("schedule", "set", "sync_orders", "--zone", "Europe/Berln"), "Did you mean 'Europe/Berlin'"),
+        (("schedule", "set", "sync_order", "--disable"), "did you mean 'sync_orders'"),
+        (("schedule", "delete", "send_mail"), "there is none"),
+        (("params", "set", "sync_orders", "limit=many"), "limit: Input should be a valid integer"),
+        (("params", "rollback", "sync_orders", "7"), "params history sync_orders"),
+        (("explain", "sync_order"), "did you mean 'sync_orders'"),
+        (("leader", "resign"), "nobody holds it"),
+    ],
+)
+def test_a_mistake_is_told_in_one_message(desk: Desk, words: tuple[str, ...], told: str) -> None:
+    assert told in desk.refused(*words)
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("schedule", "set", "send_mail", "--cron", "@daily", "--date", "2026-01-01"),
+        ("schedule", "set", "send_mail", "--type", "cron"),
+        ("schedule", "set", "send_mail", "--interval", "10"),
+        ("schedule", "pause"),
+        ("schedule", "pause", "send_mail", "--all"),
+        ("schedule", "preview", "sync_orders", "--after", "soon"),
+        ("trigger", "sync_orders", "--window", "2026-01-01"),
+        ("trigger", "sync_orders", "--window", "2026-01-02..2026-01-01"),
+        ("trigger", "sync_orders", "--param", "limit"),
+        ("trigger", "sync_orders", "--params", "[1]"),
+        ("run", "show", "first"),
+    ],
+)
+def test_wrong_usage_ends_with_2(desk: Desk, words: tuple[str, ...]) -> None:
+    assert desk.run(*words).code == 2
+
+
+def test_a_preview_marks_what_the_clock_shifts_and_doubles_in_the_flows_zone(desk: Desk) -> None:
+    words = ("schedule", "preview", "sync_orders", "--cron", "30 2 * * *", "-n", "2")
+    spring = desk.does(*words, "--zone", "Europe/Berlin", "--after", "2026-03-28 12:00").lines
+    assert spring[2:] == [
+        "2026-03-29 03:00+02:00 2026-03-29 01:00+00:00 shifted: the clock skips its time",
+        "2026-03-30 02:30+02:00 2026-03-30 00:30+00:00",
+    ]
+    autumn = desk.json(*words, "--zone", "Europe/Berlin", "--after", "2026-10-24 12:00")["preview"]
+    assert [one["note"] for one in autumn["fires"]] == ["doubled", ""]
+    assert desk.json("schedule", "list") == {"schedules": []}
+
+
+def test_parameters_are_set_shown_and_rolled_back_and_no_secret_is_printed(desk: Desk) -> None:
+    desk.does("params", "set", "sync_orders", "region=5", "limit=7", "api_token=hush")
+    desk.does("params", "set", "sync_orders", "limit=8")
+    shown = desk.json("params", "show", "sync_orders")["params"]
+    assert shown["values"] == {"region": "5", "limit": 8, "api_token": "******"}
+    assert "limit 8" in desk.does("params", "show", "sync_orders").lines
+    told = desk.does("params", "rollback", "sync_orders", "1").out
+    assert told == "version 3 of the params of sync_orders holds from now on\n"
+    later = desk.does("params", "set", "sync_orders", "--params", "{}", "--effective-from", "2099-01-01")
+    assert "from 2099-01-01 00:00+00:00 on" in later.out
+    history = desk.json("params", "history", "sync_orders")["versions"]
+    assert [(one["version"]["version"], one["values"].get("limit")) for one in history] == [
+        (4, None),
+        (3, 7),
+        (2, 8),
+        (1, 7),
+    ]
+    everything = (("params", "show"), ("params", "history"), ("flow", "show"))
+    assert not any("hush" in desk.does(*words, "sync_orders").out for words in everything)
+    assert not any("hush" in desk.does(*words, "sync_orders", "--json").out for words in everything)
+
+
+def test_flows_of_code_and_rows_are_listed_with_where_they_stand(desk: Desk) -> None:
+    desk.does("schedule", "set", "sync_orders", "--disable")
+    lines = desk.does("flow", "list").lines
+    assert lines[0].startswith("flow standing next live missing last due schedule")
+    assert lines[1:] == [
+        "send_mail unscheduled - - - - - -",
+        "sync_orders disabled - - - - - 0 * * * * (Europe/Berlin)",
+    ]
+    shown = desk.does("flow", "show", "sync_orders").lines
+    assert "about Copy the orders that changed." in shown
+    assert "kind job, stateful (catch_up)" in shown
+    unknown = desk.run("flow", "list", package=None).lines
+    assert unknown[1].startswith("sync_orders unregistered")
+
+
+def test_a_check_finds_what_is_wrong_in_flows_and_rows(desk: Desk, tmp_path: Path) -> None:
+    assert "2 flows, 0 rows: nothing wrong" in desk.does("check", PACKAGE).out
+    (tmp_path / "wrong.py").write_text("raise ValueError('not today')\n")
+    assert "ValueError: not today (wrong.py:1)" in desk.refused("check", "./wrong.py")
+    (tmp_path / "odd_flows.py").write_text(
+        "from piko_flow.control.flow import Flow\n"
+        "@Flow.register('odd')\n"
+        "def odd(run):\n"
+        "    return run.nothing\n"
+    )
+    done = desk.run("check", "odd_flows")
+    assert done.code == 1
+    assert "wrong flow odd: its pipeline cannot be built" in " ".join(done.out.split())
