@@ -144,10 +144,11 @@ def was_requeued(run: RunRecord, requeue: Requeue) -> bool:
 def new_record(number: int, new: NewRun, claimer: ReplicaRecord, now: datetime) -> RunRecord:
     """The row of a new run under this id; claimed at once by the replica where that was asked for."""
     ended = new.status not in LIVE
-    record = RunRecord(
+    taken = new.claim and not ended
+    return RunRecord(
         id=number,
         flow=new.flow,
-        status=new.status,
+        status=RunStatus.RUNNING if taken else new.status,
         scheduled_time=new.scheduled_time,
         key=new.key,
         origin=new.origin,
@@ -163,11 +164,16 @@ def new_record(number: int, new: NewRun, claimer: ReplicaRecord, now: datetime) 
         first_fire=new.first_fire,
         requested_by=new.requested_by,
         trace=new.trace,
-        reason=new.reason,
+        reason="" if taken else new.reason,
+        admitted=taken,
+        replica=claimer.id if taken else "",
+        claim=int(taken),
+        start_time=now if taken else None,
         end_time=now if ended else None,
+        host=claimer.host if taken else "",
+        pid=claimer.pid if taken else 0,
         created_at=now,
     )
-    return claimed(record, claimer, now) if new.claim and not ended else record
 
 
 def claimed(run: RunRecord, replica: ReplicaRecord, now: datetime) -> RunRecord:

@@ -88,6 +88,11 @@ LONG = Text().with_variant(LONGTEXT(), "mysql", "mariadb")
 """Text without a bound that matters."""
 
 
+def only(condition: str) -> dict[str, Any]:
+    """Of an index: which rows are in it, where the database can leave others out."""
+    return {"sqlite_where": text(condition), "postgresql_where": text(condition)}
+
+
 def short(length: int, default: str | None = None, *, primary: bool = False) -> Any:
     """Text of at most so many characters, never NULL."""
     return _field(String(length), None if default is None else f"'{default}'", primary=primary)

@@ -27,7 +27,7 @@ from piko_flow.store.sql.failures import (
     is_transient,
     told,
 )
-from piko_flow.store.sql.statements import Statement, moment_text, rows_text
+from piko_flow.store.sql.statements import Statement, moment_text, values_of
 
 T = TypeVar("T")
 Work = Callable[["Session"], Awaitable[T]]
@@ -62,18 +62,25 @@ class Session:
 
     async def change_rows(self, asked: Statement, rows: Sequence[Mapping[str, Any]], **values: Any) -> int:
         """How many rows the statement moved, given these rows; more than one statement only for a great many."""
-        given = rows_text(rows)
-        if len(given) > LARGE and len(rows) > 1:
+        if not rows:
+            return 0
+        if asked.each:
+            fixed = self._bound(asked, values)
+            chosen = values_of(asked.names)
+            given = [chosen({**fixed, **row}) for row in rows] if fixed else list(map(chosen, rows))
+            return (await self._answered(self.connection.exec_driver_sql(asked.sql, given))).rowcount
+        text_ = self.dialect.rows_text(asked.columns, rows)
+        if len(text_) > LARGE and len(rows) > 1:
             half = len(rows) // 2
             first = await self.change_rows(asked, rows[:half], **values)
             return first + await self.change_rows(asked, rows[half:], **values)
-        return await self.change(asked, rows=given, **values)
+        return await self.change(asked, rows=text_, **values)
 
     async def given_rows(
         self, asked: Statement, rows: Sequence[Mapping[str, Any]], **values: Any
     ) -> Sequence[Any]:
         """The rows that the statement gives for these."""
-        return await self.rows(asked, rows=rows_text(rows), **values)
+        return await self.rows(asked, rows=self.dialect.rows_text(asked.columns, rows), **values)
 
     async def take_ids(self, count: int) -> int:
         """The first of so many ids of runs, which nobody else gets."""
@@ -99,14 +106,16 @@ class Session:
         return self._database.heard(row[0])
 
     async def _execute(self, asked: Statement, values: dict[str, Any]) -> Any:
+        given = values_of(asked.names)(self._bound(asked, values))
+        return await self._answered(self.connection.exec_driver_sql(asked.sql, given))
+
+    def _bound(self, asked: Statement, values: dict[str, Any]) -> dict[str, Any]:
+        """The values as the driver takes them, with the host's time where that is asked for."""
         if "now" in asked.names or "later" in asked.names:
             values["now"] = now = self._database.clock.now()
             values["later"] = now + timedelta(microseconds=values.get("ttl", 0))
         bind = self.dialect.bind
-        given = tuple(
-            bind(value) if isinstance(value := values[name], datetime) else value for name in asked.names
-        )
-        return await self._answered(self.connection.exec_driver_sql(asked.sql, given))
+        return {name: bind(value) if isinstance(value, datetime) else value for name, value in values.items()}
 
     async def mark(self, word: str) -> None:
         """Begin or end the transaction; not counted as a statement."""

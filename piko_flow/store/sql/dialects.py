@@ -4,26 +4,30 @@ from __future__ import annotations
 
 import re
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from functools import cached_property
 from typing import Any, ClassVar, Literal
 
-from piko_flow.store.sql.statements import Statement, moment_text, statement
+import orjson
 
-Kind = Literal["int", "bool", "text", "long", "time"]
+from piko_flow.store.sql.statements import Statement, moment_text, statement, values_of
+
+Kind = Literal["int", "bool", "word", "text", "long", "time"]
 Columns = Mapping[str, Kind]
+"""Columns of rows, by name: a `word` has at most 64 characters, a `text` 1,024, a `long` any number."""
 NEW = re.compile(r"\{new\}(\w+)")  # the value that was to be inserted
+GIVEN = re.compile(r"\bj\.(\w+)")  # a column of the rows that are given
 
 
 class SqlDialect(ABC):
-    """How one kind of database wants things said. `rows` is a table made of the JSON text bound as `:rows`.
+    """How one kind of database wants things said, for PostgreSQL unless a subclass says otherwise.
 
-    In texts for `statement`, `{now}` is the database's time and `{later}` that time and `:ttl` microseconds,
-    `{at}` an instant that is bound as `:at`,
+    A statement is given any number of rows in one value; in its text they are a table `j`. Besides, `{now}` is
+    the database's time and `{later}` that time and `:ttl` microseconds, `{at}` is an instant bound as `:at`,
     `{lock}` locks the rows that are read, and `{skip_locked}` passes over those that others have locked.
-    `{join}` joins bound rows (left) to a table that is to be looked up for each, whatever the database believes
-    of its other indexes; `{loose}` before a column keeps SQLite from such a belief.
+    `{join}` joins `j` (left) to a table that is to be looked up for each, whatever the database believes of its
+    other indexes.
     """
 
     name: ClassVar[str]
@@ -32,7 +36,6 @@ class SqlDialect(ABC):
     later: ClassVar[str]
     at: ClassVar[str] = ":at"
     join: ClassVar[str] = "JOIN"
-    loose: ClassVar[str] = ""
     lock: ClassVar[str] = " FOR UPDATE"
     skip_locked: ClassVar[str] = " FOR UPDATE SKIP LOCKED"
     begin: ClassVar[str] = "BEGIN"
@@ -40,17 +43,16 @@ class SqlDialect(ABC):
     """Codes of errors that say that the transaction met another and was undone."""
     duplicate: ClassVar[Any]
     """The code of the error that says that a key is there already."""
-    alone: ClassVar[tuple[tuple[str, ...], tuple[str, ...]]]
+    alone: ClassVar[tuple[tuple[str, ...], tuple[str, ...]]] = ((), ())
     """What keeps other processes from changing tables, however long it takes, and what lets them again."""
-    types: ClassVar[Mapping[Kind, str]]
     session: ClassVar[tuple[str, ...]] = ()
     """What each new connection is told first."""
 
-    def statement(self, text: str) -> Statement:
-        """The text for this database's driver."""
-        for word in ("now", "later", "at", "join", "loose", "lock", "skip_locked"):
+    def statement(self, text: str, columns: Iterable[str] = (), *, each: bool = False) -> Statement:
+        """The text for this database's driver, to be given rows of these columns."""
+        for word in ("now", "later", "at", "join", "lock", "skip_locked"):
             text = text.replace(f"{{{word}}}", getattr(self, word))
-        return statement(text, self.mark)
+        return statement(text, self.mark, columns, each=each)
 
     def json_text(self, column: str) -> str:
         """A JSON column as the text that it holds."""
@@ -58,7 +60,11 @@ class SqlDialect(ABC):
 
     @abstractmethod
     def rows(self, columns: Columns) -> str:
-        """The bound rows as a table, to be given an alias."""
+        """The given rows as a table, to be followed by an alias."""
+
+    def rows_text(self, columns: Sequence[str], rows: Iterable[Mapping[str, Any]]) -> str:
+        """The value that the rows are given as. Instants must be text already."""
+        return orjson.dumps(list(map(values_of(columns), rows))).decode()
 
     @abstractmethod
     def bind(self, moment: datetime) -> Any:
@@ -67,33 +73,25 @@ class SqlDialect(ABC):
     def update_from(
         self, table: str, columns: Columns, *, on: str, sets: Mapping[str, str], where: str
     ) -> Statement:
-        """Change the rows of `table` that match bound rows `j`."""
-        changes = ", ".join(f"{column} = {value}" for column, value in sets.items())
-        return self.statement(
-            f"UPDATE {table} SET {changes} FROM {self.rows(columns)} AS j WHERE {on} AND {where}"
-        )
+        """Change the rows of `table` that match given ones."""
+        text = f"UPDATE {table} SET {_changes(sets)} FROM {self.rows(columns)} AS j WHERE {on} AND {where}"
+        return self.statement(text, columns)
 
     def delete_from(self, table: str, columns: Columns) -> Statement:
-        """Delete the rows of `table` whose columns are those of a bound row."""
+        """Delete the rows of `table` whose columns are those of a given one."""
         names = ", ".join(columns)
-        return self.statement(
-            f"DELETE FROM {table} WHERE ({names}) IN (SELECT {names} FROM {self.rows(columns)} AS j)"
-        )
+        text = f"DELETE FROM {table} WHERE ({names}) IN (SELECT {names} FROM {self.rows(columns)} AS j)"
+        return self.statement(text, columns)
 
     def insert(self, table: str, columns: Columns, given: Mapping[str, str] | None = None) -> Statement:
-        """Insert the bound rows. `given` are columns not in the rows, as SQL."""
-        names, values = _listed(columns, given or {})
-        return self.statement(f"INSERT INTO {table} ({names}) SELECT {values} FROM {self.rows(columns)} AS j")
+        """Insert the given rows. `given` are columns that are not in them, as SQL."""
+        return self._insert("INSERT", table, columns, given or {}, "")
 
     def insert_new(
         self, table: str, columns: Columns, given: Mapping[str, str] | None = None, *, key: str
     ) -> Statement:
-        """Insert the bound rows; one whose `key` is there already is left out. `given` are columns not in the rows."""
-        names, values = _listed(columns, given or {})
-        return self.statement(
-            f"INSERT INTO {table} ({names}) SELECT {values} FROM {self.rows(columns)} AS j WHERE true "
-            f"ON CONFLICT ({key}) DO NOTHING"
-        )
+        """Insert the given rows but those whose `key` is there already."""
+        return self._insert("INSERT", table, columns, given or {}, f" ON CONFLICT ({key}) DO NOTHING")
 
     def upsert(
         self,
@@ -104,23 +102,23 @@ class SqlDialect(ABC):
         key: str,
         sets: Sequence[str] | Mapping[str, str],
     ) -> Statement:
-        """Insert the bound rows; of those whose key is there, replace the columns in `sets` (or set them as it says).
+        """Insert the given rows; of those whose key is there, replace the columns in `sets`, or set them as it says.
 
         In the values of a mapping `{new}x` is the value of column x that was to be inserted.
         """
-        names, values = _listed(columns, given or {})
         changes = sets if isinstance(sets, Mapping) else {name: f"{{new}}{name}" for name in sets}
-        return self.statement(
-            f"INSERT INTO {table} ({names}) SELECT {values} FROM {self.rows(columns)} AS j WHERE true "
-            + self._on_conflict(table, key, changes)
-        )
+        return self._insert("INSERT", table, columns, given or {}, self._on_conflict(key, changes))
 
-    def _on_conflict(self, table: str, key: str, changes: Mapping[str, str]) -> str:
-        said = ", ".join(f"{name} = {self._new(value)}" for name, value in changes.items())
-        return f"ON CONFLICT ({key}) DO UPDATE SET {said}"
+    def _insert(
+        self, verb: str, table: str, columns: Columns, given: Mapping[str, str], conflict: str
+    ) -> Statement:
+        values = ", ".join([*(f"j.{name}" for name in columns), *given.values()])
+        text = f"{verb} INTO {table} ({', '.join([*columns, *given])}) SELECT {values} FROM {self.rows(columns)} AS j"
+        return self.statement(text + conflict, columns)
 
-    def _new(self, value: str) -> str:
-        return NEW.sub(r"excluded.\1", value)
+    def _on_conflict(self, key: str, changes: Mapping[str, str]) -> str:
+        said = {name: NEW.sub(r"excluded.\1", value) for name, value in changes.items()}
+        return f" ON CONFLICT ({key}) DO UPDATE SET {_changes(said)}"
 
     @cached_property
     @abstractmethod
@@ -128,54 +126,67 @@ class SqlDialect(ABC):
         """Reserve `:count` ids of runs and give the first."""
 
     @abstractmethod
-    def digest(self, table: str, columns: Sequence[str], rest: str = "") -> str:
+    def digest(self, table: str, columns: Sequence[str]) -> str:
         """A scalar subquery: what differs when any of these columns differs in any row, or a row is there or not."""
 
 
-def _listed(columns: Columns, given: Mapping[str, str]) -> tuple[str, str]:
-    names = ", ".join([*columns, *given])
-    return names, ", ".join([*(f"j.{name}" for name in columns), *given.values()])
+def _changes(sets: Mapping[str, str]) -> str:
+    return ", ".join(f"{column} = {value}" for column, value in sets.items())
 
 
 class Sqlite(SqlDialect):
-    """One host, several processes. The time is that of the host, bound as a parameter."""
+    """One host, several processes. The time is that of the host, bound as a parameter.
+
+    There is no way to a server that would have to be saved, so rows to be written are handed over one by one.
+    """
 
     name, mark, now, later = "sqlite", "?", ":now", ":later"
-    join, loose = "CROSS JOIN", "+"
+    join = "CROSS JOIN"
     lock = skip_locked = ""  # a writer has the whole file
     begin = "BEGIN IMMEDIATE"
     transient = frozenset({5, 6})  # busy, locked
     duplicate = 19
-    alone = ((), ())  # the transaction has the whole file
-    types: ClassVar[Mapping[Kind, str]] = {}  # a value has the type it has
     session = (
         "PRAGMA busy_timeout = 10000",
         "PRAGMA journal_mode = WAL",
         "PRAGMA synchronous = FULL",
-        "PRAGMA foreign_keys = OFF",
+        "PRAGMA wal_autocheckpoint = 4000",
+        "PRAGMA cache_size = -32000",
     )
 
     def rows(self, columns: Columns) -> str:
-        said = ", ".join(f"value ->> '$.{name}' AS {name}" for name in columns)
+        said = ", ".join(f"value ->> {place} AS {name}" for place, name in enumerate(columns))
         return f"(SELECT {said} FROM json_each(:rows))"
+
+    def bind(self, moment: datetime) -> Any:
+        return moment_text(moment)
 
     def update_from(
         self, table: str, columns: Columns, *, on: str, sets: Mapping[str, str], where: str
     ) -> Statement:
-        # The plus keeps the planner from the index of states: a bound row finds its run by the primary key.
-        guarded = where.replace(f"{table}.status", f"+{table}.status")
-        return super().update_from(table, columns, on=on, sets=sets, where=guarded)
+        return self._each(f"UPDATE {table} SET {_changes(sets)} WHERE {on} AND {where}", columns)
 
-    def bind(self, moment: datetime) -> Any:
-        return moment_text(moment)
+    def delete_from(self, table: str, columns: Columns) -> Statement:
+        same = " AND ".join(f"{name} = j.{name}" for name in columns)
+        return self._each(f"DELETE FROM {table} WHERE {same}", columns)
+
+    def _insert(
+        self, verb: str, table: str, columns: Columns, given: Mapping[str, str], conflict: str
+    ) -> Statement:
+        values = ", ".join([*(f"j.{name}" for name in columns), *given.values()])
+        text = f"{verb} INTO {table} ({', '.join([*columns, *given])}) VALUES ({values}){conflict}"
+        return self._each(text, columns)
+
+    def _each(self, text: str, columns: Columns) -> Statement:
+        return self.statement(GIVEN.sub(r":\1", text), columns, each=True)
 
     @cached_property
     def take_ids(self) -> Statement:
         return self.statement("UPDATE run_id_block SET next_id = next_id + :count RETURNING next_id - :count")
 
-    def digest(self, table: str, columns: Sequence[str], rest: str = "") -> str:
+    def digest(self, table: str, columns: Sequence[str]) -> str:
         said = " || ',' || ".join(f"quote({column})" for column in columns)
-        return f"(SELECT group_concat(line, ';') FROM (SELECT {said} AS line FROM {table} {rest} ORDER BY 1))"
+        return f"(SELECT group_concat(line, ';') FROM (SELECT {said} AS line FROM {table} ORDER BY 1))"
 
 
 class MySql(SqlDialect):
@@ -198,27 +209,29 @@ class MySql(SqlDialect):
             "SELECT RELEASE_LOCK(CONCAT('piko_flow:', DATABASE()))",
         ),
     )
-    types: ClassVar[Mapping[Kind, str]] = {
-        "int": "BIGINT",
-        "bool": "TINYINT",
-        "text": "VARCHAR(1024) CHARACTER SET utf8mb4 COLLATE utf8mb4_bin",
-        "long": "LONGTEXT CHARACTER SET utf8mb4 COLLATE utf8mb4_bin",
-        "time": "DATETIME(6)",
-    }
     session = (
         "SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED",
-        # A cancelled statement goes on in MariaDB until it ends by itself; MySQL has no such variable.
+        # A cancelled statement goes on in MariaDB until it ends by itself; MySQL has no such variable. The rows
+        # that are left out because their key is there would be warned of one by one.
         (
             "SET time_zone = '+00:00', innodb_lock_wait_timeout = 10, max_error_count = 0, "
             "sql_mode = 'STRICT_TRANS_TABLES,NO_ZERO_DATE,NO_ZERO_IN_DATE,ERROR_FOR_DIVISION_BY_ZERO'"
             "/*M! , max_statement_time = 60 */"
         ),
     )
+    types: ClassVar[Mapping[Kind, str]] = {
+        "int": "BIGINT",
+        "bool": "TINYINT",
+        "word": "VARCHAR(64) CHARACTER SET utf8mb4 COLLATE utf8mb4_bin",
+        "text": "VARCHAR(1024) CHARACTER SET utf8mb4 COLLATE utf8mb4_bin",
+        "long": "LONGTEXT CHARACTER SET utf8mb4 COLLATE utf8mb4_bin",
+        "time": "DATETIME(6)",
+    }
 
     def rows(self, columns: Columns) -> str:
         said = ", ".join(
-            f"{name} {self.types[kind]} PATH '$.{name}' NULL ON EMPTY ERROR ON ERROR"
-            for name, kind in columns.items()
+            f"{name} {self.types[kind]} PATH '$[{place}]' NULL ON EMPTY ERROR ON ERROR"
+            for place, (name, kind) in enumerate(columns.items())
         )
         return f"JSON_TABLE(:rows, '$[*]' COLUMNS ({said}))"
 
@@ -228,41 +241,45 @@ class MySql(SqlDialect):
     def update_from(
         self, table: str, columns: Columns, *, on: str, sets: Mapping[str, str], where: str
     ) -> Statement:
-        changes = ", ".join(f"{table}.{column} = {value}" for column, value in sets.items())
-        return self.statement(
-            f"UPDATE {self.rows(columns)} AS j STRAIGHT_JOIN {table} ON {on} SET {changes} WHERE {where}"
-        )
+        changes = _changes({f"{table}.{column}": value for column, value in sets.items()})
+        text = f"UPDATE {self.rows(columns)} AS j STRAIGHT_JOIN {table} ON {on} SET {changes} WHERE {where}"
+        return self.statement(text, columns)
 
     def delete_from(self, table: str, columns: Columns) -> Statement:
         on = " AND ".join(f"{table}.{name} = j.{name}" for name in columns)
-        return self.statement(f"DELETE {table} FROM {self.rows(columns)} AS j STRAIGHT_JOIN {table} ON {on}")
+        text = f"DELETE {table} FROM {self.rows(columns)} AS j STRAIGHT_JOIN {table} ON {on}"
+        return self.statement(text, columns)
 
     def insert_new(
         self, table: str, columns: Columns, given: Mapping[str, str] | None = None, *, key: str
     ) -> Statement:
         # IGNORE would also bend values to fit, which is why all texts are cut before they come here.
-        names, values = _listed(columns, given or {})
-        return self.statement(
-            f"INSERT IGNORE INTO {table} ({names}) SELECT {values} FROM {self.rows(columns)} AS j"
-        )
+        return self._insert("INSERT IGNORE", table, columns, given or {}, "")
 
-    def _on_conflict(self, table: str, key: str, changes: Mapping[str, str]) -> str:
-        said = ", ".join(f"{name} = {self._new(value)}" for name, value in changes.items())
-        return f"ON DUPLICATE KEY UPDATE {said}"
+    def _insert(
+        self, verb: str, table: str, columns: Columns, given: Mapping[str, str], conflict: str
+    ) -> Statement:
+        if given:  # the driver joins the rows of a statement into one only where all values are bound
+            return super()._insert(verb, table, columns, given, conflict)
+        values = ", ".join(f":{name}" for name in columns)
+        text = f"{verb} INTO {table} ({', '.join(columns)}) VALUES ({values}){conflict}"
+        return self.statement(text, columns, each=True)
 
-    def _new(self, value: str) -> str:
-        return NEW.sub(r"VALUES(\1)", value)
+    def _on_conflict(self, key: str, changes: Mapping[str, str]) -> str:
+        said = {name: NEW.sub(r"VALUES(\1)", value) for name, value in changes.items()}
+        return f" ON DUPLICATE KEY UPDATE {_changes(said)}"
 
     @cached_property
     def take_ids(self) -> Statement:
         # The connection's last id is what LAST_INSERT_ID was given, so no second statement has to ask.
         return self.statement("UPDATE run_id_block SET next_id = LAST_INSERT_ID(next_id) + :count")
 
-    def digest(self, table: str, columns: Sequence[str], rest: str = "") -> str:
+    def digest(self, table: str, columns: Sequence[str]) -> str:
         line = ", ',', ".join(f"QUOTE({column})" for column in columns)
         halves = (f"CONV({side}(line_hash, 16), 16, 10)" for side in ("LEFT", "RIGHT"))
         said = ", ':', ".join(f"BIT_XOR(CAST({half} AS UNSIGNED))" for half in halves)
-        return f"(SELECT CONCAT(COUNT(*), ':', {said}) FROM (SELECT MD5(CONCAT({line})) AS line_hash FROM {table} {rest}) AS d)"
+        lines = f"SELECT MD5(CONCAT({line})) AS line_hash FROM {table}"
+        return f"(SELECT CONCAT(COUNT(*), ':', {said}) FROM ({lines}) AS d)"
 
 
 class Postgres(SqlDialect):
@@ -280,6 +297,7 @@ class Postgres(SqlDialect):
     types: ClassVar[Mapping[Kind, str]] = {
         "int": "bigint",
         "bool": "boolean",
+        "word": "text",
         "text": "text",
         "long": "text",
         "time": "timestamptz",
@@ -293,6 +311,9 @@ class Postgres(SqlDialect):
         # A function's own column list takes no name besides, so it is wrapped.
         return f"(SELECT * FROM jsonb_to_recordset(CAST(CAST(:rows AS text) AS jsonb)) AS r({said}))"
 
+    def rows_text(self, columns: Sequence[str], rows: Iterable[Mapping[str, Any]]) -> str:
+        return orjson.dumps(list(rows)).decode()
+
     def bind(self, moment: datetime) -> Any:
         return moment.astimezone(UTC)
 
@@ -303,12 +324,11 @@ class Postgres(SqlDialect):
             "RETURNING next_id - CAST(:count AS bigint)"
         )
 
-    def digest(self, table: str, columns: Sequence[str], rest: str = "") -> str:
+    def digest(self, table: str, columns: Sequence[str]) -> str:
         line = f"CAST(ROW({', '.join(columns)}) AS text)"
-        said = " || ':' || ".join(
-            f"coalesce(sum(hashtextextended({line}, {seed})::numeric), 0)" for seed in (0, 1)
-        )
-        return f"(SELECT count(*) || ':' || {said} FROM {table} {rest})"
+        sums = (f"coalesce(sum(hashtextextended({line}, {seed})::numeric), 0)" for seed in (0, 1))
+        said = " || ':' || ".join(["count(*)", *sums])
+        return f"(SELECT {said} FROM {table})"
 
 
 DIALECTS: Mapping[str, SqlDialect] = {one.name: one for one in (Sqlite(), MySql(), Postgres())}

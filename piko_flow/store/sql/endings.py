@@ -21,29 +21,29 @@ Change = TypeVar("Change", Ending, Requeue)
 ENDING: Columns = {
     "run_id": "int",
     "claim": "int",
-    "status": "text",
-    "reason": "text",
+    "status": "word",
+    "reason": "word",
     "duration_ms": "int",
     "compute_ms": "int",
     "persist_ms": "int",
-    "error_type": "text",
-    "error_hash": "text",
+    "error_type": "word",
+    "error_hash": "word",
     "error_msg": "text",
     "dead_items": "int",
 }
 REQUEUE: Columns = {
     "run_id": "int",
     "claim": "int",
-    "reason": "text",
+    "reason": "word",
     "grow": "int",
     "rescue": "int",
     "not_before": "time",
-    "error_type": "text",
+    "error_type": "word",
     "error_msg": "text",
 }
 RUN_ID: Columns = {"run_id": "int"}
 SAME = "job_run.run_id = j.run_id"
-HELD = "{loose}job_run.status = 'RUNNING' AND job_run.claim = j.claim"
+HELD = "job_run.status = 'RUNNING' AND job_run.claim = j.claim"
 CANCELLED = "job_run.cancel_requested <> ''"
 SETS = {
     "status": f"CASE WHEN {CANCELLED} THEN 'CANCELLED' ELSE 'QUEUED' END",
@@ -82,11 +82,13 @@ class Endings:
             "host, pid) SELECT job_run.run_id, job_run.attempt, job_run.claim, job_run.start_time, {at}, j.reason, "
             "j.error_type, j.error_msg, COALESCE(job_run.host, ''), COALESCE(job_run.pid, 0) "
             f"FROM {dialect.rows(REQUEUE)} AS j {{join}} job_run ON {SAME} "
-            f"WHERE j.grow = 1 AND job_run.cancel_requested = '' AND {mine}"
+            f"WHERE j.grow = 1 AND job_run.cancel_requested = '' AND {mine}",
+            REQUEUE,
         )
         self._look = dialect.statement(
             f"SELECT {COLUMNS} FROM {dialect.rows(RUN_ID)} AS j {{join}} job_run r ON r.run_id = j.run_id "
-            "ORDER BY r.run_id{lock}"
+            "ORDER BY r.run_id{lock}",
+            RUN_ID,
         )
 
     async def end(self, session: Session, batch: Batch, endings: Sequence[Ending], now: datetime) -> int:

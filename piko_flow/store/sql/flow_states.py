@@ -28,7 +28,7 @@ STATE: Columns = {
     "generation": "int",
     "schedule": "long",
 }
-SPAN: Columns = {"job_id": "text", "start_time": "time", "end_time": "time", "mark": "text"}
+SPAN: Columns = {"job_id": "text", "start_time": "time", "end_time": "time", "mark": "word"}
 SPAN_KEY: Columns = {"job_id": "text", "start_time": "time"}
 SHOWN: Columns = {"job_id": "text", "was": "time", "shown": "time"}
 
@@ -48,21 +48,24 @@ class FlowStates:
         rows = dialect.rows(FLOW)
         self._lock = dialect.statement(
             "SELECT f.job_id, f.origin, f.planned_until, f.generation, f.written, f.schedule, f.cut_after "
-            f"FROM {rows} AS j {{join}} flow_state f ON f.job_id = j.job_id ORDER BY f.job_id{{lock}}"
+            f"FROM {rows} AS j {{join}} flow_state f ON f.job_id = j.job_id ORDER BY f.job_id{{lock}}",
+            FLOW,
         )
         self._add = dialect.insert_new("flow_state", FLOW, key="job_id")
         # Not in the statement that waits for the lock: that one sees other tables as they were before it waited.
         self._ledgers = dialect.statement(
             "SELECT j.job_id, s.last_data_time, p.start_time, p.end_time, p.mark "
             f"FROM {rows} AS j LEFT JOIN scheduled_job s ON s.job_id = j.job_id "
-            "LEFT JOIN flow_span p ON p.job_id = j.job_id ORDER BY j.job_id, p.start_time"
+            "LEFT JOIN flow_span p ON p.job_id = j.job_id ORDER BY j.job_id, p.start_time",
+            FLOW,
         )
         # Locked, so that nobody claims a run while it is decided whether it is still wanted.
         self._live = dialect.statement(
             "SELECT r.job_id, r.run_id, r.data_time_start, r.data_time_end, r.status, r.origin "
             f"FROM {rows} AS j {{join}} job_run r ON r.job_id = j.job_id WHERE r.end_time IS NULL "
             "AND r.status IN ('QUEUED', 'RUNNING') AND r.data_time_end IS NOT NULL AND r.run_key IS NOT NULL "
-            "ORDER BY r.run_id{lock}"
+            "ORDER BY r.run_id{lock}",
+            FLOW,
         )
         self._write = dialect.upsert(
             "flow_state", STATE, key="job_id", sets=[name for name in STATE if name != "job_id"]

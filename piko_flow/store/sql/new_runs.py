@@ -14,7 +14,7 @@ from piko_flow.store.sql.failures import Collided
 from piko_flow.store.sql.leases import DUE
 from piko_flow.store.sql.run_records import COLUMNS, QUEUED, queued_row, run_record
 
-GIVE_UP: Columns = {"run_id": "int", "reason": "text"}
+GIVE_UP: Columns = {"run_id": "int", "reason": "word"}
 REOPEN = """UPDATE job_run SET status = 'QUEUED', attempt = attempt + 1, rescues = 0, reason = '', claimed_by = '',
 admitted = false, not_before = NULL, cancel_requested = '', end_time = NULL, duration_ms = NULL, compute_ms = NULL,
 persist_ms = NULL, error_type = '', error_hash = '', error_msg = '', dead_items = 0 WHERE run_id = :run"""
@@ -22,18 +22,19 @@ KEEP_ATTEMPT = """INSERT INTO job_run_attempt
 (run_id, attempt, claim, start_time, end_time, reason, error_type, error_msg, host, pid)
 SELECT run_id, attempt, claim, start_time, end_time, reason, COALESCE(error_type, ''), COALESCE(error_msg, ''),
 COALESCE(host, ''), COALESCE(pid, 0) FROM job_run WHERE run_id = :run"""
-WAITS = "{loose}job_run.status = 'QUEUED'"
+WAITS = "job_run.status = 'QUEUED'"
 
 
 class NewRuns:
     """Writes what happens to runs before they run."""
 
     def __init__(self, dialect: SqlDialect) -> None:
-        self._insert = dialect.insert_new("job_run", QUEUED, key="job_id, run_key")
+        self._insert = dialect.insert_new("job_run", QUEUED, key="run_key, job_id")
         self._look = dialect.statement(f"SELECT {COLUMNS} FROM job_run r WHERE r.run_id = :run{{lock}}")
         self._reopen, self._keep_attempt = dialect.statement(REOPEN), dialect.statement(KEEP_ATTEMPT)
         self._made = dialect.statement(
-            f"SELECT r.run_id FROM {dialect.rows(RUN_ID)} AS j {{join}} job_run r ON r.run_id = j.run_id"
+            f"SELECT r.run_id FROM {dialect.rows(RUN_ID)} AS j {{join}} job_run r ON r.run_id = j.run_id",
+            RUN_ID,
         )
         self._give_up = dialect.update_from(
             "job_run",
@@ -45,7 +46,8 @@ class NewRuns:
         self._admit = dialect.update_from("job_run", RUN_ID, on=SAME, sets={"admitted": "true"}, where=WAITS)
         self._these = dialect.statement(
             f"SELECT {COLUMNS} FROM {dialect.rows(RUN_ID)} AS j {{join}} job_run r ON r.run_id = j.run_id "
-            "WHERE r.status = 'QUEUED' ORDER BY r.run_id{lock}"
+            "WHERE r.status = 'QUEUED' ORDER BY r.run_id{lock}",
+            RUN_ID,
         )
         self._due = dialect.statement(
             f"SELECT {{now}}, {COLUMNS} FROM job_run r WHERE {DUE} AND r.run_id > :after "

@@ -40,7 +40,8 @@ class SqlParams:
         self._versions_of, self._of_id, self._in_force = map(dialect.statement, (OF_FLOW, OF_ID, IN_FORCE))
         self._newest = dialect.statement(
             f"SELECT {COLUMNS} FROM job_config_version v JOIN (SELECT MAX(w.id) AS id FROM {dialect.rows(FLOW)} AS j "
-            "{join} job_config_version w ON w.job_id = j.job_id GROUP BY w.job_id) n ON n.id = v.id"
+            "{join} job_config_version w ON w.job_id = j.job_id GROUP BY w.job_id) n ON n.id = v.id",
+            FLOW,
         )
         self._keep_version = dialect.insert("job_config_version", VERSION)
 

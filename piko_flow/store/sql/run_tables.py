@@ -6,7 +6,7 @@ from datetime import datetime
 
 from sqlalchemy import Index
 
-from piko_flow.store.sql.columns import big, instant, long_text, maybe_short, number, short, yes_or_no
+from piko_flow.store.sql.columns import big, instant, long_text, maybe_short, number, only, short, yes_or_no
 from piko_flow.store.sql.tables import OPTIONS, StoreTable
 from piko_flow.store.texts import NAMES, TOLD
 
@@ -16,14 +16,13 @@ class RunRow(StoreTable, table=True):
 
     __tablename__ = "job_run"
     __table_args__ = (
-        Index("uq_job_run_key", "job_id", "run_key", unique=True),
-        Index("ix_job_run_scheduled", "job_id", "scheduled_time"),
-        # A flow's live runs are those that have not ended.
-        Index("ix_job_run_ended", "job_id", "end_time"),
+        # Keys begin with what runs were made for, so those made at the same time lie side by side, whatever the flow.
+        Index("uq_job_run_key", "run_key", "job_id", unique=True),
         Index("ix_job_run_flow", "job_id", "run_id"),
+        Index("ix_job_run_live", "job_id", "end_time", **only("end_time IS NULL")),
         Index("ix_job_run_status", "status", "run_id"),
         Index("ix_job_run_created_at", "created_at"),
-        Index("ix_job_run_backfill", "backfill_id", "status"),
+        Index("ix_job_run_backfill", "backfill_id", "status", **only("backfill_id IS NOT NULL")),
         OPTIONS,
     )
 

@@ -52,7 +52,8 @@ class SqlRuns(SqlLeases):
         self._holds, self._cancel, self._attempts = map(statement, (HOLDS, CANCEL, ATTEMPTS))
         self._newest_runs = statement(
             f"SELECT {COLUMNS} FROM (SELECT (SELECT MAX(m.run_id) FROM job_run m WHERE m.job_id = j.job_id) AS run_id "
-            f"FROM {database.dialect.rows(FLOW)} AS j) n JOIN job_run r ON r.run_id = n.run_id"
+            f"FROM {database.dialect.rows(FLOW)} AS j) n JOIN job_run r ON r.run_id = n.run_id",
+            FLOW,
         )
         self._last, self._position = statement(LAST), statement(POSITION)
 

@@ -6,7 +6,7 @@ from alembic import op
 from sqlalchemy import Boolean, Column, Index, Integer, MetaData, String, Table, text
 
 from piko_flow.store.migrations.additive import bring_up
-from piko_flow.store.sql.columns import BIG, LONG, JsonText, UTCDateTime, UtcNow
+from piko_flow.store.sql.columns import BIG, LONG, JsonText, UTCDateTime, UtcNow, only
 from piko_flow.store.sql.tables import OPTIONS
 
 revision: str = "0001"
@@ -160,13 +160,12 @@ TABLES = (
         Column("rescues", Integer(), nullable=False, server_default=text("0")),
         Column("cancel_requested", String(128), nullable=False, server_default=text("''")),
         Column("dead_items", BIG, nullable=False, server_default=text("0")),
-        Index("ix_job_run_backfill", "backfill_id", "status"),
+        Index("ix_job_run_backfill", "backfill_id", "status", **only("backfill_id IS NOT NULL")),
         Index("ix_job_run_created_at", "created_at"),
-        Index("ix_job_run_ended", "job_id", "end_time"),
         Index("ix_job_run_flow", "job_id", "run_id"),
-        Index("ix_job_run_scheduled", "job_id", "scheduled_time"),
+        Index("ix_job_run_live", "job_id", "end_time", **only("end_time IS NULL")),
         Index("ix_job_run_status", "status", "run_id"),
-        Index("uq_job_run_key", "job_id", "run_key", unique=True),
+        Index("uq_job_run_key", "run_key", "job_id", unique=True),
         **OPTIONS,
     ),
     Table(
