@@ -1,0 +1,124 @@
+"""The flows that replicas run in the tests of faults.
+
+What they do is told in files of the working folder, which a test reads and writes: a line of `notes` for each thing
+that happened, a file in `gates` for each gate that is open.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import threading
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+from piko_flow import BackfillPolicy, Flow, Pipeline, RunContext, Sink, SinkTarget, Source
+from piko_flow.dataflow.stages.resource import RunInfo
+from piko_flow.dataflow.stages.sink import Receipt, Transaction
+
+NOTES, GATES = Path("notes"), Path("gates")
+LOOK = 0.02  # seconds between two looks at a gate
+INSERT = "INSERT INTO written (flow, start_time, run) VALUES (:flow, :start, :run)"
+
+
+def note(flow: str, run: int | str, word: str) -> None:
+    """Add a line; one write, so lines of several processes do not mix."""
+    line = json.dumps({"flow": flow, "run": int(run), "word": word, "pid": os.getpid()}) + "\n"
+    writing = os.open(NOTES, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
+    try:
+        os.write(writing, line.encode())
+    finally:
+        os.close(writing)
+
+
+async def passed(gate: str) -> None:
+    """Return when the gate is open."""
+    while not (GATES / gate).exists():  # noqa: ASYNC110  # it is opened by another process
+        await asyncio.sleep(LOOK)
+
+
+class Written(SinkTarget[int]):
+    """Writes a row for each window into the table `written` of the ledger's database, with the run's end."""
+
+    durable = False
+
+    async def write(self, items: Sequence[int], /) -> None:
+        """Nothing is kept: the part says what the row holds."""
+        self.items += len(items)
+
+    def joins(self, ledger: str) -> bool:
+        """The ledger's database is where the table is."""
+        return True
+
+    async def commit_in(self, transaction: Transaction, receipts: Sequence[Receipt]) -> None:
+        """One row a run."""
+        for receipt in receipts:
+            part = receipt.part
+            assert part.window_start is not None
+            row = {"flow": part.flow, "start": part.window_start.isoformat(), "run": int(part.run)}
+            await transaction.execute(INSERT, row)
+
+
+@asynccontextmanager
+async def held(info: RunInfo) -> AsyncIterator[str]:
+    """A resource that notes when it is taken and given back."""
+    note(info.flow, info.run, "opened")
+    try:
+        yield "held"
+    finally:
+        note(info.flow, info.run, "closed")
+
+
+async def end_at_once(run: RunContext[dict[str, Any]]) -> None:
+    """Says that it ran."""
+    note(run.flow, run.id, "ran")
+
+
+Flow.register("quick", end_at_once)
+Flow.register("quick_each", end_at_once)
+
+
+async def wait_at_the_gate(run: RunContext[dict[str, Any]], held: str) -> None:
+    """Goes on when the gate of its flow is open."""
+    note(run.flow, run.id, "began")
+    try:
+        await passed(run.flow)
+    except asyncio.CancelledError:
+        note(run.flow, run.id, "cancelled")
+        raise
+    note(run.flow, run.id, "ended")
+
+
+Flow.register("gated", wait_at_the_gate, resources={"held": held})
+Flow.register("gated_too", wait_at_the_gate, resources={"held": held})
+
+
+@Flow.register("blocking")
+async def blocking(run: RunContext[dict[str, Any]]) -> None:
+    """Holds the loop of runs until its gate is open."""
+    note(run.flow, run.id, "began")
+    pause = threading.Event()
+    while not (GATES / run.flow).exists():
+        pause.wait(LOOK)
+
+
+@Flow.register("windows", stateful=True, backfill=BackfillPolicy.CATCH_UP)
+def windows(run: RunContext[dict[str, Any]]) -> Pipeline:
+    """Writes a row for each of its windows."""
+    note(run.flow, run.id, "ran")
+    return Source([run.id]) >> Sink(Written(), batch=1)
+
+
+@Flow.register("gated_windows", stateful=True, backfill=BackfillPolicy.CATCH_UP)
+def gated_windows(run: RunContext[dict[str, Any]]) -> Pipeline:
+    """As `windows`, when its gate is open."""
+
+    async def read() -> list[int]:
+        note(run.flow, run.id, "began")
+        await passed(run.flow)
+        return [run.id]
+
+    return Source(read) >> Sink(Written(), batch=1)

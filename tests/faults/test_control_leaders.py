@@ -1,0 +1,91 @@
+"""Leaders that die, stand still or lose their lease: another leads, and what was theirs is neither lost nor doubled."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from piko_flow.clock import monotonic
+from piko_flow.planning.run_state import RunStatus
+from tests.faults.control_scene import Scene
+from tests.system.command import piko
+
+SECOND = timedelta(seconds=1)
+TAKEN = "was taken from this replica while it ran"
+
+
+async def test_a_leader_that_stood_still_beyond_its_lease_can_end_and_commit_nothing_of_what_was_taken(
+    control_scene: Scene,
+) -> None:
+    scene = control_scene
+    hour = (await scene.now()).replace(minute=0, second=0, microsecond=0)
+    await scene.schedule("gated_windows", hours=1, begin=hour - timedelta(hours=1))
+    await scene.schedule("quick", seconds=1)
+    leader, other = await scene.serving(2)
+    job = await scene.trigger("gated")
+    for flow in ("gated", "gated_windows"):
+        assert (await scene.noted(flow, "began")).pid == leader.pid
+    leader.freeze()
+    assert await scene.leader(but=leader) is other
+    for flow in ("gated", "gated_windows"):
+        assert (await scene.noted(flow, "began", 2)).pid == other.pid
+        scene.open_gate(flow)
+    done = await scene.in_state(job, RunStatus.SUCCESS)
+    assert (done.replica, done.rescues) == (other.id, 1)
+    await scene.settled("gated_windows", hour)
+    leader.thaw()
+    await leader.says(lambda code, answer: (code, answer["status"]) == (200, "standby"))
+    await leader.logged(TAKEN, 2)
+    assert len(scene.notes("gated", "ended")) == 2, "the woken one did work to the end"
+    assert await scene.store.run(job.id) == done
+    await scene.settled("gated_windows", hour)
+    await scene.fired_each_second("quick")
+
+
+async def test_when_the_leader_is_killed_another_leads_in_time_and_no_fire_is_lost(
+    control_scene: Scene,
+) -> None:
+    scene = control_scene
+    await scene.schedule("quick", seconds=1)
+    await scene.schedule("quick_each", seconds=1, coalesce=False)
+    await scene.schedule("windows", seconds=1, begin=(await scene.now()).replace(microsecond=0))
+    leader, other = await scene.serving(2)
+    for flow in ("quick", "quick_each", "windows"):
+        await scene.in_state(flow, RunStatus.SUCCESS)
+    leader.kill()
+    killed, at = monotonic(), await scene.now()
+    assert await scene.leader(but=leader) is other
+    assert monotonic() - killed < 1.5 + 2.0
+    await scene.settled("windows", at + 3 * SECOND)
+    await scene.fired_each_second("quick")
+    each = await scene.fired_each_second("quick_each")
+    assert {run.fires for run in each} == {1}
+
+
+async def test_by_default_another_leads_within_twelve_seconds_of_a_death(sqlite_scene: Scene) -> None:
+    usual = {"leader_lease_s": "9", "leader_renew_interval_s": "3", "replica_lease_s": "10", "poll_s": "1"}
+    leader, other = await sqlite_scene.serving(2, **usual)
+    leader.kill()
+    killed = monotonic()
+    assert await sqlite_scene.leader(but=leader) is other
+    assert monotonic() - killed < 9 + 2.0
+
+
+async def test_where_only_the_leader_executes_losing_the_lease_returns_its_runs(control_scene: Scene) -> None:
+    scene = control_scene
+    leader, _ = await scene.serving(2, execute="leader")
+    before = await scene.lease()
+    job = await scene.trigger("gated")
+    assert (await scene.noted("gated", "began")).pid == leader.pid
+    done = piko("leader", "resign", folder=scene.folder, PIKO_DATABASE=scene.url)
+    assert done.returncode == 0, done.stderr
+    await scene.noted("gated", "cancelled")
+    again = await scene.noted("gated", "began", 2)
+    after = await scene.lease()
+    assert before is not None
+    assert after is not None
+    assert after.term > before.term
+    assert scene.replica_of(again).id == after.holder
+    scene.open_gate("gated")
+    ended = await scene.in_state(job, RunStatus.SUCCESS)
+    assert (ended.replica, ended.rescues, ended.attempt) == (after.holder, 0, 1)
+    assert [len(scene.notes("gated", word)) for word in ("opened", "closed", "ended")] == [2, 2, 1]
