@@ -13,6 +13,7 @@ class ParamsBook:
 
     def __init__(self, versions: Iterable[ParamsVersion] = ()) -> None:
         self._versions: dict[str, list[ParamsVersion]] = {}
+        self._by_id: dict[int, ParamsVersion] = {}
         for version in sorted(versions, key=lambda one: one.id):
             self.add(version)
 
@@ -21,7 +22,15 @@ class ParamsBook:
         known = self._versions.setdefault(version.flow, [])
         if any(version.id == one.id for one in known):
             return
+        for one in known:
+            if one.refused:
+                self._by_id.pop(one.id, None)
         known[:] = [version, *(one for one in known if not one.refused)]
+        self._by_id[version.id] = version
+
+    def of_id(self, version: int) -> ParamsVersion | None:
+        """The version of this id; None where it has been forgotten or was never seen."""
+        return self._by_id.get(version)
 
     def newest(self, flow: str) -> ParamsVersion | None:
         """The version seen last, good or not."""
@@ -32,6 +41,8 @@ class ParamsBook:
         known = self._versions.get(flow, [])
         for index, version in enumerate(known):
             if not version.refused and (version.effective_from is None or version.effective_from <= now):
+                for older in known[index + 1 :]:
+                    self._by_id.pop(older.id, None)
                 del known[index + 1 :]
                 return version
         return None

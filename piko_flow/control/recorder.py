@@ -17,6 +17,7 @@ from piko_flow.store.protocols import RunStore
 from piko_flow.store.records import NewRun, RunRecord
 
 MOST = 1000  # changes in one transaction
+TURNS = 10  # of the loop after a write: what its answers set off joins the next one
 FIRST_WAIT, LONGEST_WAIT = 0.05, 5.0  # seconds between tries while the store does not answer
 
 T = TypeVar("T")
@@ -127,6 +128,8 @@ class Recorder:
         async with self._writing:
             while self.waiting:
                 await self._write_some()
+                for _ in range(TURNS):
+                    await asyncio.sleep(0)
 
     async def _write_some(self) -> None:
         changes = self._take_changes()

@@ -182,6 +182,7 @@ class Replica:
         )
         scheduler.wake = self.wake
         self.reign, self.reconciler, self.scheduler = reign, reconciler, scheduler
+        self.worker.known_params = reign.params.of_id
         self._schedule_reconcile(reconciler, self._clock.monotonic())
         log.info("replica %s leads in term %d", self.record.id, term.number)
         return True

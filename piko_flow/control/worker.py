@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Protocol
 
@@ -16,6 +16,8 @@ from piko_flow.control.outcome import Outcome
 from piko_flow.control.recorder import Recorder
 from piko_flow.control.schedule_rows import Flows
 from piko_flow.control.timing import DatabaseTime
+from piko_flow.errors import describe_error
+from piko_flow.planning.ledger import Mark
 from piko_flow.planning.run_state import Reason, RunStatus
 from piko_flow.store.batch import Ending, Requeue
 from piko_flow.store.protocols import Store
@@ -68,6 +70,8 @@ class Worker:
         self.active: dict[int, RunRecord] = {}
         self.closed = False
         """A worker that is closed takes nothing more."""
+        self.known_params: Callable[[int], ParamsVersion | None] = lambda version: None
+        """What the leader in this process knows of a version of parameters, to save asking the store."""
         self.wake = asyncio.Event()
         self._reserved = 0
         self._begun: deque[RunRecord] = deque()
@@ -128,25 +132,33 @@ class Worker:
             if self._hungry and self.free * 4 >= self._replica.slots:
                 return await self.claim() > 0
             return False
-        missing = {run.params_version for run in self._begun} - self._versions.keys() - {None}
-        for version in missing:
-            assert version is not None
-            found = await self._store.params_version(version)
-            if found is not None:
-                self._versions[version] = found
-                if len(self._versions) > VERSIONS:
-                    del self._versions[next(iter(self._versions))]
-        begun, self._begun = list(self._begun), deque()
+        begun = list(self._begun)
+        versions = {run.params_version for run in begun if run.params_version is not None}
+        params = {version: await self._params(version) for version in versions}
+        for _ in begun:
+            self._begun.popleft()
         assert self.runs is not None
-        self.runs.start([order for run in begun if (order := self._order(run)) is not None])
+        self.runs.start([order for run in begun if (order := self._order(run, params)) is not None])
         return True
 
-    def _order(self, run: RunRecord) -> RunOrder | None:
+    async def _params(self, version: int) -> ParamsVersion | None:
+        """The version as this replica knows it, else as the store has it."""
+        found = self._versions.get(version) or self.known_params(version)
+        if found is None and (found := await self._store.params_version(version)) is not None:
+            self._versions[version] = found
+            if len(self._versions) > VERSIONS:
+                del self._versions[next(iter(self._versions))]
+        return found
+
+    def _order(self, run: RunRecord, params: Mapping[int, ParamsVersion | None]) -> RunOrder | None:
         flow = self._flows.get(run.flow)
         if flow is None:  # claimed by a leader that knew it, in a version of the code that this one is not
             self._write(run, Requeue(run.id, run.claim, Reason.UNREGISTERED))
             return None
-        version = self._versions.get(run.params_version) if run.params_version is not None else None
+        version = params[run.params_version] if run.params_version is not None else None
+        if version is None and run.params_version is not None:
+            self._write(run, _without_params(run))
+            return None
         return RunOrder(record=run, flow=flow, version=version)
 
     def ended(self, outcomes: Sequence[tuple[int, Outcome]]) -> None:
@@ -213,12 +225,16 @@ class Worker:
             return
         if error := done.exception():
             log.error("the end of run %d of %r could not be written: %s", run.id, run.flow, error)
-            failed = Ending(
-                run.id, run.claim, run.flow, RunStatus.FAILED, Reason.ERROR, window=run.window,
-                error_type=type(error).__name__, error_msg=str(error),
-            )  # fmt: skip
             if isinstance(change, Ending) and change.status is not RunStatus.FAILED:
-                self._write(run, failed)
+                failed = Outcome(
+                    RunStatus.FAILED,
+                    Reason.ERROR,
+                    error_type=type(error).__name__,
+                    error_msg=describe_error(error, 500),
+                    duration_ms=change.duration_ms or 0,
+                    retryable=True,
+                )
+                self._write(run, next_step(run, self._flows.get(run.flow), failed, self._time.now()))
                 return
         if error is not None or not done.result():
             self._gone(run)
@@ -241,3 +257,18 @@ class Worker:
                     reason=change.reason,
                 )
             )
+
+
+def _without_params(run: RunRecord) -> Ending:
+    """The end of a run whose parameters are gone: it is not run with others."""
+    return Ending(
+        run.id,
+        run.claim,
+        run.flow,
+        RunStatus.FAILED,
+        reason=Reason.PARAMS_REFUSED,
+        window=run.window,
+        mark=None if run.window is None else Mark.FAILED,
+        error_type="ParamsGone",
+        error_msg=f"version {run.params_version} of the parameters, with which it was queued, is not in the store",
+    )
