@@ -22,6 +22,7 @@ from typing import Any, NamedTuple
 from sybil import Document, Example, Region
 from sybil.parsers.markdown.lexers import FencedCodeBlockLexer
 
+from piko_flow.control.registry import Registry, collecting
 from tests.architecture.checkout import ROOT
 from tests.docs.shown import difference
 
@@ -89,7 +90,8 @@ class Page:
     def run(self) -> None:
         """Run every block in order."""
         document = Document.parse(str(ROOT / self.path), self._blocks_of)
-        with importable(self.folder), asyncio.Runner() as self.runner:
+        # Flows of one page are not those of another, nor of the tests.
+        with collecting(Registry()), importable(self.folder), asyncio.Runner() as self.runner:
             for example in document.examples():
                 try:
                     example.evaluate()
