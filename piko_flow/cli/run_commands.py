@@ -136,6 +136,7 @@ def _row(run: RunRecord, zone: str) -> tuple[object, ...]:
 
 def _show(view: RunView) -> None:
     from piko_flow.cli.tables import show_facts, show_table, when
+    from piko_flow.control.explained_facts import error_text
 
     show_facts([*_what_it_is(view), *_how_it_went(view)])
     if not view.attempts:
@@ -147,7 +148,7 @@ def _show(view: RunView) -> None:
             when(one.start_time, view.zone),
             when(one.end_time, view.zone),
             one.reason,
-            _error(one.error_type, one.error_msg) or None,
+            error_text(one.error_type, one.error_msg) or None,
         )
         for one in view.attempts
     ]
@@ -176,6 +177,7 @@ def _what_it_is(view: RunView) -> list[tuple[str, object]]:
 
 def _how_it_went(view: RunView) -> list[tuple[str, object]]:
     from piko_flow.cli.tables import took, when
+    from piko_flow.control.explained_facts import error_text
 
     run, zone = view.run, view.zone
     return [
@@ -186,11 +188,7 @@ def _how_it_went(view: RunView) -> list[tuple[str, object]]:
         ("ended", when(run.end_time, zone)),
         ("took", took(run.duration_ms)),
         ("host", f"{run.host}, process {run.pid}" if run.host else ""),
-        ("error", _error(run.error_type, run.error_msg)),
+        ("error", error_text(run.error_type, run.error_msg)),
         ("dead letters", run.dead_items or ""),
         ("cancelled by", run.cancel_requested),
     ]
-
-
-def _error(kind: str, message: str) -> str:
-    return f"{kind}: {message}" if kind else ""

@@ -109,12 +109,14 @@ def _values(found: TriggerPlan | RunRecord) -> dict[str, Any]:
 
 def _show(found: TriggerPlan | RunRecord, zone: str) -> None:
     from piko_flow.cli.tables import show_facts, span_text
+    from piko_flow.control.explained_facts import error_text
     from piko_flow.store.records import RunRecord
 
     if isinstance(found, RunRecord):
         over = f" over {span_text(found.window, zone)}" if found.window is not None else ""
-        error = f": {found.error_type}: {found.error_msg}" if found.error_type else ""
-        typer.echo(f"run {found.id} of {found.flow}{over} is {found.status}{error}")
+        error = error_text(found.error_type, found.error_msg) if found.status is RunStatus.FAILED else ""
+        told = f"run {found.id} of {found.flow}{over} is {found.status}"
+        typer.echo(f"{told}: {error}" if error else told)
         return
     earlier = found.earlier
     done = f"nothing: the key has made run {earlier.id} already, which is {earlier.status}" if earlier else ""

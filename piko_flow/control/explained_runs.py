@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from piko_flow.control.explained_facts import Facts, Line, line
+from piko_flow.control.explained_facts import Facts, Line, error_text, line
 from piko_flow.control.reasons import MEANINGS
 from piko_flow.planning.flow_state import overlaps_live
 from piko_flow.planning.run_state import Reason, RunStatus
@@ -83,7 +83,7 @@ def _came_back(run: RunRecord) -> Iterator[Line]:
         yield line(Reason(run.reason), f"before that, {MEANINGS[Reason(run.reason)].text}", blocks=False)
     elif run.reason and run.attempt > 1:
         failed = f"attempt {run.attempt - 1} ended by {run.reason}"
-        what = f"{run.error_type}: {run.error_msg}" if run.error_type else ""
+        what = error_text(run.error_type, run.error_msg)
         yield line(Reason(run.reason), f"{failed}: {what}" if what else failed, advice="", blocks=False)
 
 
@@ -104,7 +104,7 @@ def _ended(run: RunRecord, facts: Facts) -> Iterator[Line]:
     reason = Reason(run.reason)
     text = MEANINGS[reason].text
     if reason in (Reason.ERROR, Reason.TIMEOUT) and run.error_type:
-        text = f"{run.error_type}: {run.error_msg}" if run.error_msg else run.error_type
+        text = error_text(run.error_type, run.error_msg)
     elif reason is Reason.CANCELLED and run.cancel_requested:
         text = f"{run.cancel_requested} cancelled it"
     elif reason in (Reason.MISFIRED, Reason.COALESCED) and run.first_fire is not None:

@@ -191,8 +191,8 @@ async def lookback(it: Scene) -> Case:
 
 
 async def error(it: Scene) -> Case:
-    run = await ended(it, "mail", None, RunStatus.FAILED, error_type="KeyError", error_msg="'id'")
-    return Case(run.id, "KeyError: 'id'")
+    run = await ended(it, "mail", None, RunStatus.FAILED, error_type="KeyError", error_msg="KeyError: 'id'")
+    return Case(run.id, "+00:00: KeyError: 'id'")
 
 
 async def timeout(it: Scene) -> Case:
