@@ -13,6 +13,7 @@ from piko_flow.cli.control_arguments import Database
 if TYPE_CHECKING:
     from piko_flow.control.plane import ControlPlane
     from piko_flow.control.plane_replicas import LeaderView
+    from piko_flow.store.records import ReplicaRecord
 
 app = typer.Typer(help="Who leads, and which replicas there are.", no_args_is_help=True)
 TITLES = ("replica", "host", "process", "slots", "running", "version", "since", "alive until", "")
@@ -45,17 +46,9 @@ def _show(view: LeaderView, zone: str) -> None:
     from piko_flow.cli.tables import show_facts, show_table, when
 
     lease = view.lease
-    if not view.elected:
-        leader = "there is no election (setting leader_enabled): each replica leads for itself"
-    elif lease is None:
-        leader = "nobody, and nobody has led yet"
-    elif not view.leads:
-        leader = f"nobody since {when(lease.until, zone)}"
-    else:
-        leader = lease.holder
     show_facts(
         [
-            ("leader", leader),
+            ("leader", _who(view, zone)),
             ("lease", view.name),
             ("term", lease.term if lease is not None else ""),
             ("until", when(lease.until, zone) if lease is not None and view.leads else ""),
@@ -63,28 +56,31 @@ def _show(view: LeaderView, zone: str) -> None:
         ]
     )
     typer.echo("")
-    rows = [
-        (
-            one.id,
-            one.host,
-            one.pid,
-            one.slots,
-            one.running,
-            one.version,
-            when(one.started_at, zone),
-            "by its lease"
-            if lease is not None and one.id == lease.holder and view.leads
-            else when(one.until, zone),
-            "" if view.alive(one) else "dead",
-        )
-        for one in view.replicas
-    ]
-    numbers = {"process", "slots", "running"}
     show_table(
         TITLES,
-        rows,
-        right=numbers,
+        [_row(one, view, zone) for one in view.replicas],
+        right={"process", "slots", "running"},
         wraps={"replica", "host"},
         drops=("since", "version", "host", "process"),
         empty="no replica",
     )
+
+
+def _who(view: LeaderView, zone: str) -> str:
+    from piko_flow.cli.tables import when
+
+    if not view.elected:
+        return "there is no election (setting leader_enabled): each replica leads for itself"
+    if view.lease is None:
+        return "nobody, and nobody has led yet"
+    return view.lease.holder if view.leads else f"nobody since {when(view.lease.until, zone)}"
+
+
+def _row(one: ReplicaRecord, view: LeaderView, zone: str) -> tuple[object, ...]:
+    from piko_flow.cli.tables import when
+
+    leads = view.leads and view.lease is not None and one.id == view.lease.holder
+    until = "by its lease" if leads else when(one.until, zone)
+    since = when(one.started_at, zone)
+    alive = "" if view.alive(one) else "dead"
+    return one.id, one.host, one.pid, one.slots, one.running, one.version, since, until, alive
