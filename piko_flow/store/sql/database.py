@@ -192,7 +192,8 @@ class Database:
 
     async def once(self, what: str, work: Work[T], *, writes: bool = False) -> T:
         """Do work whose only statement commits by itself; again when it met another writer or a closed connection."""
-        return await self._tried(what, work, whole=False, writes=writes)
+        # Where rows are handed over one by one, each would be committed for itself.
+        return await self._tried(what, work, whole=writes and self._writer is not None, writes=writes)
 
     async def transact(self, what: str, work: Work[T]) -> T:
         """Do the work in one transaction, and commit.

@@ -26,8 +26,8 @@ class SqlDialect(ABC):
     A statement is given any number of rows in one value; in its text they are a table `j`. Besides, `{now}` is
     the database's time and `{later}` that time and `:ttl` microseconds, `{at}` is an instant bound as `:at`,
     `{lock}` locks the rows that are read, and `{skip_locked}` passes over those that others have locked.
-    `{join}` joins `j` (left) to a table that is to be looked up for each, whatever the database believes of its
-    other indexes.
+    `{join}` joins `j` (left) to a table that is to be looked up for each, and `{live}` or
+    `{live_of_flow}` behind `job_run` has live runs looked up by the index for them, whatever the database believes.
     """
 
     name: ClassVar[str]
@@ -36,6 +36,8 @@ class SqlDialect(ABC):
     later: ClassVar[str]
     at: ClassVar[str] = ":at"
     join: ClassVar[str] = "JOIN"
+    live: ClassVar[str] = ""
+    live_of_flow: ClassVar[str] = ""
     lock: ClassVar[str] = " FOR UPDATE"
     skip_locked: ClassVar[str] = " FOR UPDATE SKIP LOCKED"
     begin: ClassVar[str] = "BEGIN"
@@ -50,7 +52,7 @@ class SqlDialect(ABC):
 
     def statement(self, text: str, columns: Iterable[str] = (), *, each: bool = False) -> Statement:
         """The text for this database's driver, to be given rows of these columns."""
-        for word in ("now", "later", "at", "join", "lock", "skip_locked"):
+        for word in ("now", "later", "at", "join", "live", "live_of_flow", "lock", "skip_locked"):
             text = text.replace(f"{{{word}}}", getattr(self, word))
         return statement(text, self.mark, columns, each=each)
 
@@ -126,8 +128,11 @@ class SqlDialect(ABC):
         """Reserve `:count` ids of runs and give the first."""
 
     @abstractmethod
-    def digest(self, table: str, columns: Sequence[str]) -> str:
-        """A scalar subquery: what differs when any of these columns differs in any row, or a row is there or not."""
+    def digest(self, table: str, columns: Columns) -> str:
+        """A scalar subquery: what differs when any of these columns differs in any row, or a row is there or not.
+
+        The first column is the table's key.
+        """
 
 
 def _changes(sets: Mapping[str, str]) -> str:
@@ -141,7 +146,8 @@ class Sqlite(SqlDialect):
     """
 
     name, mark, now, later = "sqlite", "?", ":now", ":later"
-    join = "CROSS JOIN"
+    join, live = "CROSS JOIN", " INDEXED BY ix_job_run_status"
+    live_of_flow = " INDEXED BY ix_job_run_live"
     lock = skip_locked = ""  # a writer has the whole file
     begin = "BEGIN IMMEDIATE"
     transient = frozenset({5, 6})  # busy, locked
@@ -184,9 +190,10 @@ class Sqlite(SqlDialect):
     def take_ids(self) -> Statement:
         return self.statement("UPDATE run_id_block SET next_id = next_id + :count RETURNING next_id - :count")
 
-    def digest(self, table: str, columns: Sequence[str]) -> str:
+    def digest(self, table: str, columns: Columns) -> str:
         said = " || ',' || ".join(f"quote({column})" for column in columns)
-        return f"(SELECT group_concat(line, ';') FROM (SELECT {said} AS line FROM {table} ORDER BY 1))"
+        lines = f"SELECT {said} AS line FROM {table} ORDER BY {next(iter(columns))}"
+        return f"(SELECT group_concat(line, ';') FROM ({lines}))"
 
 
 class MySql(SqlDialect):
@@ -194,7 +201,8 @@ class MySql(SqlDialect):
 
     name, mark, now = "mysql", "%s", "UTC_TIMESTAMP(6)"
     later = "TIMESTAMPADD(MICROSECOND, :ttl, UTC_TIMESTAMP(6))"
-    join = "STRAIGHT_JOIN"
+    join, live = "STRAIGHT_JOIN", " FORCE INDEX (ix_job_run_status)"
+    live_of_flow = " FORCE INDEX (ix_job_run_live)"
     begin = "START TRANSACTION"
     # Record changed since it was read, lock wait, deadlock.
     transient = frozenset({1020, 1205, 1213})
@@ -274,8 +282,11 @@ class MySql(SqlDialect):
         # The connection's last id is what LAST_INSERT_ID was given, so no second statement has to ask.
         return self.statement("UPDATE run_id_block SET next_id = LAST_INSERT_ID(next_id) + :count")
 
-    def digest(self, table: str, columns: Sequence[str]) -> str:
-        line = ", ',', ".join(f"QUOTE({column})" for column in columns)
+    def digest(self, table: str, columns: Columns) -> str:
+        line = ", ',', ".join(
+            f"QUOTE({column})" if kind in ("text", "long") else f"IFNULL({column}, '-')"
+            for column, kind in columns.items()
+        )
         halves = (f"CONV({side}(line_hash, 16), 16, 10)" for side in ("LEFT", "RIGHT"))
         said = ", ':', ".join(f"BIT_XOR(CAST({half} AS UNSIGNED))" for half in halves)
         lines = f"SELECT MD5(CONCAT({line})) AS line_hash FROM {table}"
@@ -324,7 +335,7 @@ class Postgres(SqlDialect):
             "RETURNING next_id - CAST(:count AS bigint)"
         )
 
-    def digest(self, table: str, columns: Sequence[str]) -> str:
+    def digest(self, table: str, columns: Columns) -> str:
         line = f"CAST(ROW({', '.join(columns)}) AS text)"
         sums = (f"coalesce(sum(hashtextextended({line}, {seed})::numeric), 0)" for seed in (0, 1))
         said = " || ':' || ".join(["count(*)", *sums])

@@ -62,7 +62,7 @@ class FlowStates:
         # Locked, so that nobody claims a run while it is decided whether it is still wanted.
         self._live = dialect.statement(
             "SELECT r.job_id, r.run_id, r.data_time_start, r.data_time_end, r.status, r.origin "
-            f"FROM {rows} AS j {{join}} job_run r ON r.job_id = j.job_id WHERE r.end_time IS NULL "
+            f"FROM {rows} AS j {{join}} job_run r{{live_of_flow}} ON r.job_id = j.job_id WHERE r.end_time IS NULL "
             "AND r.status IN ('QUEUED', 'RUNNING') AND r.data_time_end IS NOT NULL AND r.run_key IS NOT NULL "
             "ORDER BY r.run_id{lock}",
             FLOW,

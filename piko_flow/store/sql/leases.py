@@ -25,16 +25,17 @@ ADDRESS = "SELECT host, pid FROM replica WHERE replica_id = :replica"
 DEAD = """NOT EXISTS (SELECT 1 FROM replica p WHERE p.replica_id = r.claimed_by AND p.alive_until > {now})
 AND NOT EXISTS (SELECT 1 FROM scheduler_leader h WHERE h.owner = r.claimed_by AND h.lease_until > {now})"""
 """Whether the replica of a run `r` counts as dead."""
+QUEUED = "r.status = 'QUEUED'"
 RUNNING = "r.status = 'RUNNING' AND r.claim > 0"
 """Whether a run `r` is running under a claim; rows of other tools have none."""
-DUE = "r.status = 'QUEUED' AND r.admitted AND (r.not_before IS NULL OR r.not_before <= {now})"
+DUE = f"{QUEUED} AND r.admitted AND (r.not_before IS NULL OR r.not_before <= {{now}})"
 """Whether anyone may claim a run `r` now."""
 PULSE = f"""SELECT {{now}}, l.owner, l.version, l.lease_until,
-(SELECT COUNT(*) FROM job_run r WHERE r.status = 'QUEUED'),
-(SELECT COUNT(*) FROM job_run r WHERE {RUNNING}),
-(SELECT COUNT(*) FROM job_run r WHERE {DUE}),
-(SELECT COUNT(*) FROM job_run r WHERE {RUNNING} AND r.claimed_by = :replica AND r.cancel_requested <> ''),
-(SELECT COUNT(*) FROM job_run r WHERE {RUNNING} AND {DEAD})
+(SELECT COUNT(*) FROM job_run r{{live}} WHERE {QUEUED}),
+(SELECT COUNT(*) FROM job_run r{{live}} WHERE {RUNNING}),
+(SELECT COUNT(*) FROM job_run r{{live}} WHERE {DUE}),
+(SELECT COUNT(*) FROM job_run r{{live}} WHERE {RUNNING} AND r.claimed_by = :replica AND r.cancel_requested <> ''),
+(SELECT COUNT(*) FROM job_run r{{live}} WHERE {RUNNING} AND {DEAD})
 FROM (SELECT 1 AS one) o LEFT JOIN scheduler_leader l ON l.name = :name"""
 NEW_LEASE: Columns = {
     "name": "text",

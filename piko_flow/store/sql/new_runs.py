@@ -50,7 +50,7 @@ class NewRuns:
             RUN_ID,
         )
         self._due = dialect.statement(
-            f"SELECT {{now}}, {COLUMNS} FROM job_run r WHERE {DUE} AND r.run_id > :after "
+            f"SELECT {{now}}, {COLUMNS} FROM job_run r{{live}} WHERE {DUE} AND r.run_id > :after "
             "ORDER BY r.run_id LIMIT :limit{skip_locked}"
         )
         self._claim = dialect.update_from(

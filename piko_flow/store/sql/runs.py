@@ -26,9 +26,10 @@ LOOK = 200  # queued runs looked at in one step of a claim
 STEPS = 25  # of one claim, when most runs are of flows that this replica does not know
 
 ONE = f"SELECT {COLUMNS} FROM job_run r WHERE r.run_id = :run"
-LIVE_RUNS = f"SELECT {COLUMNS} FROM job_run r WHERE r.status = 'QUEUED' OR ({RUNNING}) ORDER BY r.run_id"
-LOST = f"SELECT {COLUMNS} FROM job_run r WHERE {RUNNING} AND {DEAD} ORDER BY r.run_id"
-CANCELS = f"""SELECT {COLUMNS} FROM job_run r
+LIVE_RUNS = f"""SELECT {COLUMNS} FROM job_run r{{live}}
+WHERE r.status IN ('QUEUED', 'RUNNING') AND (r.status = 'QUEUED' OR r.claim > 0) ORDER BY r.run_id"""
+LOST = f"SELECT {COLUMNS} FROM job_run r{{live}} WHERE {RUNNING} AND {DEAD} ORDER BY r.run_id"
+CANCELS = f"""SELECT {COLUMNS} FROM job_run r{{live}}
 WHERE {RUNNING} AND r.claimed_by = :replica AND r.cancel_requested <> '' ORDER BY r.run_id"""
 HOLDS = "SELECT 1 FROM job_run WHERE run_id = :run AND status = 'RUNNING' AND claim = :claim"
 CANCEL = """UPDATE job_run SET cancel_requested = :by, status = :status, reason = :reason, admitted = :admitted,

@@ -31,7 +31,13 @@ SCHEDULE: Columns = {
     "version": "int",
     "updated_at": "time",
 }
-CONFIG = ("job_id", "config_json", "schema_version", "effective_from", "version")
+CONFIG: Columns = {
+    "job_id": "text",
+    "config_json": "long",
+    "schema_version": "int",
+    "effective_from": "time",
+    "version": "int",
+}
 
 
 def schedule_record(row: Any) -> ScheduleRecord:

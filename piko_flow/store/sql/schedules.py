@@ -29,10 +29,14 @@ from piko_flow.store.texts import check, cut
 
 SCHEDULES_TABLE, CONFIGS_TABLE = TABLES["scheduled_job"], TABLES["job_config"]
 
-
-CONTENT = [name for name in SCHEDULE if name not in ("last_data_time", "updated_at")]
-PAUSED_BY = "COALESCE(f.paused, '')"
-EDIT = "CASE WHEN s.last_data_time = f.written THEN NULL ELSE s.last_data_time END"
+# What the store wrote itself is no edit.
+EDIT = """CASE WHEN s.last_data_time IS NULL
+OR s.last_data_time = (SELECT f.written FROM flow_state f WHERE f.job_id = s.job_id) THEN NULL
+ELSE s.last_data_time END"""
+CONTENT: Columns = {
+    **{f"s.{name}": kind for name, kind in SCHEDULE.items() if name not in ("last_data_time", "updated_at")},
+    EDIT: "time",
+}
 SCHEDULES = f"SELECT {', '.join(SCHEDULE)} FROM scheduled_job ORDER BY job_id"
 ONE_SCHEDULE = f"SELECT {', '.join(SCHEDULE)} FROM scheduled_job WHERE job_id = :flow{{lock}}"
 ONE_CONFIG = "SELECT version FROM job_config WHERE job_id = :flow{lock}"
@@ -52,11 +56,12 @@ class SqlSchedules:
     def __init__(self, database: Database) -> None:
         self._database = database
         dialect = database.dialect
-        shown = "scheduled_job s LEFT JOIN flow_state f ON f.job_id = s.job_id"
-        schedules = dialect.digest(shown, [*(f"s.{name}" for name in CONTENT), EDIT, PAUSED_BY])
-        self._digest = dialect.statement(
-            f"SELECT {{now}}, {schedules}, {dialect.digest('job_config', CONFIG)}"
+        parts = (
+            dialect.digest("scheduled_job s", CONTENT),
+            dialect.digest("flow_state WHERE paused <> ''", PAUSED),
+            dialect.digest("job_config", CONFIG),
         )
+        self._digest = dialect.statement(f"SELECT {{now}}, {', '.join(parts)}")
         self._schedules, self._one_schedule = map(dialect.statement, (SCHEDULES, ONE_SCHEDULE))
         told = ", ".join(dialect.json_text(name) if name == "config_json" else name for name in CONFIG)
         self._configs = dialect.statement(f"SELECT {told} FROM job_config ORDER BY job_id")
@@ -68,8 +73,9 @@ class SqlSchedules:
 
     async def digest(self) -> Digest:
         """A fingerprint of all schedule and config rows, by one query that returns one row."""
-        now, schedules, configs = await self._database.row("look for changed rows", self._digest)
-        return Digest(self._database.heard(now), _hashed(schedules), _hashed(configs))
+        now, *parts = await self._database.row("look for changed rows", self._digest)
+        schedules, pauses, configs = map(_hashed, parts)
+        return Digest(self._database.heard(now), schedules + pauses, configs)
 
     async def schedules(self) -> list[ScheduleRecord]:
         """All schedule rows, by flow."""

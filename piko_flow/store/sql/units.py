@@ -15,7 +15,7 @@ NAMED = (
 )
 HELD = "SELECT 1 FROM job_run WHERE run_id = :run AND status = 'RUNNING' AND claim = :claim{lock}"
 DECIDED = "SELECT receipts FROM job_run_decision WHERE run_id = :run"
-LIVE_UNITS = """SELECT u.prepared FROM job_run r JOIN job_run_unit u ON u.run_id = r.run_id
+LIVE_UNITS = """SELECT u.prepared FROM job_run r{live} JOIN job_run_unit u ON u.run_id = r.run_id
 WHERE r.status IN ('QUEUED', 'RUNNING') ORDER BY u.run_id, u.unit"""
 
 
