@@ -10,9 +10,11 @@ from dataclasses import replace
 from datetime import timedelta
 
 from piko_flow.clock import Clock
+from piko_flow.control.awaited_ends import AwaitedEnds
 from piko_flow.control.leadership import Leadership
 from piko_flow.control.new_runs import next_slice
 from piko_flow.control.options import ReplicaOptions
+from piko_flow.control.pausing import FailingFlows
 from piko_flow.control.reconciler import Reconciler
 from piko_flow.control.recorder import Recorder
 from piko_flow.control.registry import Registry
@@ -64,16 +66,15 @@ class Replica:
             clock=clock,
             listener=self,
         )
-        name = options.lease_name if options.elected else f"{options.lease_name}:{record.id}"
+        self._lease_name = options.lease_name if options.elected else f"{options.lease_name}:{record.id}"
         self.leadership = Leadership(
             store=store,
-            name=name,
+            name=self._lease_name,
             holder=record.id,
             ttl=options.lease,
             renew_every=options.renew_every,
             clock=clock,
         )
-        self._lease_name = name
         self.wake = asyncio.Event()
         self.reign: Reign | None = None
         self.scheduler: Scheduler | None = None
@@ -83,9 +84,8 @@ class Replica:
         """When the last tick ended, in monotonic seconds."""
         self.store_failure = ""
         """What the store said to the last tick; empty when it answered."""
-        self._unsure = self._pulsed = False
-        self._failed: set[str] = set()
-        self._waiting: dict[int, list[asyncio.Future[Ending | None]]] = {}
+        self._unsure = self._pulsed = self._looked = False
+        self._ends, self._failing = AwaitedEnds(), FailingFlows(store=store, most=options.pause_after)
         self._next_beat = self._next_reconcile = self._next_backfills = self._next_prune = 0.0
 
     @property
@@ -94,25 +94,19 @@ class Replica:
         return self.scheduler is not None and self.leadership.leads
 
     async def tick(self) -> None:
-        """One sign of life, one look, or one comparison of rows: whatever is due first."""
+        """A sign of life where one is due, else a look; where signs are due as often as looks, every second tick has both."""
         now = self._clock.monotonic()
         try:
             if self._unsure:
-                self._unsure = not await self.worker.release_unknown()
-            await self._pause_failing()
-            if self.leadership.renewal_is_due:
-                if not await self.leadership.renew():
-                    self._dethroned("the lease was taken over")
-            elif self.leadership.lease is None and now >= self._next_beat:
-                first = self._next_beat == 0.0
-                await self._beat(now)
-                if first:  # as after losing the lease: who begins wants to know at once where it stands
-                    await self._pulse()
-            elif self.leads and self._pulsed and (duty := self._due_duty(now)) is not None:
-                self._pulsed = False
-                await duty(now)
-            else:
-                await self._pulse()
+                self._unsure = False  # before asking: what is lost meanwhile is looked for, too
+                if not await self.worker.release_unknown():
+                    self._unsure = True
+            if await self._failing.pause():
+                self._next_reconcile = 0.0
+            signed = await self._give_sign(now)
+            self._looked = not (signed and self._looked)
+            if self._looked:
+                await self._look(now)
             self.store_failure = ""
         except StoreUnavailable as error:
             self._unsure = True
@@ -120,6 +114,27 @@ class Replica:
             log.warning("%s", error)
         finally:
             self.ticked_at = self._clock.monotonic()
+
+    async def _give_sign(self, now: float) -> bool:
+        """Renew the lease, or beat, where that is due; gives whether it was."""
+        if self.leadership.renewal_is_due:
+            if not await self.leadership.renew():
+                self._dethroned("the lease was taken over")
+            return True
+        if self.leadership.lease is None and now >= self._next_beat:
+            if self._next_beat == 0.0:  # who begins, or has lost the lease, wants to know where it stands
+                self._looked = False
+            await self._beat(now)
+            return True
+        return False
+
+    async def _look(self, now: float) -> None:
+        """A pulse, or what a leader does now and then."""
+        if self.leads and self._pulsed and (duty := self._due_duty(now)) is not None:
+            self._pulsed = False
+            await duty(now)
+        else:
+            await self._pulse()
 
     def _due_duty(self, now: float) -> Callable[[float], Awaitable[None]] | None:
         """What a leader does now and then; between two of these comes a pulse, or it would never rescue."""
@@ -322,8 +337,8 @@ class Replica:
         """Stop the run at once if it is this replica's; the others find the wish in the store."""
         if run in self.worker.active:
             self.worker.cancel(await self._store.cancels(self.record.id))
-        elif self.scheduler is not None:
-            self.scheduler.ended(run)
+        elif self.reign is not None:
+            self.reign.drop(run)  # another replica may have it: the next look around tells
 
     async def end_of(self, run: int) -> Ending | None:
         """Wait until the end of a run of this replica has been written, and give it.
@@ -332,14 +347,7 @@ class Replica:
         """
         if run not in self.worker.active:
             return None
-        told: asyncio.Future[Ending | None] = asyncio.get_running_loop().create_future()
-        self._waiting.setdefault(run, []).append(told)
-        return await told
-
-    def _tell(self, run: int, ending: Ending | None) -> None:
-        for told in self._waiting.pop(run, ()):
-            if not told.done():
-                told.set_result(ending)
+        return await self._ends.of(run)
 
     def look_at_rows(self) -> None:
         """Somebody changed a row through this replica: compare with the next tick instead of later."""
@@ -361,7 +369,7 @@ class Replica:
         """The end of one of this replica's runs has been written; with `more`, its source goes on in a next run."""
         if self.scheduler is not None:
             self.scheduler.ended(run.id)
-        self._tell(run.id, ending)
+        self._ends.tell(run.id, ending)
         if more and not self.draining and ending.status is RunStatus.SUCCESS:
             self.recorder.queue(next_slice(run, self.time.now()))
 
@@ -375,23 +383,11 @@ class Replica:
         log.warning("run %d of %r was taken from this replica while it ran", run.id, run.flow)
         if self.reign is not None:
             self.reign.drop(run.id)  # the next look around finds it where it is now
-        self._tell(run.id, None)
+        self._ends.tell(run.id, None)
 
     def failed(self, flow: str) -> None:
         """A run has failed for good: perhaps one too many in a row."""
-        if self.options.pause_after:
-            self._failed.add(flow)
-
-    async def _pause_failing(self) -> None:
-        """Pause the flows whose last runs have all failed."""
-        while self._failed:
-            flow, most = min(self._failed), self.options.pause_after
-            last = await self._store.last_statuses(flow, most)
-            if len(last) == most and set(last) == {RunStatus.FAILED}:
-                await self._store.pause(flow, f"paused by itself after {most} failures in a row")
-                log.warning("%r is paused after %d failures in a row", flow, most)
-                self._next_reconcile = 0.0
-            self._failed.discard(flow)
+        self._failing.failed(flow)
 
 
 def _is_free(pulse: Pulse, replica: str) -> bool:
