@@ -76,7 +76,8 @@ def read_moment(value: Any) -> datetime | None:
     if value is None:
         return None
     found = datetime.fromisoformat(value) if isinstance(value, str) else value
-    assert isinstance(found, datetime)
+    if not isinstance(found, datetime):
+        raise ValueError(f"no instant: {found!r}")  # SQLite keeps a number where a time should be
     if found.tzinfo is None:
         return found.replace(tzinfo=UTC)
     return found if found.tzinfo is UTC else found.astimezone(UTC)

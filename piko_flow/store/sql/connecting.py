@@ -29,7 +29,7 @@ def read_url(given: str) -> URL:
     """The URL with the driver that is used for its database. Raises RequestRefused, without the password."""
     try:
         url = make_url(given)
-    except ArgumentError:
+    except (ArgumentError, ValueError):
         raise _refused("it cannot be read as a URL", "check that it has the form of the examples") from None
     driver = DRIVERS.get(url.get_backend_name())
     if driver is None:

@@ -26,8 +26,9 @@ class SqlDialect(ABC):
     A statement is given any number of rows in one value; in its text they are a table `j`. Besides, `{now}` is
     the database's time and `{later}` that time and `:ttl` microseconds, `{at}` is an instant bound as `:at`,
     `{lock}` locks the rows that are read, and `{skip_locked}` passes over those that others have locked.
-    `{join}` joins `j` (left) to a table that is to be looked up for each, and `{live}` or
-    `{live_of_flow}` behind `job_run` has live runs looked up by the index for them, whatever the database believes.
+    `{join}` joins `j` (left) to a table that is to be looked up for each. Behind its name `{by_key}`, `{live}` or
+    `{live_of_flow}` say by which index, whatever the database believes: MariaDB reads small tables from end to
+    end, and locks what it reads.
     """
 
     name: ClassVar[str]
@@ -36,6 +37,7 @@ class SqlDialect(ABC):
     later: ClassVar[str]
     at: ClassVar[str] = ":at"
     join: ClassVar[str] = "JOIN"
+    by_key: ClassVar[str] = ""
     live: ClassVar[str] = ""
     live_of_flow: ClassVar[str] = ""
     lock: ClassVar[str] = " FOR UPDATE"
@@ -52,7 +54,7 @@ class SqlDialect(ABC):
 
     def statement(self, text: str, columns: Iterable[str] = (), *, each: bool = False) -> Statement:
         """The text for this database's driver, to be given rows of these columns."""
-        for word in ("now", "later", "at", "join", "live", "live_of_flow", "lock", "skip_locked"):
+        for word in ("now", "later", "at", "join", "by_key", "live", "live_of_flow", "lock", "skip_locked"):
             text = text.replace(f"{{{word}}}", getattr(self, word))
         return statement(text, self.mark, columns, each=each)
 
@@ -201,7 +203,7 @@ class MySql(SqlDialect):
 
     name, mark, now = "mysql", "%s", "UTC_TIMESTAMP(6)"
     later = "TIMESTAMPADD(MICROSECOND, :ttl, UTC_TIMESTAMP(6))"
-    join, live = "STRAIGHT_JOIN", " FORCE INDEX (ix_job_run_status)"
+    join, by_key, live = "STRAIGHT_JOIN", " FORCE INDEX (PRIMARY)", " FORCE INDEX (ix_job_run_status)"
     live_of_flow = " FORCE INDEX (ix_job_run_live)"
     begin = "START TRANSACTION"
     # Record changed since it was read, lock wait, deadlock.
@@ -250,12 +252,12 @@ class MySql(SqlDialect):
         self, table: str, columns: Columns, *, on: str, sets: Mapping[str, str], where: str
     ) -> Statement:
         changes = _changes({f"{table}.{column}": value for column, value in sets.items()})
-        text = f"UPDATE {self.rows(columns)} AS j STRAIGHT_JOIN {table} ON {on} SET {changes} WHERE {where}"
+        text = f"UPDATE {self.rows(columns)} AS j STRAIGHT_JOIN {table}{self.by_key} ON {on} SET {changes} WHERE {where}"
         return self.statement(text, columns)
 
     def delete_from(self, table: str, columns: Columns) -> Statement:
         on = " AND ".join(f"{table}.{name} = j.{name}" for name in columns)
-        text = f"DELETE {table} FROM {self.rows(columns)} AS j STRAIGHT_JOIN {table} ON {on}"
+        text = f"DELETE {table} FROM {self.rows(columns)} AS j STRAIGHT_JOIN {table}{self.by_key} ON {on}"
         return self.statement(text, columns)
 
     def insert_new(

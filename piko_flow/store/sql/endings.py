@@ -81,12 +81,12 @@ class Endings:
             "INSERT INTO job_run_attempt (run_id, attempt, claim, start_time, end_time, reason, error_type, error_msg, "
             "host, pid) SELECT job_run.run_id, job_run.attempt, job_run.claim, job_run.start_time, {at}, j.reason, "
             "j.error_type, j.error_msg, COALESCE(job_run.host, ''), COALESCE(job_run.pid, 0) "
-            f"FROM {dialect.rows(REQUEUE)} AS j {{join}} job_run ON {SAME} "
+            f"FROM {dialect.rows(REQUEUE)} AS j {{join}} job_run{{by_key}} ON {SAME} "
             f"WHERE j.grow = 1 AND job_run.cancel_requested = '' AND {mine}",
             REQUEUE,
         )
         self._look = dialect.statement(
-            f"SELECT {COLUMNS} FROM {dialect.rows(RUN_ID)} AS j {{join}} job_run r ON r.run_id = j.run_id "
+            f"SELECT {COLUMNS} FROM {dialect.rows(RUN_ID)} AS j {{join}} job_run r{{by_key}} ON r.run_id = j.run_id "
             "ORDER BY r.run_id{lock}",
             RUN_ID,
         )

@@ -9,10 +9,55 @@ from sqlalchemy.exc import DBAPIError, InterfaceError, InternalError, Operationa
 from piko_flow.errors import PikoFlowError, StoreUnavailable, describe_error
 from piko_flow.store.sql.dialects import SqlDialect
 
-# Classes of states: connection, authorisation, transaction, resources, locks, operator, system, corruption.
-OUTAGES = frozenset({"08", "25", "28", "3D", "40", "53", "55", "57", "58", "XX"})
-# SQLite: no such table or column; MariaDB: no such column.
-ANSWERS = frozenset({1, 1054})
+# PostgreSQL's classes of states: connection, authorisation, transaction, resources, locks, operator, system.
+STATES = frozenset({"08", "25", "28", "3D", "40", "53", "55", "57", "58", "XX"})
+# What MariaDB's server says that has nothing to do with what was asked: full, too many, denied, shut down, locked,
+# read-only, killed, too slow. The driver gives all of its errors the same type.
+SERVER = frozenset(
+    {
+        *(
+            1020,
+            1021,
+            1037,
+            1038,
+            1040,
+            1041,
+            1042,
+            1043,
+            1044,
+            1045,
+            1047,
+            1049,
+            1053,
+            1077,
+            1078,
+            1079,
+            1114,
+        ),
+        *(
+            1129,
+            1130,
+            1152,
+            1153,
+            1156,
+            1157,
+            1158,
+            1159,
+            1160,
+            1161,
+            1184,
+            1203,
+            1205,
+            1206,
+            1213,
+            1223,
+            1226,
+        ),
+        *(1290, 1317, 1436, 1698, 1792, 1836, 1927, 1969, 3024),
+    }
+)
+CLIENT = range(2000, 2100)
+ANSWERS = frozenset({1})  # of SQLite: no such table, no such column
 REASON = 300  # characters of what a driver said that a message shows
 
 
@@ -93,12 +138,14 @@ def is_lost(error: BaseException) -> bool:
 
 def is_outage(error: BaseException) -> bool:
     """Whether the database could not be asked, rather than answered no."""
-    if isinstance(error, DBAPIError) and not is_lost(error):
-        found = code(error)
-        if isinstance(found, str):
-            return found[:2] in OUTAGES
-        return isinstance(error, (OperationalError, InterfaceError, InternalError)) and found not in ANSWERS
-    return True
+    if not isinstance(error, DBAPIError) or is_lost(error):
+        return True
+    found = code(error)
+    if isinstance(found, str):
+        return found[:2] in STATES
+    if isinstance(found, int) and found >= 1000:
+        return found in SERVER or found in CLIENT
+    return isinstance(error, (OperationalError, InterfaceError, InternalError)) and found not in ANSWERS
 
 
 def told(error: BaseException, what: str, secret: str | None) -> PikoFlowError:

@@ -48,7 +48,7 @@ class FlowStates:
         rows = dialect.rows(FLOW)
         self._lock = dialect.statement(
             "SELECT f.job_id, f.origin, f.planned_until, f.generation, f.written, f.schedule, f.cut_after "
-            f"FROM {rows} AS j {{join}} flow_state f ON f.job_id = j.job_id ORDER BY f.job_id{{lock}}",
+            f"FROM {rows} AS j {{join}} flow_state f{{by_key}} ON f.job_id = j.job_id ORDER BY f.job_id{{lock}}",
             FLOW,
         )
         self._add = dialect.insert_new("flow_state", FLOW, key="job_id")

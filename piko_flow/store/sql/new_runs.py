@@ -33,7 +33,7 @@ class NewRuns:
         self._look = dialect.statement(f"SELECT {COLUMNS} FROM job_run r WHERE r.run_id = :run{{lock}}")
         self._reopen, self._keep_attempt = dialect.statement(REOPEN), dialect.statement(KEEP_ATTEMPT)
         self._made = dialect.statement(
-            f"SELECT r.run_id FROM {dialect.rows(RUN_ID)} AS j {{join}} job_run r ON r.run_id = j.run_id",
+            f"SELECT r.run_id FROM {dialect.rows(RUN_ID)} AS j {{join}} job_run r{{by_key}} ON r.run_id = j.run_id",
             RUN_ID,
         )
         self._give_up = dialect.update_from(
@@ -45,7 +45,7 @@ class NewRuns:
         )
         self._admit = dialect.update_from("job_run", RUN_ID, on=SAME, sets={"admitted": "true"}, where=WAITS)
         self._these = dialect.statement(
-            f"SELECT {COLUMNS} FROM {dialect.rows(RUN_ID)} AS j {{join}} job_run r ON r.run_id = j.run_id "
+            f"SELECT {COLUMNS} FROM {dialect.rows(RUN_ID)} AS j {{join}} job_run r{{by_key}} ON r.run_id = j.run_id "
             "WHERE r.status = 'QUEUED' ORDER BY r.run_id{lock}",
             RUN_ID,
         )

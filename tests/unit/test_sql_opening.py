@@ -1,0 +1,93 @@
+"""A URL becomes the right store; what is wrong is told without the password."""
+
+from __future__ import annotations
+
+import sqlite3
+from pathlib import Path
+
+import pytest
+
+from piko_flow.errors import RequestRefused, StoreUnavailable
+from piko_flow.store.opening import open_store
+from piko_flow.store.sql.connecting import read_url
+from piko_flow.store.sql.failures import StatementRefused
+from tests.databases.server import free_port
+
+SECRET = "hunter2"
+
+
+@pytest.mark.parametrize(
+    ("given", "driver"),
+    [
+        ("sqlite:///flows.db", "sqlite+aiosqlite"),
+        ("mysql://u:p@host/flows", "mysql+asyncmy"),
+        ("mariadb://u:p@host/flows", "mysql+asyncmy"),
+        ("mysql+asyncmy://u:p@host/flows?charset=utf8mb4", "mysql+asyncmy"),
+        ("postgresql://u:p@host/flows", "postgresql+asyncpg"),
+        ("postgres://u:p@host/flows", "postgresql+asyncpg"),
+    ],
+)
+def test_each_database_has_its_driver(given: str, driver: str) -> None:
+    assert read_url(given).drivername == driver
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        f"oracle://u:{SECRET}@host/flows",
+        f"u:{SECRET}@host/flows",
+        f"mysql://u:{SECRET}@host:port/flows",
+        "sqlite://",
+        "sqlite:///:memory:",
+    ],
+)
+def test_another_url_is_refused_without_showing_the_password(given: str) -> None:
+    with pytest.raises(RequestRefused, match=r"sqlite:///file\.db") as refused:
+        read_url(given)
+    assert SECRET not in str(refused.value)
+
+
+async def test_memory_needs_no_database() -> None:
+    store = await open_store("memory://")
+    assert store.url == "memory://"
+    await store.close()
+
+
+@pytest.mark.parametrize("kind", ["mysql", "postgresql"])
+async def test_a_server_that_is_not_there_is_told_without_the_password(kind: str) -> None:
+    with pytest.raises(StoreUnavailable) as gone:
+        await open_store(f"{kind}://piko:{SECRET}@127.0.0.1:{free_port()}/flows")
+    assert SECRET not in str(gone.value)
+    assert gone.value.__cause__ is not None
+
+
+async def test_the_url_of_an_open_store_shows_no_password(database_url: str) -> None:
+    store = await open_store(database_url)
+    try:
+        password = read_url(database_url).password
+        assert password is None or password not in store.url
+    finally:
+        await store.close()
+
+
+async def test_a_file_that_is_no_database_is_told(tmp_path: Path) -> None:
+    path = tmp_path / "flows.db"
+    path.write_text("this is a letter and no database" * 100)
+    with pytest.raises((StoreUnavailable, StatementRefused), match="not a database"):
+        await open_store(f"sqlite:///{path}")
+
+
+async def test_a_folder_that_is_missing_is_made(tmp_path: Path) -> None:
+    store = await open_store(f"sqlite:///{tmp_path}/new/folder/flows.db")
+    await store.close()
+    assert (tmp_path / "new/folder/flows.db").exists()
+
+
+async def test_a_sqlite_file_is_durable_and_lets_readers_in(tmp_path: Path) -> None:
+    path = tmp_path / "flows.db"
+    store = await open_store(f"sqlite:///{path}")
+    await store.digest()
+    await store.close()
+    file = sqlite3.connect(path)
+    assert file.execute("PRAGMA journal_mode").fetchone() == ("wal",)
+    file.close()
