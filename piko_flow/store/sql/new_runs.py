@@ -22,6 +22,16 @@ KEEP_ATTEMPT = """INSERT INTO job_run_attempt
 (run_id, attempt, claim, start_time, end_time, reason, error_type, error_msg, host, pid)
 SELECT run_id, attempt, claim, start_time, end_time, reason, COALESCE(error_type, ''), COALESCE(error_msg, ''),
 COALESCE(host, ''), COALESCE(pid, 0) FROM job_run WHERE run_id = :run"""
+CLAIMED = {
+    "status": "'RUNNING'",
+    "claim": "job_run.claim + 1",
+    "claimed_by": ":replica",
+    "admitted": "true",
+    "reason": "''",
+    "start_time": "{at}",
+    "host": ":host",
+    "pid": ":pid",
+}
 WAITS = "job_run.status = 'QUEUED'"
 
 
@@ -53,22 +63,7 @@ class NewRuns:
             f"SELECT {{now}}, {COLUMNS} FROM job_run r{{live}} WHERE {DUE} AND r.run_id > :after "
             "ORDER BY r.run_id LIMIT :limit{skip_locked}"
         )
-        self._claim = dialect.update_from(
-            "job_run",
-            RUN_ID,
-            on=SAME,
-            sets={
-                "status": "'RUNNING'",
-                "claim": "job_run.claim + 1",
-                "claimed_by": ":replica",
-                "admitted": "true",
-                "reason": "''",
-                "start_time": "{at}",
-                "host": ":host",
-                "pid": ":pid",
-            },
-            where=WAITS,
-        )
+        self._claim = dialect.update_from("job_run", RUN_ID, on=SAME, sets=CLAIMED, where=WAITS)
 
     async def look(self, session: Session, run: int) -> RunRecord | None:
         """The run of this id, locked."""
