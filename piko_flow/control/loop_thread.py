@@ -41,12 +41,13 @@ class LoopThread:
         return await asyncio.wrap_future(self.submit(function))
 
     def submit(self, function: Callable[[], Awaitable[T]]) -> Future[T]:
-        """Start the function on the thread's loop; from any thread."""
+        """Start the function on the thread's loop; from any thread. Raises RuntimeError while the thread is not running."""
+        loop = self.loop  # asked first: where there is none, no coroutine is left that nobody awaits
 
         async def called() -> T:
             return await function()
 
-        return asyncio.run_coroutine_threadsafe(called(), self.loop)
+        return asyncio.run_coroutine_threadsafe(called(), loop)
 
     async def __aenter__(self) -> LoopThread:
         started: Future[None] = Future()
