@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Collection, Sequence
+from collections.abc import AsyncIterator, Collection
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -99,11 +99,11 @@ class Scene:
         """The database's time."""
         return (await self.store.pulse("default", "")).now
 
-    async def sql(self, statement: str, rows: Sequence[dict[str, Any]] = ({},)) -> list[Any]:
+    async def sql(self, statement: str, **values: Any) -> list[Any]:
         """Execute a statement as another client would, committed at once; the rows that it gives."""
         engine = create_async_engine(self.url, isolation_level="AUTOCOMMIT", poolclass=NullPool)
         async with engine.connect() as connection:
-            result = await connection.execute(text(statement), list(rows) if len(rows) > 1 else rows[0])
+            result = await connection.execute(text(statement), values)
             return [tuple(row) for row in result] if result.returns_rows else []
 
     async def schedule(
@@ -180,6 +180,15 @@ class Scene:
         first = min(fires)
         assert sorted(fires) == [first + SECOND * more for more in range(len(fires))]
         return runs
+
+    async def fired_after(self, flow: str, instant: datetime) -> None:
+        """Return when a fire that was due after the instant has succeeded."""
+
+        async def later() -> bool:
+            done = await self.runs(flow, [RunStatus.SUCCESS])
+            return any(run.scheduled_time > instant for run in done)
+
+        await eventually(later)
 
     async def settled(self, flow: str, until: datetime) -> None:
         """Return when every window up to there is done; then the ledger has no gap and each row is there once."""

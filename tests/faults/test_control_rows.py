@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from piko_flow.planning.run_state import RunStatus
 from tests.faults.control_scene import SECOND, Scene
-from tests.system.running_app import eventually
 
 
 async def test_a_run_whose_schedule_is_deleted_or_disabled_meanwhile_ends_well_and_nothing_follows(
@@ -20,23 +19,14 @@ async def test_a_run_whose_schedule_is_deleted_or_disabled_meanwhile_ends_well_a
     await scene.sql("DELETE FROM scheduled_job WHERE job_id = 'gated'")
     await scene.sql("UPDATE scheduled_job SET enabled = 0 WHERE job_id = 'gated_too'")
     taken_in = await scene.now() + 2 * SECOND  # the rows are compared each 0.3 s
-
-    async def later() -> bool:
-        return any(run.scheduled_time > taken_in for run in await scene.runs("quick"))
-
-    await eventually(later)
+    await scene.fired_after("quick", taken_in)
     known = {flow: await scene.runs(flow) for flow in ("gated", "gated_too")}
     for flow, runs in known.items():
         assert max(run.scheduled_time for run in runs) <= taken_in
         scene.open_gate(flow)
         for run in runs:
             await scene.in_state(run, RunStatus.SUCCESS)
-    last = (await scene.now()) + SECOND
-
-    async def fired_again() -> bool:
-        return any(run.scheduled_time > last for run in await scene.runs("quick"))
-
-    await eventually(fired_again)
+    await scene.fired_after("quick", await scene.now() + SECOND)
     for flow, runs in known.items():
         assert {run.id for run in await scene.runs(flow)} == {run.id for run in runs}
         assert len(scene.notes(flow, "ended")) == len(runs)
