@@ -53,8 +53,8 @@ class Replica:
         options: ReplicaOptions,
         clock: Clock,
     ) -> None:
-        self._store, self._registry, self.record, self.options = store, registry, record, options
-        self._clock = clock
+        self._store, self._registry, self._clock = store, registry, clock
+        self.record, self.options = record, options
         self.time = DatabaseTime(clock)
         self.recorder = Recorder(store=store, replica=record.id, clock=clock)
         self.worker = Worker(
@@ -63,7 +63,6 @@ class Replica:
             recorder=self.recorder,
             flows=registry,
             time=self.time,
-            clock=clock,
             listener=self,
         )
         self._lease_name = options.lease_name if options.elected else f"{options.lease_name}:{record.id}"
@@ -75,17 +74,16 @@ class Replica:
             renew_every=options.renew_every,
             clock=clock,
         )
+        self._failing = FailingFlows(store=store, most=options.pause_after)
         self.wake = asyncio.Event()
         self.reign: Reign | None = None
         self.scheduler: Scheduler | None = None
         self.reconciler: Reconciler | None = None
         self.draining = False
-        self.ticked_at = clock.monotonic()
-        """When the last tick ended, in monotonic seconds."""
-        self.store_failure = ""
-        """What the store said to the last tick; empty when it answered."""
+        self.ticked_at = clock.monotonic()  # when the last tick ended
+        self.store_failure = ""  # what the store said to the last tick, empty when it answered
         self._unsure = self._pulsed = self._looked = False
-        self._ends, self._failing = AwaitedEnds(), FailingFlows(store=store, most=options.pause_after)
+        self._ends = AwaitedEnds()
         self._next_beat = self._next_reconcile = self._next_backfills = self._next_prune = 0.0
 
     @property

@@ -31,6 +31,7 @@ from piko_flow.store.records import ReplicaRecord
 
 T = TypeVar("T")
 STILL = 30.0  # seconds without a tick after which the control loop is taken for dead
+SLOW = 5.0  # seconds beyond the poll's own after which the store is said not to answer
 
 log = logging.getLogger("piko_flow.service")
 
@@ -63,6 +64,7 @@ class ControlService:
         self._writer, self._clock = writer or Writer(), clock or SystemClock()
         self._cpu_workers, self._workers_per_run = cpu_workers, workers_per_run
         self.record = replica_record(options.slots, version)
+        self._slow = options.poll_every.total_seconds() + SLOW
         self._thread = LoopThread("piko-flow control")
         self._serving: Future[None] | None = None
         self._stop: asyncio.Event | None = None
@@ -137,6 +139,8 @@ class ControlService:
         problems = self.lives()
         if self.replica.store_failure:
             problems.append(self.replica.store_failure)
+        elif not problems and (waits := self._clock.monotonic() - self.replica.ticked_at) > self._slow:
+            problems.append(f"the store has not answered for {waits:.0f} s")
         if self.watch is not None and self.watch.blocked_by:
             problems.append(f"the loop of runs is held by {self.watch.blocked_by}")
         return "leader" if self.replica.leads else "standby", problems

@@ -9,7 +9,6 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Protocol
 
-from piko_flow.clock import Clock
 from piko_flow.control.endings import next_step
 from piko_flow.control.execution import RunOrder
 from piko_flow.control.outcome import Outcome
@@ -61,11 +60,10 @@ class Worker:
         recorder: Recorder,
         flows: Flows,
         time: DatabaseTime,
-        clock: Clock,
         listener: Listener,
     ) -> None:
         self._replica, self._store, self._recorder = replica, store, recorder
-        self._flows, self._time, self._clock, self._listener = flows, time, clock, listener
+        self._flows, self._time, self._listener = flows, time, listener
         self.runs: Runs | None = None
         self.active: dict[int, RunRecord] = {}
         self.closed = False

@@ -13,7 +13,8 @@ import re
 import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from types import FunctionType, MethodType, ModuleType
+from operator import methodcaller
+from types import CodeType, FunctionType, MethodType, ModuleType
 from typing import Any
 
 from piko_flow.dataflow.running import transport
@@ -82,12 +83,39 @@ def culprits_of(value: object) -> tuple[str, ...]:
     return () if obstacle is None else tuple(_find_culprits(value)) or (obstacle,)
 
 
-def by_value_pickler() -> Callable[..., Any]:
-    """The pickler for values whose classes no worker can import: those of `__main__` and of functions."""
+def importable_pickler() -> Callable[..., Any]:
+    """The pickler for such values in a worker, which can import cloudpickle and nothing of ours."""
     import cloudpickle  # type: ignore[import-untyped]
 
     pickler: Callable[..., Any] = cloudpickle.Pickler
     return pickler
+
+
+@functools.cache
+def by_value_pickler() -> Callable[..., Any]:
+    """The pickler for values whose classes no worker can import: those of `__main__` and of functions.
+
+    What it carries knows the file that it was written in, which cloudpickle has left out since 3.1.3: a traceback
+    from a worker is to show the line.
+    """
+    import cloudpickle
+
+    class Pickler(cloudpickle.Pickler):  # type: ignore[misc]  # its library has no types
+        def reducer_override(self, value: Any) -> Any:
+            if isinstance(value, CodeType):
+                return methodcaller("replace", co_filename=value.co_filename), (_Unnamed(value),)
+            if isinstance(value, _Unnamed):
+                return self.dispatch_table[CodeType](value.code)
+            return super().reducer_override(value)
+
+    return Pickler
+
+
+@dataclass(frozen=True, slots=True)
+class _Unnamed:
+    """Code as cloudpickle reduces it."""
+
+    code: CodeType
 
 
 def _pack(value: object) -> bytes:

@@ -18,7 +18,7 @@ from pathlib import Path
 
 from piko_flow.dataflow.running import transport
 from piko_flow.dataflow.running.link import Link, written_gently
-from piko_flow.dataflow.running.shipping import Shipment, by_value_pickler
+from piko_flow.dataflow.running.shipping import Shipment, importable_pickler
 from piko_flow.dataflow.running.transport import Frame
 
 PROGRAM = Path(__file__).with_name("worker.py")
@@ -109,7 +109,7 @@ class WorkerProcess:
                 raise
         worker = cls(process, ours, progress, changed)
         setup = Frame(transport.SETUP)
-        setup.stream, setup.buffers = transport.pack((sys.path, pickle.dumps(by_value_pickler())))
+        setup.stream, setup.buffers = transport.pack((sys.path, pickle.dumps(importable_pickler())))
         worker._link.send(setup)
         return worker
 
