@@ -45,6 +45,8 @@ class SqlDialect(ABC):
     begin: ClassVar[str] = "BEGIN"
     transient: ClassVar[frozenset[Any]]
     """Codes of errors that say that the transaction met another and was undone."""
+    closed: ClassVar[frozenset[Any]]
+    """Codes of errors that say that at present nobody may write, or that the database is ending."""
     duplicate: ClassVar[Any]
     """The code of the error that says that a key is there already."""
     alone: ClassVar[tuple[tuple[str, ...], tuple[str, ...]]] = ((), ())
@@ -153,6 +155,7 @@ class Sqlite(SqlDialect):
     lock = skip_locked = ""  # a writer has the whole file
     begin = "BEGIN IMMEDIATE"
     transient = frozenset({5, 6})  # busy, locked
+    closed = frozenset({8, 10, 13})  # read-only, input or output failed, full
     duplicate = 19
     session = (
         "PRAGMA busy_timeout = 10000",
@@ -208,6 +211,8 @@ class MySql(SqlDialect):
     begin = "START TRANSACTION"
     # Record changed since it was read, lock wait, deadlock.
     transient = frozenset({1020, 1205, 1213})
+    # Shutting down, connection killed, read-only by option, by transaction and by mode.
+    closed = frozenset({1053, 1927, 1290, 1792, 1836})
     duplicate = 1062
     alone = (
         (
@@ -303,6 +308,8 @@ class Postgres(SqlDialect):
     begin = "BEGIN ISOLATION LEVEL READ COMMITTED"
     # Serialisation failure, deadlock, lock timeout.
     transient = frozenset({"40001", "40P01", "55P03"})
+    # Read-only, disk full, ended by an administrator, by a crash, not yet started.
+    closed = frozenset({"25006", "53100", "57P01", "57P02", "57P03"})
     duplicate = "23505"
     # Both end with the transaction.
     alone = (("SELECT pg_advisory_xact_lock(8243721890455)", "SET LOCAL statement_timeout = 0"), ())

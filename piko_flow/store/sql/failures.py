@@ -136,6 +136,11 @@ def is_lost(error: BaseException) -> bool:
     return isinstance(error, DBAPIError) and error.connection_invalidated
 
 
+def is_answer(error: BaseException, dialect: SqlDialect) -> bool:
+    """Whether it tells of the statement alone, and not of the database's state: another statement may do better."""
+    return not is_lost(error) and code(error) not in dialect.transient | dialect.closed
+
+
 def is_outage(error: BaseException) -> bool:
     """Whether the database could not be asked, rather than answered no."""
     if not isinstance(error, DBAPIError) or is_lost(error):

@@ -25,7 +25,7 @@ from piko_flow.store.sql.backfills import BackfillPositions
 from piko_flow.store.sql.database import Session, SinkTransaction
 from piko_flow.store.sql.dialects import Columns, SqlDialect
 from piko_flow.store.sql.endings import Endings, succeeded_positions
-from piko_flow.store.sql.failures import SinkFailed, code, is_lost
+from piko_flow.store.sql.failures import SinkFailed, is_answer
 from piko_flow.store.sql.flow_states import FlowStates, Known
 from piko_flow.store.sql.new_runs import NewRuns
 from piko_flow.store.sql.statements import moment_text
@@ -137,7 +137,7 @@ class Writing:
             try:
                 await ending.within(SinkTransaction(self._session))
             except DBAPIError as error:
-                if is_lost(error) or code(error) in self._session.dialect.transient:
+                if not is_answer(error, self._session.dialect):
                     raise
                 raise SinkFailed(error) from error
             except Exception as error:
