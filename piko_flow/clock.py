@@ -21,9 +21,11 @@ class Clock(Protocol):
 
     def now(self) -> datetime:
         """The present as an aware UTC datetime; may jump when the host's clock is set."""
+        ...
 
     def monotonic(self) -> float:
         """Seconds on a clock that never goes back; only differences mean something."""
+        ...
 
     async def sleep(self, seconds: float) -> None:
         """Return after so many seconds; cancelling is safe."""

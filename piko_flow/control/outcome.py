@@ -10,7 +10,7 @@ from piko_flow.control.payload import encode_payload
 from piko_flow.dataflow.running.report import RunReport
 from piko_flow.dataflow.stages.sink import Transaction
 from piko_flow.planning.ledger import Mark
-from piko_flow.planning.run_state import RunStatus
+from piko_flow.planning.run_state import Reason, RunStatus
 from piko_flow.store.batch import Ending
 from piko_flow.store.records import DeadLetterRecord, RunRecord
 
@@ -56,13 +56,14 @@ class Outcome:
         return Mark.FAILED if self.status is RunStatus.FAILED else None
 
     def ending(self, record: RunRecord) -> Ending:
-        """What is written of it when it is the run's last attempt."""
+        """What is written of it when it is the run's last attempt; one for several fires says so if nothing else is to be said."""
+        joined = Reason.COALESCED if record.fires > 1 else ""
         return Ending(
             run=record.id,
             claim=record.claim,
             flow=record.flow,
             status=self.status,
-            reason=self.reason,
+            reason=self.reason or joined,
             window=record.window,
             mark=None if record.window is None else self.mark,
             duration_ms=self.duration_ms,

@@ -44,6 +44,10 @@ class Replica:
     again when `wake` is set or the next thing falls due. `worker.step` when `worker.wake` is set.
     """
 
+    reign: Reign | None = None
+    scheduler: Scheduler | None = None
+    reconciler: Reconciler | None = None
+
     def __init__(
         self,
         *,
@@ -76,9 +80,6 @@ class Replica:
         )
         self._failing = FailingFlows(store=store, most=options.pause_after)
         self.wake = asyncio.Event()
-        self.reign: Reign | None = None
-        self.scheduler: Scheduler | None = None
-        self.reconciler: Reconciler | None = None
         self.draining = False
         self.ticked_at = clock.monotonic()  # when the last tick ended
         self.store_failure = ""  # what the store said to the last tick, empty when it answered
@@ -361,7 +362,9 @@ class Replica:
     def _forget_reign(self) -> None:
         if self.scheduler is not None:
             self.scheduler.drop(LeadershipLost(lease=self._lease_name))
-        self.reign = self.scheduler = self.reconciler = None
+        self.reign = None
+        self.scheduler = None
+        self.reconciler = None
 
     def run_ended(self, run: RunRecord, ending: Ending, *, more: bool) -> None:
         """The end of one of this replica's runs has been written; with `more`, its source goes on in a next run."""

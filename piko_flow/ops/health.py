@@ -36,9 +36,11 @@ class Alive(Protocol):
 
     def lives(self) -> list[str]:
         """What keeps the process from working at all, empty when nothing does."""
+        ...
 
     def readiness(self) -> tuple[str, list[str]]:
         """The role, leader or standby (starting and draining before and after), and what keeps it from working."""
+        ...
 
 
 def probes(process: Alive) -> APIRouter:

@@ -26,6 +26,7 @@ class Limits(Protocol):
 
     def group(self, group: str) -> int | None:
         """Runs of the group, those of backfills too; None for no limit."""
+        ...
 
     def backfill(self, backfill: int) -> int:
         """Runs of the backfill; 0 while it is paused."""

@@ -34,9 +34,11 @@ class LeaseStore(Protocol):
 
     async def acquire(self, name: str, *, holder: str, ttl: timedelta) -> Lease | None:
         """Take the lease if it is free, run out or the holder's own; the term grows only when the holder changes."""
+        ...
 
     async def renew(self, lease: Lease, *, ttl: timedelta) -> Lease | None:
         """Prolong the lease if holder and term are still these, even if it had run out; else None."""
+        ...
 
     async def release(self, lease: Lease) -> None:
         """End the lease at once, so that another need not wait; without effect when it is another's."""
@@ -49,9 +51,11 @@ class LeaseStore(Protocol):
 
     async def replicas(self) -> list[ReplicaRecord]:
         """All replicas that have not left, the dead among them too until they are swept."""
+        ...
 
     async def pulse(self, name: str, replica: str) -> Pulse:
         """One statement, whatever the number of flows and ended runs."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +75,7 @@ class ScheduleStore(Protocol):
 
     async def digest(self) -> Digest:
         """One query that returns one row."""
+        ...
 
     async def schedules(self) -> list[ScheduleRecord]: ...
     async def configs(self) -> list[ConfigRecord]: ...
@@ -78,9 +83,11 @@ class ScheduleStore(Protocol):
 
     async def add_schedules(self, records: Sequence[ScheduleRecord]) -> list[str]:
         """Insert rows for flows that have none; gives the flows whose row was made."""
+        ...
 
     async def set_schedule(self, record: ScheduleRecord) -> ScheduleRecord:
         """Insert or replace a row; `version` grows by one, `last_data_time` of an existing row stays."""
+        ...
 
     async def delete_schedule(self, flow: str) -> bool: ...
 
@@ -88,12 +95,15 @@ class ScheduleStore(Protocol):
         self, flow: str, text: str, *, schema_version: int, effective_from: datetime | None
     ) -> ConfigRecord:
         """Insert or replace a row; `version` grows by one. Raises ValueError when the text is no JSON object."""
+        ...
 
     async def keep_params(self, versions: Sequence[ParamsVersion]) -> list[ParamsVersion]:
         """Store versions of parameters that were seen, with their ids; one that is the flow's newest already is not kept twice."""
+        ...
 
     async def params(self, flow: str | None = None, *, limit: int = 100) -> list[ParamsVersion]:
         """The versions of one flow, newest first; or of every flow all that can be in force now or later."""
+        ...
 
     async def params_version(self, version: int) -> ParamsVersion | None: ...
 
@@ -102,6 +112,7 @@ class ScheduleStore(Protocol):
 
     async def pause(self, flow: str, reason: str) -> bool:
         """Pause the flow's schedule; an empty reason resumes it. False when it was so already."""
+        ...
 
     async def complete(self, flow: str, run_date: datetime) -> None:
         """Note in the row that its date has been dealt with (`completed_at`)."""
@@ -131,55 +142,69 @@ class RunStore(Protocol):
         Raises TermOutdated when the batch has a term and a newer one exists; nothing is written then.
         Writing the same endings again after an unclear failure succeeds.
         """
+        ...
 
     async def claim(
         self, replica: ReplicaRecord, *, limit: int, known: Callable[[str], bool]
     ) -> list[RunRecord]:
         """Take up to `limit` admitted runs that are due, oldest first, of flows that this replica knows."""
+        ...
 
     async def holds(self, run: int, claim: int) -> bool:
         """Whether the run is running under this claim."""
+        ...
 
     async def live(self) -> list[RunRecord]:
         """All queued and running runs, oldest first."""
+        ...
 
     async def lost(self) -> list[RunRecord]:
         """The running runs whose replica counts as dead."""
+        ...
 
     async def cancel(self, run: int, *, by: str) -> RunRecord | None:
         """End a queued run as CANCELLED, ask for the end of a running one; gives the run as it is then."""
+        ...
 
     async def cancels(self, replica: str) -> list[RunRecord]:
         """This replica's running runs that somebody wants cancelled."""
+        ...
 
     async def run(self, run: int) -> RunRecord | None: ...
     async def runs(self, which: RunFilter) -> list[RunRecord]: ...
     async def last_runs(self, flows: Collection[str]) -> dict[str, RunRecord]:
         """The newest run of each of these flows; one that never ran is left out. One statement."""
+        ...
 
     async def attempts(self, run: int) -> list[AttemptRecord]: ...
     async def last_statuses(self, flow: str, limit: int) -> list[RunStatus]:
         """How the flow's last ended runs ended, newest first; SKIPPED and CANCELLED ones are left out."""
+        ...
 
     async def position(self, flow: str) -> str | None:
         """Where the flow's last successful run left its source, as JSON; None if it never said."""
+        ...
 
     async def keep_unit(self, run: int, unit: str, fingerprint: str, text: str) -> None:
         """Store what a unit has prepared, as JSON; again replaces."""
 
     async def units(self, run: int) -> tuple[str, dict[str, str]]:
         """The fingerprint and the prepared units of a run, by id; empty for one that has none."""
+        ...
 
     async def decide(self, run: int, claim: int, text: str) -> bool:
         """Store the decision to commit with all receipts, if the claim holds. It cannot be taken back."""
+        ...
 
     async def decision(self, run: int) -> str | None: ...
     async def live_units(self) -> list[str]:
         """What live runs have prepared and not yet committed."""
+        ...
 
     async def prune(self, *, before: datetime | None, keep: int | None, limit: int) -> int:
         """Delete ended runs older than `before`, and of each flow all but the newest `keep`, with all that
         belongs to them; at most `limit` a call. None is no bound. The ledger stays. Gives how many runs went."""
+        ...
 
 
 class LedgerStore(Protocol):
@@ -187,21 +212,25 @@ class LedgerStore(Protocol):
 
     async def states(self, flows: Collection[str]) -> dict[str, FlowState]:
         """The states of flows as they are now; a flow never seen has an empty one."""
+        ...
 
     async def add_backfill(self, record: BackfillRecord) -> BackfillRecord:
         """Store a backfill; its id is given by the store."""
+        ...
 
     async def backfills(
         self, *, flow: str | None = None, open_only: bool = False
     ) -> list[BackfillRecord]: ...
     async def backfill_counts(self, backfill: int) -> dict[RunStatus, int]:
         """How many of its runs are in each state."""
+        ...
 
     async def set_backfill(
         self, backfill: int, *, state: str, unless: Collection[str] = ()
     ) -> BackfillRecord | None:
         """Pause, resume, cancel or end a backfill; None when it is not there or in one of the states `unless`.
         Cancelling ends its queued runs, too."""
+        ...
 
     async def dead_letters(self, *, flow: str | None = None, limit: int = 100) -> list[DeadLetterRecord]: ...
 
@@ -217,3 +246,4 @@ class Store(LeaseStore, ScheduleStore, RunStore, LedgerStore, Protocol):
     @property
     def statements(self) -> int:
         """How many statements were sent since it was opened, transactions' begin and end not counted."""
+        ...

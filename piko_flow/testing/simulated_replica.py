@@ -42,6 +42,7 @@ class World(Protocol):
 
     def travel_time(self) -> float | None:
         """Seconds that a question or an answer takes; None where it is there at once."""
+        ...
 
     def later(self, wait: timedelta, then: Callable[[], None], /) -> None:
         """Call it when so much time has passed."""

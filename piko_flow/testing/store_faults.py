@@ -40,6 +40,7 @@ class Faults(Protocol):
 
     def at(self, call: str, replica: str, /) -> Fault | None:
         """The fault of this call of the method `call`; None where all goes well."""
+        ...
 
 
 class NoFaults:

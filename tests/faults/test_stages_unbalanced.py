@@ -11,7 +11,7 @@ import pytest
 from piko_flow import Batch, Broadcast, Filter, FlatMap, Fold, Merge, Sink, Transform, run
 from piko_flow.dataflow.running import unit_state
 from piko_flow.dataflow.running.channel import Channel
-from piko_flow.dataflow.running.engine import LocalEngine, EngineContext
+from piko_flow.dataflow.running.engine import EngineContext, LocalEngine
 from piko_flow.dataflow.running.layout import Unit
 from piko_flow.dataflow.running.plan import Plan
 from piko_flow.dataflow.running.unit import UnitResult

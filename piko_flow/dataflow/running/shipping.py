@@ -101,12 +101,12 @@ def by_value_pickler() -> Callable[..., Any]:
     import cloudpickle
 
     class Pickler(cloudpickle.Pickler):  # type: ignore[misc]  # its library has no types
-        def reducer_override(self, value: Any) -> Any:
-            if isinstance(value, CodeType):
-                return methodcaller("replace", co_filename=value.co_filename), (_Unnamed(value),)
-            if isinstance(value, _Unnamed):
-                return self.dispatch_table[CodeType](value.code)
-            return super().reducer_override(value)
+        def reducer_override(self, obj: Any) -> Any:
+            if isinstance(obj, CodeType):
+                return methodcaller("replace", co_filename=obj.co_filename), (_Unnamed(obj),)
+            if isinstance(obj, _Unnamed):
+                return self.dispatch_table[CodeType](obj.code)
+            return super().reducer_override(obj)
 
     return Pickler
 
