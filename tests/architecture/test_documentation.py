@@ -13,5 +13,5 @@ def test_the_first_screen_of_the_readme_holds_the_demo_and_the_test_command() ->
     blocks = re.findall(r"```\w*\n(.*?)```", first_screen, re.DOTALL)
     assert blocks == [
         f"{ENVIRONMENT}. && .venv/bin/piko-flow demo\n",
-        f"{ENVIRONMENT}-e '.[test]' && .venv/bin/python -m pytest\n",
+        f"{ENVIRONMENT}-e '.[test]' && .venv/bin/python -m pytest -n auto\n",
     ]
