@@ -10,6 +10,7 @@ import socket
 from collections.abc import Awaitable, Callable
 from concurrent.futures import CancelledError, Future
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, suppress
+from datetime import datetime
 from typing import Any, TypeVar
 
 from piko_flow.clock import Clock, SystemClock
@@ -36,10 +37,11 @@ SLOW = 5.0  # seconds beyond the poll's own after which the store is said not to
 log = logging.getLogger("piko_flow.service")
 
 
-def replica_record(slots: int, version: str = "") -> ReplicaRecord:
+def replica_record(slots: int, version: str = "", *, started_at: datetime | None = None) -> ReplicaRecord:
     """This process as a replica: an id that no other process has or had, its host and pid."""
     host, pid = socket.gethostname(), os.getpid()
-    return ReplicaRecord(f"{host[:60]}-{pid}-{secrets.token_hex(4)}", host, pid, slots=slots, version=version)
+    name = f"{host[:60]}-{pid}-{secrets.token_hex(4)}"
+    return ReplicaRecord(name, host, pid, slots=slots, version=version, started_at=started_at)
 
 
 class ControlService:
@@ -63,7 +65,7 @@ class ControlService:
         self._open_store, self._registry, self.options = open_store, registry, options
         self._writer, self._clock = writer or Writer(), clock or SystemClock()
         self._cpu_workers, self._workers_per_run = cpu_workers, workers_per_run
-        self.record = replica_record(options.slots, version)
+        self.record = replica_record(options.slots, version, started_at=self._clock.now())
         self._slow = options.poll_every.total_seconds() + SLOW
         self._thread = LoopThread("piko-flow control")
         self._serving: Future[None] | None = None

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-RENEWALS = 3  # in the time of a lease, so that two may fail before it is lost
-
 
 def trusted_until(asked_at: float, ttl: timedelta, margin: timedelta) -> float:
     """Up to when the holder may act, in the monotonic seconds of `asked_at`.
@@ -14,8 +12,3 @@ def trusted_until(asked_at: float, ttl: timedelta, margin: timedelta) -> float:
     for clocks of different speed and for what has been sent and not arrived. Never later than `asked_at + ttl`.
     """
     return asked_at + max(ttl - max(margin, timedelta(0)), timedelta(0)).total_seconds()
-
-
-def renew_every(ttl: timedelta) -> timedelta:
-    """The pause between two renewals."""
-    return ttl / RENEWALS

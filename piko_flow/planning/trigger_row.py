@@ -110,6 +110,7 @@ def row_from_trigger(trigger: Trigger) -> tuple[str, str]:
         fields: dict[str, Any] = {"cron": trigger.text} if trigger.text is not None else dict(trigger.fields)
         return "cron", json.dumps(fields | bounds)
     if isinstance(trigger, Interval):
-        return "interval", json.dumps({"seconds": trigger.every.total_seconds()} | bounds)
+        seconds = trigger.every.total_seconds()
+        return "interval", json.dumps({"seconds": int(seconds) if seconds.is_integer() else seconds} | bounds)
     assert isinstance(trigger, Date)
     return "date", json.dumps({"run_date": trigger.run_date.isoformat()})

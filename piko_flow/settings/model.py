@@ -137,14 +137,15 @@ class Settings(BaseSettings):
     persist_disk_fallback_path: Path = Field(
         default_factory=lambda: Path(tempfile.gettempdir()) / "piko-flow-spool"
     )
-    """Folder for accepted items that could not be written yet. Name one that outlives a restart of the machine."""
+    """No effect, kept so that existing files load: what is emitted waits in memory, and a run ends only when it has
+    been written."""
 
     health_host: Name = "127.0.0.1"
     """Address that the HTTP side listens on; 0.0.0.0 is reachable from other machines."""
     health_port: Port = 8080
     """Port of the HTTP side; 0 takes a free one."""
     metrics_enabled: bool = True
-    """Whether /metrics is served."""
+    """No effect, kept so that existing files load: there is no /metrics yet."""
     debug: bool = False
     """True: as `log_level` DEBUG, whatever that says."""
     log_level: Level = "INFO"
@@ -156,10 +157,6 @@ class Settings(BaseSettings):
     """Finished runs older than this are removed; 0 keeps them."""
     retention_runs_per_flow: CountOrNone = 10_000
     """Finished runs kept of each flow, the newest; 0 keeps all."""
-    retention_dead_letters_days: Days = 90
-    """Dead letters older than this are removed; 0 keeps them."""
-    retention_params_versions: CountOrNone = 100
-    """Past versions of parameters kept of each flow; 0 keeps all. One that a kept run was pinned to stays."""
 
     _origins: dict[str, Origin] = PrivateAttr(default_factory=dict)
 
