@@ -35,7 +35,6 @@ class Seen:
     schedules: dict[str, ScheduleRecord] = field(default_factory=dict)
     configs: dict[str, ConfigRecord] = field(default_factory=dict)
     paused: dict[str, str] = field(default_factory=dict)
-    refused: dict[str, str] = field(default_factory=dict)
     schedules_digest: str = ""
     configs_digest: str = ""
 
@@ -67,7 +66,6 @@ class Reconciler:
         known = {record.flow: record for record in await self._store.flows()}
         self._reign.facts.update(known)
         self._seen.paused = {name: record.paused for name, record in known.items() if record.paused}
-        self._seen.refused = {name: record.refused for name, record in known.items() if record.refused}
         for version in await self._store.params():
             self._reign.params.add(version)
         grace, instances = self._options.first_grace, self._options.first_instances
@@ -107,7 +105,9 @@ class Reconciler:
         self._seen.paused = paused
         for flow in before.keys() - rows.keys():
             self._gone(flow, now)
-        refused: dict[str, str] = {}
+        refused = {
+            flow: "" for flow, facts in self._reign.facts.items() if facts.refused and flow not in rows
+        }
         for number, (flow, row) in enumerate(rows.items()):
             if before.get(flow) != row:
                 self._changed(row, now, refused)
@@ -160,10 +160,10 @@ class Reconciler:
 
     async def _note(self, refused: Mapping[str, str]) -> None:
         """Store the reasons that are new or have gone, and log the new ones once."""
-        fresh = {flow: text for flow, text in refused.items() if self._seen.refused.get(flow, "") != text}
+        facts, unknown = self._reign.facts, FlowRecord("")
+        fresh = {flow: text for flow, text in refused.items() if facts.get(flow, unknown).refused != text}
         if fresh:
             await self._store.note_refusals(fresh)
-            self._seen.refused.update(fresh)
         for flow, reason in fresh.items():
             self._reign.note(flow, refused=reason)
             if reason:

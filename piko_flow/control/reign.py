@@ -181,7 +181,8 @@ class Reign:
     def refuse(self, flow: str, error: Exception) -> None:
         """The flow cannot be planned: it is left alone until its row changes, and all others go on."""
         self.forget(flow)
-        self.refused[flow] = f"planning failed: {describe_error(error, 300)}"
+        self.refused[flow] = told = f"planning failed: {describe_error(error, 300)}"
+        self.note(flow, refused=told)
 
     def due(self, now: datetime) -> str | None:
         """The flow whose fire has been due longest, None when none is; it has to be expected again."""
