@@ -23,7 +23,7 @@ from piko_flow.planning.window import Window
 from piko_flow.store.batch import Decided, Decision
 from piko_flow.store.protocols import RunFilter
 from piko_flow.store.records import NewRun, ParamsVersion, RunRecord
-from piko_flow.store.texts import NAMES
+from piko_flow.store.texts import NAMES, NOT_STORABLE, storable
 
 RETRIED = frozenset({RunStatus.FAILED, RunStatus.CANCELLED})
 PREFIX = "trigger:"
@@ -124,6 +124,8 @@ class PlaneTriggers(PlanePart):
         if len(PREFIX + key) > NAMES["key"]:
             most = NAMES["key"] - len(PREFIX)
             refuse(f"trigger {name!r}", f"a key has at most {most} characters", f"it has {len(key)}")
+        if not storable(key):  # refused here: in a leader's step it would take everything else with it
+            refuse(f"trigger {name!r}", f"of its key, {NOT_STORABLE}", f"{key!r} came")
         now = await self.now()
         version = await self.in_force(name, now)
         overrides = orjson.dumps(dict(params)).decode() if params else None

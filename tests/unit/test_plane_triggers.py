@@ -66,6 +66,7 @@ async def test_params_that_do_not_fit_and_windows_that_nobody_takes_are_refused_
         it.plane.trigger("mial"),
         it.plane.trigger("orders", window=hour(12)),
         it.plane.trigger("mail", key="k" * 190),
+        it.plane.trigger("mail", key="nul\0"),
         it.plane.trigger("audit"),
     ):
         with pytest.raises(RequestRefused):
