@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from hashlib import blake2b
 
 from piko_flow.clock import Clock
 from piko_flow.planning.lease import trusted_until
 from piko_flow.store.batch import Term
 from piko_flow.store.protocols import LeaseStore
 from piko_flow.store.records import Lease
+from piko_flow.store.texts import NAMES
 
 MARGIN = 10  # a lease is trusted for nine tenths of its time
 
@@ -82,3 +84,9 @@ class Leadership:
         self.lease = lease
         if lease is not None:
             self._trusted_until = trusted_until(self._asked_at, self._ttl, self._ttl / MARGIN)
+
+
+def own_lease(name: str, replica: str) -> str:
+    """The lease that nobody but this replica asks for, as long as the name of a lease may be."""
+    unique = blake2b(replica.encode(), digest_size=8).hexdigest()
+    return f"{name[: NAMES['lease'] - len(unique) - 1]}:{unique}"

@@ -11,7 +11,7 @@ from datetime import timedelta
 
 from piko_flow.clock import Clock
 from piko_flow.control.awaited_ends import AwaitedEnds
-from piko_flow.control.leadership import Leadership
+from piko_flow.control.leadership import Leadership, own_lease
 from piko_flow.control.new_runs import next_slice
 from piko_flow.control.options import ReplicaOptions
 from piko_flow.control.pausing import FailingFlows
@@ -69,7 +69,7 @@ class Replica:
             time=self.time,
             listener=self,
         )
-        self._lease_name = options.lease_name if options.elected else f"{options.lease_name}:{record.id}"
+        self._lease_name = options.lease_name if options.elected else own_lease(options.lease_name, record.id)
         self.leadership = Leadership(
             store=store,
             name=self._lease_name,
