@@ -13,6 +13,7 @@ import orjson
 from piko_flow.control.flow import Flow
 from piko_flow.control.options import ReplicaOptions
 from piko_flow.control.params import refusal_of
+from piko_flow.control.params_book import ParamsBook
 from piko_flow.control.reign import Reign
 from piko_flow.control.schedule_rows import Flows, Schedule, first_row, understand
 from piko_flow.planning.date import Date
@@ -66,8 +67,7 @@ class Reconciler:
         known = {record.flow: record for record in await self._store.flows()}
         self._reign.facts.update(known)
         self._seen.paused = {name: record.paused for name, record in known.items() if record.paused}
-        for version in await self._store.params():
-            self._reign.params.add(version)
+        self._reign.params = ParamsBook(await self._store.params())
         grace, instances = self._options.first_grace, self._options.first_instances
         rows = [
             first_row(flow, grace=grace, instances=instances)
