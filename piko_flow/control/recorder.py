@@ -17,7 +17,7 @@ from piko_flow.store.protocols import RunStore
 from piko_flow.store.records import NewRun, RunRecord
 
 MOST = 1000  # changes in one transaction
-TURNS = 10  # of the loop after a write: what its answers set off joins the next one
+TURNS = 25  # of the loop after a write: what its answers set off joins the next one
 FIRST_WAIT, LONGEST_WAIT = 0.05, 5.0  # seconds between tries while the store does not answer
 
 T = TypeVar("T")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 from hashlib import blake2b
@@ -9,7 +10,7 @@ from itertools import islice
 from typing import Literal, TypeAlias
 
 from piko_flow.errors import RequestRefused
-from piko_flow.planning.flow_state import FlowState, overlaps_live
+from piko_flow.planning.flow_state import FlowState
 from piko_flow.planning.ledger import Mark, joined, minus
 from piko_flow.planning.moment import EARLIEST
 from piko_flow.planning.trigger import Trigger, fires, last_fire
@@ -77,8 +78,9 @@ def feed(
     """
     chosen = _kind(state, kind)
     queued: list[Window] = []
+    live = sorted(state.live_windows)  # no two of them overlap
     for window in windows[position : position + STEP]:
-        if len(queued) >= room or overlaps_live(state, window) is not None:
+        if len(queued) >= room or _meets(window, live):
             break
         pieces = minus([window], state.ledger.marked(window, DONE_FOR[chosen]))
         if queued and len(queued) + len(pieces) > room:
@@ -86,6 +88,16 @@ def feed(
         queued += pieces
         position += 1
     return queued, position
+
+
+def _meets(window: Window, live: Sequence[Window]) -> bool:
+    """Whether the window overlaps one of the live ones, which are in order and apart."""
+    place = bisect_left(live, window.end, key=_start)  # those before it begin before the window ends
+    return place > 0 and live[place - 1].end > window.start
+
+
+def _start(window: Window) -> datetime:
+    return window.start
 
 
 def _kind(state: FlowState, kind: str) -> BackfillKind:

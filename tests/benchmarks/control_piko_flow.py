@@ -272,7 +272,7 @@ async def _backfilled(plane: ControlPlane, windows: int) -> float:
     async def settled() -> bool:
         return (await plane.store.states(["small"]))["small"].ledger.is_settled(span)
 
-    await until(settled, within=300, every=0.05)
+    await until(settled, within=300, every=0.2)
     return perf_counter() - begin
 
 

@@ -24,7 +24,11 @@ from piko_flow.store.texts import check
 TABLE = TABLES["backfill"]
 COLUMNS = """backfill_id, job_id, kind, start_time, end_time, windows, newest_first, concurrency, state, next_window,
 params, requested_by, created_at"""
+WINDOWS = 5  # the place of the windows among the columns
+REMEMBERED = 50  # backfills whose windows are kept parsed
 ONE = f"SELECT {COLUMNS} FROM backfill WHERE backfill_id = :backfill{{lock}}"
+# Windows never change, and there may be ten thousand: who moves the position does not read them.
+MOVED = ONE.replace(" windows,", " '[]' AS windows,")
 ALL = f"SELECT {COLUMNS} FROM backfill ORDER BY backfill_id"
 OF_FLOW = f"SELECT {COLUMNS} FROM backfill WHERE job_id = :flow ORDER BY backfill_id"
 OPEN = f"SELECT {COLUMNS} FROM backfill WHERE state IN ('running', 'paused') ORDER BY backfill_id"
@@ -40,12 +44,12 @@ class BackfillPositions:
     """What a batch does to backfills."""
 
     def __init__(self, dialect: SqlDialect) -> None:
-        self._move, self._one = dialect.statement(MOVE), dialect.statement(ONE)
+        self._move, self._moved = dialect.statement(MOVE), dialect.statement(MOVED)
 
     async def move(self, session: Session, backfill: int, place: int) -> BackfillRecord | None:
-        """The backfill, its position moved where it is open; None when it is not there."""
+        """The backfill without its windows, its position moved where it is open; None when it is not there."""
         await session.change(self._move, backfill=backfill, place=place)
-        row = await session.row(self._one, backfill=backfill)
+        row = await session.row(self._moved, backfill=backfill)
         return None if row is None else backfill_record(row)
 
 
@@ -58,6 +62,7 @@ class SqlBackfills:
         self._one_backfill, self._all_backfills, self._backfills_of, self._open_backfills = map(
             statement, (ONE, ALL, OF_FLOW, OPEN)
         )
+        self._parsed: dict[int, tuple[str, tuple[Window, ...]]] = {}
         self._counts, self._set_state, self._cancel_queued = map(statement, (COUNTS, SET_STATE, CANCEL))
 
     async def add_backfill(self, record: BackfillRecord) -> BackfillRecord:
@@ -78,8 +83,18 @@ class SqlBackfills:
             rows = await self._database.rows(what, self._backfills_of, flow=flow)
         else:
             rows = await self._database.rows(what, self._open_backfills if open_only else self._all_backfills)
-        found = map(backfill_record, rows)
+        found = [self._record(row) for row in rows]
         return [record for record in found if not open_only or record.state in ("running", "paused")]
+
+    def _record(self, row: Any) -> BackfillRecord:
+        """The record of a row; windows that were parsed before are not parsed again."""
+        number, text = row[0], row[WINDOWS]
+        known = self._parsed.get(number)
+        if known is None or known[0] != text:
+            known = self._parsed[number] = text, windows_of(text)
+            if len(self._parsed) > REMEMBERED:
+                del self._parsed[next(iter(self._parsed))]
+        return replace(backfill_record((*row[:WINDOWS], "[]", *row[WINDOWS + 1 :])), windows=known[1])
 
     async def backfill_counts(self, backfill: int) -> dict[RunStatus, int]:
         """How many of its runs are in each state; states without a run are left out."""
@@ -110,9 +125,14 @@ def backfill_record(row: Any) -> BackfillRecord:
     """A row of `backfill`, its columns in the order of COLUMNS."""
     values = [*row]
     values[3:5] = map(_moment, values[3:5])
-    values[5] = tuple(Window(_moment(first), _moment(last)) for first, last in orjson.loads(values[5]))
+    values[WINDOWS] = windows_of(values[WINDOWS])
     values[6], values[12] = bool(values[6]), read_moment(values[12])
     return BackfillRecord(*values)
+
+
+def windows_of(text: str) -> tuple[Window, ...]:
+    """The windows as they are stored."""
+    return tuple(Window(_moment(first), _moment(last)) for first, last in orjson.loads(text))
 
 
 def _values(record: BackfillRecord, now: datetime) -> dict[str, Any]:
