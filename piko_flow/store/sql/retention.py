@@ -25,6 +25,11 @@ class SqlRetention:
         self._database = database
         dialect = database.dialect
         self._old, self._long, self._count, self._oldest = map(dialect.statement, (OLD, LONG, COUNT, OLDEST))
+        self._still = dialect.statement(
+            f"SELECT r.run_id FROM {dialect.rows(RUN_ID)} AS j {{join}} job_run r{{by_key}} ON r.run_id = j.run_id "
+            f"WHERE r.{ENDED} ORDER BY r.run_id{{lock}}",
+            RUN_ID,
+        )
         self._deletions = [dialect.delete_from(table, RUN_ID) for table in TABLES]
 
     async def prune(self, *, before: datetime | None, keep: int | None, limit: int) -> int:
@@ -40,7 +45,9 @@ class SqlRetention:
         ids = [{"run_id": run} for run in sorted(gone)]
 
         async def work(session: Session) -> int:
-            deleted = [await session.change_rows(statement, ids) for statement in self._deletions]
+            # Locked and looked at once more: somebody may have had one of them tried again meanwhile.
+            rows = [{"run_id": row[0]} for row in await session.given_rows(self._still, ids)]
+            deleted = [await session.change_rows(statement, rows) for statement in self._deletions]
             return deleted[-1]
 
         return await self._database.transact("delete old runs", work) if ids else 0
