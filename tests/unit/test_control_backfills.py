@@ -134,14 +134,10 @@ async def test_while_live_runs_and_a_backfill_both_wait_one_start_in_four_is_the
         flows.takes["orders"] = 360
         made = await apply(world, -6, 11)
         await world.advance(hours=1, minutes=45)
-        order = sorted((run.start_time, run.backfill) for run in world.runs() if run.start_time)
-        after_one = [backfill for begun, backfill in order if begun and begun >= at(13)]
-        assert [place for place, backfill in enumerate(after_one[:16]) if backfill == made.id] == [
-            3,
-            7,
-            11,
-            15,
-        ]
+        begun = [run for run in world.runs() if run.start_time is not None and run.start_time >= at(13)]
+        begun.sort(key=lambda run: run.start_time or at(0))
+        places = [place for place, run in enumerate(begun[:16]) if run.backfill == made.id]
+        assert places == [3, 7, 11, 15]
 
 
 async def test_the_missing_are_what_was_skipped_or_never_settled(flows: Flows) -> None:
