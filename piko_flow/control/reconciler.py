@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
@@ -33,9 +32,8 @@ log = logging.getLogger("piko_flow.reconciler")
 class Seen:
     """The rows as they were read last."""
 
-    schedules: dict[str, ScheduleRecord] = field(default_factory=dict)
+    marks: dict[str, str] = field(default_factory=dict)
     configs: dict[str, ConfigRecord] = field(default_factory=dict)
-    paused: dict[str, str] = field(default_factory=dict)
     schedules_digest: str = ""
     configs_digest: str = ""
 
@@ -66,7 +64,6 @@ class Reconciler:
         """Write the rows of flows that bring a schedule and have never been seen; then the first poll."""
         known = {record.flow: record for record in await self._store.flows()}
         self._reign.facts.update(known)
-        self._seen.paused = {name: record.paused for name, record in known.items() if record.paused}
         self._reign.params = ParamsBook(await self._store.params())
         grace, instances = self._options.first_grace, self._options.first_instances
         rows = [
@@ -87,34 +84,37 @@ class Reconciler:
             self._seen.configs_digest = digest.configs
             changed = True
         if digest.schedules != self._seen.schedules_digest:
-            await self._read_schedules(digest.now)
-            self._seen.schedules_digest = digest.schedules
+            moving = await self._read_schedules(digest.now)
+            self._seen.schedules_digest = "" if moving else digest.schedules
             changed = True
         if changed:
             self._reign.admission.limits_changed()
         return changed
 
-    async def _read_schedules(self, now: datetime) -> None:
-        rows = {row.flow: replace(row, updated_at=None) for row in await self._store.schedules()}
-        paused = {record.flow: record.paused for record in await self._store.flows() if record.paused}
-        before, was_paused = self._seen.schedules, self._seen.paused
-        for flow in was_paused.keys() | paused.keys():
-            if was_paused.get(flow, "") != paused.get(flow, ""):
-                self._reign.note(flow, paused=paused.get(flow, ""))
-                before.pop(flow, None)  # it is looked at like a changed row
-        self._seen.paused = paused
-        for flow in before.keys() - rows.keys():
+    async def _read_schedules(self, now: datetime) -> bool:
+        """Look which rows have changed, and read those alone, a few at a time: others wait for this loop.
+
+        Gives whether a row changed while they were read: it may have changed back since, so that the digest
+        would not tell.
+        """
+        marks, before = await self._store.schedule_marks(), self._seen.marks
+        for flow in before.keys() - marks.keys():
             self._gone(flow, now)
         refused = {
-            flow: "" for flow, facts in self._reign.facts.items() if facts.refused and flow not in rows
+            flow: "" for flow, facts in self._reign.facts.items() if facts.refused and flow not in marks
         }
-        for number, (flow, row) in enumerate(rows.items()):
-            if before.get(flow) != row:
-                self._changed(row, now, refused)
-            if number % STEP == STEP - 1:
-                await asyncio.sleep(0)
-        self._seen.schedules = rows
+        changed = [flow for flow, mark in marks.items() if before.get(flow) != mark]
+        for flow in before.keys() - marks.keys():
+            del before[flow]
+        moving = False
+        for start in range(0, len(changed), STEP):
+            for one in await self._store.marked_schedules(changed[start : start + STEP]):
+                self._reign.note(one.row.flow, paused=one.paused)
+                self._changed(replace(one.row, updated_at=None), now, refused)
+                before[one.row.flow] = one.mark
+                moving = moving or one.mark != marks[one.row.flow]
         await self._note(refused)
+        return moving
 
     def _changed(self, row: ScheduleRecord, now: datetime, refused: dict[str, str]) -> None:
         understood = understand(row, self._flows, self._options.zone)
@@ -211,5 +211,5 @@ class Reconciler:
         paused = "paused by the system row" if values.get("paused") else ""
         if paused != self._reign.paused_all:
             self._reign.paused_all = paused
-            self._seen.schedules = {}
+            self._seen.marks = {}
             self._seen.schedules_digest = ""  # every schedule is looked at again

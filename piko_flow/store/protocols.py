@@ -21,6 +21,7 @@ from piko_flow.store.records import (
     DeadLetterRecord,
     FlowRecord,
     Lease,
+    MarkedSchedule,
     ParamsVersion,
     Pulse,
     ReplicaRecord,
@@ -75,6 +76,15 @@ class ScheduleStore(Protocol):
 
     async def digest(self) -> Digest:
         """One query that returns one row."""
+        ...
+
+    async def schedule_marks(self) -> dict[str, str]:
+        """For each flow that has a schedule row a text that is another one whenever the digest is another one
+        because of this row or of the flow's pause."""
+        ...
+
+    async def marked_schedules(self, flows: Collection[str]) -> list[MarkedSchedule]:
+        """The rows of these flows with their marks, read together."""
         ...
 
     async def schedules(self) -> list[ScheduleRecord]: ...

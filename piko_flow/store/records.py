@@ -37,6 +37,15 @@ class ScheduleRecord:
 
 
 @dataclass(frozen=True, slots=True)
+class MarkedSchedule:
+    """A schedule row, the flow's pause, and the mark of both as they were read together."""
+
+    row: ScheduleRecord
+    paused: str
+    mark: str
+
+
+@dataclass(frozen=True, slots=True)
 class ConfigRecord:
     """One row of `job_config`; `text` is the JSON as stored, unchecked."""
 

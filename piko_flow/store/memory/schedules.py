@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 
@@ -12,7 +12,7 @@ from piko_flow.store.applying import flow_record
 from piko_flow.store.fitting import check_json_object, fitting_params, fitting_schedule, moment
 from piko_flow.store.memory.part import MemoryPart
 from piko_flow.store.protocols import Digest
-from piko_flow.store.records import ConfigRecord, FlowRecord, ParamsVersion, ScheduleRecord
+from piko_flow.store.records import ConfigRecord, FlowRecord, MarkedSchedule, ParamsVersion, ScheduleRecord
 from piko_flow.store.texts import check, cut
 
 
@@ -43,6 +43,18 @@ class MemorySchedules(MemoryPart):
             kept = row, shown, repr(replace(row, last_data_time=shown, updated_at=None))
             rows.contents[row.flow] = kept
         return f"{kept[2]}{rows.paused.get(row.flow, '')}"
+
+    async def schedule_marks(self) -> dict[str, str]:
+        """For each flow that has a schedule row its content, with the flow's pause."""
+        self._ask()
+        return {flow: self._content(row) for flow, row in sorted(self._rows.schedules.items())}
+
+    async def marked_schedules(self, flows: Collection[str]) -> list[MarkedSchedule]:
+        """The rows of these flows with their marks, by flow."""
+        self._ask()
+        rows = self._rows
+        found = [rows.schedules[flow] for flow in sorted(flows) if flow in rows.schedules]
+        return [MarkedSchedule(row, rows.paused.get(row.flow, ""), self._content(row)) for row in found]
 
     async def schedules(self) -> list[ScheduleRecord]:
         """All schedule rows, by flow."""

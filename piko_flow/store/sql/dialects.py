@@ -132,6 +132,10 @@ class SqlDialect(ABC):
         """Reserve `:count` ids of runs and give the first."""
 
     @abstractmethod
+    def line(self, columns: Columns) -> str:
+        """A text of these columns of a row that is another one when one of them is; nothing else is asked of it."""
+
+    @abstractmethod
     def digest(self, table: str, columns: Columns) -> str:
         """A scalar subquery: what differs when any of these columns differs in any row, or a row is there or not.
 
@@ -195,9 +199,11 @@ class Sqlite(SqlDialect):
     def take_ids(self) -> Statement:
         return self.statement("UPDATE run_id_block SET next_id = next_id + :count RETURNING next_id - :count")
 
+    def line(self, columns: Columns) -> str:
+        return f"printf('{','.join(['%Q'] * len(columns))}', {', '.join(columns)})"
+
     def digest(self, table: str, columns: Columns) -> str:
-        said = f"printf('{','.join(['%Q'] * len(columns))}', {', '.join(columns)})"
-        lines = f"SELECT {said} AS line FROM {table} ORDER BY {next(iter(columns))}"
+        lines = f"SELECT {self.line(columns)} AS line FROM {table} ORDER BY {next(iter(columns))}"
         return f"(SELECT group_concat(line, ';') FROM ({lines}))"
 
 
@@ -289,13 +295,16 @@ class MySql(SqlDialect):
         # The connection's last id is what LAST_INSERT_ID was given, so no second statement has to ask.
         return self.statement("UPDATE run_id_block SET next_id = LAST_INSERT_ID(next_id) + :count")
 
-    def digest(self, table: str, columns: Columns) -> str:
+    def line(self, columns: Columns) -> str:
         told = ", ".join(
             f"QUOTE({column})" if kind in ("text", "long") else f"IFNULL({column}, '-')"
             for column, kind in columns.items()
         )
+        return f"MD5(CONCAT_WS(',', {told}))"
+
+    def digest(self, table: str, columns: Columns) -> str:
         # Keys make all lines differ, so none cancels another out.
-        line = f"CAST(CONV(LEFT(MD5(CONCAT_WS(',', {told})), 16), 16, 10) AS UNSIGNED)"
+        line = f"CAST(CONV(LEFT({self.line(columns)}, 16), 16, 10) AS UNSIGNED)"
         return f"(SELECT CONCAT(COUNT(*), ':', BIT_XOR({line})) FROM {table})"
 
 
@@ -342,6 +351,9 @@ class Postgres(SqlDialect):
             "UPDATE run_id_block SET next_id = next_id + CAST(:count AS bigint) "
             "RETURNING next_id - CAST(:count AS bigint)"
         )
+
+    def line(self, columns: Columns) -> str:
+        return f"md5(CAST(ROW({', '.join(columns)}) AS text))"
 
     def digest(self, table: str, columns: Columns) -> str:
         line = f"CAST(ROW({', '.join(columns)}) AS text)"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from typing import Any
@@ -12,7 +12,7 @@ from sqlalchemy import insert, update
 
 from piko_flow.store.fitting import check_json_object, fitting_schedule, moment
 from piko_flow.store.protocols import Digest
-from piko_flow.store.records import ConfigRecord, FlowRecord, ScheduleRecord
+from piko_flow.store.records import ConfigRecord, FlowRecord, MarkedSchedule, ScheduleRecord
 from piko_flow.store.sql.columns import read_moment
 from piko_flow.store.sql.database import Database, Session, moments
 from piko_flow.store.sql.dialects import Columns
@@ -37,7 +37,9 @@ CONTENT: Columns = {
     **{f"s.{name}": kind for name, kind in SCHEDULE.items() if name not in ("last_data_time", "updated_at")},
     EDIT: "time",
 }
+PAUSED_FOR = "COALESCE((SELECT f.paused FROM flow_state f WHERE f.job_id = s.job_id), '')"
 SCHEDULES = f"SELECT {', '.join(SCHEDULE)} FROM scheduled_job ORDER BY job_id"
+FLOW_NAMES: Columns = {"job_id": "text"}
 ONE_SCHEDULE = f"SELECT {', '.join(SCHEDULE)} FROM scheduled_job WHERE job_id = :flow{{lock}}"
 ONE_CONFIG = "SELECT version FROM job_config WHERE job_id = :flow{lock}"
 FLOWS = """SELECT job_id, planned_until, schedule, origin, watermark, generation, paused, refused
@@ -64,6 +66,14 @@ class SqlSchedules:
         self._digest = dialect.statement(f"SELECT {{now}}, {', '.join(parts)}")
         self._schedules, self._one_schedule = map(dialect.statement, (SCHEDULES, ONE_SCHEDULE))
         told = ", ".join(dialect.json_text(name) if name == "config_json" else name for name in CONFIG)
+        marked = dialect.line({**CONTENT, PAUSED_FOR: "text"})
+        self._marks = dialect.statement(f"SELECT s.job_id, {marked} FROM scheduled_job s")
+        columns = ", ".join(f"s.{name}" for name in SCHEDULE)
+        self._marked = dialect.statement(
+            f"SELECT {marked}, {PAUSED_FOR}, {columns} FROM scheduled_job s "
+            f"WHERE s.job_id IN (SELECT j.job_id FROM {dialect.rows(FLOW_NAMES)} AS j) ORDER BY s.job_id",
+            FLOW_NAMES,
+        )
         self._configs = dialect.statement(f"SELECT {told} FROM job_config ORDER BY job_id")
         self._one_config, self._flows = map(dialect.statement, (ONE_CONFIG, FLOWS))
         self._delete, self._complete, self._pause = map(dialect.statement, (DELETE, COMPLETE, PAUSE))
@@ -76,6 +86,18 @@ class SqlSchedules:
         now, *parts = await self._database.row("look for changed rows", self._digest)
         schedules, pauses, configs = map(_hashed, parts)
         return Digest(self._database.heard(now), schedules + pauses, configs)
+
+    async def schedule_marks(self) -> dict[str, str]:
+        """For each flow that has a schedule row its content, or a hash of it, with the flow's pause."""
+        rows = await self._database.rows("look which rows have changed", self._marks)
+        return {row[0]: row[1] for row in rows}
+
+    async def marked_schedules(self, flows: Collection[str]) -> list[MarkedSchedule]:
+        """The rows of these flows with their marks, by flow; by one query."""
+        named = [{"job_id": flow} for flow in flows]
+        what = "read the schedules that have changed"
+        rows = await self._database.once(what, lambda session: session.given_rows(self._marked, named))
+        return [MarkedSchedule(schedule_record(row[2:]), row[1], row[0]) for row in rows]
 
     async def schedules(self) -> list[ScheduleRecord]:
         """All schedule rows, by flow."""
