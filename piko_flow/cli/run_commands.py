@@ -136,7 +136,7 @@ def _row(run: RunRecord, zone: str) -> tuple[object, ...]:
 
 def _show(view: RunView) -> None:
     from piko_flow.cli.tables import show_facts, show_table, when
-    from piko_flow.control.explained_facts import error_text
+    from piko_flow.control.failure import error_text
 
     show_facts([*_what_it_is(view), *_how_it_went(view)])
     if not view.attempts:
@@ -177,11 +177,12 @@ def _what_it_is(view: RunView) -> list[tuple[str, object]]:
 
 def _how_it_went(view: RunView) -> list[tuple[str, object]]:
     from piko_flow.cli.tables import took, when
-    from piko_flow.control.explained_facts import error_text
+    from piko_flow.control.failure import error_text
 
     run, zone = view.run, view.zone
     return [
         ("attempt", run.attempt),
+        ("rescues", f"{run.rescues}: a replica died while it ran" if run.rescues else ""),
         ("not before", when(run.not_before, zone) if run.not_before is not None else ""),
         ("queued", when(run.created_at, zone)),
         ("started", when(run.start_time, zone)),

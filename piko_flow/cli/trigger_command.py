@@ -109,7 +109,7 @@ def _values(found: TriggerPlan | RunRecord) -> dict[str, Any]:
 
 def _show(found: TriggerPlan | RunRecord, zone: str) -> None:
     from piko_flow.cli.tables import show_facts, span_text
-    from piko_flow.control.explained_facts import error_text
+    from piko_flow.control.failure import error_text
     from piko_flow.store.records import RunRecord
 
     if isinstance(found, RunRecord):

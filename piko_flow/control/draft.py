@@ -26,6 +26,7 @@ class Draft:
         self._decided: list[OnDecided] = []
         self._claimed: list[Callable[[list[RunRecord]], None]] = []
         self._failed: list[OnFailure] = []
+        self._news: list[tuple[int, Callable[[], None]]] = []
 
     def plan(self, planned: PlannedFires) -> None:
         """Note that a stateless flow's fires have become rows."""
@@ -59,6 +60,10 @@ class Draft:
         """End a dead replica's run."""
         self.ask.endings.append(ending)
 
+    def when_moved(self, run: int, then: Callable[[], None]) -> None:
+        """What to do when the end or the return of a dead replica's run was written and its claim still held."""
+        self._news.append((run, then))
+
     def on_failure(self, then: OnFailure) -> None:
         """What to undo when nothing was written, or when that is not known."""
         self._failed.append(then)
@@ -72,6 +77,9 @@ class Draft:
             done(decided)
         for claimed in self._claimed:
             claimed(answer.claimed)
+        for run, moved in self._news:
+            if run not in answer.stale:
+                moved()
 
     def fail(self, error: Exception) -> None:
         """Hand out that it was not written."""

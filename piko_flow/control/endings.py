@@ -41,3 +41,18 @@ def _again(run: RunRecord, flow: Flow | None, outcome: Outcome) -> bool:
         return False
     most = flow.retry.attempts + (DECIDED_ATTEMPTS if outcome.decided else 0)
     return run.attempt < most and (outcome.decided or not run.cancel_requested)
+
+
+def what_follows(run: RunRecord, flow: Flow | None, change: Ending | Requeue) -> str:
+    """What becomes of a run whose attempt failed, as the end of a sentence; empty where it did not fail."""
+    most = 1 if flow is None else flow.retry.attempts
+    if isinstance(change, Requeue):
+        if not change.attempt:
+            return ""
+        when = "now" if change.not_before is None else f"at {change.not_before:%Y-%m-%d %H:%M:%S %Z}"
+        return f"attempt {run.attempt + 1} of {max(most, run.attempt + 1)} starts {when}"
+    if change.status is not RunStatus.FAILED:
+        return ""
+    if run.attempt >= most:
+        return "it is not tried again, that was its last attempt" if most > 1 else "it is not tried again"
+    return f"it is not tried again, although it may have {most} attempts: another would not help"

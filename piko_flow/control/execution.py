@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from typing import Any
 
 from piko_flow.control.cpu import RunCpu
@@ -21,6 +22,8 @@ from piko_flow.errors import ClaimLost, RequestRefused
 from piko_flow.planning.run_state import Reason, RunStatus
 
 __all__ = ["ActiveExecution", "Ask", "Outcome", "RunOrder", "RunTools", "execute"]
+
+log = logging.getLogger("piko_flow.executions")
 
 
 class ActiveExecution:
@@ -185,6 +188,8 @@ class ActiveExecution:
         decided: bool = False,
         report: RunReport | None = None,
     ) -> Outcome:
+        record = self.order.record
+        log.debug("run %d of %r failed in attempt %d", record.id, record.flow, record.attempt, exc_info=error)
         return Outcome(
             RunStatus.FAILED,
             reason,

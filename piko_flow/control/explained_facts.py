@@ -76,13 +76,6 @@ def time_text(instant: datetime, zone: str) -> str:
     return local.replace(microsecond=0).isoformat(" ", timespec=seconds)
 
 
-def error_text(kind: str, message: str) -> str:
-    """An error in one line: its message, after its type where the message does not name that; empty for none."""
-    if not kind or kind in message:
-        return message
-    return f"{kind}: {message}" if message else kind
-
-
 def line(reason: Reason, text: str = "", *, advice: str | None = None, blocks: bool = True) -> Line:
     """A line with the code's own meaning and advice where none are given."""
     meaning = MEANINGS[reason]

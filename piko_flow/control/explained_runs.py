@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from piko_flow.control.explained_facts import Facts, Line, error_text, line
+from piko_flow.control.explained_facts import Facts, Line, line
+from piko_flow.control.failure import error_text
 from piko_flow.control.reasons import MEANINGS
 from piko_flow.planning.flow_state import overlaps_live
 from piko_flow.planning.run_state import Reason, RunStatus
@@ -90,10 +91,21 @@ def _came_back(run: RunRecord) -> Iterator[Line]:
 def _runs(run: RunRecord, facts: Facts) -> Iterator[Line]:
     since = f" since {facts.time(run.start_time)}" if run.start_time else ""
     where = f" on {run.host}, process {run.pid}" if run.host else ""
-    yield Line(None, f"it is running{since}{where}", blocks=False)
+    replicas = {one.id: one for one in facts.leader.replicas}
+    if run.replica in replicas and facts.leader.alive(replicas[run.replica]):
+        yield Line(None, f"it is running{since}{where}", blocks=False)
+    else:
+        yield line(Reason.RESCUED, _lost(f"{since}{where}", facts), advice="")
     if run.cancel_requested:
         text = f"{run.cancel_requested} asked to cancel it; its replica stops it within a second or two"
         yield line(Reason.CANCELLED, text, advice="", blocks=False)
+
+
+def _lost(began: str, facts: Facts) -> str:
+    """That the replica of a run gives no sign of life, and what becomes of the run."""
+    nobody = facts.leader.elected and not facts.leader.leads
+    then = "it is rescued when somebody leads" if nobody else "the leader takes it back within a poll or two"
+    return f"it began{began}, but its replica counts as dead: {then}"
 
 
 def _ended(run: RunRecord, facts: Facts) -> Iterator[Line]:

@@ -47,6 +47,13 @@ def message_of(error: BaseException) -> str:
     return text if len(text) <= LONGEST else text[: LONGEST - 1] + "…"
 
 
+def error_text(kind: str, message: str) -> str:
+    """An error in one line: its message, after its type where the message does not name that; empty for none."""
+    if not kind or kind in message:
+        return message
+    return f"{kind}: {message}" if message else kind
+
+
 def hash_of(error: BaseException) -> str:
     """A fingerprint of the error's type and place that stays the same when lines move and values differ."""
     cause, first = cause_of(error), first_cause(error)

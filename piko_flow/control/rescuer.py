@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 
 from piko_flow.control.draft import Draft
 from piko_flow.control.reign import Reign
@@ -13,6 +15,8 @@ from piko_flow.store.batch import Ending, Requeue
 from piko_flow.store.records import RunRecord
 
 RESCUES = 3  # times a run may lose its replica: then the run itself is what kills them
+
+log = logging.getLogger("piko_flow.rescuer")
 
 
 def rescue(reign: Reign, draft: Draft, lost: Sequence[RunRecord]) -> None:
@@ -32,6 +36,7 @@ def rescue(reign: Reign, draft: Draft, lost: Sequence[RunRecord]) -> None:
                     error_msg=f"{run.rescues + 1} replicas died while they ran it, the last on host {run.host}",
                 )
             )
+            draft.when_moved(run.id, partial(_tell_last, run))
             reign.end(run.id)
         elif run.cancel_requested:
             draft.end(
@@ -47,6 +52,28 @@ def rescue(reign: Reign, draft: Draft, lost: Sequence[RunRecord]) -> None:
             reign.end(run.id)
         else:
             draft.requeue(Requeue(run.id, run.claim, Reason.RESCUED, rescue=True))
+            draft.when_moved(run.id, partial(_tell, run))
             reign.back(
                 replace(run, status=RunStatus.QUEUED, replica="", admitted=False, rescues=run.rescues + 1)
             )
+
+
+def _tell(run: RunRecord) -> None:
+    log.warning(
+        "run %d of %r was taken from replica %s, which counts as dead; it is queued again (rescue %d of %d)",
+        run.id,
+        run.flow,
+        run.replica,
+        run.rescues + 1,
+        RESCUES,
+    )
+
+
+def _tell_last(run: RunRecord) -> None:
+    log.warning(
+        "run %d of %r failed: %d replicas died while they ran it, the last was %s",
+        run.id,
+        run.flow,
+        run.rescues + 1,
+        run.replica,
+    )

@@ -9,8 +9,10 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Protocol
 
-from piko_flow.control.endings import next_step
+from piko_flow.control.endings import next_step, what_follows
 from piko_flow.control.execution import RunOrder
+from piko_flow.control.failure import error_text
+from piko_flow.control.flow import Flow
 from piko_flow.control.outcome import Outcome
 from piko_flow.control.recorder import Recorder
 from piko_flow.control.schedule_rows import Flows
@@ -239,6 +241,7 @@ class Worker:
             return
         more = run.id in self._more
         self._free(run)
+        _tell_failure(run, self._flows.get(run.flow), change)
         if isinstance(change, Ending):
             self._listener.run_ended(run, change, more=more)
             if change.status is RunStatus.FAILED:
@@ -255,6 +258,15 @@ class Worker:
                     reason=change.reason,
                 )
             )
+
+
+def _tell_failure(run: RunRecord, flow: Flow | None, change: Ending | Requeue) -> None:
+    """Log that the attempt failed, if it did, and what follows."""
+    if follows := what_follows(run, flow, change):
+        error = error_text(change.error_type, change.error_msg)
+        log.warning(
+            "run %d of %r failed in attempt %d: %s; %s", run.id, run.flow, run.attempt, error, follows
+        )
 
 
 def _without_params(run: RunRecord) -> Ending:

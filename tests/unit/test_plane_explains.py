@@ -173,3 +173,11 @@ async def test_a_row_that_a_leader_could_not_plan_is_told_with_what_it_said() ->
     await it.store.set_schedule(row("mail"))
     await it.store.note_refusals({"mail": "planning failed: OverflowError"})
     assert "planning failed: OverflowError" in (await told(it, "mail")).lines[0].text
+
+
+async def test_a_run_whose_replica_gives_no_sign_of_life_is_told_as_lost() -> None:
+    it = await led()
+    run = await running(it, "mail")
+    await it.clock.advance(timedelta(days=2).total_seconds())
+    [told] = [line for line in (await it.plane.explain_run(run.id)).lines if line.reason is Reason.RESCUED]
+    assert told.text.endswith("its replica counts as dead: it is rescued when somebody leads")
