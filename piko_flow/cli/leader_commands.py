@@ -80,7 +80,20 @@ def _row(one: ReplicaRecord, view: LeaderView, zone: str) -> tuple[object, ...]:
     from piko_flow.cli.tables import when
 
     leads = view.leads and view.lease is not None and one.id == view.lease.holder
-    until = "by its lease" if leads else when(one.until, zone)
+    alive = view.alive(one)
+    ends = [one.until] if one.until is not None else []
+    if view.lease is not None and one.id == view.lease.holder:
+        ends.append(view.lease.until)  # a leader gives no other sign of life
+    until = "by its lease" if leads else when(max(ends, default=None), zone)
     since = when(one.started_at, zone)
-    alive = "" if view.alive(one) else "dead"
-    return one.id, one.host, one.pid, one.slots, one.running, one.version, since, until, alive
+    return (
+        one.id,
+        one.host,
+        one.pid,
+        one.slots,
+        one.running,
+        one.version,
+        since,
+        until,
+        "" if alive else "dead",
+    )
