@@ -70,7 +70,8 @@ class PlaneExplains(PlaneRows, PlaneReplicas):
 
     async def _reign(self) -> tuple[Reign, dict[str, str]]:
         """What a leader would know now, and why rows are refused."""
-        reign = Reign(Term(self.options.lease_name, 0), group_limits=self.options.group_limits)
+        term = Term(self.options.lease_name, 0)
+        reign = Reign(term, group_limits=self.options.group_limits, flows=self.registry)
         reign.params = ParamsBook()
         reign.paused_all = await self.paused_all()
         refusals: dict[str, str] = {}

@@ -9,7 +9,7 @@ from dataclasses import replace
 from datetime import datetime
 
 from piko_flow.control.params_book import ParamsBook
-from piko_flow.control.schedule_rows import Schedule
+from piko_flow.control.schedule_rows import Flows, Schedule
 from piko_flow.errors import describe_error
 from piko_flow.planning.admission import Admission, Waiting
 from piko_flow.planning.run_state import LIVE, RunStatus
@@ -28,8 +28,10 @@ class Reign:
     The store is the truth; this is what was read from it when the term began and what this leader wrote since.
     """
 
-    def __init__(self, term: Term, *, group_limits: Mapping[str, int]) -> None:
+    def __init__(self, term: Term, *, group_limits: Mapping[str, int], flows: Flows | None = None) -> None:
+        """`flows` are those of the code: what they say of a flow holds also where it has no schedule."""
         self.term = term
+        self._flows = flows
         self.schedules: dict[str, Schedule] = {}
         self.dependents: defaultdict[str, set[str]] = defaultdict(set)
         """By flow: those whose windows wait for its."""
@@ -87,8 +89,8 @@ class Reign:
 
     def only_here(self, flow: str) -> bool:
         """Whether only the leader may run the flow."""
-        schedule = self.schedules.get(flow)
-        return schedule is not None and schedule.flow.execute == "leader"
+        found = self._flows.get(flow) if self._flows is not None else None
+        return found is not None and found.execute == "leader"
 
     def waiting(self, run: RunRecord) -> Waiting:
         """The run as admission sees it."""
@@ -110,7 +112,7 @@ class Reign:
         if known is not None:
             self.admission.end(run.id)
         self.live[run.id] = run
-        if run.status is RunStatus.RUNNING or run.admitted:
+        if run.status is RunStatus.RUNNING or (run.admitted and not self.only_here(run.flow)):
             self.admission.start(self.waiting(run))
         else:
             self.admission.wait(self.waiting(run))

@@ -176,7 +176,7 @@ class Replica:
         """
         term = self.leadership.term
         assert term is not None
-        reign = Reign(term, group_limits=self.options.group_limits)
+        reign = Reign(term, group_limits=self.options.group_limits, flows=self._registry)
         reconciler = Reconciler(
             reign=reign,
             store=self._store,
