@@ -10,7 +10,7 @@ from piko_flow.planning.flow_state import SCHEDULE, FlowState
 from piko_flow.planning.run_state import Reason, RunStatus
 from piko_flow.planning.stateless import DueFire
 from piko_flow.planning.window import Window
-from piko_flow.store.records import BackfillRecord, NewRun, RunRecord
+from piko_flow.store.records import BackfillRecord, NewRun, ParamsVersion, RunRecord
 
 
 def instant_key(instant: datetime) -> str:
@@ -80,16 +80,16 @@ def backfill_run(
     )
 
 
-def next_slice(run: RunRecord, now: datetime) -> NewRun:
+def next_slice(run: RunRecord, params: ParamsVersion | None, now: datetime) -> NewRun:
     """The run that goes on where this one's slice of an unbounded source ended; one of it at most."""
     return NewRun(
         flow=run.flow,
         scheduled_time=now,
         key=f"slice after {run.id}",
         origin=run.origin,
-        params_version=run.params_version,
+        params_version=params.id if params is not None else None,
         params=run.params,
-        config_version=run.config_version,
+        config_version=params.version if params is not None else None,
         schedule_version=run.schedule_version,
         requested_by=run.requested_by,
     )

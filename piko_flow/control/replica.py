@@ -7,12 +7,11 @@ import logging
 import random
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
-from datetime import timedelta
 
 from piko_flow.clock import Clock
 from piko_flow.control.awaited_ends import AwaitedEnds
-from piko_flow.control.leadership import Leadership, own_lease
-from piko_flow.control.new_runs import next_slice
+from piko_flow.control.janitor import Janitor
+from piko_flow.control.leadership import Leadership, is_free, own_lease
 from piko_flow.control.options import ReplicaOptions
 from piko_flow.control.pausing import FailingFlows
 from piko_flow.control.reconciler import Reconciler
@@ -20,18 +19,16 @@ from piko_flow.control.recorder import Recorder
 from piko_flow.control.registry import Registry
 from piko_flow.control.reign import Reign
 from piko_flow.control.scheduler import Scheduler
+from piko_flow.control.slices import Slices
 from piko_flow.control.timing import DatabaseTime
 from piko_flow.control.worker import Worker
 from piko_flow.errors import LeadershipLost, StoreUnavailable, TermOutdated
 from piko_flow.planning.run_state import RunStatus
 from piko_flow.store.batch import Decision, Ending
 from piko_flow.store.protocols import Store
-from piko_flow.store.records import NewRun, Pulse, ReplicaRecord, RunRecord
+from piko_flow.store.records import NewRun, ReplicaRecord, RunRecord
 
 BEATS = 3  # signs of life within the time for which one counts
-PRUNED = 1000  # runs deleted in one step
-POLL_AGAIN = 2.0  # seconds after which the next ones are deleted
-FORGOTTEN_AFTER = timedelta(days=1)  # since a dead replica's last sign of life
 BACKFILLS_EVERY = 5  # polls after which the leader looks for backfills that others have changed
 
 log = logging.getLogger("piko_flow.replica")
@@ -47,6 +44,7 @@ class Replica:
     reign: Reign | None = None
     scheduler: Scheduler | None = None
     reconciler: Reconciler | None = None
+    draining = False
 
     def __init__(
         self,
@@ -80,11 +78,13 @@ class Replica:
         )
         self._failing = FailingFlows(store=store, most=options.pause_after)
         self.wake = asyncio.Event()
-        self.draining = False
         self.ticked_at = clock.monotonic()  # when the last tick ended
         self.store_failure = ""  # what the store said to the last tick, empty when it answered
         self._unsure = self._pulsed = self._looked = False
+        self._backfills_seen = 0  # Pulse.backfills when this leader read them last
         self._ends = AwaitedEnds()
+        self._janitor = Janitor(store=store, options=options, time=self.time)
+        self._slices = Slices(store=store, recorder=self.recorder, time=self.time)
         self._next_beat = self._next_reconcile = self._next_backfills = self._next_prune = 0.0
 
     @property
@@ -100,6 +100,7 @@ class Replica:
                 self._unsure = False  # before asking: what is lost meanwhile is looked for, too
                 if not await self.worker.release_unknown():
                     self._unsure = True
+            await self._slices.queue_waiting()
             if await self._failing.pause():
                 self._next_reconcile = 0.0
             signed = await self._give_sign(now)
@@ -197,6 +198,7 @@ class Replica:
         scheduler.wake = self.wake
         self.reign, self.reconciler, self.scheduler = reign, reconciler, scheduler
         self.worker.known_params = reign.params.of_id
+        self._backfills_seen = 0
         self._schedule_reconcile(reconciler, self._clock.monotonic())
         log.info("replica %s leads in term %d", self.record.id, term.number)
         return True
@@ -231,8 +233,11 @@ class Replica:
             if pulse.lease is not None and pulse.lease.term != lease.term:
                 self._dethroned("a newer term exists")
             elif self.leads:
+                if pulse.backfills != self._backfills_seen:
+                    await self._read_backfills(self._clock.monotonic())
+                    self._backfills_seen = pulse.backfills
                 await self._look_around(pulse.lost, pulse.queued + pulse.running)
-        elif _is_free(pulse, self.record.id) and await self.leadership.campaign():
+        elif is_free(pulse, self.record.id) and await self.leadership.campaign():
             self.wake.set()
         if pulse.claimable and (self.leads or self.options.execute == "all"):
             await self.worker.claim()
@@ -296,15 +301,7 @@ class Replica:
         self._next_backfills = now + BACKFILLS_EVERY * self.options.poll_every.total_seconds()
 
     async def _prune(self, now: float) -> None:
-        """Delete what retention no longer keeps, a little at a time; and replicas that died long ago."""
-        options = self.options
-        before = None if options.runs_kept_for is None else self.time.now() - options.runs_kept_for
-        gone = await self._store.prune(before=before, keep=options.runs_kept, limit=PRUNED)
-        every = POLL_AGAIN if gone >= PRUNED else options.prune_every.total_seconds()
-        self._next_prune = now + every
-        for other in await self._store.replicas():
-            if other.until is not None and other.until < self.time.now() - FORGOTTEN_AFTER:
-                await self._store.leave(other.id)
+        self._next_prune = now + await self._janitor.prune()
 
     async def drain(self) -> None:
         """Take nothing more and lead no more; what runs goes on."""
@@ -372,7 +369,7 @@ class Replica:
             self.scheduler.ended(run.id)
         self._ends.tell(run.id, ending)
         if more and not self.draining and ending.status is RunStatus.SUCCESS:
-            self.recorder.queue(next_slice(run, self.time.now()))
+            self._slices.goes_on(run, self.reign)
 
     def run_requeued(self, run: RunRecord) -> None:
         """One of this replica's runs waits again."""
@@ -384,13 +381,9 @@ class Replica:
         log.warning("run %d of %r was taken from this replica while it ran", run.id, run.flow)
         if self.reign is not None:
             self.reign.drop(run.id)  # the next look around finds it where it is now
+        self._unsure = True  # or it is still this replica's, and its end could not be written
         self._ends.tell(run.id, None)
 
     def failed(self, flow: str) -> None:
         """A run has failed for good: perhaps one too many in a row."""
         self._failing.failed(flow)
-
-
-def _is_free(pulse: Pulse, replica: str) -> bool:
-    """Whether the lease may be asked for: nobody has it, it has run out, or it is this replica's own."""
-    return pulse.lease is None or pulse.lease.until <= pulse.now or pulse.lease.holder == replica

@@ -173,7 +173,8 @@ class RunStore(Protocol):
         ...
 
     async def cancel(self, run: int, *, by: str) -> RunRecord | None:
-        """End a queued run as CANCELLED, ask for the end of a running one; gives the run as it is then."""
+        """End a queued run as CANCELLED, ask for the end of a running one; gives the run as it is then: unchanged
+        where the decision to commit it has been stored."""
         ...
 
     async def cancels(self, replica: str) -> list[RunRecord]:
@@ -203,7 +204,8 @@ class RunStore(Protocol):
         ...
 
     async def decide(self, run: int, claim: int, text: str) -> bool:
-        """Store the decision to commit with all receipts, if the claim holds. It cannot be taken back."""
+        """Store the decision to commit with all receipts, if the claim holds. It cannot be taken back: a wish to
+        cancel the run is too late from now on, and forgotten."""
         ...
 
     async def decision(self, run: int) -> str | None: ...

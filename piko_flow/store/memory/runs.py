@@ -80,7 +80,7 @@ class MemoryRuns(MemoryLeases):
     async def cancel(self, run: int, *, by: str) -> RunRecord | None:
         """End a queued run as CANCELLED, ask for the end of a running one; gives the run as it is then."""
         now, record = self._ask(), self._rows.runs.get(run)
-        if record is None or record.status not in LIVE:
+        if record is None or record.status not in LIVE or await self.decision(run) is not None:
             return record
         if not record.cancel_requested:
             record = replace(record, cancel_requested=cut("cancel_requested", by))
@@ -178,6 +178,8 @@ class MemoryRuns(MemoryLeases):
         prepared = self._rows.prepared.setdefault(run, Prepared())
         if prepared.decision is None:
             prepared.decision = text
+        with self._rows.transaction():
+            self._rows.put_run(replace(self._rows.runs[run], cancel_requested=""))  # too late from now on
         return True
 
     async def decision(self, run: int) -> str | None:

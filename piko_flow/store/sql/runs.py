@@ -48,6 +48,7 @@ class SqlRuns(SqlLeases):
         super().__init__(database)
         statement = database.dialect.statement
         self._writes = BatchStatements(database.dialect)
+        self._is_decided = statement("SELECT 1 FROM job_run_decision WHERE run_id = :run")
         self._one, self._locked = statement(ONE), statement(ONE + "{lock}")
         self._live, self._lost, self._cancels = map(statement, (LIVE_RUNS, LOST, CANCELS))
         self._holds, self._cancel, self._attempts = map(statement, (HOLDS, CANCEL, ATTEMPTS))
@@ -134,12 +135,15 @@ class SqlRuns(SqlLeases):
         return list(map(run_record, rows))
 
     async def cancel(self, run: int, *, by: str) -> RunRecord | None:
-        """End a queued run as CANCELLED, ask for the end of a running one; gives the run as it is then."""
+        """End a queued run as CANCELLED, ask for the end of a running one; gives the run as it is then: unchanged
+        where the decision to commit it has been stored."""
 
         async def work(session: Session) -> RunRecord | None:
             now, row = await session.now(), await session.row(self._locked, run=run)
             record = None if row is None else run_record(row)
             if record is None or record.status not in LIVE:
+                return record
+            if await session.row(self._is_decided, run=run) is not None:
                 return record
             if not record.cancel_requested:
                 record = replace(record, cancel_requested=cut("cancel_requested", by))

@@ -30,6 +30,7 @@ class SqlUnits:
         self._keep_prepared = dialect.upsert(
             "job_run_unit", UNIT, key="run_id, unit", sets=["fingerprint", "prepared"]
         )
+        self._too_late = dialect.statement("UPDATE job_run SET cancel_requested = '' WHERE run_id = :run")
         self._decide = dialect.insert_new("job_run_decision", DECISION, {"decided_at": "{now}"}, key="run_id")
 
     async def keep_unit(self, run: int, unit: str, fingerprint: str, text: str) -> None:
@@ -54,13 +55,15 @@ class SqlUnits:
         return (rows[0][0] if rows else "", {unit: text for _, unit, text in rows})
 
     async def decide(self, run: int, claim: int, text: str) -> bool:
-        """Store the decision to commit with all receipts, if the claim holds. It cannot be taken back."""
+        """Store the decision to commit with all receipts, if the claim holds. It cannot be taken back: a wish to
+        cancel the run is too late from now on, and forgotten."""
         row = {"run_id": run, "receipts": check_free("a decision", text)}
 
         async def work(session: Session) -> bool:
             if await session.row(self._held, run=run, claim=claim) is None:
                 return False
             await session.change_rows(self._decide, [row])
+            await session.change(self._too_late, run=run)
             return True
 
         return await self._database.transact(f"decide to commit run {run}", work)

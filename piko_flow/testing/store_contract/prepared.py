@@ -89,6 +89,24 @@ async def a_run_that_is_not_running_decides_nothing(stores: StoreUnderTest) -> N
         assert not await store.decide(ended.id, ended.claim, "[]")
 
 
+async def a_run_whose_commit_is_decided_is_not_cancelled(stores: StoreUnderTest) -> None:
+    async with stores.open() as store:
+        early, late = await start(store, wanted(1), wanted(2))
+        await store.cancel(early.id, by="ann")
+        for run in (early, late):
+            assert await store.decide(run.id, run.claim, "[]")
+        unchanged = await store.cancel(late.id, by="ann")
+        assert unchanged is not None
+        assert (unchanged.status, unchanged.cancel_requested) == (RunStatus.RUNNING, "")
+        assert await store.cancels("one") == []
+        requeues = [Requeue(run.id, run.claim, Reason.ERROR, attempt=True) for run in (early, late)]
+        await store.write(Batch("one", requeues=requeues))
+        for run in (early, late):
+            found = await store.cancel(run.id, by="ann")
+            assert found is not None
+            assert found.status is RunStatus.QUEUED, "what was decided is carried out"
+
+
 CHECKS: Final[tuple[Check, ...]] = (
     a_run_that_prepared_nothing_has_no_units,
     units_are_kept_by_id_and_replaced_by_what_is_prepared_again,
@@ -97,4 +115,5 @@ CHECKS: Final[tuple[Check, ...]] = (
     a_decision_is_kept_while_the_claim_holds,
     a_decision_cannot_be_taken_back,
     a_run_that_is_not_running_decides_nothing,
+    a_run_whose_commit_is_decided_is_not_cancelled,
 )

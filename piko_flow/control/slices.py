@@ -1,0 +1,49 @@
+"""Sources without an end are read in slices, each a run of its own; the next begins where the last one stopped."""
+
+from __future__ import annotations
+
+from piko_flow.control.new_runs import next_slice
+from piko_flow.control.recorder import Recorder
+from piko_flow.control.reign import Reign
+from piko_flow.control.timing import DatabaseTime
+from piko_flow.planning.flow_state import SCHEDULE
+from piko_flow.store.protocols import Store
+from piko_flow.store.records import ParamsVersion, RunRecord
+
+
+class Slices:
+    """Queues the next slice of a flow whose last one ended before its input did.
+
+    Not while the flow is paused or its row disabled, and not beside another run of it that waits or works: that
+    one goes on itself, so a flow has one chain of slices at most. Parameters are those in force by then.
+    """
+
+    def __init__(self, *, store: Store, recorder: Recorder, time: DatabaseTime) -> None:
+        self._store, self._recorder, self._time = store, recorder, time
+        self._waiting: list[RunRecord] = []
+
+    def goes_on(self, run: RunRecord, reign: Reign | None) -> None:
+        """The run's source has more: at once where this replica leads, else with the next tick."""
+        if reign is None:
+            self._waiting.append(run)
+            return
+        wanted = not reign.paused(run.flow) and (reign.follows(run.flow) or run.origin != SCHEDULE)
+        if wanted and not any(other.flow == run.flow for other in reign.live.values()):
+            self._queue(run, reign.params.in_force(run.flow, self._time.now()))
+
+    async def queue_waiting(self) -> None:
+        """Ask the store what the leader knows by itself, and queue what is to go on."""
+        while self._waiting:
+            run = self._waiting[-1]
+            rows = await self._store.marked_schedules([run.flow])
+            live = any(other.flow == run.flow for other in await self._store.live())
+            enabled = run.origin != SCHEDULE or any(one.row.enabled for one in rows)
+            if enabled and not live and not any(one.paused for one in rows):
+                now = self._time.now()
+                versions = [one for one in await self._store.params(run.flow) if not one.refused]
+                due = (one for one in versions if one.effective_from is None or one.effective_from <= now)
+                self._queue(run, next(due, None))
+            self._waiting.pop()
+
+    def _queue(self, run: RunRecord, params: ParamsVersion | None) -> None:
+        self._recorder.queue(next_slice(run, params, self._time.now()))
