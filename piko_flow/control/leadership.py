@@ -9,7 +9,7 @@ from piko_flow.clock import Clock
 from piko_flow.planning.lease import trusted_until
 from piko_flow.store.batch import Term
 from piko_flow.store.protocols import LeaseStore
-from piko_flow.store.records import Lease
+from piko_flow.store.records import Lease, Pulse
 from piko_flow.store.texts import NAMES
 
 MARGIN = 10  # a lease is trusted for nine tenths of its time
@@ -90,3 +90,8 @@ def own_lease(name: str, replica: str) -> str:
     """The lease that nobody but this replica asks for, as long as the name of a lease may be."""
     unique = blake2b(replica.encode(), digest_size=8).hexdigest()
     return f"{name[: NAMES['lease'] - len(unique) - 1]}:{unique}"
+
+
+def is_free(pulse: Pulse, replica: str) -> bool:
+    """Whether the lease may be asked for: nobody has it, it has run out, or it is this replica's own."""
+    return pulse.lease is None or pulse.lease.until <= pulse.now or pulse.lease.holder == replica

@@ -204,13 +204,18 @@ class ReplicaRecord:
     until: datetime | None = None
 
 
+PAUSED_WEIGHT = 1_000_003
+"""What the id of a paused backfill counts for in `Pulse.backfills`, where that of a running one counts once."""
+
+
 @dataclass(frozen=True, slots=True)
 class Pulse:
     """What a replica asks each second, in one statement.
 
     `now` is the database's clock. `queued` and `running` count all live runs; `claimable` those admitted that
     anyone may claim now; `cancels` this replica's runs that somebody wants cancelled; `lost` the running runs
-    whose replica counts as dead.
+    whose replica counts as dead. `backfills` is 0 without open backfills, and another number when one is added,
+    paused, resumed or over; in rare cases several such changes together leave it as it was.
     """
 
     now: datetime
@@ -220,6 +225,7 @@ class Pulse:
     claimable: int = 0
     cancels: int = 0
     lost: int = 0
+    backfills: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,10 +6,10 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 
 from piko_flow.planning.run_state import RunStatus
-from piko_flow.store.applying import is_alive
+from piko_flow.store.applying import OPEN_BACKFILLS, is_alive
 from piko_flow.store.fitting import fitting_replica
 from piko_flow.store.memory.part import MemoryPart
-from piko_flow.store.records import Lease, Pulse, ReplicaRecord, RunRecord
+from piko_flow.store.records import PAUSED_WEIGHT, Lease, Pulse, ReplicaRecord, RunRecord
 from piko_flow.store.texts import check
 
 
@@ -73,6 +73,11 @@ class MemoryLeases(MemoryPart):
             claimable=sum(is_due(rows.runs[number], now) for number in rows.admitted),
             cancels=sum(run.replica == replica and bool(run.cancel_requested) for run in running),
             lost=len(self._lost(now)),
+            backfills=sum(
+                one.id * (PAUSED_WEIGHT if one.state == "paused" else 1)
+                for one in rows.backfills.values()
+                if one.state in OPEN_BACKFILLS
+            ),
         )
 
     def _lost(self, now: datetime) -> list[RunRecord]:

@@ -6,7 +6,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 
 from piko_flow.store.fitting import fitting_replica
-from piko_flow.store.records import Lease, Pulse, ReplicaRecord
+from piko_flow.store.records import PAUSED_WEIGHT, Lease, Pulse, ReplicaRecord
 from piko_flow.store.sql.columns import read_moment
 from piko_flow.store.sql.database import Database, Session, moments
 from piko_flow.store.sql.dialects import Columns
@@ -35,7 +35,9 @@ PULSE = f"""SELECT {{now}}, l.owner, l.version, l.lease_until,
 (SELECT COUNT(*) FROM job_run r{{live}} WHERE {RUNNING}),
 (SELECT COUNT(*) FROM job_run r{{live}} WHERE {DUE}),
 (SELECT COUNT(*) FROM job_run r{{live}} WHERE {RUNNING} AND r.claimed_by = :replica AND r.cancel_requested <> ''),
-(SELECT COUNT(*) FROM job_run r{{live}} WHERE {RUNNING} AND {DEAD})
+(SELECT COUNT(*) FROM job_run r{{live}} WHERE {RUNNING} AND {DEAD}),
+(SELECT COALESCE(SUM(b.backfill_id * CASE b.state WHEN 'running' THEN 1 ELSE {PAUSED_WEIGHT} END), 0)
+FROM backfill b WHERE b.state IN ('running', 'paused'))
 FROM (SELECT 1 AS one) o LEFT JOIN scheduler_leader l ON l.name = :name"""
 NEW_LEASE: Columns = {
     "name": "text",
@@ -162,7 +164,7 @@ class SqlLeases:
             if owner is None
             else Lease(name, owner, term, read_moment(until) or self._database.clock.now())
         )
-        return Pulse(self._database.heard(now), lease, *counts)
+        return Pulse(self._database.heard(now), lease, *map(int, counts))  # a sum may come as a decimal
 
     async def _claimer(self, session: Session, replica: str) -> ReplicaRecord:
         """The replica as its last beat told it, for the rows of the runs that it claims."""

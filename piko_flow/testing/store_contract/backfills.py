@@ -133,6 +133,29 @@ async def a_backfill_is_paused_and_resumed_unless_it_is_over(stores: StoreUnderT
         assert [record.state for record in await store.backfills()] == ["cancelled"]
 
 
+async def every_change_of_an_open_backfill_shows_in_the_pulse(stores: StoreUnderTest) -> None:
+    async with stores.open() as store:
+        first = (await store.pulse("default", "one")).backfills
+        assert first == 0
+        one, two = await store.add_backfill(backfill()), await store.add_backfill(backfill())
+        numbers = [first, (await store.pulse("default", "one")).backfills]
+        for changed, state in ((one, "paused"), (two, "paused"), (one, "running"), (two, "cancelled")):
+            await store.set_backfill(changed.id, state=state)
+            numbers.append((await store.pulse("default", "one")).backfills)
+        assert len(set(numbers)) == len(numbers)
+        await store.set_backfill(one.id, state="done")
+        assert (await store.pulse("default", "one")).backfills == 0
+
+
+async def a_pause_and_a_resume_together_show_in_the_pulse(stores: StoreUnderTest) -> None:
+    async with stores.open() as store:
+        one, two = await store.add_backfill(backfill(state="paused")), await store.add_backfill(backfill())
+        before = (await store.pulse("default", "one")).backfills
+        await store.set_backfill(one.id, state="running")
+        await store.set_backfill(two.id, state="paused")
+        assert (await store.pulse("default", "one")).backfills != before
+
+
 async def cancelling_a_backfill_ends_its_queued_runs_and_no_others(stores: StoreUnderTest) -> None:
     async with stores.open() as store:
         kept = await store.add_backfill(backfill())
@@ -174,6 +197,8 @@ CHECKS: Final[tuple[Check, ...]] = (
     a_paused_backfill_may_be_fed_and_one_that_is_over_may_not,
     runs_of_a_backfill_are_counted_by_state,
     a_backfill_is_paused_and_resumed_unless_it_is_over,
+    every_change_of_an_open_backfill_shows_in_the_pulse,
+    a_pause_and_a_resume_together_show_in_the_pulse,
     cancelling_a_backfill_ends_its_queued_runs_and_no_others,
     pausing_a_backfill_leaves_its_runs,
 )
