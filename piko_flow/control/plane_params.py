@@ -92,7 +92,7 @@ class PlaneParams(PlanePart):
         schema_version: int | None = None,
         effective_from: datetime | None = None,
     ) -> ParamsVersion:
-        """Write the flow's parameters: `values` instead of what the row has, or `changes` to it, name by name.
+        """Write the flow's parameters: `values` instead of what is in force, or `changes` to it, name by name.
 
         They are checked against the flow's model first. Runs queued from `effective_from` on have them, at once
         without one; runs queued before keep theirs. Gives the new version.
@@ -101,11 +101,19 @@ class PlaneParams(PlanePart):
         row = next((row for row in await self.store.configs() if row.flow == flow), None)
         if values is None and not changes:
             refuse(f"set params of {flow!r}", "something of them is set", "nothing was given")
-        base = _object(registered, row) if values is None else dict(values)
+        base = await self._base(registered, row) if values is None else dict(values)
         text = _text(registered, {**base, **(changes or {})})
         if schema_version is None:
             schema_version = _schema(registered, row)
         return await self._write(registered, text, schema_version, effective_from)
+
+    async def _base(self, flow: Flow, row: ConfigRecord | None) -> dict[str, Any]:
+        """What changes go over: the row, or what is in force where the row is for later."""
+        now = await self.now()
+        if row is None or row.effective_from is None or row.effective_from <= now:
+            return _object(flow, None if row is None else row.text)
+        version = ParamsBook(await self.store.params(flow.name)).in_force(flow.name, now)
+        return _object(flow, None if version is None else version.text)
 
     async def params_history(self, flow: str, *, limit: int = 20) -> list[SeenParams]:
         """The versions of the flow's parameters that were seen, the newest first."""
@@ -214,12 +222,12 @@ def _same(version: ParamsVersion, row: ConfigRecord) -> bool:
     )
 
 
-def _object(flow: Flow, row: ConfigRecord | None) -> dict[str, Any]:
-    """What the row says now, as the ground for changes."""
-    if row is None:
+def _object(flow: Flow, text: str | None) -> dict[str, Any]:
+    """What a row's text says, as the ground for changes."""
+    if text is None:
         return {}
     try:
-        found = orjson.loads(row.text)
+        found = orjson.loads(text)
     except orjson.JSONDecodeError:
         found = None
     if not isinstance(found, dict):

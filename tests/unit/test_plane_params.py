@@ -66,6 +66,16 @@ async def test_a_later_version_leaves_todays_in_force_until_its_time() -> None:
     assert (view.values["limit"], view.coming) == (2, ())
 
 
+async def test_changes_go_over_what_is_in_force_and_not_over_a_version_for_later() -> None:
+    it = scene()
+    await it.plane.set_params("orders", values={"region": "us", "limit": 1})
+    await it.plane.set_params("orders", changes={"limit": 99}, effective_from=NOW + HOUR)
+    await it.plane.set_params("orders", changes={"region": "uk"})
+    view = await it.plane.params("orders")
+    assert (view.values["region"], view.values["limit"]) == ("uk", 1)
+    assert view.coming == (), "it was replaced"
+
+
 async def test_a_refused_version_is_shown_and_the_last_good_one_stays_in_force() -> None:
     it = scene()
     await it.plane.set_params("orders", values={"limit": 1})
