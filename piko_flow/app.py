@@ -141,6 +141,10 @@ class App:
         settings = self.settings
         configure_logging(settings.effective_log_level, as_json=settings.log_json)
         self._discover()
+        if not len(self.registry):
+            log.warning(
+                "no flow is registered: name a package, or set PIKO_PACKAGES; only rows are looked at"
+            )
         address = listen(host or settings.health_host, settings.health_port if port is None else port)
         with address:
             asyncio.run(serve(self, address))

@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from piko_flow.cli.arguments import Debug
+from piko_flow.cli.control_arguments import Database
 from piko_flow.cli.mistakes import mistakes_told
 
 
@@ -22,6 +23,7 @@ def serve(
     ] = None,
     port: Annotated[int | None, typer.Option(min=0, max=65535, help="Port; 0 takes a free one.")] = None,
     name: Annotated[str, typer.Option(help="Name of the application.")] = "piko-flow",
+    database: Database = None,
     debug: Debug = False,
 ) -> None:
     """Schedule and run flows, and answer HTTP, until Ctrl-C or SIGTERM; then finish what runs.
@@ -30,5 +32,7 @@ def serve(
     """
     with mistakes_told(debug=debug):
         from piko_flow.app import App
+        from piko_flow.cli.application import settings_in_force
 
-        App(name, packages=packages or ()).run(host=host, port=port)
+        settings = settings_in_force(database)
+        App(name, settings=settings, packages=packages or ()).run(host=host, port=port)

@@ -138,6 +138,17 @@ def test_a_taken_port_is_one_message_and_nothing_has_started(folder: Path) -> No
     assert not (folder / "piko.db").exists()
 
 
+def test_serving_nothing_warns_and_takes_a_database_and_tells_of_unknown_variables(folder: Path) -> None:
+    command = ["-m", "piko_flow.cli.main", "serve", "--port", "0", "--database", "sqlite:///other.db"]
+    with started(command, folder, PIKO_NONSENSE="1") as process:
+        process.until_answered("/readyz", 200)
+        assert process.stop() == 0
+    assert "no flow is registered: name a package" in process.said
+    assert any(line.startswith("warning: ") and "PIKO_NONSENSE" in line for line in process.lines)
+    assert (folder / "other.db").exists()
+    assert not (folder / "piko.db").exists()
+
+
 def test_a_store_that_is_not_there_ends_the_start_unless_it_is_to_be_patient(folder: Path) -> None:
     nowhere = "mysql+asyncmy://piko:hunter2@127.0.0.1:1/piko"
     with started(["shop.py"], folder, PIKO_DATABASE=nowhere) as process:

@@ -77,10 +77,25 @@ async def test_a_file_that_is_no_database_is_told(tmp_path: Path) -> None:
         await open_store(f"sqlite:///{path}")
 
 
-async def test_a_folder_that_is_missing_is_made(tmp_path: Path) -> None:
-    store = await open_store(f"sqlite:///{tmp_path}/new/folder/flows.db")
-    await store.close()
-    assert (tmp_path / "new/folder/flows.db").exists()
+async def test_a_file_in_a_folder_that_is_missing_is_refused_with_its_path_and_the_setting(
+    tmp_path: Path,
+) -> None:
+    with pytest.raises(StoreUnavailable, match=r"there is no folder .*new.*PIKO_DATABASE") as refused:
+        await open_store(f"sqlite:///{tmp_path}/new/flows.db")
+    assert f"{tmp_path}/new/flows.db" in str(refused.value)
+    assert not (tmp_path / "new").exists()
+
+
+async def test_a_folder_is_no_database(tmp_path: Path) -> None:
+    with pytest.raises(StoreUnavailable, match="it is a folder, not a file"):
+        await open_store(f"sqlite:///{tmp_path}")
+
+
+async def test_postgresql_without_its_driver_names_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("piko_flow.store.sql.connecting.find_spec", lambda name: None)
+    with pytest.raises(RequestRefused, match=r"pip install 'piko-flow\[postgres\]'") as refused:
+        await open_store(f"postgresql://piko:{SECRET}@127.0.0.1/flows")
+    assert SECRET not in str(refused.value)
 
 
 async def test_a_sqlite_file_is_durable_and_lets_readers_in(tmp_path: Path) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +24,7 @@ DRIVERS = {
     "postgres": "postgresql+asyncpg",
 }
 KNOWN = "sqlite:///file.db, mariadb://user:password@host/name, mysql://..., postgresql://... or memory://"
+ADVICE = "name another database with --database or the setting PIKO_DATABASE"
 CONNECT_WITHIN = 10  # seconds
 
 
@@ -44,7 +47,17 @@ def read_url(given: str) -> URL:
 
 
 def connect(url: URL, *, clock: Clock, size: int, overflow: int = 0, recycle: float = 3600.0) -> Database:
-    """The database at the URL; connections are made when they are needed."""
+    """The database at the URL; connections are made when they are needed.
+
+    Raises StoreUnavailable for a SQLite file whose folder is missing, RequestRefused without the database's driver.
+    """
+    if url.drivername == DRIVERS["postgresql"] and find_spec("asyncpg") is None:
+        raise RequestRefused(
+            what="open a PostgreSQL database",
+            rule="its driver asyncpg is installed",
+            came="it is not",
+            advice="pip install 'piko-flow[postgres]'",
+        )
     dialect = DIALECTS[url.get_backend_name()]
     engine = create_async_engine(
         url,
@@ -66,12 +79,7 @@ def connect(url: URL, *, clock: Clock, size: int, overflow: int = 0, recycle: fl
 def _arguments(url: URL, dialect: SqlDialect) -> dict[str, Any]:
     if dialect.name == "sqlite":
         assert url.database is not None
-        folder = Path(url.database).parent
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            reason = f"the folder {folder} cannot be made ({error.strerror})"
-            raise StoreUnavailable(what=f"open {url.database}", reason=reason) from error
+        _check_place(Path(url.database))
         return {"timeout": CONNECT_WITHIN}
     if dialect.name == "mysql":
         return {"connect_timeout": CONNECT_WITHIN, "autocommit": True}
@@ -86,6 +94,19 @@ def _arguments(url: URL, dialect: SqlDialect) -> dict[str, Any]:
             "jit": "off",
         },
     }
+
+
+def _check_place(path: Path) -> None:
+    """Refuse a file that cannot be made where it is named: the driver's own message names neither path nor setting."""
+    if not path.parent.is_dir():
+        reason = f"there is no folder {path.parent.absolute()}"
+    elif path.is_dir():
+        reason = "it is a folder, not a file"
+    elif not path.exists() and not os.access(path.parent, os.W_OK):
+        reason = f"no file can be made in {path.parent.absolute()}"
+    else:
+        return
+    raise StoreUnavailable(what=f"open {path}", reason=f"{reason}; {ADVICE}")
 
 
 def _prepare_connections(engine: AsyncEngine, dialect: SqlDialect) -> None:
