@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
+from difflib import get_close_matches
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
@@ -32,6 +34,29 @@ def check_params(
         return {} if model is None else _made(flow, model, None)
     values = {**_object(flow, text, "the row"), **_object(flow, overrides, "what was given")}
     return values if model is None else _made(flow, model, values)
+
+
+def check_names(flow: Flow, given: Iterable[str]) -> None:
+    """Raises RequestRefused for a name that the flow's model does not have, also where the model would ignore it.
+
+    A model that takes any name, or that has aliases which are no plain names, is asked only by `check_params`.
+    """
+    model = flow.params
+    if model is None or model.model_config.get("extra") == "allow":
+        return
+    known = set(model.model_fields)
+    for field in model.model_fields.values():
+        if not isinstance(field.validation_alias, str | None):
+            return
+        known |= {alias for alias in (field.alias, field.validation_alias) if alias is not None}
+    for name in given:
+        if name not in known:
+            close = get_close_matches(name, sorted(known), n=1)
+            advice = (
+                f"Did you mean {close[0]!r}?" if close else f"It has {', '.join(sorted(known)) or 'none'}"
+            )
+            rule = f"params have names of the model {model.__name__}"
+            raise _refused(flow, rule, f"{shorten(name, SHOWN)} is none of them", advice)
 
 
 def refusal_of(flow: Flow, text: str, schema_version: int) -> str:

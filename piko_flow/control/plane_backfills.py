@@ -10,7 +10,7 @@ from typing import Any
 
 import orjson
 
-from piko_flow.control.params import check_params
+from piko_flow.control.params import check_names, check_params
 from piko_flow.control.plane_params import shown_params
 from piko_flow.control.plane_part import refuse, zone_of
 from piko_flow.control.plane_triggers import PlaneTriggers
@@ -95,6 +95,7 @@ class PlaneBackfills(PlaneTriggers):
             refuse(what, f"1 to {MOST_AT_ONCE} of its runs go at once", came)
         schedule, now = await self.schedule(request.flow), await self.now()
         version = await self.in_force(request.flow, now)
+        check_names(flow, request.params or ())
         given = given_text(request)
         checked = check_params(flow, version.text if version is not None else None, given)
         state = (await self.store.states([request.flow]))[request.flow]

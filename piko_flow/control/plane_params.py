@@ -11,7 +11,7 @@ import orjson
 from pydantic import BaseModel
 
 from piko_flow.control.flow import Flow
-from piko_flow.control.params import SECRET, check_params, refusal_of
+from piko_flow.control.params import SECRET, check_names, check_params, refusal_of
 from piko_flow.control.params_book import ParamsBook
 from piko_flow.control.plane_part import PlanePart, refuse
 from piko_flow.errors import RequestRefused
@@ -101,6 +101,7 @@ class PlaneParams(PlanePart):
         row = next((row for row in await self.store.configs() if row.flow == flow), None)
         if values is None and not changes:
             refuse(f"set params of {flow!r}", "something of them is set", "nothing was given")
+        check_names(registered, {**(values or {}), **(changes or {})})
         base = await self._base(registered, row) if values is None else dict(values)
         text = _text(registered, {**base, **(changes or {})})
         if schema_version is None:

@@ -11,7 +11,7 @@ from typing import Any
 import orjson
 
 from piko_flow.control.new_runs import instant_key
-from piko_flow.control.params import check_params
+from piko_flow.control.params import check_names, check_params
 from piko_flow.control.params_book import ParamsBook
 from piko_flow.control.plane_params import shown_params
 from piko_flow.control.plane_part import PlanePart, refuse
@@ -126,6 +126,7 @@ class PlaneTriggers(PlanePart):
             refuse(f"trigger {name!r}", f"a key has at most {most} characters", f"it has {len(key)}")
         if not storable(key):  # refused here: in a leader's step it would take everything else with it
             refuse(f"trigger {name!r}", f"of its key, {NOT_STORABLE}", f"{key!r} came")
+        check_names(flow, params or ())
         now = await self.now()
         version = await self.in_force(name, now)
         overrides = orjson.dumps(dict(params)).decode() if params else None

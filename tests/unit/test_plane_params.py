@@ -43,6 +43,8 @@ async def test_changes_go_over_the_row_and_values_take_its_place() -> None:
         ("orders", {"changes": {"region": 5}}, "region"),
         ("orders", {}, "nothing was given"),
         ("orders", {"values": {"limit": object()}}, "JSON"),
+        ("orders", {"changes": {"limt": 5}}, "mean 'limit'"),
+        ("orders", {"values": {"regoin": "us"}}, "mean 'region'"),
         ("ordres", {"values": {}}, "did you mean 'orders'"),
     ],
 )
@@ -52,6 +54,20 @@ async def test_params_that_do_not_fit_are_not_written(flow: str, given: dict[str
         await it.plane.set_params(flow, **given)
     assert "hush" not in str(caught.value)
     assert await it.store.configs() == []
+
+
+async def test_a_trigger_with_a_name_that_the_model_does_not_have_is_refused_with_the_nearest() -> None:
+    it = scene()
+    await it.plane.set_schedule("orders", timezone="UTC")
+    with pytest.raises(RequestRefused, match="mean 'limit'"):
+        await it.plane.plan_trigger("orders", params={"limt": 5})
+
+
+async def test_a_row_that_has_another_name_already_still_takes_changes() -> None:
+    it = scene()
+    await it.store.set_config("orders", '{"limt": 9}', schema_version=1, effective_from=None)
+    made = await it.plane.set_params("orders", changes={"limit": 4})
+    assert json.loads(made.text) == {"limt": 9, "limit": 4}
 
 
 async def test_a_later_version_leaves_todays_in_force_until_its_time() -> None:
