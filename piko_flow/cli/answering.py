@@ -7,6 +7,8 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 
+import typer
+
 from piko_flow.cli.mistakes import mistakes_told
 
 if TYPE_CHECKING:
@@ -54,3 +56,11 @@ class Asking:
         from piko_flow.cli.json_output import write_json
 
         write_json(json_values(values()))
+
+
+def note_without_code(known: bool) -> None:
+    """Say on standard error that no code is known, where rows are listed whose flows nobody has."""
+    if not known:
+        from piko_flow.control.registry import NO_PACKAGE
+
+        typer.echo(f"note: the code of none of these is known: {NO_PACKAGE}", err=True)

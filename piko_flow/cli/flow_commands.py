@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from piko_flow.cli.answering import Asking
+from piko_flow.cli.answering import Asking, note_without_code
 from piko_flow.cli.arguments import AsJson, Debug
 from piko_flow.cli.control_arguments import Database, FlowName, Limit, Packages
 
@@ -63,6 +63,7 @@ def _show_page(page: FlowPage) -> None:
         drops=("due", "schedule"),
         empty=empty,
     )
+    note_without_code(not page.flows or any(view.flow is not None for view in page.flows))
     if page.after is not None:
         typer.echo(f"more with --after {page.after!r}", err=True)
 

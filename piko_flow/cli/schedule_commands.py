@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from piko_flow.cli.answering import Asking
+from piko_flow.cli.answering import Asking, note_without_code
 from piko_flow.cli.arguments import AsJson, Debug
 from piko_flow.cli.control_arguments import Database, FlowName, Packages, moment_of, who_asks
 from piko_flow.cli.schedule_options import (
@@ -204,6 +204,7 @@ def _show_list(views: list[ScheduleView]) -> None:
         drops=("version", "group", "at once"),
         empty=empty,
     )
+    note_without_code(not views or any(view.standing != "unregistered" for view in views))
     for view in views:
         if view.standing == "refused":
             typer.echo(f"\n{view.row.flow}: {view.refused}")

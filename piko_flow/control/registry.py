@@ -16,6 +16,8 @@ from typing_extensions import TypeVar
 from piko_flow.dataflow.origin import Origin
 from piko_flow.errors import FlowError
 
+NO_PACKAGE = "was a package given? Name it with -p/--package or in PIKO_PACKAGES"
+
 
 @dataclass(frozen=True)
 class Site:
@@ -92,11 +94,13 @@ class Registry(Mapping[str, F], Generic[F]):
 
     def unknown(self, name: str) -> str:
         """What to say of a name that is not here: with the nearest one, or with what there is."""
+        if not self._flows:
+            return f"no flow is registered as {name!r}, nor any other: {NO_PACKAGE}"
         close = get_close_matches(name, self._flows, n=1)
         if close:
             return f"no flow is registered as {name!r}; did you mean {close[0]!r}?"
         known = ", ".join(list(self)[:10]) + (", ..." if len(self) > 10 else "")
-        return f"no flow is registered as {name!r}; there are: {known or 'none'}"
+        return f"no flow is registered as {name!r}; there are: {known}"
 
     def check(self) -> None:
         """Check what can be known only when every flow is here. Raises FlowError for the first that is wrong.

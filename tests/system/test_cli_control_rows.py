@@ -146,8 +146,12 @@ def test_flows_of_code_and_rows_are_listed_with_where_they_stand(desk: Desk) -> 
     shown = desk.does("flow", "show", "sync_orders").lines
     assert "about Copy the orders that changed." in shown
     assert "kind job, stateful (catch_up)" in shown
-    unknown = desk.run("flow", "list", package=None).lines
-    assert unknown[1].startswith("sync_orders unregistered")
+    unknown = desk.run("flow", "list", package=None)
+    assert unknown.lines[1].startswith("sync_orders unregistered")
+    assert "was a package given? Name it with -p/--package or in PIKO_PACKAGES" in unknown.err
+    assert "was a package given?" in desk.run("schedule", "list", package=None).err
+    assert "was a package given?" in desk.run("explain", "sync_orders", package=None).out
+    assert desk.does("flow", "list").err == ""
 
 
 def test_a_check_finds_what_is_wrong_in_flows_and_rows(desk: Desk, tmp_path: Path) -> None:

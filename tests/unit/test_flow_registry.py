@@ -41,7 +41,7 @@ def test_an_unknown_name_is_told_with_the_nearest(registry: Registry[Flow]) -> N
         registry["sync_order"]
     with pytest.raises(KeyError, match="there are: sync_orders"):
         registry["zzz"]
-    with pytest.raises(KeyError, match="there are: none"):
+    with pytest.raises(KeyError, match="nor any other: was a package given"):
         Registry()["zzz"]
 
 
