@@ -79,7 +79,7 @@ MEANINGS: Final[dict[Reason, Meaning]] = {
     ),
     Reason.RETRY_WAIT: Meaning("it is tried again later, after the wait that the flow's retry asks for"),
     Reason.MISFIRED: Meaning(
-        "these fires were due longer ago than misfire_grace_s when somebody led again; they are only recorded",
+        "these fires were due longer ago than misfire_grace_s when the leader came to them; they are only recorded",
         "Trigger the flow to run it all the same",
     ),
     Reason.COALESCED: Meaning("the run stands for several fires that were due together"),
