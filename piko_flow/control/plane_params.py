@@ -28,6 +28,7 @@ class ParamsView:
     `values` are those that a run queued now would have, with the model's defaults, secrets hidden; `version` is
     where they come from, None for the defaults alone. `coming` are versions of a later time, the next one first.
     `refused` is the newest version where that cannot be used. `unseen` is the row where no poll has seen it yet.
+    `lacking` is why a run would fail: the model has fields without a default and nobody has set them; else empty.
     """
 
     flow: str
@@ -37,6 +38,7 @@ class ParamsView:
     refused: ParamsVersion | None
     unseen: ConfigRecord | None
     zone: str
+    lacking: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,13 +68,14 @@ class PlaneParams(PlanePart):
             and one.effective_from is not None
             and one.effective_from > now
         )
+        lacking = ""
         try:
             text = version.text if version is not None else None
             values = shown_params(registered, check_params(registered, text))
-        except RequestRefused:
+        except RequestRefused as error:
             if version is not None:
                 raise
-            values = {}  # the model has fields without a default, and nobody has set them
+            values, lacking = {}, str(error)
         return ParamsView(
             flow,
             values,
@@ -81,6 +84,7 @@ class PlaneParams(PlanePart):
             newest if newest is not None and newest.refused else None,
             None if seen else row,
             await self.zone(flow),
+            lacking,
         )
 
     async def set_params(

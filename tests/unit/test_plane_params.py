@@ -10,6 +10,7 @@ from pydantic import BaseModel, Field, SecretStr
 from piko_flow.control.flow import Flow
 from piko_flow.control.plane_params import hidden_text
 from piko_flow.control.registry import Registry
+from piko_flow.control.run_context import RunContext
 from piko_flow.errors import RequestRefused
 from piko_flow.store.records import ParamsVersion
 from tests.unit.planes import NOW, do_nothing, scene
@@ -190,3 +191,16 @@ async def test_times_of_a_flow_are_of_its_rows_zone() -> None:
     it = scene()
     await it.plane.set_schedule("orders", timezone="Europe/Berlin")
     assert (await it.plane.params("orders")).zone == "Europe/Berlin"
+
+
+async def test_fields_that_nobody_has_set_are_shown_as_lacking_until_they_are_set() -> None:
+    class Needy(BaseModel):
+        target: str
+
+    async def work(run: RunContext[Needy]) -> None: ...
+
+    it = scene()
+    Flow.register("needy", work, params=Needy, registry=it.registry)
+    assert "target" in (await it.plane.params("needy")).lacking
+    await it.plane.set_params("needy", changes={"target": "here"})
+    assert (await it.plane.params("needy")).lacking == ""
