@@ -14,6 +14,7 @@ from piko_flow.planning.stateless import due_fires
 from piko_flow.store.batch import PlannedFires
 from piko_flow.store.records import RunRecord
 
+QUEUED = 1000  # runs of a flow that does not coalesce that may wait at once
 FLOWS, ROWS = 250, 1000  # flows and rows of one step: between steps the loop serves others
 
 log = logging.getLogger("piko_flow.scheduler")
@@ -44,6 +45,9 @@ def plan_fires(reign: Reign, draft: Draft, now: datetime, reserve: Reserve) -> N
 
 def _plan(reign: Reign, draft: Draft, flow: str, now: datetime, reserve: Reserve) -> None:
     schedule, facts = reign.schedules[flow], reign.facts[flow]
+    if reign.queued_of[flow] >= (1 if schedule.row.coalesce else QUEUED):
+        reign.held.add(flow)  # what falls due meanwhile is one run then, or comes too late and is recorded so
+        return
     assert facts.planned_until is not None
     rows, until, _ = due_fires(
         flow, schedule.trigger, after=facts.planned_until, now=now, policy=schedule.fires

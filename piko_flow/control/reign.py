@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import heapq
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime
@@ -12,6 +12,7 @@ from piko_flow.control.params_book import ParamsBook
 from piko_flow.control.schedule_rows import Flows, Schedule
 from piko_flow.errors import describe_error
 from piko_flow.planning.admission import Admission, Waiting
+from piko_flow.planning.flow_state import SCHEDULE
 from piko_flow.planning.run_state import LIVE, RunStatus
 from piko_flow.planning.stateless import next_due
 from piko_flow.store.batch import PlannedFires, Term
@@ -53,6 +54,10 @@ class Reign:
         self.paused_all = ""
         self.admission = Admission(self)
         self.live: dict[int, RunRecord] = {}
+        self.queued_of: Counter[str] = Counter()
+        """By flow: runs of the schedule that wait for their first start."""
+        self.held: set[str] = set()
+        """Stateless flows whose fires wait until one of their runs has started or ended."""
         self._group_limits = group_limits
         self.refused: dict[str, str] = {}
         """Flows that cannot be planned, with the reason, to be stored."""
@@ -111,7 +116,7 @@ class Reign:
             return False
         if known is not None:
             self.admission.end(run.id)
-        self.live[run.id] = run
+        self._keep(run)
         if run.status is RunStatus.RUNNING or (run.admitted and not self.only_here(run.flow)):
             self.admission.start(self.waiting(run))
         else:
@@ -125,7 +130,7 @@ class Reign:
 
     def end(self, run: int) -> RunRecord | None:
         """The run is over; None for one that was not known."""
-        known = self.live.pop(run, None)
+        known = self._take(run)
         self.admission.end(run)
         self.fed.clear()
         if known is not None:
@@ -137,13 +142,35 @@ class Reign:
     def drop(self, run: int) -> None:
         """It is not known where the run stands; the store will tell."""
         self.admission.end(run)
-        self.live.pop(run, None)
+        self._take(run)
 
     def back(self, run: RunRecord) -> None:
         """The run waits again, for another attempt or for another replica."""
         self.admission.end(run.id)
-        self.live[run.id] = run
+        self._keep(run)
         self.admission.wait(self.waiting(run))
+
+    def started(self, run: RunRecord) -> None:
+        """A run that waited has been claimed by this replica."""
+        self._keep(run)
+
+    def _keep(self, run: RunRecord) -> None:
+        self._take(run.id)
+        self.live[run.id] = run
+        if _waits(run):
+            self.queued_of[run.flow] += 1
+
+    def _take(self, run: int) -> RunRecord | None:
+        """Out of the live runs; a flow whose fires it held is looked at again."""
+        known = self.live.pop(run, None)
+        if known is not None and _waits(known):
+            self.queued_of[known.flow] -= 1
+        if known is not None and known.flow in self.held:
+            self.held.discard(known.flow)
+            until = self.facts[known.flow].planned_until
+            if until is not None:
+                self.expect(known.flow, until)
+        return known
 
     def note(self, flow: str, **changes: object) -> None:
         """Remember what is stored of a flow."""
@@ -200,3 +227,8 @@ class Reign:
         while self._due and self._turn[self._due[0][2]] != self._due[0][1]:
             heapq.heappop(self._due)
         return self._due[0][0] if self._due else None
+
+
+def _waits(run: RunRecord) -> bool:
+    """Whether it is a run of the schedule that has not begun: fires that come meanwhile may join it."""
+    return run.status is RunStatus.QUEUED and run.origin == SCHEDULE and run.attempt == 1 and not run.claim

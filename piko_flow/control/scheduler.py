@@ -163,7 +163,7 @@ class Scheduler:
     def _claimed(self, wanted: list[int], records: list[RunRecord]) -> None:
         self._worker.reserve(-len(wanted))
         for record in records:
-            self._reign.live[record.id] = record
+            self._reign.started(record)
         self._begun += records
         for run in set(wanted) - {record.id for record in records}:
             self._reign.end(run)  # cancelled while it waited

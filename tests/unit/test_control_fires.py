@@ -9,6 +9,7 @@ from piko_flow.control.run_context import RunContext
 from piko_flow.planning.cron import Cron
 from piko_flow.planning.date import Date
 from piko_flow.planning.interval import Interval
+from piko_flow.planning.run_state import RunStatus
 from tests.unit.control_worlds import (
     HOUR,
     HOURLY,
@@ -261,11 +262,15 @@ async def test_a_restart_shifts_no_interval(flows: Flows) -> None:
         assert len(set(fires)) == len(fires) == 5
 
 
-async def test_a_flow_that_waits_for_a_slot_holds_up_no_row_of_another(flows: Flows) -> None:
+async def test_fires_that_find_a_run_of_their_flow_waiting_join_the_next_one(flows: Flows) -> None:
     flows.add("slow", schedule=Interval(minutes=1))
     flows.add("quick", schedule=Interval(minutes=1))
     flows.takes["slow"] = 3600
     async with flows.within(slots=1) as world:
         await world.advance(minutes=30)
         assert flows.working["slow"] == 1
-        assert len(world.runs("quick")) == 30
+        assert sum(run.status is RunStatus.QUEUED for run in world.runs("quick")) == 1
+        await world.advance(minutes=35)
+        covered = sum(run.fires for run in world.runs("quick"))
+        assert 60 <= covered <= 65  # each minute is in one row: run, waiting, or recorded as missed
+        assert len(world.runs("quick")) < 12
