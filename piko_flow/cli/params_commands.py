@@ -157,6 +157,8 @@ def _show(view: ParamsView) -> None:
         facts.append(("to come", f"version {one.version} from {when(one.effective_from, view.zone)} on"))
     if view.refused is not None:
         facts.append(("refused", f"version {view.refused.version}: {view.refused.refused}"))
+    if view.lacking:
+        facts.append(("lacking", f"each run would fail: {view.lacking}"))
     if view.unseen is not None:
         told = f"version {view.unseen.version} of the row, which no replica has looked at yet"
         facts.append(("not seen", told))
@@ -178,4 +180,11 @@ def _show_history(found: list[SeenParams], zone: str) -> None:
         for one in found
     ]
     empty = "no version was seen: the model's defaults hold"
-    show_table(TITLES, rows, right={"version", "id"}, wraps={"values", "refused"}, empty=empty)
+    show_table(
+        TITLES,
+        rows,
+        right={"version", "id"},
+        wraps={"values", "refused"},
+        drops=("seen", "id"),
+        empty=empty,
+    )

@@ -15,7 +15,7 @@ from piko_flow.planning.run_state import RunStatus
 if TYPE_CHECKING:
     from piko_flow.control.plane import ControlPlane
     from piko_flow.control.plane_runs import RunPage, RunView
-    from piko_flow.store.records import RunRecord
+    from piko_flow.store.records import AttemptRecord, RunRecord
 
 app = typer.Typer(help="The runs of flows: list, show, cancel and retry them.", no_args_is_help=True)
 NAMES = ("list", "show", "cancel", "retry")
@@ -135,24 +135,24 @@ def _row(run: RunRecord, zone: str) -> tuple[object, ...]:
 
 
 def _show(view: RunView) -> None:
-    from piko_flow.cli.tables import show_facts, show_table, when
-    from piko_flow.control.failure import error_text
+    from piko_flow.cli.tables import show_facts, show_table
 
     show_facts([*_what_it_is(view), *_how_it_went(view)])
     if not view.attempts:
         return
     typer.echo("")
-    rows = [
-        (
-            one.attempt,
-            when(one.start_time, view.zone),
-            when(one.end_time, view.zone),
-            one.reason,
-            error_text(one.error_type, one.error_msg) or None,
-        )
-        for one in view.attempts
-    ]
+    waits = view.run.status is RunStatus.QUEUED  # what it says of an error is the attempt's before
+    begun: list[AttemptRecord | RunRecord] = [*view.attempts, *([] if waits else [view.run])]
+    rows = [_attempt(one, view.zone) for one in begun]
     show_table(("attempt", "started", "ended", "reason", "error"), rows, wraps={"error"}, empty="")
+
+
+def _attempt(one: AttemptRecord | RunRecord, zone: str) -> tuple[object, ...]:
+    from piko_flow.cli.tables import when
+    from piko_flow.control.failure import error_text
+
+    error = error_text(one.error_type, one.error_msg) or None
+    return one.attempt, when(one.start_time, zone), when(one.end_time, zone), one.reason or None, error
 
 
 def _what_it_is(view: RunView) -> list[tuple[str, object]]:

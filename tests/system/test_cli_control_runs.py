@@ -62,6 +62,11 @@ def test_a_triggered_run_is_listed_shown_explained_cancelled_and_retried(desk: D
     assert desk.does("run", "cancel", "1").out == "run 1 of sync_orders is cancelled\n"
     assert desk.does("run", "retry", "1").out == "run 1 of sync_orders is queued for attempt 2\n"
     assert "it is QUEUED" in desk.refused("run", "retry", "1")
+    attempts = desk.does("run", "show", "1").lines
+    assert [line[:2] for line in attempts if line.startswith(("1 ", "2 "))] == ["1 "]
+    desk.does("run", "cancel", "1")
+    attempts = desk.does("run", "show", "1").lines
+    assert [line[:2] for line in attempts if line.startswith(("1 ", "2 "))] == ["1 ", "2 "]
 
 
 def test_runs_are_listed_by_pages(desk: Desk) -> None:
