@@ -74,11 +74,12 @@ def _found(asking: Asking, *, rows: bool) -> tuple[list[Finding], int, int | Non
 
 
 async def _rows(plane: ControlPlane) -> tuple[list[Finding], int]:
-    from piko_flow.control.checking import check_rows
+    from piko_flow.control.checking import check_lacking, check_rows
 
     schedules, configs = await plane.store.schedules(), await plane.store.configs()
     found = check_rows(schedules, configs, plane.registry, plane.options.zone)
-    return list(found), len(schedules) + len(configs)
+    lacking = check_lacking(plane.registry.values(), configs)
+    return [*found, *lacking], len(schedules) + len(configs)
 
 
 def _is_there(settings: Settings) -> bool:

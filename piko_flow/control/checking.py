@@ -65,6 +65,22 @@ def check_rows(
             yield Finding(where, "no flow of this name is in the code", wrong=False)
 
 
+def check_lacking(flows: Iterable[Flow], configs: Sequence[ConfigRecord]) -> Iterator[Finding]:
+    """Flows whose model has fields without a default and which have no row that sets them.
+
+    It is no mistake where every run is triggered with its own.
+    """
+    rows = {config.flow for config in configs}
+    for flow in flows:
+        if flow.name in rows:
+            continue
+        try:
+            check_params(flow, None)
+        except RequestRefused as error:
+            told = f"it has no row, so each run would fail that brings no params of its own: {error}"
+            yield Finding(f"job_config {flow.name}", told, wrong=False)
+
+
 def _window(flow: Flow, now: datetime) -> Window | None:
     if not flow.stateful:
         return None

@@ -1,9 +1,10 @@
 """Where each flow stands, and what is found to be wrong before anything runs."""
 
 import pytest
+from pydantic import BaseModel
 
 from piko_flow import Pipeline, Sink, Source
-from piko_flow.control.checking import check_flows, check_rows
+from piko_flow.control.checking import check_flows, check_lacking, check_rows
 from piko_flow.control.flow import Flow
 from piko_flow.control.registry import Registry
 from piko_flow.control.run_context import RunContext
@@ -111,3 +112,17 @@ def test_rows_that_are_refused_are_found_and_those_of_strangers_are_only_noted()
         ("job_config orders", True),
         ("job_config gone", False),
     ]
+
+
+def test_a_flow_whose_fields_nobody_has_set_is_noted_until_it_has_a_row() -> None:
+    class Needy(BaseModel):
+        target: str
+
+    async def work(run: RunContext[Needy]) -> None: ...
+
+    it = scene()
+    Flow.register("needy", work, params=Needy, registry=it.registry)
+    [found] = check_lacking(it.registry.values(), [])
+    assert (found.where, found.wrong) == ("job_config needy", False)
+    assert "target" in found.told
+    assert list(check_lacking(it.registry.values(), [ConfigRecord("needy", "{}")])) == []
