@@ -157,6 +157,9 @@ def _offer(module: ModuleType, where: str, *, parts_too: bool = False) -> str:
 def _as_stage(found: Any, target: str) -> Stage:
     if isinstance(found, Stage):
         return found
+    flow = sys.modules.get("piko_flow.control.flow")
+    if flow is not None and isinstance(found, flow.Flow):
+        raise CommandMistake(_is_a_flow(found, target))
     if not callable(found) or isinstance(found, type):
         raise CommandMistake(f"{target} is {describe(found)}, not a pipeline or a function that gives one")
     if needed := _needs(found):
@@ -172,6 +175,16 @@ def _as_stage(found: Any, target: str) -> Stage:
     if not isinstance(made, Stage):
         raise CommandMistake(f"{target}() gave {describe(made)}, not a pipeline")
     return made
+
+
+def _is_a_flow(flow: Any, target: str) -> str:
+    """What to say of a flow where a pipeline is wanted: what a flow runs is known only with its run."""
+    where = target.rpartition(":")[0]
+    package = f"./{where}" if where.endswith(".py") and "/" not in where else where
+    return (
+        f"{target} is the flow {flow.name!r}, not a pipeline or a function that gives one; why it is not running "
+        f"tells piko-flow explain {flow.name} --package {package}"
+    )
 
 
 def _needs(function: Any) -> list[str]:

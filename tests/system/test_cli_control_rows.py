@@ -3,7 +3,9 @@
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
+from piko_flow.cli.main import app
 from tests.system.command import piko
 from tests.system.control_command import PACKAGE, Desk
 
@@ -167,3 +169,13 @@ def test_a_check_finds_what_is_wrong_in_flows_and_rows(desk: Desk, tmp_path: Pat
     done = desk.run("check", "odd_flows")
     assert done.code == 1
     assert "wrong flow odd: its pipeline cannot be built" in " ".join(done.out.split())
+
+
+@pytest.mark.parametrize("command", ["explain", "graph"])
+def test_a_flow_where_a_pipeline_is_wanted_is_told_to_be_one(command: str) -> None:
+    result = CliRunner().invoke(
+        app, [command, "tests.system.control_flows:sync_orders"], prog_name="piko-flow"
+    )
+    assert result.exit_code == 1
+    assert "is the flow 'sync_orders'" in result.stderr
+    assert "piko-flow explain sync_orders --package tests.system.control_flows" in result.stderr
