@@ -101,6 +101,8 @@ class PlaneRows(PlanePart):
         understood = understand(row, self.registry, self.options.zone)
         if isinstance(understood, str):
             refuse(f"set the schedule of {flow!r}", "only a row that can be used is written", understood)
+        if kind is not None and understood.date is not None:
+            await self._refuse_past(flow, understood.date, row.misfire_grace)
         written = await self.store.set_schedule(row)
         self.rows_changed()
         return self._view(written, await self.now(), await self._paused(flow), 3)
@@ -173,6 +175,18 @@ class PlaneRows(PlanePart):
     async def paused_all(self) -> str:
         """Why every schedule is paused; empty when it is not so."""
         return "all schedules are paused" if _values(await self._system()).get("paused") else ""
+
+    async def _refuse_past(self, flow: str, date: datetime, grace: timedelta) -> None:
+        """A date that is over by more than its grace would only be recorded as misfired."""
+        now = await self.now()
+        if date + grace < now:
+            came = f"{date.isoformat(' ')} is past, and it is {now.isoformat(' ', timespec='seconds')}"
+            refuse(
+                f"set the schedule of {flow!r}",
+                "a date is to come",
+                came,
+                f"To run it now: piko-flow trigger {flow}",
+            )
 
     async def _system(self) -> ConfigRecord | None:
         return next((row for row in await self.store.configs() if row.flow == RESERVED), None)

@@ -8,6 +8,7 @@ import pytest
 from piko_flow.control.reasons import MEANINGS
 from piko_flow.errors import RequestRefused
 from piko_flow.planning.run_state import Reason, RunStatus
+from piko_flow.store.records import ScheduleRecord
 from tests.architecture.checkout import ROOT
 from tests.unit.explained import CASES, backfilled, led, told
 from tests.unit.planes import NOW, begun, ended, hour, lead, planned_fires, queued, row, running, scene
@@ -49,7 +50,7 @@ async def test_a_schedule_that_has_ended_and_a_date_that_is_done_are_told() -> N
     past = '{"cron": "0 * * * *", "end_date": "2026-03-01"}'
     await it.plane.set_schedule("mail", "cron", past)
     assert "does not fire any more" in (await told(it, "mail")).lines[0].text
-    await it.plane.set_schedule("idle", "date", {"run_date": "2026-03-01 10:00:00"})
+    await it.store.set_schedule(ScheduleRecord("idle", "date", '{"run_date": "2026-03-01 10:00:00"}'))
     await it.store.complete("idle", hour(-14).start)
     assert "2026-03-01 10:00+00:00, has been dealt with" in (await told(it, "idle")).lines[0].text
 

@@ -39,6 +39,7 @@ async def test_a_first_row_has_what_the_code_says() -> None:
         ("mail", ("cron", '{"cron": "61 * * * *"}'), {}, "61"),
         ("mail", ("crone", "{}"), {}, "cron, interval, date"),
         ("mail", ("cron", "not json"), {}, "JSON object"),
+        ("idle", ("date", '{"run_date": "2026-03-01 10:00:00"}'), {}, "is past"),
         ("mail", (), {"timezone": "Europe/Berln"}, "Europe/Berlin"),
         ("mail", (), {"max_instances": 0}, "at least 1"),
         ("mail", (), {"max_lookback_window": -1}, "at least 0"),
