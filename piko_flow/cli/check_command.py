@@ -91,6 +91,8 @@ def _is_there(settings: Settings) -> bool:
 def _show(found: list[Finding], flows: int, rows: int | None) -> None:
     for one in found:
         typer.echo(f"{'wrong' if one.wrong else 'note '}  {one.where}: {one.told}")
+    if not flows:
+        typer.echo("note   no flow is registered: name a package, or set PIKO_PACKAGES")
     seen = "no database yet" if rows is None else f"{rows} rows"
     wrong = sum(one.wrong for one in found)
     typer.echo(f"{flows} flows, {seen}: {f'{wrong} wrong' if wrong else 'nothing wrong'}")

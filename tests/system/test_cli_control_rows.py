@@ -157,7 +157,8 @@ def test_flows_of_code_and_rows_are_listed_with_where_they_stand(desk: Desk) -> 
 
 
 def test_a_check_finds_what_is_wrong_in_flows_and_rows(desk: Desk, tmp_path: Path) -> None:
-    assert "2 flows, 0 rows: nothing wrong" in desk.does("check", PACKAGE).out
+    assert desk.does("check", PACKAGE).out == "2 flows, 0 rows: nothing wrong\n"
+    assert desk.does("check").lines[0] == "note no flow is registered: name a package, or set PIKO_PACKAGES"
     (tmp_path / "wrong.py").write_text("raise ValueError('not today')\n")
     assert "ValueError: not today (wrong.py:1)" in desk.refused("check", "./wrong.py")
     (tmp_path / "odd_flows.py").write_text(
