@@ -26,10 +26,12 @@ from piko_flow.errors import LeadershipLost, StoreUnavailable, TermOutdated
 from piko_flow.planning.run_state import RunStatus
 from piko_flow.store.batch import Decision, Ending
 from piko_flow.store.protocols import Store
-from piko_flow.store.records import NewRun, ReplicaRecord, RunRecord
+from piko_flow.store.records import NewRun, Pulse, ReplicaRecord, RunRecord
 
 BEATS = 3  # signs of life within the time for which one counts
 BACKFILLS_EVERY = 5  # polls after which the leader looks for backfills that others have changed
+
+RESTS = 4  # looks left out after pruning, whose statements are more than one, so that an idle replica asks once a second
 
 log = logging.getLogger("piko_flow.replica")
 
@@ -45,6 +47,7 @@ class Replica:
     scheduler: Scheduler | None = None
     reconciler: Reconciler | None = None
     draining = False
+    _rest = 0
 
     def __init__(
         self,
@@ -130,17 +133,23 @@ class Replica:
 
     async def _look(self, now: float) -> None:
         """A pulse, or what a leader does now and then."""
-        if self.leads and self._pulsed and (duty := self._due_duty(now)) is not None:
+        if self._rest > 0:
+            self._rest -= 1
+        elif self.leads and self._pulsed and (duty := self._due_duty(now)) is not None:
             self._pulsed = False
             await duty(now)
         else:
             await self._pulse()
 
     def _due_duty(self, now: float) -> Callable[[float], Awaitable[None]] | None:
-        """What a leader does now and then; between two of these comes a pulse, or it would never rescue."""
+        """What a leader does now and then; between two of these comes a pulse, or it would never rescue.
+
+        What has been due longest comes first: however often rows are to be compared, the others get their turn.
+        """
         times = (self._next_reconcile, self._next_backfills, self._next_prune)
         duties = (self._reconcile, self._read_backfills, self._prune)
-        return next((duty for time, duty in zip(times, duties, strict=True) if time <= now), None)
+        time, duty = min(zip(times, duties, strict=True), key=lambda one: one[0])
+        return duty if time <= now else None
 
     async def lead(self) -> bool:
         """One step as the leader; gives whether there may be more to do at once."""
@@ -233,27 +242,27 @@ class Replica:
             if pulse.lease is not None and pulse.lease.term != lease.term:
                 self._dethroned("a newer term exists")
             elif self.leads:
-                if pulse.backfills != self._backfills_seen:
-                    await self._read_backfills(self._clock.monotonic())
-                    self._backfills_seen = pulse.backfills
-                await self._look_around(pulse.lost, pulse.queued + pulse.running)
+                await self._look_around(pulse)
         elif is_free(pulse, self.record.id) and await self.leadership.campaign():
             self.wake.set()
         if pulse.claimable and (self.leads or self.options.execute == "all"):
             await self.worker.claim()
 
-    async def _look_around(self, lost: int, live: int) -> None:
-        """As the leader: rescue, and take in what others have queued or ended."""
+    async def _look_around(self, pulse: Pulse) -> None:
+        """As the leader: rescue, and take in what others have queued, ended or changed."""
         reign, scheduler = self.reign, self.scheduler  # they may be dropped at any await
         assert reign is not None
         assert scheduler is not None
-        if lost:
+        if pulse.backfills != self._backfills_seen:
+            await self._read_backfills(self._clock.monotonic())
+            self._backfills_seen = pulse.backfills
+        if pulse.lost:
             scheduler.lost = await self._store.lost()
             self.wake.set()
         elsewhere = any(
             run.admitted or run.replica not in ("", self.record.id) for run in reign.live.values()
         )
-        if live != len(reign.live) or elsewhere:
+        if pulse.queued + pulse.running != len(reign.live) or elsewhere:
             await self._refresh(reign, scheduler)
         if self.options.execute == "all" and reign.admission.waiting:
             scheduler.elsewhere = sum(
@@ -302,6 +311,7 @@ class Replica:
 
     async def _prune(self, now: float) -> None:
         self._next_prune = now + await self._janitor.prune()
+        self._rest = RESTS
 
     async def drain(self) -> None:
         """Take nothing more and lead no more; what runs goes on."""
@@ -369,7 +379,7 @@ class Replica:
             self.scheduler.ended(run.id)
         self._ends.tell(run.id, ending)
         if more and not self.draining and ending.status is RunStatus.SUCCESS:
-            self._slices.goes_on(run, self.reign)
+            self._slices.goes_on(run, self.reign, self.scheduler)
 
     def run_requeued(self, run: RunRecord) -> None:
         """One of this replica's runs waits again."""

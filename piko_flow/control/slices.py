@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
+
 from piko_flow.control.new_runs import next_slice
 from piko_flow.control.recorder import Recorder
 from piko_flow.control.reign import Reign
+from piko_flow.control.scheduler import Scheduler
 from piko_flow.control.timing import DatabaseTime
 from piko_flow.planning.flow_state import SCHEDULE
 from piko_flow.store.protocols import Store
@@ -22,14 +25,21 @@ class Slices:
         self._store, self._recorder, self._time = store, recorder, time
         self._waiting: list[RunRecord] = []
 
-    def goes_on(self, run: RunRecord, reign: Reign | None) -> None:
+    def goes_on(self, run: RunRecord, reign: Reign | None, scheduler: Scheduler | None) -> None:
         """The run's source has more: at once where this replica leads, else with the next tick."""
-        if reign is None:
+        if reign is None or scheduler is None:
             self._waiting.append(run)
             return
         wanted = not reign.paused(run.flow) and (reign.follows(run.flow) or run.origin != SCHEDULE)
         if wanted and not any(other.flow == run.flow for other in reign.live.values()):
-            self._queue(run, reign.params.in_force(run.flow, self._time.now()))
+            now = self._time.now()
+            asked = scheduler.request(next_slice(run, reign.params.in_force(run.flow, now), now))
+            asked.add_done_callback(lambda done: self._asked(run, done))
+
+    def _asked(self, run: RunRecord, done: asyncio.Future[RunRecord | None]) -> None:
+        """What this leader could not queue, because it lost the lead or the store, is left to the next tick."""
+        if done.cancelled() or done.exception() is not None:
+            self._waiting.append(run)
 
     async def queue_waiting(self) -> None:
         """Ask the store what the leader knows by itself, and queue what is to go on."""

@@ -1,0 +1,99 @@
+"""What is kept of ended runs, and what is not."""
+
+from datetime import timedelta
+
+import pytest
+
+from piko_flow.control.plane_backfills import BackfillRequest
+from piko_flow.planning.interval import Interval
+from piko_flow.planning.window import Window
+from tests.unit.control_worlds import CATCH_UP, HOURLY, Flows, at, away, config, hours, statuses
+
+
+@pytest.fixture
+def flows() -> Flows:
+    made = Flows()
+    made.add("often", schedule=Interval(minutes=10))
+    return made
+
+
+async def test_runs_that_ended_long_ago_are_deleted_while_everything_goes_on(flows: Flows) -> None:
+    async with flows.within(runs_kept_for=timedelta(hours=2), prune_every=timedelta(minutes=5)) as world:
+        await world.advance(hours=6)
+        kept = [run.scheduled_time for run in world.runs("often")]
+        assert len(flows.seen) == 36
+        assert at(15.5) < kept[0] <= at(16.5)
+        assert kept[-1] == at(18)
+
+
+async def test_of_each_flow_the_newest_runs_are_kept_and_no_more_than_so_many(flows: Flows) -> None:
+    flows.add("rarely", schedule=HOURLY)
+    async with flows.within(runs_kept=5, runs_kept_for=None, prune_every=timedelta(minutes=5)) as world:
+        await world.advance(hours=6, minutes=5)
+        assert 5 <= len(world.runs("often")) <= 6
+        assert 5 <= len(world.runs("rarely")) <= 6
+        assert [run.scheduled_time for run in world.runs("rarely")][-1] == at(18)
+
+
+async def test_rows_that_are_compared_all_the_time_leave_time_for_deleting_and_for_backfills(
+    flows: Flows,
+) -> None:
+    flows.add("orders", schedule=HOURLY, stateful=True)
+    async with flows.within(runs_kept=5, prune_every=timedelta(minutes=5)) as world:
+        world.store.edit(config("piko_system_settings", '{"poll_interval_s": 0.5}'))
+        await world.advance(hours=3, minutes=5)
+        assert 5 <= len(world.runs("often")) <= 7
+        request = BackfillRequest(flow="orders", span=Window(at(2), at(4)))
+        plan = await world.plane.plan_backfill(request)
+        await world.plane.apply_backfill(request, digest=plan.digest)
+        await world.advance(minutes=15)
+        assert flows.windows("orders")[-2:] == hours(2, 4)
+
+
+async def test_without_bounds_everything_is_kept(flows: Flows) -> None:
+    async with flows.within(runs_kept=None, runs_kept_for=None, prune_every=timedelta(minutes=5)) as world:
+        await world.advance(hours=6)
+        assert len(world.runs("often")) == 36
+
+
+async def test_live_runs_are_kept_however_old_they_are(flows: Flows) -> None:
+    flows.add("long", schedule=HOURLY)
+    flows.takes["long"] = 10 * 3600
+    async with flows.within(
+        runs_kept=1, runs_kept_for=timedelta(minutes=1), prune_every=timedelta(minutes=5)
+    ) as world:
+        await world.advance(hours=6)
+        assert statuses(world, "long")[0] == "RUNNING"
+
+
+async def test_the_ledger_and_failed_windows_outlive_the_runs_that_made_them(flows: Flows) -> None:
+    flows.add("orders", schedule=HOURLY, stateful=True, backfill=CATCH_UP)
+    flows.fails["orders"] = OSError("the disk is full")
+    async with flows.within(runs_kept_for=timedelta(minutes=30), prune_every=timedelta(minutes=5)) as world:
+        await world.advance(minutes=10)
+        flows.fails.clear()
+        await world.advance(hours=5)
+        assert "FAILED" not in [run.status for run in world.runs("orders")]
+        state = world.state("orders")
+        assert [(gap.start, gap.end) for gap in state.gaps()] == [(at(11), at(12))]
+        assert state.ledger.settled_until(at(12)) == at(17)
+        assert len(flows.windows("orders")) == 6  # what was deleted is not planned again
+
+
+async def test_a_fire_whose_run_was_deleted_is_not_run_again_by_a_new_leader(flows: Flows) -> None:
+    async with flows.within(runs_kept_for=timedelta(minutes=1), prune_every=timedelta(minutes=5)) as world:
+        await world.advance(hours=1)
+        await away(world, minutes=2)
+        await world.advance(minutes=7)
+        assert len(set(flows.fires("often"))) == len(flows.seen) == 6
+
+
+async def test_a_replica_that_died_long_ago_is_forgotten_and_a_young_one_is_not(flows: Flows) -> None:
+    async with flows.within(replicas=2, prune_every=timedelta(hours=1)) as world:
+        await world.advance(minutes=10)
+        dead = next(replica for replica in world.replicas if not replica.replica.leads)
+        dead.crash(-1)
+        await world.advance(hours=20)
+        assert dead.name in [one.id for one in await world.store.replicas()]
+        await world.advance(hours=8)
+        assert dead.name not in [one.id for one in await world.store.replicas()]
