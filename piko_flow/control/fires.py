@@ -15,7 +15,7 @@ from piko_flow.store.batch import PlannedFires
 from piko_flow.store.records import RunRecord
 
 QUEUED = 1000  # runs of a flow that does not coalesce that may wait at once
-FLOWS, ROWS = 250, 1000  # flows and rows of one step: between steps the loop serves others
+FLOWS, ROWS = 100, 1000  # flows and rows of one step: between steps the loop serves others
 
 log = logging.getLogger("piko_flow.scheduler")
 

@@ -80,6 +80,7 @@ def test_the_parts_of_the_store_do_not_overwrite_each_others_statements() -> Non
         for kind in reversed(part.__mro__[:-1]):
             for line in inspect.getsource(kind).splitlines():
                 before, equals, _ = line.strip().partition(" = ")
+                before = before.partition(":")[0]  # without an annotation
                 names = before.split(", ") if equals and before.startswith("self._") else []
                 for name in (name.removeprefix("self.") for name in names):
                     owner = assigned.setdefault(name, kind.__name__)
