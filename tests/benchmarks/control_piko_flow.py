@@ -112,7 +112,7 @@ class PikoFlow(ControlHalf):
     async def statements_per_run(self, url: str, *, count: int, in_flight: int) -> Statements:
         registry = registry_of(["empty"], schedule=every_year(), max_instances=in_flight)
         registry_of(["alone"], schedule=Interval(seconds=1), registry=registry)
-        async with serving(url, registry, slots=in_flight) as service:
+        async with serving(url, registry, slots=in_flight + 10) as service:
             return await service.call(lambda plane: _counted(plane, count, in_flight))
 
     async def takeover(self, url: str) -> float:
