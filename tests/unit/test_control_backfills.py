@@ -248,10 +248,10 @@ async def test_the_runs_of_a_backfill_have_its_own_parameters_over_those_in_forc
 
 async def test_an_hour_of_waiting_for_a_live_run_in_the_way_ends_with_it(flows: Flows) -> None:
     async with flows.within() as world:
-        await world.advance(minutes=10)
+        await world.advance(minutes=20)
         flows.takes["orders"] = 3600
         await world.plane.trigger("orders", window=Window(at(3), at(4)))
-        await world.advance(minutes=2)
+        await world.advance(minutes=4)
         flows.takes["orders"] = 1
         made = await apply(world, 2, 6, kind="all")
         await world.advance(minutes=40)
@@ -261,4 +261,4 @@ async def test_an_hour_of_waiting_for_a_live_run_in_the_way_ends_with_it(flows: 
         begun = {run.window: run.start_time for run in world.runs() if run.backfill == made.id}
         third = begun[Window(at(3), at(4))]
         assert third is not None
-        assert third >= at(13) + 10 * MINUTE
+        assert third >= at(13) + 20 * MINUTE

@@ -313,7 +313,7 @@ async def test_a_run_that_is_asked_of_the_leader_itself_begins_with_its_next_ste
 async def test_a_run_that_others_have_queued_is_met_with_the_next_look(flows: Flows) -> None:
     flows.add("idle")
     async with flows.within(replicas=2) as world:
-        await world.advance(minutes=10)
+        await world.advance(minutes=20)
         await world.store.write(Batch("a stranger", queue=[NewRun("idle", world.now, "from elsewhere")]))
         await world.advance(minutes=3)
         assert statuses(world, "idle") == ["SUCCESS"]

@@ -35,7 +35,7 @@ def flows() -> Flows:
 
 async def settled(world: FlowWorld) -> None:
     """The next poll of the rows has been."""
-    await world.advance(minutes=9)
+    await world.advance(minutes=15)
 
 
 async def test_a_disabled_row_fires_no_more_and_an_enabled_one_goes_on_from_then(flows: Flows) -> None:
@@ -62,11 +62,11 @@ async def test_a_changed_row_fires_by_the_new_schedule_from_then_on(flows: Flows
 async def test_a_change_that_forgot_to_raise_the_version_counts(flows: Flows) -> None:
     flows.add("changing", schedule=HOURLY)
     async with flows.within() as world:
-        await world.advance(minutes=10)
-        edit(world, "changing", schedule_type="cron", schedule_expr='{"cron": "15 * * * *"}')
+        await settled(world)
+        edit(world, "changing", schedule_type="cron", schedule_expr='{"cron": "45 * * * *"}')
         assert of(world, "changing").version == 1
         await world.advance(hours=2)
-        assert flows.fires("changing") == [at(12.25), at(13.25)]
+        assert flows.fires("changing") == [at(12.75), at(13.75)]
 
 
 @pytest.mark.parametrize(
@@ -180,7 +180,7 @@ async def test_a_row_that_cannot_be_used_is_refused_where_people_see_it_and_all_
     async with flows.within() as world:
         await settled(world)
         world.store.edit(wrong)
-        await world.advance(minutes=30)
+        await world.advance(minutes=20)
         assert told in refused(world, wrong.flow)
         lines = (await world.plane.explain_flow(wrong.flow)).lines
         assert [line.reason for line in lines if line.blocks] == [reason]
@@ -257,9 +257,9 @@ async def test_the_system_row_sets_how_often_rows_are_compared(flows: Flows) -> 
     async with flows.within(reconcile_every=timedelta(hours=10)) as world:
         world.store.edit(config(SYSTEM, '{"poll_interval_s": 120}'))
         await away(world, minutes=1)
-        await world.advance(minutes=10)
+        await settled(world)
         edit(world, "hourly", schedule_expr='{"minutes": 20}')
-        await world.advance(minutes=5)
+        await world.advance(minutes=6)
         [replica] = world.replicas
         assert replica.replica.reign is not None
         assert replica.replica.reign.schedules["hourly"].row.schedule_expr == '{"minutes": 20}'
