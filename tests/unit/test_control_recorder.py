@@ -114,6 +114,19 @@ async def test_an_end_that_writes_rows_of_sinks_has_a_transaction_of_its_own(des
     assert [len(batch.endings) for batch in desk.store.batches] == [2, 1, 2]
 
 
+async def test_a_sink_whose_rows_cannot_be_written_takes_no_leaders_ask_with_it(desk: Desk) -> None:
+    [run] = await desk.claimed(1)
+
+    async def within(transaction: Transaction) -> None:
+        raise ValueError("the table is gone")
+
+    ended = desk.recorder.change(replace(success(run), within=within))
+    ask = desk.recorder.lead(LeaderAsk(None, queue=[NewRun("flow", desk.clock.now(), "next")]))
+    await desk.recorder.flush()
+    assert isinstance(ended.exception(), ValueError)
+    assert [record is not None and record.key for record in (await ask).queued] == ["next"]
+
+
 async def test_an_outdated_term_fails_the_ask_and_leaves_the_ends_to_be_written(desk: Desk) -> None:
     run, other = await desk.claimed(2)
     term = await outdated(desk)
