@@ -77,7 +77,9 @@ class PlaneRuns(PlanePart):
             refuse(f"cancel run {run}", "a run has a number", "there is no such run, or it has been pruned")
         if found.status not in (RunStatus.QUEUED, RunStatus.RUNNING, RunStatus.CANCELLED):
             refuse(f"cancel run {run}", "only a run that has not ended is cancelled", f"it is {found.status}")
-        if (found.status is RunStatus.RUNNING and not found.cancel_requested) or found.status is RunStatus.QUEUED:
+        if (
+            found.status is RunStatus.RUNNING and not found.cancel_requested
+        ) or found.status is RunStatus.QUEUED:
             refuse(f"cancel run {run}", "a run is cancelled before its commit is decided", "it is decided")
         if self.replica is not None:
             await self.replica.cancel_here(run)

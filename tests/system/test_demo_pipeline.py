@@ -9,7 +9,6 @@ from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
-import psutil
 import pytest
 
 from piko_flow.dataflow.running.report import RunReport
@@ -18,6 +17,7 @@ from piko_flow.demo.model import STORMS, LocatedReport, Report
 from piko_flow.demo.output import CYCLONES, MARK, REMNANTS, claim_folder, greatest_threats, written
 from piko_flow.demo.pipeline import storm_pipeline
 from piko_flow.demo.places import read_places
+from tests.children import own_children
 
 CYCLONE_WORDS = ("tropical depression", "tropical storm", "hurricane", "subtropical")
 
@@ -100,7 +100,7 @@ def test_report_succeeds_names_a_bottleneck_and_tells_what_was_written_where(fin
 
 def test_folder_holds_the_two_files_and_the_mark_and_nothing_else(finished: Finished) -> None:
     assert sorted(file.name for file in finished.folder.iterdir()) == sorted([MARK, CYCLONES, REMNANTS])
-    assert psutil.Process().children(recursive=True) == []
+    assert own_children() == []
 
 
 def test_what_was_written_can_be_shown(finished: Finished) -> None:

@@ -7,7 +7,6 @@ import subprocess
 import sys
 from pathlib import Path
 
-import psutil
 import pytest
 
 from piko_flow.dataflow.running.observer import SilentObserver
@@ -16,6 +15,7 @@ from piko_flow.demo.model import STORMS
 from piko_flow.demo.output import CYCLONES, MARK, REMNANTS, ForeignFolder, claim_folder, written
 from piko_flow.demo.pipeline import storm_pipeline
 from piko_flow.errors import StageFailed
+from tests.children import own_children
 
 ROWS = 2000
 ROOT = Path(__file__).parents[2]
@@ -75,7 +75,7 @@ async def test_cancelled_run_leaves_neither_files_nor_tasks_nor_processes(
     assert report.outcome == "cancelled"
     assert names(folder) == [MARK]
     assert asyncio.all_tasks() == {asyncio.current_task()}
-    assert psutil.Process().children(recursive=True) == []
+    assert own_children() == []
 
 
 def test_failed_run_publishes_nothing_and_keeps_what_an_earlier_one_wrote(

@@ -19,21 +19,15 @@ def ship(function: Any) -> Shipment:
     return pack(function, stage="work", where="here.py:1")
 
 
+from tests.children import own_children
+
+
 def process_of(item: object) -> int:
     return os.getpid()
 
 
 def open_files() -> int:
     return len(os.listdir("/proc/self/fd"))  # noqa: PTH208
-
-
-def has_children() -> bool:
-    """Whether this process has a child, alive or waiting to be reaped."""
-    try:
-        os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
-    except ChildProcessError:
-        return False
-    return True
 
 
 async def test_results_come_in_the_order_of_the_items() -> None:
@@ -151,7 +145,7 @@ async def test_leaving_the_pool_ends_a_worker_that_is_busy_for_ever(tmp_path: Pa
         "the worker pool is not open: enter it with `async with` and call it inside the block"
     ] * 4
     assert open_files() == before
-    assert not has_children()
+    assert own_children() == []
 
 
 async def test_a_pool_that_is_cancelled_leaves_nothing_behind(tmp_path: Path) -> None:
@@ -172,7 +166,7 @@ async def test_a_pool_that_is_cancelled_leaves_nothing_behind(tmp_path: Path) ->
     with pytest.raises(asyncio.CancelledError):
         await using
     assert open_files() == before
-    assert not has_children()
+    assert own_children() == []
 
 
 async def test_no_descriptor_is_left_after_large_values_went_both_ways() -> None:

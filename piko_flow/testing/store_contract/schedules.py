@@ -242,6 +242,35 @@ async def _digest(store: Store) -> str:
     return (await store.digest()).schedules
 
 
+async def a_mark_is_another_one_when_its_row_or_its_pause_is(stores: StoreUnderTest) -> None:
+    async with stores.open() as store, stores.open() as other:
+        await store.add_schedules([schedule(), schedule("mail")])
+        first = await store.schedule_marks()
+        assert sorted(first) == ["mail", "orders"]
+        assert await other.schedule_marks() == first
+        await store.set_schedule(replace(schedule(), max_instances=7))
+        second = await store.schedule_marks()
+        assert (second["mail"], second["orders"] != first["orders"]) == (first["mail"], True)
+        await store.pause("mail", "by hand")
+        third = await store.schedule_marks()
+        assert (third["orders"], third["mail"] != second["mail"]) == (second["orders"], True)
+        await store.pause("mail", "")
+        assert await store.schedule_marks() == second
+
+
+async def rows_are_read_together_with_their_marks(stores: StoreUnderTest) -> None:
+    async with stores.open() as store:
+        await store.add_schedules([schedule(), schedule("mail"), schedule("zoo")])
+        await store.pause("mail", "by hand")
+        marks = await store.schedule_marks()
+        found = await store.marked_schedules(["zoo", "mail", "nobody"])
+        assert [(one.row.flow, one.paused) for one in found] == [("mail", "by hand"), ("zoo", "")]
+        assert [one.mark for one in found] == [marks["mail"], marks["zoo"]]
+        rows = {row.flow: row for row in await store.schedules()}
+        assert [one.row for one in found] == [rows["mail"], rows["zoo"]]
+        assert await store.marked_schedules([]) == []
+
+
 CHECKS: Final[tuple[Check, ...]] = (
     a_row_comes_back_as_it_was_written,
     a_row_without_more_has_the_defaults_of_the_server,
@@ -259,6 +288,8 @@ CHECKS: Final[tuple[Check, ...]] = (
     a_digest_is_one_statement,
     a_flow_is_paused_once_and_resumed_once,
     a_pause_changes_the_digest_until_it_is_over,
+    a_mark_is_another_one_when_its_row_or_its_pause_is,
+    rows_are_read_together_with_their_marks,
     refusals_are_kept_until_they_are_cleared,
     fires_that_have_become_rows_are_remembered_and_never_taken_back,
     a_date_that_was_dealt_with_is_noted_in_its_row,
