@@ -13,13 +13,11 @@ import pytest
 from piko_flow.dataflow.running.shipping import Shipment, pack
 from piko_flow.dataflow.running.worker_pool import WorkerPool
 from piko_flow.dataflow.running.worker_process import FUNCTIONS_HELD
+from tests.children import own_children
 
 
 def ship(function: Any) -> Shipment:
     return pack(function, stage="work", where="here.py:1")
-
-
-from tests.children import own_children
 
 
 def process_of(item: object) -> int:
