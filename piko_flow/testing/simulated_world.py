@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable
 from datetime import datetime, timedelta
 from heapq import heappop, heappush
@@ -22,7 +23,7 @@ from piko_flow.testing.store_faults import Faults, NoFaults
 MOST_STEPS = 1_000_000  # between two rests of the clock's caller
 
 
-class SimulatedWorld:
+class SimulatedWorld(ABC):
     """A store, replicas and a clock that all of them live by; entered, it begins with its replicas.
 
     `run_until` lets things happen one at a time, in an order drawn from `draws`, and moves the clock only when
@@ -145,6 +146,6 @@ class SimulatedWorld:
         """The clock of a new replica's host."""
         return SimulatedClock(self.clock)
 
+    @abstractmethod
     def _new_runs(self, replica: SimulatedReplica) -> SimulatedRuns:
         """Where a new replica's runs are executed."""
-        raise NotImplementedError

@@ -40,6 +40,7 @@ from tests.benchmarks.control_stall import Stall, watching
 
 QUIET = ReplicaOptions(slots=100, drain=timedelta(seconds=1), reconcile_every=timedelta(hours=1))
 SETTLED = 2.0  # seconds for a replica to begin before its fires count
+SPARE = 50  # slots beyond those in flight: a slot is free only when the end has been told, and no lane is to find none
 NEVER = '{"cron": "0 0 29 2 *"}'
 
 
@@ -54,8 +55,8 @@ class PikoFlow(ControlHalf):
         asyncio.run(prepared())
 
     async def empty_runs(self, url: str, *, count: int, in_flight: int) -> float:
-        registry = registry_of(["empty"], schedule=every_year(), max_instances=in_flight)
-        async with serving(url, registry, slots=in_flight) as service:
+        registry = registry_of(["empty"], schedule=every_year(), max_instances=in_flight + SPARE)
+        async with serving(url, registry, slots=in_flight + SPARE) as service:
             return await service.call(lambda plane: _runs(plane, count, in_flight))
 
     async def due_to_start(self, url: str, *, each_second: int, seconds: int, together: bool) -> list[float]:
@@ -110,9 +111,9 @@ class PikoFlow(ControlHalf):
             return await service.call(lambda plane: _sent(plane, seconds)) / seconds
 
     async def statements_per_run(self, url: str, *, count: int, in_flight: int) -> Statements:
-        registry = registry_of(["empty"], schedule=every_year(), max_instances=in_flight)
+        registry = registry_of(["empty"], schedule=every_year(), max_instances=in_flight + SPARE)
         registry_of(["alone"], schedule=Interval(seconds=1), registry=registry)
-        async with serving(url, registry, slots=in_flight + 10) as service:
+        async with serving(url, registry, slots=in_flight + SPARE) as service:
             return await service.call(lambda plane: _counted(plane, count, in_flight))
 
     async def takeover(self, url: str) -> float:
