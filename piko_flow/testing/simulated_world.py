@@ -100,10 +100,10 @@ class SimulatedWorld(ABC):
             await self.clock.settle()
         await self._at_instant()
 
-    def _after_step(self) -> None:
+    def _after_step(self) -> None:  # noqa: B027  # a world need not care
         """Called after each step."""
 
-    async def _at_instant(self) -> None:
+    async def _at_instant(self) -> None:  # noqa: B027  # a world need not care
         """Called when the clock has moved to where something happens."""
 
     async def _wait_outside(self) -> bool:
