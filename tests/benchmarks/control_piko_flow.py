@@ -38,7 +38,9 @@ from tests.benchmarks.control_service import (
 )
 from tests.benchmarks.control_stall import Stall, watching
 
-QUIET = ReplicaOptions(slots=100, drain=timedelta(seconds=1), reconcile_every=timedelta(hours=1))
+QUIET = ReplicaOptions(
+    slots=100, drain=timedelta(seconds=1), reconcile_every=timedelta(hours=1), runs_kept=None
+)
 SETTLED = 2.0  # seconds for a replica to begin before its fires count
 SPARE = 50  # slots beyond those in flight: a slot is free only when the end has been told, and no lane is to find none
 NEVER = '{"cron": "0 0 29 2 *"}'

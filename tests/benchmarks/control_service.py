@@ -60,7 +60,7 @@ async def serving(
     service = ControlService(
         open_store=lambda: stored(url),
         registry=registry,
-        options=options or ReplicaOptions(slots=slots, drain=SHORT),
+        options=options or ReplicaOptions(slots=slots, drain=SHORT, runs_kept=None),
     )
     await service.start()
     try:
