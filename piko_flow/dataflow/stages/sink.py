@@ -70,6 +70,12 @@ class Transaction(Protocol):
     async def execute(self, statement: Any, values: Mapping[str, Any] | None = None) -> Any:
         """Execute a SQLAlchemy statement (or SQL text with named values) inside the transaction."""
 
+    async def execute_many(self, statement: str, rows: Sequence[Sequence[Any]]) -> int:
+        """Execute SQL text once for each row, by the driver's own `executemany`; gives how many rows it moved.
+
+        The text has the driver's places: `?` for SQLite, `%s` for MySQL and MariaDB, `$1` for PostgreSQL.
+        """
+
 
 class SinkTarget(Generic[T_contra]):
     """Base of the objects that a Sink writes through; only `write` must be written.

@@ -94,6 +94,14 @@ class Session:
             return await self.connection.execute(asked, values)
         return await self._answered(self.connection.execute(asked, values))
 
+    async def many(self, text_: str, rows: Sequence[Sequence[Any]]) -> int:
+        """How many rows the driver's `executemany` moved; however long it takes."""
+        if not rows:
+            return 0
+        self._database.statements += 1
+        given = [tuple(row) for row in rows]
+        return (await self.connection.exec_driver_sql(text_, given)).rowcount
+
     def heard(self, value: Any) -> datetime:
         """Note what the database said its time is."""
         return self._database.heard(value)
@@ -303,6 +311,10 @@ class SinkTransaction:
         """Execute a SQLAlchemy statement (or SQL text with named values) inside the transaction."""
         asked = text(statement) if isinstance(statement, str) else statement
         return await self._session.core(asked, values, patient=True)
+
+    async def execute_many(self, statement: str, rows: Sequence[Sequence[Any]]) -> int:
+        """Execute SQL text, with the driver's places, once for each row; gives how many rows it moved."""
+        return await self._session.many(statement, rows)
 
 
 def moments(rows: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
