@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from functools import partial
-from importlib.util import find_spec
 
 from piko_flow.errors import PikoFlowError, PipelineError
 
@@ -22,10 +21,6 @@ class InputNotFound(_Refused, FileNotFoundError):
 
 class OutputRefused(PipelineError):
     """A sink may not write where it was told to, or not in that way; raised before it writes anything."""
-
-
-class MissingExtra(_Refused, ImportError):
-    """A stage needs a library that an extra of this package installs."""
 
 
 class BrokenLine(PikoFlowError):
@@ -59,18 +54,6 @@ class PartLost(PikoFlowError):
 
     def __str__(self) -> str:
         return f"{self.file}, prepared for {self.target}, {self.reason}; run again to write it anew"
-
-
-def require_pyarrow(what: str, where: str) -> None:
-    """Raise MissingExtra unless pyarrow is installed; does not import it."""
-    if find_spec("pyarrow") is None:
-        raise MissingExtra(
-            what=what,
-            where=where,
-            rule="Parquet needs pyarrow",
-            came="it is not installed",
-            advice="Install the extra: pip install 'piko-flow[parquet]'",
-        )
 
 
 def with_path(error: OSError, path: str) -> OSError:

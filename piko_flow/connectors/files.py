@@ -2,11 +2,11 @@
 
 from piko_flow.connectors.csv_sink import CsvSink
 from piko_flow.connectors.csv_source import CsvSource
+from piko_flow.connectors.extras import MissingExtra
 from piko_flow.connectors.file_errors import (
     BrokenFile,
     BrokenLine,
     InputNotFound,
-    MissingExtra,
     OutputRefused,
     PartLost,
 )

@@ -9,7 +9,7 @@ from enum import Enum
 from os import PathLike
 from typing import Any, Final
 
-from piko_flow.connectors.file_errors import require_pyarrow
+from piko_flow.connectors.extras import require_extra
 from piko_flow.connectors.file_target import FileTarget
 from piko_flow.connectors.part_file import PartFile
 from piko_flow.connectors.plain_values import fields_of
@@ -42,7 +42,7 @@ class ParquetSink(FileTarget[object]):
 
     async def open(self, part: Part) -> None:
         """Make the part's hidden file. Raises MissingExtra, OutputRefused and OSError."""
-        require_pyarrow(self.what, self.where)
+        require_extra("parquet", "pyarrow", what=self.what, where=self.where)
         if self.output.joins(part):
             name = f"{self.path.stem}-{{unit}}{self.path.suffix}"
             self.refuse(

@@ -9,7 +9,8 @@ from typing import Any, Final
 
 from typing_extensions import Unpack
 
-from piko_flow.connectors.file_errors import BrokenFile, require_pyarrow
+from piko_flow.connectors.extras import require_extra
+from piko_flow.connectors.file_errors import BrokenFile
 from piko_flow.connectors.input_files import InputFiles, Paths, ReadOptions, check_given, input_name, known
 from piko_flow.dataflow.origin import caller
 from piko_flow.dataflow.stages.source import Reject, Source
@@ -51,7 +52,7 @@ class ParquetFiles(InputFiles):
     """Input files that only pyarrow can read."""
 
     def __call__(self) -> list[str]:
-        require_pyarrow(self.what, self.where)
+        require_extra("parquet", "pyarrow", what=self.what, where=self.where)
         return super().__call__()
 
 

@@ -15,7 +15,7 @@ import pyarrow.parquet as pq
 import pytest
 from pydantic import BaseModel
 
-from piko_flow.connectors import file_errors
+from piko_flow.connectors import extras
 from piko_flow.connectors.files import MissingExtra, OutputRefused, ParquetSink, ParquetSource
 from piko_flow.dataflow.stages.sink import Part
 from piko_flow.errors import ItemRejected, PipelineError
@@ -208,8 +208,8 @@ async def test_without_pyarrow_the_extra_is_named(tmp_path: Path, monkeypatch: p
     def find_nothing(name: str) -> None:
         return None
 
-    monkeypatch.setattr(file_errors, "find_spec", find_nothing)
-    advice = r"test_files_parquet.py:\d+\): Parquet needs pyarrow; it is not installed. .*pip install 'piko-flow\[parquet\]'"
+    monkeypatch.setattr(extras, "find_spec", find_nothing)
+    advice = r"test_files_parquet.py:\d+\): it needs pyarrow; it is not installed. .*pip install 'piko-flow\[parquet\]'"
     with pytest.raises(MissingExtra, match=advice):
         ParquetSource(tmp_path / "rows.parquet").resolve_splits()
     with pytest.raises(MissingExtra, match=advice):
