@@ -36,8 +36,27 @@ class ParamsBook:
         """The version seen last, good or not."""
         return next(iter(self._versions.get(flow, ())), None)
 
+    def told(self) -> list[str]:
+        """The flows whose row was there when they were looked at last."""
+        return [flow for flow, known in self._versions.items() if known and not known[0].deleted]
+
     def in_force(self, flow: str, now: datetime) -> ParamsVersion | None:
         """The newest good version whose `effective_from` has passed; None where the model's defaults hold."""
+        version = self.at(flow, now)
+        return None if version is None or version.deleted else version
+
+    def coming(self, flow: str, now: datetime) -> list[ParamsVersion]:
+        """The good versions that will be in force later, the next one first."""
+        version = self.at(flow, now)
+        later = [
+            (one.effective_from, one)
+            for one in self._versions.get(flow, ())
+            if not one.refused and one is not version and one.effective_from is not None
+        ]
+        return [one for _, one in sorted(later, key=lambda pair: pair[0])]
+
+    def at(self, flow: str, now: datetime) -> ParamsVersion | None:
+        """As `in_force`, or the version that says that the row has been deleted; those before it are forgotten."""
         known = self._versions.get(flow, [])
         for index, version in enumerate(known):
             if not version.refused and (version.effective_from is None or version.effective_from <= now):

@@ -43,10 +43,14 @@ class ParamsView:
 
 @dataclass(frozen=True, slots=True)
 class SeenParams:
-    """A version of the parameters with the values of its row, secrets hidden; None where it is no JSON object."""
+    """A version of the parameters with the values of its row, secrets hidden; None where it is no JSON object.
+
+    With `deleted` the row was gone: from then on the model's defaults held.
+    """
 
     version: ParamsVersion
     values: dict[str, Any] | None
+    deleted: bool = False
 
 
 class PlaneParams(PlanePart):
@@ -56,18 +60,11 @@ class PlaneParams(PlanePart):
         """What is in force for the flow now, and what is about to be."""
         registered, now = self.registered(flow), await self.now()
         known = await self.store.params(flow)
-        version = ParamsBook(known).in_force(flow, now)
+        book = ParamsBook(known)
+        version, coming = book.in_force(flow, now), book.coming(flow, now)
         newest = known[0] if known else None
         row = next((row for row in await self.store.configs() if row.flow == flow), None)
         seen = newest is not None and row is not None and _same(newest, row)
-        coming = (
-            one
-            for one in known
-            if not one.refused
-            and (version is None or one.id > version.id)
-            and one.effective_from is not None
-            and one.effective_from > now
-        )
         lacking = ""
         try:
             text = version.text if version is not None else None
@@ -80,7 +77,7 @@ class PlaneParams(PlanePart):
             flow,
             values,
             version,
-            tuple(sorted(coming, key=lambda one: one.effective_from or now)),
+            tuple(coming),
             newest if newest is not None and newest.refused else None,
             None if seen else row,
             await self.zone(flow),
@@ -124,7 +121,7 @@ class PlaneParams(PlanePart):
         """The versions of the flow's parameters that were seen, the newest first."""
         registered = self.registry.get(flow)
         found = await self.store.params(flow, limit=limit)
-        return [SeenParams(one, hidden_text(registered, one.text)) for one in found]
+        return [SeenParams(one, hidden_text(registered, one.text), one.deleted) for one in found]
 
     async def rollback_params(self, flow: str, version: int, *, number: int | None = None) -> ParamsVersion:
         """Write an earlier version's values as the newest version, in force at once; gives that.
@@ -134,7 +131,8 @@ class PlaneParams(PlanePart):
         """
         registered = self.registered(flow)
         what = f"roll params of {flow!r} back to version {version}"
-        found = [one for one in await self.store.params(flow, limit=HISTORY) if one.version == version]
+        seen = await self.store.params(flow, limit=HISTORY)
+        found = [one for one in seen if one.version == version and not one.deleted]
         if number is not None:
             found = [one for one in found if one.id == number]
         if not found:

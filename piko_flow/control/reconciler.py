@@ -177,6 +177,10 @@ class Reconciler:
         versions = [
             version for row in changed if row.flow != SYSTEM and (version := self._version(row)) is not None
         ]
+        for flow in self._reign.params.told():
+            if flow not in rows:  # also one that was deleted while nobody led
+                log.info("the params row of %r has been deleted: the defaults hold", flow)
+                versions.append(ParamsVersion(flow, "", version=0))
         for version in await self._store.keep_params(versions) if versions else ():
             self._reign.params.add(version)
         self._seen.configs = rows

@@ -58,7 +58,10 @@ class ConfigRecord:
 
 @dataclass(frozen=True, slots=True)
 class ParamsVersion:
-    """A version of a flow's parameters that a poll has seen; `refused` says why it is not used, empty if it is good."""
+    """A version of a flow's parameters that a poll has seen; `refused` says why it is not used, empty if it is good.
+
+    One that is `deleted` says that a poll has seen the row no more: from then on the model's defaults hold.
+    """
 
     flow: str
     text: str
@@ -68,6 +71,11 @@ class ParamsVersion:
     refused: str = ""
     id: int = 0
     seen_at: datetime | None = None
+
+    @property
+    def deleted(self) -> bool:
+        """Whether it stands for a row that is gone; a row with an empty text is refused."""
+        return not self.text and not self.refused
 
 
 @dataclass(frozen=True, slots=True)

@@ -50,6 +50,12 @@ class SqlStores:
             await connection.execute(delete(table).where(table.c.job_id == row.flow))
             await connection.execute(insert(table).values(values))
 
+    async def delete_config(self, flow: str) -> None:
+        """Delete the row, by a statement of a connection of its own."""
+        table = TABLES["job_config"]
+        async with self._connected() as connection:
+            await connection.execute(delete(table).where(table.c.job_id == flow))
+
     @asynccontextmanager
     async def _opened(self) -> AsyncIterator[Store]:
         store = await open_store(self._url)

@@ -192,13 +192,92 @@ async def test_a_row_of_another_schema_version_is_refused_with_both_numbers() ->
         assert "schema_version 2; the row has 1" in newest.version.refused.replace("got: ", "")
 
 
-async def test_a_deleted_row_leaves_the_last_good_version_in_force(flows: Flows) -> None:
+async def test_a_deleted_row_means_the_defaults_for_what_is_queued_after_the_next_poll(flows: Flows) -> None:
     async with flows.within() as world:
         world.store.edit(config("orders", '{"region": "us"}'))
         await world.advance(hours=1)
-        del world.store._rows.configs["orders"]
+        world.store.delete_config("orders")
+        await world.advance(hours=1)
+        assert regions(flows) == ["us", "eu"]
+        assert world.runs("orders")[1].config_version is None
+        [gone, _] = await world.plane.params_history("orders")
+        assert (gone.deleted, gone.values) == (True, None)
+
+
+async def test_a_flow_without_a_model_gets_an_empty_dictionary_once_its_row_is_deleted() -> None:
+    flows = Flows()
+    flows.add("free", schedule=HOURLY)
+    async with flows.within() as world:
+        world.store.edit(config("free", '{"a": [1]}'))
+        await world.advance(hours=1)
+        world.store.delete_config("free")
+        await world.advance(hours=1)
+        assert [run.params for run in flows.seen] == [{"a": [1]}, {}]
+
+
+async def test_a_row_that_was_deleted_while_nobody_led_means_the_defaults(flows: Flows) -> None:
+    async with flows.within() as world:
+        world.store.edit(config("orders", '{"region": "us"}'))
+        await world.advance(hours=1)
+        for replica in list(world.replicas):
+            replica.crash(600)
+        world.store.delete_config("orders")
+        await world.advance(hours=1)
+        await away(world, minutes=5)  # and so it is for the one after that
+        await world.advance(hours=1)
+        assert regions(flows) == ["us", "eu", "eu"]
+        assert [one.deleted for one in await world.plane.params_history("orders")] == [True, False]
+
+
+async def test_a_deleted_row_takes_the_version_for_later_with_it(flows: Flows) -> None:
+    async with flows.within() as world:
+        world.store.edit(config("orders", '{"region": "us"}'))
+        await world.advance(minutes=10)
+        world.store.edit(config("orders", '{"region": "jp"}', effective_from=at(14)))
+        await world.advance(minutes=10)
+        world.store.delete_config("orders")
+        await world.advance(hours=3)
+        assert regions(flows) == ["eu"] * 3
+        view = await world.plane.params("orders")
+        assert (view.version, view.coming, view.values) == (None, (), {"region": "eu", "limit": 10})
+
+
+async def test_a_row_that_comes_back_is_in_force_and_one_that_does_not_fit_leaves_the_defaults(
+    flows: Flows,
+) -> None:
+    async with flows.within() as world:
+        for text in ('{"region": "us"}', None, '{"limit": "many"}', '{"region": "us"}'):
+            if text is None:
+                world.store.delete_config("orders")
+            else:
+                world.store.edit(config("orders", text))
+            await world.advance(hours=1)
+        assert regions(flows) == ["us", "eu", "eu", "us"]
+
+
+async def test_a_row_without_any_text_is_refused_and_is_no_deletion(flows: Flows) -> None:
+    async with flows.within() as world:
+        world.store.edit(config("orders", '{"region": "us"}'))
+        await world.advance(hours=1)
+        world.store.edit(config("orders", ""))
         await world.advance(hours=1)
         assert regions(flows) == ["us", "us"]
+        [newest, _] = await world.plane.params_history("orders")
+        assert (newest.deleted, bool(newest.version.refused)) == (False, True)
+
+
+async def test_a_rollback_goes_back_to_values_and_never_to_a_deletion(flows: Flows) -> None:
+    async with flows.within() as world:
+        world.store.edit(config("orders", '{"region": "us"}'))
+        await world.advance(minutes=10)
+        world.store.delete_config("orders")
+        await world.advance(minutes=10)
+        [gone, first] = await world.plane.params_history("orders")
+        with pytest.raises(RequestRefused, match="one that was seen"):
+            await world.plane.rollback_params("orders", gone.version.version)
+        await world.plane.rollback_params("orders", first.version.version)
+        await world.advance(hours=1)
+        assert regions(flows) == ["us"]
 
 
 async def test_every_version_that_was_seen_is_kept_and_a_rollback_makes_an_old_one_the_newest(

@@ -26,6 +26,10 @@ class MemorySchedules(MemoryPart):
         else:
             self._rows.configs[row.flow] = row
 
+    def delete_config(self, flow: str) -> None:
+        """Delete the flow's config row, as a person with a SQL client does; it has to be there."""
+        del self._rows.configs[flow]
+
     async def digest(self) -> Digest:
         """A fingerprint of all schedule and config rows."""
         now, rows = self._ask(), self._rows

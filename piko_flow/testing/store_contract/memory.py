@@ -24,6 +24,10 @@ class MemoryStores:
         """Make the row read exactly so."""
         self._store.edit(row)
 
+    async def delete_config(self, flow: str) -> None:
+        """Delete the flow's config row."""
+        self._store.delete_config(flow)
+
     @asynccontextmanager
     async def _opened(self) -> AsyncIterator[Store]:
         store = self._store.again()

@@ -78,6 +78,32 @@ async def a_change_of_any_config_column_changes_the_digest(stores: StoreUnderTes
         assert len({(await store.digest()).schedules}) == 1
 
 
+async def a_deleted_config_row_changes_the_digest(stores: StoreUnderTest) -> None:
+    async with stores.open() as store:
+        empty = (await store.digest()).configs
+        await stores.edit(ConfigRecord("mail", '{"a": 1}'))
+        one = (await store.digest()).configs
+        await stores.edit(ConfigRecord("orders", "{}"))
+        await stores.delete_config("orders")
+        assert (await store.digest()).configs == one
+        await stores.delete_config("mail")
+        assert (await store.digest()).configs == empty != one
+        assert await store.configs() == []
+
+
+async def a_deletion_that_was_seen_is_a_version_and_ends_what_was_in_force(stores: StoreUnderTest) -> None:
+    async with stores.open() as store, stores.open() as other:
+        now = (await store.digest()).now
+        await store.keep_params([_version(1), _version(2, effective_from=now + LONG)])
+        [gone] = await store.keep_params([ParamsVersion("orders", "", version=0)])
+        [again] = await other.keep_params([ParamsVersion("orders", "", version=0)])
+        assert gone == again
+        assert [one.deleted for one in await other.params("orders")] == [True, False, False]
+        assert await other.params() == [gone], "neither what was nor what was to come can be in force again"
+        [back] = await store.keep_params([_version(1)])
+        assert await other.params() == [back]
+
+
 async def a_version_that_was_seen_is_kept_once(stores: StoreUnderTest) -> None:
     async with stores.open() as store, stores.open() as other:
         [first] = await store.keep_params([_version(1)])
@@ -172,6 +198,8 @@ CHECKS: Final[tuple[Check, ...]] = (
     what_is_no_json_object_is_refused,
     json_text_keeps_what_people_write_in_it,
     a_change_of_any_config_column_changes_the_digest,
+    a_deleted_config_row_changes_the_digest,
+    a_deletion_that_was_seen_is_a_version_and_ends_what_was_in_force,
     a_version_that_was_seen_is_kept_once,
     a_version_that_comes_back_is_a_new_one,
     a_version_that_is_no_longer_refused_is_a_new_one,

@@ -36,6 +36,9 @@ class StoreUnderTest(Protocol):
     async def edit(self, row: ScheduleRecord | ConfigRecord) -> None:
         """Make the row of this flow read exactly so, past the store, as a person with a SQL client does."""
 
+    async def delete_config(self, flow: str) -> None:
+        """Delete the flow's config row, past the store."""
+
 
 Check: TypeAlias = Callable[[StoreUnderTest], Awaitable[None]]
 
