@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-import sysconfig
-from pathlib import Path
-from traceback import extract_tb
 
+from piko_flow.dataflow.running.failed_place import place_of
 from piko_flow.dataflow.running.task_group import first_cause
 from piko_flow.errors import (
     AlreadyCommitted,
@@ -21,8 +19,6 @@ from piko_flow.retry import Retry
 LONGEST = 512  # characters of a message, as the column has
 NAME = 64  # characters of a type's name
 HOPELESS = (PipelineError, RequestRefused, ResumeRefused, AlreadyCommitted)
-_OURS = str(Path(__file__).resolve().parent.parent)
-_INSTALLED = tuple(sysconfig.get_paths()[name] for name in ("stdlib", "platstdlib", "purelib", "platlib"))
 
 
 def cause_of(error: BaseException) -> BaseException:
@@ -59,7 +55,7 @@ def hash_of(error: BaseException) -> str:
     cause, first = cause_of(error), first_cause(error)
     stage = first.stage if isinstance(first, StageFailed) else ""
     kind = f"{type(cause).__module__}.{type(cause).__qualname__}"
-    return hashlib.sha256("\n".join((kind, stage, _place(cause))).encode()).hexdigest()[:32]
+    return hashlib.sha256("\n".join((kind, stage, place_of(cause))).encode()).hexdigest()[:32]
 
 
 def is_retryable(error: BaseException, retry: Retry) -> bool:
@@ -73,11 +69,3 @@ def is_retryable(error: BaseException, retry: Retry) -> bool:
 def timed_out(seconds: float | None) -> TimeoutError:
     """The error of a run that was stopped because it took longer than it may."""
     return TimeoutError(f"the run did not end within {seconds:g} s")
-
-
-def _place(error: BaseException) -> str:
-    """The function that raised: the innermost of the flow's own code, where there is one."""
-    frames = extract_tb(error.__traceback__)
-    own = [frame for frame in frames if not frame.filename.startswith((_OURS, *_INSTALLED))]
-    found = own or list(frames)
-    return f"{Path(found[-1].filename).name}:{found[-1].name}" if found else ""

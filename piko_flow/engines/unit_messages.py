@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, cast
 
 from piko_flow.dataflow.running import transport
@@ -83,15 +83,13 @@ Letter = tuple[DeadLetter, bytes, str]
 
 def pack_letter(letter: DeadLetter) -> Letter:
     """The letter without its item, the item packed, and the item as text."""
-    bare = DeadLetter(letter.stage, letter.where, None, letter.error, letter.error_type, letter.unit)
-    return bare, pack_or_show(letter.item), shorten(letter.item)
+    return replace(letter, item=None), pack_or_show(letter.item), shorten(letter.item)
 
 
 def unpack_letter(letter: Letter) -> DeadLetter:
     """The letter; an item that could not travel is a Shown."""
     bare, packed, text = letter
-    item = loaded_or_shown(packed, text)
-    return DeadLetter(bare.stage, bare.where, item, bare.error, bare.error_type, bare.unit)
+    return replace(bare, item=loaded_or_shown(packed, text))
 
 
 class Facts:

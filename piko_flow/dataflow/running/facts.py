@@ -52,7 +52,12 @@ class EdgeReport:
 
 @dataclass(frozen=True)
 class DeadLetter:
-    """An item that failed for good: its stage, the item itself (a list for a batch), and the error as text."""
+    """An item that failed for good: its stage, the item itself, and the error as text.
+
+    `batch` says that `item` is a list of items that a sink could not write together. `place` is where in the flow's
+    code it failed, the same for equal failures, and `trace` the traceback; of letters that are only counted both
+    are empty.
+    """
 
     stage: str
     where: str
@@ -60,6 +65,9 @@ class DeadLetter:
     error: str
     error_type: str
     unit: str = ""
+    batch: bool = False
+    place: str = ""
+    trace: str = ""
 
 
 @dataclass(frozen=True)

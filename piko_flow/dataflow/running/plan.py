@@ -8,6 +8,7 @@ from typing import Any
 
 from piko_flow.dataflow.graph import Box, Graph, Meeting, graph_of
 from piko_flow.dataflow.pipeline import Pipeline, closed
+from piko_flow.dataflow.running.entering import Entry, entered
 from piko_flow.dataflow.running.explanation import explain
 from piko_flow.dataflow.running.fingerprint import fingerprint
 from piko_flow.dataflow.running.layout import ChannelSpec, Operator, OperatorKind, Unit
@@ -46,13 +47,18 @@ class Plan:
         return explain(self.name, self.graph, self.operators, self.channels, self.units)
 
 
-def make_plan(pipeline: Pipeline, options: PlanOptions, *, decided: bool = False) -> Plan:
+def make_plan(
+    pipeline: Pipeline, options: PlanOptions, *, decided: bool = False, entry: Entry | None = None
+) -> Plan:
     """Plan a pipeline. Calls the splits function, if there is one; raises PipelineError for what is not closed.
 
-    The plan of a run that is decided has no units: it is to be committed, whatever is left of its input.
+    The plan of a run that is decided has no units: it is to be committed, whatever is left of its input. With an
+    `entry` it is a plan of what lies behind that stage alone.
     """
     pipeline = closed(pipeline, why="a run")
     graph = graph_of(pipeline)
+    if entry is not None:
+        graph = entered(graph, entry)
     operators = _fuse(graph)
     return Plan(
         name=pipeline.name,

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 from piko_flow.dataflow.graph import Box
 from piko_flow.dataflow.running.facts import DeadLetter
+from piko_flow.dataflow.running.failed_place import place_of, trace_of
 from piko_flow.dataflow.running.observer import Observer
 from piko_flow.dataflow.running.tally import StageTally
 from piko_flow.dataflow.stages.options import OnError
@@ -53,11 +55,19 @@ class Settlement:
         self.dead_letters: list[DeadLetter] = []
 
     def settle(
-        self, box: Box, tally: StageTally, on_error: OnError, item: Any, error: Exception, items: int = 1
+        self,
+        box: Box,
+        tally: StageTally,
+        on_error: OnError,
+        item: Any,
+        error: Exception,
+        *,
+        batch: bool = False,
     ) -> None:
-        """Treat a failed item (or a failed list of `items`) as `on_error` says. Raises StageFailed for "fail"."""
+        """Treat a failed item (or a failed list of items, a batch) as `on_error` says. Raises StageFailed for "fail"."""
         if on_error == "fail":
             raise self.failure(box, item, error) from error
+        items = len(item) if batch else 1
         if on_error == "skip":
             tally.skipped += items
         else:
@@ -69,8 +79,10 @@ class Settlement:
                 error=describe_error(error, TEXT),
                 error_type=type(error).__name__,
                 unit=self.unit,
+                batch=batch,
             )
             if self._budget.keep():
+                letter = replace(letter, place=place_of(error), trace=trace_of(error))
                 self.dead_letters.append(letter)
             self._observer.dead_letter(letter)
         self._budget.spend(items)

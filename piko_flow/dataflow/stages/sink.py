@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -76,6 +76,24 @@ class Transaction(Protocol):
         The text has the driver's places: `?` for SQLite, `%s` for MySQL and MariaDB, `$1` for PostgreSQL.
         """
 
+    def staged(self, part: Part) -> AsyncIterator[str]:
+        """The texts that the part has staged, in the order of their chunks, one at a time."""
+
+
+class Staging(Protocol):
+    """Where what is written to the ledger's database waits for the transaction in which its run ends.
+
+    `ledger` is the URL of that database, without password.
+    """
+
+    ledger: str
+
+    async def add(self, part: Part, chunk: int, text: str) -> None:
+        """Keep one more text of the part, in a transaction of its own; the same chunk again replaces it.
+
+        Raises ClaimLost when the run is no longer this process's, StoreUnavailable when the store does not answer.
+        """
+
 
 class SinkTarget(Generic[T_contra]):
     """Base of the objects that a Sink writes through; only `write` must be written.
@@ -92,6 +110,11 @@ class SinkTarget(Generic[T_contra]):
 
     durable: bool = True
     """Whether what `prepare` leaves outlives this process; False means it is held in memory."""
+    staging: Staging | None = None
+    """Set by the run before `open` where the target joins the run's last transaction."""
+    replaces: bool = False
+    """Whether a commit replaces all that an earlier run wrote for the same window, so that dead letters are not
+    replayed into it: some items alone would remove the others."""
 
     async def open(self, part: Part) -> None:
         """Begin a part."""
@@ -266,6 +289,11 @@ class Sink(SinkLike[In], Generic[In]):
     @property
     def takes(self) -> Any:
         return self.signature.takes if self.target is None else item_of(self.signature.takes)
+
+    @property
+    def replaces(self) -> bool:
+        """Whether what one run writes takes the place of all that another one wrote for the same window."""
+        return bool(getattr(self.target, "replaces", False))
 
     def copy_target(self) -> SinkTarget[Any]:
         """A target of its own for one part, or for a commit; an object with `write` alone gets the rest.

@@ -50,7 +50,7 @@ class SinkOperator:
                 items = items[: error.index] + items[error.index + 1 :]
                 continue
             except Exception as error:
-                settle(box, tally, policy, items, error, len(items))
+                settle(box, tally, policy, items, error, batch=True)
                 return
             tally.emitted += len(items)
             return

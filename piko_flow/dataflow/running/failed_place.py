@@ -1,0 +1,44 @@
+"""Where in the flow's own code an error came from, in words that stay the same when lines move and values differ."""
+
+from __future__ import annotations
+
+import sysconfig
+from pathlib import Path
+from traceback import TracebackException, extract_tb
+
+from pydantic import ValidationError
+
+LONGEST = 191  # characters of a place
+TRACE = 8000  # characters of a traceback: its end, where the error is
+FIELDS = 5  # fields of an invalid value that a place names
+_OURS = str(Path(__file__).resolve().parents[2])
+_INSTALLED = tuple(sysconfig.get_paths()[name] for name in ("stdlib", "platstdlib", "purelib", "platlib"))
+
+
+def place_of(error: BaseException) -> str:
+    """The innermost function of the flow's own code, where there is one; of an invalid value its wrong fields too."""
+    frames = extract_tb(error.__traceback__)
+    own = [frame for frame in frames if not frame.filename.startswith((_OURS, *_INSTALLED))]
+    found = own or ([] if isinstance(error, ValidationError) else list(frames))
+    where = f"{Path(found[-1].filename).name}:{found[-1].name}" if found else ""
+    if isinstance(error, ValidationError):
+        where = " ".join(part for part in (where, _fields(error)) if part)
+    return where[:LONGEST]
+
+
+def trace_of(error: BaseException) -> str:
+    """The traceback with its causes, as text; of a long one the end."""
+    try:
+        text = "".join(TracebackException.from_exception(error, limit=-20, compact=True).format())
+    except Exception as unprintable:  # formatting runs code of the error's class
+        return f"<its traceback raised {type(unprintable).__name__}>"
+    return text if len(text) <= TRACE else "…" + text[1 - TRACE :]
+
+
+def _fields(error: ValidationError) -> str:
+    """The wrong fields with what is wrong, places in lists left out."""
+    wrong = {
+        f"{'.'.join(str(part) for part in one['loc'] if not isinstance(part, int)) or error.title}: {one['type']}"
+        for one in error.errors(include_url=False, include_context=False, include_input=False)
+    }
+    return ", ".join(sorted(wrong)[:FIELDS])
