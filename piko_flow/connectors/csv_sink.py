@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import fcntl
 import io
 import json
 from collections.abc import Iterable, Mapping, Sequence
@@ -12,6 +11,7 @@ from os import PathLike
 from typing import Any, Final, TypeAlias
 
 from piko_flow.connectors.file_target import FileTarget
+from piko_flow.connectors.object_store import StoreGiver
 from piko_flow.connectors.part_file import compressed
 from piko_flow.connectors.plain_values import fields_of, names_of, plain
 from piko_flow.dataflow.stages.sink import Receipt
@@ -41,8 +41,9 @@ class CsvSink(FileTarget[object]):
         columns: Columns | None = None,
         delimiter: str = ",",
         header: bool = True,
+        store: StoreGiver = None,
     ) -> None:
-        super().__init__(path)
+        super().__init__(path, store=store)
         self.delimiter, self.header = delimiter, header
         self.columns = self._checked(columns)
         if not isinstance(delimiter, str) or len(delimiter) != 1 or delimiter in '\r\n\0"':
@@ -75,13 +76,13 @@ class CsvSink(FileTarget[object]):
         """Add the rows, all or none. Raises ItemRejected, and OSError with the path (a full disk)."""
         if not items:
             return
-        file = self.opened()
-        names = self._names or self._names_from(items[0])
+        self.opened()
+        names = self._names or await self._names_from(items[0])
         rows = [self._row(index, item, names) for index, item in enumerate(items)]
         text = self._text(rows if self._opened else [names, *rows])
         if "\0" in text or not _is_unicode(text):
             _reject_unwritable(names, rows)
-        file.append(text.encode())
+        await self.append(text.encode())
         self._names, self._opened = names, True
         self.items += len(items)
 
@@ -99,22 +100,15 @@ class CsvSink(FileTarget[object]):
         line = self._text([found]).encode()
         return compressed(line) if self.output.compress else line
 
-    def _names_from(self, item: object) -> tuple[str, ...]:
+    async def _names_from(self, item: object) -> tuple[str, ...]:
         names = tuple(_fields(0, item))
         if not names or not all(isinstance(name, str) for name in names):
             raise ItemRejected(0, f"the names of columns must be text, {[*names]!r:.80} came")
-        return self._agreed(names) if self.output.joins(self.part) else names
-
-    def _agreed(self, names: tuple[str, ...]) -> tuple[str, ...]:
-        """The names that the first part of the run has found, also if that is in another process."""
-        path = self.folder / self.output.agreed_name(self.part.run)
-        with path.open("a+", encoding="utf-8") as file:
-            fcntl.flock(file, fcntl.LOCK_EX)
-            file.seek(0)
-            if found := file.read():
-                return tuple(json.loads(found))
-            json.dump(names, file)
-        return names
+        if not self.output.joins(self.part):
+            return names
+        # Of all parts of the run the first has its way, also if it is in another process.
+        agreed, place = self.output.agreed_name(self.part.run), self.place
+        return tuple(json.loads(await self.at(place, lambda: place.agree(agreed, json.dumps(names)))))
 
     def _row(self, index: int, item: object, names: tuple[str, ...]) -> list[Any]:
         fields = _fields(index, item)

@@ -56,6 +56,17 @@ class PartLost(PikoFlowError):
         return f"{self.file}, prepared for {self.target}, {self.reason}; run again to write it anew"
 
 
+class ObjectStoreFailed(PikoFlowError):
+    """An object store could not be reached or refused a call, after the retries that the store is set up for."""
+
+    def __init__(self, file: str, reason: str) -> None:
+        super().__init__(file, reason)
+        self.file, self.reason = file, reason
+
+    def __str__(self) -> str:
+        return f"{self.file}: {self.reason}"
+
+
 def with_path(error: OSError, path: str) -> OSError:
     """The same error of the operating system, naming the file it is about."""
     return OSError(error.errno, error.strerror, path)

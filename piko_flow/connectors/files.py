@@ -7,6 +7,7 @@ from piko_flow.connectors.file_errors import (
     BrokenFile,
     BrokenLine,
     InputNotFound,
+    ObjectStoreFailed,
     OutputRefused,
     PartLost,
 )
@@ -28,6 +29,7 @@ __all__ = [
     "BrokenLine",
     "InputNotFound",
     "MissingExtra",
+    "ObjectStoreFailed",
     "OutputRefused",
     "PartLost",
 ]

@@ -36,8 +36,8 @@ class JsonLinesSink(FileTarget[object]):
 
     async def write(self, items: Sequence[object], /) -> None:
         """Add the values, all or none. Raises ItemRejected, and OSError with the path (a full disk)."""
-        file = self.opened()
-        file.append(b"".join([_line(index, item) for index, item in enumerate(items)]))
+        self.opened()
+        await self.append(b"".join([_line(index, item) for index, item in enumerate(items)]))
         self.items += len(items)
 
 

@@ -11,7 +11,8 @@ from typing import Any, Final
 
 from piko_flow.connectors.extras import require_extra
 from piko_flow.connectors.file_target import FileTarget
-from piko_flow.connectors.part_file import PartFile
+from piko_flow.connectors.object_store import StoreGiver
+from piko_flow.connectors.place import PartWriter
 from piko_flow.connectors.plain_values import fields_of
 from piko_flow.connectors.uninterrupted import on_own_thread
 from piko_flow.dataflow.stages.sink import Part
@@ -34,8 +35,8 @@ class ParquetSink(FileTarget[object]):
 
     compressible = False
 
-    def __init__(self, path: str | PathLike[str], *, schema: Any = None) -> None:
-        super().__init__(path)
+    def __init__(self, path: str | PathLike[str], *, schema: Any = None, store: StoreGiver = None) -> None:
+        super().__init__(path, store=store)
         if schema is not None and not (hasattr(schema, "names") and hasattr(schema, "field")):
             self.refuse("schema must be a pyarrow schema", f"got {schema!r:.80}")
         self.schema = schema
@@ -44,11 +45,11 @@ class ParquetSink(FileTarget[object]):
         """Make the part's hidden file. Raises MissingExtra, OutputRefused and OSError."""
         require_extra("parquet", "pyarrow", what=self.what, where=self.where)
         if self.output.joins(part):
-            name = f"{self.path.stem}-{{unit}}{self.path.suffix}"
+            stem, dot, suffix = self.output.text.rpartition(".")
             self.refuse(
                 "Parquet files cannot be joined, so each unit needs a file of its own",
                 f"the run has {part.units} units",
-                f"Put {{unit}} into the name: {self.path.with_name(name)}",
+                f"Put {{unit}} into the name: {stem}-{{unit}}{dot}{suffix}",
             )
         await super().open(part)
 
@@ -135,7 +136,7 @@ class _PartStream:
 
     closed = False
 
-    def __init__(self, file: PartFile) -> None:
+    def __init__(self, file: PartWriter) -> None:
         self._file, self._position, self.discarded = file, 0, False
 
     def write(self, data: Any) -> int:

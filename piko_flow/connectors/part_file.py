@@ -5,32 +5,17 @@ from __future__ import annotations
 import fcntl
 import os
 import zlib
+from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from piko_flow.connectors.content import COPIED, Content, consists_of
 from piko_flow.connectors.file_errors import with_path
+from piko_flow.connectors.place import PartInUse
 
 HELD: Final = 64 * 1024  # bytes kept in memory before they are compressed and written
-COPIED: Final = 1024 * 1024  # bytes copied at once when parts are joined
-_GZIP: Final = 31  # zlib: a gzip header and checksum around the data; the header has no time in it
-
-
-class PartInUse(Exception):
-    """Another sink is writing the same part at this moment."""
-
-
-@dataclass(frozen=True)
-class Content:
-    """What tells one content from another: its length in bytes and its checksum."""
-
-    size: int = 0
-    crc32: int = 0
-
-    def followed_by(self, data: bytes) -> Content:
-        """The content with the data after it."""
-        return Content(self.size + len(data), zlib.crc32(data, self.crc32))
+GZIP: Final = 31  # zlib: a gzip header and checksum around the data; the header has no time in it
 
 
 class PartFile:
@@ -41,10 +26,12 @@ class PartFile:
     sinks cannot share it. With `compress` the file is one gzip member, the same for the same input.
     """
 
+    slow = False
+
     def __init__(self, path: Path, *, compress: bool) -> None:
-        self.path, self.content = path, Content()
+        self.path, self.name, self.content = path, path.name, Content()
         self._waiting = bytearray()
-        self._member = zlib.compressobj(wbits=_GZIP) if compress else None
+        self._member = zlib.compressobj(wbits=GZIP) if compress else None
         self._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
         try:
             fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -109,7 +96,7 @@ class PartFile:
 
 def compressed(data: bytes) -> bytes:
     """The data as one gzip member."""
-    member = zlib.compressobj(wbits=_GZIP)
+    member = zlib.compressobj(wbits=GZIP)
     return member.compress(data) + member.flush()
 
 
@@ -125,7 +112,7 @@ def in_use(path: Path) -> bool:
     return False
 
 
-def join_files(target: Path, opening: bytes, parts: list[Path]) -> None:
+def join_files(target: Path, opening: bytes, parts: Sequence[Path]) -> None:
     """Write the opening and then the content of the parts into the target, and bring it to the disk."""
     with target.open("wb") as joined:
         joined.write(opening)
@@ -137,23 +124,13 @@ def join_files(target: Path, opening: bytes, parts: list[Path]) -> None:
         os.fsync(joined.fileno())
 
 
-def holds(path: Path, opening: bytes, contents: list[Content]) -> bool:
+def holds(path: Path, opening: bytes, contents: Sequence[Content]) -> bool:
     """Whether the file consists of the opening and these contents, in this order, and nothing else."""
     try:
         with path.open("rb") as file:
-            if path.stat().st_size != len(opening) + sum(content.size for content in contents):
-                return False
-            if file.read(len(opening)) != opening:
-                return False
-            for content in contents:
-                found = Content()
-                while left := content.size - found.size:
-                    found = found.followed_by(file.read(min(left, COPIED)))
-                if found != content:
-                    return False
+            return consists_of(file.read, path.stat().st_size, opening, contents)
     except FileNotFoundError:
         return False
-    return True
 
 
 def sync_folder(folder: Path) -> None:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractAsyncContextManager, AbstractContextManager, asynccontextmanager
 from typing import TypeVar
 
 T = TypeVar("T")
@@ -26,3 +27,19 @@ async def on_own_thread(work: Callable[[], T]) -> T:
         if cancelled is not None:
             raise cancelled
         return done.result()
+
+
+async def held_on_thread(
+    hold: Callable[[], AbstractContextManager[object]],
+) -> AbstractAsyncContextManager[object]:
+    """Begin the hold on a thread; gives what ends it on a thread too, when its block ends."""
+    held = await on_own_thread(hold)
+
+    @asynccontextmanager
+    async def block() -> AsyncIterator[None]:
+        try:
+            yield
+        finally:
+            await on_own_thread(lambda: held.__exit__(None, None, None))
+
+    return block()

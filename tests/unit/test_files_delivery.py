@@ -14,7 +14,7 @@ import cloudpickle  # type: ignore[import-untyped]
 import pytest
 
 from piko_flow import Fold, Sink, run
-from piko_flow.connectors.file_target import readable_size
+from piko_flow.connectors.file_commit import readable_size
 from piko_flow.connectors.files import (
     CsvSink,
     CsvSource,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Collection, Sequence
-from contextlib import ExitStack
+from contextlib import AbstractAsyncContextManager, AsyncExitStack
 
 from piko_flow.dataflow.running.last_transaction import LastTransaction
 from piko_flow.dataflow.running.plan import Plan
@@ -63,12 +63,16 @@ async def sweep(plan: Plan, live: Collection[Part]) -> list[str]:
     return failures
 
 
-async def hold(plan: Plan, run: str, holds: ExitStack) -> None:
+async def hold(plan: Plan, run: str, holds: AsyncExitStack) -> None:
     """Let every sink keep other runs' sweeps from the parts of this one until `holds` is closed."""
     for box in plan.sinks:
         if isinstance(box.stage, Sink) and box.stage.target is not None:
             try:
-                holds.enter_context(await box.stage.copy_target().hold(run))
+                held = await box.stage.copy_target().hold(run)
+                if isinstance(held, AbstractAsyncContextManager):
+                    await holds.enter_async_context(held)
+                else:
+                    holds.enter_context(held)
             except Exception as error:
                 where = str(box.stage.origin)
                 raise StageFailed(stage=box.name, where=where, item=None, run=run, cause=error) from error
