@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import ExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any
 from uuid import uuid4
 
@@ -123,7 +123,7 @@ class ActiveRun:
             self._decided = True  # so that nothing of it is taken back
             await self._check_fingerprint()
         written: list[str] = []
-        with ExitStack() as holds:
+        async with AsyncExitStack() as holds:
             await hold(self.plan, self.id, holds)
             if decided is None:
                 units = await self._remaining()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractAsyncContextManager, AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Concatenate, Generic, Protocol, TypeVar, overload
@@ -143,7 +143,9 @@ class SinkTarget(Generic[T_contra]):
     async def abort(self) -> None:
         """Take back the part; called after a failure, a drain or a cancel. Must not raise when nothing was opened."""
 
-    async def hold(self, run: str) -> AbstractContextManager[object]:
+    async def hold(
+        self, run: str
+    ) -> AbstractContextManager[object] | AbstractAsyncContextManager[object]:
         """Asked for before a run's first part; until it is closed, sweeps of other runs leave the run's parts alone."""
         return nullcontext()
 
