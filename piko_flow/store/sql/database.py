@@ -16,6 +16,7 @@ from piko_flow.clock import Clock
 from piko_flow.retry import retry_delay
 from piko_flow.store.sql.columns import read_moment
 from piko_flow.store.sql.dialects import SqlDialect
+from piko_flow.store.sql.driving import DRIVING
 from piko_flow.store.sql.failures import (
     Collided,
     NotAnswered,
@@ -46,19 +47,24 @@ class Session:
     def __init__(self, connection: AsyncConnection, database: Database) -> None:
         self.connection, self._database = connection, database
         self.dialect = database.dialect
+        self._driving = DRIVING[self.dialect.name]
 
     async def rows(self, asked: Statement, **values: Any) -> Sequence[Any]:
         """The rows that the statement gives."""
-        return (await self._execute(asked, values)).fetchall()  # type: ignore[no-any-return]
+        return await self._answered(
+            self._driving.fetch(self.connection, asked.sql, self._given(asked, values))
+        )
 
     async def row(self, asked: Statement, **values: Any) -> Any:
         """The first row that the statement gives; None if there is none."""
-        found = await self._execute(asked, values)
-        return found.fetchone() if found.returns_rows else None
+        found = await self.rows(asked, **values)
+        return found[0] if found else None
 
     async def change(self, asked: Statement, **values: Any) -> int:
         """How many rows the statement moved."""
-        return (await self._execute(asked, values)).rowcount  # type: ignore[no-any-return]
+        return await self._answered(
+            self._driving.change(self.connection, asked.sql, self._given(asked, values))
+        )
 
     async def change_rows(self, asked: Statement, rows: Sequence[Mapping[str, Any]], **values: Any) -> int:
         """How many rows the statement moved, given these rows; more than one statement only for a great many."""
@@ -68,7 +74,7 @@ class Session:
             fixed = self._bound(asked, values)
             chosen = values_of(asked.names)
             given = [chosen({**fixed, **row}) for row in rows] if fixed else list(map(chosen, rows))
-            return (await self._answered(self.connection.exec_driver_sql(asked.sql, given))).rowcount
+            return await self._answered(self._driving.change_each(self.connection, asked.sql, given))
         text_ = self.dialect.rows_text(asked.columns, rows)
         if len(text_) > LARGE and len(rows) > 1:
             half = len(rows) // 2
@@ -84,8 +90,9 @@ class Session:
 
     async def take_ids(self, count: int) -> int:
         """The first of so many ids of runs, which nobody else gets."""
-        result = await self._execute(self.dialect.take_ids, {"count": count})
-        return int(result.scalar_one() if result.returns_rows else result.lastrowid)
+        asked = self.dialect.take_ids
+        given = self._given(asked, {"count": count})
+        return await self._answered(self._driving.identity(self.connection, asked.sql, given))
 
     async def core(self, asked: Any, values: Any = None, *, patient: bool = False) -> Any:
         """The result of a SQLAlchemy statement; `patient`: however long it takes."""
@@ -99,8 +106,7 @@ class Session:
         if not rows:
             return 0
         self._database.statements += 1
-        given = [tuple(row) for row in rows]
-        return (await self.connection.exec_driver_sql(text_, given)).rowcount
+        return await self._driving.change_each(self.connection, text_, rows)
 
     def heard(self, value: Any) -> datetime:
         """Note what the database said its time is."""
@@ -113,9 +119,8 @@ class Session:
         row = await self.row(self._database.ask_now)
         return self._database.heard(row[0])
 
-    async def _execute(self, asked: Statement, values: dict[str, Any]) -> Any:
-        given = values_of(asked.names)(self._bound(asked, values))
-        return await self._answered(self.connection.exec_driver_sql(asked.sql, given))
+    def _given(self, asked: Statement, values: dict[str, Any]) -> tuple[Any, ...]:
+        return values_of(asked.names)(self._bound(asked, values))
 
     def _bound(self, asked: Statement, values: dict[str, Any]) -> dict[str, Any]:
         """The values as the driver takes them, with the host's time where that is asked for."""
@@ -128,7 +133,7 @@ class Session:
     async def mark(self, word: str) -> None:
         """Begin or end the transaction; not counted as a statement."""
         self._database.statements -= 1
-        await self._answered(self.connection.exec_driver_sql(word))
+        await self._answered(self._driving.change(self.connection, word, ()))
 
     async def _answered(self, asking: Awaitable[T]) -> T:
         self._database.statements += 1
@@ -243,6 +248,7 @@ class Database:
                 row = await session.row(asked)
                 if row is not None and row[0] == 0:
                     raise NotAnswered("another process has been changing the tables for a while")
+            await session.connection.begin()  # or what the work begins and commits would be ours
             try:
                 await session.connection.run_sync(work)
             finally:
