@@ -54,7 +54,7 @@ class StoreJournal:
         """The lasting units that an earlier attempt has prepared by the same plan, by id."""
         if self._fresh:
             return {}
-        _, texts = await self._reach(lambda store: store.units(self._record.id))
+        _, texts = await self.reach(lambda store: store.units(self._record.id))
         found: dict[str, UnitResult] = {}
         for unit, text in texts.items():
             fingerprint, (result,) = units_of_text(text)
@@ -63,12 +63,17 @@ class StoreJournal:
         return found
 
     async def record(self, run: str, fingerprint: str, result: UnitResult) -> None:
-        """Keep what a unit has prepared, if it lasts, so that no other run's sweep takes it for remains."""
+        """Keep what a unit has prepared, if it lasts, so that no other run's sweep takes it for remains.
+
+        Raises ClaimLost when the run is no longer this process's: what its new holder has prepared stays.
+        """
         self._live += [receipt.part for receipt in result.receipts.values()]
         if not result.receipts or not result.lasting:
             return
         text = text_of_units(fingerprint, [result])
-        await self._reach(lambda store: store.keep_unit(self._record.id, result.unit, fingerprint, text))
+        run, claim = self._record.id, self._record.claim
+        if not await self.reach(lambda store: store.keep_unit(run, claim, result.unit, fingerprint, text)):
+            raise ClaimLost(run=run, claim=claim)
 
     async def fingerprint(self, run: str) -> str | None:
         """That of the plan whose results are decided; None where nothing binds the run to a plan."""
@@ -88,7 +93,7 @@ class StoreJournal:
             return
         text = text_of_units(self.plan_fingerprint, results)
         self.asked_to_decide = True
-        if not await self._reach(lambda store: store.decide(self._record.id, self._record.claim, text)):
+        if not await self.reach(lambda store: store.decide(self._record.id, self._record.claim, text)):
             self.asked_to_decide = False
             raise ClaimLost(run=self._record.id, claim=self._record.claim)
         self._checked = True
@@ -98,7 +103,7 @@ class StoreJournal:
         if self._fresh:
             return None
         if self._decision is None:
-            text = await self._reach(lambda store: store.decision(self._record.id))
+            text = await self.reach(lambda store: store.decision(self._record.id))
             if text is None:
                 return None
             self._decision = units_of_text(text)
@@ -112,7 +117,7 @@ class StoreJournal:
 
     async def live(self) -> Collection[Part]:
         """The parts that live runs have prepared and not yet committed, those of this run among them."""
-        texts = await self._reach(lambda store: store.live_units())
+        texts = await self.reach(lambda store: store.live_units())
         results = [result for text in texts for result in units_of_text(text)[1]]
         return [*self._live, *(receipt.part for one in results for receipt in one.receipts.values())]
 
@@ -121,10 +126,10 @@ class StoreJournal:
         checked, self._checked = self._checked, False
         if checked:
             return
-        if not await self._reach(lambda store: store.holds(self._record.id, self._record.claim)):
+        if not await self.reach(lambda store: store.holds(self._record.id, self._record.claim)):
             raise ClaimLost(run=self._record.id, claim=self._record.claim)
 
-    async def _reach(self, question: Callable[[RunStore], Awaitable[T]]) -> T:
+    async def reach(self, question: Callable[[RunStore], Awaitable[T]]) -> T:
         """Ask the store, again where it does not answer: each question may be asked twice."""
         for attempt in range(1, ATTEMPTS):
             try:

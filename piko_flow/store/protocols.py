@@ -196,8 +196,10 @@ class RunStore(Protocol):
         """Where the flow's last successful run left its source, as JSON; None if it never said."""
         ...
 
-    async def keep_unit(self, run: int, unit: str, fingerprint: str, text: str) -> None:
-        """Store what a unit has prepared, as JSON; again replaces."""
+    async def keep_unit(self, run: int, claim: int, unit: str, fingerprint: str, text: str) -> bool:
+        """Store what a unit has prepared, as JSON, if the claim holds; again replaces, also what an earlier claim
+        has prepared. Gives whether it was stored."""
+        ...
 
     async def units(self, run: int) -> tuple[str, dict[str, str]]:
         """The fingerprint and the prepared units of a run, by id; empty for one that has none."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import replace
 from typing import Any
 
@@ -75,6 +76,33 @@ async def test_a_run_whose_claim_is_lost_commits_nothing(place: Place, durable: 
     outcome = await execute(order, place.tools)
     assert (outcome.status, outcome.reason, outcome.decided) == (RunStatus.QUEUED, Reason.RELEASED, False)
     assert (target.record.count("commit"), target.record.published) == (0, [])
+
+
+async def test_who_wakes_after_a_rescue_overwrites_nothing_that_the_new_holder_has_prepared(
+    place: Place,
+) -> None:
+    target, wakes, reads = lasting(commit=[OSError("folder away")]), asyncio.Event(), list[int]()
+
+    async def numbers() -> list[int]:
+        reads.append(len(reads) + 1)
+        if reads == [1]:
+            await wakes.wait()
+            return [1]
+        return [2]
+
+    made = flow(Source(numbers) >> Sink(target))
+    order = await place.order(made)
+    old = await started(ActiveExecution(order, place.tools))
+    new = RunOrder(await place.claimed_again(order.record), made)
+    assert (await execute(new, place.tools)).decided
+    kept = await place.store.units(order.record.id)
+    wakes.set()
+    outcome = await old
+    assert (outcome.status, outcome.reason, outcome.decided) == (RunStatus.QUEUED, Reason.RELEASED, False)
+    assert kept == await place.store.units(order.record.id) != ("", {})
+    newest = RunOrder(await place.claimed_again(new.record), made)
+    assert (await execute(newest, place.tools)).status is RunStatus.SUCCESS
+    assert (target.record.published, reads) == ([2], [1, 2])
 
 
 async def test_a_decided_run_is_rolled_forward_by_the_next_claim(place: Place) -> None:

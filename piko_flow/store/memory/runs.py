@@ -152,16 +152,18 @@ class MemoryRuns(MemoryLeases):
         self._ask()
         return self._rows.positions.get(flow)
 
-    async def keep_unit(self, run: int, unit: str, fingerprint: str, text: str) -> None:
-        """Store what a unit has prepared, as JSON; again replaces."""
+    async def keep_unit(self, run: int, claim: int, unit: str, fingerprint: str, text: str) -> bool:
+        """Store what a unit has prepared, as JSON, if the claim holds; again replaces."""
         self._ask()
         check("fingerprint", fingerprint)
         check("unit", unit)
         check_free("what a unit prepared", text)
-        if run in self._rows.runs:
-            prepared = self._rows.prepared.setdefault(run, Prepared())
-            prepared.fingerprint = fingerprint
-            prepared.units[unit] = text
+        if not self._held(run, claim):
+            return False
+        prepared = self._rows.prepared.setdefault(run, Prepared())
+        prepared.fingerprint = fingerprint
+        prepared.units[unit] = text
+        return True
 
     async def units(self, run: int) -> tuple[str, dict[str, str]]:
         """The fingerprint and the prepared units of a run, by id; empty for one that has none."""

@@ -9,7 +9,6 @@ from piko_flow.store.texts import check, check_free
 UNIT: Columns = {"run_id": "int", "unit": "text", "fingerprint": "text", "prepared": "long"}
 DECISION: Columns = {"run_id": "int", "receipts": "long"}
 UNITS = "SELECT fingerprint, unit, prepared FROM job_run_unit WHERE run_id = :run ORDER BY unit"
-EXISTS = "SELECT 1 FROM job_run WHERE run_id = :run"
 NAMED = (
     "UPDATE job_run_unit SET fingerprint = :fingerprint WHERE run_id = :run AND fingerprint <> :fingerprint"
 )
@@ -25,7 +24,7 @@ class SqlUnits:
     def __init__(self, database: Database) -> None:
         self._database = database
         dialect = database.dialect
-        self._units, self._exists, self._named = map(dialect.statement, (UNITS, EXISTS, NAMED))
+        self._units, self._named = map(dialect.statement, (UNITS, NAMED))
         self._held, self._decided, self._live_units = map(dialect.statement, (HELD, DECIDED, LIVE_UNITS))
         self._keep_prepared = dialect.upsert(
             "job_run_unit", UNIT, key="run_id, unit", sets=["fingerprint", "prepared"]
@@ -33,8 +32,8 @@ class SqlUnits:
         self._too_late = dialect.statement("UPDATE job_run SET cancel_requested = '' WHERE run_id = :run")
         self._decide = dialect.insert_new("job_run_decision", DECISION, {"decided_at": "{now}"}, key="run_id")
 
-    async def keep_unit(self, run: int, unit: str, fingerprint: str, text: str) -> None:
-        """Store what a unit has prepared, as JSON; again replaces. Of a run that is not there nothing is kept."""
+    async def keep_unit(self, run: int, claim: int, unit: str, fingerprint: str, text: str) -> bool:
+        """Store what a unit has prepared, as JSON, if the claim holds; again replaces."""
         row = {
             "run_id": run,
             "unit": check("unit", unit),
@@ -42,12 +41,14 @@ class SqlUnits:
             "prepared": check_free("what a unit prepared", text),
         }
 
-        async def work(session: Session) -> None:
-            if await session.row(self._exists, run=run) is not None:
-                await session.change_rows(self._keep_prepared, [row])
-                await session.change(self._named, run=run, fingerprint=fingerprint)
+        async def work(session: Session) -> bool:
+            if await session.row(self._held, run=run, claim=claim) is None:
+                return False
+            await session.change_rows(self._keep_prepared, [row])
+            await session.change(self._named, run=run, fingerprint=fingerprint)
+            return True
 
-        await self._database.transact(f"keep what a unit of run {run} prepared", work)
+        return await self._database.transact(f"keep what a unit of run {run} prepared", work)
 
     async def units(self, run: int) -> tuple[str, dict[str, str]]:
         """The fingerprint and the prepared units of a run, by id; empty for one that has none."""

@@ -114,7 +114,7 @@ async def long_texts_of_their_own_are_kept_whole(stores: StoreUnderTest) -> None
         new = wanted(1, params=text, claim=True)
         [run] = (await store.write(Batch("one", queue=[new]))).claimed
         assert (await found(store, run)).params == text
-        await store.keep_unit(run.id, "unit-0", "print", text)
+        await store.keep_unit(run.id, run.claim, "unit-0", "print", text)
         assert (await store.units(run.id))[1] == {"unit-0": text}
         await store.decide(run.id, run.claim, text)
         assert await store.decision(run.id) == text
@@ -182,7 +182,7 @@ async def old_runs_are_pruned_with_all_that_belongs_to_them(stores: StoreUnderTe
             Batch("one", requeues=[Requeue(run.id, run.claim, Reason.RETRY_WAIT, attempt=True)])
         )
         [run] = await take(store, run)
-        await store.keep_unit(run.id, "unit-0", "print", "{}")
+        await store.keep_unit(run.id, run.claim, "unit-0", "print", "{}")
         await store.decide(run.id, run.claim, "[]")
         await end(store, ending(run, position='{"line": 7}', dead_letters=(LETTER,)))
         waiting, running = (await queue(store, wanted(2)))[0], (await start(store, wanted(3)))[0]

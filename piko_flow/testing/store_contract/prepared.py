@@ -30,10 +30,10 @@ async def a_run_that_prepared_nothing_has_no_units(stores: StoreUnderTest) -> No
 async def units_are_kept_by_id_and_replaced_by_what_is_prepared_again(stores: StoreUnderTest) -> None:
     async with stores.open() as store, stores.open() as other:
         first, second = await start(store, wanted(1), wanted(2))
-        await store.keep_unit(first.id, "unit-0", "print-a", '{"rows": 1}')
-        await store.keep_unit(first.id, "unit-1", "print-a", '{"rows": "🦔\\u0000"}')
-        await store.keep_unit(second.id, "unit-0", "print-b", "{}")
-        await store.keep_unit(first.id, "unit-0", "print-a", '{"rows": 2}')
+        await store.keep_unit(first.id, first.claim, "unit-0", "print-a", '{"rows": 1}')
+        await store.keep_unit(first.id, first.claim, "unit-1", "print-a", '{"rows": "🦔\\u0000"}')
+        await store.keep_unit(second.id, second.claim, "unit-0", "print-b", "{}")
+        await store.keep_unit(first.id, first.claim, "unit-0", "print-a", '{"rows": 2}')
         kept = {"unit-0": '{"rows": 2}', "unit-1": '{"rows": "🦔\\u0000"}'}
         assert await other.units(first.id) == ("print-a", kept)
         assert await other.units(second.id) == ("print-b", {"unit-0": "{}"})
@@ -42,7 +42,7 @@ async def units_are_kept_by_id_and_replaced_by_what_is_prepared_again(stores: St
 async def units_survive_the_attempt_that_prepared_them(stores: StoreUnderTest) -> None:
     async with stores.open() as store:
         [run] = await start(store, wanted(1))
-        await store.keep_unit(run.id, "unit-0", "print", "{}")
+        await store.keep_unit(run.id, run.claim, "unit-0", "print", "{}")
         requeue = Requeue(run.id, run.claim, Reason.RETRY_WAIT, attempt=True)
         await store.write(Batch("one", requeues=[requeue]))
         assert await store.live_units() == ["{}"]
@@ -50,11 +50,31 @@ async def units_survive_the_attempt_that_prepared_them(stores: StoreUnderTest) -
         assert await store.units(run.id) == ("print", {"unit-0": "{}"})
 
 
+async def a_unit_is_kept_while_the_claim_holds_and_what_the_next_holder_prepared_stays(
+    stores: StoreUnderTest,
+) -> None:
+    async with stores.open() as store, stores.open() as other:
+        [old] = await start(store, wanted(1))
+        for unit in ("unit-0", "unit-1"):
+            assert await store.keep_unit(old.id, old.claim, unit, "print", '"old"')
+        await store.write(Batch("two", requeues=[Requeue(old.id, old.claim, Reason.RESCUED, rescue=True)]))
+        assert not await store.keep_unit(old.id, old.claim, "unit-2", "print", '"queued"')
+        [new] = await take(other, old)
+        assert await other.keep_unit(new.id, new.claim, "unit-1", "print", '"new"')
+        for unit in ("unit-0", "unit-1", "unit-2"):
+            assert not await store.keep_unit(old.id, old.claim, unit, "other print", '"late"')
+        kept = {"unit-0": '"old"', "unit-1": '"new"'}
+        assert await other.units(new.id) == ("print", kept), "what the earlier claim prepared is used"
+        await end(other, ending(new))
+        assert not await other.keep_unit(new.id, new.claim, "unit-0", "print", '"ended"')
+        assert not await store.keep_unit(999_999, 1, "unit-0", "print", "{}")
+
+
 async def what_ended_runs_prepared_is_not_live(stores: StoreUnderTest) -> None:
     async with stores.open() as store:
         runs = await start(store, *(wanted(number) for number in range(3)))
         for run in runs:
-            await store.keep_unit(run.id, "unit-0", "print", f'{{"run": {run.id}}}')
+            await store.keep_unit(run.id, run.claim, "unit-0", "print", f'{{"run": {run.id}}}')
         await end(store, ending(runs[0]), ending(runs[1], RunStatus.FAILED))
         assert await store.live_units() == [f'{{"run": {runs[2].id}}}']
 
@@ -111,6 +131,7 @@ CHECKS: Final[tuple[Check, ...]] = (
     a_run_that_prepared_nothing_has_no_units,
     units_are_kept_by_id_and_replaced_by_what_is_prepared_again,
     units_survive_the_attempt_that_prepared_them,
+    a_unit_is_kept_while_the_claim_holds_and_what_the_next_holder_prepared_stays,
     what_ended_runs_prepared_is_not_live,
     a_decision_is_kept_while_the_claim_holds,
     a_decision_cannot_be_taken_back,
