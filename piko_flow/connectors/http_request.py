@@ -1,0 +1,168 @@
+"""One request to a service: sent, sent again while that may help, and its answer read within bounds."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+import orjson
+from pydantic_core import to_jsonable_python
+
+from piko_flow.connectors.hidden_secrets import SECRET_NAMES, hiding, shown_url
+from piko_flow.connectors.http_errors import BadAnswer, BadStatus, HttpFailed, NoAnswer
+from piko_flow.connectors.rate_limit import RateLimit
+from piko_flow.connectors.retry_after import retry_after
+from piko_flow.errors import describe_error, shorten
+from piko_flow.retry import Retry
+
+if TYPE_CHECKING:
+    import httpx
+
+# Those that RFC 9110 calls idempotent: a second request leaves the service as the first did.
+REPEATABLE: Final = frozenset({"GET", "HEAD", "OPTIONS", "TRACE", "PUT", "DELETE"})
+LARGEST: Final = 64 * 1024 * 1024  # bytes of one answer
+BEGINNING: Final = 2048  # bytes of an answer that is not wanted
+log = logging.getLogger("piko_flow.http")
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What came back: always with a status of 2xx, or one that was asked for."""
+
+    method: str
+    url: str
+    status: int
+    headers: Mapping[str, str]
+    links: Mapping[str, str]
+    content: bytes
+    secrets: frozenset[str] = SECRET_NAMES
+
+    def json(self) -> Any:
+        """The content as JSON; None where there is none. Raises BadAnswer."""
+        if not self.content:
+            return None
+        try:
+            return orjson.loads(self.content)
+        except orjson.JSONDecodeError as error:
+            came = shorten(self.content[:BEGINNING].decode(errors="replace"))
+            raise self.bad(f"the answer must be JSON ({error}), {came} came") from None
+
+    def bad(self, reason: str) -> BadAnswer:
+        """The error that says what is wrong with this answer."""
+        return BadAnswer(self.method, shown_url(self.url, self.secrets), reason)
+
+
+@dataclass(frozen=True)
+class Asking:
+    """How requests are sent; `timeout` bounds one attempt as a whole, in seconds.
+
+    Attempts follow `retry` where the error is passing: no answer, 429, or a status from 500 on. A service that asks to
+    wait (`Retry-After`) is given as long, up to `longest_wait` seconds; where it asks for more, the error is raised at
+    once. A request whose method is not idempotent is sent again only if it cannot have been received, unless `repeatable`.
+    """
+
+    retry: Retry
+    timeout: float
+    max_bytes: int = LARGEST
+    longest_wait: float = 60.0
+    rate: RateLimit | None = None
+    secrets: frozenset[str] = SECRET_NAMES
+    repeatable: bool = False
+
+    async def ask(
+        self, client: Any, method: str, url: str, *, json: Any = None, takes: frozenset[int] = frozenset()
+    ) -> Answer:
+        """The answer, whose status is 2xx or one that it `takes`. Raises HttpFailed, and TurnTooLate of the rate limit."""
+        attempt = 1
+        while True:
+            if self.rate is not None:
+                await self.rate.turn()
+            try:
+                return await self._attempt(client, method, url, json, takes)
+            except HttpFailed as error:
+                wait = self._wait(error, attempt, method)
+                if wait is None:
+                    raise
+                asked = isinstance(error, BadStatus) and error.retry_after is not None
+                if asked and self.rate is not None:
+                    self.rate.hold(wait)
+                log.info("%s; attempt %d follows in %.1f s", error, attempt + 1, wait)
+            await asyncio.sleep(wait)
+            attempt += 1
+
+    def _wait(self, error: HttpFailed, attempt: int, method: str) -> float | None:
+        """Seconds until the next attempt; None where there is none."""
+        unsent = isinstance(error, NoAnswer) and error.unsent
+        may = self.repeatable or method in REPEATABLE or unsent
+        if not (error.passing and may and self.retry.again(attempt, error)):
+            return None
+        wait, asked = self.retry.delay(attempt), 0.0
+        if isinstance(error, BadStatus) and error.retry_after is not None:
+            asked = error.retry_after
+        return None if asked > self.longest_wait else max(wait, asked)
+
+    async def _attempt(self, client: Any, method: str, url: str, json: Any, takes: frozenset[int]) -> Answer:
+        import httpx
+
+        try:
+            request = built(client, method, url, json)
+        except (httpx.InvalidURL, httpx.UnsupportedProtocol) as error:
+            raise NoAnswer(method, shown_url(url, self.secrets), str(error), False, True) from None
+        shown = shown_url(request.url, self.secrets)
+        try:
+            async with asyncio.timeout(self.timeout):
+                return await self._exchange(client, request, takes, shown)
+        except TimeoutError:
+            raise NoAnswer(method, shown, f"no whole answer within {self.timeout:g} seconds") from None
+        except httpx.RequestError as error:
+            unsent = isinstance(error, (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout))
+            passing = not isinstance(error, (httpx.UnsupportedProtocol, httpx.LocalProtocolError))
+            raise NoAnswer(method, shown, describe_error(error), passing, unsent) from error
+
+    async def _exchange(
+        self, client: Any, request: httpx.Request, takes: frozenset[int], shown: str
+    ) -> Answer:
+        with hiding(self.secrets):
+            response = await client.send(request, stream=True, follow_redirects=False)
+        try:
+            if not response.is_success and response.status_code not in takes:
+                raise await self._refused(request.method, shown, response)
+            content = await self._content(request.method, shown, response)
+        finally:
+            await response.aclose()
+        links = {name: link["url"] for name, link in response.links.items() if "url" in link}
+        url = str(request.url)
+        return Answer(
+            request.method, url, response.status_code, response.headers, links, content, self.secrets
+        )
+
+    async def _content(self, method: str, shown: str, response: httpx.Response) -> bytes:
+        content = bytearray()
+        async for piece in response.aiter_bytes():
+            content += piece
+            if len(content) > self.max_bytes:
+                raise BadAnswer(method, shown, f"an answer has at most {self.max_bytes:,} bytes, more came")
+        return bytes(content)
+
+    async def _refused(self, method: str, shown: str, response: httpx.Response) -> BadStatus:
+        beginning = bytearray()
+        async for piece in response.aiter_bytes(BEGINNING):
+            beginning += piece
+            break
+        text = beginning[:BEGINNING].decode(errors="replace").strip()
+        location = response.headers.get("location") if response.is_redirect else None
+        where = None if location is None else shown_url(response.url.join(location), self.secrets)
+        return BadStatus(method, shown, response.status_code, text, retry_after(response.headers), where)
+
+
+def built(client: Any, method: str, url: str, json: Any) -> httpx.Request:
+    """The request as the client sends it, with its base address, headers and parameters, and those of the address."""
+    import httpx
+
+    request: httpx.Request = client.build_request(
+        method, url, params=httpx.URL(url).params or None, json=to_jsonable_python(json)
+    )
+    return request

@@ -1,0 +1,1 @@
+"""Services that tests call over HTTP: real servers on the loopback."""
