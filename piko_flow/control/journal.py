@@ -71,9 +71,11 @@ class StoreJournal:
         if not result.receipts or not result.lasting:
             return
         text = text_of_units(fingerprint, [result])
-        run, claim = self._record.id, self._record.claim
-        if not await self.reach(lambda store: store.keep_unit(run, claim, result.unit, fingerprint, text)):
-            raise ClaimLost(run=run, claim=claim)
+        own = self._record
+        if not await self.reach(
+            lambda store: store.keep_unit(own.id, own.claim, result.unit, fingerprint, text)
+        ):
+            raise ClaimLost(run=own.id, claim=own.claim)
 
     async def fingerprint(self, run: str) -> str | None:
         """That of the plan whose results are decided; None where nothing binds the run to a plan."""
