@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
+from piko_flow.connectors.input_store import LOCAL, InputStore
 from piko_flow.connectors.line_blocks import LONGEST_LINE, BrokenPiece, LineBlock, keeps_ascii, line_blocks
 
 ROWS: Final = 500  # records given at once, so that other stages get their turn
@@ -32,7 +33,7 @@ class Records:
     fields: list[list[str]]
 
 
-def csv_records(path: str, dialect: CsvDialect) -> Iterator[Records | BrokenPiece]:
+def csv_records(path: str, dialect: CsvDialect, files: InputStore = LOCAL) -> Iterator[Records | BrokenPiece]:
     """Give the records in order, at most 500 at once; an empty line is no record.
 
     A quoted field may hold delimiters, doubled quotes and line breaks. Broken are: a record whose quotes do
@@ -44,10 +45,10 @@ def csv_records(path: str, dialect: CsvDialect) -> Iterator[Records | BrokenPiec
         # The module's own limit is for the whole process; it is only ever raised here.
         csv.field_size_limit(dialect.max_line)
     if not keeps_ascii(dialect.encoding):
-        blocks = line_blocks(path, max_line=dialect.max_line, encoding=dialect.encoding)
+        blocks = line_blocks(path, max_line=dialect.max_line, encoding=dialect.encoding, files=files)
         dialect = replace(dialect, encoding="utf-8")
     else:
-        blocks = line_blocks(path, max_line=dialect.max_line)
+        blocks = line_blocks(path, max_line=dialect.max_line, files=files)
     lines = _Lines(blocks, dialect)
     while lines.next_block():
         if lines.plain:

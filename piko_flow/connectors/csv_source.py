@@ -12,7 +12,9 @@ from typing_extensions import Unpack
 from piko_flow.connectors.csv_records import CsvDialect, Records, csv_records
 from piko_flow.connectors.file_errors import BrokenLine
 from piko_flow.connectors.input_files import InputFiles, Paths, ReadOptions, check_given, input_name, known
+from piko_flow.connectors.input_store import LOCAL, InputStore
 from piko_flow.connectors.line_blocks import LONGEST_LINE, BrokenPiece, readable
+from piko_flow.connectors.object_store import StoreGiver
 from piko_flow.dataflow.origin import caller
 from piko_flow.dataflow.stages.options import whole
 from piko_flow.dataflow.stages.source import Reject, Source
@@ -28,6 +30,9 @@ class CsvSource(Source[Row]):
     looked up when the run is planned, and each file is a split, so a unit of its own. The first record of a
     file names the columns, unless `columns` names them for files that have no such line. `quote=None` reads
     files in which quotes are ordinary characters.
+
+    The URL of an object, such as "s3://bucket/in/*.csv", is read from `store`: a store of obstore, or a function that
+    gives one; without it obstore finds the store's settings in the environment.
 
     A record may span lines inside quotes; empty lines are skipped, as the csv module does. A record that
     cannot be read, or has more or fewer fields than there are columns, is a BrokenLine with the number of
@@ -46,14 +51,16 @@ class CsvSource(Source[Row]):
         quote: str | None = '"',
         encoding: str = "utf-8",
         max_line: int = LONGEST_LINE,
+        store: StoreGiver = None,
         name: str | None = None,
         **options: Unpack[ReadOptions],
     ) -> None:
         name = input_name(paths, "csv") if name is None else name
         names = None if columns is None else tuple(columns)
         dialect = CsvDialect(delimiter, quote, encoding, max_line)
-        files = InputFiles(paths, f"CsvSource {name!r}", str(caller()))
-        super().__init__(CsvReader(dialect, names), splits=files, name=name, **known(options))
+        files = InputFiles(paths, f"CsvSource {name!r}", str(caller()), store)
+        reader = CsvReader(dialect, names, InputStore(store))
+        super().__init__(reader, splits=files, name=name, **known(options, files))
         check_given(self, paths, options)
         self._check_dialect(dialect)
         if isinstance(columns, str) or (names is not None and (len(set(names)) < len(names) or not names)):
@@ -80,6 +87,7 @@ class CsvReader:
 
     dialect: CsvDialect
     columns: tuple[str, ...] | None = None
+    files: InputStore = LOCAL
 
     def read_chunks(self, split: Any, *, reject: Reject) -> Iterator[list[Row]]:
         """Give lists of up to 500 rows; what comes before a broken line is given before it is rejected.
@@ -87,7 +95,7 @@ class CsvReader:
         Raises BrokenLine for a header that cannot be used, and OSError when the file cannot be read.
         """
         header = self.columns
-        for found in csv_records(split, self.dialect):
+        for found in csv_records(split, self.dialect, self.files):
             if isinstance(found, BrokenPiece):
                 if header is None:
                     raise BrokenLine(split, found.line, f"the columns cannot be read: {found.reason}")

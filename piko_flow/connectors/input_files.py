@@ -13,7 +13,9 @@ from typing import NoReturn, TypeAlias, cast
 
 from typing_extensions import TypedDict
 
+from piko_flow.connectors.extras import require_extra
 from piko_flow.connectors.file_errors import InputNotFound
+from piko_flow.connectors.object_store import ObjectStore, StoreGiver, is_url, split_url, url_fault
 from piko_flow.dataflow.stages.options import OnError, Where
 from piko_flow.dataflow.stages.source import Source
 from piko_flow.retry import Retry
@@ -33,7 +35,7 @@ class ReadOptions(TypedDict, total=False):
 
 @dataclass(frozen=True)
 class InputFiles:
-    """The files of one source. Calling it looks at the disk and gives their paths, one split each.
+    """The files of one source. Calling it looks at the disk or the store and gives their paths, one split each.
 
     A pattern may hold `*`, `?`, `[...]` and `**` for any depth, and gives its files sorted; `~` is the home
     folder. Patterns and paths keep the order in which they are listed; a file that two of them name is read
@@ -43,12 +45,42 @@ class InputFiles:
     paths: Paths
     what: str
     where: str
+    store: StoreGiver = None
+
+    @property
+    def remote(self) -> bool:
+        """Whether paths are known to be URLs of objects, so that reading them waits for a network."""
+        listed = self.paths if isinstance(self.paths, list | tuple) else [self.paths]
+        return self.store is not None or any(map(is_url, listed))
 
     def __call__(self) -> list[str]:
         found: dict[str, None] = {}
         for pattern in self._patterns():
-            found.update(dict.fromkeys(self._match(str(Path(pattern).expanduser()))))
+            matched = (
+                self._match_objects(pattern)
+                if is_url(pattern)
+                else self._match(str(Path(pattern).expanduser()))
+            )
+            found.update(dict.fromkeys(matched))
         return list(found)
+
+    def _match_objects(self, url: str) -> list[str]:
+        require_extra("objects", "obstore", what=self.what, where=self.where)
+        from piko_flow.connectors.object_matching import matching
+
+        rule, came = url_fault(url, self.store)
+        if rule:
+            self._refuse(rule, came)
+        bucket, key = split_url(url)
+        store = ObjectStore(bucket, self.store)
+        if glob.has_magic(key):
+            keys = matching(store, key)
+            if not keys:
+                self._refuse("a pattern must match at least one object", f"nothing matches {url}")
+            return [store.address(key) for key in keys]
+        if store.head(key) is None:
+            self._refuse("the object must exist when the run is planned", f"there is no object {url}")
+        return [url]
 
     def _patterns(self) -> Iterator[str]:
         given = self.paths() if callable(self.paths) else self.paths
@@ -90,9 +122,14 @@ def input_name(paths: Paths, fallback: str) -> str:
     return fallback
 
 
-def known(options: ReadOptions) -> ReadOptions:
-    """Those of the options that a file source hands on to Source; `check_given` refuses the others."""
+def known(options: ReadOptions, files: InputFiles) -> ReadOptions:
+    """Those of the options that a file source hands on to Source; `check_given` refuses the others.
+
+    Objects are read on a thread unless the options say otherwise.
+    """
     kept = {name: value for name, value in options.items() if name in ReadOptions.__annotations__}
+    if files.remote:
+        kept.setdefault("on", "thread")
     return cast("ReadOptions", kept)
 
 

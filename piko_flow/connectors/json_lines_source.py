@@ -12,7 +12,9 @@ from typing_extensions import Unpack
 
 from piko_flow.connectors.file_errors import BrokenLine
 from piko_flow.connectors.input_files import InputFiles, Paths, ReadOptions, check_given, input_name, known
+from piko_flow.connectors.input_store import LOCAL, InputStore
 from piko_flow.connectors.line_blocks import LONGEST_LINE, BrokenPiece, LineBlock, line_blocks, readable
+from piko_flow.connectors.object_store import StoreGiver
 from piko_flow.dataflow.origin import caller
 from piko_flow.dataflow.stages.options import whole
 from piko_flow.dataflow.stages.source import Reject, Source
@@ -32,6 +34,9 @@ class JsonLinesSource(Source[Value], Generic[Value]):
     looked up when the run is planned, and each file is a split, so a unit of its own. Each line holds one
     object, given as a dict; `of=list` (or str, int, ...) takes another kind of value, `of=object` any.
 
+    The URL of an object, such as "s3://bucket/in/*.csv", is read from `store`: a store of obstore, or a function that
+    gives one; without it obstore finds the store's settings in the environment.
+
     Lines of white space are skipped, as the convention allows. A line that is not such a value, is not
     UTF-8, or has more than `max_line` bytes is a BrokenLine with its number, under `on_error`. NaN, Infinity and
     floats too large for 64 bits are no JSON and break the line; whole numbers of any size are read exactly.
@@ -46,6 +51,7 @@ class JsonLinesSource(Source[Value], Generic[Value]):
         /,
         *,
         max_line: int = ...,
+        store: StoreGiver = ...,
         name: str | None = ...,
         **options: Unpack[ReadOptions],
     ) -> None: ...
@@ -57,6 +63,7 @@ class JsonLinesSource(Source[Value], Generic[Value]):
         *,
         of: type[V],
         max_line: int = ...,
+        store: StoreGiver = ...,
         name: str | None = ...,
         **options: Unpack[ReadOptions],
     ) -> None: ...
@@ -67,12 +74,14 @@ class JsonLinesSource(Source[Value], Generic[Value]):
         *,
         of: type[Any] = dict,
         max_line: int = LONGEST_LINE,
+        store: StoreGiver = None,
         name: str | None = None,
         **options: Unpack[ReadOptions],
     ) -> None:
         name = input_name(paths, "json-lines") if name is None else name
-        files = InputFiles(paths, f"JsonLinesSource {name!r}", str(caller()))
-        super().__init__(JsonLinesReader(of, max_line), splits=files, name=name, **known(options))
+        files = InputFiles(paths, f"JsonLinesSource {name!r}", str(caller()), store)
+        reader = JsonLinesReader(of, max_line, InputStore(store))
+        super().__init__(reader, splits=files, name=name, **known(options, files))
         check_given(self, paths, options)
         whole(self, "max_line", max_line)
         if not isinstance(of, type):
@@ -88,13 +97,14 @@ class JsonLinesReader:
 
     of: type[Any] = dict
     max_line: int = LONGEST_LINE
+    files: InputStore = LOCAL
 
     def read_chunks(self, split: Any, *, reject: Reject) -> Iterator[list[Any]]:
         """Give lists of up to 500 values; what comes before a broken line is given before it is rejected.
 
         Raises OSError when the file cannot be read.
         """
-        for piece in line_blocks(split, max_line=self.max_line):
+        for piece in line_blocks(split, max_line=self.max_line, files=self.files):
             if isinstance(piece, BrokenPiece):
                 reject(readable(piece.payload), BrokenLine(split, piece.line, piece.reason))
             else:

@@ -5,9 +5,11 @@ from __future__ import annotations
 import codecs
 import zlib
 from collections.abc import Iterable, Iterator
+from contextlib import closing
 from dataclasses import dataclass
-from io import FileIO
 from typing import Final
+
+from piko_flow.connectors.input_store import LOCAL, InputFile, InputStore
 
 BLOCK: Final = 256 * 1024  # bytes read at once; large enough that their number does not matter
 LONGEST_LINE: Final = 16 * 1024 * 1024  # bytes of one line or record, unless the source is told otherwise
@@ -36,15 +38,17 @@ class DamagedData(Exception):
     """The rest of a file cannot be decompressed or decoded; the text says why."""
 
 
-def line_blocks(path: str, *, max_line: int, encoding: str = "utf-8") -> Iterator[LineBlock | BrokenPiece]:
+def line_blocks(
+    path: str, *, max_line: int, encoding: str = "utf-8", files: InputStore = LOCAL
+) -> Iterator[LineBlock | BrokenPiece]:
     """Give the file's lines in order, in blocks of at most about 256 kB, or of one line that is longer.
 
     A line ends at a line feed or at the end of the file. The data are bytes in `encoding` where that keeps
     ASCII as it is, and UTF-8 for others, such as UTF-16; a byte order mark is left out. A line of more
     than `max_line` bytes, and the rest of a file that is damaged, come as a BrokenPiece. Raises OSError
-    when the file cannot be read.
+    or ObjectStoreFailed when the file cannot be read.
     """
-    with FileIO(path) as file:
+    with closing(files.open(path)) as file:
         blocks = _inflated(file) if path.endswith(".gz") else iter(lambda: file.read(BLOCK), b"")
         if not keeps_ascii(encoding):
             blocks = _transcoded(blocks, encoding)
@@ -150,7 +154,7 @@ def _cut(blocks: Iterable[bytes], size: int) -> Iterator[bytes]:
         yield start
 
 
-def _inflated(file: FileIO) -> Iterator[bytes]:
+def _inflated(file: InputFile) -> Iterator[bytes]:
     """Decompress every member of a gzip file. Raises DamagedData where one is broken or ends too early."""
     waiting = b""
     while waiting or (waiting := file.read(BLOCK)):

@@ -15,6 +15,7 @@ StoreGiver: TypeAlias = Any
 
 PIECE: Final = 5 * 1024 * 1024  # bytes of a piece of an upload; S3 takes no smaller ones but the last
 AT_ONCE: Final = 2  # pieces on their way at the same time
+_QUERY: Final = re.compile(r"(?<=[^\s?])\?\S+")  # of a URL: it may hold a signature
 _URL: Final = re.compile(r"(?P<bucket>[a-z][a-z0-9+.-]*://[^/]*)(?:/(?P<key>.*))?", re.DOTALL)
 
 
@@ -165,5 +166,5 @@ class ObjectStore:
         try:
             yield
         except (BaseError, OSError, ValueError) as error:
-            said = str(error).strip().partition("\n")[0]
+            said = _QUERY.sub("?...", str(error).strip().partition("\n")[0])
             raise ObjectStoreFailed(self.address(key), f"{type(error).__name__}: {said:.500}") from None

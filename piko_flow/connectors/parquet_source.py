@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from contextlib import closing
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Final
 
 from typing_extensions import Unpack
@@ -12,6 +12,8 @@ from typing_extensions import Unpack
 from piko_flow.connectors.extras import require_extra
 from piko_flow.connectors.file_errors import BrokenFile
 from piko_flow.connectors.input_files import InputFiles, Paths, ReadOptions, check_given, input_name, known
+from piko_flow.connectors.input_store import LOCAL, InputStore
+from piko_flow.connectors.object_store import StoreGiver
 from piko_flow.dataflow.origin import caller
 from piko_flow.dataflow.stages.source import Reject, Source
 
@@ -26,6 +28,8 @@ class ParquetSource(Source[dict[str, Any]]):
     Rows are read by batches, so memory holds some pages of each column and not the file. A file that is not
     Parquet, lacks a column or is damaged is a BrokenFile under `on_error`. Raises MissingExtra when the run
     is planned and pyarrow is not installed.
+    The URL of an object, such as "s3://bucket/in/*.csv", is read from `store`: a store of obstore, or a function that
+    gives one; without it obstore finds the store's settings in the environment.
     Order: files as listed, sorted within a pattern; rows as they stand in the file.
     """
 
@@ -35,13 +39,15 @@ class ParquetSource(Source[dict[str, Any]]):
         /,
         *,
         columns: Sequence[str] | None = None,
+        store: StoreGiver = None,
         name: str | None = None,
         **options: Unpack[ReadOptions],
     ) -> None:
         name = input_name(paths, "parquet") if name is None else name
         names = None if columns is None else tuple(columns)
-        files = ParquetFiles(paths, f"ParquetSource {name!r}", str(caller()))
-        super().__init__(ParquetReader(names), splits=files, name=name, **known(options))
+        files = ParquetFiles(paths, f"ParquetSource {name!r}", str(caller()), store)
+        reader = ParquetReader(names, InputStore(store))
+        super().__init__(reader, splits=files, name=name, **known(options, files))
         check_given(self, paths, options)
         if isinstance(columns, str) or (names is not None and (len(set(names)) < len(names) or not names)):
             self.refuse("columns must be a list of different names", f"got {columns!r}")
@@ -61,12 +67,13 @@ class ParquetReader:
     """Reads one Parquet file at a time."""
 
     columns: tuple[str, ...] | None = None
+    files: InputStore = LOCAL
 
     def read_chunks(self, split: Any, *, reject: Reject) -> Iterator[list[dict[str, Any]]]:
         """Give lists of up to 500 rows. Raises OSError when the file cannot be opened."""
         from pyarrow import ArrowException, parquet
 
-        with Path(split).open("rb") as file:
+        with closing(self.files.open(split)) as file:
             try:
                 content = parquet.ParquetFile(file)
                 self._check(content.schema_arrow.names)
