@@ -248,7 +248,8 @@ class Database:
                 row = await session.row(asked)
                 if row is not None and row[0] == 0:
                     raise NotAnswered("another process has been changing the tables for a while")
-            await session.connection.begin()  # or what the work begins and commits would be ours
+            if not session.connection.in_transaction():
+                await session.connection.begin()  # or what the work begins and commits would be ours
             try:
                 await session.connection.run_sync(work)
             finally:
