@@ -80,7 +80,8 @@ class Ending:
     """A run ends, if this claim still holds. For a stateful flow its window is settled or marked in the same step.
 
     `mark` None leaves the window a gap. `within` writes the rows of sinks in the same database, and the
-    position of its source; it raises to fail the ending as a whole. Times in milliseconds.
+    position of its source; it raises to fail the ending as a whole. With `replayed` the dead letters that the run has
+    taken are replayed now, but for those in `again` (by id), which have failed once more. Times in milliseconds.
     """
 
     run: int
@@ -98,6 +99,8 @@ class Ending:
     error_msg: str = ""
     dead_items: int = 0
     dead_letters: tuple[DeadLetterRecord, ...] = ()
+    replayed: bool = False
+    again: tuple[DeadLetterRecord, ...] = ()
     position: str | None = None
     within: Callable[[Transaction], Awaitable[None]] | None = None
 

@@ -60,19 +60,23 @@ def fitting_ending(ending: Ending) -> Ending:
     """The ending with its told texts cut, those of its dead letters too."""
     if ending.position is not None:
         check_free("position", ending.position)
-    if ending.dead_letters:
-        ending = replace(ending, dead_letters=tuple(map(fitting_letter, ending.dead_letters)))
+    if ending.dead_letters or ending.again:
+        letters, again = (tuple(map(fitting_letter, those)) for those in (ending.dead_letters, ending.again))
+        ending = replace(ending, dead_letters=letters, again=again)
     return _cut(ending, "reason", "error_type", "error_hash", "error_msg")
 
 
 def fitting_letter(letter: DeadLetterRecord) -> DeadLetterRecord:
     """The dead letter with its told texts cut; its payload is kept whole."""
     check("fingerprint", letter.fingerprint)
-    payload = readable(letter.payload)
-    return _cut(
-        letter if payload is letter.payload else replace(letter, payload=payload),
-        *("stage", "error_type", "error_msg"),
-    )
+    whole = {
+        name: readable(text)
+        for name in ("payload", "trace", "item_key")
+        if (text := getattr(letter, name)) is not None
+    }
+    if any(text is not getattr(letter, name) for name, text in whole.items()):
+        letter = replace(letter, **whole)
+    return _cut(letter, "stage", "error_type", "error_msg", "model", "place", "sink")
 
 
 def fitting_requeue(requeue: Requeue) -> Requeue:

@@ -21,6 +21,7 @@ from piko_flow.store.records import (
     DeadLetterRecord,
     FlowRecord,
     Lease,
+    LetterGroup,
     MarkedSchedule,
     ParamsVersion,
     Pulse,
@@ -215,9 +216,16 @@ class RunStore(Protocol):
         """What live runs have prepared and not yet committed."""
         ...
 
+    async def letters_to_replay(self, run: int, *, after: int = 0, limit: int) -> list[DeadLetterRecord]:
+        """The open dead letters that the run has taken to replay them, by number, those above `after`."""
+        ...
+
     async def prune(self, *, before: datetime | None, keep: int | None, limit: int) -> int:
         """Delete ended runs older than `before`, and of each flow all but the newest `keep`, with all that
-        belongs to them; at most `limit` a call. None is no bound. The ledger stays. Gives how many runs went."""
+        belongs to them; at most `limit` a call. None is no bound. The ledger stays. Gives how many runs went.
+
+        Dead letters of no run go when they are that old.
+        """
         ...
 
 
@@ -246,7 +254,35 @@ class LedgerStore(Protocol):
         Cancelling ends its queued runs, too."""
         ...
 
-    async def dead_letters(self, *, flow: str | None = None, limit: int = 100) -> list[DeadLetterRecord]: ...
+    async def dead_letters(
+        self,
+        *,
+        flow: str | None = None,
+        fingerprint: str | None = None,
+        state: str | None = None,
+        before: int | None = None,
+        limit: int = 100,
+    ) -> list[DeadLetterRecord]:
+        """Dead letters of all flows or of one, newest first; those with numbers below `before`."""
+        ...
+
+    async def dead_letters_of(self, ids: Collection[int]) -> list[DeadLetterRecord]:
+        """The letters of these numbers, newest first; those that are not there are left out."""
+        ...
+
+    async def letter_groups(self, *, flow: str | None = None, limit: int = 100) -> list[LetterGroup]:
+        """The open letters that failed alike, together; the group with the newest letter first."""
+        ...
+
+    async def keep_dead_letters(self, letters: Sequence[DeadLetterRecord]) -> None:
+        """Store letters that come of no run's end, each with the flow and the run that it names."""
+
+    async def drop_dead_letters(self, ids: Collection[int]) -> list[DeadLetterRecord]:
+        """Drop those of these letters that are open and that no live run replays; gives them as they were.
+
+        A dropped letter stays as a row without its item, until its run goes.
+        """
+        ...
 
 
 class Store(LeaseStore, ScheduleStore, RunStore, LedgerStore, Protocol):

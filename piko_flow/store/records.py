@@ -101,7 +101,8 @@ class NewRun:
     """A run to be queued.
 
     `key` is unique within the flow: a second run of the same key is not made. `claim` asks that the replica
-    that queues it claims it in the same step. `fires` and `first_fire` tell the range of missed fires that it
+    that queues it claims it in the same step. `letters` are the dead letters that it replays: it gets those that are
+    open and that no other live run replays. `fires` and `first_fire` tell the range of missed fires that it
     stands for. `status` is QUEUED, or SKIPPED for fires that are only recorded.
     """
 
@@ -124,6 +125,7 @@ class NewRun:
     status: RunStatus = RunStatus.QUEUED
     reason: str = ""
     claim: bool = False
+    letters: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -261,7 +263,16 @@ class BackfillRecord:
 
 @dataclass(frozen=True, slots=True)
 class DeadLetterRecord:
-    """An item that failed for good in a run; `payload` is JSON text."""
+    """An item that failed for good in a run, or outside of any (`run` is 0).
+
+    `payload` is JSON text; `payload_file` has all of a large one. `model` is the class of the item, by name; with
+    `batch` the item is a list of items that failed together. `sink` is the registered sink that an emitted item was
+    for, `item_key` its key. `place` is where in the flow's code it failed, `trace` the traceback. `window` is that of
+    the run, `params_version` what it was pinned to.
+
+    `state` is open, replayed or dropped; `attempt` grows when a replay fails again, at `failed_at`. `replay_run` is
+    the run that has taken it to replay it, last.
+    """
 
     flow: str
     run: int
@@ -272,3 +283,28 @@ class DeadLetterRecord:
     fingerprint: str
     id: int = 0
     created_at: datetime | None = None
+    model: str = ""
+    batch: bool = False
+    sink: str = ""
+    item_key: str | None = None
+    place: str = ""
+    trace: str = ""
+    window: Window | None = None
+    params_version: int | None = None
+    payload_file: str = ""
+    state: str = "open"
+    attempt: int = 1
+    failed_at: datetime | None = None
+    replay_run: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class LetterGroup:
+    """Open dead letters that failed alike: how many, when the first came and the last failed, and the newest of them."""
+
+    flow: str
+    fingerprint: str
+    count: int
+    first: datetime
+    last: datetime
+    example: DeadLetterRecord

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from hashlib import sha256
 from typing import Final
 
 from piko_flow.errors import RequestRefused
@@ -36,11 +37,15 @@ TOLD: Final[Mapping[str, int]] = {
     "cancel_requested": 128,
     "trace": 128,
     "stage": 191,
+    "model": 191,
+    "place": 191,
+    "sink": 128,
     "paused": 255,
     "refused": 1024,
 }
 """Texts for people to read. A longer one is cut, and ends in an ellipsis then."""
 
+LONGEST_SINK: Final = 64
 NUL: Final = "\0"
 NUL_SHOWN: Final = "\N{SYMBOL FOR NULL}"  # PostgreSQL has no place for the real one in a text
 NOT_STORABLE: Final = "it may hold no NUL and no half of a surrogate pair"
@@ -69,6 +74,13 @@ def cut(column: str, text: str) -> str:
     if len(text) > limit:
         text = text[: limit - 1] + "…"
     return readable(text)
+
+
+def short_sink(name: str) -> str:
+    """The name of a sink, no longer than its column and still another one than that of any other sink."""
+    if len(name) <= LONGEST_SINK:
+        return name
+    return f"{name[: LONGEST_SINK - 17]}-{sha256(name.encode()).hexdigest()[:16]}"
 
 
 def readable(text: str) -> str:

@@ -1,18 +1,17 @@
-"""Settled spans, backfills, dead letters."""
+"""Settled spans and backfills."""
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Collection
 from dataclasses import replace
-from itertools import islice
 
 from piko_flow.planning.flow_state import FlowState
 from piko_flow.planning.run_state import Reason, RunStatus
 from piko_flow.store.applying import OPEN_BACKFILLS, given_up
 from piko_flow.store.fitting import fitting_backfill
 from piko_flow.store.memory.part import MemoryPart
-from piko_flow.store.records import BackfillRecord, DeadLetterRecord
+from piko_flow.store.records import BackfillRecord
 from piko_flow.store.texts import check
 
 
@@ -61,13 +60,3 @@ class MemoryLedger(MemoryPart):
                 if run.backfill == backfill:
                     rows.put_run(given_up(run, RunStatus.CANCELLED, Reason.CANCELLED, now))
         return record
-
-    async def dead_letters(self, *, flow: str | None = None, limit: int = 100) -> list[DeadLetterRecord]:
-        """Dead letters of all flows or of one, newest first."""
-        self._ask()
-        found = (
-            self._rows.letters[number]
-            for number in reversed(self._rows.letters)
-            if flow is None or self._rows.letters[number].flow == flow
-        )
-        return list(islice(found, limit))

@@ -200,7 +200,10 @@ class MemoryRuns(MemoryLeases):
         ]
 
     async def prune(self, *, before: datetime | None, keep: int | None, limit: int) -> int:
-        """Delete ended runs older than `before`, and of each flow all but the newest `keep`; None is no bound."""
+        """Delete ended runs older than `before`, and of each flow all but the newest `keep`; None is no bound.
+
+        Dead letters of no run go when they are that old.
+        """
         self._ask()
         gone = sorted(self._outlived(moment(before, "before"), keep))[:limit]
         with self._rows.transaction():
@@ -209,7 +212,17 @@ class MemoryRuns(MemoryLeases):
         pruned = set(gone)
         for number in [number for number, letter in self._rows.letters.items() if letter.run in pruned]:
             del self._rows.letters[number]
+        if before is not None:
+            self._forget_alone(before, limit)
         return len(gone)
+
+    def _forget_alone(self, before: datetime, limit: int) -> None:
+        letters = self._rows.letters
+        old = [
+            one.id for one in letters.values() if not one.run and one.created_at and one.created_at < before
+        ]
+        for number in old[:limit]:
+            del letters[number]
 
     def _outlived(self, before: datetime | None, keep: int | None) -> Iterator[int]:
         for ids in self._rows.of_flow.values():

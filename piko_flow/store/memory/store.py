@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from piko_flow.clock import Clock, SystemClock
+from piko_flow.store.memory.dead_letters import MemoryLetters
 from piko_flow.store.memory.ledger import MemoryLedger
 from piko_flow.store.memory.rows import MemoryRows
 from piko_flow.store.memory.runs import MemoryRuns
@@ -14,7 +15,7 @@ from piko_flow.store.memory.schedules import MemorySchedules
 MOST = 1_000_000  # runs, and dead letters: a gigabyte of memory or two
 
 
-class MemoryStore(MemoryRuns, MemorySchedules, MemoryLedger):
+class MemoryStore(MemoryRuns, MemorySchedules, MemoryLedger, MemoryLetters):
     """A store in this process, with the transactions of a database; what it holds ends with the process.
 
     `clock` is the store's clock, by which everything is decided. `most` bounds the runs that it holds, and the

@@ -30,6 +30,7 @@ from piko_flow.store.applying import (
     why_unwanted,
 )
 from piko_flow.store.batch import Batch, Decided, Decision, Ending, PlannedFires, Requeue, Written
+from piko_flow.store.letter_states import REPLAYED, failed_again, is_free, is_replayed_by
 from piko_flow.store.memory.rows import MemoryRows
 from piko_flow.store.records import NewRun, ReplicaRecord, RunRecord
 
@@ -88,11 +89,25 @@ class Writing:
         rows.put_run(ended(run, ending, self._now))
         for letter in ending.dead_letters:
             rows.add_letter(replace(letter, flow=run.flow, run=run.id, created_at=self._now))
+        if ending.replayed:
+            self._settle_letters(ending)
         if ending.position is not None and ending.status is RunStatus.SUCCESS:
             rows.put(rows.positions, run.flow, ending.position)
         if ending.window is not None:
             before = rows.state(run.flow)
             self._change(settle(before, ending))
+
+    def _settle_letters(self, ending: Ending) -> None:
+        """The letters that the run has taken are replayed, but for what failed again."""
+        rows, again = self._rows, {letter.id: letter for letter in ending.again}
+        for letter in [one for one in rows.letters.values() if is_replayed_by(one, ending.run)]:
+            failed = again.get(letter.id)
+            settled = replace(letter, state=REPLAYED)
+            rows.put(
+                rows.letters,
+                letter.id,
+                settled if failed is None else failed_again(settled, failed, self._now),
+            )
 
     def _requeue(self, requeue: Requeue) -> None:
         run = self._rows.runs.get(requeue.run)
@@ -151,6 +166,10 @@ class Writing:
             return None
         record = new_record(self._rows.next_id("runs"), new, self._replica, self._now)
         self._rows.add_run(record)
+        for number in new.letters:
+            letter = self._rows.letters.get(number)
+            if letter is not None and is_free(letter, self._rows.runs.get(letter.replay_run or 0)):
+                self._rows.put(self._rows.letters, number, replace(letter, replay_run=record.id))
         if record.status in LIVE and record.claim:
             self._written.claimed.append(record)
         return record

@@ -23,6 +23,20 @@ def bring_up(connection: Connection, table: Table) -> None:
             connection.execute(CreateIndex(index))
 
 
+def add_to(connection: Connection, table: Table) -> None:
+    """Give a table the columns and indexes that it lacks, and leave all others as they are; may be begun again."""
+    there = inspect(connection)
+    known = {column["name"] for column in there.get_columns(table.name)}
+    for column in table.columns:
+        if column.name not in known:
+            said = CreateColumn(column).compile(dialect=connection.dialect)
+            connection.execute(text(f"ALTER TABLE {table.name} ADD COLUMN {said}"))
+    names = {index["name"] for index in there.get_indexes(table.name)}
+    for index in sorted(table.indexes, key=lambda index: str(index.name)):
+        if index.name not in names:
+            connection.execute(CreateIndex(index))
+
+
 def _add_columns(connection: Connection, table: Table, known: set[str]) -> None:
     missing = [column for column in table.columns if column.name not in known]
     if connection.dialect.name == "mysql":

@@ -158,6 +158,8 @@ class DeadLetterRow(StoreTable, table=True):
     __table_args__ = (
         Index("ix_dead_letter_flow", "job_id", "id"),
         Index("ix_dead_letter_run", "run_id"),
+        Index("ix_dead_letter_group", "state", "job_id", "fingerprint"),
+        Index("ix_dead_letter_replay", "replay_run"),
         OPTIONS,
     )
 
@@ -170,6 +172,20 @@ class DeadLetterRow(StoreTable, table=True):
     error_msg: str = short(TOLD["error_msg"], "")
     fingerprint: str = short(NAMES["fingerprint"], "")
     created_at: datetime = instant(now=True)
+    model: str = short(TOLD["model"], "")
+    is_batch: bool = yes_or_no(False)
+    sink: str = short(TOLD["sink"], "")
+    item_key: str | None = long_text()
+    place: str = short(TOLD["place"], "")
+    trace: str | None = long_text()
+    data_time_start: datetime | None = instant()
+    data_time_end: datetime | None = instant()
+    params_version: int | None = big(nullable=True)
+    payload_file: str | None = long_text()
+    state: str = short(NAMES["state"], "open")
+    attempt: int = number(1)
+    failed_at: datetime | None = instant()
+    replay_run: int | None = big(nullable=True)
 
 
 TABLES = StoreTable.metadata.tables

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from piko_flow.store.sql.database import Database
+from piko_flow.store.sql.dead_letters import SqlLetters
 from piko_flow.store.sql.ledger import SqlLedger
 from piko_flow.store.sql.params import SqlParams
 from piko_flow.store.sql.retention import SqlRetention
@@ -10,10 +11,10 @@ from piko_flow.store.sql.runs import SqlRuns
 from piko_flow.store.sql.schedules import SqlSchedules
 from piko_flow.store.sql.units import SqlUnits
 
-PARTS = (SqlRuns, SqlUnits, SqlRetention, SqlSchedules, SqlParams, SqlLedger)
+PARTS = (SqlRuns, SqlUnits, SqlRetention, SqlSchedules, SqlParams, SqlLedger, SqlLetters)
 
 
-class SqlStore(SqlRuns, SqlUnits, SqlRetention, SqlSchedules, SqlParams, SqlLedger):
+class SqlStore(SqlRuns, SqlUnits, SqlRetention, SqlSchedules, SqlParams, SqlLedger, SqlLetters):
     """A store in SQLite, MariaDB, MySQL or PostgreSQL. `url` shows no password."""
 
     def __init__(self, database: Database, *, url: str) -> None:

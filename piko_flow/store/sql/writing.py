@@ -27,21 +27,13 @@ from piko_flow.store.sql.dialects import Columns, SqlDialect
 from piko_flow.store.sql.endings import Endings, succeeded_positions
 from piko_flow.store.sql.failures import SinkFailed, is_answer
 from piko_flow.store.sql.flow_states import FlowStates, Known
+from piko_flow.store.sql.letter_writes import LetterWrites
 from piko_flow.store.sql.new_runs import NewRuns
 from piko_flow.store.sql.statements import moment_text
 
 FENCE = "SELECT version, {now} FROM scheduler_leader WHERE name = :name{lock}"
 PLANNED: Columns = {"job_id": "text", "planned_until": "time", "schedule": "long"}
 POSITION: Columns = {"job_id": "text", "source_position": "long"}
-LETTER: Columns = {
-    "job_id": "text",
-    "run_id": "int",
-    "stage": "text",
-    "payload": "long",
-    "error_type": "text",
-    "error_msg": "text",
-    "fingerprint": "text",
-}
 LATER = (
     "CASE WHEN flow_state.planned_until > {new}planned_until THEN flow_state.planned_until "
     "ELSE {new}planned_until END"
@@ -59,7 +51,7 @@ class BatchStatements:
             "flow_state", PLANNED, key="job_id", sets={"planned_until": LATER, "schedule": "{new}schedule"}
         )
         self.place = dialect.upsert("flow_state", POSITION, key="job_id", sets=["source_position"])
-        self.keep_letters = dialect.insert("dead_letter", LETTER, {"created_at": "{at}"})
+        self.letters = LetterWrites(dialect)
 
 
 class Writing:
@@ -206,31 +198,25 @@ class Writing:
         """Make the runs that were decided, and these; gives the records of these."""
         wanted = [(place, new) for place, decided in self._pending for new in decided]
         self._pending.clear()
-        made = await self._do.new_runs.make(
-            self._session, [*(new for _, new in wanted), *runs], self._claimer, now
-        )
+        new_runs = [*(new for _, new in wanted), *runs]
+        made = await self._do.new_runs.make(self._session, new_runs, self._claimer, now)
+        await self._do.letters.take(self._session, new_runs, made)
         for (place, _), record in zip(wanted, made, strict=False):
             if record is not None:
                 self._made(place, record)
         return made[len(wanted) :]
 
     async def _leave(self, endings: Sequence[Ending], now: datetime) -> None:
-        """What runs leave behind besides their outcome: dead letters, and where their source stands."""
+        """What runs leave behind besides their outcome: dead letters, old and new, and where their source stands."""
+        for ending in endings:
+            if ending.replayed:
+                await self._do.letters.settle(self._session, ending, now)
         letters = [
-            {
-                "job_id": ending.flow,
-                "run_id": ending.run,
-                "stage": letter.stage,
-                "payload": letter.payload,
-                "error_type": letter.error_type,
-                "error_msg": letter.error_msg,
-                "fingerprint": letter.fingerprint,
-            }
+            replace(letter, flow=ending.flow, run=ending.run)
             for ending in endings
             for letter in ending.dead_letters
         ]
-        if letters:
-            await self._session.change_rows(self._do.keep_letters, letters, at=now)
+        await self._do.letters.keep(self._session, letters, now)
         positions = succeeded_positions(endings)
         if positions:
             rows = [{"job_id": flow, "source_position": text} for flow, text in sorted(positions.items())]
@@ -249,6 +235,10 @@ def is_plain(batch: Batch) -> bool:
         batch.claim,
     )
     return not any(others) and not any(
-        ending.window or ending.dead_letters or ending.position is not None or ending.within
+        ending.window
+        or ending.dead_letters
+        or ending.replayed
+        or ending.position is not None
+        or ending.within
         for ending in batch.endings
     )

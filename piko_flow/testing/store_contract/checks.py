@@ -7,6 +7,7 @@ from typing import Final
 from piko_flow.testing.store_contract.backfills import CHECKS as BACKFILLS
 from piko_flow.testing.store_contract.bounds import CHECKS as BOUNDS
 from piko_flow.testing.store_contract.claiming import CHECKS as CLAIMING
+from piko_flow.testing.store_contract.dead_letters import CHECKS as DEAD_LETTERS
 from piko_flow.testing.store_contract.edits import CHECKS as EDITS
 from piko_flow.testing.store_contract.endings import CHECKS as ENDINGS
 from piko_flow.testing.store_contract.leases import CHECKS as LEASES
@@ -32,6 +33,7 @@ STORE_CONTRACT: Final[tuple[Check, ...]] = (
     *REOPENING,
     *PREPARED,
     *BACKFILLS,
+    *DEAD_LETTERS,
     *BOUNDS,
 )
 """In the order in which a new store is best made to pass them."""

@@ -1,0 +1,121 @@
+"""Dead letters: listed, grouped, kept, dropped."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from datetime import datetime
+
+from piko_flow.store.fitting import fitting_letter
+from piko_flow.store.letter_states import dropped
+from piko_flow.store.records import DeadLetterRecord, LetterGroup
+from piko_flow.store.sql.columns import read_moment
+from piko_flow.store.sql.database import Database, Session
+from piko_flow.store.sql.letter_records import COLUMNS, letter_record
+from piko_flow.store.sql.letter_writes import FREE, ID, SAME, LetterWrites
+
+OF_RUN = f"""SELECT {COLUMNS} FROM dead_letter d
+WHERE d.replay_run = :run AND d.state = 'open' AND d.id > :after ORDER BY d.id LIMIT :limit"""
+WHERE = {
+    "flow": "d.job_id = :flow",
+    "fingerprint": "d.fingerprint = :fingerprint",
+    "state": "d.state = :state",
+    "before": "d.id < :before",
+}
+
+
+class SqlLetters:
+    """The part of the store that knows dead letters; see the protocols for what is promised."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        dialect = database.dialect
+        self._letter_writes = LetterWrites(dialect)
+        self._of_run = dialect.statement(OF_RUN)
+        self._these = dialect.statement(
+            f"SELECT {COLUMNS} FROM {dialect.rows(ID)} AS j {{join}} dead_letter d{{by_key}} ON d.id = j.id "
+            "ORDER BY d.id DESC{lock}",
+            ID,
+        )
+        self._drop = dialect.update_from(
+            "dead_letter",
+            ID,
+            on=SAME,
+            sets={"state": "'dropped'", "payload": "'{}'", "trace": "''", "payload_file": "''"},
+            where=FREE,
+        )
+
+    async def dead_letters(
+        self,
+        *,
+        flow: str | None = None,
+        fingerprint: str | None = None,
+        state: str | None = None,
+        before: int | None = None,
+        limit: int = 100,
+    ) -> list[DeadLetterRecord]:
+        """Dead letters of all flows or of one, newest first."""
+        given = {"flow": flow, "fingerprint": fingerprint, "state": state, "before": before}
+        asked = {name: value for name, value in given.items() if value is not None}
+        where = " AND ".join(WHERE[name] for name in asked) or "1 = 1"
+        text = f"SELECT {COLUMNS} FROM dead_letter d WHERE {where} ORDER BY d.id DESC LIMIT :limit"
+        asking = self._database.dialect.statement(text)
+        rows = await self._database.rows("list dead letters", asking, limit=limit, **asked)
+        return list(map(letter_record, rows))
+
+    async def dead_letters_of(self, ids: Collection[int]) -> list[DeadLetterRecord]:
+        """The letters of these numbers, newest first; those that are not there are left out."""
+        if not ids:
+            return []
+        what = "look up dead letters"
+        return await self._database.transact(what, lambda session: self._found(session, ids))
+
+    async def letter_groups(self, *, flow: str | None = None, limit: int = 100) -> list[LetterGroup]:
+        """The open letters that failed alike, together; the group with the newest letter first."""
+        which = "" if flow is None else " AND job_id = :flow"
+        text = f"""SELECT g.amount, g.first_at, g.last_at, {COLUMNS} FROM (
+SELECT COUNT(*) AS amount, MIN(created_at) AS first_at, MAX(COALESCE(failed_at, created_at)) AS last_at, MAX(id) AS newest
+FROM dead_letter WHERE state = 'open'{which} GROUP BY job_id, fingerprint ORDER BY MAX(id) DESC LIMIT :limit
+) g JOIN dead_letter d ON d.id = g.newest ORDER BY d.id DESC"""
+        asking = self._database.dialect.statement(text)
+        values = {"limit": limit} if flow is None else {"limit": limit, "flow": flow}
+        rows = await self._database.rows("group dead letters", asking, **values)
+        return [_group(row[0], row[1:3], letter_record(row[3:])) for row in rows]
+
+    async def letters_to_replay(self, run: int, *, after: int = 0, limit: int) -> list[DeadLetterRecord]:
+        """The open letters that the run has taken, by number, those above `after`."""
+        rows = await self._database.rows(
+            "read the letters of a replay", self._of_run, run=run, after=after, limit=limit
+        )
+        return list(map(letter_record, rows))
+
+    async def keep_dead_letters(self, letters: Sequence[DeadLetterRecord]) -> None:
+        """Store letters that come of no run's end."""
+        fit = list(map(fitting_letter, letters))
+
+        async def work(session: Session) -> None:
+            await self._letter_writes.keep(session, fit, await session.now())
+
+        if fit:
+            await self._database.transact("keep dead letters", work)
+
+    async def drop_dead_letters(self, ids: Collection[int]) -> list[DeadLetterRecord]:
+        """Drop those of these letters that are open and that no live run replays; gives them as they were."""
+
+        async def work(session: Session) -> list[DeadLetterRecord]:
+            before = await self._found(session, ids)
+            await session.change_rows(self._drop, [{"id": letter.id} for letter in before])
+            after = {letter.id: letter for letter in await self._found(session, ids)}
+            return [one for one in before if after.get(one.id) == dropped(one) != one]
+
+        return await self._database.transact("drop dead letters", work) if ids else []
+
+    async def _found(self, session: Session, ids: Collection[int]) -> list[DeadLetterRecord]:
+        rows = await session.given_rows(self._these, [{"id": letter} for letter in sorted(ids)])
+        return list(map(letter_record, rows))
+
+
+def _group(count: int, span: tuple[object, object], example: DeadLetterRecord) -> LetterGroup:
+    first, last = map(read_moment, span)
+    assert isinstance(first, datetime)
+    assert isinstance(last, datetime)
+    return LetterGroup(example.flow, example.fingerprint, count, first, last, example)
