@@ -22,7 +22,7 @@ class Draft:
         self.ask = LeaderAsk(term)
         self.told: datetime | None = None
         """The store's time when it was written; None before."""
-        self._queued: list[OnQueued] = []
+        self._queued: list[tuple[OnQueued, OnFailure]] = []
         self._decided: list[OnDecided] = []
         self._claimed: list[Callable[[list[RunRecord]], None]] = []
         self._failed: list[OnFailure] = []
@@ -32,10 +32,10 @@ class Draft:
         """Note that a stateless flow's fires have become rows."""
         self.ask.planned.append(planned)
 
-    def queue(self, run: NewRun, then: OnQueued) -> None:
-        """Queue a run; `then` gets its record, or None where its key was there."""
+    def queue(self, run: NewRun, then: OnQueued, refused: OnFailure) -> None:
+        """Queue a run; `then` gets its record, or None where its key was there or where `refused` gets why it cannot be kept."""
         self.ask.queue.append(run)
-        self._queued.append(then)
+        self._queued.append((then, refused))
 
     def decide(self, decision: Decision, then: OnDecided) -> None:
         """Apply a rule to a flow's state; `then` gets what it decided with the runs, or what it raised."""
@@ -71,7 +71,9 @@ class Draft:
     def tell(self, answer: LeaderAnswer) -> None:
         """Hand out what was written."""
         self.told = answer.now
-        for then, record in zip(self._queued, answer.queued, strict=True):
+        for place, ((then, refused), record) in enumerate(zip(self._queued, answer.queued, strict=True)):
+            if place in answer.refused:
+                refused(answer.refused[place])
             then(record)
         for done, decided in zip(self._decided, answer.decided, strict=True):
             done(decided)

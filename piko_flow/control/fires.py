@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 from datetime import datetime
+from functools import partial
 from typing import TypeAlias
 
 from piko_flow.control.draft import Draft
@@ -54,7 +55,8 @@ def _plan(reign: Reign, draft: Draft, flow: str, now: datetime, reserve: Reserve
     )
     for row in rows:
         then = None if row.missed else reserve(flow, schedule.row.concurrency_group)
-        draft.queue(fire_run(reign, flow, row, now, claim=then is not None), then or reign.queued)
+        run = fire_run(reign, flow, row, now, claim=then is not None)
+        draft.queue(run, then or reign.queued, partial(reign.refuse, flow))
     draft.plan(PlannedFires(flow, until, schedule.identity))
     reign.note(flow, planned_until=until)
     reign.expect(flow, until)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from datetime import timedelta
 
 from piko_flow.control.options import ReplicaOptions
@@ -14,17 +15,40 @@ FORGOTTEN_AFTER = timedelta(days=1)  # since a dead replica's last sign of life
 
 
 class Janitor:
-    """Deletes ended runs by their age and number, and replicas that died long ago, a little at a time."""
+    """Deletes ended runs by their age and number, and replicas that died long ago, a little at a time.
+
+    Each subject is looked at in a step of its own, so that one with nothing to delete is one statement.
+    """
 
     def __init__(self, *, store: Store, options: ReplicaOptions, time: DatabaseTime) -> None:
         self._store, self._options, self._time = store, options, time
+        self._subjects = (self._old_runs, self._surplus_runs, self._dead_replicas)
+        self._ahead = deque(self._subjects)
 
-    async def prune(self) -> float:
+    async def step(self) -> float:
         """Do one step; gives the seconds after which the next is due."""
-        options, now = self._options, self._time.now()
-        before = None if options.runs_kept_for is None else now - options.runs_kept_for
-        gone = await self._store.prune(before=before, keep=options.runs_kept, limit=PRUNED)
+        if not await self._ahead[0]():
+            return POLL_AGAIN
+        self._ahead.popleft()
+        if self._ahead:
+            return 0.0
+        self._ahead.extend(self._subjects)
+        return self._options.prune_every.total_seconds()
+
+    async def _old_runs(self) -> bool:
+        """Whether that was all of them, as with the others."""
+        kept_for = self._options.runs_kept_for
+        if kept_for is None:
+            return True
+        return await self._store.prune(before=self._time.now() - kept_for, keep=None, limit=PRUNED) < PRUNED
+
+    async def _surplus_runs(self) -> bool:
+        keep = self._options.runs_kept
+        return keep is None or await self._store.prune(before=None, keep=keep, limit=PRUNED) < PRUNED
+
+    async def _dead_replicas(self) -> bool:
+        before = self._time.now() - FORGOTTEN_AFTER
         for other in await self._store.replicas():
-            if other.until is not None and other.until < now - FORGOTTEN_AFTER:
+            if other.until is not None and other.until < before:
                 await self._store.leave(other.id)
-        return POLL_AGAIN if gone >= PRUNED else options.prune_every.total_seconds()
+        return True

@@ -15,7 +15,7 @@ from piko_flow.store.records import BackfillRecord, NewRun, ParamsVersion, RunRe
 
 def instant_key(instant: datetime) -> str:
     """An instant as part of a key: UTC with microseconds, always of the same length."""
-    return instant.strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    return instant.replace(tzinfo=None).isoformat(timespec="microseconds") + "Z"
 
 
 def window_key(window: Window) -> str:

@@ -13,6 +13,7 @@ from piko_flow.control.cpu import WorkerShare
 from piko_flow.control.journal import StoreJournal
 from piko_flow.control.run_context import RunContext
 from piko_flow.control.run_order import RunOrder, RunTools
+from piko_flow.control.staging import StoreStaging
 from piko_flow.dataflow.pipeline import Pipeline
 from piko_flow.dataflow.running.last_transaction import LastTransaction
 from piko_flow.dataflow.running.plan import Plan, make_plan
@@ -29,7 +30,8 @@ class PipelineRun:
     def __init__(self, order: RunOrder, tools: RunTools, flush: Callable[[], Awaitable[None]]) -> None:
         self._order, self._tools = order, tools
         self.journal = StoreJournal(order.record, ask=tools.ask, clock=tools.clock, flush=flush)
-        self.last = LastTransaction(tools.ledger, run=str(order.record.id))
+        staging = StoreStaging(order.record, ledger=tools.ledger, reach=self.journal.reach)
+        self.last = LastTransaction(tools.ledger, run=str(order.record.id), staging=staging)
         self.persist_seconds = 0.0
         """Time that sinks were busy, and that the commit took."""
         self._active: ActiveRun | None = None

@@ -97,7 +97,10 @@ class PlanePart:
             if done:
                 return made
         if isinstance(wanted, NewRun):
-            return (await self.store.write(Batch("", queue=[wanted]))).queued[0]
+            written = await self.store.write(Batch("", queue=[wanted]))
+            if written.refused:
+                raise written.refused[0]
+            return written.queued[0]
         decided = (await self.store.write(Batch("", decisions=[wanted]))).decided[0]
         if isinstance(decided, Exception):
             raise decided

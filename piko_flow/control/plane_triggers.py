@@ -124,7 +124,7 @@ class PlaneTriggers(PlanePart):
         if len(PREFIX + key) > NAMES["key"]:
             most = NAMES["key"] - len(PREFIX)
             refuse(f"trigger {name!r}", f"a key has at most {most} characters", f"it has {len(key)}")
-        if not storable(key):  # refused here: in a leader's step it would take everything else with it
+        if not storable(key):
             refuse(f"trigger {name!r}", f"of its key, {NOT_STORABLE}", f"{key!r} came")
         check_names(flow, params or ())
         now = await self.now()

@@ -10,7 +10,7 @@ from datetime import datetime
 from typing import Any, Generic, TypeAlias, TypeVar
 
 from piko_flow.clock import Clock
-from piko_flow.errors import StoreUnavailable, TermOutdated
+from piko_flow.errors import RequestRefused, ScheduleError, StoreUnavailable, TermOutdated
 from piko_flow.retry import retry_delay
 from piko_flow.store.batch import Batch, Decided, Decision, Ending, PlannedFires, Requeue, Term
 from piko_flow.store.protocols import RunStore
@@ -49,13 +49,17 @@ PARTS = ("endings", "requeues", "planned", "decisions", "queue", "admit", "claim
 
 @dataclass(slots=True)
 class LeaderAnswer:
-    """What became of an ask, and the store's time then: `queued` and `decided` are parallel to the ask's lists."""
+    """What became of an ask, and the store's time then: `queued` and `decided` are parallel to the ask's lists.
+
+    `refused` has, by place, why a run to be queued was not made: its values do not fit.
+    """
 
     now: datetime
     queued: list[RunRecord | None] = field(default_factory=list)
     decided: list[tuple[Decided, list[RunRecord]] | Exception] = field(default_factory=list)
     claimed: list[RunRecord] = field(default_factory=list)
     stale: set[int] = field(default_factory=set)
+    refused: dict[int, RequestRefused | ScheduleError] = field(default_factory=dict)
 
 
 @dataclass(slots=True)
@@ -181,10 +185,13 @@ class Recorder:
         for one in changes:
             one.tell(one.asked.run not in written.stale)
         claimed = {record.id: record for record in written.claimed}
-        queued, decided = iter(written.queued), iter(written.decided)
+        decided, first = iter(written.decided), 0
         for ask in asks:
             own = LeaderAnswer(written.now, stale=written.stale)
-            own.queued = [next(queued) for _ in ask.asked.queue]
+            last = first + len(ask.asked.queue)
+            own.queued = written.queued[first:last]
+            own.refused = {at - first: why for at, why in written.refused.items() if first <= at < last}
+            first = last
             own.decided = [next(decided) for _ in ask.asked.decisions]
             own.claimed = [claimed[run] for run in ask.asked.claim if run in claimed]
             ask.tell(own)

@@ -31,8 +31,6 @@ from piko_flow.store.records import NewRun, Pulse, ReplicaRecord, RunRecord
 BEATS = 3  # signs of life within the time for which one counts
 BACKFILLS_EVERY = 5  # polls after which the leader looks for backfills that others have changed
 
-RESTS = 4  # looks left out after pruning, whose statements are more than one, so that an idle replica asks once a second
-
 log = logging.getLogger("piko_flow.replica")
 
 
@@ -47,7 +45,6 @@ class Replica:
     scheduler: Scheduler | None = None
     reconciler: Reconciler | None = None
     draining = False
-    _rest = 0
 
     def __init__(
         self,
@@ -133,9 +130,7 @@ class Replica:
 
     async def _look(self, now: float) -> None:
         """A pulse, or what a leader does now and then."""
-        if self._rest > 0:
-            self._rest -= 1
-        elif self.leads and self._pulsed and (duty := self._due_duty(now)) is not None:
+        if self.leads and self._pulsed and (duty := self._due_duty(now)) is not None:
             self._pulsed = False
             await duty(now)
         else:
@@ -310,8 +305,7 @@ class Replica:
         self._next_backfills = now + BACKFILLS_EVERY * self.options.poll_every.total_seconds()
 
     async def _prune(self, now: float) -> None:
-        self._next_prune = now + await self._janitor.prune()
-        self._rest = RESTS
+        self._next_prune = now + await self._janitor.step()
 
     async def drain(self) -> None:
         """Take nothing more and lead no more; what runs goes on."""

@@ -7,6 +7,7 @@ import logging
 from collections.abc import Callable
 
 from piko_flow.clock import Clock
+from piko_flow.control.long_lived import LongLived
 from piko_flow.control.replica import Replica
 from piko_flow.control.timing import woken
 from piko_flow.errors import StoreUnavailable
@@ -21,6 +22,7 @@ class ReplicaLoops:
 
     def __init__(self, replica: Replica, *, clock: Clock, look: Callable[[], None] = lambda: None) -> None:
         self._replica, self._clock, self._look = replica, clock, look
+        self._long_lived = LongLived()
 
     async def run(self, stop: asyncio.Event) -> None:
         """Work until `stop` is set; then drain within the budget, give back what is left, and leave."""
@@ -36,6 +38,7 @@ class ReplicaLoops:
                 await stop.wait()
                 await self._drain()
             finally:
+                self._long_lived.follow(None)
                 for task in (*others, writing):
                     task.cancel()
 
@@ -60,7 +63,9 @@ class ReplicaLoops:
 
     async def _lead(self) -> None:
         replica = self._replica
-        if await replica.lead():
+        more = await replica.lead()
+        self._long_lived.follow(replica.reign)
+        if more:
             await asyncio.sleep(0)
             return
         seconds = replica.options.poll_every.total_seconds()

@@ -219,7 +219,8 @@ class Scheduler:
             if not request.answer.done():
                 request.answer.set_result(record)
 
-        draft.queue(run if then is None else replace(run, claim=True), answer)
+        wanted = run if then is None else replace(run, claim=True)
+        draft.queue(wanted, answer, lambda error: _fail(request, error))
 
     def _decided(self, request: _Request, result: tuple[Decided, list[RunRecord]] | Exception) -> None:
         if isinstance(result, Exception):

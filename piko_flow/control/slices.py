@@ -5,13 +5,14 @@ from __future__ import annotations
 import asyncio
 
 from piko_flow.control.new_runs import next_slice
+from piko_flow.control.params_book import ParamsBook
 from piko_flow.control.recorder import Recorder
 from piko_flow.control.reign import Reign
 from piko_flow.control.scheduler import Scheduler
 from piko_flow.control.timing import DatabaseTime
 from piko_flow.planning.flow_state import SCHEDULE
 from piko_flow.store.protocols import Store
-from piko_flow.store.records import ParamsVersion, RunRecord
+from piko_flow.store.records import RunRecord
 
 
 class Slices:
@@ -50,10 +51,6 @@ class Slices:
             enabled = run.origin != SCHEDULE or any(one.row.enabled for one in rows)
             if enabled and not live and not any(one.paused for one in rows):
                 now = self._time.now()
-                versions = [one for one in await self._store.params(run.flow) if not one.refused]
-                due = (one for one in versions if one.effective_from is None or one.effective_from <= now)
-                self._queue(run, next(due, None))
+                params = ParamsBook(await self._store.params(run.flow)).in_force(run.flow, now)
+                self._recorder.queue(next_slice(run, params, now))
             self._waiting.pop()
-
-    def _queue(self, run: RunRecord, params: ParamsVersion | None) -> None:
-        self._recorder.queue(next_slice(run, params, self._time.now()))

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from piko_flow.dataflow.stages.sink import Transaction
+from piko_flow.errors import RequestRefused, ScheduleError
 from piko_flow.planning.flow_state import Change, FlowState
 from piko_flow.planning.ledger import Mark
 from piko_flow.planning.run_state import RunStatus
@@ -129,12 +130,14 @@ class Written:
     """What became of a batch.
 
     `stale`: the runs whose ending or requeue was refused, because their claim no longer holds. `queued`: a
-    record for each new run, in order, None where its key was there already. `decided`: for each decision what
+    record for each new run, in order, None where its key was there already, or where it is among the `refused`: by
+    place, why a run cannot be kept by any store, so that it alone was not made. `decided`: for each decision what
     it decided with the records of its runs, or the error that it raised. `claimed`: the runs now this replica's.
     """
 
     now: datetime
     stale: set[int] = field(default_factory=set)
     queued: list[RunRecord | None] = field(default_factory=list)
+    refused: dict[int, RequestRefused | ScheduleError] = field(default_factory=dict)
     decided: list[tuple[Decided, list[RunRecord]] | Exception] = field(default_factory=list)
     claimed: list[RunRecord] = field(default_factory=list)

@@ -1,18 +1,20 @@
 """What is given to a store, made fit for its columns before anything is written: texts and moments, record by record.
 
-Each function raises RequestRefused for a name that does not fit its column, and ScheduleError for a naive datetime.
+Each function raises RequestRefused for a name that does not fit its column, and ScheduleError for a datetime that is
+naive or out of reach.
 """
 
 from __future__ import annotations
 
 from dataclasses import replace
 from datetime import datetime
-from typing import TypeVar
+from typing import Any, TypeAlias, TypeVar
 
 import orjson
 
+from piko_flow.errors import RequestRefused, ScheduleError
 from piko_flow.planning.moment import utc
-from piko_flow.store.batch import Batch, Decided, Ending, PlannedFires, Requeue
+from piko_flow.store.batch import Batch, Decided, Ending, PlannedFires, Requeue, Written
 from piko_flow.store.records import (
     BackfillRecord,
     DeadLetterRecord,
@@ -24,18 +26,37 @@ from piko_flow.store.records import (
 from piko_flow.store.texts import check, check_free, cut, readable
 
 Told = TypeVar("Told", NewRun, Ending, Requeue, DeadLetterRecord, ReplicaRecord, BackfillRecord)
+Misfits: TypeAlias = dict[int, RequestRefused | ScheduleError]
 
 
-def fitting_batch(batch: Batch) -> Batch:
-    """The batch with everything in it fitting; what its decisions decide is not known yet, see `fitting_decided`."""
+def fitting_batch(batch: Batch) -> tuple[Batch, Misfits]:
+    """The batch with everything in it fitting, and why the runs that do not fit were left out of it, by place.
+
+    What its decisions decide is not known yet, see `fitting_decided`.
+    """
     check("replica", batch.replica)
-    return replace(
+    fitting, misfits = list[NewRun](), Misfits()
+    for place, new in enumerate(batch.queue):
+        try:
+            fitting.append(fitting_run(new))
+        except (RequestRefused, ScheduleError) as error:
+            misfits[place] = error
+    fit = replace(
         batch,
         endings=[fitting_ending(ending) for ending in batch.endings],
         requeues=[fitting_requeue(requeue) for requeue in batch.requeues],
         planned=[fitting_fires(planned) for planned in batch.planned],
-        queue=[fitting_run(new) for new in batch.queue],
+        queue=fitting,
     )
+    return fit, misfits
+
+
+def tell_misfits(written: Written, misfits: Misfits) -> Written:
+    """What became of the batch as it was given, in which some runs did not fit."""
+    for place in sorted(misfits):
+        written.queued.insert(place, None)
+    written.refused = misfits
+    return written
 
 
 def fitting_decided(decided: Decided) -> Decided:
@@ -69,7 +90,7 @@ def fitting_ending(ending: Ending) -> Ending:
 def fitting_letter(letter: DeadLetterRecord) -> DeadLetterRecord:
     """The dead letter with its told texts cut; its payload is kept whole."""
     check("fingerprint", letter.fingerprint)
-    whole = {
+    whole: dict[str, Any] = {
         name: readable(text)
         for name in ("payload", "trace", "item_key")
         if (text := getattr(letter, name)) is not None

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Protocol
 
+from piko_flow.dataflow.stages.sink import Part
 from piko_flow.planning.flow_state import FlowState
 from piko_flow.planning.run_state import RunStatus
 from piko_flow.store.batch import Batch, Written
@@ -214,6 +215,17 @@ class RunStore(Protocol):
     async def decision(self, run: int) -> str | None: ...
     async def live_units(self) -> list[str]:
         """What live runs have prepared and not yet committed."""
+        ...
+
+    async def stage(self, run: int, claim: int, part: Part, chunk: int, text: str) -> bool:
+        """Keep a text of a part until the run ends, if the claim holds; the same chunk again replaces it.
+
+        What was staged is read in the run's last transaction, which removes all that the run has staged.
+        """
+        ...
+
+    async def sweep_staged(self, limit: int) -> int:
+        """Remove what runs that have ended left staged; at most `limit` runs a call. Gives how many texts went."""
         ...
 
     async def letters_to_replay(self, run: int, *, after: int = 0, limit: int) -> list[DeadLetterRecord]:

@@ -92,7 +92,7 @@ def a_digest_of_our_own_writes(patch: pytest.MonkeyPatch) -> None:
 
 
 def texts_that_are_never_cut(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(runs, "fitting_batch", lambda batch: batch)
+    patch.setattr(runs, "fitting_batch", lambda batch: (batch, {}))
 
 
 def failures_that_are_forgotten(patch: pytest.MonkeyPatch) -> None:

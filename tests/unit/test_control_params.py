@@ -271,7 +271,7 @@ async def test_a_rollback_goes_back_to_values_and_never_to_a_deletion(flows: Flo
         world.store.edit(config("orders", '{"region": "us"}'))
         await world.advance(minutes=10)
         world.store.delete_config("orders")
-        await world.advance(minutes=10)
+        await world.advance(minutes=30)
         [gone, first] = await world.plane.params_history("orders")
         with pytest.raises(RequestRefused, match="one that was seen"):
             await world.plane.rollback_params("orders", gone.version.version)

@@ -30,7 +30,7 @@ async def test_of_each_flow_the_newest_runs_are_kept_and_no_more_than_so_many(fl
     flows.add("rarely", schedule=HOURLY)
     async with flows.within(runs_kept=5, runs_kept_for=None, prune_every=timedelta(minutes=5)) as world:
         await world.advance(hours=6, minutes=5)
-        assert 5 <= len(world.runs("often")) <= 6
+        assert 5 <= len(world.runs("often")) <= 7  # what is deleted has its turn among the leader's other duties
         assert 5 <= len(world.runs("rarely")) <= 6
         assert [run.scheduled_time for run in world.runs("rarely")][-1] == at(18)
 

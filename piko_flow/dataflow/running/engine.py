@@ -21,6 +21,7 @@ from piko_flow.dataflow.running.unit_state import Host, Intake, UnitState
 from piko_flow.dataflow.running.worker_pool import WorkerPool
 from piko_flow.dataflow.stages.cpu import CpuMap
 from piko_flow.dataflow.stages.resource import ResourcePool, RunInfo
+from piko_flow.dataflow.stages.sink import Staging
 from piko_flow.errors import PipelineError, ResourceFailed, describe_error
 
 
@@ -49,6 +50,7 @@ class EngineContext:
     done: Any
     pool: WorkerPool | None = None
     resources: ResourcePool | None = None
+    staging: Staging | None = None
     watched: dict[str, Any] = field(default_factory=dict)
     leftovers: list[str] = field(default_factory=list)
     workers: dict[str, int] = field(default_factory=dict)
@@ -144,6 +146,7 @@ async def _open(plan: Plan, context: EngineContext) -> AsyncIterator[Host]:
             stack,
             crew,
             resource_pool=context.resources,
+            staging=context.staging,
         )
         cpu = [box for box in plan.graph.boxes if isinstance(box.stage, CpuMap)]
         for box in cpu:

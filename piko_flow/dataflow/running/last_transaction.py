@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from piko_flow.dataflow.stages.sink import Receipt, Sink, Transaction
+from piko_flow.dataflow.stages.sink import Receipt, Sink, Staging, Transaction
 
 
 @dataclass(frozen=True)
@@ -19,11 +19,12 @@ class _Waiting:
 class LastTransaction:
     """Collects what the sinks of one run commit in its last transaction; whoever ends the run calls `write`.
 
-    `ledger` is the URL of the ledger's database, without password.
+    `ledger` is the URL of the ledger's database, without password. `staging` is where those sinks may put what
+    they do not want to hold in memory.
     """
 
-    def __init__(self, ledger: str, *, run: str) -> None:
-        self.ledger, self._run = ledger, run
+    def __init__(self, ledger: str, *, run: str, staging: Staging | None = None) -> None:
+        self.ledger, self.staging, self._run = ledger, staging, run
         self._waiting: list[_Waiting] = []
 
     def __len__(self) -> int:

@@ -58,6 +58,7 @@ class ActiveRun:
             done=self._unit_done,
             pool=options.pool,
             resources=options.resources,
+            staging=None if options.last is None else options.last.staging,
         )
 
     def drain(self) -> None:

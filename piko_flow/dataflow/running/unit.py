@@ -114,11 +114,15 @@ async def _open(state: UnitState, targets: dict[int, SinkTarget[Any]], units: in
         assert isinstance(stage, Sink)
         if stage.target is not None:
             part = part_of(info, state.unit, state.attempt, units, box.name)
-            await _told(state, box.number, _opened(stage, box.number, targets, part))
+            await _told(state, box.number, _opened(state.host, stage, box.number, targets, part))
 
 
-async def _opened(stage: Sink[Any], number: int, targets: dict[int, SinkTarget[Any]], part: Part) -> None:
+async def _opened(
+    host: Host, stage: Sink[Any], number: int, targets: dict[int, SinkTarget[Any]], part: Part
+) -> None:
     target = targets[number] = stage.copy_target()
+    if host.staging is not None and target.joins(host.staging.ledger):
+        target.staging = host.staging
     await target.open(part)
 
 

@@ -22,6 +22,7 @@ from piko_flow.dataflow.running.threads import ThreadCrew
 from piko_flow.dataflow.running.value_check import value_check
 from piko_flow.dataflow.running.worker_pool import WorkerPool
 from piko_flow.dataflow.stages.resource import ResourcePool, RunInfo, open_all
+from piko_flow.dataflow.stages.sink import Staging
 
 
 class Intake:
@@ -56,6 +57,7 @@ class Host:
     crew: ThreadCrew
     pool: WorkerPool | None = None
     resource_pool: ResourcePool | None = None
+    staging: Staging | None = None
     opened: dict[int, Any] = field(default_factory=dict)
     shipments: dict[int, Any] = field(default_factory=dict)
     paces: dict[int, Any] = field(default_factory=dict)  # of each Throttle, by the number of its box

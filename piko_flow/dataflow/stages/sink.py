@@ -75,9 +75,11 @@ class Transaction(Protocol):
 
         The text has the driver's places: `?` for SQLite, `%s` for MySQL and MariaDB, `$1` for PostgreSQL.
         """
+        ...
 
     def staged(self, part: Part) -> AsyncIterator[str]:
         """The texts that the part has staged, in the order of their chunks, one at a time."""
+        ...
 
 
 class Staging(Protocol):
@@ -143,9 +145,7 @@ class SinkTarget(Generic[T_contra]):
     async def abort(self) -> None:
         """Take back the part; called after a failure, a drain or a cancel. Must not raise when nothing was opened."""
 
-    async def hold(
-        self, run: str
-    ) -> AbstractContextManager[object] | AbstractAsyncContextManager[object]:
+    async def hold(self, run: str) -> AbstractContextManager[object] | AbstractAsyncContextManager[object]:
         """Asked for before a run's first part; until it is closed, sweeps of other runs leave the run's parts alone."""
         return nullcontext()
 

@@ -3,7 +3,16 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import AsyncIterable, Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import (
+    AsyncIterable,
+    AsyncIterator,
+    Awaitable,
+    Callable,
+    Iterable,
+    Iterator,
+    Mapping,
+    Sequence,
+)
 from datetime import timedelta
 from typing import (
     Any,
@@ -64,6 +73,16 @@ class ChunkReader(Protocol[T]):
 
 
 @runtime_checkable
+class AsyncChunkReader(Protocol[T]):
+    """As ChunkReader, for input that is waited for: `read_chunks` is an async generator of lists.
+
+    It is closed when the run stops before its end, so what it has open is closed in its `finally`.
+    """
+
+    def read_chunks(self, split: Any, *, reject: Reject) -> AsyncIterator[list[T]]: ...
+
+
+@runtime_checkable
 class SliceReader(Protocol[T_co]):
     """An unbounded source read in slices, each a run of its own.
 
@@ -114,7 +133,7 @@ class Source(SourceLike[Out], Generic[Out]):
     @overload
     def __init__(
         self: Source[T],
-        items: ChunkReader[T],
+        items: ChunkReader[T] | AsyncChunkReader[T],
         /,
         *,
         splits: Splits[Any] | None = ...,
@@ -196,12 +215,17 @@ class Source(SourceLike[Out], Generic[Out]):
         item = item_of(signature_of(method).returns)
         return substitute(item_of(item) if self.reads == "chunks" else item, {})
 
+    @property
+    def waits(self) -> bool:
+        """Whether its lists are waited for."""
+        return self.reads == "chunks" and inspect.isasyncgenfunction(self.items.read_chunks)
+
     def _check(self) -> None:
         if self.reads is None:
             self._refuse_items()
         if self.on not in ("loop", "thread"):
             self.refuse('on must be "loop" or "thread"', f"got {self.on!r}")
-        is_async = self.signature is not None and self.signature.is_async
+        is_async = self.waits or (self.signature is not None and self.signature.is_async)
         if self.on == "thread" and (self.reads == "async_iterable" or is_async):
             self.refuse('on="thread" is for blocking sources', "an asynchronous one came", "Leave on= out")
         if self.splits is not None:

@@ -68,6 +68,7 @@ class MemoryRows:
         self.admitted: dict[int, None] = {}
         self.attempts: dict[int, tuple[AttemptRecord, ...]] = {}
         self.prepared: dict[int, Prepared] = {}
+        self.staged: dict[int, dict[tuple[str, str, int], dict[int, str]]] = {}
         self.positions: dict[str, str] = {}
         self.backfills: dict[int, BackfillRecord] = {}
         self.letters: dict[int, DeadLetterRecord] = {}
@@ -127,6 +128,7 @@ class MemoryRows:
         self.drop(self.of_flow[run.flow], run.id)
         self.drop(self.attempts, run.id)
         self.drop(self.prepared, run.id)
+        self.drop(self.staged, run.id)
 
     def add_attempt(self, attempt: AttemptRecord) -> None:
         """Insert an attempt of a run that is followed by another."""

@@ -10,10 +10,11 @@ from piko_flow.errors import TermOutdated
 from piko_flow.planning.run_state import LIVE, Reason, RunStatus
 from piko_flow.store.applying import claimed, given_up, is_outdated, may_end
 from piko_flow.store.batch import Batch, Written
-from piko_flow.store.fitting import fitting_batch, fitting_replica, moment
+from piko_flow.store.fitting import fitting_batch, fitting_replica, moment, tell_misfits
 from piko_flow.store.memory.leases import MemoryLeases, is_due
 from piko_flow.store.memory.rows import Prepared
-from piko_flow.store.memory.writing import MemoryTransaction, Writing
+from piko_flow.store.memory.staging import EndingTransaction
+from piko_flow.store.memory.writing import Writing
 from piko_flow.store.protocols import RunFilter
 from piko_flow.store.records import AttemptRecord, ReplicaRecord, RunRecord
 from piko_flow.store.texts import check, check_free, cut
@@ -30,16 +31,16 @@ class MemoryRuns(MemoryLeases):
         What endings do `within` comes first, because it may wait: whether their claims hold is looked at again
         after it.
         """
-        batch = fitting_batch(batch)
+        batch, misfits = fitting_batch(batch)
         self._refuse_old_term(batch)
         for ending in batch.endings:
             run = self._rows.runs.get(ending.run)
             if ending.within is not None and run is not None and may_end(run, batch, ending.claim):
-                await ending.within(MemoryTransaction())
+                await ending.within(EndingTransaction(self._rows, ending.run))
         now = self._ask()
         with self._rows.transaction():
             self._refuse_old_term(batch)
-            return Writing(self._rows, batch, now).apply()
+            return tell_misfits(Writing(self._rows, batch, now).apply(), misfits)
 
     def _refuse_old_term(self, batch: Batch) -> None:
         if batch.term is not None and is_outdated(batch, self._rows.leases.get(batch.term.lease)):

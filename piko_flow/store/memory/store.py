@@ -11,11 +11,12 @@ from piko_flow.store.memory.ledger import MemoryLedger
 from piko_flow.store.memory.rows import MemoryRows
 from piko_flow.store.memory.runs import MemoryRuns
 from piko_flow.store.memory.schedules import MemorySchedules
+from piko_flow.store.memory.staging import MemoryStaging
 
 MOST = 1_000_000  # runs, and dead letters: a gigabyte of memory or two
 
 
-class MemoryStore(MemoryRuns, MemorySchedules, MemoryLedger, MemoryLetters):
+class MemoryStore(MemoryRuns, MemoryStaging, MemorySchedules, MemoryLedger, MemoryLetters):
     """A store in this process, with the transactions of a database; what it holds ends with the process.
 
     `clock` is the store's clock, by which everything is decided. `most` bounds the runs that it holds, and the

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
-from typing import Any
+from typing import Any, NoReturn
 
 from piko_flow.errors import RequestRefused
 from piko_flow.planning.flow_state import Change, FlowState
@@ -40,7 +40,7 @@ class MemoryTransaction:
 
     dialect = "memory"
 
-    async def execute(self, statement: Any, values: Mapping[str, Any] | None = None) -> Any:
+    async def execute(self, statement: Any, values: Mapping[str, Any] | None = None) -> NoReturn:
         """Raises RequestRefused: rows of sinks need a database."""
         raise RequestRefused(
             what="execute a statement in the transaction in which a run ends",
@@ -48,6 +48,10 @@ class MemoryTransaction:
             came="this one is in memory",
             advice="Open an SQLite file, for example sqlite:///flows.db, or write the rows elsewhere",
         )
+
+    async def execute_many(self, statement: str, rows: Sequence[Sequence[Any]]) -> NoReturn:
+        """Raises RequestRefused, as `execute`."""
+        await self.execute(statement)
 
 
 class Writing:
@@ -87,6 +91,8 @@ class Writing:
             return
         rows = self._rows
         rows.put_run(ended(run, ending, self._now))
+        if ending.within is not None:
+            rows.drop(rows.staged, run.id)
         for letter in ending.dead_letters:
             rows.add_letter(replace(letter, flow=run.flow, run=run.id, created_at=self._now))
         if ending.replayed:

@@ -59,7 +59,7 @@ class Aiosqlite:
 
     async def fetch(self, connection: AsyncConnection, sql: str, values: Values) -> Sequence[Any]:
         raw = raw_connection(connection)
-        return await _told(connection, raw.execute_fetchall(sql, values), _closed_sqlite)  # type: ignore[no-any-return]
+        return await _told(connection, raw.execute_fetchall(sql, values), _closed_sqlite)
 
     async def change(self, connection: AsyncConnection, sql: str, values: Values) -> int:
         raw = raw_connection(connection)
@@ -148,5 +148,5 @@ def _closed_mysql(error: Exception) -> Exception:
     if isinstance(error, AttributeError | RuntimeError):
         from asyncmy.errors import InternalError
 
-        return InternalError(f"network operation failed: {error}")  # type: ignore[no-any-return]
+        return InternalError(f"network operation failed: {error}")
     return error

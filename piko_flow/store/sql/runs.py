@@ -10,7 +10,7 @@ from typing import Any
 from piko_flow.planning.run_state import LIVE, Reason, RunStatus
 from piko_flow.store.applying import given_up
 from piko_flow.store.batch import Batch, Written
-from piko_flow.store.fitting import fitting_batch, fitting_replica
+from piko_flow.store.fitting import fitting_batch, fitting_replica, tell_misfits
 from piko_flow.store.protocols import RunFilter
 from piko_flow.store.records import AttemptRecord, ReplicaRecord, RunRecord
 from piko_flow.store.sql.columns import read_moment
@@ -66,14 +66,15 @@ class SqlRuns(SqlLeases):
         Writing the same endings again after an unclear failure succeeds. What endings do `within` may be done
         more than once, each time in a transaction of which nothing was left.
         """
-        batch = fitting_batch(batch)
+        batch, misfits = fitting_batch(batch)
         now = self._database.about_now()
-        if now is not None and is_plain(batch) and await self._end_plain(batch, now):
+        if not misfits and now is not None and is_plain(batch) and await self._end_plain(batch, now):
             return Written(now)
         try:
-            return await self._write(batch, None)
+            written = await self._write(batch, None)
         except NotAllMoved:
-            return await self._write(batch, set())
+            written = await self._write(batch, set())
+        return tell_misfits(written, misfits)
 
     async def _end_plain(self, batch: Batch, now: datetime) -> bool:
         """Whether one statement ended all of them; those it did not have to be looked at."""

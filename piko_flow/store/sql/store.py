@@ -9,12 +9,13 @@ from piko_flow.store.sql.params import SqlParams
 from piko_flow.store.sql.retention import SqlRetention
 from piko_flow.store.sql.runs import SqlRuns
 from piko_flow.store.sql.schedules import SqlSchedules
+from piko_flow.store.sql.staging import SqlStaging
 from piko_flow.store.sql.units import SqlUnits
 
-PARTS = (SqlRuns, SqlUnits, SqlRetention, SqlSchedules, SqlParams, SqlLedger, SqlLetters)
+PARTS = (SqlRuns, SqlUnits, SqlStaging, SqlRetention, SqlSchedules, SqlParams, SqlLedger, SqlLetters)
 
 
-class SqlStore(SqlRuns, SqlUnits, SqlRetention, SqlSchedules, SqlParams, SqlLedger, SqlLetters):
+class SqlStore(SqlRuns, SqlUnits, SqlStaging, SqlRetention, SqlSchedules, SqlParams, SqlLedger, SqlLetters):
     """A store in SQLite, MariaDB, MySQL or PostgreSQL. `url` shows no password."""
 
     def __init__(self, database: Database, *, url: str) -> None:

@@ -22,13 +22,14 @@ from piko_flow.store.applying import (
 from piko_flow.store.batch import Batch, Decided, Decision, Ending, Written
 from piko_flow.store.records import NewRun, ReplicaRecord, RunRecord
 from piko_flow.store.sql.backfills import BackfillPositions
-from piko_flow.store.sql.database import Session, SinkTransaction
+from piko_flow.store.sql.database import Session
 from piko_flow.store.sql.dialects import Columns, SqlDialect
 from piko_flow.store.sql.endings import Endings, succeeded_positions
 from piko_flow.store.sql.failures import SinkFailed, is_answer
 from piko_flow.store.sql.flow_states import FlowStates, Known
 from piko_flow.store.sql.letter_writes import LetterWrites
 from piko_flow.store.sql.new_runs import NewRuns
+from piko_flow.store.sql.staging import EndingTransaction, StagedStatements
 from piko_flow.store.sql.statements import moment_text
 
 FENCE = "SELECT version, {now} FROM scheduler_leader WHERE name = :name{lock}"
@@ -45,7 +46,7 @@ class BatchStatements:
 
     def __init__(self, dialect: SqlDialect) -> None:
         self.endings, self.new_runs, self.states = Endings(dialect), NewRuns(dialect), FlowStates(dialect)
-        self.backfills = BackfillPositions(dialect)
+        self.backfills, self.staged = BackfillPositions(dialect), StagedStatements.of(dialect)
         self.fence = dialect.statement(FENCE)
         self.plan = dialect.upsert(
             "flow_state", PLANNED, key="job_id", sets={"planned_until": LATER, "schedule": "{new}schedule"}
@@ -108,7 +109,7 @@ class Writing:
             await do.new_runs.admit(session, batch.admit)
         if batch.claim:
             claimed += await do.new_runs.claim_these(session, batch.claim, self._claimer, now)
-        return Written(now, self._stale or set(), queued, self._decided, claimed)
+        return Written(now, self._stale or set(), queued, decided=self._decided, claimed=claimed)
 
     async def _time(self) -> datetime:
         """The database's time, exact where it is written; a batch with a newer term in the store is refused here."""
@@ -126,14 +127,16 @@ class Writing:
         for ending in endings:
             if ending.within is None:
                 continue
+            transaction = EndingTransaction(self._session, self._do.staged, ending.run)
             try:
-                await ending.within(SinkTransaction(self._session))
+                await ending.within(transaction)
             except DBAPIError as error:
                 if not is_answer(error, self._session.dialect):
                     raise
                 raise SinkFailed(error) from error
             except Exception as error:
                 raise SinkFailed(error) from error
+            await transaction.forget()
 
     async def _plan(self) -> None:
         planned = {one.flow: one for one in self._batch.planned}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import datetime, timedelta, timezone
 from typing import Final
 
 from piko_flow.errors import RequestRefused
@@ -77,14 +78,32 @@ async def names_as_long_as_their_columns_are_kept(stores: StoreUnderTest) -> Non
         assert [row.schedule_expr for row in await store.schedules()] == [expr]
 
 
-async def names_that_are_too_long_are_refused_and_nothing_is_written(stores: StoreUnderTest) -> None:
+async def a_run_whose_values_do_not_fit_is_refused_alone(stores: StoreUnderTest) -> None:
     async with stores.open() as store:
-        for wrong in (
+        term = await lead(store)
+        east = timezone(timedelta(hours=1))
+        wrong = (
             NewRun("f" * (NAMES["flow"] + 1), START, "key"),
             NewRun("mail", START, "k" * (NAMES["key"] + 1)),
-        ):
-            error = await raises(RequestRefused, store.write(Batch("one", queue=[wanted(1), wrong])))
-            assert "characters" in str(error)
+            replace(wanted(2), not_before=datetime(1, 1, 1, tzinfo=east)),
+            replace(wanted(3), scheduled_time=datetime(2026, 1, 1)),
+            wanted(4, params='{"raw": "\0"}'),
+        )
+        for number, one in enumerate(wrong, start=10):
+            around = [wanted(number, claim=True), one, wanted(number, "last")]
+            batch = Batch("one", term, planned=[PlannedFires("mail", START)], queue=around)
+            written = await store.write(batch)
+            assert [run is not None for run in written.queued] == [True, False, True]
+            assert [run.flow for run in written.claimed] == ["mail"]
+            assert list(written.refused) == [1]
+            assert isinstance(written.refused[1], ValueError)
+        assert len(await store.live()) == 2 * len(wrong)
+        written = await store.write(Batch("one", queue=[wrong[0]]))
+        assert (written.queued, list(written.refused)) == ([None], [0])
+
+
+async def names_that_are_too_long_are_refused_and_nothing_is_written(stores: StoreUnderTest) -> None:
+    async with stores.open() as store:
         row = replace(schedule(), timezone="z" * (NAMES["timezone"] + 1))
         await raises(RequestRefused, store.add_schedules([schedule("mail"), row]))
         await raises(RequestRefused, store.set_schedule(row))
@@ -104,7 +123,7 @@ async def what_no_database_can_keep_is_shown_by_other_characters_or_refused(stor
         [kept] = await store.dead_letters()
         assert (kept.payload, kept.error_msg) == ('{"raw": "a\N{SYMBOL FOR NULL}b"}', "half ?")
         for wrong in (wanted(2, flow="a\0b"), wanted(2, params='{"raw": "\0"}'), wanted(2, flow="\ud83e")):
-            await raises(RequestRefused, store.write(Batch("one", queue=[wrong])))
+            assert isinstance((await store.write(Batch("one", queue=[wrong]))).refused[0], RequestRefused)
         assert await store.live() == []
 
 
@@ -229,6 +248,7 @@ CHECKS: Final[tuple[Check, ...]] = (
     told_texts_are_cut_to_their_columns,
     told_texts_of_attempts_and_flows_are_cut_too,
     names_as_long_as_their_columns_are_kept,
+    a_run_whose_values_do_not_fit_is_refused_alone,
     names_that_are_too_long_are_refused_and_nothing_is_written,
     what_no_database_can_keep_is_shown_by_other_characters_or_refused,
     long_texts_of_their_own_are_kept_whole,

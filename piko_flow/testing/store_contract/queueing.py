@@ -11,7 +11,6 @@ from piko_flow.planning.run_state import RunStatus
 from piko_flow.store.batch import Batch
 from piko_flow.store.protocols import RunFilter
 from piko_flow.store.records import NewRun, RunRecord
-from piko_flow.testing.store_contract.raising import raises
 from piko_flow.testing.store_contract.scene import (
     HOUR,
     LONG,
@@ -222,13 +221,6 @@ async def moments_keep_their_microseconds_and_come_in_utc(stores: StoreUnderTest
         assert all(moment is not None and moment.tzinfo is UTC for moment in moments)
 
 
-async def a_naive_moment_is_refused_and_nothing_is_written(stores: StoreUnderTest) -> None:
-    async with stores.open() as store:
-        naive = replace(wanted(2), scheduled_time=datetime(2026, 1, 1))
-        await raises(ValueError, store.write(Batch("one", queue=[wanted(1), naive])))
-        assert await store.live() == []
-
-
 async def who_asks_for_nothing_is_given_nothing(stores: StoreUnderTest) -> None:
     async with stores.open() as store:
         written = await store.write(Batch("one"))
@@ -253,6 +245,5 @@ CHECKS: Final[tuple[Check, ...]] = (
     of_each_flow_the_newest_run_is_given_in_one_statement,
     a_run_that_never_was_is_none,
     moments_keep_their_microseconds_and_come_in_utc,
-    a_naive_moment_is_refused_and_nothing_is_written,
     who_asks_for_nothing_is_given_nothing,
 )

@@ -21,7 +21,7 @@ from piko_flow.clock import monotonic
 from piko_flow.dataflow.running.awaitables import no_coroutine
 from piko_flow.dataflow.running.operators.pace import Pace, some
 from piko_flow.dataflow.running.unit_state import OperatorState
-from piko_flow.dataflow.stages.source import Source
+from piko_flow.dataflow.stages.source import Reject, Source
 from piko_flow.errors import StageFailed
 
 Call = Callable[..., Awaitable[Any]]
@@ -57,7 +57,9 @@ async def read_chunks(
 
 async def _read(state: OperatorState, source: Source[Any], pace: Pace) -> AsyncGenerator[list[Any], None]:
     opened = await open_source(state, source)
-    if hasattr(opened, "__aiter__"):
+    if source.waits:
+        reading = _awaited_lists(opened, state, pace)
+    elif hasattr(opened, "__aiter__"):
         reading = _awaited(opened, state)
     else:
         call = _on_thread(state) if source.on == "thread" else _inline
@@ -114,12 +116,31 @@ async def _awaited(opened: Any, state: OperatorState) -> AsyncGenerator[list[Any
             return
 
 
+async def _awaited_lists(
+    opened: AsyncGenerator[list[Any], None], state: OperatorState, pace: Pace
+) -> AsyncGenerator[list[Any], None]:
+    """The lists of a reader that is waited for; it is closed at the end, however that comes."""
+    tally = state.tallies[0]
+    async with aclosing(opened):
+        while not state.host.intake.closed:
+            began = monotonic()
+            chunk = await anext(opened, None)
+            if chunk is None:
+                return
+            seconds = monotonic() - began
+            state.times.busy += seconds
+            pace.read(len(chunk) or 1, 0.0)  # waiting held nobody up
+            tally.received += len(chunk)
+            tally.emitted += len(chunk)
+            yield chunk
+
+
 async def open_source(state: OperatorState, source: Source[Any]) -> Any:
     """The iterable (or async iterable) behind a source for this unit. Errors of the user's function pass as they are."""
     if source.reads == "slices":
         opened = source.items.read(state.unit.plan.options.since)
     elif source.reads == "chunks":
-        return _all_chunks(state, source)
+        return _all_awaited_chunks(state, source) if source.waits else _all_chunks(state, source)
     elif source.reads != "function":
         return source.items
     else:
@@ -160,15 +181,32 @@ def failed(state: OperatorState, error: BaseException) -> StageFailed:
 
 
 def _all_chunks(state: OperatorState, source: Source[Any]) -> Iterator[list[Any]]:
-    tally, unit = state.tallies[0], state.unit.unit
+    reject = _reject(state, source)
+    for split in _splits(state):
+        yield from source.items.read_chunks(split, reject=reject)
+
+
+async def _all_awaited_chunks(state: OperatorState, source: Source[Any]) -> AsyncGenerator[list[Any], None]:
+    reject = _reject(state, source)
+    for split in _splits(state):
+        async with aclosing(source.items.read_chunks(split, reject=reject)) as chunks:
+            async for chunk in chunks:
+                yield chunk
+
+
+def _splits(state: OperatorState) -> tuple[Any, ...]:
+    unit = state.unit.unit
+    return (unit.split,) if unit.has_split else unit.splits.get(state.boxes[0].number, (None,))
+
+
+def _reject(state: OperatorState, source: Source[Any]) -> Reject:
+    tally = state.tallies[0]
 
     def reject(payload: object, error: Exception) -> None:
         tally.received += 1
         state.unit.settlement.settle(state.boxes[0], tally, source.on_error, payload, error)
 
-    splits = (unit.split,) if unit.has_split else unit.splits.get(state.boxes[0].number, (None,))
-    for split in splits:
-        yield from source.items.read_chunks(split, reject=reject)
+    return reject
 
 
 async def _one_after_the_other(
