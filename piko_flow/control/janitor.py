@@ -10,19 +10,21 @@ from piko_flow.control.timing import DatabaseTime
 from piko_flow.store.protocols import Store
 
 PRUNED = 1000  # runs deleted in one step
+SWEPT = 5  # runs whose staged rows are deleted in one step; each may have hundreds of megabytes of them
 POLL_AGAIN = 2.0  # seconds after which the next ones are deleted
 FORGOTTEN_AFTER = timedelta(days=1)  # since a dead replica's last sign of life
 
 
 class Janitor:
-    """Deletes ended runs by their age and number, and replicas that died long ago, a little at a time.
+    """Deletes ended runs by their age and number, what ended runs left staged, and replicas that died long ago.
 
-    Each subject is looked at in a step of its own, so that one with nothing to delete is one statement.
+    A little at a time, each subject in a step of its own, so that one with nothing to delete is one statement.
     """
 
     def __init__(self, *, store: Store, options: ReplicaOptions, time: DatabaseTime) -> None:
         self._store, self._options, self._time = store, options, time
-        self._subjects = (self._old_runs, self._surplus_runs, self._dead_replicas)
+        self._subjects = (self._old_runs, self._surplus_runs, self._rarer)
+        self._rare = deque((self._staged, self._dead_replicas))  # each has every second turn
         self._ahead = deque(self._subjects)
 
     async def step(self) -> float:
@@ -45,6 +47,15 @@ class Janitor:
     async def _surplus_runs(self) -> bool:
         keep = self._options.runs_kept
         return keep is None or await self._store.prune(before=None, keep=keep, limit=PRUNED) < PRUNED
+
+    async def _rarer(self) -> bool:
+        ended = await self._rare[0]()
+        if ended:
+            self._rare.rotate()
+        return ended
+
+    async def _staged(self) -> bool:
+        return not await self._store.sweep_staged(SWEPT)
 
     async def _dead_replicas(self) -> bool:
         before = self._time.now() - FORGOTTEN_AFTER

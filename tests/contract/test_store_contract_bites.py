@@ -12,10 +12,11 @@ import pytest
 from piko_flow.planning.flow_state import Change
 from piko_flow.planning.ledger import Ledger
 from piko_flow.store import applying
-from piko_flow.store.memory import rows, runs, schedules, writing
+from piko_flow.store.memory import rows, runs, schedules, staging, writing
 from piko_flow.store.memory.leases import MemoryLeases
 from piko_flow.store.memory.runs import MemoryRuns
 from piko_flow.store.memory.schedules import MemorySchedules
+from piko_flow.store.memory.staging import MemoryStaging
 from piko_flow.testing.store_contract import STORE_CONTRACT, MemoryStores
 
 Plant = Callable[[pytest.MonkeyPatch], None]
@@ -59,9 +60,11 @@ def keys_that_are_not_unique(patch: pytest.MonkeyPatch) -> None:
 def terms_that_grow_too_often(patch: pytest.MonkeyPatch) -> None:
     kept = MemoryLeases.renew
 
-    async def renew(self: MemoryLeases, lease: Any, *, ttl: timedelta) -> Any:
+    async def renew(self: MemoryLeases, lease: Any, *, ttl: timedelta) -> bool:
         renewed = await kept(self, lease, ttl=ttl)
-        return renewed and replace(renewed, term=renewed.term + 1)
+        held = self._rows.leases[lease.name]
+        self._rows.leases[lease.name] = replace(held, term=held.term + 1)
+        return renewed
 
     patch.setattr(MemoryLeases, "renew", renew)
 
@@ -112,6 +115,27 @@ def any_json(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(schedules, "check_json_object", lambda text: text)
 
 
+def rows_staged_under_any_claim(patch: pytest.MonkeyPatch) -> None:
+    kept = MemoryStaging.stage
+
+    async def stage(self: MemoryStaging, run: int, claim: int, part: Any, chunk: int, text: str) -> bool:
+        record = self._rows.runs.get(run)
+        return await kept(self, run, claim if record is None else record.claim, part, chunk, text)
+
+    patch.setattr(MemoryStaging, "stage", stage)
+
+
+def attempts_that_share_what_they_stage(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(staging, "key_of", lambda part: (part.sink, part.unit, 1))
+
+
+def staged_rows_that_stay(patch: pytest.MonkeyPatch) -> None:
+    async def sweep_staged(self: MemoryStaging, limit: int) -> int:
+        return 0
+
+    patch.setattr(MemoryStaging, "sweep_staged", sweep_staged)
+
+
 DEFECTS: tuple[Plant, ...] = (
     lenient_claims,
     any_replica_ends,
@@ -131,6 +155,9 @@ DEFECTS: tuple[Plant, ...] = (
     cancelled_runs_that_go_on,
     cancelled_backfills_that_go_on,
     any_json,
+    rows_staged_under_any_claim,
+    attempts_that_share_what_they_stage,
+    staged_rows_that_stay,
 )
 
 

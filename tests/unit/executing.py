@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any, TypeVar
@@ -13,7 +13,7 @@ from piko_flow.control.execution import ActiveExecution, RunOrder, RunTools
 from piko_flow.control.flow import Flow
 from piko_flow.control.outcome import Outcome
 from piko_flow.control.registry import Registry
-from piko_flow.dataflow.stages.sink import Receipt, Transaction
+from piko_flow.dataflow.stages.sink import Part, Receipt, Transaction
 from piko_flow.errors import StoreUnavailable
 from piko_flow.planning.run_state import Reason
 from piko_flow.planning.window import Window
@@ -88,15 +88,24 @@ async def started(execution: ActiveExecution) -> asyncio.Task[Outcome]:
 
 
 class Recorder:
-    """A transaction that keeps what is executed in it."""
+    """A transaction that keeps what is executed in it, and gives the texts that parts have staged."""
 
     dialect = "recorder"
 
-    def __init__(self) -> None:
+    def __init__(self, texts: Mapping[Part, Sequence[str]] | None = None) -> None:
         self.executed: list[tuple[Any, Any]] = []
+        self.texts = texts or {}
 
     async def execute(self, statement: Any, values: Any = None) -> None:
         self.executed.append((statement, values))
+
+    async def execute_many(self, statement: str, rows: Sequence[Sequence[Any]]) -> int:
+        self.executed.append((statement, rows))
+        return len(rows)
+
+    async def staged(self, part: Part) -> AsyncIterator[str]:
+        for text in self.texts.get(part, ()):
+            yield text
 
 
 class LedgerTarget(SinkTarget[int]):

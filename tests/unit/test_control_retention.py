@@ -1,10 +1,13 @@
 """What is kept of ended runs, and what is not."""
 
+from collections.abc import Sequence
 from datetime import timedelta
 
 import pytest
 
+from piko_flow import Flow, Sink, SinkTarget, Source
 from piko_flow.control.plane_backfills import BackfillRequest
+from piko_flow.planning.date import Date
 from piko_flow.planning.interval import Interval
 from piko_flow.planning.window import Window
 from tests.unit.control_worlds import CATCH_UP, HOURLY, Flows, at, away, config, hours, statuses
@@ -30,7 +33,9 @@ async def test_of_each_flow_the_newest_runs_are_kept_and_no_more_than_so_many(fl
     flows.add("rarely", schedule=HOURLY)
     async with flows.within(runs_kept=5, runs_kept_for=None, prune_every=timedelta(minutes=5)) as world:
         await world.advance(hours=6, minutes=5)
-        assert 5 <= len(world.runs("often")) <= 7  # what is deleted has its turn among the leader's other duties
+        assert (
+            5 <= len(world.runs("often")) <= 7
+        )  # what is deleted has its turn among the leader's other duties
         assert 5 <= len(world.runs("rarely")) <= 6
         assert [run.scheduled_time for run in world.runs("rarely")][-1] == at(18)
 
@@ -97,3 +102,31 @@ async def test_a_replica_that_died_long_ago_is_forgotten_and_a_young_one_is_not(
         assert dead.name in [one.id for one in await world.store.replicas()]
         await world.advance(hours=8)
         assert dead.name not in [one.id for one in await world.store.replicas()]
+
+
+class HalfWritten(SinkTarget[int]):
+    """Stages a text for each list of items, and fails at the third list."""
+
+    def __init__(self, staged: list[str]) -> None:
+        self.staged = staged
+
+    async def write(self, items: Sequence[int], /) -> None:
+        assert self.staging is not None
+        await self.staging.add(self.part, len(self.staged), f"{items}")
+        self.staged.append(f"{items}")
+        if len(self.staged) == 3:
+            raise OSError("the disk is full")
+
+    def joins(self, ledger: str) -> bool:
+        return True
+
+
+async def test_what_a_failed_run_left_staged_is_deleted_while_its_run_is_kept(flows: Flows) -> None:
+    staged: list[str] = []
+    pipeline = Source(range(5)) >> Sink(HalfWritten(staged), batch=1)
+    Flow.register("half", pipeline, schedule=Date(at(12.2)), registry=flows.registry)
+    async with flows.within(prune_every=timedelta(minutes=5)) as world:
+        await world.advance(hours=2)
+        assert staged == ["[0]", "[1]", "[2]"]
+        assert world.store._rows.staged == {}
+        assert statuses(world, "half") == ["FAILED"]

@@ -18,6 +18,7 @@ from piko_flow.testing.store_contract.reopening import CHECKS as REOPENING
 from piko_flow.testing.store_contract.replicas import CHECKS as REPLICAS
 from piko_flow.testing.store_contract.scene import Check
 from piko_flow.testing.store_contract.schedules import CHECKS as SCHEDULES
+from piko_flow.testing.store_contract.staging import CHECKS as STAGING
 from piko_flow.testing.store_contract.windows import CHECKS as WINDOWS
 
 STORE_CONTRACT: Final[tuple[Check, ...]] = (
@@ -32,6 +33,7 @@ STORE_CONTRACT: Final[tuple[Check, ...]] = (
     *EDITS,
     *REOPENING,
     *PREPARED,
+    *STAGING,
     *BACKFILLS,
     *DEAD_LETTERS,
     *BOUNDS,
