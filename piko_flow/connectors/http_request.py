@@ -99,10 +99,13 @@ class Asking:
         may = self.repeatable or method in REPEATABLE or unsent
         if not (error.passing and may and self.retry.again(attempt, error)):
             return None
-        wait, asked = self.retry.delay(attempt), 0.0
-        if isinstance(error, BadStatus) and error.retry_after is not None:
-            asked = error.retry_after
-        return None if asked > self.longest_wait else max(wait, asked)
+        asked = error.retry_after if isinstance(error, BadStatus) else None
+        if asked is not None and asked > self.longest_wait:
+            error.add_note(
+                f"the service asks to wait {asked:,g} seconds, longest_wait={self.longest_wait:g} allows less"
+            )
+            return None
+        return max(self.retry.delay(attempt), asked or 0.0)
 
     async def _attempt(self, client: Any, method: str, url: str, json: Any, takes: frozenset[int]) -> Answer:
         import httpx
@@ -140,22 +143,36 @@ class Asking:
         )
 
     async def _content(self, method: str, shown: str, response: httpx.Response) -> bytes:
-        content = bytearray()
-        async for piece in response.aiter_bytes():
-            content += piece
-            if len(content) > self.max_bytes:
-                raise BadAnswer(method, shown, f"an answer has at most {self.max_bytes:,} bytes, more came")
-        return bytes(content)
+        content, whole = await _beginning(response, self.max_bytes)
+        if not whole:
+            raise BadAnswer(method, shown, f"an answer has at most {self.max_bytes:,} bytes, more came")
+        return content
 
     async def _refused(self, method: str, shown: str, response: httpx.Response) -> BadStatus:
-        beginning = bytearray()
-        async for piece in response.aiter_bytes(BEGINNING):
-            beginning += piece
-            break
-        text = beginning[:BEGINNING].decode(errors="replace").strip()
+        beginning, _ = await _beginning(response, BEGINNING)
+        text = beginning.decode(errors="replace").strip()
         location = response.headers.get("location") if response.is_redirect else None
         where = None if location is None else shown_url(response.url.join(location), self.secrets)
         return BadStatus(method, shown, response.status_code, text, retry_after(response.headers), where)
+
+
+async def _beginning(response: httpx.Response, most: int) -> tuple[bytes, bool]:
+    """The first bytes of the content, and whether they are all of it."""
+    content, whole = bytearray(), True
+    try:
+        async with asyncio.timeout(None) as reading:
+            async for piece in response.aiter_bytes():
+                if whole:
+                    content += piece
+                    if len(content) > most:
+                        # Leaving the loop would leave the generators behind it to be closed by chance, in tasks of
+                        # their own; a cancellation ends them from within.
+                        whole = False
+                        reading.reschedule(0)
+    except TimeoutError:
+        if whole:
+            raise
+    return bytes(content[:most]), whole
 
 
 def built(client: Any, method: str, url: str, json: Any) -> httpx.Request:

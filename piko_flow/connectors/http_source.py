@@ -98,21 +98,21 @@ class HttpSource(Source[Value], Generic[Value]):
         address = Address(url, params)
         reader = HttpReader(address, sent, items, paging, max_pages, repeats, of)
         client = HttpClient() if client is None else client
+        if not is_resource(client):
+            self.refuse("client must be an HttpClient, or another resource", f"got {client!r:.80}")
         uses = {"client": client}
         if splits is None:
             super().__init__(reader.read, name=self.name, uses=uses)
         else:
             super().__init__(reader.read_split, splits=splits, name=self.name, uses=uses)
-        self._check_reader(reader, client)
+        self._check_reader(reader)
 
-    def _check_reader(self, reader: HttpReader, client: Any) -> None:
+    def _check_reader(self, reader: HttpReader) -> None:
         whole(self, "max_pages", reader.max_pages)
         if not isinstance(reader.repeats, bool):
             self.refuse("repeats must be True or False", f"got {reader.repeats!r:.80}")
         if not isinstance(reader.of, type):
             self.refuse("of must be a class such as dict, list or object", f"got {reader.of!r}")
-        if not is_resource(client):
-            self.refuse("client must be an HttpClient, or another resource", f"got {client!r:.80}")
         for option, value in (("items", reader.items), ("paging", reader.paging)):
             if callable(value) and (reason := misfit(value, 1)):
                 self.refuse(f"the function for {option} is called with one argument", reason)

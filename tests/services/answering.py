@@ -47,9 +47,9 @@ Answers = Callable[[Asked], "Told | Awaitable[Told]"]
 class Service:
     """Answers each request by `answers`, a function of what was asked; `asked` is all of it, in order."""
 
-    def __init__(self, answers: Answers) -> None:
+    def __init__(self, answers: Answers, listening: socket.socket | None = None) -> None:
         self.answers, self.asked = answers, list[Asked]()
-        self._listening = socket.create_server(("127.0.0.1", 0))
+        self._listening = listening or socket.create_server(("127.0.0.1", 0))
         self.url = f"http://127.0.0.1:{self._listening.getsockname()[1]}"
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
