@@ -63,7 +63,8 @@ class Leadership:
         """Prolong the lease; False when another has it, or had it since: then this replica leads no more."""
         assert self.lease is not None
         self._asked_at = self._clock.monotonic()
-        await self._take(await self._store.renew(self.lease, ttl=self._ttl))
+        lease = self.lease
+        await self._take(lease if await self._store.renew(lease, ttl=self._ttl) else None)
         return self.lease is not None
 
     async def resign(self) -> None:

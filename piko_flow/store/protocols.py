@@ -39,8 +39,11 @@ class LeaseStore(Protocol):
         """Take the lease if it is free, run out or the holder's own; the term grows only when the holder changes."""
         ...
 
-    async def renew(self, lease: Lease, *, ttl: timedelta) -> Lease | None:
-        """Prolong the lease if holder and term are still these, even if it had run out; else None."""
+    async def renew(self, lease: Lease, *, ttl: timedelta) -> bool:
+        """Prolong the lease, in one statement, if holder and term are still these, even if it had run out.
+
+        Gives whether they are.
+        """
         ...
 
     async def release(self, lease: Lease) -> None:
@@ -232,6 +235,18 @@ class RunStore(Protocol):
         """The open dead letters that the run has taken to replay them, by number, those above `after`."""
         ...
 
+    async def keep_dead_letters(self, letters: Sequence[DeadLetterRecord]) -> None:
+        """Store letters that come of no run's end, each with the flow and the run that it names."""
+
+    async def prune_dead_letters(self, *, before: datetime, limit: int) -> int:
+        """Delete dead letters older than `before`, at most `limit` a call, but for those that a live run replays; gives
+        how many went."""
+        ...
+
+    async def letter_files(self) -> set[str]:
+        """The files in which the payloads of open dead letters lie."""
+        ...
+
     async def prune(self, *, before: datetime | None, keep: int | None, limit: int) -> int:
         """Delete ended runs older than `before`, and of each flow all but the newest `keep`, with all that
         belongs to them; at most `limit` a call. None is no bound. The ledger stays. Gives how many runs went.
@@ -272,6 +287,7 @@ class LedgerStore(Protocol):
         flow: str | None = None,
         fingerprint: str | None = None,
         state: str | None = None,
+        run: int | None = None,
         before: int | None = None,
         limit: int = 100,
     ) -> list[DeadLetterRecord]:
@@ -285,9 +301,6 @@ class LedgerStore(Protocol):
     async def letter_groups(self, *, flow: str | None = None, limit: int = 100) -> list[LetterGroup]:
         """The open letters that failed alike, together; the group with the newest letter first."""
         ...
-
-    async def keep_dead_letters(self, letters: Sequence[DeadLetterRecord]) -> None:
-        """Store letters that come of no run's end, each with the flow and the run that it names."""
 
     async def drop_dead_letters(self, ids: Collection[int]) -> list[DeadLetterRecord]:
         """Drop those of these letters that are open and that no live run replays; gives them as they were.

@@ -62,7 +62,7 @@ class Journal:
         return self._digest.hexdigest()
 
     def granted(self, lease: Lease | None) -> None:
-        """The store gave or prolonged a lease."""
+        """The store gave a lease, or gave it again to who has it."""
         if lease is not None:
             if lease.term > self.terms.get(lease.name, 0):
                 self.note(f"{lease.holder} was given {lease.name} in term {lease.term} until {lease.until}")

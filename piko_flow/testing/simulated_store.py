@@ -37,7 +37,7 @@ class StoreWay:
         method = getattr(self._store, name)
         if not iscoroutinefunction(method):
             return method
-        done = {"write": self._write, "acquire": self._lease, "renew": self._lease}.get(name)
+        done = {"write": self._write, "acquire": self._lease}.get(name)
         call = self._call(name, method if done is None else done(method))
         setattr(self, name, call)  # the next time it is found at once
         return call

@@ -62,8 +62,9 @@ def terms_that_grow_too_often(patch: pytest.MonkeyPatch) -> None:
 
     async def renew(self: MemoryLeases, lease: Any, *, ttl: timedelta) -> bool:
         renewed = await kept(self, lease, ttl=ttl)
-        held = self._rows.leases[lease.name]
-        self._rows.leases[lease.name] = replace(held, term=held.term + 1)
+        if renewed:
+            held = self._rows.leases[lease.name]
+            self._rows.leases[lease.name] = replace(held, term=held.term + 1)
         return renewed
 
     patch.setattr(MemoryLeases, "renew", renew)

@@ -43,7 +43,7 @@ async def test_a_leader_that_has_to_resign_leads_no_more_and_its_runs_are_not_lo
     await it.clock.advance(5)  # a leader lives by its lease
     ended_lease = await it.plane.resign_leader()
     assert (ended_lease.holder, ended_lease.term) == ("one", 1)
-    assert await it.store.renew(lease, ttl=DAY) is None
+    assert not await it.store.renew(lease, ttl=DAY)
     assert await it.store.lost() == []
     assert not (await it.plane.leader()).leads
     taken = await it.store.acquire("default", holder="two", ttl=DAY)

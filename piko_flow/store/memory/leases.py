@@ -30,14 +30,13 @@ class MemoryLeases(MemoryPart):
         self._rows.leases[name] = taken
         return taken
 
-    async def renew(self, lease: Lease, *, ttl: timedelta) -> Lease | None:
-        """Prolong the lease if holder and term are still these, even if it had run out; else None."""
+    async def renew(self, lease: Lease, *, ttl: timedelta) -> bool:
+        """Prolong the lease if holder and term are still these, even if it had run out; gives whether they are."""
         now, held = self._ask(), self._rows.leases.get(lease.name)
         if held is None or (held.holder, held.term) != (lease.holder, lease.term):
-            return None
-        renewed = replace(held, until=now + ttl)
-        self._rows.leases[lease.name] = renewed
-        return renewed
+            return False
+        self._rows.leases[lease.name] = replace(held, until=now + ttl)
+        return True
 
     async def release(self, lease: Lease) -> None:
         """End the lease at once, so that another need not wait; without effect when it is another's."""

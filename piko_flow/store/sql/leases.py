@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import datetime, timedelta
 
 from piko_flow.store.fitting import fitting_replica
@@ -16,6 +15,8 @@ MICROSECOND = timedelta(microseconds=1)
 LEASE = "SELECT owner, version, lease_until, {now} FROM scheduler_leader WHERE name = :name{lock}"
 TAKE = """UPDATE scheduler_leader SET owner = :holder, version = :term, lease_until = :until, updated_at = :at
 WHERE name = :name"""
+RENEW = """UPDATE scheduler_leader SET lease_until = {later}, updated_at = {now}
+WHERE name = :name AND owner = :holder AND version = :term"""
 RELEASE = """UPDATE scheduler_leader SET owner = '', lease_until = {now}
 WHERE name = :name AND owner = :holder AND version = :term"""
 LEAVE = "DELETE FROM replica WHERE replica_id = :replica"
@@ -64,6 +65,7 @@ class SqlLeases:
         self._database = database
         dialect = database.dialect
         self._lease, self._take, self._release = map(dialect.statement, (LEASE, TAKE, RELEASE))
+        self._renew = dialect.statement(RENEW)
         self._leave, self._replicas, self._pulse = map(dialect.statement, (LEAVE, REPLICAS, PULSE))
         self._address = dialect.statement(ADDRESS)
         self._new_lease = dialect.insert_new("scheduler_leader", NEW_LEASE, key="name")
@@ -105,17 +107,17 @@ class SqlLeases:
 
         return await self._database.transact(f"take the lease {name!r}", work)
 
-    async def renew(self, lease: Lease, *, ttl: timedelta) -> Lease | None:
-        """Prolong the lease if holder and term are still these, even if it had run out; else None."""
-
-        async def work(session: Session) -> Lease | None:
-            row = await session.row(self._lease, name=lease.name)
-            if row is None or (row[0], row[1]) != (lease.holder, lease.term):
-                return None
-            now = self._database.heard(row[3])
-            return await self._prolong(session, replace(lease, until=now + ttl), now)
-
-        return await self._database.transact(f"renew the lease {lease.name!r}", work)
+    async def renew(self, lease: Lease, *, ttl: timedelta) -> bool:
+        """Prolong the lease if holder and term are still these, even if it had run out; gives whether they are."""
+        moved = await self._database.change(
+            f"renew the lease {lease.name!r}",
+            self._renew,
+            name=lease.name,
+            holder=lease.holder,
+            term=lease.term,
+            ttl=ttl // MICROSECOND,
+        )
+        return moved == 1
 
     async def _prolong(self, session: Session, lease: Lease, now: datetime) -> Lease:
         await session.change(
