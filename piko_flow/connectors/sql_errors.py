@@ -1,0 +1,24 @@
+"""What goes wrong with databases, each error named for what happened."""
+
+from __future__ import annotations
+
+from piko_flow.errors import PikoFlowError, PipelineError
+
+
+class SqlRefused(PipelineError):
+    """A SQL source or sink was described, or is used, in a way that cannot work; nothing was read or written."""
+
+
+class DatabaseFailed(PikoFlowError):
+    """A database did not answer, or could not do what it was asked, and no single row is to blame.
+
+    `what` was asked of the database at `url` (without its password), `reason` is what it said. What was asked is
+    done as a whole or not at all; after a lost connection it is not known which.
+    """
+
+    def __init__(self, *, what: str, url: str, reason: str) -> None:
+        super().__init__(what, url, reason)
+        self.what, self.url, self.reason = what, url, reason
+
+    def __str__(self) -> str:
+        return f"could not {self.what} at {self.url}: {self.reason}"

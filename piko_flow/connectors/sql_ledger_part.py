@@ -1,0 +1,138 @@
+"""The rows of one part that wait for the transaction in which their run ends."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping, Sequence
+from typing import Any, Final
+
+from piko_flow.connectors.sql_facts import TableFacts, look_at
+from piko_flow.connectors.sql_rows import RowMaker, Rows, Span
+from piko_flow.connectors.sql_staged import staged_rows, staged_text
+from piko_flow.connectors.sql_table import SqlTable
+from piko_flow.connectors.sql_texts import TEXTS
+from piko_flow.connectors.sql_values import bound
+from piko_flow.dataflow.stages.sink import Part, Receipt, Staging, Transaction
+
+STEP: Final = 1000  # rows of one call inside the transaction, so that its event loop is not held for long
+CHUNK: Final = 5000  # rows of one staged text
+LARGE: Final = 2_000_000  # characters of one staged text
+
+
+class TooManyRows(ValueError):
+    """A run writes more rows than one transaction of this database should move; nothing was written."""
+
+
+class LedgerPart:
+    """Holds rows in memory up to `in_memory` of them; when there are more, all of the part is staged."""
+
+    def __init__(
+        self,
+        table: SqlTable,
+        part: Part,
+        staging: Staging,
+        *,
+        in_memory: int,
+        max_rows: int | None,
+        span: Span | None,
+    ) -> None:
+        self._part, self._staging, self._in_memory, self._max_rows = part, staging, in_memory, max_rows
+        self._maker = RowMaker(table, dialect_of(staging.ledger), span=span)
+        self._held: list[Sequence[Any]] = []
+        self._chunks = self._items = 0
+
+    async def write(self, items: Sequence[Any]) -> None:
+        """Take the rows; stages them where there are too many to be held."""
+        rows = self._maker.rows(items)
+        check_count(self._items + len(rows), self._max_rows)
+        self._held += rows
+        self._items += len(rows)
+        if len(self._held) > self._in_memory or (self._chunks and len(self._held) >= CHUNK):
+            while len(self._held) >= CHUNK or len(self._held) > self._in_memory:
+                await self._stage(self._held[:CHUNK])
+                del self._held[:CHUNK]
+
+    async def receipt(self) -> tuple[Receipt, bool]:
+        """The receipt, and whether what it tells of outlives this process."""
+        if self._chunks:
+            if self._held:
+                await self._stage(self._held)
+            return Receipt(self._part, self._items, {"chunks": self._chunks}), True
+        return Receipt(self._part, self._items, {"rows": self._held}), False
+
+    async def _stage(self, rows: Rows) -> None:
+        text = staged_text(rows)
+        if len(text) > LARGE and len(rows) > 1:
+            await self._stage(rows[: len(rows) // 2])
+            await self._stage(rows[len(rows) // 2 :])
+            return
+        await self._staging.add(self._part, self._chunks, text)
+        self._chunks += 1
+
+
+async def move(
+    table: SqlTable, transaction: Transaction, receipts: Sequence[Receipt], *, max_rows: int | None
+) -> None:
+    """Write the rows of all parts within the transaction, in the order of their units."""
+    dialect = transaction.dialect
+    check_count(sum(receipt.items for receipt in receipts), max_rows if dialect == "sqlite" else None)
+
+    async def ask(text: str, values: Mapping[str, Any]) -> Sequence[Sequence[Any]]:
+        found: Sequence[Sequence[Any]] = (await transaction.execute(text, values)).fetchall()
+        return found
+
+    facts = await look_at(table, dialect, ask)
+    texts = TEXTS[dialect]
+    if table.mode == "replace_window":
+        await _remove_span(table, transaction, receipts, facts)
+    text = (
+        texts.upsert(table.name, table.columns, table.key)
+        if table.key
+        else texts.insert(table.name, table.columns)
+    )
+    for receipt in sorted(receipts, key=lambda one: one.part.number):
+        async for rows in _prepared(transaction, receipt):
+            for start in range(0, len(rows), STEP):
+                await transaction.execute_many(text, facts.fitted(rows[start : start + STEP]))
+
+
+async def _remove_span(
+    table: SqlTable, transaction: Transaction, receipts: Sequence[Receipt], facts: TableFacts
+) -> None:
+    if not receipts:
+        return
+    part, texts = receipts[0].part, TEXTS[transaction.dialect]
+    assert part.window_start is not None
+    assert part.window_end is not None
+    zoned = table.window_place not in facts.zoneless
+    values = [bound(one, transaction.dialect, zoned=zoned) for one in (part.window_start, part.window_end)]
+    assert table.window_column is not None
+    await transaction.execute_many(texts.delete_span(table.name, table.window_column), [values])
+
+
+async def _prepared(transaction: Transaction, receipt: Receipt) -> AsyncIterator[Rows]:
+    if "rows" in receipt.data:
+        yield receipt.data["rows"]
+        return
+    chunks = 0
+    async for text in transaction.staged(receipt.part):
+        chunks += 1
+        yield staged_rows(text)
+    if chunks != receipt.data["chunks"]:
+        raise LookupError(
+            f"unit {receipt.part.unit} has staged {receipt.data['chunks']} chunks, {chunks} are there; "
+            "run it again"
+        )
+
+
+def check_count(count: int, most: int | None) -> None:
+    """Raise TooManyRows beyond `most`."""
+    if most is not None and count > most:
+        raise TooManyRows(
+            f"a run may write {most:,} rows here (max_rows), this one has more: moving them in one transaction would "
+            "hold up everybody else who writes. Take smaller windows, or write by key to a database of its own"
+        )
+
+
+def dialect_of(url: str) -> str:
+    """The kind of database that a URL names: sqlite, mysql, postgresql, memory."""
+    return url.partition(":")[0].partition("+")[0]
