@@ -85,6 +85,18 @@ class Writer:
             chosen = Sink(sink, batch=BATCH, name=name) if hasattr(sink, "write") else Sink(sink, name=name)
         self._outlets[name] = _Outlet(chosen, whole)
 
+    def sink(self, name: str) -> SinkLike[Any]:
+        """The sink of this name. Raises RequestRefused for a name that no sink has."""
+        return self._outlet(name).sink
+
+    def _outlet(self, name: str) -> _Outlet:
+        outlet = self._outlets.get(name)
+        if outlet is None:
+            known = ", ".join(sorted(self._outlets)) or "none"
+            came = f"no sink is registered as {name!r}; there are: {known}"
+            raise RequestRefused(what=f"emit to {name!r}", rule="a sink has that name", came=came)
+        return outlet
+
     @property
     def waiting(self) -> int:
         """How many items wait to be written."""
@@ -116,11 +128,7 @@ class Writer:
 
         Raises RequestRefused for a name that no sink has, RuntimeError outside the writer's block.
         """
-        outlet = self._outlets.get(item.to)
-        if outlet is None:
-            known = ", ".join(sorted(self._outlets)) or "none"
-            came = f"no sink is registered as {item.to!r}; there are: {known}"
-            raise RequestRefused(what=f"emit to {item.to!r}", rule="a sink has that name", came=came)
+        outlet = self._outlet(item.to)
         while len(outlet.waiting) >= self._limit:
             outlet.room.clear()
             await outlet.room.wait()

@@ -11,13 +11,17 @@ from piko_flow.control.emitting import Emissions
 from piko_flow.control.failure import cause_of, hash_of, is_retryable, message_of, timed_out, type_of
 from piko_flow.control.job_run import JobRun
 from piko_flow.control.journal import Ask
-from piko_flow.control.outcome import Outcome, dead_letter_records
+from piko_flow.control.outcome import Outcome
 from piko_flow.control.params import check_params
 from piko_flow.control.pipeline_run import PipelineRun
+from piko_flow.control.redaction import Redaction
+from piko_flow.control.replay_run import LettersUnknown, ReplayRun
+from piko_flow.control.replaying import REPLAY
 from piko_flow.control.run_context import Emitted, RunContext
 from piko_flow.control.run_order import RunOrder, RunTools
 from piko_flow.dataflow.running.cancelled import escaped
 from piko_flow.dataflow.running.report import RunReport
+from piko_flow.dataflow.running.task_group import first_cause
 from piko_flow.errors import ClaimLost, RequestRefused
 from piko_flow.planning.run_state import Reason, RunStatus
 
@@ -31,7 +35,8 @@ class ActiveExecution:
 
     def __init__(self, order: RunOrder, tools: RunTools) -> None:
         self.order, self._tools = order, tools
-        kind = JobRun if order.flow.kind == "job" else PipelineRun
+        job = order.flow.kind == "job"
+        kind = ReplayRun if order.record.origin == REPLAY else JobRun if job else PipelineRun
         self._work: JobRun | PipelineRun = kind(order, tools, self._flush)
         self._reason: Reason | None = None
         self._ended = False
@@ -163,10 +168,13 @@ class ActiveExecution:
         return self._stopped(self._reason, report)
 
     def _succeeded(self, report: RunReport, work: PipelineRun) -> Outcome:
+        try:
+            dead = work.dead(report)
+        except LettersUnknown as error:
+            return self._failed(error)
         return Outcome(
             RunStatus.SUCCESS,
-            dead_items=report.dead,
-            dead_letters=dead_letter_records(self.order.record, report),
+            **{"dead_items": report.dead, **dead},
             position=work.journal.position,
             within=work.last.write if len(work.last) else None,
             more=report.more,
@@ -189,13 +197,15 @@ class ActiveExecution:
         report: RunReport | None = None,
     ) -> Outcome:
         record = self.order.record
-        log.debug("run %d of %r failed in attempt %d", record.id, record.flow, record.attempt, exc_info=error)
+        redaction = Redaction.of(self.order.flow.redact, self._tools.redact)
+        shown = None if redaction.names else error  # its traceback has its message
+        log.debug("run %d of %r failed in attempt %d", record.id, record.flow, record.attempt, exc_info=shown)
         return Outcome(
             RunStatus.FAILED,
             reason,
             error_type=type_of(error),
             error_hash=hash_of(error),
-            error_msg=message_of(error),
+            error_msg=redaction.text(message_of(error), getattr(first_cause(error), "item", None)),
             retryable=decided or is_retryable(error, self.order.flow.retry),
             decided=decided,
             report=report,

@@ -29,6 +29,8 @@ LONGEST_GROUP = 64
 RESERVED = "piko_system_settings"
 RUN_OPTIONS = ("max_errors", "capacity", "validate", "engine")
 OF_THE_ROW = ("max_instances", "misfire_grace", "coalesce", "concurrency_group", "max_lookback_window")
+EXAMPLES = {"tags": "daily", "redact": "card_number"}
+NAMED = {"tags": "a tag", "redact": "a name of a field"}
 OF_WINDOWS = ("backfill", "after", "strict_order", "begin")
 
 
@@ -47,6 +49,7 @@ class FlowValues(TypedDict, total=False):
     strict_order: bool
     begin: datetime | None
     schema_version: int | None
+    redact: Collection[str]
     max_instances: int | None
     misfire_grace: Seconds | None
     coalesce: bool | None
@@ -80,7 +83,8 @@ class FlowOptions:
     `coalesce`, `concurrency_group` and `max_lookback_window` (None: the setting or the column's default). A
     `stateful` flow runs for windows: `backfill` says what is done about missed ones, `strict_order` that one is
     planned only when all before it are settled, `after` which flow's ledger must cover it, `begin` where the
-    first one starts. `timeout` bounds one attempt, in seconds. `execute` None means the setting.
+    first one starts. `timeout` bounds one attempt, in seconds. `execute` None means the setting. `redact` names fields
+    of items whose values are kept nowhere when an item fails.
     """
 
     schedule: Trigger | None = None
@@ -95,6 +99,7 @@ class FlowOptions:
     strict_order: bool = False
     begin: datetime | None = None
     schema_version: int | None = None
+    redact: tuple[str, ...] = ()
     max_instances: int | None = None
     misfire_grace: timedelta | None = None
     coalesce: bool | None = None
@@ -122,12 +127,13 @@ def checked_values(made: Registration, values: Mapping[str, Any]) -> dict[str, A
         "backfill": _policy(made, values.get("backfill", BackfillPolicy.SKIP)),
         "retry": _retry(made, values.get("retry")),
         "timeout": _seconds(made, "timeout", values.get("timeout")),
-        "tags": _tags(made, values.get("tags", ())),
+        "tags": _texts(made, "tags", values.get("tags", ())),
         "execute": execute,
         "resources": dict(values.get("resources") or {}),
         "after": _after(made, values.get("after")),
         "strict_order": _flag(made, "strict_order", values.get("strict_order", False)),
         "begin": _begin(made, values.get("begin")),
+        "redact": _texts(made, "redact", values.get("redact", ())),
         "schema_version": _whole(made, "schema_version", values.get("schema_version"), least=0),
         "run_options": _run_options(made, values),
         **_row_values(made, values),
@@ -201,12 +207,14 @@ def _seconds(made: Registration, option: str, value: Any, *, least: float | None
     return seconds(value)
 
 
-def _tags(made: Registration, value: Any) -> tuple[str, ...]:
+def _texts(made: Registration, option: str, value: Any) -> tuple[str, ...]:
     if isinstance(value, str) or not isinstance(value, Collection):
-        made.refuse("tags is a list of texts", f"got {value!r:.80}", "Write tags=['daily']")
-    for tag in value:
-        if not isinstance(tag, str) or not tag.strip():
-            made.refuse("a tag is text", f"got {tag!r:.80}")
+        made.refuse(
+            f"{option} is a list of texts", f"got {value!r:.80}", f"Write {option}=[{EXAMPLES[option]!r}]"
+        )
+    for one in value:
+        if not isinstance(one, str) or not one.strip():
+            made.refuse(f"{NAMED[option]} is text", f"got {one!r:.80}")
     return tuple(value)
 
 

@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from typing import Protocol, TypeVar
 
 from piko_flow.clock import Clock
+from piko_flow.control.redaction import NOTHING_HIDDEN, Redaction
 from piko_flow.control.unit_text import json_text, text_of_units, units_of_text
 from piko_flow.dataflow.running.unit import UnitResult
 from piko_flow.dataflow.stages.sink import Part
@@ -30,13 +31,20 @@ class StoreJournal:
 
     Only what outlives the process is stored. A run without such receipts makes no statement, and neither does
     one whose sinks all commit in its last transaction: that is its decision. What was prepared by another plan
-    is not used. `flush` is awaited before the decision.
+    is not used. `flush` is awaited before the decision. Of dead items only what `redaction` leaves is stored.
     """
 
     def __init__(
-        self, record: RunRecord, *, ask: Ask, clock: Clock, flush: Callable[[], Awaitable[None]]
+        self,
+        record: RunRecord,
+        *,
+        ask: Ask,
+        clock: Clock,
+        flush: Callable[[], Awaitable[None]],
+        redaction: Redaction = NOTHING_HIDDEN,
     ) -> None:
         self._record, self._ask, self._clock, self._flush = record, ask, clock, flush
+        self._redaction = redaction
         self._fresh = record.claim <= 1  # nobody has worked on it before, so nothing is stored
         self._checked = False
         self._decision: tuple[str, list[UnitResult]] | None = None
@@ -70,7 +78,7 @@ class StoreJournal:
         self._live += [receipt.part for receipt in result.receipts.values()]
         if not result.receipts or not result.lasting:
             return
-        text = text_of_units(fingerprint, [result])
+        text = text_of_units(fingerprint, [result], self._redaction)
         own = self._record
         if not await self.reach(
             lambda store: store.keep_unit(own.id, own.claim, result.unit, fingerprint, text)
@@ -93,7 +101,7 @@ class StoreJournal:
         sinks = {sink for result in results for sink in result.receipts}
         if sinks <= self.joining or not all(result.lasting for result in results):
             return
-        text = text_of_units(self.plan_fingerprint, results)
+        text = text_of_units(self.plan_fingerprint, results, self._redaction)
         self.asked_to_decide = True
         if not await self.reach(lambda store: store.decide(self._record.id, self._record.claim, text)):
             self.asked_to_decide = False

@@ -4,19 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from hashlib import sha256
 
-from piko_flow.control.payload import encode_payload
 from piko_flow.dataflow.running.report import RunReport
 from piko_flow.dataflow.stages.sink import Transaction
 from piko_flow.planning.ledger import Mark
 from piko_flow.planning.run_state import Reason, RunStatus
 from piko_flow.store.batch import Ending
 from piko_flow.store.records import DeadLetterRecord, RunRecord
-
-LETTERS = (
-    4 * 1024 * 1024
-)  # characters of all payloads of a run that are kept; the other items are only counted
 
 Within = Callable[[Transaction], Awaitable[None]]
 
@@ -27,7 +21,8 @@ class Outcome:
 
     `status` is SUCCESS, FAILED or CANCELLED; QUEUED says that the run goes back, as `reason` tells. `retryable`:
     another attempt may help. `decided`: what it prepared is to be committed, and another attempt does just
-    that. `within` writes in the run's last transaction what its sinks have there; it may be called again.
+    that. `within` writes in the run's last transaction what its sinks have there; it may be called again. `replayed`:
+    the dead letters that the run has taken are replayed, but for those in `again`.
     `more`: the slice of an unbounded source ended before its input did.
     """
 
@@ -41,6 +36,8 @@ class Outcome:
     persist_ms: int = 0
     dead_items: int = 0
     dead_letters: tuple[DeadLetterRecord, ...] = ()
+    replayed: bool = False
+    again: tuple[DeadLetterRecord, ...] = ()
     position: str | None = None
     within: Within | None = None
     retryable: bool = False
@@ -74,29 +71,8 @@ class Outcome:
             error_msg=self.error_msg,
             dead_items=self.dead_items,
             dead_letters=self.dead_letters,
+            replayed=self.replayed,
+            again=self.again,
             position=self.position,
             within=self.within,
         )
-
-
-def dead_letter_records(record: RunRecord, report: RunReport) -> tuple[DeadLetterRecord, ...]:
-    """The dead letters of a run as they are stored: the first ones, as far as the bound on their size goes."""
-    records, room = [], LETTERS
-    for letter in report.dead_letters:
-        payload = encode_payload(letter.item)
-        room -= len(payload)
-        if room < 0:
-            break
-        alike = f"{record.flow}\n{letter.stage}\n{letter.error_type}"
-        records.append(
-            DeadLetterRecord(
-                flow=record.flow,
-                run=record.id,
-                stage=letter.stage,
-                payload=payload,
-                error_type=letter.error_type,
-                error_msg=letter.error,
-                fingerprint=sha256(alike.encode()).hexdigest()[:32],
-            )
-        )
-    return tuple(records)

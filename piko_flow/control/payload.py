@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from typing import Any
 
@@ -28,20 +29,30 @@ class StoredPayload:
         return self.text
 
 
-def encode_payload(item: Any) -> str:
+def encode_payload(item: Any, *, most: int = LONGEST) -> str:
     """A JSON object: `type` names the item's class, `value` is the item; `repr` comes instead where it is no value.
 
     Models, dataclasses, dates, Decimals (as text), sets (as lists), bytes (as base64) and numbers of any size are
-    kept; NaN and infinity become text. More than 256 KiB, and what JSON cannot hold, is kept as its repr. Secret
+    kept; NaN and infinity become text. More than `most` bytes, and what JSON cannot hold, is kept as its repr. Secret
     values are masked.
     """
     if isinstance(item, StoredPayload):
         return item.text
-    kind = f"{type(item).__module__}.{type(item).__qualname__}".removeprefix("builtins.")
+    kind = kind_of(item)
     try:
-        value = _ITEM.dump_json(item)
+        value = _ITEM.dump_json(item, round_trip=True)
     except (ValueError, TypeError, RecursionError):
         value = None  # no JSON: shown as text below
-    if value is None or len(value) > LONGEST:
+    if value is None or len(value) > most:
         return orjson.dumps({"type": kind, "repr": shorten(item, SHOWN)}).decode()
     return f'{{"type":{orjson.dumps(kind).decode()},"value":{value.decode()}}}'
+
+
+def kind_of(item: Any) -> str:
+    """The name of the item's class with its module, without that of Python's own."""
+    return f"{type(item).__module__}.{type(item).__qualname__}".removeprefix("builtins.")
+
+
+def values_of(payload: str) -> Any:
+    """The item of a payload as JSON values, numbers of any size as they are; None where only its repr was kept."""
+    return json.loads(payload).get("value")

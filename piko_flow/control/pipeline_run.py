@@ -10,16 +10,21 @@ from typing import Any
 import orjson
 
 from piko_flow.control.cpu import WorkerShare
+from piko_flow.control.dead_letters import records_of
 from piko_flow.control.journal import StoreJournal
+from piko_flow.control.redaction import Redaction
 from piko_flow.control.run_context import RunContext
 from piko_flow.control.run_order import RunOrder, RunTools
 from piko_flow.control.staging import StoreStaging
 from piko_flow.dataflow.pipeline import Pipeline
+from piko_flow.dataflow.running.entering import Entry
 from piko_flow.dataflow.running.last_transaction import LastTransaction
+from piko_flow.dataflow.running.options import PlanOptions
 from piko_flow.dataflow.running.plan import Plan, make_plan
 from piko_flow.dataflow.running.report import RunReport
 from piko_flow.dataflow.running.run import ActiveRun
 from piko_flow.dataflow.running.worker_pool import WorkerPool
+from piko_flow.dataflow.stages.resource import RunInfo
 from piko_flow.dataflow.stages.sink import Sink
 from piko_flow.dataflow.stages.source import Source
 
@@ -28,12 +33,17 @@ class PipelineRun:
     """Runs a pipeline under the id of its run, so that a later claim goes on with what this one has prepared."""
 
     def __init__(self, order: RunOrder, tools: RunTools, flush: Callable[[], Awaitable[None]]) -> None:
-        self._order, self._tools = order, tools
-        self.journal = StoreJournal(order.record, ask=tools.ask, clock=tools.clock, flush=flush)
+        self.order, self.tools = order, tools
+        self.redaction = Redaction.of(order.flow.redact, tools.redact)
+        self.journal = StoreJournal(
+            order.record, ask=tools.ask, clock=tools.clock, flush=flush, redaction=self.redaction
+        )
         staging = StoreStaging(order.record, ledger=tools.ledger, reach=self.journal.reach)
         self.last = LastTransaction(tools.ledger, run=str(order.record.id), staging=staging)
         self.persist_seconds = 0.0
         """Time that sinks were busy, and that the commit took."""
+        self.entry: Entry | None = None
+        """The stage at which the run enters, where it is not the source."""
         self._active: ActiveRun | None = None
         self._task: asyncio.Task[Any] | None = None
         self._cancels = 0
@@ -58,7 +68,7 @@ class PipelineRun:
         """Run to the end and give the report. Raises what ends the run, and CancelledError when stopped while planning."""
         task = self._task = asyncio.current_task()
         try:
-            plan = await self._planned(self._order.flow.pipeline_for(context))
+            plan = await self._planned(await self.pipeline(context))
         finally:
             while self._cancels and task is not None:
                 self._cancels -= 1
@@ -71,15 +81,33 @@ class PipelineRun:
         self.persist_seconds = self._persisting(plan, report)
         return report
 
+    async def pipeline(self, context: RunContext[Any]) -> Pipeline:
+        """The pipeline to run."""
+        return self.order.flow.pipeline_for(context)
+
+    def plan_options(self) -> PlanOptions:
+        """Those of the flow."""
+        return self.order.flow.run_options.plan
+
+    def info(self) -> RunInfo:
+        """What resources and sinks may know of the run."""
+        return self.order.info()
+
+    def dead(self, report: RunReport) -> dict[str, Any]:
+        """What the run's outcome tells of its dead letters, when it has succeeded."""
+        return {"dead_letters": records_of(self.order.record, report.dead_letters, redaction=self.redaction)}
+
     async def _planned(self, pipeline: Pipeline) -> Plan:
-        options = self._order.flow.run_options.plan
-        decided = await self.journal.decision(str(self._order.record.id))
-        if decided is None and any(
-            isinstance(leaf, Source) and leaf.reads == "slices" for leaf in pipeline.leaves()
+        options = self.plan_options()
+        decided = await self.journal.decision(str(self.order.record.id))
+        if (
+            decided is None
+            and self.entry is None
+            and any(isinstance(leaf, Source) and leaf.reads == "slices" for leaf in pipeline.leaves())
         ):
-            position = await self._tools.ask(lambda store: store.position(self._order.record.flow))
+            position = await self.tools.ask(lambda store: store.position(self.order.record.flow))
             options = replace(options, since=None if position is None else orjson.loads(position))
-        plan = make_plan(pipeline, options, decided=decided is not None)
+        plan = make_plan(pipeline, options, decided=decided is not None, entry=self.entry)
         self.journal.plan_fingerprint = plan.fingerprint
         self.journal.joining = frozenset(
             box.name for box in plan.sinks if isinstance(box.stage, Sink) and self.last.takes(box.stage)
@@ -87,16 +115,16 @@ class PipelineRun:
         return plan
 
     def _options(self, plan: Plan) -> Any:
-        observer = self._tools.observer
+        observer = self.tools.observer
         return replace(
-            self._order.flow.run_options,
+            self.order.flow.run_options,
             plan=plan.options,
-            pool=share_of(self._tools),
-            resources=self._tools.resources,
-            observer=None if observer is None else observer(self._order),
+            pool=share_of(self.tools),
+            resources=self.tools.resources,
+            observer=None if observer is None else observer(self.order),
             journal=self.journal,
-            run_id=str(self._order.record.id),
-            info=self._order.info(),
+            run_id=str(self.order.record.id),
+            info=self.info(),
             claim=self.journal.check_claim,
             last=self.last,
         )
@@ -106,7 +134,7 @@ class PipelineRun:
         pure = {operator.number for operator in plan.operators if sinks.issuperset(operator.boxes)}
         busy = {stage.operator: stage.busy for stage in report.stages if stage.operator in pure}
         began = self.journal.commit_began
-        commit = 0.0 if began is None else self._tools.clock.monotonic() - began
+        commit = 0.0 if began is None else self.tools.clock.monotonic() - began
         return sum(busy.values()) + commit
 
 

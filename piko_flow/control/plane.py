@@ -7,13 +7,16 @@ from piko_flow.control.plane_explains import PlaneExplains
 from piko_flow.control.plane_flows import PlaneFlows
 from piko_flow.control.plane_params import PlaneParams
 from piko_flow.control.plane_part import Asks
+from piko_flow.control.plane_replays import PlaneReplays
 from piko_flow.control.plane_runs import PlaneRuns
 from piko_flow.control.plane_triggers import PlaneTriggers, TriggerPlan
 
 __all__ = ["Asks", "ControlPlane", "TriggerPlan"]
 
 
-class ControlPlane(PlaneExplains, PlaneFlows, PlaneBackfills, PlaneTriggers, PlaneRuns, PlaneParams):
+class ControlPlane(
+    PlaneExplains, PlaneFlows, PlaneBackfills, PlaneTriggers, PlaneRuns, PlaneReplays, PlaneParams
+):
     """Operations over a store; the replica of this process, where there is one, is told of what it should see.
 
     Every method raises RequestRefused with one message where a rule is broken, and StoreUnavailable. It belongs to

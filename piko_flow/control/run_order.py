@@ -41,7 +41,8 @@ class RunTools:
     """What the runs of a replica share, on the loop that executes them.
 
     `ledger` is the URL of the store's database without password. `observer` gives the observer of a run's
-    pipeline. `workers_per_run` is how many workers of `pool` one run may keep busy.
+    pipeline. `workers_per_run` is how many workers of `pool` one run may keep busy. `redact` names fields of items
+    whose values are kept nowhere when an item fails, besides those of the flow.
     """
 
     ask: Ask
@@ -52,3 +53,4 @@ class RunTools:
     writer: Writer | None = None
     observer: Callable[[RunOrder], Observer] | None = None
     workers_per_run: int = 8
+    redact: tuple[str, ...] = ()

@@ -9,7 +9,9 @@ from typing import Any, TypeVar
 
 import orjson
 
-from piko_flow.control.payload import StoredPayload, encode_payload
+from piko_flow.control.dead_letters import stored
+from piko_flow.control.payload import StoredPayload
+from piko_flow.control.redaction import NOTHING_HIDDEN, Redaction
 from piko_flow.dataflow.running.facts import DeadLetter
 from piko_flow.dataflow.running.tally import EdgeTally, OperatorTimes, StageTally
 from piko_flow.dataflow.running.unit import UnitResult
@@ -30,14 +32,15 @@ class NotJson(PikoFlowError, TypeError):
         self.what = what
 
 
-def encode_unit(result: UnitResult) -> dict[str, Any]:
-    """The result as JSON values. Raises NotJson for a receipt or a position that is none."""
+def encode_unit(result: UnitResult, redaction: Redaction = NOTHING_HIDDEN) -> dict[str, Any]:
+    """The result as JSON values, its dead letters redacted. Raises NotJson for a receipt or a position that is none."""
     for sink, receipt in result.receipts.items():
         json_text(f"the receipt of sink {sink!r}", dict(receipt.data))
     json_text("the position of the source", result.position)
     letters, room = [], LETTERS
     for letter in result.dead_letters:
-        payload = encode_payload(letter.item)
+        letter = stored(letter, redaction)
+        payload = letter.item.text
         room -= len(payload)
         if room < 0:
             break
@@ -75,9 +78,11 @@ def decode_unit(values: dict[str, Any]) -> UnitResult:
     )
 
 
-def text_of_units(fingerprint: str, results: Sequence[UnitResult]) -> str:
+def text_of_units(
+    fingerprint: str, results: Sequence[UnitResult], redaction: Redaction = NOTHING_HIDDEN
+) -> str:
     """Several results with the fingerprint of the plan that made them."""
-    values = {"fingerprint": fingerprint, "units": [encode_unit(result) for result in results]}
+    values = {"fingerprint": fingerprint, "units": [encode_unit(result, redaction) for result in results]}
     return orjson.dumps(values).decode()
 
 

@@ -7,6 +7,8 @@ from dataclasses import replace
 from datetime import datetime
 from itertools import islice
 
+from piko_flow.planning.moment import utc
+from piko_flow.planning.run_state import LIVE
 from piko_flow.store.fitting import fitting_letter
 from piko_flow.store.letter_states import OPEN, dropped, is_free, is_replayed_by
 from piko_flow.store.memory.part import MemoryPart
@@ -22,6 +24,7 @@ class MemoryLetters(MemoryPart):
         flow: str | None = None,
         fingerprint: str | None = None,
         state: str | None = None,
+        run: int | None = None,
         before: int | None = None,
         limit: int = 100,
     ) -> list[DeadLetterRecord]:
@@ -33,6 +36,7 @@ class MemoryLetters(MemoryPart):
             if flow in (None, letter.flow)
             and fingerprint in (None, letter.fingerprint)
             and state in (None, letter.state)
+            and run in (None, letter.run)
             and (before is None or letter.id < before)
         )
         return list(islice(found, limit))
@@ -65,6 +69,28 @@ class MemoryLetters(MemoryPart):
         with self._rows.transaction():
             for letter in fit:
                 self._rows.add_letter(replace(letter, created_at=now))
+
+    async def prune_dead_letters(self, *, before: datetime, limit: int) -> int:
+        """Delete letters older than `before`, but for those that a live run replays; gives how many went."""
+        self._ask()
+        at, rows = utc(before, "before"), self._rows
+        old = [
+            one.id
+            for one in rows.letters.values()
+            if one.created_at is not None
+            and one.created_at < at
+            and ((replay := rows.runs.get(one.replay_run or 0)) is None or replay.status not in LIVE)
+        ][:limit]
+        for number in old:
+            del rows.letters[number]
+        return len(old)
+
+    async def letter_files(self) -> set[str]:
+        """The files in which the payloads of open dead letters lie."""
+        self._ask()
+        return {
+            one.payload_file for one in self._rows.letters.values() if one.state == OPEN and one.payload_file
+        }
 
     async def drop_dead_letters(self, ids: Collection[int]) -> list[DeadLetterRecord]:
         """Drop those of these letters that are open and that no live run replays; gives them as they were."""

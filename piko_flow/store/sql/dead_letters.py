@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from datetime import datetime
 
+from piko_flow.planning.moment import utc
 from piko_flow.store.fitting import fitting_letter
 from piko_flow.store.letter_states import dropped
 from piko_flow.store.records import DeadLetterRecord, LetterGroup
@@ -15,10 +16,16 @@ from piko_flow.store.sql.letter_writes import FREE, ID, SAME, LetterWrites
 
 OF_RUN = f"""SELECT {COLUMNS} FROM dead_letter d
 WHERE d.replay_run = :run AND d.state = 'open' AND d.id > :after ORDER BY d.id LIMIT :limit"""
+# Letters come in the order of their numbers, so the first ones are the oldest: no more are looked at.
+OLD = """SELECT d.id FROM (SELECT id, created_at, replay_run FROM dead_letter ORDER BY id LIMIT :limit) d
+WHERE d.created_at < :before AND NOT EXISTS (SELECT 1 FROM job_run r
+WHERE r.run_id = d.replay_run AND r.status IN ('QUEUED', 'RUNNING'))"""
+FILES = "SELECT payload_file FROM dead_letter WHERE state = 'open' AND payload_file <> ''"
 WHERE = {
     "flow": "d.job_id = :flow",
     "fingerprint": "d.fingerprint = :fingerprint",
     "state": "d.state = :state",
+    "run": "d.run_id = :run",
     "before": "d.id < :before",
 }
 
@@ -30,7 +37,8 @@ class SqlLetters:
         self._database = database
         dialect = database.dialect
         self._letter_writes = LetterWrites(dialect)
-        self._of_run = dialect.statement(OF_RUN)
+        self._of_run, self._old, self._files = map(dialect.statement, (OF_RUN, OLD, FILES))
+        self._delete = dialect.delete_from("dead_letter", ID)
         self._these = dialect.statement(
             f"SELECT {COLUMNS} FROM {dialect.rows(ID)} AS j {{join}} dead_letter d{{by_key}} ON d.id = j.id "
             "ORDER BY d.id DESC{lock}",
@@ -50,11 +58,12 @@ class SqlLetters:
         flow: str | None = None,
         fingerprint: str | None = None,
         state: str | None = None,
+        run: int | None = None,
         before: int | None = None,
         limit: int = 100,
     ) -> list[DeadLetterRecord]:
         """Dead letters of all flows or of one, newest first."""
-        given = {"flow": flow, "fingerprint": fingerprint, "state": state, "before": before}
+        given = {"flow": flow, "fingerprint": fingerprint, "state": state, "run": run, "before": before}
         asked = {name: value for name, value in given.items() if value is not None}
         where = " AND ".join(WHERE[name] for name in asked) or "1 = 1"
         text = f"SELECT {COLUMNS} FROM dead_letter d WHERE {where} ORDER BY d.id DESC LIMIT :limit"
@@ -97,6 +106,20 @@ FROM dead_letter WHERE state = 'open'{which} GROUP BY job_id, fingerprint ORDER 
 
         if fit:
             await self._database.transact("keep dead letters", work)
+
+    async def prune_dead_letters(self, *, before: datetime, limit: int) -> int:
+        """Delete letters older than `before`, but for those that a live run replays; gives how many went."""
+        what, at = "delete old dead letters", utc(before, "before")
+        found = await self._database.rows(what, self._old, before=at, limit=limit)
+        ids = [{"id": row[0]} for row in found]
+        if not ids:
+            return 0
+        return await self._database.transact(what, lambda session: session.change_rows(self._delete, ids))
+
+    async def letter_files(self) -> set[str]:
+        """The files in which the payloads of open dead letters lie."""
+        rows = await self._database.rows("list the files of dead letters", self._files)
+        return {row[0] for row in rows}
 
     async def drop_dead_letters(self, ids: Collection[int]) -> list[DeadLetterRecord]:
         """Drop those of these letters that are open and that no live run replays; gives them as they were."""

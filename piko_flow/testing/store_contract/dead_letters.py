@@ -209,6 +209,42 @@ async def old_letters_go_with_their_run_and_those_without_a_run_by_age(stores: S
         assert await store.dead_letters() == []
 
 
+async def letters_of_one_run_are_listed_alone(stores: StoreUnderTest) -> None:
+    async with stores.open() as store:
+        first = await failed_with(store, LETTER, LETTER, number=1)
+        second = await failed_with(store, LETTER, number=2)
+        assert await store.dead_letters(run=second[0].run) == second
+        assert await store.dead_letters(run=first[0].run, before=first[1].id) == first[:1]
+
+
+async def old_letters_are_deleted_but_for_those_that_a_live_run_replays(stores: StoreUnderTest) -> None:
+    async with stores.open() as store:
+        letters = await failed_with(store, LETTER, LETTER, LETTER)
+        [newest] = [one.created_at for one in letters if one.id == letters[-1].id]
+        assert newest is not None
+        run = await taking(store, letters[1])
+        assert await store.prune_dead_letters(before=newest, limit=100) == 0
+        assert await store.prune_dead_letters(before=newest + HOUR, limit=1) == 1
+        assert await store.prune_dead_letters(before=newest + HOUR, limit=100) == 1
+        assert await taken(store, run) == [letters[1].id]
+        await end(store, ending(run, replayed=True))
+        assert await store.prune_dead_letters(before=newest + HOUR, limit=100) == 1
+        assert await store.dead_letters() == []
+
+
+async def the_files_of_open_letters_are_told(stores: StoreUnderTest) -> None:
+    async with stores.open() as store:
+        one, two, _ = await failed_with(
+            store,
+            LETTER,
+            replace(LETTER, payload_file="/letters/4.json"),
+            replace(LETTER, payload_file=""),
+        )
+        assert await store.letter_files() == {one.payload_file, two.payload_file}
+        await store.drop_dead_letters([one.id])
+        assert await store.letter_files() == {two.payload_file}
+
+
 CHECKS: Final[tuple[Check, ...]] = (
     a_letter_comes_back_with_all_that_it_was_stored_with,
     letters_are_found_by_flow_fingerprint_state_and_number,
@@ -222,4 +258,7 @@ CHECKS: Final[tuple[Check, ...]] = (
     a_stale_end_of_a_replay_replays_nothing,
     dropped_letters_lose_their_items_unless_a_replay_has_them,
     old_letters_go_with_their_run_and_those_without_a_run_by_age,
+    letters_of_one_run_are_listed_alone,
+    old_letters_are_deleted_but_for_those_that_a_live_run_replays,
+    the_files_of_open_letters_are_told,
 )

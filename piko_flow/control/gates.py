@@ -1,0 +1,117 @@
+"""Whether dead letters can be replayed now, asked before a run is made for them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from piko_flow.control.flow import Flow
+from piko_flow.control.params import check_params
+from piko_flow.control.plane_part import PlanePart
+from piko_flow.control.replaying import check_entry
+from piko_flow.control.reviving import Reviver, instead
+from piko_flow.control.run_context import RunContext
+from piko_flow.errors import PikoFlowError, RequestRefused, describe_error
+from piko_flow.planning.window import Window
+from piko_flow.store.records import DeadLetterRecord
+
+TOLD = 300  # characters of what the user's code raised
+
+
+@dataclass(frozen=True, slots=True)
+class Alike:
+    """What letters have to have in common to be replayed by one run."""
+
+    flow: str
+    stage: str
+    sink: str
+    window: Window | None
+    params_version: int | None
+    params: str | None
+
+
+class Gates:
+    """Where letters enter, looked at once for those that are alike."""
+
+    def __init__(self, plane: PlanePart) -> None:
+        self._plane = plane
+        self._params: dict[int, str | None] = {}
+        self._gates: dict[Alike, Reviver | RequestRefused | None] = {}
+
+    async def check(self, letter: DeadLetterRecord) -> Alike:
+        """Raise RequestRefused where the letter cannot be replayed by the code of today; gives which are alike it.
+
+        The items of what was emitted to a registered sink are looked at by the run, which knows the sink.
+        """
+        flow = self._plane.registered(letter.flow)
+        alike = Alike(
+            letter.flow,
+            letter.stage,
+            letter.sink,
+            letter.window,
+            letter.params_version,
+            await self._given(letter),
+        )
+        if alike not in self._gates:
+            try:
+                self._gates[alike] = await self._gate(flow, letter, alike)
+            except RequestRefused as error:
+                self._gates[alike] = error
+        gate = self._gates[alike]
+        if isinstance(gate, RequestRefused):
+            raise gate
+        if gate is not None and not letter.payload_file:
+            gate.items(letter, letter.payload)
+        return alike
+
+    async def _given(self, letter: DeadLetterRecord) -> str | None:
+        """What the letter's run was given over its version of the parameters."""
+        if letter.run not in self._params:
+            run = await self._plane.store.run(letter.run) if letter.run else None
+            self._params[letter.run] = None if run is None else run.params
+        return self._params[letter.run]
+
+    async def _gate(self, flow: Flow, letter: DeadLetterRecord, alike: Alike) -> Reviver | None:
+        if letter.sink:
+            return None
+        if flow.kind == "job":
+            raise _refused(letter, "it enters at the stage that it failed at", "the flow is a job by now")
+        params = await self._checked_params(flow, letter, alike)
+        try:
+            run: RunContext[Any] = RunContext.for_test(
+                params, window=letter.window, flow=flow.name, scheduled_time=await self._due(letter)
+            )
+            pipeline = flow.pipeline_for(run)
+        except PikoFlowError as error:
+            raise _refused(letter, "its flow gives a pipeline", str(error)) from error
+        except Exception as error:  # it is the user's function that builds it
+            came = f"building it raised {describe_error(error, TOLD)}"
+            raise _refused(letter, "its flow gives a pipeline", came) from error
+        return check_entry(pipeline, letter)
+
+    async def _due(self, letter: DeadLetterRecord) -> datetime:
+        return letter.window.end if letter.window is not None else await self._plane.now()
+
+    async def _checked_params(self, flow: Flow, letter: DeadLetterRecord, alike: Alike) -> Any:
+        version = None
+        if letter.params_version is not None:
+            version = await self._plane.store.params_version(letter.params_version)
+            if version is None:
+                came = f"version {letter.params_version} of the parameters is not in the store any more"
+                raise _refused(letter, "it is replayed with the parameters of its run", came)
+        try:
+            return check_params(
+                flow,
+                None if version is None else version.text,
+                alike.params,
+                schema_version=None if version is None else version.schema_version,
+            )
+        except RequestRefused as error:
+            raise _refused(letter, "it is replayed with the parameters of its run", str(error)) from error
+
+
+def _refused(letter: DeadLetterRecord, rule: str, came: str) -> RequestRefused:
+    return RequestRefused(
+        what=f"replay dead letter {letter.id}", rule=rule, came=came, advice=instead(letter)
+    )

@@ -1,0 +1,162 @@
+"""Dead letters: looked at, chosen, dropped."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from piko_flow.control.gates import Gates
+from piko_flow.control.plane_part import PlanePart, refuse
+from piko_flow.control.replaying import MOST
+from piko_flow.control.window_completeness import Completeness, completeness
+from piko_flow.errors import RequestRefused
+from piko_flow.planning.run_state import LIVE
+from piko_flow.store.letter_states import OPEN
+from piko_flow.store.records import DeadLetterRecord, LetterGroup
+
+GROUPS = 1000  # groups, or letters, of one page
+SHORT = 4  # characters that are enough to name a group, where they are the only ones to begin so
+
+
+@dataclass(frozen=True, slots=True)
+class WhichLetters:
+    """The open letters that are meant: by number; or of a flow, of a group (the beginning of its fingerprint), or both."""
+
+    ids: tuple[int, ...] = ()
+    flow: str | None = None
+    group: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class LetterPage:
+    """Letters, newest first; `before` is what to ask the next page with, None after the last one."""
+
+    letters: tuple[DeadLetterRecord, ...]
+    before: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class LetterView:
+    """A letter with its item as JSON values (or `text`, where only that was kept), and how complete its window is.
+
+    `why_not` says why it cannot be replayed now, empty where it can, None where the flow's code is not known.
+    """
+
+    letter: DeadLetterRecord
+    item: Any
+    text: str
+    why_not: str | None
+    window: Completeness | None
+
+
+class PlaneDeadLetters(PlanePart):
+    """List, show, drop."""
+
+    async def letter_groups(self, *, flow: str | None = None, limit: int = 100) -> list[LetterGroup]:
+        """The open letters that failed alike, together; the group with the newest letter first."""
+        _check_page(limit)
+        return await self.store.letter_groups(flow=flow, limit=limit)
+
+    async def dead_letters(
+        self,
+        *,
+        flow: str | None = None,
+        group: str | None = None,
+        state: str | None = OPEN,
+        before: int | None = None,
+        limit: int = 100,
+    ) -> LetterPage:
+        """One page of letters, newest first; of all states where `state` is None."""
+        _check_page(limit)
+        fingerprint = None if group is None else await self._fingerprint(group, flow)
+        found = await self.store.dead_letters(
+            flow=flow, fingerprint=fingerprint, state=state, before=before, limit=limit
+        )
+        return LetterPage(tuple(found), found[-1].id if len(found) == limit else None)
+
+    async def dead_letter(self, number: int) -> LetterView:
+        """Everything that is kept of a letter. Refused when there is none of this number."""
+        found = await self.store.dead_letters_of([number])
+        if not found:
+            came = "there is none, or its run has been pruned"
+            refuse(f"show dead letter {number}", "a dead letter has a number", came)
+        [letter] = found
+        kept = json.loads(letter.payload)
+        why_not: str | None = None
+        if self.registry.get(letter.flow) is not None:
+            why_not = await self.why_not_replayed(letter)
+        window = None if letter.window is None else await completeness(self.store, letter)
+        return LetterView(letter, kept.get("value"), kept.get("repr", ""), why_not, window)
+
+    async def drop(self, which: WhichLetters) -> list[DeadLetterRecord]:
+        """Drop open letters, but for those that a live run replays: what their items were is kept no longer.
+
+        Gives them as they were. Refused where there are none.
+        """
+        chosen, _ = await self.chosen(which, "drop")
+        return await self.store.drop_dead_letters([letter.id for letter in chosen])
+
+    async def why_not_replayed(self, letter: DeadLetterRecord) -> str:
+        """Why the letter cannot be replayed now; empty where it can."""
+        if letter.state != OPEN:
+            return f"it was {letter.state}"
+        try:
+            await Gates(self).check(letter)
+        except RequestRefused as error:
+            return str(error)
+        return ""
+
+    async def chosen(self, which: WhichLetters, verb: str) -> tuple[list[DeadLetterRecord], bool]:
+        """The open letters that are meant, newest first, and whether there are more. Refused where there are none."""
+        what = f"{verb} dead letters"
+        if bool(which.ids) == bool(which.flow or which.group):
+            refuse(what, "they are named by number, or by flow and group", f"{which} came")
+        if which.ids:
+            return await self._numbered(which.ids, what), False
+        fingerprint = None if which.group is None else await self._fingerprint(which.group, which.flow)
+        found = await self.store.dead_letters(
+            flow=which.flow, fingerprint=fingerprint, state=OPEN, limit=MOST + 1
+        )
+        if not found:
+            refuse(what, "there is an open one", f"of flow {which.flow!r} there is none")
+        return found[:MOST], len(found) > MOST
+
+    async def _numbered(self, ids: Sequence[int], what: str) -> list[DeadLetterRecord]:
+        if len(ids) > MOST:
+            refuse(what, f"at most {MOST} are named at a time", f"{len(ids)} came", "Name their group")
+        found = await self.store.dead_letters_of(ids)
+        if missing := set(ids) - {letter.id for letter in found}:
+            came = f"there is no dead letter {min(missing)}, or its run has been pruned"
+            refuse(what, "a dead letter has a number", came)
+        for letter in found:
+            if letter.state != OPEN:
+                by = f" by run {letter.replay_run}" if letter.replay_run else ""
+                refuse(what, "a letter is open", f"dead letter {letter.id} was {letter.state}{by}")
+            if run := await self._replaying(letter):
+                refuse(what, "one run at a time replays a letter", f"run {run} replays {letter.id} already")
+        return found
+
+    async def _fingerprint(self, beginning: str, flow: str | None) -> str:
+        """The fingerprint of the group that begins so."""
+        groups = await self.store.letter_groups(flow=flow, limit=GROUPS)
+        what = f"find group {beginning!r}"
+        found = {group.fingerprint for group in groups if group.fingerprint.startswith(beginning)}
+        if len(beginning) < SHORT:
+            refuse(what, f"at least {SHORT} characters name a group", f"{beginning!r} came")
+        if len(found) > 1:
+            refuse(what, "one group begins so", f"{len(found)} do", "Give more of its characters")
+        return found.pop() if found else beginning
+
+    async def _replaying(self, letter: DeadLetterRecord) -> int | None:
+        """The live run that replays the letter."""
+        if letter.replay_run is None:
+            return None
+        run = await self.store.run(letter.replay_run)
+        return run.id if run is not None and run.status in LIVE else None
+
+
+def _check_page(limit: int) -> None:
+    if not 1 <= limit <= GROUPS:
+        refuse("list dead letters", f"a page has 1 to {GROUPS} of them", f"{limit} were asked for")

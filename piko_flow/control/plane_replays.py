@@ -1,0 +1,91 @@
+"""Replaying dead letters: runs of their own are queued for them."""
+
+from __future__ import annotations
+
+import secrets
+from dataclasses import dataclass
+from datetime import datetime
+
+from piko_flow.control.gates import Alike, Gates
+from piko_flow.control.new_runs import instant_key
+from piko_flow.control.plane_dead_letters import PlaneDeadLetters, WhichLetters
+from piko_flow.control.replaying import REPLAY
+from piko_flow.errors import RequestRefused
+from piko_flow.store.records import DeadLetterRecord, NewRun, RunRecord
+
+RUNS = 50  # of one request
+
+
+@dataclass(frozen=True, slots=True)
+class Untaken:
+    """A letter that was not taken, and why."""
+
+    letter: int
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class ReplayRequest:
+    """The runs that were queued, how many letters they were given, and the letters that cannot be replayed.
+
+    `more` says that there are more of this kind: ask again when these have ended.
+    """
+
+    runs: tuple[RunRecord, ...]
+    letters: int
+    untaken: tuple[Untaken, ...]
+    more: bool
+
+
+class PlaneReplays(PlaneDeadLetters):
+    """Replay."""
+
+    async def replay(self, which: WhichLetters, *, by: str = "") -> ReplayRequest:
+        """Queue runs that replay these letters, at most 500 of them: one run for all that enter at one stage, in one
+        window, with the same parameters.
+
+        A letter is taken by one replay at a time: of those that another has taken by then none is given to two.
+        Letters that cannot be replayed are told with the reason; refused where that are all.
+        """
+        chosen, more = await self.chosen(which, "replay")
+        gates, groups, untaken = Gates(self), dict[Alike, list[DeadLetterRecord]](), list[Untaken]()
+        for letter in reversed(chosen):  # the oldest first
+            try:
+                alike = await gates.check(letter)
+            except RequestRefused as error:
+                if len(chosen) == 1:
+                    raise
+                untaken.append(Untaken(letter.id, str(error)))
+            else:
+                groups.setdefault(alike, []).append(letter)
+        if not groups:
+            raise RequestRefused(
+                what=f"replay {len(untaken)} dead letters", rule="one of them can be", came=untaken[0].reason
+            )
+        first = list(groups.items())[:RUNS]
+        now = await self.now()
+        runs = [await self._queued(alike, letters, now, by) for alike, letters in first]
+        given = sum(len(letters) for _, letters in first)
+        return ReplayRequest(tuple(runs), given, tuple(untaken), more or len(first) < len(groups))
+
+    async def _queued(
+        self, alike: Alike, letters: list[DeadLetterRecord], now: datetime, by: str
+    ) -> RunRecord:
+        version = None
+        if alike.params_version is not None:
+            version = await self.store.params_version(alike.params_version)
+        made = await self.queue(
+            NewRun(
+                flow=alike.flow,
+                scheduled_time=now,
+                key=f"{REPLAY}:{instant_key(now)}-{secrets.token_hex(4)}",
+                origin=REPLAY,
+                params_version=alike.params_version,
+                params=alike.params,
+                config_version=None if version is None else version.version,
+                requested_by=by,
+                letters=tuple(letter.id for letter in letters),
+            )
+        )
+        assert made is not None  # its key is its own
+        return made

@@ -1,0 +1,115 @@
+"""Fields whose values are kept nowhere: not in what is stored of a failed item, nor in what is told of its error."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from piko_flow.control.payload import encode_payload, values_of
+
+HIDDEN = "******"
+SHORT = 4  # characters; shorter values are hidden in a text only where they stand as words of their own
+INPUT = re.compile(r"input_value=.*?(?=, input_type=|$)", re.DOTALL)
+
+
+@dataclass(frozen=True)
+class Redaction:
+    """Hides the values of the fields with these names, whatever their case, however deep they lie in an item.
+
+    An item that has no fields to be told apart, as one that is kept as its repr, is hidden as a whole.
+    """
+
+    names: frozenset[str] = frozenset()
+
+    @staticmethod
+    def of(*names: Collection[str]) -> Redaction:
+        """A redaction of all these names."""
+        return Redaction(frozenset(name.casefold() for some in names for name in some))
+
+    def payload(self, item: Any, *, most: int | None = None) -> str:
+        """The item's payload as it may be stored; it names the fields that were hidden as `redacted`."""
+        text = encode_payload(item) if most is None else encode_payload(item, most=most)
+        if not self.names:
+            return text
+        kept = json.loads(text)
+        if "value" not in kept:
+            return json.dumps({"type": kept["type"], "repr": HIDDEN, "redacted": ["repr"]})
+        hidden: dict[str, list[Any]] = {}
+        kept["value"] = self._without(_as_values(item, kept["value"]), hidden)
+        if not hidden:
+            return text
+        redacted = sorted({*hidden, *kept.get("redacted", ())})
+        return json.dumps({**kept, "redacted": redacted}, ensure_ascii=False, separators=(",", ":"))
+
+    def text(self, text: str, item: Any) -> str:
+        """What was told of the item, without the values that are hidden in it."""
+        if not self.names or not text:
+            return text
+        text = INPUT.sub(f"input_value={HIDDEN}", text)
+        hidden: dict[str, list[Any]] = {}
+        self._without(_as_values(item, values_of(encode_payload(item))), hidden)
+        told = {one for values in hidden.values() for value in values for one in _forms(value)}
+        for form in sorted(told, key=len, reverse=True):
+            if len(form) >= SHORT:
+                text = text.replace(form, HIDDEN)
+            else:
+                text = re.sub(rf"(?<!\w){re.escape(form)}(?!\w)", HIDDEN, text)
+        return text
+
+    def _without(self, value: Any, hidden: dict[str, list[Any]]) -> Any:
+        """The value with its fields hidden; what they were goes into `hidden`, by their names."""
+        if isinstance(value, dict):
+            kept = {}
+            for name, one in value.items():
+                if name.casefold() in self.names:
+                    hidden.setdefault(name, []).append(one)
+                    kept[name] = HIDDEN
+                else:
+                    kept[name] = self._without(one, hidden)
+            return kept
+        if isinstance(value, list):
+            return [self._without(one, hidden) for one in value]
+        if isinstance(value, str) and (inner := _json_object(value)) is not None:
+            without = self._without(inner, hidden)
+            return value if without == inner else json.dumps(without)
+        return value
+
+
+NOTHING_HIDDEN = Redaction()
+
+
+def _as_values(item: Any, value: Any) -> Any:
+    """The JSON value of an item; a named tuple, which JSON has as a list, with its names, and bytes as their text."""
+    if isinstance(item, bytes):
+        return item.decode(errors="replace")
+    if isinstance(item, tuple) and isinstance(names := getattr(item, "_fields", None), tuple):
+        return dict(zip(names, value, strict=True)) if isinstance(value, list) else value
+    if isinstance(item, list) and isinstance(value, list) and len(item) == len(value):
+        return [_as_values(*pair) for pair in zip(item, value, strict=True)]
+    return value
+
+
+def _json_object(text: str) -> Any:
+    """What a text holds that is a JSON object or list of its own; None for any other text."""
+    if text[:1] not in ("{", "["):
+        return None
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError):
+        return None
+
+
+def _forms(value: Any) -> Iterator[str]:
+    """How the value, or what lies in it, may stand in a text."""
+    if isinstance(value, dict):
+        value = list(value.values())
+    if isinstance(value, list):
+        for one in value:
+            yield from _forms(one)
+    elif isinstance(value, str):
+        yield from {value, repr(value)[1:-1], json.dumps(value)[1:-1]} - {""}
+    elif value is not None and not isinstance(value, bool):
+        yield str(value)

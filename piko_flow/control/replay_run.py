@@ -1,0 +1,87 @@
+"""One attempt of a run that replays dead letters: they enter at the stage that they failed at, in today's code."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+from piko_flow.control.dead_letters import records_of
+from piko_flow.control.pipeline_run import PipelineRun
+from piko_flow.control.replaying import MOST, Replay
+from piko_flow.control.run_context import RunContext
+from piko_flow.dataflow.pipeline import Pipeline
+from piko_flow.dataflow.running.entering import Entry
+from piko_flow.dataflow.running.options import PlanOptions
+from piko_flow.dataflow.running.report import RunReport
+from piko_flow.dataflow.stages.resource import RunInfo
+from piko_flow.dataflow.stages.sink import Sink
+from piko_flow.dataflow.stages.source import Source
+from piko_flow.errors import RequestRefused
+from piko_flow.planning.window import Window
+
+NO_LETTERS = Source((), name="no letters") >> Sink(lambda item: None, name="nothing")
+
+
+class ReplayRun(PipelineRun):
+    """Runs the letters that its run has taken; they are settled in the transaction in which the run ends.
+
+    A letter that fails again stays open, with its new error; it ends the run no more than in the run it comes from,
+    however many they are. Items that fail behind that stage become letters of this run.
+    """
+
+    replay: Replay | None = None
+    window: Window | None = None
+
+    async def pipeline(self, context: RunContext[Any]) -> Pipeline:
+        """The flow's pipeline over the letters' window, or the sink that they were emitted to, to be entered at the
+        letters' stage. Raises RequestRefused where they do not fit any more."""
+        run = self.order.record.id
+        letters = await self.journal.reach(lambda store: store.letters_to_replay(run, limit=MOST))
+        if not letters:
+            return NO_LETTERS  # they were settled, or taken by another, between the request and this run
+        self.window = context.window = letters[0].window
+        if sink := letters[0].sink:
+            if self.tools.writer is None:
+                raise RequestRefused(
+                    what=f"replay into sink {sink!r}", rule="a sink is registered", came="there is none"
+                )
+            pipeline: Pipeline = Source((), name="emitted") >> self.tools.writer.sink(sink)
+        else:
+            pipeline = self.order.flow.pipeline_for(context)
+        self.replay = Replay.of(pipeline, letters, {})
+        self.entry = Entry(self.replay.stage, self.replay.read)
+        return pipeline
+
+    def plan_options(self) -> PlanOptions:
+        """Those of the flow, with any number of failures."""
+        return replace(super().plan_options(), max_errors=None)
+
+    def info(self) -> RunInfo:
+        """What resources and sinks may know of the run: its window is the letters'."""
+        if self.window is None:
+            return super().info()
+        return replace(super().info(), window_start=self.window.start, window_end=self.window.end)
+
+    def dead(self, report: RunReport) -> dict[str, Any]:
+        """What became of the letters. Raises LettersUnknown where it is not known of all that failed which they are."""
+        replay, record = self.replay, self.order.record
+        if replay is None:
+            return {"replayed": True}
+        again, others, known = replay.failures(report.dead_letters, self.redaction)
+        failed = sum(stage.dead for stage in report.stages if stage.name == replay.stage)
+        if failed != known:
+            raise LettersUnknown(failed=failed, known=known)
+        dead = records_of(record, others, redaction=self.redaction, like=replay.letters[0])
+        told = f"{len(again)} of {len(replay.letters)} dead letters failed again" if again else ""
+        own = report.dead - failed
+        return {"replayed": True, "again": again, "dead_letters": dead, "dead_items": own, "error_msg": told}
+
+
+class LettersUnknown(RuntimeError):
+    """More items failed at the stage of a replay than it is known of which letters they are; all letters stay open."""
+
+    def __init__(self, *, failed: int, known: int) -> None:
+        super().__init__(
+            f"{failed} items failed at the stage, and only of {known} it is known which letter's they are"
+        )
+        self.failed, self.known = failed, known

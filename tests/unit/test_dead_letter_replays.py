@@ -1,0 +1,290 @@
+"""Dead letters are replayed by a run of their own, which enters at the failed stage with the code of today."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+from pydantic import BaseModel
+
+from piko_flow import Fold, Parse, Pipeline, Sink, SinkTarget, Source, Transform
+from piko_flow.control.endings import next_step
+from piko_flow.control.execution import ActiveExecution, RunOrder
+from piko_flow.control.flow import Flow
+from piko_flow.control.options import ReplicaOptions
+from piko_flow.control.outcome import Outcome
+from piko_flow.control.plane import ControlPlane
+from piko_flow.control.plane_dead_letters import WhichLetters
+from piko_flow.errors import RequestRefused
+from piko_flow.planning.run_state import RunStatus
+from piko_flow.store.batch import Batch, Ending
+from piko_flow.store.records import DeadLetterRecord, RunRecord
+from tests.unit.executing import REPLICA, Place
+
+
+class Order(BaseModel):
+    number: int
+    due: datetime | None = None
+
+
+class World(Place):
+    """A place with a plane over it, whose runs are executed by hand and whose ends are written."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.plane = ControlPlane(
+            store=self.store, registry=self.registry, options=ReplicaOptions(), clock=self.clock
+        )
+
+    def register(self, target: Any, **options: Any) -> Flow:
+        """The flow `orders`, in place of what it was."""
+        self.registry = type(self.registry)()
+        self.plane.registry = self.registry
+        return Flow.register("orders", target, registry=self.registry, **options)
+
+    async def finish(self, run: RunRecord) -> Outcome:
+        """Execute a claimed run and write its end."""
+        flow = self.plane.registered(run.flow)
+        version = None if run.params_version is None else await self.store.params_version(run.params_version)
+        outcome = await ActiveExecution(RunOrder(run, flow, version), self.tools).run()
+        change = next_step(run, flow, outcome, self.clock.now())
+        assert isinstance(change, Ending), change
+        written = await self.store.write(Batch(REPLICA, endings=[change]))
+        assert not written.stale
+        return outcome
+
+    async def run(self, flow: Flow, **facts: Any) -> Outcome:
+        """Run the flow once."""
+        return await self.finish(await self.claimed(flow, **facts))
+
+    async def replay(self, *ids: int) -> Outcome:
+        """Replay these letters by one run, to its end."""
+        [run] = (await self.plane.replay(WhichLetters(ids))).runs
+        await self.store.write(Batch(REPLICA, admit=[run.id]))
+        [claimed] = (await self.store.write(Batch(REPLICA, claim=[run.id]))).claimed
+        return await self.finish(claimed)
+
+    async def letters(self, state: str | None = "open") -> list[DeadLetterRecord]:
+        """The letters in this state, oldest first."""
+        return list(reversed((await self.plane.dead_letters(state=state)).letters))
+
+
+@pytest.fixture
+def world() -> World:
+    return World()
+
+
+def odd(number: int) -> int:
+    if number % 2 == 0:
+        raise ValueError(f"{number} is even")
+    return number
+
+
+def tenfold(number: int) -> int:
+    return number * 10
+
+
+def over(items: list[Any], step: Callable[[Any], Any], out: list[Any], **options: Any) -> Pipeline:
+    return (
+        Source(items) >> Transform(step, name="check", on_error="dead_letter", **options) >> Sink(out.append)
+    )
+
+
+async def test_a_replay_enters_at_the_failed_stage_with_the_code_of_today(world: World) -> None:
+    out: list[int] = []
+    flow = world.register(over([1, 2, 3, 4], odd, out))
+    await world.run(flow)
+    assert (out, [one.payload for one in await world.letters()]) == (
+        [1, 3],
+        ['{"type":"int","value":2}', '{"type":"int","value":4}'],
+    )
+    world.register(over([1, 2, 3, 4], tenfold, out))
+    outcome = await world.replay(1, 2)
+    assert (outcome.status, outcome.dead_items) == (RunStatus.SUCCESS, 0)
+    assert out == [1, 3, 20, 40]
+    assert [one.state for one in await world.letters(None)] == ["replayed", "replayed"]
+
+
+async def test_a_letter_that_fails_again_stays_open_with_its_new_error(world: World) -> None:
+    out: list[int] = []
+    await world.run(world.register(over([2, 4], odd, out)))
+    before = await world.letters()
+
+    def four_alone(number: int) -> int:
+        if number == 4:
+            raise KeyError("four")
+        return number
+
+    world.register(over([], four_alone, out), max_errors=0)
+    outcome = await world.replay(1, 2)
+    assert (out, outcome.status, outcome.dead_items) == ([2], RunStatus.SUCCESS, 0)
+    assert outcome.error_msg == "1 of 2 dead letters failed again"
+    [again] = await world.letters()
+    assert (again.id, again.attempt, again.error_type, again.payload) == (2, 2, "KeyError", before[1].payload)
+    assert again.fingerprint != before[1].fingerprint
+    assert [one.state for one in await world.letters(None)] == ["replayed", "open"]
+
+
+async def test_a_replay_whose_run_fails_settles_no_letter(world: World) -> None:
+    await world.run(world.register(over([2], odd, [])))
+
+    def full(number: int) -> None:
+        raise OSError("the disk is full")
+
+    world.register(Source(range(0)) >> Transform(tenfold, name="check") >> Sink(full))
+    outcome = await world.replay(1)
+    assert (outcome.status, outcome.error_type) == (RunStatus.FAILED, "OSError")
+    assert [one.state for one in await world.letters(None)] == ["open"]
+    out: list[int] = []
+    world.register(over([], tenfold, out))
+    await world.replay(1)
+    assert out == [20]
+
+
+async def test_what_fails_behind_the_stage_becomes_a_letter_of_the_replay(world: World) -> None:
+    await world.run(world.register(over([2], odd, [])))
+    behind = Transform(odd, name="behind", on_error="dead_letter")
+    world.register(Source(range(0)) >> Transform(tenfold, name="check") >> behind >> Sink(str))
+    outcome = await world.replay(1)
+    assert outcome.dead_items == 1
+    first, second = await world.letters(None)
+    assert (first.state, second.state, second.stage, second.run) == ("replayed", "open", "behind", 2)
+
+
+async def test_items_are_models_again_with_all_that_json_can_tell(world: World) -> None:
+    orders = [Order(number=1), Order(number=2, due=datetime(2026, 1, 1, tzinfo=UTC))]
+
+    def refuse(order: Any) -> Any:
+        raise ValueError(f"order {order.number}")
+
+    await world.run(world.register(over(orders, refuse, [])))
+    out: list[Order] = []
+    world.register(over([], lambda order: order, out))
+    await world.replay(1, 2)
+    assert out == orders
+
+
+async def test_a_batch_that_failed_enters_item_by_item_and_keeps_what_failed_again(world: World) -> None:
+    class Writer(SinkTarget[int]):
+        def __init__(self, refused: set[int], written: list[int]) -> None:
+            self.refused, self.written = refused, written
+
+        async def write(self, items: Any, /) -> None:
+            if self.refused & set(items):
+                raise OSError(f"refused {sorted(self.refused & set(items))}")
+            self.written += items
+
+    written: list[int] = []
+
+    def into(refused: set[int], batch: int) -> Pipeline:
+        return Source([1, 2, 3]) >> Sink(
+            Writer(refused, written), name="write", batch=batch, on_error="dead_letter"
+        )
+
+    await world.run(world.register(into({2}, 3)))
+    [letter] = await world.letters()
+    assert (letter.batch, letter.model, written) == (True, "int", [])
+    world.register(into({2}, 1))
+    await world.replay(1)
+    [letter] = await world.letters()
+    assert (letter.attempt, letter.payload) == (
+        2,
+        '{"type": "list", "value": [2], "model": "int", "items": 3}',
+    )
+    world.register(into(set(), 1))
+    await world.replay(1)
+    assert (sorted(written), await world.letters()) == ([1, 2, 3], [])
+
+
+async def test_of_equal_items_each_is_one_letter(world: World) -> None:
+    await world.run(world.register(over([2, 2, 2], odd, [])))
+    calls: list[int] = []
+
+    def third_alone(number: int) -> int:
+        calls.append(number)
+        if len(calls) < 3:
+            raise ValueError("not yet")
+        return number
+
+    world.register(over([], third_alone, []))
+    await world.replay(1, 2, 3)
+    assert [one.state for one in await world.letters(None)].count("replayed") == 1
+
+
+class Replacing(SinkTarget[Any]):
+    replaces = True
+
+    async def write(self, items: Any, /) -> None: ...
+
+
+def plus(total: int, item: int) -> int:
+    return total + item
+
+
+def refused_pipelines() -> list[tuple[str, Pipeline, str]]:
+    source, check = Source([2]), Transform(odd, name="check", on_error="dead_letter")
+    total: Fold[int, int] = Fold(plus, start=int)
+    return [
+        ("fold", source >> check >> total >> Sink(str), "makes one value of all items"),
+        ("replace", source >> check >> Sink(Replacing()), "replaces all that its window wrote"),
+        ("gone", source >> Transform(odd, name="other") >> Sink(str), "'check' is gone; there are other"),
+        ("model", source >> Parse(Order) >> Transform(of_order, name="check") >> Sink(str), "must fit Order"),
+    ]
+
+
+def of_order(order: Order) -> Order:
+    return order
+
+
+REFUSED = refused_pipelines()
+
+
+@pytest.mark.parametrize(
+    ("pipeline", "reason"), [one[1:] for one in REFUSED], ids=[one[0] for one in REFUSED]
+)
+async def test_a_replay_is_refused_where_it_would_be_wrong(
+    world: World, pipeline: Pipeline, reason: str
+) -> None:
+    await world.run(world.register(over([2], odd, [])))
+    world.register(pipeline)
+    with pytest.raises(RequestRefused, match="replay dead letter 1") as caught:
+        await world.replay(1)
+    assert reason in str(caught.value)
+    assert caught.value.advice == "Run the flow again instead: piko-flow trigger orders"
+    assert [one.replay_run for one in await world.letters()] == [None]
+
+
+async def test_letters_that_cannot_be_replayed_are_told_and_the_others_are(world: World) -> None:
+    def refuse(item: Any) -> Any:
+        raise ValueError("no")
+
+    await world.run(
+        world.register(over([1, object(), {"at": datetime(2026, 1, 1, tzinfo=UTC)}, 4], refuse, []))
+    )
+    out: list[Any] = []
+    world.register(over([], lambda item: item, out))
+    asked = await world.plane.replay(WhichLetters(flow="orders"))
+    assert (asked.letters, [one.letter for one in asked.untaken]) == (2, [2, 3])
+    assert "only a text for people was kept" in asked.untaken[0].reason
+    assert "kept as text, and nothing says what they are" in asked.untaken[1].reason
+
+
+async def test_a_letter_is_given_to_one_replay_at_a_time(world: World) -> None:
+    flow = world.register(over([2], odd, []))
+    await world.run(flow)
+    world.register(over([], tenfold, []))
+    await world.plane.replay(WhichLetters((1,)))
+    with pytest.raises(RequestRefused, match="run 2 replays 1 already"):
+        await world.plane.replay(WhichLetters((1,)))
+
+
+async def test_a_replay_that_finds_no_letter_ends_well(world: World) -> None:
+    await world.run(world.register(over([2], odd, [])))
+    world.register(over([], tenfold, []))
+    [run] = (await world.plane.replay(WhichLetters((1,)))).runs
+    world.store._rows.letters.clear()
+    await world.store.write(Batch(REPLICA, admit=[run.id]))
+    [claimed] = (await world.store.write(Batch(REPLICA, claim=[run.id]))).claimed
+    assert (await world.finish(claimed)).status is RunStatus.SUCCESS
