@@ -1,7 +1,7 @@
 """The demo's pipeline: where were the storms, what was near, and how many might have struck it?"""
 
 import os
-from contextlib import AbstractContextManager
+from contextlib import AbstractAsyncContextManager, AbstractContextManager
 from pathlib import Path
 from typing import Final, Generic
 
@@ -27,7 +27,7 @@ class Claimed(SinkTarget[T_contra], Generic[T_contra]):
 
     path: Path
 
-    async def hold(self, run: str) -> AbstractContextManager[object]:
+    async def hold(self, run: str) -> AbstractContextManager[object] | AbstractAsyncContextManager[object]:
         """Begin the run. Raises ForeignFolder, before anything is written."""
         claim_folder(self.path.parent)
         return await super().hold(run)

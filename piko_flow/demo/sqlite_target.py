@@ -2,7 +2,7 @@
 
 import sqlite3
 from collections.abc import Collection, Iterator, Sequence
-from contextlib import AbstractContextManager, closing, contextmanager
+from contextlib import AbstractAsyncContextManager, AbstractContextManager, closing, contextmanager
 from pathlib import Path
 from typing import Final, Generic, TypeVar
 
@@ -98,7 +98,7 @@ class SqliteTarget(SinkTarget[Row], Generic[Row]):
         if hasattr(self, "part"):
             self._file_of(self.part).unlink(missing_ok=True)
 
-    async def hold(self, run: str) -> AbstractContextManager[object]:
+    async def hold(self, run: str) -> AbstractContextManager[object] | AbstractAsyncContextManager[object]:
         """Keep sweeps from the parts of the run while the block is open, or its process lives."""
         return RunHold(self.path.with_name(f".{self.path.name}-{run}-held.part"))
 
