@@ -41,6 +41,8 @@ class FileTarget(SinkTarget[T_contra], Generic[T_contra]):
     define the four hooks.
     """
 
+    replaces = True
+
     def __init__(self, path: str | PathLike[str], *, store: StoreGiver = None) -> None:
         self.where = str(caller())
         if not isinstance(path, str | PathLike) or not Path(path).name:
