@@ -25,16 +25,28 @@ class Untaken:
 
 
 @dataclass(frozen=True, slots=True)
+class Replaying:
+    """A run that was queued, and the letters that it was given."""
+
+    run: RunRecord
+    letters: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class ReplayRequest:
-    """The runs that were queued, how many letters they were given, and the letters that cannot be replayed.
+    """The replays that were queued, and the letters that cannot be replayed.
 
     `more` says that there are more of this kind: ask again when these have ended.
     """
 
-    runs: tuple[RunRecord, ...]
-    letters: int
+    replays: tuple[Replaying, ...]
     untaken: tuple[Untaken, ...]
     more: bool
+
+    @property
+    def runs(self) -> list[RunRecord]:
+        """The runs that were queued."""
+        return [one.run for one in self.replays]
 
 
 class PlaneReplays(PlaneDeadLetters):
@@ -64,14 +76,13 @@ class PlaneReplays(PlaneDeadLetters):
             )
         first = list(groups.items())[:RUNS]
         now = await self.now()
-        runs = [await self._queued(alike, letters, now, by) for alike, letters in first]
-        given = sum(len(letters) for _, letters in first)
-        return ReplayRequest(tuple(runs), given, tuple(untaken), more or len(first) < len(groups))
+        replays = [await self._queued(alike, letters, now, by) for alike, letters in first]
+        return ReplayRequest(tuple(replays), tuple(untaken), more or len(first) < len(groups))
 
     async def _queued(
         self, alike: Alike, letters: list[DeadLetterRecord], now: datetime, by: str
-    ) -> RunRecord:
-        version = None
+    ) -> Replaying:
+        version, ids = None, tuple(letter.id for letter in letters)
         if alike.params_version is not None:
             version = await self.store.params_version(alike.params_version)
         made = await self.queue(
@@ -84,8 +95,8 @@ class PlaneReplays(PlaneDeadLetters):
                 params=alike.params,
                 config_version=None if version is None else version.version,
                 requested_by=by,
-                letters=tuple(letter.id for letter in letters),
+                letters=ids,
             )
         )
         assert made is not None  # its key is its own
-        return made
+        return Replaying(made, ids)
