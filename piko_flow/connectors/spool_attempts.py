@@ -1,0 +1,122 @@
+"""Attempts to write through a sink, and what is known from them of the sink."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from piko_flow.clock import Clock
+from piko_flow.connectors.spool_delivery import Delivery
+from piko_flow.connectors.spool_errors import NotKept
+from piko_flow.connectors.spool_file import Letter, Origin, Row, SpoolFile
+from piko_flow.connectors.spool_items import ItemForms
+from piko_flow.connectors.spool_letters import Spooled
+from piko_flow.connectors.spool_pieces import Piece
+from piko_flow.connectors.spool_reading import keys_of
+from piko_flow.dataflow.running.cancelled import ESCAPES, escaped
+from piko_flow.dataflow.running.facts import DeadLetter
+from piko_flow.errors import ItemRejected, describe_error, shorten
+from piko_flow.retry import Retry
+
+
+class Attempts:
+    """Writes lists and counts: `lists` and `items` that were written, `failures` since the last one that was.
+
+    `failing` is what the last attempt failed with, empty after one that did not.
+    """
+
+    def __init__(
+        self, delivery: Delivery, forms: ItemForms, retry: Retry, *, whole: bool, clock: Clock
+    ) -> None:
+        self._delivery, self._forms, self._whole, self._clock = delivery, forms, whole, clock
+        self._letters: list[Letter] = []
+        self.retry = retry
+        self.lists = self.items = self.failures = 0
+        self.failing = ""
+
+    @property
+    def alike(self) -> bool:
+        """Whether a list has to be of one run: a chain tells of an item that failed, and not whose it was."""
+        return self._delivery.is_chain
+
+    def pause(self) -> float:
+        """Seconds to wait before the next attempt: longer with each failure."""
+        return self.retry.delay(max(self.failures, 1))
+
+    def fail(self, error: Exception) -> None:
+        """Count a failure, so that the next pause is longer."""
+        self.failures += 1
+        self.failing = describe_error(error, 500)
+
+    async def rest(self) -> None:
+        """Wait for as long as is due after the last failure."""
+        await self._clock.sleep(self.pause())
+
+    def letters(self) -> list[Letter]:
+        """What stages behind the spool have made dead letters of since this was last asked."""
+        letters, self._letters = self._letters, []
+        return letters
+
+    async def whole(self, file: SpoolFile, rows: Sequence[Row], items: Sequence[Any]) -> bool:
+        """Write the items of the rows as one list; whether that went well."""
+        values = items
+        if self._whole:
+            origins = (row.origin for row in rows for _ in range(row.kept.items))
+            keyed = zip(items, keys_of(file, rows), origins, strict=True)
+            values = [_spooled(item, key, origin) for item, key, origin in keyed]
+        return await self._write(values, rows[0].origin) is None
+
+    async def pieces(self, pieces: Sequence[Piece]) -> Exception | None:
+        """Write these items as one list; gives what that failed with.
+
+        An item that the sink names, and one that fails alone with an error that is not tried again, is hopeless: the
+        others are written without it.
+        """
+        left = [piece for piece in pieces if not piece.hopeless]
+        while left:
+            values = [
+                _spooled(piece.item, piece.key, piece.row.origin) if self._whole else piece.item
+                for piece in left
+            ]
+            error = await self._write(values, left[0].row.origin)
+            if error is None:
+                return None
+            if isinstance(error, ItemRejected) and 0 <= error.index < len(left):
+                _give_up(left.pop(error.index), error)
+            elif len(left) == 1 and not isinstance(error, self.retry.on):
+                _give_up(left.pop(), error)
+            else:
+                return error
+        return None
+
+    async def _write(self, values: Sequence[Any], origin: Origin) -> Exception | None:
+        failure: Exception | None = None
+        try:
+            self._keep(await self._delivery.write(values), origin)
+        except ESCAPES as error:
+            failure = escaped(error)
+        except Exception as error:
+            failure = error
+        if failure is not None:
+            self.fail(failure)
+            return failure
+        self.failures, self.failing = 0, ""
+        self.lists, self.items = self.lists + 1, self.items + len(values)
+        return None
+
+    def _keep(self, letters: Sequence[DeadLetter], origin: Origin) -> None:
+        for letter in letters:
+            try:
+                (kept,) = self._forms.encode([letter.item])
+            except NotKept:
+                (kept,) = self._forms.encode([shorten(letter.item, 2000)])
+            failed_at = self._clock.now().timestamp()
+            self._letters.append(Letter(kept, "", origin, failed_at, letter.error_type, letter.error))
+
+
+def _give_up(piece: Piece, error: Exception) -> None:
+    piece.error, piece.hopeless = error, True
+
+
+def _spooled(item: Any, key: str, origin: Origin) -> Spooled:
+    return Spooled(item, key, origin.flow, origin.run, origin.stage)

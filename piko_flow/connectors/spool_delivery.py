@@ -1,0 +1,117 @@
+"""Writing one list through the sink behind a spool."""
+
+from __future__ import annotations
+
+import asyncio
+import copy
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, suppress
+from typing import Any
+
+from piko_flow.connectors.spool_errors import SpoolRefused
+from piko_flow.dataflow.running.facts import DeadLetter
+from piko_flow.dataflow.running.limits import within
+from piko_flow.dataflow.running.run import run
+from piko_flow.dataflow.stages.sink import Part, Sink, SinkTarget
+from piko_flow.dataflow.stages.source import Source
+from piko_flow.dataflow.stages.stage import SinkLike
+from piko_flow.errors import StageFailed
+
+
+class Delivery:
+    """Writes lists through a sink, each as a whole: when `write` has returned, the sink has acknowledged it.
+
+    One list may take at most `timeout` seconds; after that, and after
+    any error, what the sink has of it is taken back as far as the sink can. Entered while the spool is open.
+    """
+
+    def __init__(self, sink: Any, *, name: str, timeout: float) -> None:
+        self._name, self._run, self._timeout = name, "", timeout
+        self._sink = sink
+        self._lists = 0
+        self._holds = AsyncExitStack()
+        self._write: Callable[[Sequence[Any]], Awaitable[list[DeadLetter]]]
+        if isinstance(sink, SinkTarget):
+            self._write = self._in_parts
+        elif isinstance(sink, SinkLike):
+            self._write = self._in_a_run
+        else:
+            self._write = self._at_once
+
+    @property
+    def is_chain(self) -> bool:
+        """Whether stages stand before the sink, or it is a Sink with options of its own."""
+        return isinstance(self._sink, SinkLike)
+
+    async def open(self, run: str) -> None:
+        """Let the sink keep what it needs for all lists; `run` names the parts that a SinkTarget sees."""
+        self._run = run
+        if isinstance(self._sink, SinkTarget):
+            held = await copy.copy(self._sink).hold(self._run)
+            if isinstance(held, AbstractAsyncContextManager):
+                await self._holds.enter_async_context(held)
+            else:
+                self._holds.enter_context(held)
+
+    async def close(self) -> None:
+        """Let the sink give that back."""
+        await self._holds.aclose()
+
+    async def write(self, items: Sequence[Any]) -> list[DeadLetter]:
+        """Write the list, in order; gives what stages of a chain have made dead letters of. Raises what it failed with."""
+        self._lists += 1
+        try:
+            return await within(self._timeout, self._write(items), "the sink did not take the list")
+        except StageFailed as error:
+            raise error.__cause__ or error from None
+
+    async def _in_parts(self, items: Sequence[Any]) -> list[DeadLetter]:
+        target = copy.copy(self._sink)
+        done = False
+        try:
+            await target.open(Part(run=self._run, unit="list", number=self._lists, sink=self._name))
+            await target.write(items)
+            receipt = await target.prepare()
+            await copy.copy(self._sink).commit([receipt])
+            done = True
+        finally:
+            if not done:
+                with suppress(Exception):  # the error that is told is the first one
+                    async with asyncio.timeout(self._timeout):
+                        await target.abort()
+        return []
+
+    async def _at_once(self, items: Sequence[Any]) -> list[DeadLetter]:
+        written = self._sink.write(items)
+        if isinstance(written, Awaitable):
+            await written
+        return []
+
+    async def _in_a_run(self, items: Sequence[Any]) -> list[DeadLetter]:
+        report = await run(Source(list(items), name="spooled") >> self._sink)
+        return list(report.dead_letters)
+
+
+def checked_sink(sink: Any, *, where: str) -> Any:
+    """What lists are written through: a target, an object with `write`, or a chain that ends in sinks."""
+    from piko_flow.connectors.file_target import FileTarget
+
+    inner = sink.target if isinstance(sink, Sink) else sink
+    if isinstance(inner, FileTarget):
+        raise SpoolRefused(
+            what="Spool",
+            where=where,
+            rule="a file is replaced as a whole, so each list would replace the one before",
+            came=f"{type(inner).__name__} came",
+            advice="Write files from a pipeline, and spool to what takes lists one after the other",
+        )
+    if isinstance(sink, type) or not (isinstance(sink, SinkLike) or hasattr(sink, "write") or callable(sink)):
+        raise SpoolRefused(
+            what="Spool",
+            where=where,
+            rule="it keeps items for a sink: an object with write(items), a function of one item, or a chain",
+            came=f"{sink!r:.80} came",
+        )
+    if isinstance(sink, SinkLike) or hasattr(sink, "write"):
+        return sink
+    return Sink(sink)

@@ -1,0 +1,350 @@
+"""One file of a spool: an SQLite database of lists, used by one process at a time."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+from uuid import uuid4
+from zlib import crc32
+
+import orjson
+
+from piko_flow.connectors.spool_errors import BrokenSpool, SpoolUnavailable
+from piko_flow.connectors.spool_items import Kept
+
+SUFFIX: Final = ".spool"
+BROKEN: Final = ".broken"
+_FORMAT: Final = 1
+_CHECKPOINT: Final = 4000  # pages of the log, 16 MB, before it is written back
+_SCHEMA: Final = """
+CREATE TABLE about (name TEXT PRIMARY KEY, value TEXT NOT NULL);
+CREATE TABLE list (
+    number INTEGER PRIMARY KEY, kind TEXT NOT NULL, items INTEGER NOT NULL, flow TEXT NOT NULL, run TEXT NOT NULL,
+    stage TEXT NOT NULL, accepted_at REAL NOT NULL, keys TEXT, tries INTEGER NOT NULL, crc INTEGER NOT NULL,
+    body BLOB NOT NULL
+);
+CREATE TABLE letter (
+    number INTEGER PRIMARY KEY, kind TEXT NOT NULL, key TEXT NOT NULL, flow TEXT NOT NULL, run TEXT NOT NULL,
+    stage TEXT NOT NULL, failed_at REAL NOT NULL, error_type TEXT NOT NULL, error TEXT NOT NULL, body BLOB NOT NULL
+);
+"""
+_ADD: Final = "INSERT INTO list VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+_NEXT: Final = "SELECT * FROM list WHERE number > ? AND tries = 0 ORDER BY number"
+_WAITING: Final = (
+    "SELECT coalesce(sum(items), 0), coalesce(sum(length(body)), 0), coalesce(sum(tries > 0), 0) FROM list"
+)
+_ADD_LETTER: Final = "INSERT INTO letter VALUES (NULL, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """Who wrote a list: the flow, its run, and the sink in it; empty texts for none."""
+
+    flow: str = ""
+    run: str = ""
+    stage: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """A list as the file holds it; `number` is unique in the file for ever.
+
+    `keys` are those that the items were given, or None: then an item's key is made of file, number and place.
+    `tries` counts how often its one item failed alone; 0 for a list that did not.
+    """
+
+    number: int
+    kept: Kept
+    origin: Origin
+    accepted_at: float
+    keys: tuple[str, ...] | None = None
+    tries: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Letter:
+    """An item that failed for good, as the file holds it until somebody takes it."""
+
+    kept: Kept
+    key: str
+    origin: Origin
+    failed_at: float
+    error_type: str
+    error: str
+    number: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Totals:
+    """What a file holds: items and bytes that wait, how many of the items failed alone, and dead letters."""
+
+    items: int
+    bytes: int
+    failing: int
+    letters: int
+
+
+class InUse(Exception):
+    """Another process, or another spool of this one, has the file open."""
+
+
+class SpoolFile:
+    """Lists in the order in which they were added, each kept until it is removed.
+
+    Every change is one transaction, and is on the disk when it returns. Belongs to one thread at a time. Raises
+    SpoolUnavailable where the disk does not take a change (then nothing was changed) and BrokenSpool where the
+    file is damaged.
+    """
+
+    def __init__(self, path: Path, connection: sqlite3.Connection) -> None:
+        self.path, self._connection = path, connection
+        (highest,) = connection.execute("SELECT coalesce(max(number), 0) FROM list").fetchone()
+        self._number: int = highest
+
+    @property
+    def name(self) -> str:
+        """What the keys of its items begin with."""
+        return self.path.name.removesuffix(SUFFIX)
+
+    def add(
+        self, kept: Kept, origin: Origin, accepted_at: float, keys: Sequence[str] | None, tries: int = 0
+    ) -> int:
+        """Add a list inside of `changing`; gives its number."""
+        self._number += 1
+        given = None if keys is None else orjson.dumps(keys).decode()
+        body = kept.body
+        values = (
+            kept.kind,
+            kept.items,
+            origin.flow,
+            origin.run,
+            origin.stage,
+            accepted_at,
+            given,
+            tries,
+            crc32(body),
+        )
+        self._connection.execute(_ADD, (self._number, *values, body))
+        return self._number
+
+    def remove(self, numbers: Sequence[int]) -> None:
+        """Remove lists inside of `changing`."""
+        self._connection.executemany("DELETE FROM list WHERE number = ?", [(number,) for number in numbers])
+
+    def add_letter(self, letter: Letter) -> None:
+        """Keep a dead letter inside of `changing`."""
+        origin = letter.origin
+        values = (letter.kept.kind, letter.key, origin.flow, origin.run, origin.stage, letter.failed_at)
+        self._connection.execute(_ADD_LETTER, (*values, letter.error_type, letter.error, letter.kept.body))
+
+    def remove_letters(self, numbers: Sequence[int]) -> None:
+        """Remove dead letters inside of `changing`."""
+        self._connection.executemany("DELETE FROM letter WHERE number = ?", [(number,) for number in numbers])
+
+    def rows_after(self, number: int, *, items: int, alike: bool = False) -> list[Row]:
+        """The next lists that never failed alone, as many as have that many items together, but at least one.
+
+        With `alike` all of them are of one origin.
+        """
+        rows: list[Row] = []
+        with self._reading():
+            for row in map(self._row, self._connection.execute(_NEXT, (number,))):
+                items -= row.kept.items
+                if rows and (items < 0 or (alike and row.origin != rows[0].origin)):
+                    break
+                rows.append(row)
+        return rows
+
+    def readable_rows(self) -> Iterator[Row]:
+        """All lists of a damaged file that can still be read, in order."""
+        for number in range(self._lowest(), self._number + 1):
+            with suppress(BrokenSpool), self._reading():
+                found = self._connection.execute("SELECT * FROM list WHERE number = ?", (number,))
+                yield from map(self._row, found)
+
+    def _lowest(self) -> int:
+        try:
+            with self._reading():
+                (lowest,) = self._connection.execute("SELECT coalesce(min(number), 1) FROM list").fetchone()
+        except BrokenSpool:
+            return 1
+        return int(lowest)
+
+    def failed_rows(self, *, limit: int) -> list[Row]:
+        """The lists of one item that failed alone, those that did so least often first."""
+        with self._reading():
+            found = self._connection.execute(
+                "SELECT * FROM list WHERE tries > 0 ORDER BY tries, number LIMIT ?", (limit,)
+            )
+            return list(map(self._row, found))
+
+    def letters(self, *, limit: int) -> list[Letter]:
+        """The oldest dead letters."""
+        with self._reading():
+            found = self._connection.execute("SELECT * FROM letter ORDER BY number LIMIT ?", (limit,))
+            return [
+                Letter(Kept(kind, body, 1), key, Origin(*origin), failed_at, error_type, error, number)
+                for number, kind, key, *origin, failed_at, error_type, error, body in found
+            ]
+
+    def totals(self) -> Totals:
+        """How much there is, by reading all of it."""
+        with self._reading():
+            items, size, failing = self._connection.execute(_WAITING).fetchone()
+            (letters,) = self._connection.execute("SELECT count(*) FROM letter").fetchone()
+        return Totals(items, size, failing, letters)
+
+    def oldest(self) -> float | None:
+        """When the oldest list was accepted; None where there is none."""
+        with self._reading():
+            row = self._connection.execute("SELECT accepted_at FROM list ORDER BY number LIMIT 1").fetchone()
+        return None if row is None else float(row[0])
+
+    def about(self) -> dict[str, str]:
+        """What the file says of itself."""
+        with self._reading():
+            return dict(self._connection.execute("SELECT name, value FROM about").fetchall())
+
+    @contextmanager
+    def changing(self) -> Iterator[None]:
+        """One transaction: on the disk when the block has ended, and rolled back when anything is raised."""
+        number = self._number
+        try:
+            self._connection.execute("BEGIN IMMEDIATE")
+            yield
+            self._connection.execute("COMMIT")
+        except BaseException as error:
+            with suppress(sqlite3.Error):  # after some errors it was rolled back already
+                self._connection.execute("ROLLBACK")
+            self._number = number
+            if isinstance(error, sqlite3.Error):
+                raise told(error, self.path) from error
+            raise
+
+    def close(self) -> None:
+        """Close the file, and remove it where it holds nothing."""
+        with suppress(BrokenSpool, sqlite3.Error):
+            if self.totals() == Totals(0, 0, 0, 0):
+                self.path.unlink(
+                    missing_ok=True
+                )  # before the lock is gone, so that nobody opens it in between
+        with suppress(sqlite3.Error):
+            self._connection.close()
+        if not self.path.exists():
+            _remove_companions(self.path)
+
+    def leave(self) -> None:
+        """Close the file and change nothing."""
+        with suppress(sqlite3.Error):
+            self._connection.close()
+
+    def destroy(self) -> None:
+        """Remove the file with all that it holds; needs no room on the disk."""
+        self.path.unlink(missing_ok=True)
+        with suppress(sqlite3.Error):
+            self._connection.close()
+        _remove_companions(self.path)
+
+    @contextmanager
+    def _reading(self) -> Iterator[None]:
+        try:
+            yield
+        except sqlite3.Error as error:
+            raise told(error, self.path) from error
+
+    def _row(self, values: tuple[object, ...]) -> Row:
+        number, kind, items, flow, run, stage, accepted_at, keys, tries, crc, body = values
+        if not isinstance(body, bytes) or crc32(body) != crc:
+            raise BrokenSpool(str(self.path), f"list {number} is not what was written")
+        kept = Kept(str(kind), body, int(str(items)))
+        given = None if keys is None else tuple(orjson.loads(str(keys)))
+        origin = Origin(str(flow), str(run), str(stage))
+        return Row(int(str(number)), kept, origin, float(str(accepted_at)), given, int(str(tries)))
+
+
+def create_file(folder: Path, *, owner: str) -> SpoolFile:
+    """A new, empty file that only this process uses. Raises SpoolUnavailable."""
+    path = folder / f"{uuid4().hex}{SUFFIX}"
+    try:
+        os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR | os.O_CLOEXEC, 0o600))
+        connection = _connected(path)
+        connection.executescript(f"BEGIN;{_SCHEMA}PRAGMA user_version = {_FORMAT};COMMIT;")
+        connection.execute("INSERT INTO about VALUES ('owner', ?)", (owner,))
+        return SpoolFile(path, connection)
+    except (OSError, sqlite3.Error) as error:
+        with suppress(OSError):
+            path.unlink(missing_ok=True)
+            _remove_companions(path)
+        raise SpoolUnavailable(str(folder), _reason(error)) from error
+
+
+def open_file(path: Path) -> SpoolFile:
+    """A file that another process has left. Raises InUse, BrokenSpool, SpoolUnavailable."""
+    try:
+        connection = _connected(path)
+    except sqlite3.Error as error:
+        raise told(error, path) from error
+    try:
+        (version,) = connection.execute("PRAGMA user_version").fetchone()
+        if version > _FORMAT:
+            raise BrokenSpool(str(path), f"it has format {version}, this version reads up to {_FORMAT}")
+        if version == 0:
+            _finish_creating(path, connection)
+        return SpoolFile(path, connection)
+    except sqlite3.Error as error:
+        connection.close()
+        raise told(error, path) from error
+    except BrokenSpool:
+        connection.close()
+        raise
+
+
+def told(error: sqlite3.Error, path: Path) -> Exception:
+    """The error of the database in our words."""
+    name = getattr(error, "sqlite_errorname", "") or ""
+    if name.startswith(("SQLITE_BUSY", "SQLITE_LOCKED")):
+        return InUse(str(path))
+    if name.startswith(("SQLITE_CORRUPT", "SQLITE_NOTADB", "SQLITE_ERROR", "SQLITE_SCHEMA")) or not name:
+        return BrokenSpool(str(path), _reason(error))
+    return SpoolUnavailable(str(path), _reason(error))
+
+
+def _connected(path: Path) -> sqlite3.Connection:
+    connection = sqlite3.connect(path, timeout=0, isolation_level=None, check_same_thread=False)
+    try:
+        # The lock is taken by the first statement that reads, and kept until the process closes the file or dies.
+        connection.execute("PRAGMA locking_mode = EXCLUSIVE")
+        connection.execute("PRAGMA journal_mode = WAL")
+        connection.execute("PRAGMA synchronous = FULL")
+        connection.execute(f"PRAGMA wal_autocheckpoint = {_CHECKPOINT}")
+        connection.execute("PRAGMA auto_vacuum = NONE")
+        connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
+    except sqlite3.Error:
+        connection.close()
+        raise
+    return connection
+
+
+def _finish_creating(path: Path, connection: sqlite3.Connection) -> None:
+    """A process that died while it made the file left an empty database."""
+    (tables,) = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
+    if tables:
+        raise BrokenSpool(str(path), "it is no spool")
+    connection.executescript(f"BEGIN;{_SCHEMA}PRAGMA user_version = {_FORMAT};COMMIT;")
+
+
+def _remove_companions(path: Path) -> None:
+    for ending in ("-wal", "-shm", "-journal"):
+        path.with_name(path.name + ending).unlink(missing_ok=True)
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(error, OSError):
+        return error.strerror or str(error)
+    name = getattr(error, "sqlite_errorname", "")
+    return f"{error} ({name})" if name else str(error)

@@ -1,0 +1,53 @@
+"""How a spool works, checked where it is made."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from datetime import timedelta
+from typing import Any, NoReturn
+
+from piko_flow.connectors.spool_errors import SpoolRefused
+from piko_flow.retry import Retry, seconds
+
+LONGEST = 100_000_000  # seconds, about three years
+
+
+@dataclass(frozen=True)
+class SpoolOptions:
+    """The options of a Spool, in items, bytes and seconds."""
+
+    items: int
+    bytes: int
+    batch: int
+    within: float
+    timeout: float
+    flush: float
+    retry: Retry
+    whole: bool
+
+
+def checked_options(given: Mapping[str, Any], *, where: str) -> SpoolOptions:
+    """The options. Raises SpoolRefused for the first that cannot be."""
+    values = dict(given)
+
+    def refuse(rule: str, came: object) -> NoReturn:
+        raise SpoolRefused(what="Spool", where=where, rule=rule, came=f"got {came!r}")
+
+    for name in ("items", "bytes", "batch"):
+        value = values[name]
+        if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+            refuse(f"{name} must be a whole number of at least 1", value)
+    for name, least in (("within", 0.0), ("timeout", 1e-6), ("flush", 0.0)):
+        value = values[name]
+        if isinstance(value, bool) or not isinstance(value, int | float | timedelta):
+            refuse(f"{name} must be a number of seconds or a timedelta", value)
+        values[name] = seconds(value)
+        if not least <= values[name] <= LONGEST:
+            rule = "above 0" if least else "of at least 0"
+            refuse(f"{name} must be {rule} and at most {LONGEST:,} seconds", value)
+    if not isinstance(values["retry"], Retry):
+        refuse("retry must be a Retry", values["retry"])
+    if not isinstance(values["whole"], bool):
+        refuse("whole must be True or False", values["whole"])
+    return SpoolOptions(**{one.name: values[one.name] for one in fields(SpoolOptions)})

@@ -1,0 +1,328 @@
+"""What an open spool has in stock: its files, how much waits in them, and room for more."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+
+from piko_flow.clock import Clock
+from piko_flow.connectors.spool_errors import BrokenSpool, SpoolClosed, SpoolUnavailable
+from piko_flow.connectors.spool_file import Letter, Origin, Row, SpoolFile, create_file
+from piko_flow.connectors.spool_folder import LeftFiles, make_private
+from piko_flow.connectors.spool_items import Kept
+from piko_flow.connectors.spool_reading import carry_over
+from piko_flow.connectors.spool_thread import SpoolThread
+
+log = logging.getLogger("piko_flow.spool")
+
+
+@dataclass(frozen=True, slots=True)
+class Bounds:
+    """How much may wait: items, and bytes of their JSON."""
+
+    items: int
+    bytes: int
+
+
+@dataclass(eq=False)
+class Shelf:
+    """An open file, what of it waits, and up to which list it was taken."""
+
+    file: SpoolFile
+    items: int = 0
+    bytes: int = 0
+    letters: int = 0
+    failing: int = 0
+    taken: int = 0
+    owed: set[int] = field(default_factory=set)
+    """Lists that were written, whose removal the disk did not take yet."""
+
+
+@dataclass(eq=False, slots=True)
+class Settled:
+    """What has become of lists of one file: `done` are their numbers, `rest` what stays of them, item by item
+    with its origin, when it was accepted, its key and its tries."""
+
+    done: list[Row]
+    rest: list[tuple[Kept, Origin, float, str, int]] = field(default_factory=list)
+    letters: list[Letter] = field(default_factory=list)
+
+
+class Stock:
+    """The files of one spool in one folder; belongs to the loop that opened it.
+
+    Lists are taken in the order in which they were accepted, what dead processes left first.
+    """
+
+    def __init__(self, folder: Path, *, name: str, owner: str, bounds: Bounds, clock: Clock) -> None:
+        self.folder, self.name = folder, name
+        self._owner, self._bounds, self._clock = owner, bounds, clock
+        self._left = LeftFiles(folder, owner=owner)
+        self._thread = SpoolThread(name)
+        self._room, self.arrived = asyncio.Event(), asyncio.Event()
+        self._own: Shelf | None = None
+        self._mending = asyncio.Lock()
+        self.shelves: list[Shelf] = []
+        self.closed = False
+
+    @property
+    def items(self) -> int:
+        """How many items wait."""
+        return sum(shelf.items for shelf in self.shelves)
+
+    @property
+    def bytes(self) -> int:
+        """How many bytes they take as JSON."""
+        return sum(shelf.bytes for shelf in self.shelves)
+
+    @property
+    def failing_items(self) -> int:
+        """How many of them have failed alone."""
+        return sum(shelf.failing for shelf in self.shelves)
+
+    @property
+    def fresh(self) -> int:
+        """How many of them have not."""
+        return self.items - self.failing_items
+
+    @property
+    def dead_letters(self) -> int:
+        """How many dead letters nobody has taken yet."""
+        return sum(shelf.letters for shelf in self.shelves)
+
+    @property
+    def run(self) -> str:
+        """The name of this opening: that of its own file."""
+        assert self._own is not None
+        return f"spool-{self._own.file.name}"
+
+    @property
+    def strange(self) -> dict[str, str]:
+        """Files that are not used, and why."""
+        return dict(self._left.strange)
+
+    async def open(self) -> None:
+        """Make the folder and a file of its own, and open what dead processes left. Raises SpoolUnavailable."""
+        self._thread.start()
+        try:
+            await self._thread.read(lambda: make_private(self.folder))
+            await self._thread.read(self._left.already_aside)
+            self._own = Shelf(await self._thread.read(lambda: create_file(self.folder, owner=self._owner)))
+            self.shelves = [self._own]
+            await self.adopt()
+        except BaseException:
+            await self.close()
+            raise
+
+    def refuse(self) -> None:
+        """Accept nothing more; those who wait for room are told."""
+        self.closed = True
+        self._room.set()
+
+    async def close(self) -> None:
+        """Close the files; those that hold nothing are removed."""
+        self.refuse()
+        files = [shelf.file for shelf in self.shelves]
+
+        def ended() -> None:
+            for file in files:
+                file.close()
+
+        with suppress(SpoolClosed):  # it was closed before
+            self._thread.read(ended)
+        await self._thread.stop()
+
+    async def adopt(self) -> int:
+        """Open the files that dead processes have left by now; gives how many there were."""
+        known = {shelf.file.path for shelf in self.shelves}
+        found = await self._thread.read(lambda: self._left.adopt(known))
+        for file, holds in found:
+            shelf = Shelf(file)
+            self.shelves.insert(len(self.shelves) - 1, shelf)
+            if isinstance(holds, BrokenSpool):
+                await self.set_aside(holds)
+                continue
+            shelf.items, shelf.bytes = holds.items, holds.bytes
+            shelf.failing, shelf.letters = holds.failing, holds.letters
+            log.info("the spool %s goes on with %d items of an earlier process", self.name, holds.items)
+            await self._drop_empty(shelf)
+        if found:
+            self.arrived.set()
+        return len(found)
+
+    async def add(self, kept: Sequence[Kept], origin: Origin, keys: Sequence[str] | None) -> None:
+        """Wait for room, then bring the lists to the disk, all or none.
+
+        Raises SpoolClosed and SpoolUnavailable. Cancelling while it waits for room changes nothing; later it is open
+        whether the lists were accepted.
+        """
+        items, size = sum(one.items for one in kept), sum(len(one.body) for one in kept)
+        await self._wait_for_room(items, size)
+        at = self._clock.now().timestamp()
+
+        def added(file: SpoolFile) -> None:
+            for one in kept:
+                given = None if keys is None else keys[one.first : one.first + one.items]
+                file.add(one, origin, at, given)
+
+        try:
+            await self._added(added, items, size)
+        except BrokenSpool as error:
+            await self.set_aside(error)
+            await self._added(added, items, size)
+
+    async def _added(self, added: Callable[[SpoolFile], None], items: int, size: int) -> None:
+        shelf = self._own
+        if self.closed or shelf is None:
+            raise SpoolClosed(self.name)
+        self._count(shelf, items, size)
+
+        def counted(change: asyncio.Future[None]) -> None:
+            if change.exception() is not None:
+                self._count(shelf, -items, -size)
+            self.arrived.set()
+
+        change = self._thread.change(shelf.file, lambda: added(shelf.file))
+        change.add_done_callback(counted)
+        await asyncio.shield(change)
+
+    async def take(self, items: int, *, alike: bool = False) -> tuple[Shelf, list[Row]] | None:
+        """The next lists, about so many items together, with `alike` of one origin; None where none waits."""
+        for shelf in list(self.shelves):
+            if shelf.items > shelf.failing:
+                rows = await self._thread.read(
+                    partial(shelf.file.rows_after, shelf.taken, items=items, alike=alike)
+                )
+                if rows:
+                    shelf.taken = rows[-1].number
+                    return shelf, rows
+        return None
+
+    async def failing(self, limit: int) -> tuple[Shelf, list[Row]] | None:
+        """Items that failed alone before."""
+        for shelf in self.shelves:
+            if shelf.failing:
+                return shelf, await self._thread.read(partial(shelf.file.failed_rows, limit=limit))
+        return None
+
+    async def settle(self, shelf: Shelf, settled: Settled) -> None:
+        """Remove lists, and keep what stays of them, in one transaction. Raises SpoolUnavailable.
+
+        Where nothing stays the disk may be full: then the removal is made up for later.
+        """
+        numbers = [row.number for row in settled.done]
+        owed = list(shelf.owed)
+
+        def changed() -> None:
+            shelf.file.remove([*numbers, *owed])
+            for kept, origin, at, key, tries in settled.rest:
+                shelf.file.add(kept, origin, at, [key], tries)
+            for letter in settled.letters:
+                shelf.file.add_letter(letter)
+
+        try:
+            await self._thread.change(shelf.file, changed)
+            shelf.owed.difference_update(owed)
+        except SpoolUnavailable:
+            if settled.rest or settled.letters:
+                raise
+            shelf.owed.update(numbers)
+        removed = settled.done
+        shelf.failing += len(settled.rest) - sum(1 for row in removed if row.tries)
+        shelf.letters += len(settled.letters)
+        rest = settled.rest
+        self._count(
+            shelf,
+            len(rest) - sum(row.kept.items for row in removed),
+            sum(len(kept.body) for kept, *_ in rest) - sum(len(row.kept.body) for row in removed),
+        )
+        await self._drop_empty(shelf)
+
+    def put_back(self, shelf: Shelf, rows: Sequence[Row]) -> None:
+        """Lists that were taken last are taken again the next time."""
+        shelf.taken = rows[0].number - 1
+
+    async def letters(self, limit: int) -> tuple[Shelf, list[Letter]] | None:
+        """Dead letters that nobody has taken yet."""
+        for shelf in self.shelves:
+            if shelf.letters:
+                return shelf, await self._thread.read(partial(shelf.file.letters, limit=limit))
+        return None
+
+    async def hand_over(self, shelf: Shelf, letters: Sequence[Letter]) -> None:
+        """Forget dead letters that somebody has taken."""
+        numbers = [letter.number for letter in letters]
+        await self._thread.change(shelf.file, lambda: shelf.file.remove_letters(numbers))
+        shelf.letters -= len(numbers)
+        await self._drop_empty(shelf)
+
+    async def oldest(self) -> float | None:
+        """When the oldest item that waits was accepted, in seconds since 1970."""
+        times = []
+        for shelf in list(self.shelves):
+            if shelf.items:
+                with suppress(BrokenSpool):  # who writes its items meets that too
+                    times.append(await self._thread.read(shelf.file.oldest))
+        return min((time for time in times if time is not None), default=None)
+
+    def _count(self, shelf: Shelf, items: int, size: int) -> None:
+        shelf.items, shelf.bytes = shelf.items + items, shelf.bytes + size
+        if items < 0:
+            self._room.set()
+
+    async def _wait_for_room(self, items: int, size: int) -> None:
+        """A list larger than the bounds is let in when nothing else waits."""
+        while not self.closed and self.items and not self._fits(items, size):
+            self._room.clear()
+            await self._room.wait()
+
+    def _fits(self, items: int, size: int) -> bool:
+        return self.items + items <= self._bounds.items and self.bytes + size <= self._bounds.bytes
+
+    async def _drop_empty(self, shelf: Shelf) -> None:
+        """Close a file that holds nothing more: one that was left, or one whose removals the disk does not take."""
+        if shelf.items or shelf.letters or (shelf is self._own and not shelf.owed):
+            return
+        if shelf is self._own:
+            try:
+                fresh = await self._thread.read(lambda: create_file(self.folder, owner=self._owner))
+            except SpoolUnavailable:
+                return
+            if shelf.items:  # meanwhile something was accepted after all
+                await self._thread.read(fresh.close)
+                return
+            self._own = Shelf(fresh)
+            self.shelves.append(self._own)
+        self.shelves.remove(shelf)
+        await self._thread.read(shelf.file.destroy)
+
+    async def set_aside(self, error: BrokenSpool) -> None:
+        """Take a damaged file out of use; what can still be read of it goes on in another file.
+
+        Raises SpoolUnavailable where that cannot be written.
+        """
+        async with self._mending:
+            shelf = next((one for one in self.shelves if str(one.file.path) == error.file), None)
+            if shelf is None:
+                return
+            log.error("the spool %s sets %s aside: %s", self.name, error.file, error.reason)
+            fresh = Shelf(await self._thread.read(lambda: create_file(self.folder, owner=self._owner)))
+            totals = await self._thread.change(fresh.file, lambda: carry_over(shelf.file, fresh.file))
+            fresh.items, fresh.bytes, fresh.failing = totals.items, totals.bytes, totals.failing
+            place = self.shelves.index(shelf)
+            self.shelves[place : place + 1] = [fresh]
+            if shelf is self._own:
+                self._own = fresh
+
+            def aside() -> None:
+                shelf.file.leave()
+                self._left.set_aside(shelf.file.path, error.reason)
+
+            await self._thread.read(aside)
+        self._room.set()
+        self.arrived.set()

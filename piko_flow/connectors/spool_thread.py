@@ -1,0 +1,129 @@
+"""The thread on which a spool's files are read and written."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from queue import Empty, SimpleQueue
+from typing import Any, TypeVar
+
+from piko_flow.connectors.spool_errors import SpoolClosed
+from piko_flow.connectors.spool_file import SpoolFile
+from piko_flow.dataflow.running.cancelled import uninterrupted
+
+T = TypeVar("T")
+
+
+@dataclass(eq=False, slots=True)
+class _Asked:
+    """A piece of work, the file that it changes (None: it changes nothing), and who waits for it."""
+
+    work: Callable[[], Any]
+    file: SpoolFile | None
+    waiter: asyncio.Future[Any]
+    result: Any = None
+    error: BaseException | None = None
+
+
+class SpoolThread:
+    """Does one piece of work after the other; changes that wait together are one transaction of their file.
+
+    A change is on the disk when its `change` returns. Where a transaction of several fails, each is tried by itself,
+    so that none fails for another's sake. Asking raises SpoolClosed outside of `start` and `stop`. `start` and `stop` are called on the loop of those who ask.
+    """
+
+    def __init__(self, spool: str) -> None:
+        self._spool = spool
+        self._asked: SimpleQueue[_Asked | None] = SimpleQueue()
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._thread: threading.Thread | None = None
+
+    def start(self) -> None:
+        """Begin."""
+        self._loop = asyncio.get_running_loop()
+        self._thread = threading.Thread(target=self._work, name=f"piko-flow spool {self._spool}")
+        self._thread.start()
+
+    async def stop(self) -> None:
+        """End when everything that was asked for is done, also where the caller is cancelled meanwhile."""
+        thread, self._thread = self._thread, None
+        if thread is not None:
+            self._asked.put(None)
+            await uninterrupted(asyncio.to_thread(thread.join))
+
+    def read(self, work: Callable[[], T]) -> asyncio.Future[T]:
+        """Do what changes no file. Cancelling leaves it to be done."""
+        return self._ask(work, None)
+
+    def change(self, file: SpoolFile, work: Callable[[], T]) -> asyncio.Future[T]:
+        """Change the file in a transaction. Cancelling leaves it open whether that is done."""
+        return self._ask(work, file)
+
+    def _ask(self, work: Callable[[], T], file: SpoolFile | None) -> asyncio.Future[T]:
+        if self._loop is None or self._thread is None:
+            raise SpoolClosed(self._spool)
+        asked = _Asked(work, file, self._loop.create_future())
+        self._asked.put(asked)
+        return asked.waiter
+
+    def _work(self) -> None:
+        ended = False
+        while not ended:
+            together: list[_Asked] = []
+            one = self._asked.get()
+            while one is not None:
+                together.append(one)
+                try:
+                    one = self._asked.get_nowait()
+                except Empty:
+                    break
+            else:
+                ended = True
+            self._do(together)
+
+    def _do(self, together: list[_Asked]) -> None:
+        changes: dict[int, list[_Asked]] = {}
+        for asked in together:
+            if asked.file is not None:
+                changes.setdefault(id(asked.file), []).append(asked)
+        for several in changes.values():
+            _change(several)
+        for asked in together:
+            if asked.file is None:
+                _attempt(asked)
+        if together and self._loop is not None:
+            self._loop.call_soon_threadsafe(_tell, together)
+
+
+def _change(several: list[_Asked]) -> None:
+    file = several[0].file
+    assert file is not None
+    try:
+        with file.changing():
+            for asked in several:
+                asked.result = asked.work()
+    except Exception as error:
+        if len(several) == 1:
+            several[0].error = error
+            return
+        for asked in several:
+            _change([asked])
+
+
+def _attempt(asked: _Asked) -> None:
+    try:
+        asked.result = asked.work()
+    except Exception as error:
+        asked.error = error
+
+
+def _tell(together: list[_Asked]) -> None:
+    for asked in together:
+        if asked.waiter.done():  # whoever waited was cancelled
+            continue
+        if asked.error is not None:
+            asked.waiter.set_exception(asked.error)
+        else:
+            asked.waiter.set_result(asked.result)
