@@ -12,7 +12,7 @@ from hypothesis import settings
 
 from piko_flow.testing.leaks import no_leaks
 
-pytest_plugins = ["tests.databases.plugin", "tests.databases.buckets"]
+pytest_plugins = ["tests.databases.plugin", "tests.databases.buckets", "tests.databases.redis"]
 
 settings.register_profile("desk", deadline=None)
 settings.register_profile("ci", deadline=None, derandomize=True)

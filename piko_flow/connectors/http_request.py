@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 import orjson
-from pydantic_core import to_jsonable_python
+from pydantic import TypeAdapter
 
 from piko_flow.connectors.hidden_secrets import SECRET_NAMES, hiding, shown_url
 from piko_flow.connectors.http_errors import BadAnswer, BadStatus, HttpFailed, NoAnswer
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 REPEATABLE: Final = frozenset({"GET", "HEAD", "OPTIONS", "TRACE", "PUT", "DELETE"})
 LARGEST: Final = 64 * 1024 * 1024  # bytes of one answer
 BEGINNING: Final = 2048  # bytes of an answer that is not wanted
+ANYTHING: Final = TypeAdapter(Any)
 log = logging.getLogger("piko_flow.http")
 
 
@@ -180,6 +181,6 @@ def built(client: Any, method: str, url: str, json: Any) -> httpx.Request:
     import httpx
 
     request: httpx.Request = client.build_request(
-        method, url, params=httpx.URL(url).params or None, json=to_jsonable_python(json)
+        method, url, params=httpx.URL(url).params or None, json=ANYTHING.dump_python(json, mode="json")
     )
     return request

@@ -37,11 +37,12 @@ class JsonLinesSink(FileTarget[object]):
     async def write(self, items: Sequence[object], /) -> None:
         """Add the values, all or none. Raises ItemRejected, and OSError with the path (a full disk)."""
         self.opened()
-        await self.append(b"".join([_line(index, item) for index, item in enumerate(items)]))
+        await self.append(b"".join([json_line(index, item) for index, item in enumerate(items)]))
         self.items += len(items)
 
 
-def _line(index: int, item: object) -> bytes:
+def json_line(index: int, item: object) -> bytes:
+    """The item as JSON with a line feed. Raises ItemRejected, which names it by its index."""
     value = item.model_dump(mode="json") if isinstance(item, BaseModel) else item
     try:
         line = orjson.dumps(value, _json_value, _OPTIONS)
