@@ -212,6 +212,8 @@ def replica_options(settings: Settings) -> ReplicaOptions:
         zone=settings.timezone,
         runs_kept_for=timedelta(days=settings.retention_runs_days) if settings.retention_runs_days else None,
         runs_kept=settings.retention_runs_per_flow or None,
+        letters_kept_for=timedelta(days=kept) if (kept := settings.retention_dead_letters_days) else None,
+        redact=settings.redact,
         first_grace=span(settings.ap_misfire_grace_s_default),
         first_instances=settings.ap_max_instances_default,
         patient=settings.startup_mode == "fail_open",

@@ -4,25 +4,36 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Any, NoReturn
 
+from piko_flow.control.emitted_letters import count, letter_record
+from piko_flow.control.redaction import NOTHING_HIDDEN, Redaction
 from piko_flow.control.run_context import Emitted
 from piko_flow.dataflow.origin import caller
+from piko_flow.dataflow.running.report import RunReport
 from piko_flow.dataflow.running.run import run
 from piko_flow.dataflow.stages.sink import Sink
 from piko_flow.dataflow.stages.source import Source
 from piko_flow.dataflow.stages.stage import SinkLike, describe
 from piko_flow.errors import PipelineError, RequestRefused
+from piko_flow.store.records import DeadLetterRecord
 
+KeepLetters = Callable[[Sequence[DeadLetterRecord]], Awaitable[None]]
+SOURCE = "emitted"
 BATCH = 500  # items of one list, at most
 
 
 @dataclass(eq=False, slots=True)
 class Emissions:
-    """What one run has emitted and how much of it is not yet written; `error` is the first that a sink failed with."""
+    """What one run has emitted and how much of it is not yet written; `error` is the first that a sink failed with.
 
+    `redaction` hides fields of what becomes a dead letter.
+    """
+
+    redaction: Redaction = NOTHING_HIDDEN
     pending: int = 0
     error: BaseException | None = None
     written: asyncio.Event | None = None
@@ -48,6 +59,7 @@ class Emissions:
 class _Outlet:
     """One sink, the items that wait for it, and those who wait for room."""
 
+    name: str
     sink: SinkLike[Any]
     whole: bool
     waiting: deque[tuple[Emitted, Emissions]] = field(default_factory=deque)
@@ -60,8 +72,11 @@ class Writer:
 
     At most `limit` items wait for each sink; beyond that `emit` waits. What waits is written as a list as soon
     as the sink is free. A list that fails is written again run by run, so a sink may meet an item twice, and
-    the error of one run's item does not reach another run. Belongs to the loop it is entered in.
+    the error of one run's item does not reach another run. Items that the sink makes dead letters of are given to
+    `keep`; without it they are an error. Belongs to the loop it is entered in.
     """
+
+    keep: KeepLetters | None = None
 
     def __init__(self, *, limit: int = 200, flush_timeout: float = 60.0) -> None:
         self._limit, self._flush_timeout = limit, flush_timeout
@@ -83,11 +98,12 @@ class Writer:
             chosen: SinkLike[Any] = sink
         else:
             chosen = Sink(sink, batch=BATCH, name=name) if hasattr(sink, "write") else Sink(sink, name=name)
-        self._outlets[name] = _Outlet(chosen, whole)
+        self._outlets[name] = _Outlet(name, chosen, whole)
 
-    def sink(self, name: str) -> SinkLike[Any]:
-        """The sink of this name. Raises RequestRefused for a name that no sink has."""
-        return self._outlet(name).sink
+    def sink(self, name: str) -> tuple[SinkLike[Any], bool]:
+        """The sink of this name, and whether it gets Emitted values. Raises RequestRefused for a name that none has."""
+        outlet = self._outlet(name)
+        return outlet.sink, outlet.whole
 
     def _outlet(self, name: str) -> _Outlet:
         outlet = self._outlets.get(name)
@@ -159,15 +175,31 @@ class Writer:
                 emissions.settle(1, NotWritten(item.to))
 
     async def _settle(self, outlet: _Outlet, taken: list[tuple[Emitted, Emissions]]) -> None:
-        runs: dict[Emissions, list[Emitted]] = {}
-        for item, emissions in taken:
-            runs.setdefault(emissions, []).append(item)
-        error = await _written(outlet, [item for item, _ in taken])
-        for emissions, items in runs.items():
+        runs: dict[Emissions, list[tuple[Emitted, Emissions]]] = {}
+        for one in taken:
+            runs.setdefault(one[1], []).append(one)
+        error = await self._written(outlet, taken)
+        for emissions, own in runs.items():
             if error is not None and len(runs) > 1:
-                emissions.settle(len(items), await _written(outlet, items))
+                emissions.settle(len(own), await self._written(outlet, own))
             else:
-                emissions.settle(len(items), error)
+                emissions.settle(len(own), error)
+
+    async def _written(self, outlet: _Outlet, taken: list[tuple[Emitted, Emissions]]) -> Exception | None:
+        """Write the items as one small run; gives what the sink failed with."""
+        values = [item if outlet.whole else item.payload for item, _ in taken]
+        try:
+            report = await run(Source(values, name=SOURCE) >> outlet.sink)
+            if report.dead:
+                await self._keep(outlet, taken, report)
+        except Exception as error:  # it is the run's that emitted, and told there
+            return error
+        return None
+
+    async def _keep(self, outlet: _Outlet, taken: list[tuple[Emitted, Emissions]], report: RunReport) -> None:
+        if self.keep is None or report.dead > sum(map(count, report.dead_letters)):
+            raise NotKept(outlet.name, report.dead)
+        await self.keep([letter_record(outlet.name, letter, taken) for letter in report.dead_letters])
 
 
 class NotWritten(RuntimeError):
@@ -178,14 +210,14 @@ class NotWritten(RuntimeError):
         self.sink = sink
 
 
-async def _written(outlet: _Outlet, items: list[Emitted]) -> Exception | None:
-    """Write the items as one small run; gives what the sink failed with."""
-    values = items if outlet.whole else [item.payload for item in items]
-    try:
-        await run(Source(values, name="emitted") >> outlet.sink)
-    except Exception as error:  # it is the run's that emitted, and told there
-        return error
-    return None
+class NotKept(RuntimeError):
+    """Items that a sink made dead letters of could not be kept as such."""
+
+    def __init__(self, sink: str, items: int) -> None:
+        super().__init__(
+            f"sink {sink!r} refused {items} items for good, and there is no room to keep all of them"
+        )
+        self.sink, self.items = sink, items
 
 
 def _refuse(what: str, rule: str, came: str) -> NoReturn:

@@ -89,7 +89,7 @@ class ActiveExecution:
         """Hand a payload to the writer in this run's name."""
         record = self.order.record
         if self._emissions is None:
-            self._emissions = Emissions()
+            self._emissions = Emissions(Redaction.of(self.order.flow.redact, self._tools.redact))
         if self._tools.writer is None:
             raise RequestRefused(what=f"emit to {to!r}", rule="a sink is registered", came="there is none")
         item = Emitted(payload, to, key, record.flow, record.id, record.scheduled_time)

@@ -44,6 +44,13 @@ class Gates:
 
         The items of what was emitted to a registered sink are looked at by the run, which knows the sink.
         """
+        if not letter.flow:
+            raise RequestRefused(
+                what=f"replay dead letter {letter.id}",
+                rule="it is replayed by a run of its flow",
+                came=f"it was emitted to {letter.sink!r} outside of any run",
+                advice="Emit the item again, then drop the letter: piko-flow dead-letter drop",
+            )
         flow = self._plane.registered(letter.flow)
         alike = Alike(
             letter.flow,
@@ -88,7 +95,7 @@ class Gates:
         except Exception as error:  # it is the user's function that builds it
             came = f"building it raised {describe_error(error, TOLD)}"
             raise _refused(letter, "its flow gives a pipeline", came) from error
-        return check_entry(pipeline, letter)
+        return check_entry(pipeline, letter)[0]
 
     async def _due(self, letter: DeadLetterRecord) -> datetime:
         return letter.window.end if letter.window is not None else await self._plane.now()

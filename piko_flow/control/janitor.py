@@ -16,7 +16,7 @@ FORGOTTEN_AFTER = timedelta(days=1)  # since a dead replica's last sign of life
 
 
 class Janitor:
-    """Deletes ended runs by their age and number, what ended runs left staged, and replicas that died long ago.
+    """Deletes ended runs by age and number, old dead letters, what ended runs left staged, and replicas long dead.
 
     A little at a time, each subject in a step of its own, so that one with nothing to delete is one statement.
     """
@@ -24,7 +24,9 @@ class Janitor:
     def __init__(self, *, store: Store, options: ReplicaOptions, time: DatabaseTime) -> None:
         self._store, self._options, self._time = store, options, time
         self._subjects = (self._old_runs, self._surplus_runs, self._rarer)
-        self._rare = deque((self._staged, self._dead_replicas))  # each has every second turn
+        self._rare = deque(
+            (self._old_letters, self._staged, self._dead_replicas)
+        )  # each has every second turn
         self._ahead = deque(self._subjects)
 
     async def step(self) -> float:
@@ -53,6 +55,13 @@ class Janitor:
         if ended:
             self._rare.rotate()
         return ended
+
+    async def _old_letters(self) -> bool:
+        kept_for = self._options.letters_kept_for
+        if kept_for is None:
+            return True
+        before = self._time.now() - kept_for
+        return await self._store.prune_dead_letters(before=before, limit=PRUNED) < PRUNED
 
     async def _staged(self) -> bool:
         return not await self._store.sweep_staged(SWEPT)

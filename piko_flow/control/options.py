@@ -20,7 +20,8 @@ class ReplicaOptions:
     a row after which a flow's schedule is paused, 0 never. `group_limits`: runs at once by concurrency group.
     `zone`: of schedule rows that name none. `runs_kept_for` and `runs_kept`: what retention leaves of ended
     runs, by age and for each flow; None keeps them. `first_grace` and `first_instances`: what a row gets that is
-    written for a flow which names none. `patient`: a store that cannot be opened at start is tried again.
+    written for a flow which names none. `letters_kept_for`: how long dead letters are kept at most. `redact`: fields of
+    items whose values are kept nowhere when an item fails. `patient`: a store that cannot be opened at start is tried again.
     """
 
     lease_name: str = "default"
@@ -39,6 +40,8 @@ class ReplicaOptions:
     zone: str = "UTC"
     runs_kept_for: timedelta | None = timedelta(days=30)
     runs_kept: int | None = 10_000
+    letters_kept_for: timedelta | None = timedelta(days=30)
+    redact: tuple[str, ...] = ()
     prune_every: timedelta = timedelta(seconds=60)
     first_grace: timedelta = timedelta(seconds=300)
     first_instances: int = 1

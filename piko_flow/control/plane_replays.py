@@ -8,6 +8,7 @@ from datetime import datetime
 
 from piko_flow.control.gates import Alike, Gates
 from piko_flow.control.new_runs import instant_key
+from piko_flow.control.params_book import ParamsBook
 from piko_flow.control.plane_dead_letters import PlaneDeadLetters, WhichLetters
 from piko_flow.control.replaying import REPLAY
 from piko_flow.errors import RequestRefused
@@ -85,13 +86,15 @@ class PlaneReplays(PlaneDeadLetters):
         version, ids = None, tuple(letter.id for letter in letters)
         if alike.params_version is not None:
             version = await self.store.params_version(alike.params_version)
+        elif alike.sink:  # its sink sees no parameters, but the run has to have some
+            version = ParamsBook(await self.store.params(alike.flow)).in_force(alike.flow, now)
         made = await self.queue(
             NewRun(
                 flow=alike.flow,
                 scheduled_time=now,
                 key=f"{REPLAY}:{instant_key(now)}-{secrets.token_hex(4)}",
                 origin=REPLAY,
-                params_version=alike.params_version,
+                params_version=None if version is None else version.id,
                 params=alike.params,
                 config_version=None if version is None else version.version,
                 requested_by=by,

@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 from piko_flow.control.dead_letters import records_of
+from piko_flow.control.emitting import SOURCE
 from piko_flow.control.pipeline_run import PipelineRun
 from piko_flow.control.replaying import MOST, Replay
 from piko_flow.control.run_context import RunContext
@@ -45,10 +46,12 @@ class ReplayRun(PipelineRun):
                 raise RequestRefused(
                     what=f"replay into sink {sink!r}", rule="a sink is registered", came="there is none"
                 )
-            pipeline: Pipeline = Source((), name="emitted") >> self.tools.writer.sink(sink)
+            target, whole = self.tools.writer.sink(sink)
+            pipeline: Pipeline = Source((), name=SOURCE) >> target
+            self.replay = Replay.of(pipeline, letters, {}, whole=whole)
         else:
             pipeline = self.order.flow.pipeline_for(context)
-        self.replay = Replay.of(pipeline, letters, {})
+            self.replay = Replay.of(pipeline, letters, {})
         self.entry = Entry(self.replay.stage, self.replay.read)
         return pipeline
 

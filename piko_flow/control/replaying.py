@@ -9,9 +9,11 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from piko_flow.control.dead_letters import count_of, record_of
+from piko_flow.control.emitted_letters import emitted_again
 from piko_flow.control.payload import StoredPayload, encode_payload, values_of
 from piko_flow.control.redaction import Redaction
 from piko_flow.control.reviving import Reviver, instead
+from piko_flow.control.run_context import Emitted
 from piko_flow.dataflow.graph import graph_of
 from piko_flow.dataflow.pipeline import Pipeline
 from piko_flow.dataflow.running.entering import find, named, taken_at, why_closed
@@ -27,8 +29,8 @@ Payloads = Mapping[int, str]
 """By letter: its payload, where that lies in a file."""
 
 
-def check_entry(pipeline: Pipeline, letter: DeadLetterRecord) -> Reviver:
-    """What makes items again for the stage at which the letter failed.
+def check_entry(pipeline: Pipeline, letter: DeadLetterRecord) -> tuple[Reviver, bool]:
+    """What makes items again for the stage at which the letter failed; and whether that stage is the first.
 
     Raises RequestRefused where the stage is gone, or where some items alone must not enter.
     """
@@ -47,7 +49,8 @@ def check_entry(pipeline: Pipeline, letter: DeadLetterRecord) -> Reviver:
             came=reason,
             advice=instead(letter),
         )
-    return Reviver(box, taken_at(graph, box))
+    first = any(edge.start == 0 for edge in graph.into(box.number))
+    return Reviver(box, taken_at(graph, box)), first
 
 
 @dataclass
@@ -61,12 +64,24 @@ class Replay:
     _by_text: dict[str, list[int]] = field(default_factory=lambda: defaultdict(list))
 
     @staticmethod
-    def of(pipeline: Pipeline, letters: Sequence[DeadLetterRecord], payloads: Payloads) -> Replay:
-        """The replay of these letters, which all failed at one stage. Raises RequestRefused, see check_entry."""
+    def of(
+        pipeline: Pipeline,
+        letters: Sequence[DeadLetterRecord],
+        payloads: Payloads,
+        *,
+        whole: bool = False,
+    ) -> Replay:
+        """The replay of these letters, which all failed at one stage. Raises RequestRefused, see check_entry.
+
+        With `whole` the first stage takes Emitted values.
+        """
         made = Replay(letters, letters[0].stage)
-        reviver = check_entry(pipeline, letters[0])
+        reviver, first = check_entry(pipeline, letters[0])
+        if whole := whole and first:
+            reviver.taken = Any
         for place, letter in enumerate(letters):
             for item in reviver.items(letter, payloads.get(letter.id, letter.payload)):
+                item = emitted_again(letter, item) if whole else item
                 made._owner[id(item)] = place
                 made._by_text[_text(item)].append(place)
                 made.items.append(item)
@@ -130,14 +145,18 @@ def _values(letter: DeadLetter) -> list[tuple[Any, int]]:
     """The items of a dead letter as JSON values, each with the identity of the item where it is there itself."""
     item = letter.item
     if not letter.batch:
-        return [(values_of(encode_payload(item)), id(item))]
+        return [(_value(item), id(item))]
     if isinstance(item, StoredPayload):
         return [(value, 0) for value in values_of(item.text) or ()]
-    return [(values_of(encode_payload(one)), id(one)) for one in item]
+    return [(_value(one), id(one)) for one in item]
+
+
+def _value(item: Any) -> Any:
+    return values_of(encode_payload(item.payload if isinstance(item, Emitted) else item))
 
 
 def _text(item: Any) -> str:
-    return _canonical(values_of(encode_payload(item)))
+    return _canonical(_value(item))
 
 
 def _canonical(value: Any) -> str:

@@ -29,7 +29,7 @@ class Reviver:
     """
 
     def __init__(self, box: Box, taken: Any) -> None:
-        self._parses, self._taken = isinstance(box.stage, Parse), taken
+        self._parses, self.taken = isinstance(box.stage, Parse), taken
         self._adapters: dict[str, TypeAdapter[Any]] = {}
 
     def items(self, letter: DeadLetterRecord, payload: str) -> list[Any]:
@@ -53,7 +53,7 @@ class Reviver:
 
     def _gives_types(self) -> bool:
         """Whether the stage tells the types of all fields of an item."""
-        kinds = [class_of(member) for member in members_of(self._taken)]
+        kinds = [class_of(member) for member in members_of(self.taken)]
         plain = (Any, object, *CONTAINERS.values())
         return self._parses or not any(kind in plain for kind in kinds)
 
@@ -74,16 +74,16 @@ class Reviver:
     def _kind(self, letter: DeadLetterRecord) -> Any:
         """The class of the item where the stage takes it, else what the stage takes."""
         own = class_named(letter.model)
-        if self._taken is Any or self._taken is object:
+        if self.taken is Any or self.taken is object:
             if own is None:
                 named = f"its class {letter.model}" if letter.model else "the class of its items"
                 _refuse(
                     letter, "an item is made again as what it was", f"{named} is not in the code of today"
                 )
             return own
-        kinds = [class_of(member) for member in members_of(self._taken)]
+        kinds = [class_of(member) for member in members_of(self.taken)]
         fits = own is not None and any(isinstance(kind, type) and issubclass(own, kind) for kind in kinds)
-        return own if fits and own not in CONTAINERS.values() else self._taken
+        return own if fits and own not in CONTAINERS.values() else self.taken
 
     def _adapter(self, letter: DeadLetterRecord, kind: Any) -> TypeAdapter[Any]:
         found = self._adapters.get(letter.model)

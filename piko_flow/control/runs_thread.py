@@ -16,11 +16,13 @@ from piko_flow.control.executions import Executions
 from piko_flow.control.loop_thread import LoopThread
 from piko_flow.control.mailbox import Mailbox
 from piko_flow.control.outcome import Outcome
+from piko_flow.control.redaction import Redaction
 from piko_flow.control.run_context import Emitted
 from piko_flow.dataflow.running.worker_pool import WorkerPool
 from piko_flow.dataflow.stages.resource import ResourcePool
 from piko_flow.planning.run_state import Reason
 from piko_flow.store.protocols import RunStore, Store
+from piko_flow.store.records import DeadLetterRecord
 
 T = TypeVar("T")
 Ended = Callable[[Sequence[tuple[int, Outcome]]], None]
@@ -39,14 +41,16 @@ class RunsThread:
         ended: Ended,
         clock: Clock,
         writer: Writer,
+        redact: tuple[str, ...] = (),
         cpu_workers: int | None = None,
         workers_per_run: int = 8,
     ) -> None:
         self._store, self._ended, self._clock, self._writer = store, ended, clock, writer
-        self._cpu_workers, self._workers_per_run = cpu_workers, workers_per_run
+        self._cpu_workers, self._workers_per_run, self._redact = cpu_workers, workers_per_run, redact
         self.thread = LoopThread("piko-flow runs")
         self._control: asyncio.AbstractEventLoop | None = None
         self._outcomes: Mailbox[tuple[int, Outcome]] | None = None
+        writer.keep = self._keep_letters
         self._inbox: Mailbox[RunOrder | tuple[int, Reason]] | None = None
         self._serving: Future[None] | None = None
         self._stop: asyncio.Event | None = None
@@ -71,11 +75,14 @@ class RunsThread:
         assert self._control is not None
         return await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(asked(), self._control))
 
+    async def _keep_letters(self, letters: Sequence[DeadLetterRecord]) -> None:
+        await self.ask(lambda store: store.keep_dead_letters(letters))
+
     async def emit(self, item: Emitted) -> None:
         """From any loop: hand an item to the writer, and return when it has been written. Raises what its sink raised."""
 
         async def emitted() -> None:
-            emissions = Emissions()
+            emissions = Emissions(Redaction.of(self._redact))
             await self._writer.emit(item, emissions)
             await emissions.flush()
 
@@ -115,6 +122,7 @@ class RunsThread:
                 pool=await stack.enter_async_context(WorkerPool(self._cpu_workers)),
                 writer=await stack.enter_async_context(self._writer),
                 workers_per_run=self._workers_per_run,
+                redact=self._redact,
             )
             executions = Executions(tools, lambda run, outcome: outcomes.post((run, outcome)))
             await stack.enter_async_context(executions)

@@ -176,6 +176,7 @@ class ControlService:
                 ended=replica.worker.ended,
                 clock=self._clock,
                 writer=self._writer,
+                redact=self.options.redact,
                 cpu_workers=self._cpu_workers,
                 workers_per_run=self._workers_per_run,
             )

@@ -19,6 +19,7 @@ from piko_flow.settings.values import (
     Limits,
     MysqlDsn,
     Name,
+    Names,
     Packages,
     Port,
     Recycle,
@@ -157,6 +158,11 @@ class Settings(BaseSettings):
     """Finished runs older than this are removed; 0 keeps them."""
     retention_runs_per_flow: CountOrNone = 10_000
     """Finished runs kept of each flow, the newest; 0 keeps all."""
+    retention_dead_letters_days: Days = 30
+    """Dead letters older than this are removed, whatever their state; 0 keeps them as long as their runs."""
+    redact: Names = ()
+    """Fields of items whose values are kept nowhere when an item fails, besides those that flows name. In a variable:
+    names between commas."""
 
     _origins: dict[str, Origin] = PrivateAttr(default_factory=dict)
 
