@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pytest
 from sqlalchemy import text
+from sqlalchemy.ext.asyncio import create_async_engine
+from sqlalchemy.pool import NullPool
 
 from piko_flow.dataflow.stages.sink import Transaction
 from piko_flow.errors import StoreUnavailable
@@ -20,6 +22,7 @@ from piko_flow.store.opening import open_store
 from piko_flow.store.protocols import RunFilter, Store
 from piko_flow.store.records import NewRun, ReplicaRecord, RunRecord
 from piko_flow.store.sql import database as database_module
+from piko_flow.store.sql.connecting import read_url
 from tests.databases.host import Kind
 from tests.databases.plugin import PrivateServers
 
@@ -227,3 +230,17 @@ async def test_writers_of_one_process_do_not_wait_for_the_files_lock(sqlite_url:
     async with opened(sqlite_url) as store:
         claimed = await asyncio.gather(*(start(store, f"key-{number}") for number in range(50)))
         assert sorted(run.id for runs in claimed for run in runs) == list(range(1, 51))
+
+
+async def test_runs_get_ids_above_those_of_rows_that_other_tools_made(database_url: str) -> None:
+    async with opened(database_url) as store:
+        [first] = await start(store, "a")
+        engine = create_async_engine(read_url(database_url), poolclass=NullPool)
+        async with engine.begin() as connection:
+            insert = "INSERT INTO job_run (run_id, job_id, scheduled_time, status, host) VALUES "
+            row = "(:id, 'mail', '2026-03-01 05:00:00', 'SUCCESS', 'old')"
+            await connection.execute(text(insert + row), {"id": first.id + 5})
+        await engine.dispose()
+        runs = await start(store, "b", "c")
+        assert [run.id for run in runs] == [first.id + 6, first.id + 7]
+        assert len(await store.runs(RunFilter())) == 4

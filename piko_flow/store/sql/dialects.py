@@ -18,6 +18,7 @@ Columns = Mapping[str, Kind]
 """Columns of rows, by name: a `word` has at most 64 characters, a `text` 1,024, a `long` any number."""
 NEW = re.compile(r"\{new\}(\w+)")  # the value that was to be inserted
 GIVEN = re.compile(r"\bj\.(\w+)")  # a column of the rows that are given
+FREE_ID = "(SELECT COALESCE(MAX(run_id), 0) + 1 FROM job_run)"
 
 
 class SqlDialect(ABC):
@@ -129,7 +130,7 @@ class SqlDialect(ABC):
     @cached_property
     @abstractmethod
     def take_ids(self) -> Statement:
-        """Reserve `:count` ids of runs and give the first."""
+        """Reserve `:count` ids of runs, above those of rows that other tools made, and give the first."""
 
     @abstractmethod
     def line(self, columns: Columns) -> str:
@@ -197,7 +198,9 @@ class Sqlite(SqlDialect):
 
     @cached_property
     def take_ids(self) -> Statement:
-        return self.statement("UPDATE run_id_block SET next_id = next_id + :count RETURNING next_id - :count")
+        return self.statement(
+            f"UPDATE run_id_block SET next_id = MAX(next_id, {FREE_ID}) + :count RETURNING next_id - :count"
+        )
 
     def line(self, columns: Columns) -> str:
         return f"printf('{','.join(['%Q'] * len(columns))}', {', '.join(columns)})"
@@ -293,7 +296,9 @@ class MySql(SqlDialect):
     @cached_property
     def take_ids(self) -> Statement:
         # The connection's last id is what LAST_INSERT_ID was given, so no second statement has to ask.
-        return self.statement("UPDATE run_id_block SET next_id = LAST_INSERT_ID(next_id) + :count")
+        return self.statement(
+            f"UPDATE run_id_block SET next_id = LAST_INSERT_ID(GREATEST(next_id, {FREE_ID})) + :count"
+        )
 
     def line(self, columns: Columns) -> str:
         told = ", ".join(
@@ -348,7 +353,7 @@ class Postgres(SqlDialect):
     @cached_property
     def take_ids(self) -> Statement:
         return self.statement(
-            "UPDATE run_id_block SET next_id = next_id + CAST(:count AS bigint) "
+            f"UPDATE run_id_block SET next_id = GREATEST(next_id, {FREE_ID}) + CAST(:count AS bigint) "
             "RETURNING next_id - CAST(:count AS bigint)"
         )
 

@@ -62,13 +62,16 @@ class SqlStaging:
 
     async def sweep_staged(self, limit: int) -> int:
         """Remove what runs that have ended left staged; at most `limit` runs a call. Gives how many texts went."""
-        rows = await self._database.rows("look for rows that were left staged", self._left_staged, limit=limit)
+        rows = await self._database.rows(
+            "look for rows that were left staged", self._left_staged, limit=limit
+        )
         runs = [{"run_id": row[0]} for row in rows]
         if not runs:
             return 0
         # A run that has ended and is tried once more begins with a claim, and so with parts, of its own.
         return await self._database.transact(
-            "remove rows that were left staged", lambda session: session.change_rows(self._forget_staged, runs)
+            "remove rows that were left staged",
+            lambda session: session.change_rows(self._forget_staged, runs),
         )
 
 
