@@ -2,7 +2,7 @@
 
 from piko_flow.connectors.extras import MissingExtra
 from piko_flow.connectors.sql_changes import SqlChanges
-from piko_flow.connectors.sql_errors import DatabaseFailed, SqlRefused
+from piko_flow.connectors.sql_errors import DatabaseFailed, RowsRefused, SqlRefused
 from piko_flow.connectors.sql_facts import NoUniqueKey
 from piko_flow.connectors.sql_ledger_part import TooManyRows
 from piko_flow.connectors.sql_sink import SqlSink
@@ -12,9 +12,10 @@ __all__ = [
     "SqlSource",
     "SqlChanges",
     "SqlSink",
-    "MissingExtra",
-    "SqlRefused",
     "DatabaseFailed",
+    "MissingExtra",
     "NoUniqueKey",
+    "RowsRefused",
+    "SqlRefused",
     "TooManyRows",
 ]

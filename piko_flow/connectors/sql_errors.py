@@ -22,3 +22,14 @@ class DatabaseFailed(PikoFlowError):
 
     def __str__(self) -> str:
         return f"could not {self.what} at {self.url}: {self.reason}"
+
+
+class RowsRefused(PikoFlowError):
+    """The table refused a row in the transaction in which the run ends, so none of the run's rows was written."""
+
+    def __init__(self, *, table: str, reason: str) -> None:
+        super().__init__(table, reason)
+        self.table, self.reason = table, reason
+
+    def __str__(self) -> str:
+        return f"table {self.table} refused a row, so none of this run was written: {self.reason}"

@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Any, Final
 
+from piko_flow.connectors.sql_errors import RowsRefused
 from piko_flow.connectors.sql_facts import TableFacts, look_at
-from piko_flow.connectors.sql_rows import RowMaker, Rows, Span
+from piko_flow.connectors.sql_rows import REASON, RowMaker, Rows, Span
 from piko_flow.connectors.sql_staged import staged_rows, staged_text
 from piko_flow.connectors.sql_table import SqlTable
 from piko_flow.connectors.sql_texts import TEXTS
 from piko_flow.connectors.sql_values import bound
 from piko_flow.dataflow.stages.sink import Part, Receipt, Staging, Transaction
+from piko_flow.errors import describe_error
 
 STEP: Final = 1000  # rows of one call inside the transaction, so that its event loop is not held for long
 CHUNK: Final = 5000  # rows of one staged text
@@ -92,7 +94,16 @@ async def move(
     for receipt in sorted(receipts, key=lambda one: one.part.number):
         async for rows in _prepared(transaction, receipt):
             for start in range(0, len(rows), STEP):
-                await transaction.execute_many(text, facts.fitted(rows[start : start + STEP]))
+                await _written(table, transaction, text, facts.fitted(rows[start : start + STEP]))
+
+
+async def _written(table: SqlTable, transaction: Transaction, text: str, rows: Rows) -> None:
+    from sqlalchemy.exc import DataError, IntegrityError
+
+    try:
+        await transaction.execute_many(text, rows)
+    except (DataError, IntegrityError) as error:
+        raise RowsRefused(table=table.name, reason=describe_error(error.orig or error, REASON)) from error
 
 
 async def _remove_span(

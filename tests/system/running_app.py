@@ -75,7 +75,7 @@ async def running(registry: Registry[Flow], folder: Path, **settings: Any) -> As
     """An application over these flows while the block is open; polls often, so that tests need not wait."""
     database = folder / "piko.db"
     quick = {"poll_s": 0.05, "poll_interval_s": 0.1, "poll_jitter_s": 0, "cpu_workers": 2, "drain_s": 5}
-    chosen = Settings(database=SecretStr(f"sqlite:///{database}"), **{**quick, **settings})
+    chosen = Settings(**{"database": SecretStr(f"sqlite:///{database}"), **quick, **settings})
     app = App("test", registry=registry, settings=chosen)
     async with app.running():
         yield Running(app, database)

@@ -8,10 +8,9 @@ from typing import Any
 
 import pytest
 import pytest_asyncio
-from sqlalchemy.exc import DBAPIError
 
 from piko_flow import Flow, Pipeline, Registry, RunContext, Sink, Source, Window
-from piko_flow.connectors.sql import SqlSink, TooManyRows
+from piko_flow.connectors.sql import RowsRefused, SqlSink, TooManyRows
 from piko_flow.planning.run_state import Reason, RunStatus
 from tests.system.sql_runs import HOUR, START, hour, ledger_of
 from tests.unit.sql_by_hand import Order, Tables, ids, order
@@ -177,7 +176,7 @@ async def test_a_row_that_the_database_refuses_fails_the_end_and_none_is_written
     async with ledger_of(tables.url, copying.flow) as ledger:
         record = await ledger.claimed(0)
         outcome = await ledger.executed(record)
-        with pytest.raises(DBAPIError) as caught:
+        with pytest.raises(RowsRefused) as caught:
             await ledger.ended(record, outcome)
         assert "sink 'orders' failed in the last transaction of run" in caught.value.__notes__[0]
         assert await tables.orders() == [(59, "there already")]
