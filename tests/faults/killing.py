@@ -9,7 +9,7 @@ import random
 import signal
 import sys
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -45,7 +45,8 @@ class Killer:
         began, answer = clock.time(), asyncio.ensure_future(self._answer())
         done, _ = await asyncio.wait([answer], timeout=PATIENCE if kill_after is None else kill_after)
         if not done:
-            os.kill(child, signal.SIGKILL)  # nobody has waited for it, so the number is still its own
+            with suppress(ProcessLookupError):  # it has ended in this moment, as the answer will say
+                os.kill(child, signal.SIGKILL)
         code = (await answer)["code"]
         if code == -signal.SIGKILL:
             self.kills += 1
