@@ -1,0 +1,45 @@
+"""Files under kill -9: a reader finds the old file or the new one, whole, and in the end nothing beside it."""
+
+from __future__ import annotations
+
+import os
+import zlib
+from itertools import count
+from pathlib import Path
+
+import pytest
+
+from tests.faults.killed_files import NAMES, seen, whole, write_turn
+from tests.faults.killing import killing
+from tests.unit.files_by_hand import names
+
+KILLS, MOST = 8, 6  # for each kind; in one turn
+SEED = int(os.environ.get("PIKO_TEST_SEED", "0")) or int.from_bytes(os.urandom(4), "big")
+
+
+def sums(folder: Path) -> dict[str, int]:
+    """The checksum of each file in the folder."""
+    return {path.name: zlib.crc32(path.read_bytes()) for path in folder.iterdir()}
+
+
+@pytest.mark.parametrize("kind", NAMES)
+async def test_files_are_replaced_whole_whoever_is_killed(kind: str, tmp_path: Path) -> None:
+    place = tmp_path / "out"
+    async with killing("tests.faults.killed_files", seed=SEED) as killer:
+        for turn in count():
+            await killer.work(
+                "write_turn",
+                most=MOST if turn else 0,
+                kind=kind,
+                place=str(place),
+                journal=str(tmp_path / "journal"),
+                turn=turn,
+            )
+            assert seen(kind, str(place)) == whole(turn)
+            assert [name for name in names(place) if name.startswith(".")] == []
+            if killer.kills >= KILLS:
+                break
+    # The same turn by a process that nobody kills gives the same bytes.
+    undisturbed = tmp_path / "undisturbed"
+    await write_turn(kind, str(undisturbed), str(tmp_path / "other-journal"), turn, alone=True)
+    assert sums(undisturbed) == sums(place)
