@@ -80,6 +80,8 @@ class Attempts:
             ]
             error = await self._write(values, left[0].row.origin)
             if error is None:
+                for piece in left:
+                    piece.error = None  # it may have failed before
                 return None
             if isinstance(error, ItemRejected) and 0 <= error.index < len(left):
                 _give_up(left.pop(error.index), error)

@@ -48,6 +48,9 @@ class Place:
     async def has(self, count: int) -> None:
         await self.until(lambda place: len(place.items) >= count)
 
+    async def wrote(self, item: object) -> None:
+        await self.until(lambda place: item in place.items)
+
     async def tried(self, count: int) -> None:
         await self.until(lambda place: len(place.attempts) >= count)
 
