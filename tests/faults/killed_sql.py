@@ -1,0 +1,68 @@
+"""Work that copies orders hour by hour into a table, to be killed at any moment and begun again."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import timedelta
+from decimal import Decimal
+from typing import Any
+
+import aiosqlite  # noqa: F401  # loaded once, not in each process that is forked
+import asyncmy  # noqa: F401
+import asyncpg  # noqa: F401
+
+from piko_flow import Flow, Pipeline, Registry, RunContext, Sink, Source
+from piko_flow.connectors.sql import SqlSink
+from piko_flow.planning.run_state import RunStatus
+from piko_flow.store.sql import connecting, store  # noqa: F401
+from tests.system.sql_runs import HOUR, START, Ledger, ledger_of
+from tests.unit.sql_by_hand import Order
+
+ORDERS, UNITS = 1200, 3
+"""Of each hour."""
+
+
+def orders_of(number: int) -> list[Order]:
+    """The orders of the hour of this number after the start."""
+    step = HOUR / ORDERS
+    return [
+        Order(
+            id=number * ORDERS + each,
+            customer=f"customer {each % 97}",
+            amount=Decimal(each) / 4,
+            placed_at=START + number * HOUR + each * step,
+        )
+        for each in range(ORDERS)
+    ]
+
+
+def copying(options: dict[str, Any]) -> Flow:
+    """A flow that writes the orders of its window through a sink with these options."""
+
+    def build(run: RunContext[Any]) -> Pipeline:
+        assert run.window is not None
+        orders = orders_of((run.window.start - START) // HOUR)
+
+        def part(unit: int) -> Iterator[Order]:
+            yield from orders[unit::UNITS]
+
+        sink = SqlSink(Order, table="orders", **options)
+        return Source(part, splits=range(UNITS)) >> Sink(sink, batch=100)
+
+    return Flow.register("copy", build, stateful=True, registry=Registry(), timeout=timedelta(minutes=1))
+
+
+async def copy_hours(ledger: str, first: int, last: int, options: dict[str, Any]) -> None:
+    """Copy the hours from the first up to (not with) the last that are not copied yet."""
+    async with ledger_of(ledger, copying(options), prepare=False) as opened:
+        for number in range(first, last):
+            await copy_hour(opened, number)
+
+
+async def copy_hour(ledger: Ledger, number: int) -> None:
+    """Copy one hour, unless it is done."""
+    record = await ledger.claimed(number)
+    if record.status is RunStatus.RUNNING:
+        outcome = await ledger.executed(record)
+        assert outcome.status is RunStatus.SUCCESS, outcome.error_msg
+        assert await ledger.ended(record, outcome)
