@@ -1,0 +1,44 @@
+"""Objects under kill -9: a reader finds the old object or the new one, whole; no part and no upload stays behind."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from itertools import count
+from pathlib import Path
+
+import pytest
+
+from tests.databases.buckets import Bucket
+from tests.faults.killed_files import NAMES, UNITS, seen, whole, write_turn
+from tests.faults.killing import killing
+
+KILLS, MOST = 6, 4  # for each kind; in one turn
+SEED = int(os.environ.get("PIKO_TEST_SEED", "0")) or int.from_bytes(os.urandom(4), "big")
+
+
+@pytest.mark.parametrize("kind", ["csv", "jsonl-units"])
+async def test_objects_are_replaced_whole_whoever_is_killed(
+    kind: str, bucket: Bucket, tmp_path: Path
+) -> None:
+    place = f"{bucket.url}/out"
+    async with killing("tests.faults.killed_files", seed=SEED) as killer:
+        for turn in count():
+            await killer.work(
+                "write_turn",
+                most=MOST if turn else 0,
+                kind=kind,
+                place=place,
+                journal=str(tmp_path / "journal"),
+                turn=turn,
+                bucket=[bucket.endpoint, bucket.name],
+            )
+            assert await asyncio.to_thread(seen, kind, place, bucket.store) == whole(turn)
+            if killer.kills >= KILLS:
+                break
+    # A run that nobody kills sweeps what those before it have left.
+    await write_turn(kind, place, str(tmp_path / "journal"), turn + 1, bucket=[bucket.endpoint, bucket.name])
+    units = "units" in kind
+    ends = [f"-{unit:05}" for unit in range(UNITS)] if units else [""]
+    assert bucket.keys() == [f"out/{NAMES[kind].replace('-{unit}', end)}" for end in ends]
+    assert bucket.uploads() == []
