@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 import socket
 from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 from datetime import timedelta
 from functools import cached_property
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from piko_flow.clock import Clock
@@ -25,6 +27,8 @@ if TYPE_CHECKING:
     from fastapi import FastAPI
 
     from piko_flow.store.protocols import Store
+
+MEGABYTE = 1024 * 1024
 
 log = logging.getLogger("piko_flow.app")
 
@@ -214,10 +218,24 @@ def replica_options(settings: Settings) -> ReplicaOptions:
         runs_kept=settings.retention_runs_per_flow or None,
         letters_kept_for=timedelta(days=kept) if (kept := settings.retention_dead_letters_days) else None,
         redact=settings.redact,
+        letter_folder=letter_folder(settings),
+        letter_room=settings.dead_letter_folder_mb * MEGABYTE,
         first_grace=span(settings.ap_misfire_grace_s_default),
         first_instances=settings.ap_max_instances_default,
         patient=settings.startup_mode == "fail_open",
     )
+
+
+def letter_folder(settings: Settings) -> Path | None:
+    """Where items of dead letters lie that are too large for a row; None for a user without a home."""
+    if settings.dead_letter_folder:
+        return Path(settings.dead_letter_folder).expanduser()
+    given = os.environ.get("XDG_STATE_HOME", "")
+    try:
+        base = Path(given) if given.startswith("/") else Path("~/.local/state").expanduser()
+    except RuntimeError:
+        return None
+    return base / "piko-flow" / "letters"
 
 
 def listen(host: str, port: int) -> socket.socket:

@@ -9,7 +9,8 @@ from dataclasses import replace
 from hashlib import sha256
 from typing import Any
 
-from piko_flow.control.payload import StoredPayload, kind_of, values_of
+from piko_flow.control.letter_files import LARGEST, LetterFiles
+from piko_flow.control.payload import LONGEST, StoredPayload, kind_of
 from piko_flow.control.redaction import NOTHING_HIDDEN, Redaction
 from piko_flow.dataflow.running.facts import DeadLetter
 from piko_flow.store.records import DeadLetterRecord, RunRecord
@@ -24,6 +25,7 @@ def records_of(
     letters: Iterable[DeadLetter],
     *,
     redaction: Redaction = NOTHING_HIDDEN,
+    files: LetterFiles | None = None,
     like: DeadLetterRecord | None = None,
 ) -> tuple[DeadLetterRecord, ...]:
     """The dead letters of a run as they are stored: the first ones, as far as the bound on their size goes.
@@ -33,7 +35,7 @@ def records_of(
     records, room = [], LETTERS
     window = run.window if like is None else like.window
     for letter in letters:
-        record = record_of(run.flow, letter, redaction=redaction)
+        record = record_of(run.flow, letter, redaction=redaction, files=files)
         room -= len(record.payload)
         if room < 0:
             break
@@ -42,11 +44,22 @@ def records_of(
 
 
 def record_of(
-    flow: str, letter: DeadLetter, *, redaction: Redaction = NOTHING_HIDDEN, sink: str = ""
+    flow: str,
+    letter: DeadLetter,
+    *,
+    redaction: Redaction = NOTHING_HIDDEN,
+    files: LetterFiles | None = None,
+    sink: str = "",
 ) -> DeadLetterRecord:
-    """One dead letter as it is stored, of no run yet. `sink` is the registered sink that its item was for."""
+    """One dead letter as it is stored, of no run yet. `sink` is the registered sink that its item was for.
+
+    The payload of a large item goes to `files`; without them, or where it has no room there, its beginning is kept.
+    """
     kept = stored(letter, redaction)
-    payload = kept.item.text
+    payload, file = kept.item.text, ""
+    if files is not None and not isinstance(letter.item, StoredPayload) and not _is_whole(payload):
+        whole = stored(letter, redaction, most=LARGEST).item.text
+        file = files.keep(whole) if _is_whole(whole) else ""
     alike = f"{flow}\n{sink}\n{kept.stage}\n{kept.error_type}\n{kept.place}"
     return DeadLetterRecord(
         flow=flow,
@@ -61,22 +74,23 @@ def record_of(
         sink=sink,
         place=kept.place,
         trace=kept.trace,
+        payload_file=file,
     )
 
 
-def stored(letter: DeadLetter, redaction: Redaction = NOTHING_HIDDEN) -> DeadLetter:
+def stored(letter: DeadLetter, redaction: Redaction = NOTHING_HIDDEN, *, most: int = LONGEST) -> DeadLetter:
     """The letter as it may be stored: its item is a StoredPayload, and what is to be hidden of it is told nowhere.
 
-    The payload of a batch names the class of its items as `model`, where they are of one. `exact` is false in that of a
+    The payload of a batch has the number of its `items`, and their class as `model` where they are of one. `exact` is false in that of a
     dictionary, list or the like with values that JSON does not tell apart from texts and lists.
     """
     item = letter.item
-    text = redaction.payload(item)
+    text = redaction.payload(item, most=most)
     if letter.batch and not isinstance(item, StoredPayload):
         kinds = {kind_of(one) for one in item}
         model = kinds.pop() if len(kinds) == 1 else ""
-        text = f'{text[:-1]},"model":{json.dumps(model)}}}'
-    if not isinstance(item, StoredPayload) and "value" in json.loads(text) and not _all_exact(letter):
+        text = f'{text[:-1]},"model":{json.dumps(model)},"items":{len(item)}}}'
+    if not isinstance(item, StoredPayload) and _is_whole(text) and not _all_exact(letter):
         text = f'{text[:-1]},"exact":false}}'
     error, trace = redaction.text(letter.error, item), redaction.text(letter.trace, item)
     return replace(letter, item=StoredPayload(text), error=error, trace=trace)
@@ -87,8 +101,12 @@ def count_of(letter: DeadLetterRecord) -> int:
     if not letter.batch:
         return 1
     count = json.loads(letter.payload).get("items")
-    values = values_of(letter.payload)
-    return count if isinstance(count, int) else len(values) if isinstance(values, list) else 1
+    return count if isinstance(count, int) else 1
+
+
+def _is_whole(payload: str) -> bool:
+    """Whether it has the item, and not only a text for people."""
+    return "value" in json.loads(payload)
 
 
 def _all_exact(letter: DeadLetter) -> bool:

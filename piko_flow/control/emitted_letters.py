@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import Any, Protocol
 
 from piko_flow.control.dead_letters import record_of
+from piko_flow.control.letter_files import LetterFiles
 from piko_flow.control.redaction import Redaction
 from piko_flow.control.run_context import Emitted
 from piko_flow.dataflow.running.facts import DeadLetter
@@ -19,8 +20,21 @@ class Emitter(Protocol):
     redaction: Redaction
 
 
-def letter_record(
-    sink: str, letter: DeadLetter, taken: Sequence[tuple[Emitted, Emitter]]
+def letter_records(
+    sink: str,
+    letters: Sequence[DeadLetter],
+    taken: Sequence[tuple[Emitted, Emitter]],
+    files: LetterFiles | None = None,
+) -> list[DeadLetterRecord]:
+    """The letters of items that were written together."""
+    return [_record(sink, letter, taken, files) for letter in letters]
+
+
+def _record(
+    sink: str,
+    letter: DeadLetter,
+    taken: Sequence[tuple[Emitted, Emitter]],
+    files: LetterFiles | None,
 ) -> DeadLetterRecord:
     """The letter of an item among those that were written together, with the flow, the run and the key of whoever
     emitted it; where stages before the sink have made another item of it, of the first of them."""
@@ -30,7 +44,7 @@ def letter_record(
     )
     plain = [item.payload if isinstance(item, Emitted) else item for item in items]
     unwrapped = replace(letter, item=plain if letter.batch else plain[0])
-    record = record_of(origin.flow, unwrapped, redaction=emitter.redaction, sink=sink)
+    record = record_of(origin.flow, unwrapped, redaction=emitter.redaction, files=files, sink=sink)
     return replace(record, run=origin.run, item_key=None if letter.batch else origin.key)
 
 

@@ -6,10 +6,12 @@ import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from types import TracebackType
 from typing import Any, NoReturn
 
-from piko_flow.control.emitted_letters import count, letter_record
+from piko_flow.control.emitted_letters import count, letter_records
+from piko_flow.control.letter_files import LetterFiles
 from piko_flow.control.redaction import NOTHING_HIDDEN, Redaction
 from piko_flow.control.run_context import Emitted
 from piko_flow.dataflow.origin import caller
@@ -77,6 +79,8 @@ class Writer:
     """
 
     keep: KeepLetters | None = None
+    files: LetterFiles | None = None
+    """Where large items of dead letters go."""
 
     def __init__(self, *, limit: int = 200, flush_timeout: float = 60.0) -> None:
         self._limit, self._flush_timeout = limit, flush_timeout
@@ -199,7 +203,8 @@ class Writer:
     async def _keep(self, outlet: _Outlet, taken: list[tuple[Emitted, Emissions]], report: RunReport) -> None:
         if self.keep is None or report.dead > sum(map(count, report.dead_letters)):
             raise NotKept(outlet.name, report.dead)
-        await self.keep([letter_record(outlet.name, letter, taken) for letter in report.dead_letters])
+        make = partial(letter_records, outlet.name, report.dead_letters, taken, self.files)
+        await self.keep(make() if self.files is None else await asyncio.to_thread(make))
 
 
 class NotWritten(RuntimeError):

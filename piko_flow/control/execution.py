@@ -15,7 +15,7 @@ from piko_flow.control.outcome import Outcome
 from piko_flow.control.params import check_params
 from piko_flow.control.pipeline_run import PipelineRun
 from piko_flow.control.redaction import Redaction
-from piko_flow.control.replay_run import LettersUnknown, ReplayRun
+from piko_flow.control.replay_run import ReplayRun
 from piko_flow.control.replaying import REPLAY
 from piko_flow.control.run_context import Emitted, RunContext
 from piko_flow.control.run_order import RunOrder, RunTools
@@ -44,6 +44,7 @@ class ActiveExecution:
         self._emissions: Emissions | None = None
         self._flushing = 0.0
         self._times: dict[str, Any] = {}
+        self._dead: dict[str, Any] = {}
 
     async def run(self) -> Outcome:
         """Work to the end, on the loop it is called on; gives how it ended.
@@ -57,6 +58,12 @@ class ActiveExecution:
         try:
             if self._reason is None:
                 report = await self._worked()
+                if (
+                    report is not None
+                    and report.outcome == "succeeded"
+                    and isinstance(self._work, PipelineRun)
+                ):
+                    self._dead = await self._work.dead(report)
         except (asyncio.CancelledError, SystemExit) as escape:
             error = escaped(escape) if self._reason is None or _cancelled_by_others() else escape
         except Exception as failure:
@@ -168,13 +175,9 @@ class ActiveExecution:
         return self._stopped(self._reason, report)
 
     def _succeeded(self, report: RunReport, work: PipelineRun) -> Outcome:
-        try:
-            dead = work.dead(report)
-        except LettersUnknown as error:
-            return self._failed(error)
         return Outcome(
             RunStatus.SUCCESS,
-            **{"dead_items": report.dead, **dead},
+            **{"dead_items": report.dead, **self._dead},
             position=work.journal.position,
             within=work.last.write if len(work.last) else None,
             more=report.more,

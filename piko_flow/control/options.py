@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
+from pathlib import Path
 from typing import Literal
 
 
@@ -21,7 +22,8 @@ class ReplicaOptions:
     `zone`: of schedule rows that name none. `runs_kept_for` and `runs_kept`: what retention leaves of ended
     runs, by age and for each flow; None keeps them. `first_grace` and `first_instances`: what a row gets that is
     written for a flow which names none. `letters_kept_for`: how long dead letters are kept at most. `redact`: fields of
-    items whose values are kept nowhere when an item fails. `patient`: a store that cannot be opened at start is tried again.
+    items whose values are kept nowhere when an item fails. `letter_folder` takes up to `letter_room` bytes of large items
+    that failed. `patient`: a store that cannot be opened at start is tried again.
     """
 
     lease_name: str = "default"
@@ -42,6 +44,8 @@ class ReplicaOptions:
     runs_kept: int | None = 10_000
     letters_kept_for: timedelta | None = timedelta(days=30)
     redact: tuple[str, ...] = ()
+    letter_folder: Path | None = None
+    letter_room: int = 0
     prune_every: timedelta = timedelta(seconds=60)
     first_grace: timedelta = timedelta(seconds=300)
     first_instances: int = 1

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import orjson
@@ -18,6 +19,7 @@ from piko_flow.control.run_order import RunOrder, RunTools
 from piko_flow.control.staging import StoreStaging
 from piko_flow.dataflow.pipeline import Pipeline
 from piko_flow.dataflow.running.entering import Entry
+from piko_flow.dataflow.running.facts import DeadLetter
 from piko_flow.dataflow.running.last_transaction import LastTransaction
 from piko_flow.dataflow.running.options import PlanOptions
 from piko_flow.dataflow.running.plan import Plan, make_plan
@@ -27,6 +29,7 @@ from piko_flow.dataflow.running.worker_pool import WorkerPool
 from piko_flow.dataflow.stages.resource import RunInfo
 from piko_flow.dataflow.stages.sink import Sink
 from piko_flow.dataflow.stages.source import Source
+from piko_flow.store.records import DeadLetterRecord
 
 
 class PipelineRun:
@@ -93,9 +96,19 @@ class PipelineRun:
         """What resources and sinks may know of the run."""
         return self.order.info()
 
-    def dead(self, report: RunReport) -> dict[str, Any]:
+    async def dead(self, report: RunReport) -> dict[str, Any]:
         """What the run's outcome tells of its dead letters, when it has succeeded."""
-        return {"dead_letters": records_of(self.order.record, report.dead_letters, redaction=self.redaction)}
+        return {"dead_letters": await self.records(report.dead_letters)}
+
+    async def records(
+        self, letters: Sequence[DeadLetter], like: DeadLetterRecord | None = None
+    ) -> tuple[DeadLetterRecord, ...]:
+        """Dead letters of the run as they are stored, see `records_of`; files are written in a thread of their own."""
+        if not letters:
+            return ()
+        record, files = self.order.record, self.tools.files
+        make = partial(records_of, record, letters, redaction=self.redaction, files=files, like=like)
+        return make() if files is None else await asyncio.to_thread(make)
 
     async def _planned(self, pipeline: Pipeline) -> Plan:
         options = self.plan_options()

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
 from piko_flow.control.gates import Gates
+from piko_flow.control.letter_files import letter_files
 from piko_flow.control.plane_part import PlanePart, refuse
 from piko_flow.control.replaying import MOST
 from piko_flow.control.window_completeness import Completeness, completeness
@@ -83,7 +86,7 @@ class PlaneDeadLetters(PlanePart):
             came = "there is none, or its run has been pruned"
             refuse(f"show dead letter {number}", "a dead letter has a number", came)
         [letter] = found
-        kept = json.loads(letter.payload)
+        kept = json.loads(await self._payload(letter))
         why_not: str | None = None
         if self.registry.get(letter.flow) is not None:
             why_not = await self.why_not_replayed(letter)
@@ -96,7 +99,19 @@ class PlaneDeadLetters(PlanePart):
         Gives them as they were. Refused where there are none.
         """
         chosen, _ = await self.chosen(which, "drop")
-        return await self.store.drop_dead_letters([letter.id for letter in chosen])
+        dropped = await self.store.drop_dead_letters([letter.id for letter in chosen])
+        files = letter_files(self.options, self.store.url)
+        if files is not None:
+            await asyncio.to_thread(files.remove, [one.payload_file for one in dropped if one.payload_file])
+        return dropped
+
+    async def _payload(self, letter: DeadLetterRecord) -> str:
+        """The whole payload, where it is in the row or in a file of this computer; else its beginning."""
+        files = letter_files(self.options, self.store.url)
+        if letter.payload_file and files is not None:
+            with suppress(RequestRefused):
+                return await asyncio.to_thread(files.read, letter)
+        return letter.payload
 
     async def why_not_replayed(self, letter: DeadLetterRecord) -> str:
         """Why the letter cannot be replayed now; empty where it can."""

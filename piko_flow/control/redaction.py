@@ -8,7 +8,7 @@ from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from piko_flow.control.payload import encode_payload, values_of
+from piko_flow.control.payload import LONGEST, encode_payload, values_of
 
 HIDDEN = "******"
 SHORT = 4  # characters; shorter values are hidden in a text only where they stand as words of their own
@@ -29,9 +29,9 @@ class Redaction:
         """A redaction of all these names."""
         return Redaction(frozenset(name.casefold() for some in names for name in some))
 
-    def payload(self, item: Any, *, most: int | None = None) -> str:
+    def payload(self, item: Any, *, most: int = LONGEST) -> str:
         """The item's payload as it may be stored; it names the fields that were hidden as `redacted`."""
-        text = encode_payload(item) if most is None else encode_payload(item, most=most)
+        text = encode_payload(item, most=most)
         if not self.names:
             return text
         kept = json.loads(text)

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
-from piko_flow.control.dead_letters import records_of
 from piko_flow.control.emitting import SOURCE
 from piko_flow.control.pipeline_run import PipelineRun
 from piko_flow.control.replaying import MOST, Replay
@@ -19,6 +20,7 @@ from piko_flow.dataflow.stages.sink import Sink
 from piko_flow.dataflow.stages.source import Source
 from piko_flow.errors import RequestRefused
 from piko_flow.planning.window import Window
+from piko_flow.store.records import DeadLetterRecord
 
 NO_LETTERS = Source((), name="no letters") >> Sink(lambda item: None, name="nothing")
 
@@ -40,6 +42,7 @@ class ReplayRun(PipelineRun):
         letters = await self.journal.reach(lambda store: store.letters_to_replay(run, limit=MOST))
         if not letters:
             return NO_LETTERS  # they were settled, or taken by another, between the request and this run
+        payloads = await self._payloads(letters)
         self.window = context.window = letters[0].window
         if sink := letters[0].sink:
             if self.tools.writer is None:
@@ -48,12 +51,19 @@ class ReplayRun(PipelineRun):
                 )
             target, whole = self.tools.writer.sink(sink)
             pipeline: Pipeline = Source((), name=SOURCE) >> target
-            self.replay = Replay.of(pipeline, letters, {}, whole=whole)
+            self.replay = Replay.of(pipeline, letters, payloads, whole=whole)
         else:
             pipeline = self.order.flow.pipeline_for(context)
-            self.replay = Replay.of(pipeline, letters, {})
+            self.replay = Replay.of(pipeline, letters, payloads)
         self.entry = Entry(self.replay.stage, self.replay.read)
         return pipeline
+
+    async def _payloads(self, letters: Sequence[DeadLetterRecord]) -> dict[int, str]:
+        """Those that lie in files. Raises RequestRefused where one is not on this computer."""
+        files = self.tools.files
+        if files is None:
+            return {}
+        return {one.id: await asyncio.to_thread(files.read, one) for one in letters if one.payload_file}
 
     def plan_options(self) -> PlanOptions:
         """Those of the flow, with any number of failures."""
@@ -65,16 +75,16 @@ class ReplayRun(PipelineRun):
             return super().info()
         return replace(super().info(), window_start=self.window.start, window_end=self.window.end)
 
-    def dead(self, report: RunReport) -> dict[str, Any]:
+    async def dead(self, report: RunReport) -> dict[str, Any]:
         """What became of the letters. Raises LettersUnknown where it is not known of all that failed which they are."""
-        replay, record = self.replay, self.order.record
+        replay = self.replay
         if replay is None:
             return {"replayed": True}
         again, others, known = replay.failures(report.dead_letters, self.redaction)
         failed = sum(stage.dead for stage in report.stages if stage.name == replay.stage)
         if failed != known:
             raise LettersUnknown(failed=failed, known=known)
-        dead = records_of(record, others, redaction=self.redaction, like=replay.letters[0])
+        dead = await self.records(others, like=replay.letters[0])
         told = f"{len(again)} of {len(replay.letters)} dead letters failed again" if again else ""
         own = report.dead - failed
         return {"replayed": True, "again": again, "dead_letters": dead, "dead_items": own, "error_msg": told}

@@ -9,6 +9,7 @@ from piko_flow.clock import Clock
 from piko_flow.control.emitting import Writer
 from piko_flow.control.flow import Flow
 from piko_flow.control.journal import Ask
+from piko_flow.control.letter_files import LetterFiles
 from piko_flow.dataflow.running.observer import Observer
 from piko_flow.dataflow.running.worker_pool import WorkerPool
 from piko_flow.dataflow.stages.resource import ResourcePool, RunInfo
@@ -42,7 +43,7 @@ class RunTools:
 
     `ledger` is the URL of the store's database without password. `observer` gives the observer of a run's
     pipeline. `workers_per_run` is how many workers of `pool` one run may keep busy. `redact` names fields of items
-    whose values are kept nowhere when an item fails, besides those of the flow.
+    whose values are kept nowhere when an item fails, besides those of the flow. `files` take large ones.
     """
 
     ask: Ask
@@ -54,3 +55,4 @@ class RunTools:
     observer: Callable[[RunOrder], Observer] | None = None
     workers_per_run: int = 8
     redact: tuple[str, ...] = ()
+    files: LetterFiles | None = None

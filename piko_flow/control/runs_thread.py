@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from concurrent.futures import Future
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, asynccontextmanager
 from types import TracebackType
 from typing import TypeVar
 
@@ -13,6 +13,8 @@ from piko_flow.clock import Clock
 from piko_flow.control.emitting import Emissions, Writer
 from piko_flow.control.execution import RunOrder, RunTools
 from piko_flow.control.executions import Executions
+from piko_flow.control.letter_files import LetterFiles
+from piko_flow.control.letter_sweeping import keep_sweeping
 from piko_flow.control.loop_thread import LoopThread
 from piko_flow.control.mailbox import Mailbox
 from piko_flow.control.outcome import Outcome
@@ -42,11 +44,13 @@ class RunsThread:
         clock: Clock,
         writer: Writer,
         redact: tuple[str, ...] = (),
+        files: LetterFiles | None = None,
         cpu_workers: int | None = None,
         workers_per_run: int = 8,
     ) -> None:
         self._store, self._ended, self._clock, self._writer = store, ended, clock, writer
         self._cpu_workers, self._workers_per_run, self._redact = cpu_workers, workers_per_run, redact
+        self._files = writer.files = files
         self.thread = LoopThread("piko-flow runs")
         self._control: asyncio.AbstractEventLoop | None = None
         self._outcomes: Mailbox[tuple[int, Outcome]] | None = None
@@ -74,6 +78,16 @@ class RunsThread:
 
         assert self._control is not None
         return await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(asked(), self._control))
+
+    @asynccontextmanager
+    async def _swept(self, files: LetterFiles) -> AsyncIterator[None]:
+        """Inside the block files of letters that are open no more are deleted now and then."""
+        task = asyncio.create_task(keep_sweeping(files, self.ask, self._clock), name="files of dead letters")
+        try:
+            yield
+        finally:
+            task.cancel()
+            await asyncio.wait([task])
 
     async def _keep_letters(self, letters: Sequence[DeadLetterRecord]) -> None:
         await self.ask(lambda store: store.keep_dead_letters(letters))
@@ -123,7 +137,10 @@ class RunsThread:
                 writer=await stack.enter_async_context(self._writer),
                 workers_per_run=self._workers_per_run,
                 redact=self._redact,
+                files=self._files,
             )
+            if self._files is not None:
+                await stack.enter_async_context(self._swept(self._files))
             executions = Executions(tools, lambda run, outcome: outcomes.post((run, outcome)))
             await stack.enter_async_context(executions)
             self._stop = asyncio.Event()

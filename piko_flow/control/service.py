@@ -16,6 +16,7 @@ from typing import Any, TypeVar
 from piko_flow.clock import Clock, SystemClock
 from piko_flow.control.emitting import Writer
 from piko_flow.control.flow import Flow
+from piko_flow.control.letter_files import letter_files
 from piko_flow.control.loop_thread import LoopThread
 from piko_flow.control.options import ReplicaOptions
 from piko_flow.control.plane import ControlPlane
@@ -177,6 +178,7 @@ class ControlService:
                 clock=self._clock,
                 writer=self._writer,
                 redact=self.options.redact,
+                files=letter_files(self.options, store.url),
                 cpu_workers=self._cpu_workers,
                 workers_per_run=self._workers_per_run,
             )

@@ -160,6 +160,11 @@ class Settings(BaseSettings):
     """Finished runs kept of each flow, the newest; 0 keeps all."""
     retention_dead_letters_days: Days = 30
     """Dead letters older than this are removed, whatever their state; 0 keeps them as long as their runs."""
+    dead_letter_folder: str = ""
+    """Folder for items of dead letters that are too large for a row, private to the user; without it `letters` below
+    `$XDG_STATE_HOME/piko-flow` or `~/.local/state/piko-flow`. Such a letter is replayed by a replica of that computer."""
+    dead_letter_folder_mb: CountOrNone = 1024
+    """Megabytes that may lie there; beyond them, and with 0, only the beginning of a large item is kept."""
     redact: Names = ()
     """Fields of items whose values are kept nowhere when an item fails, besides those that flows name. In a variable:
     names between commas."""

@@ -1,0 +1,42 @@
+"""Deleting the files of dead letters that are open no more."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from datetime import timedelta
+
+from piko_flow.clock import Clock
+from piko_flow.control.journal import Ask
+from piko_flow.control.letter_files import LetterFiles
+from piko_flow.errors import StoreUnavailable
+
+EVERY = timedelta(minutes=10)
+YOUNG = timedelta(
+    hours=6
+)  # a file may be there before the row that names it: the end of a run waits for the store
+
+log = logging.getLogger("piko_flow.letters")
+
+
+async def sweep(files: LetterFiles, ask: Ask, clock: Clock) -> int:
+    """Delete the files of this computer that no open letter names, but for young ones; gives how many went.
+
+    Asks the store only where there is such a file. Raises StoreUnavailable.
+    """
+    old = await asyncio.to_thread(files.names, before=clock.now() - YOUNG)
+    if not old:
+        return 0
+    gone = old - await ask(lambda store: store.letter_files())
+    await asyncio.to_thread(files.remove, gone)
+    return len(gone)
+
+
+async def keep_sweeping(files: LetterFiles, ask: Ask, clock: Clock) -> None:
+    """Sweep now and then, until it is cancelled."""
+    while True:
+        try:
+            await sweep(files, ask, clock)
+        except (OSError, StoreUnavailable) as error:
+            log.warning("files of dead letters are swept later: %s", error)
+        await clock.sleep(EVERY.total_seconds())
