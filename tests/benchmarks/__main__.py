@@ -12,6 +12,7 @@ import sys
 from tests.benchmarks import (
     concurrent_calls,
     control_figures,
+    delivery_redis,
     fused_chain,
     import_time,
     memory,
@@ -56,7 +57,7 @@ def _arguments() -> argparse.Namespace:
 
 def _halves(fresh: Databases, asked: argparse.Namespace) -> list[list[Figure]]:
     """The figures of moving items, and those of scheduling and recording runs."""
-    modules = (fused_chain, concurrent_calls, worker_processes, memory, import_time)
+    modules = (fused_chain, concurrent_calls, worker_processes, memory, import_time, delivery_redis)
     dataflow = [figure for module in modules for figure in module.figures()]
     return [dataflow, control_figures.figures(fresh, written_only=not asked.without_ours)]
 
