@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import os
+import signal
+from collections.abc import Iterator, Sequence
 from datetime import timedelta
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
 import aiosqlite  # noqa: F401  # loaded once, not in each process that is forked
 import asyncmy  # noqa: F401
 import asyncpg  # noqa: F401
 
-from piko_flow import Flow, Pipeline, Registry, RunContext, Sink, Source
+from piko_flow import Broadcast, Flow, Pipeline, Registry, RunContext, Sink, Source
 from piko_flow.connectors.sql import SqlSink
+from piko_flow.dataflow.stages.sink import Receipt
 from piko_flow.planning.run_state import RunStatus
 from piko_flow.store.sql import connecting, store  # noqa: F401
 from tests.system.sql_runs import HOUR, START, Ledger, ledger_of
@@ -66,3 +70,46 @@ async def copy_hour(ledger: Ledger, number: int) -> None:
         outcome = await ledger.executed(record)
         assert outcome.status is RunStatus.SUCCESS, outcome.error_msg
         assert await ledger.ended(record, outcome)
+
+
+class Dying(SqlSink[Order]):
+    """Kills its own process right after its commit, once."""
+
+    def __init__(self, death: str, **options: Any) -> None:
+        super().__init__(Order, table="orders", **options)
+        self._death = Path(death)
+
+    async def commit(self, receipts: Sequence[Receipt]) -> list[str]:
+        """Commit, and die if nobody has died of it yet."""
+        written = await super().commit(receipts)
+        if not self._death.exists():
+            self._death.touch()
+            os.kill(os.getpid(), signal.SIGKILL)
+        return written
+
+
+def to_three_places(death: str, replaced: str, upserted: str) -> Flow:
+    """A flow whose orders go to a window that is replaced, by key to another database, and into the ledger's."""
+
+    def build(run: RunContext[Any]) -> Pipeline:
+        assert run.window is not None
+        orders = orders_of((run.window.start - START) // HOUR)
+        return Source(orders) >> Broadcast(
+            Sink(
+                Dying(death, mode="replace_window", window_column="placed_at", url=replaced),
+                batch=100,
+                name="replaced",
+            ),
+            Sink(SqlSink(Order, table="orders", key="id", url=upserted), batch=100, name="upserted"),
+            Sink(SqlSink(Order, table="orders", in_memory=300), batch=100, name="ledger"),
+        )
+
+    return Flow.register("copy", build, stateful=True, registry=Registry())
+
+
+async def copy_to_three_places(ledger: str, hours: int, death: str, replaced: str, upserted: str) -> None:
+    """Copy hours to three places; the process dies between the commits of the first and the last one of each hour."""
+    for number in range(hours):
+        flow = to_three_places(f"{death}-{number}", replaced, upserted)
+        async with ledger_of(ledger, flow, prepare=False) as opened:
+            await copy_hour(opened, number)

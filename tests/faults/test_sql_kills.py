@@ -12,14 +12,14 @@ import pytest
 
 from tests.databases.host import Host
 from tests.databases.plugin import empty_database, sqlite_file
-from tests.faults.killed_sql import ORDERS, copying, orders_of
+from tests.faults.killed_sql import ORDERS, copying, orders_of, to_three_places
 from tests.faults.killing import killing
 from tests.system.sql_runs import HOUR, START, ledger_of
 from tests.unit.sql_by_hand import Tables, order
 
 KILLS, HOURS, MOST = 14, 2, 8
 """Kills for each kind of sink, at least; hours of one piece of work, which is killed so many times at most."""
-SEED = int(os.environ.get("PIKO_TEST_SEED", "20261128"))
+SEED = int(os.environ.get("PIKO_TEST_SEED", "0")) or int.from_bytes(os.urandom(4), "big")
 REPLACE = {"mode": "replace_window", "window_column": "placed_at"}
 KINDS: dict[str, tuple[str, str, dict[str, Any]]] = {
     "ledger in SQLite, held": ("sqlite", "", {}),
@@ -51,6 +51,11 @@ def place(
     yield ledger_url, Tables(table_url), {**options, **({"url": table_url} if elsewhere else {})}
     for database in databases:
         next(database, None)
+
+
+def names(folder: Path, pattern: str) -> list[str]:
+    """The names of files in the folder, sorted."""
+    return sorted(path.name for path in folder.glob(pattern))
 
 
 async def check(tables: Tables, first: int, last: int) -> None:
@@ -96,3 +101,28 @@ async def test_what_was_killed_at_any_moment_is_written_once_when_it_is_done(
                 if killer.kills >= KILLS:
                     break
         assert await opened.staged() == 0
+
+
+async def test_a_crash_between_the_commits_of_two_sinks_doubles_nothing_and_loses_nothing(
+    hosts: dict[str, Host], tmp_path: Path
+) -> None:
+    (tmp_path / "other").mkdir()
+    ledger, replaced = sqlite_file(tmp_path), sqlite_file(tmp_path / "other")
+    for upserted in empty_database(hosts["mariadb"]):
+        places = [await Tables(url).make() for url in (ledger, replaced, upserted)]
+        death = str(tmp_path / "died")
+        async with ledger_of(ledger, to_three_places(death, replaced, upserted)) as opened:
+            async with killing("tests.faults.killed_sql", seed=SEED) as killer:
+                await killer.work(
+                    "copy_to_three_places",
+                    most=12,
+                    ledger=ledger,
+                    hours=3,
+                    death=death,
+                    replaced=replaced,
+                    upserted=upserted,
+                )
+            assert names(tmp_path, "died-*") == ["died-0", "died-1", "died-2"]
+            assert [(span.start, span.end) for span in await opened.settled()] == [(START, START + 3 * HOUR)]
+        for tables in places:
+            await check(tables, 0, 3)
