@@ -5,7 +5,7 @@ from datetime import timedelta
 
 import pytest
 
-from piko_flow import Flow, Sink, SinkTarget, Source
+from piko_flow import Flow, Sink, SinkTarget, Source, Transform
 from piko_flow.control.plane_backfills import BackfillRequest
 from piko_flow.planning.date import Date
 from piko_flow.planning.interval import Interval
@@ -130,3 +130,16 @@ async def test_what_a_failed_run_left_staged_is_deleted_while_its_run_is_kept(fl
         assert staged == ["[0]", "[1]", "[2]"]
         assert world.store._rows.staged == {}
         assert statuses(world, "half") == ["FAILED"]
+
+
+async def test_old_dead_letters_are_deleted_while_their_runs_are_kept(flows: Flows) -> None:
+    source = Source([1]) >> Transform(refuse, on_error="dead_letter") >> Sink(str)
+    Flow.register("failing", source, schedule=HOURLY, registry=flows.registry)
+    async with flows.within(letters_kept_for=timedelta(hours=2), prune_every=timedelta(minutes=5)) as world:
+        await world.advance(hours=6, minutes=1)
+        assert [run.dead_items for run in world.runs("failing")] == [1] * 6
+        assert 2 <= len(await world.plane.store.dead_letters()) <= 3
+
+
+def refuse(item: int) -> int:
+    raise ValueError("no")

@@ -1,0 +1,111 @@
+"""A window that was settled with items missing is told to be complete when replays have made it so."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from piko_flow import Pipeline, Sink, Source, Transform
+from piko_flow.control.outcome import Outcome
+from piko_flow.control.plane_dead_letters import WhichLetters
+from piko_flow.control.run_context import RunContext
+from piko_flow.planning.interval import Interval
+from piko_flow.planning.ledger import Mark
+from tests.unit.executing import DAY
+from tests.unit.test_dead_letter_replays import World
+
+
+class Windows(World):
+    """A world with a stateful flow, some of whose items fail at the stages named."""
+
+    def flow(self, *failing: str, out: list[Any] | None = None) -> Any:
+        def fails(item: tuple[int, str]) -> tuple[int, str]:
+            if "check" in failing and item[0] % 2:
+                raise ValueError("odd")
+            return item
+
+        def behind(item: tuple[int, str]) -> tuple[int, str]:
+            if "behind" in failing:
+                raise KeyError("behind")
+            return item
+
+        written: list[Any] = [] if out is None else out
+
+        def build(run: RunContext[Any]) -> Pipeline:
+            items = [(number, str(run.window)) for number in range(4)]
+            check = Transform(fails, name="check", on_error="dead_letter")
+            return (
+                Source(items)
+                >> check
+                >> Transform(behind, name="behind", on_error="dead_letter")
+                >> Sink(written.append)
+            )
+
+        return self.register(build, stateful=True, schedule=Interval(days=1))
+
+    async def complete(self, letter: int = 1) -> tuple[int, int, int, int]:
+        """What was replayed, is open, was dropped and was only counted."""
+        found = (await self.plane.dead_letter(letter)).window
+        assert found is not None
+        assert found.complete == (found.open + found.dropped + found.counted == 0)
+        return found.replayed, found.open, found.dropped, found.counted
+
+
+@pytest.fixture
+def world() -> Windows:
+    return Windows()
+
+
+async def windowed(world: Windows, flow: Any) -> Outcome:
+    return await world.run(flow, window=DAY)
+
+
+async def test_a_replay_works_over_the_window_of_its_letters(world: Windows) -> None:
+    out: list[Any] = []
+    outcome = await windowed(world, world.flow("check"))
+    assert outcome.mark is Mark.INCOMPLETE
+    assert await world.complete() == (0, 2, 0, 0)
+    world.flow(out=out)
+    await world.replay(1, 2)
+    assert out == [(1, str(DAY)), (3, str(DAY))]
+    assert await world.complete() == (2, 0, 0, 0)
+    [run] = {one.replay_run for one in await world.letters("replayed")}
+    assert run is not None
+    found = await world.store.run(run)
+    assert found is not None
+    assert (
+        found.window is None
+    )  # or it would settle the window once more, and be in the way of others over it
+
+
+async def test_letters_of_replays_and_dropped_ones_leave_it_incomplete(world: Windows) -> None:
+    await windowed(world, world.flow("check"))
+    world.flow("behind")
+    await world.replay(1)
+    assert await world.complete() == (1, 2, 0, 0)
+    await world.plane.drop(WhichLetters((2,)))
+    world.flow()
+    await world.replay(3)
+    assert await world.complete() == (2, 0, 1, 0)
+
+
+async def test_a_replay_that_fails_again_and_then_does_not_makes_it_complete(world: Windows) -> None:
+    await windowed(world, world.flow("check"))
+    await world.replay(1, 2)
+    assert await world.complete() == (0, 2, 0, 0)
+    world.flow()
+    await world.replay(1, 2)
+    assert await world.complete() == (2, 0, 0, 0)
+
+
+async def test_letters_of_two_windows_are_replayed_by_two_runs(world: Windows) -> None:
+    next_day = type(DAY)(DAY.end, DAY.end + timedelta(days=1))
+    flow = world.flow("check")
+    await windowed(world, flow)
+    await world.run(flow, window=next_day)
+    world.flow()
+    asked = await world.plane.replay(WhichLetters(flow="orders"))
+    assert [one.letters for one in asked.replays] == [(1, 2), (3, 4)]
+    assert not asked.more
