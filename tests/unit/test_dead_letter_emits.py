@@ -15,7 +15,7 @@ from piko_flow.control.run_context import Emitted, RunContext
 from piko_flow.errors import RequestRefused
 from piko_flow.planning.run_state import RunStatus
 from piko_flow.store.records import ParamsVersion
-from tests.unit.test_dead_letter_replays import World
+from tests.unit.dead_letter_worlds import World
 
 
 class Order(BaseModel):

@@ -18,7 +18,7 @@ from piko_flow.control.plane_dead_letters import WhichLetters
 from piko_flow.errors import RequestRefused
 from piko_flow.planning.run_state import RunStatus
 from piko_flow.testing.manual_clock import ManualClock
-from tests.unit.test_dead_letter_replays import World
+from tests.unit.dead_letter_worlds import World
 
 ROOM = 4 * LONGEST
 LARGE = {"text": "x" * LONGEST, "card": "4111-1111"}

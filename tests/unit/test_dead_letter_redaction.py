@@ -15,7 +15,7 @@ from piko_flow.control.redaction import HIDDEN, Redaction
 from piko_flow.control.unit_text import encode_unit
 from piko_flow.dataflow.running.facts import DeadLetter
 from piko_flow.dataflow.running.unit import UnitResult
-from tests.unit.test_dead_letter_replays import World
+from tests.unit.dead_letter_worlds import World
 
 CARD = Redaction.of(["Card"], ("pin",))
 

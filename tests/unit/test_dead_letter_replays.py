@@ -2,26 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 from pydantic import BaseModel
 
 from piko_flow import Fold, Parse, Pipeline, Sink, SinkTarget, Source, Transform
-from piko_flow.control.endings import next_step
 from piko_flow.control.execution import ActiveExecution, RunOrder
-from piko_flow.control.flow import Flow
-from piko_flow.control.options import ReplicaOptions
-from piko_flow.control.outcome import Outcome
-from piko_flow.control.plane import ControlPlane
 from piko_flow.control.plane_dead_letters import WhichLetters
+from piko_flow.control.run_context import RunContext
+from piko_flow.dataflow.stages.sink import Part, Receipt
 from piko_flow.errors import RequestRefused
 from piko_flow.planning.run_state import RunStatus
-from piko_flow.store.batch import Batch, Ending
-from piko_flow.store.records import DeadLetterRecord, RunRecord
-from tests.unit.executing import REPLICA, Place
+from piko_flow.store.batch import Batch
+from tests.unit.dead_letter_worlds import World, odd, over, tenfold
+from tests.unit.executing import REPLICA
 
 
 class Order(BaseModel):
@@ -29,67 +25,9 @@ class Order(BaseModel):
     due: datetime | None = None
 
 
-class World(Place):
-    """A place with a plane over it, whose runs are executed by hand and whose ends are written."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.plane = ControlPlane(
-            store=self.store, registry=self.registry, options=ReplicaOptions(), clock=self.clock
-        )
-
-    def register(self, target: Any, **options: Any) -> Flow:
-        """The flow `orders`, in place of what it was."""
-        self.registry = type(self.registry)()
-        self.plane.registry = self.registry
-        return Flow.register("orders", target, registry=self.registry, **options)
-
-    async def finish(self, run: RunRecord) -> Outcome:
-        """Execute a claimed run and write its end."""
-        flow = self.plane.registered(run.flow)
-        version = None if run.params_version is None else await self.store.params_version(run.params_version)
-        outcome = await ActiveExecution(RunOrder(run, flow, version), self.tools).run()
-        change = next_step(run, flow, outcome, self.clock.now())
-        assert isinstance(change, Ending), change
-        written = await self.store.write(Batch(REPLICA, endings=[change]))
-        assert not written.stale
-        return outcome
-
-    async def run(self, flow: Flow, **facts: Any) -> Outcome:
-        """Run the flow once."""
-        return await self.finish(await self.claimed(flow, **facts))
-
-    async def replay(self, *ids: int) -> Outcome:
-        """Replay these letters by one run, to its end."""
-        [run] = (await self.plane.replay(WhichLetters(ids))).runs
-        await self.store.write(Batch(REPLICA, admit=[run.id]))
-        [claimed] = (await self.store.write(Batch(REPLICA, claim=[run.id]))).claimed
-        return await self.finish(claimed)
-
-    async def letters(self, state: str | None = "open") -> list[DeadLetterRecord]:
-        """The letters in this state, oldest first."""
-        return list(reversed((await self.plane.dead_letters(state=state)).letters))
-
-
 @pytest.fixture
 def world() -> World:
     return World()
-
-
-def odd(number: int) -> int:
-    if number % 2 == 0:
-        raise ValueError(f"{number} is even")
-    return number
-
-
-def tenfold(number: int) -> int:
-    return number * 10
-
-
-def over(items: list[Any], step: Callable[[Any], Any], out: list[Any], **options: Any) -> Pipeline:
-    return (
-        Source(items) >> Transform(step, name="check", on_error="dead_letter", **options) >> Sink(out.append)
-    )
 
 
 async def test_a_replay_enters_at_the_failed_stage_with_the_code_of_today(world: World) -> None:
@@ -289,3 +227,127 @@ async def test_a_replay_that_finds_no_letter_ends_well(world: World) -> None:
     await world.store.write(Batch(REPLICA, admit=[run.id]))
     [claimed] = (await world.store.write(Batch(REPLICA, claim=[run.id]))).claimed
     assert (await world.finish(claimed)).status is RunStatus.SUCCESS
+
+
+class Lasting(SinkTarget[Any]):
+    """Keeps what it prepared, and fails at the first commit."""
+
+    def __init__(self, committed: list[Any], failures: list[Exception]) -> None:
+        self.committed, self.failures = committed, failures
+
+    async def open(self, part: Part) -> None:
+        await super().open(part)
+        self.rows: list[Any] = []
+
+    async def write(self, items: Any, /) -> None:
+        self.rows += items
+
+    async def prepare(self) -> Receipt:
+        return Receipt(self.part, len(self.rows), {"rows": self.rows})
+
+    async def commit(self, receipts: Any) -> list[str]:
+        if self.failures:
+            raise self.failures.pop()
+        self.committed += [row for receipt in receipts for row in receipt.data["rows"]]
+        return []
+
+
+async def test_a_replay_that_dies_amid_its_commit_is_carried_on_and_knows_what_failed_again(
+    world: World,
+) -> None:
+    await world.run(world.register(over([2, 4, 6], odd, [])))
+    committed: list[Any] = []
+
+    def four_alone(number: int) -> int:
+        if number == 4:
+            raise KeyError("four")
+        return number
+
+    check = Transform(four_alone, name="check", on_error="dead_letter")
+    world.register(Source(range(0)) >> check >> Sink(Lasting(committed, [OSError("gone")]), batch=10))
+    [run] = (await world.plane.replay(WhichLetters((1, 2, 3)))).runs
+    await world.store.write(Batch(REPLICA, admit=[run.id]))
+    [claimed] = (await world.store.write(Batch(REPLICA, claim=[run.id]))).claimed
+    flow = world.plane.registered("orders")
+    outcome = await ActiveExecution(RunOrder(claimed, flow), world.tools).run()
+    assert (outcome.status, outcome.decided, committed) == (RunStatus.FAILED, True, [])
+    outcome = await world.finish(await world.claimed_again(claimed))
+    assert (outcome.status, committed) == (RunStatus.SUCCESS, [2, 6])
+    assert [(one.state, one.error_type) for one in await world.letters(None)] == [
+        ("replayed", "ValueError"),
+        ("open", "KeyError"),
+        ("replayed", "ValueError"),
+    ]
+
+
+class Settings(BaseModel):
+    region: str
+
+
+class Narrower(BaseModel):
+    region: Literal["us"]
+
+
+async def test_a_replay_has_the_parameters_of_its_run_and_is_refused_where_they_fit_no_more(
+    world: World,
+) -> None:
+    seen: list[Any] = []
+
+    def build(run: RunContext[Any]) -> Pipeline:
+        seen.append(run.params)
+        return over([2], odd, [])
+
+    await world.run(world.register(build, params=Settings), params='{"region": "eu"}')
+    seen.clear()
+    await world.replay(1)
+    assert seen == [Settings(region="eu")] * 2
+    world.register(build, params=Narrower)
+    with pytest.raises(
+        RequestRefused, match=r"replayed with the parameters of its run.*region: Input should be 'us'"
+    ):
+        await world.plane.replay(WhichLetters((1,)))
+
+
+async def test_code_that_gives_no_pipeline_any_more_is_told(world: World) -> None:
+    await world.run(world.register(over([2], odd, [])))
+
+    def broken(run: RunContext[Any]) -> Pipeline:
+        raise LookupError("no table")
+
+    async def job(run: RunContext[Any]) -> None: ...
+
+    world.register(broken)
+    with pytest.raises(RequestRefused, match="building it raised LookupError: no table"):
+        await world.plane.replay(WhichLetters((1,)))
+    world.register(job)
+    with pytest.raises(RequestRefused, match="the flow is a job by now"):
+        await world.plane.replay(WhichLetters((1,)))
+    world.plane.registry = type(world.registry)()
+    with pytest.raises(RequestRefused, match="find flow 'orders'"):
+        await world.plane.replay(WhichLetters((1,)))
+    assert (await world.plane.dead_letter(1)).why_not is None
+
+
+async def test_letters_are_chosen_by_number_or_by_group(world: World) -> None:
+    await world.run(world.register(over([1, 2, 4], odd, [])))
+    [group] = await world.plane.letter_groups()
+    assert (group.count, group.example.stage) == (2, "check")
+    page = await world.plane.dead_letters(group=group.fingerprint[:6])
+    assert [one.id for one in page.letters] == [2, 1]
+    for which in (WhichLetters(), WhichLetters((1,), flow="orders")):
+        with pytest.raises(RequestRefused, match="they are named by number, or by flow and group"):
+            await world.plane.drop(which)
+    with pytest.raises(RequestRefused, match="a page has 1 to 1000"):
+        await world.plane.dead_letters(limit=1001)
+    with pytest.raises(RequestRefused, match="at most 500 are named at a time"):
+        await world.plane.drop(WhichLetters(tuple(range(501))))
+    assert [one.id for one in await world.plane.drop(WhichLetters(group=group.fingerprint))] == [2, 1]
+    with pytest.raises(RequestRefused, match="dead letter 1 was dropped"):
+        await world.plane.drop(WhichLetters((1,)))
+
+
+async def test_one_request_replays_500_letters_and_tells_of_more(world: World) -> None:
+    await world.run(world.register(over([2] * 600, odd, [])))
+    world.register(over([], tenfold, []))
+    asked = await world.plane.replay(WhichLetters(flow="orders"))
+    assert (len(asked.replays[0].letters), asked.more) == (500, True)

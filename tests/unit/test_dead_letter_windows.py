@@ -13,8 +13,8 @@ from piko_flow.control.plane_dead_letters import WhichLetters
 from piko_flow.control.run_context import RunContext
 from piko_flow.planning.interval import Interval
 from piko_flow.planning.ledger import Mark
+from tests.unit.dead_letter_worlds import World
 from tests.unit.executing import DAY
-from tests.unit.test_dead_letter_replays import World
 
 
 class Windows(World):
