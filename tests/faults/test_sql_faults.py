@@ -179,6 +179,7 @@ async def test_a_database_killed_while_it_is_read_fails_the_run_and_no_row_is_ta
     server: Server, tables: Tables, key: str | None
 ) -> None:
     await tables.fill(*orders_of(0))
+    wide = "SELECT id, REPEAT(customer, 1000) AS customer FROM orders"  # more than lies between server and client
     taken: list[int] = []
 
     def take(row: dict[str, int]) -> None:
@@ -186,8 +187,8 @@ async def test_a_database_killed_while_it_is_read_fails_the_run_and_no_row_is_ta
             server.kill()
         taken.append(row["id"])
 
-    source = SqlSource(tables.url, "orders", key=key, page=10)
-    with pytest.raises(StageFailed, match="could not read table orders at mysql://") as caught:
+    source = SqlSource(tables.url, wide, key=key, page=10)
+    with pytest.raises(StageFailed, match="could not read the rows of a SELECT at mysql://") as caught:
         await run(source >> Sink(take))
     assert isinstance(caught.value.__cause__, DatabaseFailed)
     assert len(taken) < ORDERS

@@ -115,7 +115,7 @@ async def test_a_crash_between_the_commits_of_two_sinks_doubles_nothing_and_lose
             async with killing("tests.faults.killed_sql", seed=SEED) as killer:
                 await killer.work(
                     "copy_to_three_places",
-                    most=12,
+                    most=200,  # those by its own hand are among them
                     ledger=ledger,
                     hours=3,
                     death=death,
