@@ -14,7 +14,7 @@ from piko_flow.control.reviving import Reviver, instead
 from piko_flow.control.run_context import RunContext
 from piko_flow.errors import PikoFlowError, RequestRefused, describe_error
 from piko_flow.planning.window import Window
-from piko_flow.store.records import DeadLetterRecord
+from piko_flow.store.records import DeadLetterRecord, RunRecord
 
 TOLD = 300  # characters of what the user's code raised
 
@@ -36,7 +36,7 @@ class Gates:
 
     def __init__(self, plane: PlanePart) -> None:
         self._plane = plane
-        self._params: dict[int, str | None] = {}
+        self._runs: dict[int, RunRecord | None] = {}
         self._gates: dict[Alike, Reviver | RequestRefused | None] = {}
 
     async def check(self, letter: DeadLetterRecord) -> Alike:
@@ -52,14 +52,7 @@ class Gates:
                 advice="Emit the item again, then drop the letter: piko-flow dead-letter drop",
             )
         flow = self._plane.registered(letter.flow)
-        alike = Alike(
-            letter.flow,
-            letter.stage,
-            letter.sink,
-            letter.window,
-            letter.params_version,
-            await self._given(letter),
-        )
+        alike = await self._alike(letter)
         if alike not in self._gates:
             try:
                 self._gates[alike] = await self._gate(flow, letter, alike)
@@ -72,12 +65,19 @@ class Gates:
             gate.items(letter, letter.payload)
         return alike
 
-    async def _given(self, letter: DeadLetterRecord) -> str | None:
-        """What the letter's run was given over its version of the parameters."""
-        if letter.run not in self._params:
-            run = await self._plane.store.run(letter.run) if letter.run else None
-            self._params[letter.run] = None if run is None else run.params
-        return self._params[letter.run]
+    async def _alike(self, letter: DeadLetterRecord) -> Alike:
+        """What the letter says of its run, and where it says nothing, what that run says itself."""
+        if letter.run not in self._runs:
+            self._runs[letter.run] = await self._plane.store.run(letter.run) if letter.run else None
+        run = self._runs[letter.run]
+        return Alike(
+            letter.flow,
+            letter.stage,
+            letter.sink,
+            letter.window or (None if run is None else run.window),
+            letter.params_version or (None if run is None else run.params_version),
+            None if run is None else run.params,
+        )
 
     async def _gate(self, flow: Flow, letter: DeadLetterRecord, alike: Alike) -> Reviver | None:
         if letter.sink:
@@ -87,7 +87,7 @@ class Gates:
         params = await self._checked_params(flow, letter, alike)
         try:
             run: RunContext[Any] = RunContext.for_test(
-                params, window=letter.window, flow=flow.name, scheduled_time=await self._due(letter)
+                params, window=alike.window, flow=flow.name, scheduled_time=await self._due(alike)
             )
             pipeline = flow.pipeline_for(run)
         except PikoFlowError as error:
@@ -97,15 +97,15 @@ class Gates:
             raise _refused(letter, "its flow gives a pipeline", came) from error
         return check_entry(pipeline, letter)[0]
 
-    async def _due(self, letter: DeadLetterRecord) -> datetime:
-        return letter.window.end if letter.window is not None else await self._plane.now()
+    async def _due(self, alike: Alike) -> datetime:
+        return alike.window.end if alike.window is not None else await self._plane.now()
 
     async def _checked_params(self, flow: Flow, letter: DeadLetterRecord, alike: Alike) -> Any:
         version = None
-        if letter.params_version is not None:
-            version = await self._plane.store.params_version(letter.params_version)
+        if alike.params_version is not None:
+            version = await self._plane.store.params_version(alike.params_version)
             if version is None:
-                came = f"version {letter.params_version} of the parameters is not in the store any more"
+                came = f"version {alike.params_version} of the parameters is not in the store any more"
                 raise _refused(letter, "it is replayed with the parameters of its run", came)
         try:
             return check_params(

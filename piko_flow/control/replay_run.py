@@ -43,7 +43,7 @@ class ReplayRun(PipelineRun):
         if not letters:
             return NO_LETTERS  # they were settled, or taken by another, between the request and this run
         payloads = await self._payloads(letters)
-        self.window = context.window = letters[0].window
+        self.window = context.window = await self._window(letters[0])
         if sink := letters[0].sink:
             if self.tools.writer is None:
                 raise RequestRefused(
@@ -57,6 +57,13 @@ class ReplayRun(PipelineRun):
             self.replay = Replay.of(pipeline, letters, payloads)
         self.entry = Entry(self.replay.stage, self.replay.read)
         return pipeline
+
+    async def _window(self, letter: DeadLetterRecord) -> Window | None:
+        """That of the letter, or of the run that it came of where the letter was not told it."""
+        if letter.window is not None or not letter.run:
+            return letter.window
+        run = await self.journal.reach(lambda store: store.run(letter.run))
+        return None if run is None else run.window
 
     async def _payloads(self, letters: Sequence[DeadLetterRecord]) -> dict[int, str]:
         """Those that lie in files. Raises RequestRefused where one is not on this computer."""

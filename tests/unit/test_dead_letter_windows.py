@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -18,7 +19,11 @@ from tests.unit.executing import DAY
 
 
 class Windows(World):
-    """A world with a stateful flow, some of whose items fail at the stages named."""
+    """A world with a stateful flow, some of whose items fail at the stages named; `windows` are those of its runs."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.windows: list[Any] = []
 
     def flow(self, *failing: str, out: list[Any] | None = None) -> Any:
         def fails(item: tuple[int, str]) -> tuple[int, str]:
@@ -34,6 +39,7 @@ class Windows(World):
         written: list[Any] = [] if out is None else out
 
         def build(run: RunContext[Any]) -> Pipeline:
+            self.windows.append(run.window)
             items = [(number, str(run.window)) for number in range(4)]
             check = Transform(fails, name="check", on_error="dead_letter")
             return (
@@ -109,3 +115,19 @@ async def test_letters_of_two_windows_are_replayed_by_two_runs(world: Windows) -
     asked = await world.plane.replay(WhichLetters(flow="orders"))
     assert [one.letters for one in asked.replays] == [(1, 2), (3, 4)]
     assert not asked.more
+
+
+async def test_a_letter_that_says_nothing_of_its_run_is_replayed_as_that_run_was(world: Windows) -> None:
+    """As one that a spool made of an item, later, which knows its run alone."""
+    out: list[Any] = []
+    await windowed(world, world.flow("check"))
+    first, _ = await world.letters()
+    await world.plane.drop(WhichLetters((1, 2)))
+    await world.store.keep_dead_letters(
+        [replace(first, window=None, payload='{"type":"tuple","value":[7,"x"]}')]
+    )
+    world.flow(out=out)
+    seen = world.windows
+    await world.replay(3)
+    assert out == [(7, "x")]
+    assert seen == [DAY, DAY, DAY]
