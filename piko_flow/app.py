@@ -15,9 +15,11 @@ from typing import TYPE_CHECKING, Any
 
 from piko_flow.clock import Clock
 from piko_flow.control.discovery import discover
-from piko_flow.control.emitting import Writer
+from piko_flow.control.emitting import ItemKey, Writer
 from piko_flow.control.flow import Flow, default_registry
 from piko_flow.control.options import ReplicaOptions
+from piko_flow.control.redaction import Redaction
+from piko_flow.control.registered_sink import RegisteredSink
 from piko_flow.control.registry import Registry
 from piko_flow.control.service import ControlService
 from piko_flow.errors import PikoFlowError
@@ -58,7 +60,7 @@ class App:
         self.registry: Registry[Flow] = default_registry if registry is None else registry
         self._given, self._packages, self._clock = settings, tuple(packages), clock
         self._service: ControlService | None = None
-        self._sinks: list[tuple[str, Any, bool]] = []
+        self._sinks: list[RegisteredSink] = []
 
     @cached_property
     def settings(self) -> Settings:
@@ -84,20 +86,39 @@ class App:
             raise RuntimeError(f"the application {self.name!r} is not running")
         return self._service
 
-    def register_sink(self, name: str, sink: Any, *, whole: bool = False) -> None:
+    def register_sink(
+        self,
+        name: str,
+        sink: Any,
+        *,
+        models: Iterable[type] = (),
+        key: ItemKey = None,
+        whole: bool = False,
+        spool: bool = True,
+    ) -> None:
         """Let `run.emit(..., to=name)` and `app.emit(..., to=name)` reach this sink; before the application starts.
 
-        See Writer.register.
+        `sink` is an object with `write(items)`, a function of one item, or a chain that ends in sinks, such as a Route.
+        What is emitted is kept on the disk by a spool and written from there, at least once; `sink` may be a Spool with
+        options of its own. `models` are the classes of models that may be emitted: the sink must take each of them.
+        `key` gives an item's key where `emit` is given none: the name of its field, or a function of it. With `whole`
+        the sink gets Spooled values, with key, flow and run, instead of what was emitted.
+
+        With `spool=False` nothing is kept on the disk: what a run emits is written before the run ends, and a sink that
+        fails on it fails the run; any object can be emitted, and `whole` gives Emitted values. Raises PipelineError for
+        what is no sink, a name that is taken, and a model that the sink does not take.
         """
         if self._service is not None:
             raise RuntimeError(f"register the sink {name!r} before the application starts")
-        Writer().register(name, sink, whole=whole)  # refused here, at the line of the user's mistake
-        self._sinks.append((name, sink, whole))
+        chosen = RegisteredSink(name, sink, tuple(models), key, whole, spool)
+        chosen.check([one.name for one in self._sinks])  # refused here, at the line of the user's mistake
+        self._sinks.append(chosen)
 
     async def emit(self, payload: Any, *, to: str, key: str | None = None) -> None:
-        """Hand a payload to a registered sink from outside of a run; returns when it has been written.
+        """Hand a payload to a registered sink from outside of a run; waits while that is full.
 
-        Raises what the sink raised.
+        Returns when the payload is on the disk, or, where the sink has no spool, when it has been written. Raises what
+        the spool's `accept` or the sink raised.
         """
         await self.service.emit(payload, to=to, key=key)
 
@@ -161,9 +182,14 @@ class App:
     def _make_service(self) -> ControlService:
         settings = self.settings
         self._discover()
-        writer = Writer(limit=settings.persist_queue_max, flush_timeout=settings.persist_flush_timeout_s)
-        for name, sink, whole in self._sinks:
-            writer.register(name, sink, whole=whole)
+        writer = Writer(
+            limit=settings.persist_queue_max,
+            flush_timeout=settings.persist_flush_timeout_s,
+            folder=Path(folder).expanduser() if (folder := settings.persist_disk_fallback_path) else None,
+            redaction=self._redaction,
+        )
+        for sink in self._sinks:
+            sink.register(writer)
         return ControlService(
             open_store=self._open_store,
             registry=self.registry,
@@ -174,6 +200,10 @@ class App:
             version=self.version,
             clock=self._clock,
         )
+
+    def _redaction(self, flow: str) -> Redaction:
+        own = self.registry[flow].redact if flow in self.registry else ()
+        return Redaction.of(own, self.settings.redact)
 
     @asynccontextmanager
     async def _open_store(self) -> AsyncIterator[Store]:

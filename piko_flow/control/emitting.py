@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
 from functools import partial
+from pathlib import Path
 from types import TracebackType
 from typing import Any, NoReturn
 
+from piko_flow.connectors.spool import Spool
+from piko_flow.connectors.spool_file import Origin
 from piko_flow.control.emitted_letters import count, letter_records
 from piko_flow.control.letter_files import LetterFiles
+from piko_flow.control.open_spools import KeepLetters, SpoolPlace, Spools
 from piko_flow.control.redaction import NOTHING_HIDDEN, Redaction
 from piko_flow.control.run_context import Emitted
 from piko_flow.dataflow.origin import caller
@@ -21,10 +25,9 @@ from piko_flow.dataflow.stages.sink import Sink
 from piko_flow.dataflow.stages.source import Source
 from piko_flow.dataflow.stages.stage import SinkLike, describe
 from piko_flow.errors import PipelineError, RequestRefused
-from piko_flow.store.records import DeadLetterRecord
 
-KeepLetters = Callable[[Sequence[DeadLetterRecord]], Awaitable[None]]
 SOURCE = "emitted"
+ItemKey = str | Callable[[Any], object] | None
 BATCH = 500  # items of one list, at most
 
 
@@ -64,6 +67,8 @@ class _Outlet:
     name: str
     sink: SinkLike[Any]
     whole: bool
+    spool: Spool[Any] | None = None
+    key: ItemKey = None
     waiting: deque[tuple[Emitted, Emissions]] = field(default_factory=deque)
     room: asyncio.Event = field(default_factory=asyncio.Event)
     writing: asyncio.Task[None] | None = None
@@ -75,34 +80,58 @@ class Writer:
     At most `limit` items wait for each sink; beyond that `emit` waits. What waits is written as a list as soon
     as the sink is free. A list that fails is written again run by run, so a sink may meet an item twice, and
     the error of one run's item does not reach another run. Items that the sink makes dead letters of are given to
-    `keep`; without it they are an error. Belongs to the loop it is entered in.
+    `keep`; without it they are an error. An item for a spool is on the disk when `emit` returns, and is written from
+    there. Belongs to the loop it is entered in.
     """
 
     keep: KeepLetters | None = None
     files: LetterFiles | None = None
     """Where large items of dead letters go."""
+    ledger: str = ""
+    """The URL of the store, without password, to which the spools belong."""
 
-    def __init__(self, *, limit: int = 200, flush_timeout: float = 60.0) -> None:
-        self._limit, self._flush_timeout = limit, flush_timeout
+    def __init__(
+        self,
+        *,
+        limit: int = 200,
+        flush_timeout: float = 60.0,
+        folder: Path | None = None,
+        redaction: Callable[[str], Redaction] = lambda flow: NOTHING_HIDDEN,
+    ) -> None:
+        self._limit, self._flush_timeout, self._folder = limit, flush_timeout, folder
+        self._redaction = redaction
         self._outlets: dict[str, _Outlet] = {}
+        self.spools: Spools | None = None
         self._group: asyncio.TaskGroup | None = None
 
-    def register(self, name: str, sink: Any, *, whole: bool = False) -> None:
+    def register(self, name: str, sink: Any, *, whole: bool = False, key: ItemKey = None) -> None:
         """Let `emit(..., to=name)` reach the sink: a Sink or a chain that ends in sinks, an object with `write(items)`,
         or a function of one item.
 
-        With `whole` it gets Emitted values, with key, flow and run, instead of what was emitted. Raises
-        PipelineError for what is no sink, and for a name that is taken.
+        With `whole` it gets Emitted values, with key, flow and run, instead of what was emitted. `key` gives an item's
+        key where `emit` is given none: the name of its field, or a function of it. Raises PipelineError for what is no
+        sink, and for a name that is taken.
         """
-        if not isinstance(name, str) or not name.strip():
-            _refuse(f"register_sink({name!r:.80})", "a sink has a name", f"{describe(name)} came")
-        if name in self._outlets:
-            _refuse(f"register_sink({name!r})", "a name belongs to one sink", "it is registered already")
+        self._check_name(name)
         if isinstance(sink, SinkLike):
             chosen: SinkLike[Any] = sink
         else:
             chosen = Sink(sink, batch=BATCH, name=name) if hasattr(sink, "write") else Sink(sink, name=name)
-        self._outlets[name] = _Outlet(name, chosen, whole)
+        self._outlets[name] = _Outlet(name, chosen, whole, key=key)
+
+    def register_spool(self, name: str, spool: Spool[Any], *, key: ItemKey = None) -> None:
+        """Let `emit(..., to=name)` reach what is behind the spool, which is open while the writer is.
+
+        `key` is as for `register`. Raises PipelineError for a name that is taken.
+        """
+        self._check_name(name)
+        self._outlets[name] = _Outlet(name, Sink(spool, batch=BATCH, name=name), False, spool, key)
+
+    def _check_name(self, name: str) -> None:
+        if not isinstance(name, str) or not name.strip():
+            _refuse(f"register_sink({name!r:.80})", "a sink has a name", f"{describe(name)} came")
+        if name in self._outlets:
+            _refuse(f"register_sink({name!r})", "a name belongs to one sink", "it is registered already")
 
     def sink(self, name: str) -> tuple[SinkLike[Any], bool]:
         """The sink of this name, and whether it gets Emitted values. Raises RequestRefused for a name that none has."""
@@ -123,13 +152,24 @@ class Writer:
         return sum(len(outlet.waiting) for outlet in self._outlets.values())
 
     async def __aenter__(self) -> Writer:
+        """Open the spools. Raises SpoolUnavailable where that cannot be; then none is open."""
+        place = SpoolPlace(self._folder, self.ledger, self._flush_timeout)
+        spools = Spools(place, keep=self.keep, files=self.files, redaction=self._redaction)
+        try:
+            for name, outlet in self._outlets.items():
+                if outlet.spool is not None:
+                    await spools.live(outlet.spool, name)
+        except BaseException:
+            await spools.__aexit__(None, None, None)
+            raise
+        self.spools = spools
         self._group = await asyncio.TaskGroup().__aenter__()
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Write what was accepted, for at most `flush_timeout` seconds."""
+        """Write what was accepted, for at most `flush_timeout` seconds; what is in spools then stays there."""
         group, self._group = self._group, None
         assert group is not None
         timer = asyncio.get_running_loop().call_later(self._flush_timeout, self._give_up)
@@ -137,6 +177,9 @@ class Writer:
             await group.__aexit__(None, None, None)
         finally:
             timer.cancel()
+            spools, self.spools = self.spools, None
+            if spools is not None:
+                await spools.__aexit__(kind, error, trace)
 
     def _give_up(self) -> None:
         for outlet in self._outlets.values():
@@ -146,20 +189,30 @@ class Writer:
     async def emit(self, item: Emitted, emissions: Emissions) -> None:
         """Accept an item, when there is room; what becomes of it is told to `emissions`.
 
-        Raises RequestRefused for a name that no sink has, RuntimeError outside the writer's block.
+        Raises RequestRefused for a name that no sink has, RuntimeError outside the writer's block, and what a spool's
+        `accept` raises.
         """
         outlet = self._outlet(item.to)
+        item = replace(item, key=key_of(item, outlet.key))
+        if outlet.spool is not None:
+            await self._spool(outlet.spool, item)
+            return
         while len(outlet.waiting) >= self._limit:
             outlet.room.clear()
             await outlet.room.wait()
         if self._group is None:
-            raise RuntimeError(
-                "the writer is not open: enter it with `async with`, and emit inside the block"
-            )
+            raise NotOpen
         outlet.waiting.append((item, emissions))
         emissions.pending += 1
         if outlet.writing is None:
             outlet.writing = self._group.create_task(self._write(outlet), name=f"write to {item.to}")
+
+    async def _spool(self, spool: Spool[Any], item: Emitted) -> None:
+        if self.spools is None:
+            raise NotOpen
+        live = await self.spools.live(spool, item.to)
+        origin = Origin(item.flow, str(item.run) if item.run else "")
+        await live.accept([item.payload], origin=origin, keys=None if item.key is None else [item.key])
 
     async def _write(self, outlet: _Outlet) -> None:
         """Write lists until nothing waits."""
@@ -207,6 +260,13 @@ class Writer:
         await self.keep(make() if self.files is None else await asyncio.to_thread(make))
 
 
+class NotOpen(RuntimeError):
+    """Something was emitted before the writer was entered, or after it was left."""
+
+    def __init__(self) -> None:
+        super().__init__("the writer is not open: enter it with `async with`, and emit inside the block")
+
+
 class NotWritten(RuntimeError):
     """An emitted item was not written in the time that the writer had left."""
 
@@ -223,6 +283,16 @@ class NotKept(RuntimeError):
             f"sink {sink!r} refused {items} items for good, and there is no room to keep all of them"
         )
         self.sink, self.items = sink, items
+
+
+def key_of(item: Emitted, key: ItemKey) -> str | None:
+    """The item's key: that which it was emitted with, or the one that `key` finds in its payload."""
+    if item.key is not None or key is None:
+        return item.key
+    payload = item.payload
+    if callable(key):
+        return str(key(payload))
+    return str(payload[key] if isinstance(payload, Mapping) else getattr(payload, key))
 
 
 def _refuse(what: str, rule: str, came: str) -> NoReturn:

@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Sequence
+from contextvars import copy_context
 from types import TracebackType
 
+from piko_flow.connectors.spool_target import open_spools
 from piko_flow.control.execution import ActiveExecution, RunOrder, RunTools
 from piko_flow.control.outcome import Outcome
 from piko_flow.errors import describe_error
@@ -29,10 +31,14 @@ class Executions:
 
     def start(self, orders: Sequence[RunOrder]) -> None:
         """Begin these runs."""
-        loop = asyncio.get_running_loop()
+        loop, writer = asyncio.get_running_loop(), self._tools.writer
+        context = copy_context()
+        if writer is not None:
+            context.run(open_spools.set, writer.spools)
         for order in orders:
             execution = ActiveExecution(order, self._tools)
-            task = loop.create_task(self._run(execution), name=f"run {order.record.id} of {order.flow.name}")
+            name = f"run {order.record.id} of {order.flow.name}"
+            task = loop.create_task(self._run(execution), name=name, context=context.copy())
             self._active[order.record.id] = execution, task
 
     def cancel(self, run: int, reason: Reason) -> None:

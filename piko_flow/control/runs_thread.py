@@ -54,7 +54,7 @@ class RunsThread:
         self.thread = LoopThread("piko-flow runs")
         self._control: asyncio.AbstractEventLoop | None = None
         self._outcomes: Mailbox[tuple[int, Outcome]] | None = None
-        writer.keep = self._keep_letters
+        writer.keep, writer.ledger = self._keep_letters, store.url
         self._inbox: Mailbox[RunOrder | tuple[int, Reason]] | None = None
         self._serving: Future[None] | None = None
         self._stop: asyncio.Event | None = None
@@ -109,7 +109,11 @@ class RunsThread:
         ready: Future[None] = Future()
         self._serving = self.thread.submit(lambda: self._serve(ready))
         self._serving.add_done_callback(lambda done: _pass_on(done, ready))
-        await asyncio.wrap_future(ready)
+        try:
+            await asyncio.wrap_future(ready)
+        except BaseException:
+            await self.thread.__aexit__(None, None, None)
+            raise
         return self
 
     async def __aexit__(

@@ -10,7 +10,10 @@ from types import FrameType
 from typing import Any
 
 _PACKAGE = str(Path(__file__).resolve().parent.parent) + os.sep
-_OURS = tuple(_PACKAGE + folder + os.sep for folder in ("dataflow", "control", "connectors", "testing"))
+_OURS = (
+    *(_PACKAGE + folder + os.sep for folder in ("dataflow", "control", "connectors", "testing")),
+    _PACKAGE + "app.py",
+)
 
 
 @dataclass(frozen=True)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
-from pathlib import Path
 from typing import Literal, NamedTuple, Self
 
 from pydantic import Field, PrivateAttr, SecretStr, model_validator
@@ -132,14 +130,12 @@ class Settings(BaseSettings):
     """Worker processes that one run may keep busy at the same time."""
 
     persist_queue_max: Count = 200
-    """Emitted items that wait in memory for each writer; a full one makes `emit` wait."""
+    """Emitted items that wait in memory for each sink without a spool; a full one makes `emit` wait."""
     persist_flush_timeout_s: Seconds = 60
-    """How long a writer may take at shutdown to write what it has accepted."""
-    persist_disk_fallback_path: Path = Field(
-        default_factory=lambda: Path(tempfile.gettempdir()) / "piko-flow-spool"
-    )
-    """No effect, kept so that existing files load: what is emitted waits in memory, and a run ends only when it has
-    been written."""
+    """How long a sink may be waited for at shutdown; a spool waits no longer than it says itself, and loses nothing."""
+    persist_disk_fallback_path: str = ""
+    """Folder where what is emitted is kept until its sink has it, private to the user; without it `spool` below
+    `$XDG_STATE_HOME/piko-flow` or `~/.local/state/piko-flow`."""
 
     health_host: Name = "127.0.0.1"
     """Address that the HTTP side listens on; 0.0.0.0 is reachable from other machines."""

@@ -6,14 +6,12 @@ INTRODUCTION = """\
 Each is a key of the table `[default]` in a settings file, a variable (`PIKO_` and the name in capitals), and an argument of
 `Settings` and `load_settings`. Names that end in `_s` are seconds. How they are read:
 [serve flows](how-to/serve.md#settings)."""
-UNLIKE_EVERYWHERE = {"persist_disk_fallback_path": "piko-flow-spool in the folder for temporary files"}
 
 
 def settings_table() -> str:
     """A row for each setting: name, default, meaning."""
     rows = [
-        f"| `{row.name}` | {UNLIKE_EVERYWHERE.get(row.name, row.value) or 'empty'} | {_line(row.meaning)} |"
-        for row in Settings().describe()
+        f"| `{row.name}` | {row.value or 'empty'} | {_line(row.meaning)} |" for row in Settings().describe()
     ]
     return "\n".join([INTRODUCTION, "", "| setting | default | meaning |", "|---|---|---|", *rows])
 

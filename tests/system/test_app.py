@@ -187,7 +187,7 @@ async def test_what_is_emitted_reaches_the_sink_of_its_name_from_a_run_and_from_
 
     chosen = Settings(database=SecretStr(f"sqlite:///{tmp_path / 'piko.db'}"), poll_s=0.05)
     app = App("emitting", registry=registry, settings=chosen)
-    app.register_sink("rows", rows)
+    app.register_sink("rows", rows, spool=False)
     with pytest.raises(PipelineError, match="a sink has a name"):
         app.register_sink("", rows)
     with pytest.raises(RuntimeError, match="not running"):
