@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import UTC, datetime
+from functools import partial
+from pathlib import Path
 from typing import Any, Literal
 
 import pytest
@@ -13,6 +16,7 @@ from piko_flow.control.execution import ActiveExecution, RunOrder
 from piko_flow.control.plane_dead_letters import WhichLetters
 from piko_flow.control.run_context import RunContext
 from piko_flow.dataflow.stages.sink import Part, Receipt
+from piko_flow.engines.subprocess import SubprocessEngine
 from piko_flow.errors import RequestRefused
 from piko_flow.planning.run_state import RunStatus
 from piko_flow.store.batch import Batch
@@ -49,11 +53,6 @@ async def test_a_letter_that_fails_again_stays_open_with_its_new_error(world: Wo
     out: list[int] = []
     await world.run(world.register(over([2, 4], odd, out)))
     before = await world.letters()
-
-    def four_alone(number: int) -> int:
-        if number == 4:
-            raise KeyError("four")
-        return number
 
     world.register(over([], four_alone, out), max_errors=0)
     outcome = await world.replay(1, 2)
@@ -258,11 +257,6 @@ async def test_a_replay_that_dies_amid_its_commit_is_carried_on_and_knows_what_f
     await world.run(world.register(over([2, 4, 6], odd, [])))
     committed: list[Any] = []
 
-    def four_alone(number: int) -> int:
-        if number == 4:
-            raise KeyError("four")
-        return number
-
     check = Transform(four_alone, name="check", on_error="dead_letter")
     world.register(Source(range(0)) >> check >> Sink(Lasting(committed, [OSError("gone")]), batch=10))
     [run] = (await world.plane.replay(WhichLetters((1, 2, 3)))).runs
@@ -351,3 +345,31 @@ async def test_one_request_replays_500_letters_and_tells_of_more(world: World) -
     world.register(over([], tenfold, []))
     asked = await world.plane.replay(WhichLetters(flow="orders"))
     assert (len(asked.replays[0].letters), asked.more) == (500, True)
+
+
+def write_line(path: Path, item: int) -> None:
+    with path.open("a") as file:
+        file.write(f"{item}\n")
+
+
+def four_alone(number: int) -> int:
+    if number == 4:
+        raise KeyError("four")
+    return number
+
+
+async def test_a_replay_goes_where_the_units_of_its_flow_go(world: World, tmp_path: Path) -> None:
+    def through(step: Callable[[int], int]) -> Pipeline:
+        check = Transform(step, name="check", on_error="dead_letter")
+        return Source([1, 2, 4]) >> check >> Sink(partial(write_line, tmp_path / "out"))
+
+    engine = SubprocessEngine(parallel=1)
+    await world.run(world.register(through(odd), engine=engine))
+    world.register(through(four_alone), engine=engine)
+    outcome = await world.replay(1, 2)
+    assert (outcome.status, outcome.error_msg) == (RunStatus.SUCCESS, "1 of 2 dead letters failed again")
+    assert (tmp_path / "out").read_text().split() == ["1", "2"]
+    assert [(one.state, one.error_type) for one in await world.letters(None)] == [
+        ("replayed", "ValueError"),
+        ("open", "KeyError"),
+    ]
