@@ -134,9 +134,12 @@ class Writer:
             _refuse(f"register_sink({name!r})", "a name belongs to one sink", "it is registered already")
 
     def sink(self, name: str) -> tuple[SinkLike[Any], bool]:
-        """The sink of this name, and whether it gets Emitted values. Raises RequestRefused for a name that none has."""
+        """The sink of this name, and whether it gets Emitted values; of a spool one that hands them to it, each with its
+        key. Raises RequestRefused for a name that none has."""
         outlet = self._outlet(name)
-        return outlet.sink, outlet.whole
+        if outlet.spool is None:
+            return outlet.sink, outlet.whole
+        return Sink(partial(self._spool, outlet.spool), name=name), True
 
     def _outlet(self, name: str) -> _Outlet:
         outlet = self._outlets.get(name)

@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from pathlib import Path
 from typing import Any
 
 import pytest
 from pydantic import BaseModel
 
-from piko_flow import Sink, Transform
+from piko_flow import ItemRejected, Retry, Sink, Transform
+from piko_flow.connectors.spool import Spool
+from piko_flow.connectors.spool_target import open_spools
 from piko_flow.control.emitting import Emissions, NotKept, Writer
 from piko_flow.control.plane_dead_letters import WhichLetters
 from piko_flow.control.run_context import Emitted, RunContext
 from piko_flow.errors import RequestRefused
 from piko_flow.planning.run_state import RunStatus
-from piko_flow.store.records import ParamsVersion
+from piko_flow.store.records import DeadLetterRecord, ParamsVersion
 from tests.unit.dead_letter_worlds import World
 
 
@@ -146,3 +150,39 @@ async def test_the_run_fails_where_letters_cannot_be_kept(world: World) -> None:
     world.tools.writer.keep = None
     outcome = await world.run(emitting(world, "shop"))
     assert (outcome.status, outcome.error_type) == (RunStatus.FAILED, NotKept.__name__)
+
+
+async def test_what_a_spool_refuses_for_good_is_replayed_into_it(
+    world: World, shop: Shop, tmp_path: Path
+) -> None:
+    written, kept = asyncio.Event(), asyncio.Event()
+
+    def take(order: Order) -> None:
+        if order.number in shop.refused:
+            raise ItemRejected(0, f"refused {order.number}")
+        shop.taken.append(order)
+        if order.number == 2:
+            written.set()
+
+    async def keep(letters: Sequence[DeadLetterRecord]) -> None:
+        await world.store.keep_dead_letters(letters)
+        kept.set()
+
+    writer = Writer(folder=tmp_path)
+    writer.register_spool("orders", Spool(take, retry=Retry(attempts=1)))
+    writer.keep = keep
+    world.with_tools(writer=writer)
+    async with writer:
+        token = open_spools.set(writer.spools)
+        await world.run(emitting(world, "orders"))
+        async with asyncio.timeout(60):
+            await kept.wait()
+        [letter] = await world.letters()
+        assert (letter.sink, letter.run, letter.item_key) == ("orders", 1, "order 2")
+        assert letter.model.endswith(".Order")
+        shop.refused = set()
+        assert (await world.replay(1)).status is RunStatus.SUCCESS
+        async with asyncio.timeout(60):
+            await written.wait()
+        open_spools.reset(token)
+    assert await world.letters() == []
