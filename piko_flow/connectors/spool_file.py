@@ -19,6 +19,7 @@ from piko_flow.connectors.spool_items import Kept
 
 SUFFIX: Final = ".spool"
 BROKEN: Final = ".broken"
+_COMPANIONS: Final = ("-wal", "-shm", "-journal")
 _FORMAT: Final = 1
 _CHECKPOINT: Final = 4000  # pages of the log, 16 MB, before it is written back
 _SCHEMA: Final = """
@@ -338,8 +339,16 @@ def _finish_creating(path: Path, connection: sqlite3.Connection) -> None:
     connection.executescript(f"BEGIN;{_SCHEMA}PRAGMA user_version = {_FORMAT};COMMIT;")
 
 
+def remove_remains(folder: Path) -> None:
+    """Remove what is left of files whose process died while it removed them: the file itself goes first."""
+    for ending in _COMPANIONS:
+        for path in folder.glob(f"*{SUFFIX}{ending}"):
+            if not path.with_name(path.name.removesuffix(ending)).exists():
+                path.unlink(missing_ok=True)
+
+
 def _remove_companions(path: Path) -> None:
-    for ending in ("-wal", "-shm", "-journal"):
+    for ending in _COMPANIONS:
         path.with_name(path.name + ending).unlink(missing_ok=True)
 
 

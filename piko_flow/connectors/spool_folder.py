@@ -9,7 +9,15 @@ from pathlib import Path
 from typing import Final
 
 from piko_flow.connectors.spool_errors import BrokenSpool, SpoolUnavailable
-from piko_flow.connectors.spool_file import BROKEN, SUFFIX, InUse, SpoolFile, Totals, open_file
+from piko_flow.connectors.spool_file import (
+    BROKEN,
+    SUFFIX,
+    InUse,
+    SpoolFile,
+    Totals,
+    open_file,
+    remove_remains,
+)
 
 _PRIVATE: Final = 0o700
 _LONGEST: Final = 100  # characters of a spool's name that its folder has at least
@@ -59,6 +67,7 @@ class LeftFiles:
 
         Gives with each what it holds, or why that cannot be told.
         """
+        remove_remains(self._folder)
         adopted = []
         for path in sorted(self._folder.glob(f"*{SUFFIX}")):
             if path not in known and path not in self._foreign:
