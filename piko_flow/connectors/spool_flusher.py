@@ -73,6 +73,7 @@ class Flusher:
     async def _step(self) -> bool:
         """Write one list, or wait for one; whether nothing is left to be done."""
         self._stock.arrived.clear()
+        await self._stock.tidy()
         if self._look:
             self._look = False
             await hand_over(self._stock, self._forms, self._dead_letters)

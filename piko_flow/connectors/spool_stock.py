@@ -9,6 +9,8 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
+from typing import Final
+from uuid import uuid4
 
 from piko_flow.clock import Clock
 from piko_flow.connectors.spool_errors import BrokenSpool, SpoolClosed, SpoolUnavailable
@@ -66,6 +68,8 @@ class Stock:
         self._thread = SpoolThread(name)
         self._room, self.arrived = asyncio.Event(), asyncio.Event()
         self._own: Shelf | None = None
+        self.run: Final = f"spool-{uuid4().hex}"
+        """The name of this opening."""
         self._mending = asyncio.Lock()
         self.shelves: list[Shelf] = []
         self.closed = False
@@ -96,12 +100,6 @@ class Stock:
         return sum(shelf.letters for shelf in self.shelves)
 
     @property
-    def run(self) -> str:
-        """The name of this opening: that of its own file."""
-        assert self._own is not None
-        return f"spool-{self._own.file.name}"
-
-    @property
     def strange(self) -> dict[str, str]:
         """Files that are not used, and why."""
         return dict(self._left.strange)
@@ -112,9 +110,13 @@ class Stock:
         try:
             await self._thread.read(lambda: make_private(self.folder))
             await self._thread.read(self._left.already_aside)
-            self._own = Shelf(await self._thread.read(lambda: create_file(self.folder, owner=self._owner)))
-            self.shelves = [self._own]
             await self.adopt()
+            try:
+                await self._renewed()
+            except SpoolUnavailable as error:
+                if not self.items:
+                    raise
+                log.warning("%s; the spool goes on with what was left, which makes room", error)
         except BaseException:
             await self.close()
             raise
@@ -143,7 +145,7 @@ class Stock:
         found = await self._thread.read(lambda: self._left.adopt(known))
         for file, holds in found:
             shelf = Shelf(file)
-            self.shelves.insert(len(self.shelves) - 1, shelf)
+            self.shelves.insert(len(self.shelves) - (self._own is not None), shelf)
             if isinstance(holds, BrokenSpool):
                 await self.set_aside(holds)
                 continue
@@ -177,7 +179,7 @@ class Stock:
             await self._added(added, items, size)
 
     async def _added(self, added: Callable[[SpoolFile], None], items: int, size: int) -> None:
-        shelf = self._own
+        shelf = self._own if self.closed else self._own or await self._renewed()
         if self.closed or shelf is None:
             raise SpoolClosed(self.name)
         self._count(shelf, items, size)
@@ -284,22 +286,32 @@ class Stock:
     def _fits(self, items: int, size: int) -> bool:
         return self.items + items <= self._bounds.items and self.bytes + size <= self._bounds.bytes
 
+    async def tidy(self) -> None:
+        """Give up files whose removals the disk did not take, when nothing else is in them: that makes room."""
+        for shelf in [one for one in self.shelves if one.owed]:
+            await self._drop_empty(shelf)
+
     async def _drop_empty(self, shelf: Shelf) -> None:
         """Close a file that holds nothing more: one that was left, or one whose removals the disk does not take."""
         if shelf.items or shelf.letters or (shelf is self._own and not shelf.owed):
             return
         if shelf is self._own:
-            try:
-                fresh = await self._thread.read(lambda: create_file(self.folder, owner=self._owner))
-            except SpoolUnavailable:
-                return
-            if shelf.items:  # meanwhile something was accepted after all
-                await self._thread.read(fresh.close)
-                return
-            self._own = Shelf(fresh)
-            self.shelves.append(self._own)
+            self._own = None
         self.shelves.remove(shelf)
         await self._thread.read(shelf.file.destroy)
+        if self._own is None:
+            with suppress(SpoolUnavailable):  # who accepts something tries it again, and tells
+                await self._renewed()
+
+    async def _renewed(self) -> Shelf:
+        """A file for what is accepted from now on."""
+        async with self._mending:
+            if self._own is None:
+                self._own = Shelf(
+                    await self._thread.read(lambda: create_file(self.folder, owner=self._owner))
+                )
+                self.shelves.append(self._own)
+            return self._own
 
     async def set_aside(self, error: BrokenSpool) -> None:
         """Take a damaged file out of use; what can still be read of it goes on in another file.
