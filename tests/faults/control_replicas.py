@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -20,15 +21,16 @@ from tests.system.running_app import DEADLINE, eventually
 SERVES = re.compile(r"serves at (http://\S+) as (\S+)")
 SERVE = ("piko_flow.cli.main", "serve", "tests.faults.control_flows", "--port", "0")
 QUICK = {
-    "leader_lease_s": "1.5",
-    "leader_renew_interval_s": "0.4",
-    "replica_lease_s": "2",
+    "leader_lease_s": "5",
+    "leader_renew_interval_s": "0.5",
+    "replica_lease_s": "5",
     "poll_s": "0.2",
     "poll_interval_s": "0.3",
     "poll_jitter_s": "0",
     "cpu_workers": "1",
 }
-"""Settings by which everything happens soon."""
+"""Settings by which everything happens soon, with leases that a busy machine does not let run out."""
+LEASE = timedelta(seconds=float(QUICK["leader_lease_s"]))
 
 
 class Replica:

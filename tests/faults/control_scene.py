@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Collection
+from collections.abc import AsyncIterator, Collection, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -201,6 +201,21 @@ class Scene:
         state = (await self.store.states([flow]))[flow]
         assert [span.mark for span in state.ledger.spans] == [Mark.DONE]
         await self.written_once(flow)
+
+    async def done_once(self, flow: str, begins: Sequence[datetime], until: datetime) -> None:
+        """Return when every window up to there is done; then there is one run for each, and the ledger has no gap."""
+
+        async def whole() -> bool:
+            watermark = (await self.store.states([flow]))[flow].watermark
+            return watermark is not None and watermark >= until
+
+        await eventually(whole)
+        state = (await self.store.states([flow]))[flow]
+        assert [(span.start, span.end, span.mark) for span in state.ledger.spans] == [
+            (begins[0], until, Mark.DONE)
+        ]
+        windows = [run.window for run in await self.runs(flow)]
+        assert sorted(window.start for window in windows if window is not None) == list(begins)
 
     async def written_once(self, flow: str) -> None:
         """Each window that succeeded has its row, once, and there is no other."""
