@@ -13,6 +13,7 @@ from tests.benchmarks import (
     concurrent_calls,
     control_figures,
     delivery_redis,
+    delivery_sql,
     fused_chain,
     import_time,
     memory,
@@ -59,6 +60,7 @@ def _halves(fresh: Databases, asked: argparse.Namespace) -> list[list[Figure]]:
     """The figures of moving items, and those of scheduling and recording runs."""
     modules = (fused_chain, concurrent_calls, worker_processes, memory, import_time, delivery_redis)
     dataflow = [figure for module in modules for figure in module.figures()]
+    dataflow += delivery_sql.figures(fresh)
     return [dataflow, control_figures.figures(fresh, written_only=not asked.without_ours)]
 
 
