@@ -15,7 +15,7 @@ from piko_flow.control.outcome import Outcome
 from piko_flow.control.params import check_params
 from piko_flow.control.pipeline_run import PipelineRun
 from piko_flow.control.redaction import Redaction
-from piko_flow.control.replay_run import ReplayRun
+from piko_flow.control.replay_run import LettersUnknown, ReplayRun
 from piko_flow.control.replaying import REPLAY
 from piko_flow.control.run_context import Emitted, RunContext
 from piko_flow.control.run_order import RunOrder, RunTools
@@ -164,7 +164,7 @@ class ActiveExecution:
         if error is not None and isinstance(cause_of(error), ClaimLost):
             return Outcome(RunStatus.QUEUED, Reason.RELEASED, **self._times)
         if error is not None and (self._reason is None or decided):
-            return self._failed(error, decided=decided)
+            return self._failed(error, decided=decided and not isinstance(error, LettersUnknown))
         if report is not None and report.outcome == "succeeded":
             assert isinstance(work, PipelineRun)
             return self._succeeded(report, work)

@@ -97,11 +97,14 @@ class ReplayRun(PipelineRun):
         return {"replayed": True, "again": again, "dead_letters": dead, "dead_items": own, "error_msg": told}
 
 
-class LettersUnknown(RuntimeError):
+class LettersUnknown(RequestRefused):
     """More items failed at the stage of a replay than it is known of which letters they are; all letters stay open."""
 
     def __init__(self, *, failed: int, known: int) -> None:
         super().__init__(
-            f"{failed} items failed at the stage, and only of {known} it is known which letter's they are"
+            what="replay dead letters",
+            rule="of each item that fails again it is known which letter's it is",
+            came=f"{failed} failed, and of {failed - known} that is not known: all letters stay open",
+            advice="Replay fewer at a time; what did not fail was written, and is written again then",
         )
         self.failed, self.known = failed, known

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from datetime import UTC, datetime
 from functools import partial
@@ -373,3 +374,21 @@ async def test_a_replay_goes_where_the_units_of_its_flow_go(world: World, tmp_pa
         ("replayed", "ValueError"),
         ("open", "KeyError"),
     ]
+
+
+async def test_where_more_items_fail_than_are_known_all_letters_stay_open(world: World) -> None:
+    class Refusing(SinkTarget[int]):
+        async def write(self, items: Any, /) -> None:
+            raise OSError("refused")
+
+    def into(batch: int) -> Pipeline:
+        return Source(range(1500)) >> Sink(Refusing(), name="write", batch=batch, on_error="dead_letter")
+
+    await world.run(world.register(into(2000)))
+    world.register(into(1))
+    outcome = await world.replay(1)
+    assert (outcome.status, outcome.error_type) == (RunStatus.FAILED, "LettersUnknown")
+    [letter] = await world.letters()
+    assert (letter.attempt, json.loads(letter.payload)["items"]) == (1, 1500)
+    world.register(into(500))
+    assert (await world.replay(1)).error_msg == "1 of 1 dead letters failed again"
