@@ -2,29 +2,41 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import typer
 
+from piko_flow.cli.arguments import AsJson, Debug
+from piko_flow.cli.control_arguments import Database, InUtc, Packages
 from piko_flow.cli.mistakes import mistakes_told
 
 if TYPE_CHECKING:
     from piko_flow.control.plane import ControlPlane
+    from piko_flow.control.told_times import Times
 
 T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
 class Asking:
-    """What every command of the control half is given: where the flows and the database are, and how to answer."""
+    """What commands of the control half are given: where the flows and the database are, and how to answer."""
 
-    packages: Sequence[str] | None
-    database: str | None
-    as_json: bool
-    debug: bool
+    packages: Packages = None
+    database: Database = None
+    utc: InUtc = False
+    as_json: AsJson = False
+    debug: Debug = False
+
+    def times(self) -> Times:
+        """How tables and facts tell times: without offsets, the zone named once. A sentence tells them as `exact` does."""
+        from piko_flow.cli.viewer_zone import viewer_zone
+        from piko_flow.control.told_times import Times
+        from piko_flow.planning.zones import find_zone
+
+        return Times(find_zone("UTC") if self.utc else viewer_zone(), offsets=False)
 
     @contextmanager
     def told(self) -> Iterator[None]:

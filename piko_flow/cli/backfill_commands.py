@@ -10,24 +10,15 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from piko_flow.cli.answering import Asking
-from piko_flow.cli.arguments import AsJson, Debug
-from piko_flow.cli.control_arguments import (
-    BackfillNumber,
-    Database,
-    FlowName,
-    Limit,
-    Packages,
-    Params,
-    ParamsObject,
-    given_params,
-    who_asks,
-    window_of,
-)
+from piko_flow.cli.asking_commands import asks
+from piko_flow.cli.backfill_options import BackfillOptions
+from piko_flow.cli.control_arguments import BackfillNumber, Limit, OnlyFlow, who_asks
 from piko_flow.cli.mistakes import CommandMistake
 
 if TYPE_CHECKING:
     from piko_flow.control.plane import ControlPlane
-    from piko_flow.control.plane_backfills import BackfillPlan, BackfillRequest, BackfillView
+    from piko_flow.control.plane_backfills import BackfillPlan, BackfillView
+    from piko_flow.control.told_times import Times
     from piko_flow.store.records import BackfillRecord
 
 app = typer.Typer(
@@ -35,24 +26,6 @@ app = typer.Typer(
 )
 TITLES = ("number", "flow", "state", "kind", "span", "done", "left", "running", "failed")
 FIRST, LAST = 5, 2  # windows of a plan that are shown; of a few more all are
-Span = Annotated[
-    str,
-    typer.Argument(
-        metavar="START..END",
-        help="The span, the end left out; times without an offset are of the flow's zone.",
-        show_default=False,
-    ),
-]
-What = Annotated[
-    str,
-    typer.Option(
-        "--kind",
-        help="missing (and what was skipped), failed (and what was done with items missing), or all.",
-    ),
-]
-Newest = Annotated[bool, typer.Option("--newest-first", help="Run the newest window first.")]
-AtOnce = Annotated[int, typer.Option("--concurrency", min=1, help="How many of its runs go at once.")]
-
 Digest = Annotated[
     str | None,
     typer.Option(
@@ -66,159 +39,99 @@ Yes = Annotated[bool, typer.Option("--yes", "-y", help="Run what the plan is now
 
 
 @app.command("plan")
-def plan(
-    flow: FlowName,
-    span: Span,
-    kind: What = "missing",
-    newest_first: Newest = False,
-    concurrency: AtOnce = 1,
-    param: Params = None,
-    params: ParamsObject = None,
-    package: Packages = None,
-    database: Database = None,
-    as_json: AsJson = False,
-    debug: Debug = False,
-) -> None:
+@asks(times=True)
+def plan(asking: Asking, wanted: BackfillOptions) -> None:
     """Show what a backfill would run: windows, order, parameters, a guess at the time. Nothing is changed."""
-    asking = Asking(package, database, as_json, debug)
-    with asking.told():
-        request = _request(flow, span, kind, newest_first, concurrency, param, params)
 
-        async def ask(plane: ControlPlane) -> BackfillPlan:
-            return await plane.plan_backfill(await request(plane))
+    async def ask(plane: ControlPlane) -> BackfillPlan:
+        return await plane.plan_backfill(await wanted.request(plane))
 
-        found = asking.ask(ask)
-        asking.answer(lambda: {"plan": found}, lambda: _show_plan(found))
-        if not as_json:
-            typer.echo(
-                f"\nto run it: piko-flow backfill apply, with the same words and --plan {found.digest}"
-            )
+    found = asking.ask(ask)
+    asking.answer(lambda: {"plan": found}, lambda: _show_plan(found, asking.times()))
+    if not asking.as_json:
+        typer.echo(f"\nto run it: piko-flow backfill apply, with the same words and --plan {found.digest}")
 
 
 @app.command("apply")
-def apply(
-    flow: FlowName,
-    span: Span,
-    kind: What = "missing",
-    newest_first: Newest = False,
-    concurrency: AtOnce = 1,
-    param: Params = None,
-    params: ParamsObject = None,
-    digest: Digest = None,
-    yes: Yes = False,
-    package: Packages = None,
-    database: Database = None,
-    as_json: AsJson = False,
-    debug: Debug = False,
-) -> None:
+@asks(times=True)
+def apply(asking: Asking, wanted: BackfillOptions, digest: Digest = None, yes: Yes = False) -> None:
     """Begin a backfill. Shows its plan and asks, unless the plan that was shown is named, or --yes is given."""
-    asking = Asking(package, database, as_json, debug)
-    with asking.told():
-        request = _request(flow, span, kind, newest_first, concurrency, param, params)
 
-        async def ask(plane: ControlPlane) -> BackfillRecord:
-            wanted = await request(plane)
-            chosen = digest
-            if chosen is None:
-                found = await plane.plan_backfill(wanted)
-                chosen = found.digest
-                if not yes:
-                    _confirm(found, as_json=as_json)
-            return await plane.apply_backfill(wanted, digest=chosen, by=who_asks())
+    async def ask(plane: ControlPlane) -> BackfillRecord:
+        request = await wanted.request(plane)
+        chosen = digest
+        if chosen is None:
+            found = await plane.plan_backfill(request)
+            chosen = found.digest
+            if not yes:
+                _confirm(found, asking)
+        return await plane.apply_backfill(request, digest=chosen, by=who_asks())
 
-        made = asking.ask(ask)
-        told = (
-            f"backfill {made.id} of {made.flow} runs {len(made.windows)} windows, {made.concurrency} at once"
-        )
-        asking.answer(lambda: {"backfill": made}, lambda: typer.echo(told))
+    made = asking.ask(ask)
+    told = f"backfill {made.id} of {made.flow} runs {len(made.windows)} windows, {made.concurrency} at once"
+    asking.answer(lambda: {"backfill": made}, lambda: typer.echo(told))
 
 
 @app.command("list")
+@asks(times=True)
 def list_backfills(
-    flow: Annotated[str | None, typer.Option(help="Only this flow's.", show_default=False)] = None,
+    asking: Asking,
+    flow: OnlyFlow = None,
     open_only: Annotated[bool, typer.Option("--open", help="Only those that are running or paused.")] = False,
     limit: Limit = 20,
-    package: Packages = None,
-    database: Database = None,
-    as_json: AsJson = False,
-    debug: Debug = False,
 ) -> None:
     """List backfills and how far each is, the newest first."""
-    asking = Asking(package, database, as_json, debug)
-    with asking.told():
-        views = asking.ask(lambda plane: plane.backfills(flow=flow, open_only=open_only, limit=limit))
-        asking.answer(lambda: {"backfills": list(map(_values, views))}, lambda: _show_list(views))
+    views = asking.ask(lambda plane: plane.backfills(flow=flow, open_only=open_only, limit=limit))
+    asking.answer(lambda: {"backfills": list(map(_values, views))}, lambda: _show_list(views, asking.times()))
 
 
 @app.command("pause")
+@asks(code=False)
 def pause(
-    number: BackfillNumber, database: Database = None, as_json: AsJson = False, debug: Debug = False
+    asking: Asking,
+    number: BackfillNumber,
 ) -> None:
     """Queue no more of its windows; its runs go on."""
-    _set(Asking(None, database, as_json, debug), lambda plane: plane.pause_backfill(number))
+    _set(asking, lambda plane: plane.pause_backfill(number))
 
 
 @app.command("resume")
+@asks(code=False)
 def resume(
-    number: BackfillNumber, database: Database = None, as_json: AsJson = False, debug: Debug = False
+    asking: Asking,
+    number: BackfillNumber,
 ) -> None:
     """Go on with a paused one."""
-    _set(Asking(None, database, as_json, debug), lambda plane: plane.resume_backfill(number))
+    _set(asking, lambda plane: plane.resume_backfill(number))
 
 
 @app.command("cancel")
+@asks(code=False)
 def cancel(
-    number: BackfillNumber, database: Database = None, as_json: AsJson = False, debug: Debug = False
+    asking: Asking,
+    number: BackfillNumber,
 ) -> None:
     """End it: its queued runs are cancelled, its running ones asked to stop. What is done stays done."""
-    _set(Asking(None, database, as_json, debug), lambda plane: plane.cancel_backfill(number, by=who_asks()))
+    _set(asking, lambda plane: plane.cancel_backfill(number, by=who_asks()))
 
 
 def _set(asking: Asking, change: Callable[[ControlPlane], Awaitable[BackfillRecord]]) -> None:
-    with asking.told():
-        record = asking.ask(change)
-        told = f"backfill {record.id} of {record.flow} is {record.state}"
-        asking.answer(lambda: {"backfill": record}, lambda: typer.echo(told))
+    record = asking.ask(change)
+    told = f"backfill {record.id} of {record.flow} is {record.state}"
+    asking.answer(lambda: {"backfill": record}, lambda: typer.echo(told))
 
 
-def _request(
-    flow: str,
-    span: str,
-    kind: str,
-    newest_first: bool,
-    concurrency: int,
-    param: list[str] | None,
-    params: str | None,
-) -> Callable[[ControlPlane], Awaitable[BackfillRequest]]:
-    """What the words of the command ask for; the flow's zone and model are known only to the plane."""
-
-    async def request(plane: ControlPlane) -> BackfillRequest:
-        from piko_flow.control.plane_backfills import BackfillRequest
-
-        model = plane.registered(flow).params
-        return BackfillRequest(
-            flow=flow,
-            span=window_of(span, await plane.zone(flow), "the span"),
-            kind=kind,
-            newest_first=newest_first,
-            concurrency=concurrency,
-            params=given_params(param, params, model),
-        )
-
-    return request
-
-
-def _confirm(found: BackfillPlan, *, as_json: bool) -> None:
-    if as_json or not sys.stdin.isatty():
+def _confirm(found: BackfillPlan, asking: Asking) -> None:
+    if asking.as_json or not sys.stdin.isatty():
         raise CommandMistake(
             "nobody is there to be asked: name the plan with --plan, as backfill plan shows it, or give --yes"
         )
-    _show_plan(found)
+    _show_plan(found, asking.times())
     typer.confirm(f"\nrun {len(found.windows)} windows?", abort=True, err=True)
 
 
-def _show_plan(found: BackfillPlan) -> None:
-    from piko_flow.cli.tables import show_facts, span_text
+def _show_plan(found: BackfillPlan, times: Times) -> None:
+    from piko_flow.cli.tables import show_facts, zones
 
     windows, request = found.windows, found.request
     order = "newest first" if request.newest_first else "oldest first"
@@ -229,15 +142,16 @@ def _show_plan(found: BackfillPlan) -> None:
             ("flow", request.flow),
             ("kind", request.kind),
             ("windows", f"{len(windows)}, {order}, {request.concurrency} at once"),
-            *(("  ", f"... {left_out} more" if one is None else span_text(one, found.zone)) for one in shown),
+            *(("  ", f"... {left_out} more" if one is None else times.span(one)) for one in shown),
             ("params", json.dumps(found.params, ensure_ascii=False)),
             ("takes about", _about(found)),
+            *zones(times, found.zone),
             ("plan", found.digest),
         ]
     )
 
 
-def _about(found: BackfillPlan) -> str:
+def _about(found: BackfillPlan) -> str | None:
     from piko_flow.cli.tables import took
 
     if found.estimate is None:
@@ -249,8 +163,8 @@ def _values(view: BackfillView) -> dict[str, object]:
     return {"backfill": view.backfill, "counts": view.counts, "done": view.done, "left": view.left}
 
 
-def _show_list(views: list[BackfillView]) -> None:
-    from piko_flow.cli.tables import NOTHING, show_table, span_text
+def _show_list(views: list[BackfillView], times: Times) -> None:
+    from piko_flow.cli.tables import NOTHING, show_table
     from piko_flow.planning.run_state import RunStatus
     from piko_flow.planning.window import Window
 
@@ -260,7 +174,7 @@ def _show_list(views: list[BackfillView]) -> None:
             one.backfill.flow,
             one.backfill.state,
             one.backfill.kind,
-            span_text(Window(one.backfill.start, one.backfill.end), one.zone),
+            times.span(Window(one.backfill.start, one.backfill.end)),
             f"{one.done:.0%}",
             one.left,
             one.counts.get(RunStatus.RUNNING, 0),
@@ -275,5 +189,6 @@ def _show_list(views: list[BackfillView]) -> None:
         right=numbers,
         wraps={"flow", "span"},
         drops=("running", "kind", "failed"),
+        notes={"span": times.name},
         empty="no backfill",
     )

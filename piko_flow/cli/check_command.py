@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from piko_flow.cli.answering import Asking
-from piko_flow.cli.arguments import AsJson, Debug
-from piko_flow.cli.control_arguments import Database
+from piko_flow.cli.asking_commands import asks
 
 if TYPE_CHECKING:
     from piko_flow.control.checking import Finding
@@ -16,10 +16,13 @@ if TYPE_CHECKING:
     from piko_flow.settings import Settings
 
 
+@asks(code=False)
 def check(
-    packages: Annotated[
+    asking: Asking,
+    named: Annotated[
         list[str] | None,
         typer.Argument(
+            metavar="[PACKAGES]...",
             help="Packages, folders or files whose flows are discovered; without them those of the settings.",
             show_default=False,
         ),
@@ -27,20 +30,15 @@ def check(
     rows: Annotated[
         bool, typer.Option("--rows/--no-rows", help="Look at the rows of the database, too.")
     ] = True,
-    database: Database = None,
-    as_json: AsJson = False,
-    debug: Debug = False,
 ) -> None:
     """Import all flows, build their pipelines, and compare the rows of the database with them. Nothing runs.
 
     Exits with 1 when something is wrong.
     """
-    asking = Asking(packages, database, as_json, debug)
-    with asking.told():
-        found, flows, seen = _found(asking, rows=rows)
-        wrong = sum(one.wrong for one in found)
-        values = {"findings": found, "wrong": wrong, "flows": flows, "rows": seen}
-        asking.answer(lambda: values, lambda: _show(found, flows, seen))
+    found, flows, seen = _found(replace(asking, packages=named), rows=rows)
+    wrong = sum(one.wrong for one in found)
+    values = {"findings": found, "wrong": wrong, "flows": flows, "rows": seen}
+    asking.answer(lambda: values, lambda: _show(found, flows, seen))
     if wrong:
         raise typer.Exit(1)
 

@@ -33,6 +33,13 @@ Database = Annotated[
         show_default=False,
     ),
 ]
+InUtc = Annotated[
+    bool,
+    typer.Option(
+        "--utc", help="Show times in UTC instead of the zone of this computer. JSON has UTC anyway."
+    ),
+]
+OnlyFlow = Annotated[str | None, typer.Option("--flow", help="Only this flow's.", show_default=False)]
 FlowName = Annotated[str, typer.Argument(metavar="FLOW", help="The name of a flow.", show_default=False)]
 RunNumber = Annotated[int, typer.Argument(metavar="RUN", help="The number of a run.", show_default=False)]
 BackfillNumber = Annotated[

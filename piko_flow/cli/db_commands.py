@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from piko_flow.cli.answering import Asking
-from piko_flow.cli.arguments import AsJson, Debug
-from piko_flow.cli.control_arguments import Database
+from piko_flow.cli.asking_commands import asks
 
 if TYPE_CHECKING:
     from piko_flow.control.plane import ControlPlane
@@ -22,34 +21,37 @@ app = typer.Typer(
 
 
 @app.command("init")
-def init(database: Database = None, as_json: AsJson = False, debug: Debug = False) -> None:
+@asks(code=False)
+def init(asking: Asking) -> None:
     """Make the tables, in a new file where the database is one. Tables that are there are brought up to date."""
-    _upgrade(Asking(None, database, as_json, debug), new=True)
+    _upgrade(asking, new=True)
 
 
 @app.command("upgrade")
-def upgrade(database: Database = None, as_json: AsJson = False, debug: Debug = False) -> None:
+@asks(code=False)
+def upgrade(asking: Asking) -> None:
     """Bring the tables up to date. Replicas of the version before go on with them; each does it at its start, too."""
-    _upgrade(Asking(None, database, as_json, debug), new=False)
+    _upgrade(asking, new=False)
 
 
 @app.command("check")
-def check(database: Database = None, as_json: AsJson = False, debug: Debug = False) -> None:
+@asks(code=False)
+def check(asking: Asking) -> None:
     """Compare the tables with what this version needs. Exits with 1 when they differ."""
-    asking = Asking(None, database, as_json, debug)
-    with asking.told():
-        from piko_flow.store.migrations.running import check as differences
+    from piko_flow.store.migrations.running import check as differences
 
-        settings = _settings(asking, new=False)
-        found = asyncio.run(differences(settings.database_url))
-        lines = found or [f"the tables of {settings.database_shown} are as they should be"]
-        asking.answer(lambda: {"differences": found}, lambda: typer.echo("\n".join(lines)))
+    settings = _settings(asking, new=False)
+    found = asyncio.run(differences(settings.database_url))
+    lines = found or [f"the tables of {settings.database_shown} are as they should be"]
+    asking.answer(lambda: {"differences": found}, lambda: typer.echo("\n".join(lines)))
     if found:
         raise typer.Exit(1)
 
 
 @app.command("prune")
+@asks(code=False)
 def prune(
+    asking: Asking,
     days: Annotated[
         float | None,
         typer.Option(
@@ -66,31 +68,25 @@ def prune(
             show_default=False,
         ),
     ] = None,
-    database: Database = None,
-    as_json: AsJson = False,
-    debug: Debug = False,
 ) -> None:
     """Delete ended runs with all that belongs to them. What is settled stays settled. A leader does it by itself, too."""
-    asking = Asking(None, database, as_json, debug)
-    with asking.told():
 
-        async def ask(plane: ControlPlane) -> int:
-            options = plane.options
-            older = options.runs_kept_for if days is None else timedelta(days=days)
-            return await plane.prune(older_than=older, keep=options.runs_kept if keep is None else keep)
+    async def ask(plane: ControlPlane) -> int:
+        options = plane.options
+        older = options.runs_kept_for if days is None else timedelta(days=days)
+        return await plane.prune(older_than=older, keep=options.runs_kept if keep is None else keep)
 
-        gone = asking.ask(ask)
-        asking.answer(lambda: {"deleted": gone}, lambda: typer.echo(f"{gone} runs are deleted"))
+    gone = asking.ask(ask)
+    asking.answer(lambda: {"deleted": gone}, lambda: typer.echo(f"{gone} runs are deleted"))
 
 
 def _upgrade(asking: Asking, *, new: bool) -> None:
-    with asking.told():
-        from piko_flow.store.migrations.running import upgrade as bring_up_to_date
+    from piko_flow.store.migrations.running import upgrade as bring_up_to_date
 
-        settings = _settings(asking, new=new)
-        version = asyncio.run(bring_up_to_date(settings.database_url))
-        told = f"the tables of {settings.database_shown} are of version {version}"
-        asking.answer(lambda: {"version": version}, lambda: typer.echo(told))
+    settings = _settings(asking, new=new)
+    version = asyncio.run(bring_up_to_date(settings.database_url))
+    told = f"the tables of {settings.database_shown} are of version {version}"
+    asking.answer(lambda: {"version": version}, lambda: typer.echo(told))
 
 
 def _settings(asking: Asking, *, new: bool) -> Settings:

@@ -11,15 +11,17 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from piko_flow.cli.answering import Asking
-from piko_flow.cli.arguments import AsJson, Debug
-from piko_flow.cli.control_arguments import Database, Packages
-from piko_flow.cli.mistakes import mistakes_told
+from piko_flow.cli.asking_commands import asks
 
 if TYPE_CHECKING:
+    from piko_flow.control.plane import ControlPlane
     from piko_flow.control.plane_explains import Explanation
+    from piko_flow.control.told_times import Times
 
 
+@asks(times=True)
 def explain(
+    asking: Asking,
     target: Annotated[
         str,
         typer.Argument(
@@ -29,23 +31,18 @@ def explain(
             show_default=False,
         ),
     ],
-    package: Packages = None,
-    database: Database = None,
-    as_json: AsJson = False,
-    debug: Debug = False,
 ) -> None:
     """Tell why a flow or a run is not running; or how a pipeline will run.
 
     Of a pipeline it tells which stages share a loop, where channels are, how many units there are. With --package
     a name is a flow's.
     """
-    asking = Asking(package, database, as_json, debug)
     if target.isdecimal():
         _why(asking, int(target))
-    elif package or not is_pipeline(target):
+    elif asking.packages or not is_pipeline(target):
         _why(asking, target)
     else:
-        _plan(target, as_json=as_json, debug=debug)
+        _plan(target, as_json=asking.as_json)
 
 
 def is_pipeline(target: str) -> bool:
@@ -64,18 +61,23 @@ def is_pipeline(target: str) -> bool:
 
 
 def _why(asking: Asking, what: int | str) -> None:
-    with asking.told():
-        found = asking.ask(
-            lambda plane: plane.explain_run(what) if isinstance(what, int) else plane.explain_flow(what)
-        )
-        asking.answer(lambda: {"explanation": found}, lambda: _show(found))
+    times = asking.times()
+
+    async def ask(plane: ControlPlane) -> Explanation:
+        if isinstance(what, int):
+            return await plane.explain_run(what, times=times)
+        return await plane.explain_flow(what, times=times)
+
+    found = asking.ask(ask)
+    asking.answer(lambda: {"explanation": found}, lambda: _show(found, times))
 
 
-def _show(found: Explanation) -> None:
+def _show(found: Explanation, times: Times) -> None:
     from piko_flow.cli.tables import show_facts
 
     run = found.run
-    typer.echo(f"run {run.id} of {run.flow}: {run.status}" if run is not None else f"flow {found.flow}")
+    what = f"flow {found.flow}" if run is None else f"run {run.id} of {run.flow}: {run.status}"
+    typer.echo(f"{what} (times in {times.name})")
     lines: list[tuple[str, object]] = []
     for line in found.lines:
         lines.append((f"  {line.reason or 'fine'}", line.text))
@@ -84,15 +86,14 @@ def _show(found: Explanation) -> None:
     show_facts(lines)
 
 
-def _plan(target: str, *, as_json: bool, debug: bool) -> None:
-    with mistakes_told(debug=debug):
-        from piko_flow.cli.json_output import standard_output_kept, write_json
-        from piko_flow.cli.loading import load_pipeline
-        from piko_flow.cli.plan_json import plan_values
+def _plan(target: str, *, as_json: bool) -> None:
+    from piko_flow.cli.json_output import standard_output_kept, write_json
+    from piko_flow.cli.loading import load_pipeline
+    from piko_flow.cli.plan_json import plan_values
 
-        with standard_output_kept() if as_json else nullcontext():
-            plan = load_pipeline(target).plan()
-        if not as_json:
-            typer.echo(str(plan))
-            return
-        write_json(plan_values(plan))
+    with standard_output_kept() if as_json else nullcontext():
+        plan = load_pipeline(target).plan()
+    if not as_json:
+        typer.echo(str(plan))
+        return
+    write_json(plan_values(plan))

@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from piko_flow.cli.answering import Asking, note_without_code
-from piko_flow.cli.arguments import AsJson, Debug
-from piko_flow.cli.control_arguments import Database, FlowName, Limit, Packages
+from piko_flow.cli.asking_commands import asks
+from piko_flow.cli.control_arguments import FlowName, Limit
 
 if TYPE_CHECKING:
     from piko_flow.control.plane_flows import FlowPage, FlowView
+    from piko_flow.control.told_times import Times
 
 app = typer.Typer(
     help="Which flows there are, where each stands and when it runs next.", no_args_is_help=True
@@ -21,46 +22,41 @@ SHOWN = 20  # stretches that are listed
 
 
 @app.command("list")
+@asks(times=True)
 def list_flows(
+    asking: Asking,
     after: Annotated[str, typer.Option(help="Only names after this one, to go on after a page.")] = "",
     limit: Limit = 100,
-    package: Packages = None,
-    database: Database = None,
-    as_json: AsJson = False,
-    debug: Debug = False,
 ) -> None:
     """List the flows of the code and of the rows, with where they stand and when they run next."""
-    asking = Asking(package, database, as_json, debug)
-    with asking.told():
-        page = asking.ask(lambda plane: plane.flows(after=after, limit=limit))
-        asking.answer(lambda: {"flows": page.flows, "after": page.after}, lambda: _show_page(page))
+    page = asking.ask(lambda plane: plane.flows(after=after, limit=limit))
+    asking.answer(
+        lambda: {"flows": page.flows, "after": page.after}, lambda: _show_page(page, asking.times())
+    )
 
 
 @app.command("show")
+@asks(times=True)
 def show_flow(
+    asking: Asking,
     name: FlowName,
-    package: Packages = None,
-    database: Database = None,
-    as_json: AsJson = False,
-    debug: Debug = False,
 ) -> None:
     """Show one flow: its schedule and next fires, its windows, its last run."""
-    asking = Asking(package, database, as_json, debug)
-    with asking.told():
-        view = asking.ask(lambda plane: plane.flow(name))
-        asking.answer(lambda: {"flow": view}, lambda: _show(view))
+    view = asking.ask(lambda plane: plane.flow(name))
+    asking.answer(lambda: {"flow": view}, lambda: _show(view, asking.times()))
 
 
-def _show_page(page: FlowPage) -> None:
+def _show_page(page: FlowPage, times: Times) -> None:
     from piko_flow.cli.tables import show_table
 
     empty = "no flow: name a package with --package or in the setting packages"
     show_table(
         TITLES,
-        map(_row, page.flows),
+        [_row(view, times) for view in page.flows],
         right={"live", "missing"},
         wraps={"flow", "schedule"},
         drops=("due", "schedule"),
+        notes={"next": times.name},
         empty=empty,
     )
     note_without_code(not page.flows or any(view.flow is not None for view in page.flows))
@@ -68,7 +64,7 @@ def _show_page(page: FlowPage) -> None:
         typer.echo(f"more with --after {page.after!r}", err=True)
 
 
-def _row(view: FlowView) -> tuple[object, ...]:
+def _row(view: FlowView, times: Times) -> tuple[object, ...]:
     from piko_flow.cli.tables import NOTHING, when
 
     coming = view.schedule.next_fires if view.schedule is not None else ()
@@ -76,11 +72,11 @@ def _row(view: FlowView) -> tuple[object, ...]:
     return (
         view.name,
         view.standing,
-        when(coming[0], view.zone) if coming else None,
+        when(coming[0], times) if coming else None,
         live or NOTHING,
         len(view.gaps) or NOTHING,
         view.last.status if view.last is not None else None,
-        when(view.last.scheduled_time, view.zone) if view.last is not None else None,
+        when(view.last.scheduled_time, times) if view.last is not None else None,
         _trigger(view),
     )
 
@@ -92,10 +88,10 @@ def _trigger(view: FlowView) -> str | None:
     return str(view.schedule.trigger) if view.schedule.trigger else f"{row.schedule_type} {row.schedule_expr}"
 
 
-def _show(view: FlowView) -> None:
+def _show(view: FlowView, times: Times) -> None:
     from piko_flow.cli.tables import show_facts, span_text, when
 
-    flow, zone = view.flow, view.zone
+    flow = view.flow
     standing = f"{view.standing}: {view.why}" if view.why else view.standing
     facts: list[tuple[str, object]] = [("flow", view.name), ("standing", standing)]
     if flow is not None:
@@ -110,16 +106,16 @@ def _show(view: FlowView) -> None:
         ]
     facts.append(("schedule", _trigger(view)))
     if view.schedule is not None:
-        facts += [("next", when(fire, zone)) for fire in view.schedule.next_fires]
+        facts += [("next", when(fire, times)) for fire in view.schedule.next_fires]
     facts.append(("live", f"{view.running} running, {view.queued} queued"))
     if view.last is not None:
         facts.append(
-            ("last run", f"{view.last.id}: {view.last.status}, {when(view.last.scheduled_time, zone)}")
+            ("last run", f"{view.last.id}: {view.last.status}, {when(view.last.scheduled_time, times)}")
         )
     if view.watermark is not None:
-        facts.append(("settled up to", when(view.watermark, zone)))
-    facts += [("missing", span_text(gap, zone)) for gap in view.gaps[:SHOWN]]
+        facts.append(("settled up to", when(view.watermark, times)))
+    facts += [("missing", span_text(gap, times)) for gap in view.gaps[:SHOWN]]
     if len(view.gaps) > SHOWN:
         facts.append(("", f"and {len(view.gaps) - SHOWN} more"))
-    facts += [("failed", span_text(gap, zone)) for gap in view.failed[:SHOWN]]
-    show_facts(facts)
+    facts += [("failed", span_text(gap, times)) for gap in view.failed[:SHOWN]]
+    show_facts([*facts, ("times in", times.name)])

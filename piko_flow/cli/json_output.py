@@ -10,6 +10,8 @@ from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager, redirect_stdout, suppress
 from typing import Any
 
+import typer
+
 from piko_flow.cli.mistakes import explained
 from piko_flow.dataflow.running.facts import SHOWN
 from piko_flow.errors import shorten
@@ -38,9 +40,11 @@ def standard_output_kept() -> Iterator[None]:
 
 @contextmanager
 def failure_told() -> Iterator[None]:
-    """An error that leaves the block is told in one JSON document before it goes on."""
+    """An error that leaves the block is told in one JSON document before it goes on; an exit code is no error."""
     try:
         yield
+    except typer.Exit:
+        raise
     except Exception as error:
         try:
             write_json(failure_values(error))

@@ -7,12 +7,11 @@ from typing import TYPE_CHECKING
 import typer
 
 from piko_flow.cli.answering import Asking
-from piko_flow.cli.arguments import AsJson, Debug
-from piko_flow.cli.control_arguments import Database
+from piko_flow.cli.asking_commands import asks
 
 if TYPE_CHECKING:
-    from piko_flow.control.plane import ControlPlane
     from piko_flow.control.plane_replicas import LeaderView
+    from piko_flow.control.told_times import Times
     from piko_flow.store.records import ReplicaRecord
 
 app = typer.Typer(help="Who leads, and which replicas there are.", no_args_is_help=True)
@@ -20,45 +19,40 @@ TITLES = ("replica", "host", "process", "slots", "running", "version", "since", 
 
 
 @app.command("show")
-def show_leader(database: Database = None, as_json: AsJson = False, debug: Debug = False) -> None:
+@asks(code=False, times=True)
+def show_leader(asking: Asking) -> None:
     """Show who leads until when, and the replicas."""
-    asking = Asking(None, database, as_json, debug)
-    with asking.told():
-
-        async def ask(plane: ControlPlane) -> tuple[LeaderView, str]:
-            return await plane.leader(), await plane.zone()
-
-        view, zone = asking.ask(ask)
-        asking.answer(lambda: {"leader": view}, lambda: _show(view, zone))
+    view = asking.ask(lambda plane: plane.leader())
+    asking.answer(lambda: {"leader": view}, lambda: _show(view, asking.times()))
 
 
 @app.command("resign")
-def resign(database: Database = None, as_json: AsJson = False, debug: Debug = False) -> None:
+@asks(code=False)
+def resign(asking: Asking) -> None:
     """End the leader's lease; another replica leads then, or the same one again where there is no other."""
-    asking = Asking(None, database, as_json, debug)
-    with asking.told():
-        lease = asking.ask(lambda plane: plane.resign_leader())
-        told = f"the lease of {lease.holder} in term {lease.term} has ended; its runs go on"
-        asking.answer(lambda: {"ended": lease}, lambda: typer.echo(told))
+    lease = asking.ask(lambda plane: plane.resign_leader())
+    told = f"the lease of {lease.holder} in term {lease.term} has ended; its runs go on"
+    asking.answer(lambda: {"ended": lease}, lambda: typer.echo(told))
 
 
-def _show(view: LeaderView, zone: str) -> None:
+def _show(view: LeaderView, times: Times) -> None:
     from piko_flow.cli.tables import show_facts, show_table, when
 
     lease = view.lease
     show_facts(
         [
-            ("leader", _who(view, zone)),
+            ("leader", _who(view, times)),
             ("lease", view.name),
             ("term", lease.term if lease is not None else ""),
-            ("until", when(lease.until, zone) if lease is not None and view.leads else ""),
-            ("now", when(view.now, zone)),
+            ("until", when(lease.until, times) if lease is not None and view.leads else ""),
+            ("now", when(view.now, times)),
+            ("times in", times.name),
         ]
     )
     typer.echo("")
     show_table(
         TITLES,
-        [_row(one, view, zone) for one in view.replicas],
+        [_row(one, view, times) for one in view.replicas],
         right={"process", "slots", "running"},
         wraps={"replica", "host"},
         drops=("since", "version", "host", "process"),
@@ -66,17 +60,17 @@ def _show(view: LeaderView, zone: str) -> None:
     )
 
 
-def _who(view: LeaderView, zone: str) -> str:
+def _who(view: LeaderView, times: Times) -> str:
     from piko_flow.cli.tables import when
 
     if not view.elected:
         return "there is no election (setting leader_enabled): each replica leads for itself"
     if view.lease is None:
         return "nobody, and nobody has led yet"
-    return view.lease.holder if view.leads else f"nobody since {when(view.lease.until, zone)}"
+    return view.lease.holder if view.leads else f"nobody since {when(view.lease.until, times)}"
 
 
-def _row(one: ReplicaRecord, view: LeaderView, zone: str) -> tuple[object, ...]:
+def _row(one: ReplicaRecord, view: LeaderView, times: Times) -> tuple[object, ...]:
     from piko_flow.cli.tables import when
 
     leads = view.leads and view.lease is not None and one.id == view.lease.holder
@@ -84,8 +78,8 @@ def _row(one: ReplicaRecord, view: LeaderView, zone: str) -> tuple[object, ...]:
     ends = [one.until] if one.until is not None else []
     if view.lease is not None and one.id == view.lease.holder:
         ends.append(view.lease.until)  # a leader gives no other sign of life
-    until = "by its lease" if leads else when(max(ends, default=None), zone)
-    since = when(one.started_at, zone)
+    until = "by its lease" if leads else when(max(ends, default=None), times)
+    since = when(one.started_at, times)
     return (
         one.id,
         one.host,

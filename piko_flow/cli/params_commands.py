@@ -8,12 +8,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from piko_flow.cli.answering import Asking
-from piko_flow.cli.arguments import AsJson, Debug
+from piko_flow.cli.asking_commands import asks
 from piko_flow.cli.control_arguments import (
-    Database,
     FlowName,
     Limit,
-    Packages,
     ParamsObject,
     given_params,
     moment_of,
@@ -22,6 +20,7 @@ from piko_flow.cli.control_arguments import (
 if TYPE_CHECKING:
     from piko_flow.control.plane import ControlPlane
     from piko_flow.control.plane_params import ParamsView, SeenParams
+    from piko_flow.control.told_times import Times
     from piko_flow.store.records import ParamsVersion
 
 app = typer.Typer(help="The parameters of flows: show, set, history, rollback.", no_args_is_help=True)
@@ -45,108 +44,81 @@ SchemaVersion = Annotated[int | None, typer.Option(help="The row's schema_versio
 
 
 @app.command("show")
+@asks(times=True)
 def show_params(
+    asking: Asking,
     flow: FlowName,
-    package: Packages = None,
-    database: Database = None,
-    as_json: AsJson = False,
-    debug: Debug = False,
 ) -> None:
     """Show the parameters in force, where they come from, and what is about to change."""
-    asking = Asking(package, database, as_json, debug)
-    with asking.told():
-        view = asking.ask(lambda plane: plane.params(flow))
-        asking.answer(lambda: {"params": view}, lambda: _show(view))
+    view = asking.ask(lambda plane: plane.params(flow))
+    asking.answer(lambda: {"params": view}, lambda: _show(view, asking.times()))
 
 
 @app.command("set")
+@asks(times=True)
 def set_params(
+    asking: Asking,
     flow: FlowName,
     pairs: Pairs = None,
     params: ParamsObject = None,
     effective_from: EffectiveFrom = None,
     schema_version: SchemaVersion = None,
-    package: Packages = None,
-    database: Database = None,
-    as_json: AsJson = False,
-    debug: Debug = False,
 ) -> None:
     """Set parameters: NAME=VALUE changes one, --params puts a whole object in the place of what is set.
 
     They are checked against the flow's model before they are written. Runs that are queued keep what they have.
     """
-    asking = Asking(package, database, as_json, debug)
-    with asking.told():
 
-        async def ask(plane: ControlPlane) -> tuple[ParamsVersion, str]:
-            zone, model = await plane.zone(flow), plane.registered(flow).params
-            since = None if effective_from is None else moment_of(effective_from, zone, "--effective-from")
-            values: Any = None if params is None else given_params(None, params, model)
-            version = await plane.set_params(
-                flow,
-                values=values,
-                changes=given_params(pairs, None, model),
-                schema_version=schema_version,
-                effective_from=since,
-            )
-            return version, zone
+    async def ask(plane: ControlPlane) -> ParamsVersion:
+        zone, model = await plane.zone(flow), plane.registered(flow).params
+        since = None if effective_from is None else moment_of(effective_from, zone, "--effective-from")
+        values: Any = None if params is None else given_params(None, params, model)
+        return await plane.set_params(
+            flow,
+            values=values,
+            changes=given_params(pairs, None, model),
+            schema_version=schema_version,
+            effective_from=since,
+        )
 
-        version, zone = asking.ask(ask)
-        asking.answer(lambda: {"version": version}, lambda: _tell(version, zone))
+    version = asking.ask(ask)
+    asking.answer(lambda: {"version": version}, lambda: _tell(version, asking.times()))
 
 
 @app.command("history")
+@asks(times=True)
 def show_history(
+    asking: Asking,
     flow: FlowName,
     limit: Limit = 20,
-    package: Packages = None,
-    database: Database = None,
-    as_json: AsJson = False,
-    debug: Debug = False,
 ) -> None:
     """List the versions that were seen, the newest first."""
-    asking = Asking(package, database, as_json, debug)
-    with asking.told():
-
-        async def ask(plane: ControlPlane) -> tuple[list[SeenParams], str]:
-            return await plane.params_history(flow, limit=limit), await plane.zone(flow)
-
-        found, zone = asking.ask(ask)
-        asking.answer(lambda: {"versions": found}, lambda: _show_history(found, zone))
+    found = asking.ask(lambda plane: plane.params_history(flow, limit=limit))
+    asking.answer(lambda: {"versions": found}, lambda: _show_history(found, asking.times()))
 
 
 @app.command("rollback")
+@asks()
 def rollback_params(
+    asking: Asking,
     flow: FlowName,
     version: Annotated[int, typer.Argument(help="The version to go back to.", show_default=False)],
     number: Annotated[
         int | None,
         typer.Option("--id", help="Which one, where several had this version.", show_default=False),
     ] = None,
-    package: Packages = None,
-    database: Database = None,
-    as_json: AsJson = False,
-    debug: Debug = False,
 ) -> None:
     """Write an earlier version's values as the newest version."""
-    asking = Asking(package, database, as_json, debug)
-    with asking.told():
-
-        async def ask(plane: ControlPlane) -> tuple[ParamsVersion, str]:
-            return await plane.rollback_params(flow, version, number=number), await plane.zone(flow)
-
-        made, zone = asking.ask(ask)
-        asking.answer(lambda: {"version": made}, lambda: _tell(made, zone))
+    made = asking.ask(lambda plane: plane.rollback_params(flow, version, number=number))
+    asking.answer(lambda: {"version": made}, lambda: _tell(made, asking.times()))
 
 
-def _tell(version: ParamsVersion, zone: str) -> None:
-    from piko_flow.cli.tables import when
-
-    since = f"from {when(version.effective_from, zone)} on" if version.effective_from else "from now on"
+def _tell(version: ParamsVersion, times: Times) -> None:
+    since = f"from {times.exact.at(version.effective_from)} on" if version.effective_from else "from now on"
     typer.echo(f"version {version.version} of the params of {version.flow} holds {since}")
 
 
-def _show(view: ParamsView) -> None:
+def _show(view: ParamsView, times: Times) -> None:
     from piko_flow.cli.tables import show_facts, when
 
     version = view.version
@@ -154,7 +126,7 @@ def _show(view: ParamsView) -> None:
     facts: list[tuple[str, object]] = [("flow", view.flow), ("in force", source)]
     facts += [(f"  {name}", json.dumps(value, ensure_ascii=False)) for name, value in view.values.items()]
     for one in view.coming:
-        facts.append(("to come", f"version {one.version} from {when(one.effective_from, view.zone)} on"))
+        facts.append(("to come", f"version {one.version} from {when(one.effective_from, times)} on"))
     if view.refused is not None:
         facts.append(("refused", f"version {view.refused.version}: {view.refused.refused}"))
     if view.lacking:
@@ -162,19 +134,27 @@ def _show(view: ParamsView) -> None:
     if view.unseen is not None:
         told = f"version {view.unseen.version} of the row, which no replica has looked at yet"
         facts.append(("not seen", told))
+    if view.coming:
+        facts.append(("times in", times.name))
     show_facts(facts)
 
 
-def _show_history(found: list[SeenParams], zone: str) -> None:
+def _told_values(seen: SeenParams) -> str:
+    if seen.deleted:
+        return "the row was deleted: the model's defaults"
+    return "no JSON object" if seen.values is None else json.dumps(seen.values, ensure_ascii=False)
+
+
+def _show_history(found: list[SeenParams], times: Times) -> None:
     from piko_flow.cli.tables import show_table, when
 
     rows = [
         (
             one.version.version,
             one.version.id,
-            when(one.version.seen_at, zone),
-            when(one.version.effective_from, zone) if one.version.effective_from else "at once",
-            "no JSON object" if one.values is None else json.dumps(one.values, ensure_ascii=False),
+            when(one.version.seen_at, times),
+            when(one.version.effective_from, times) if one.version.effective_from else "at once",
+            _told_values(one),
             one.version.refused or None,
         )
         for one in found
@@ -186,5 +166,6 @@ def _show_history(found: list[SeenParams], zone: str) -> None:
         right={"version", "id"},
         wraps={"values", "refused"},
         drops=("seen", "id"),
+        notes={"in force from": times.name},
         empty=empty,
     )

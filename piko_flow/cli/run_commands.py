@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from piko_flow.cli.answering import Asking
-from piko_flow.cli.arguments import AsJson, Debug
-from piko_flow.cli.control_arguments import Database, Limit, Packages, RunNumber, who_asks
+from piko_flow.cli.asking_commands import asks
+from piko_flow.cli.control_arguments import Limit, OnlyFlow, RunNumber, who_asks
 from piko_flow.planning.run_state import RunStatus
 
 if TYPE_CHECKING:
-    from piko_flow.control.plane import ControlPlane
     from piko_flow.control.plane_runs import RunPage, RunView
+    from piko_flow.control.told_times import Times
     from piko_flow.store.records import AttemptRecord, RunRecord
 
 app = typer.Typer(help="The runs of flows: list, show, cancel and retry them.", no_args_is_help=True)
@@ -23,8 +23,10 @@ TITLES = ("run", "flow", "status", "for", "took", "attempt", "why")
 
 
 @app.command("list")
+@asks(times=True)
 def list_runs(
-    flow: Annotated[str | None, typer.Option(help="Only this flow's.", show_default=False)] = None,
+    asking: Asking,
+    flow: OnlyFlow = None,
     status: Annotated[
         list[RunStatus] | None,
         typer.Option(
@@ -42,151 +44,130 @@ def list_runs(
         typer.Option(help="Only runs before this number, to go on after a page.", show_default=False),
     ] = None,
     limit: Limit = 20,
-    package: Packages = None,
-    database: Database = None,
-    as_json: AsJson = False,
-    debug: Debug = False,
 ) -> None:
     """List runs, the newest first."""
     from piko_flow.store.protocols import RunFilter
 
-    asking = Asking(package, database, as_json, debug)
-    with asking.told():
-        which = RunFilter(
-            flow=flow, statuses=set(status or ()), backfill=backfill, before=before, limit=limit
-        )
-
-        async def ask(plane: ControlPlane) -> tuple[RunPage, str]:
-            return await plane.runs(which), await plane.zone(flow)
-
-        page, zone = asking.ask(ask)
-        asking.answer(lambda: {"runs": page.runs, "before": page.before}, lambda: _show_page(page, zone))
+    which = RunFilter(flow=flow, statuses=set(status or ()), backfill=backfill, before=before, limit=limit)
+    page = asking.ask(lambda plane: plane.runs(which))
+    asking.answer(
+        lambda: {"runs": page.runs, "before": page.before}, lambda: _show_page(page, asking.times())
+    )
 
 
 @app.command("show")
+@asks(times=True)
 def show_run(
+    asking: Asking,
     run: RunNumber,
-    package: Packages = None,
-    database: Database = None,
-    as_json: AsJson = False,
-    debug: Debug = False,
 ) -> None:
     """Show one run: its attempts, the parameters it is pinned to, its error."""
-    asking = Asking(package, database, as_json, debug)
-    with asking.told():
-        view = asking.ask(lambda plane: plane.run(run))
-        asking.answer(lambda: {"run": view}, lambda: _show(view))
+    view = asking.ask(lambda plane: plane.run(run))
+    asking.answer(lambda: {"run": view}, lambda: _show(view, asking.times()))
 
 
 @app.command("cancel")
+@asks()
 def cancel_run(
+    asking: Asking,
     run: RunNumber,
-    package: Packages = None,
-    database: Database = None,
-    as_json: AsJson = False,
-    debug: Debug = False,
 ) -> None:
     """End a queued run, stop a running one. Its window stays a gap."""
-    asking = Asking(package, database, as_json, debug)
-    with asking.told():
-        found = asking.ask(lambda plane: plane.cancel(run, by=who_asks()))
-        told = "is cancelled" if found.status is RunStatus.CANCELLED else "is asked to stop"
-        asking.answer(lambda: {"run": found}, lambda: typer.echo(f"run {found.id} of {found.flow} {told}"))
+    found = asking.ask(lambda plane: plane.cancel(run, by=who_asks()))
+    told = "is cancelled" if found.status is RunStatus.CANCELLED else "is asked to stop"
+    asking.answer(lambda: {"run": found}, lambda: typer.echo(f"run {found.id} of {found.flow} {told}"))
 
 
 @app.command("retry")
+@asks()
 def retry_run(
+    asking: Asking,
     run: RunNumber,
-    package: Packages = None,
-    database: Database = None,
-    as_json: AsJson = False,
-    debug: Debug = False,
 ) -> None:
     """Queue a failed or cancelled run again, as its next attempt."""
-    asking = Asking(package, database, as_json, debug)
-    with asking.told():
-        found = asking.ask(lambda plane: plane.retry(run, by=who_asks()))
-        told = f"run {found.id} of {found.flow} is queued for attempt {found.attempt}"
-        asking.answer(lambda: {"run": found}, lambda: typer.echo(told))
+    found = asking.ask(lambda plane: plane.retry(run, by=who_asks()))
+    told = f"run {found.id} of {found.flow} is queued for attempt {found.attempt}"
+    asking.answer(lambda: {"run": found}, lambda: typer.echo(told))
 
 
-def _show_page(page: RunPage, zone: str) -> None:
+def _show_page(page: RunPage, times: Times) -> None:
     from piko_flow.cli.tables import show_table
 
-    rows = [_row(run, zone) for run in page.runs]
+    rows = [_row(run, times) for run in page.runs]
     show_table(
         TITLES,
         rows,
         right={"run", "took", "attempt"},
         wraps={"flow", "for", "why"},
         drops=("attempt", "took"),
+        notes={"for": times.name},
         empty="no run",
     )
     if page.before is not None:
         typer.echo(f"more with --before {page.before}", err=True)
 
 
-def _row(run: RunRecord, zone: str) -> tuple[object, ...]:
+def _row(run: RunRecord, times: Times) -> tuple[object, ...]:
     from piko_flow.cli.tables import span_text, took, when
 
-    covers = span_text(run.window, zone) if run.window is not None else when(run.scheduled_time, zone)
+    covers = span_text(run.window, times) or when(run.scheduled_time, times)
     why = ": ".join(part for part in (run.reason, run.error_type) if part)
     return run.id, run.flow, run.status, covers, took(run.duration_ms), run.attempt, why or None
 
 
-def _show(view: RunView) -> None:
+def _show(view: RunView, times: Times) -> None:
     from piko_flow.cli.tables import show_facts, show_table
 
-    show_facts([*_what_it_is(view), *_how_it_went(view)])
+    show_facts([*_what_it_is(view, times), *_how_it_went(view, times), ("times in", times.name)])
     if not view.attempts:
         return
     typer.echo("")
     waits = view.run.status is RunStatus.QUEUED  # what it says of an error is the attempt's before
     begun: list[AttemptRecord | RunRecord] = [*view.attempts, *([] if waits else [view.run])]
-    rows = [_attempt(one, view.zone) for one in begun]
+    rows = [_attempt(one, times) for one in begun]
     show_table(("attempt", "started", "ended", "reason", "error"), rows, wraps={"error"}, empty="")
 
 
-def _attempt(one: AttemptRecord | RunRecord, zone: str) -> tuple[object, ...]:
+def _attempt(one: AttemptRecord | RunRecord, times: Times) -> tuple[object, ...]:
     from piko_flow.cli.tables import when
     from piko_flow.control.failure import error_text
 
     error = error_text(one.error_type, one.error_msg) or None
-    return one.attempt, when(one.start_time, zone), when(one.end_time, zone), one.reason or None, error
+    return one.attempt, when(one.start_time, times), when(one.end_time, times), one.reason or None, error
 
 
-def _what_it_is(view: RunView) -> list[tuple[str, object]]:
+def _what_it_is(view: RunView, times: Times) -> list[tuple[str, object]]:
     from piko_flow.cli.tables import span_text, when
 
-    run, zone = view.run, view.zone
+    run = view.run
     source = "the model's defaults" if view.version is None else f"version {view.version.version} of the row"
     given = f", with {', '.join(view.given)} given" if view.given else ""
-    fires = f"{run.fires} fires, from {when(run.first_fire, zone)} on" if run.fires > 1 else ""
+    fires = f"{run.fires} fires, from {when(run.first_fire, times)} on" if run.fires > 1 else ""
     return [
         ("run", f"{run.id} of {run.flow}"),
         ("status", run.status),
         ("reason", run.reason),
         ("origin", f"{run.origin}, by {run.requested_by}" if run.requested_by else run.origin),
-        ("due", when(run.scheduled_time, zone)),
-        ("window", span_text(run.window, zone) if run.window is not None else ""),
+        ("due", when(run.scheduled_time, times)),
+        ("window", span_text(run.window, times)),
         ("stands for", fires),
         ("params", source + given),
         ("", json.dumps(view.params, ensure_ascii=False) if view.params else ""),
     ]
 
 
-def _how_it_went(view: RunView) -> list[tuple[str, object]]:
+def _how_it_went(view: RunView, times: Times) -> list[tuple[str, object]]:
     from piko_flow.cli.tables import took, when
     from piko_flow.control.failure import error_text
 
-    run, zone = view.run, view.zone
+    run = view.run
     return [
         ("attempt", run.attempt),
         ("rescues", f"{run.rescues}: a replica died while it ran" if run.rescues else ""),
-        ("not before", when(run.not_before, zone) if run.not_before is not None else ""),
-        ("queued", when(run.created_at, zone)),
-        ("started", when(run.start_time, zone)),
-        ("ended", when(run.end_time, zone)),
+        ("not before", when(run.not_before, times)),
+        ("queued", when(run.created_at, times)),
+        ("started", when(run.start_time, times)),
+        ("ended", when(run.end_time, times)),
         ("took", took(run.duration_ms)),
         ("host", f"{run.host}, process {run.pid}" if run.host else ""),
         ("error", error_text(run.error_type, run.error_msg)),

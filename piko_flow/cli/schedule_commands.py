@@ -2,34 +2,19 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from piko_flow.cli.answering import Asking, note_without_code
-from piko_flow.cli.arguments import AsJson, Debug
-from piko_flow.cli.control_arguments import Database, FlowName, Packages, moment_of, who_asks
-from piko_flow.cli.schedule_options import (
-    Coalesce,
-    CronText,
-    DateText,
-    Enabled,
-    Expression,
-    Grace,
-    Group,
-    Instances,
-    IntervalText,
-    Jitter,
-    Kind,
-    Lookback,
-    ZoneName,
-    row_trigger,
-)
+from piko_flow.cli.asking_commands import asks
+from piko_flow.cli.control_arguments import FlowName, moment_of, who_asks
+from piko_flow.cli.schedule_options import ColumnOptions, TriggerOptions
 
 if TYPE_CHECKING:
     from piko_flow.control.plane import ControlPlane
     from piko_flow.control.plane_rows import Preview, ScheduleView
+    from piko_flow.control.told_times import Times
 
 app = typer.Typer(
     help="When flows run: list, set, delete, preview, pause and resume schedules.", no_args_is_help=True
@@ -41,167 +26,122 @@ OneFlow = Annotated[
 
 
 @app.command("list")
-def list_schedules(
-    package: Packages = None, database: Database = None, as_json: AsJson = False, debug: Debug = False
-) -> None:
+@asks(times=True)
+def list_schedules(asking: Asking) -> None:
     """List the schedule rows: what each means, or why it is refused."""
-    asking = Asking(package, database, as_json, debug)
-    with asking.told():
-        views = asking.ask(lambda plane: plane.schedules())
-        asking.answer(lambda: {"schedules": views}, lambda: _show_list(views))
+    views = asking.ask(lambda plane: plane.schedules())
+    asking.answer(lambda: {"schedules": views}, lambda: _show_list(views, asking.times()))
 
 
 @app.command("set")
-def set_schedule(
-    flow: FlowName,
-    cron: CronText = None,
-    interval: IntervalText = None,
-    date: DateText = None,
-    kind: Kind = None,
-    expression: Expression = None,
-    zone: ZoneName = None,
-    enabled: Enabled = None,
-    max_instances: Instances = None,
-    misfire_grace: Grace = None,
-    coalesce: Coalesce = None,
-    jitter: Jitter = None,
-    group: Group = None,
-    lookback: Lookback = None,
-    package: Packages = None,
-    database: Database = None,
-    as_json: AsJson = False,
-    debug: Debug = False,
-) -> None:
+@asks(times=True)
+def set_schedule(asking: Asking, flow: FlowName, trigger: TriggerOptions, others: ColumnOptions) -> None:
     """Write a flow's schedule row, checked first. What is not given stays as it is."""
-    asking = Asking(package, database, as_json, debug)
-    with asking.told():
-        trigger = row_trigger(cron, interval, date, kind, expression)
-        given = {
-            "timezone": zone,
-            "enabled": enabled,
-            "max_instances": max_instances,
-            "misfire_grace": None if misfire_grace is None else timedelta(seconds=misfire_grace),
-            "coalesce": coalesce,
-            "jitter": None if jitter is None else timedelta(seconds=jitter),
-            "concurrency_group": group,
-            "max_lookback_window": lookback,
-        }
-        columns: Any = {name: value for name, value in given.items() if value is not None}
-        view = asking.ask(lambda plane: plane.set_schedule(flow, *trigger, **columns))
-        asking.answer(lambda: {"schedule": view}, lambda: _show_one(view))
+    kind, expression = trigger.trigger()
+    columns = others.columns() if trigger.zone is None else {"timezone": trigger.zone, **others.columns()}
+    view = asking.ask(lambda plane: plane.set_schedule(flow, kind, expression, **columns))
+    asking.answer(lambda: {"schedule": view}, lambda: _show_one(view, asking.times()))
 
 
 @app.command("delete")
+@asks()
 def delete_schedule(
+    asking: Asking,
     flow: FlowName,
-    package: Packages = None,
-    database: Database = None,
-    as_json: AsJson = False,
-    debug: Debug = False,
 ) -> None:
     """Delete a flow's schedule row. What is queued or running goes on; what is settled stays settled."""
-    asking = Asking(package, database, as_json, debug)
-    with asking.told():
-        asking.ask(lambda plane: plane.delete_schedule(flow))
-        told = f"{flow} has no schedule any more; its history stays"
-        asking.answer(lambda: {"deleted": flow}, lambda: typer.echo(told))
+    asking.ask(lambda plane: plane.delete_schedule(flow))
+    told = f"{flow} has no schedule any more; its history stays"
+    asking.answer(lambda: {"deleted": flow}, lambda: typer.echo(told))
 
 
 @app.command("preview")
+@asks(times=True)
 def preview_schedule(
+    asking: Asking,
     flow: FlowName,
+    trigger: TriggerOptions,
     n: Annotated[int, typer.Option("-n", min=1, max=10_000, help="How many fires.")] = 10,
     after: Annotated[
-        str | None, typer.Option(help="From this moment on; without it from now.", show_default=False)
+        str | None,
+        typer.Option(
+            metavar="MOMENT",
+            help="From this moment on, a time of the schedule's zone; without it from now.",
+            show_default=False,
+        ),
     ] = None,
-    cron: CronText = None,
-    interval: IntervalText = None,
-    date: DateText = None,
-    kind: Kind = None,
-    expression: Expression = None,
-    zone: ZoneName = None,
-    package: Packages = None,
-    database: Database = None,
-    as_json: AsJson = False,
-    debug: Debug = False,
 ) -> None:
     """Show when a flow fires next, and which fires a change of clocks shifts or doubles.
 
     With a trigger that one is tried on, and nothing is written.
     """
-    asking = Asking(package, database, as_json, debug)
-    with asking.told():
-        trigger = row_trigger(cron, interval, date, kind, expression)
+    kind, expression = trigger.trigger()
 
-        async def ask(plane: ControlPlane) -> Preview:
-            shown_in = zone or await plane.zone(flow)
-            since = None if after is None else moment_of(after, shown_in, "--after")
-            return await plane.preview(
-                flow, n=n, after=since, kind=trigger[0], expression=trigger[1], zone=zone
-            )
+    async def ask(plane: ControlPlane) -> Preview:
+        read_in = trigger.zone or await plane.zone(flow)
+        since = None if after is None else moment_of(after, read_in, "--after")
+        return await plane.preview(
+            flow, n=n, after=since, kind=kind, expression=expression, zone=trigger.zone
+        )
 
-        found = asking.ask(ask)
-        asking.answer(lambda: {"preview": found}, lambda: _show_preview(found))
+    found = asking.ask(ask)
+    asking.answer(lambda: {"preview": found}, lambda: _show_preview(found, asking.times()))
 
 
 @app.command("pause")
+@asks()
 def pause_schedule(
+    asking: Asking,
     flow: OneFlow = None,
     every: Annotated[bool, typer.Option("--all", help="Pause every schedule.")] = False,
-    package: Packages = None,
-    database: Database = None,
-    as_json: AsJson = False,
-    debug: Debug = False,
 ) -> None:
     """Make no new runs of a flow's schedule, or of any. Runs that are there, triggers and backfills go on."""
-    _set_paused(Asking(package, database, as_json, debug), flow, every=every, paused=True)
+    _set_paused(asking, flow, every=every, paused=True)
 
 
 @app.command("resume")
+@asks()
 def resume_schedule(
+    asking: Asking,
     flow: OneFlow = None,
     every: Annotated[bool, typer.Option("--all", help="Resume after pause --all.")] = False,
-    package: Packages = None,
-    database: Database = None,
-    as_json: AsJson = False,
-    debug: Debug = False,
 ) -> None:
     """Make runs of a schedule again."""
-    _set_paused(Asking(package, database, as_json, debug), flow, every=every, paused=False)
+    _set_paused(asking, flow, every=every, paused=False)
 
 
 def _set_paused(asking: Asking, flow: str | None, *, every: bool, paused: bool) -> None:
-    with asking.told():
-        if (flow is None) != every:
-            raise typer.BadParameter("name one flow, or give --all")
+    if (flow is None) != every:
+        raise typer.BadParameter("name one flow, or give --all")
 
-        async def ask(plane: ControlPlane) -> tuple[bool, str]:
-            if flow is None:
-                return await plane.pause_all(paused=paused), ""
-            done = await (plane.pause(flow, by=who_asks()) if paused else plane.resume(flow))
-            return done, await plane.paused_all()
+    async def ask(plane: ControlPlane) -> tuple[bool, str]:
+        if flow is None:
+            return await plane.pause_all(paused=paused), ""
+        done = await (plane.pause(flow, by=who_asks()) if paused else plane.resume(flow))
+        return done, await plane.paused_all()
 
-        done, paused_all = asking.ask(ask)
-        whose = "every schedule" if flow is None else flow
-        told = f"{whose} is {'' if done else 'already '}{'paused' if paused else 'not paused'}"
-        told = told if paused or done else f"{whose} was not paused"
-        told = f"{whose} is resumed" if done and not paused else told
-        if paused_all and not paused:
-            told += f"; but {paused_all}: piko-flow schedule resume --all"
-        values = {"flow": flow, "paused": paused or bool(paused_all), "changed": done}
-        asking.answer(lambda: values, lambda: typer.echo(told))
+    done, paused_all = asking.ask(ask)
+    whose = "every schedule" if flow is None else flow
+    told = f"{whose} is {'' if done else 'already '}{'paused' if paused else 'not paused'}"
+    told = told if paused or done else f"{whose} was not paused"
+    told = f"{whose} is resumed" if done and not paused else told
+    if paused_all and not paused:
+        told += f"; but {paused_all}: piko-flow schedule resume --all"
+    values = {"flow": flow, "paused": paused or bool(paused_all), "changed": done}
+    asking.answer(lambda: values, lambda: typer.echo(told))
 
 
-def _show_list(views: list[ScheduleView]) -> None:
+def _show_list(views: list[ScheduleView], times: Times) -> None:
     from piko_flow.cli.tables import show_table
 
     empty = "no schedule row: a flow that brings a schedule gets its row when a replica leads"
     show_table(
         TITLES,
-        map(_row, views),
+        [_row(view, times) for view in views],
         right={"at once", "version"},
         wraps={"flow", "schedule", "group"},
         drops=("version", "group", "at once"),
+        notes={"next": times.name},
         empty=empty,
     )
     note_without_code(not views or any(view.standing != "unregistered" for view in views))
@@ -210,16 +150,16 @@ def _show_list(views: list[ScheduleView]) -> None:
             typer.echo(f"\n{view.row.flow}: {view.refused}")
 
 
-def _row(view: ScheduleView) -> tuple[object, ...]:
+def _row(view: ScheduleView, times: Times) -> tuple[object, ...]:
     from piko_flow.cli.tables import when
 
     row = view.row
     shown = str(view.trigger) if view.trigger else f"{row.schedule_type} {row.schedule_expr}"
-    coming = when(view.next_fires[0], view.zone) if view.next_fires else None
+    coming = when(view.next_fires[0], times) if view.next_fires else None
     return row.flow, shown, view.standing, coming, row.max_instances, row.concurrency_group, row.version
 
 
-def _show_one(view: ScheduleView) -> None:
+def _show_one(view: ScheduleView, times: Times) -> None:
     from piko_flow.cli.tables import show_facts, when
 
     row = view.row
@@ -229,7 +169,7 @@ def _show_one(view: ScheduleView) -> None:
             ("schedule", view.trigger),
             ("enabled", "yes" if row.enabled else "no"),
             ("paused", view.paused),
-            *(("next", when(fire, view.zone)) for fire in view.next_fires),
+            *(("next", when(fire, times)) for fire in view.next_fires),
             ("at once", row.max_instances),
             ("group", row.concurrency_group),
             ("misfire grace", f"{row.misfire_grace.total_seconds():g} s"),
@@ -237,16 +177,21 @@ def _show_one(view: ScheduleView) -> None:
             ("jitter", f"{row.jitter.total_seconds():g} s" if row.jitter else ""),
             ("lookback", f"{row.max_lookback_window} windows" if row.max_lookback_window else ""),
             ("version", row.version),
+            ("times in", times.name if view.next_fires else ""),
         ]
     )
 
 
-def _show_preview(found: Preview) -> None:
-    from piko_flow.cli.tables import show_table, when
+def _show_preview(found: Preview, times: Times) -> None:
+    """The fires; also in the zone of the schedule, where that is another, because its clock decides."""
+    from piko_flow.cli.tables import show_table
+    from piko_flow.control.told_times import Times
+    from piko_flow.planning.zones import find_zone
 
     typer.echo(found.trigger)
-    rows = [(when(one.fire, found.zone), when(one.fire, "UTC"), NOTES[one.note]) for one in found.fires]
-    show_table((found.zone, "UTC", ""), rows, wraps={""}, empty="it does not fire any more")
+    clocks = {one.name: one for one in (times, Times(find_zone(found.zone), offsets=False))}
+    rows = [(*(clock.at(one.fire) for clock in clocks.values()), NOTES[one.note]) for one in found.fires]
+    show_table((*clocks, ""), rows, wraps={""}, empty="it does not fire any more")
 
 
 NOTES = {

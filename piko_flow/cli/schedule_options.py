@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from dataclasses import dataclass
+from datetime import timedelta
 from typing import Annotated, Any
 
 import typer
@@ -62,24 +64,64 @@ Lookback = Annotated[
 ]
 
 
-def row_trigger(
-    cron: str | None, interval: str | None, date: str | None, kind: str | None, expression: str | None
-) -> Trigger:
-    """The trigger that was given, as a row has it. Raises BadParameter for more than one."""
-    given = [name for name, value in (("--cron", cron), ("--interval", interval), ("--date", date)) if value]
-    if kind is not None or expression is not None:
-        given.append("--type with --expr")
-        if kind is None or expression is None:
-            raise typer.BadParameter("--type and --expr go together")
-    if len(given) > 1:
-        raise typer.BadParameter(f"one trigger is given, got {' and '.join(given)}")
-    if cron is not None:
-        return "cron", json.dumps({"cron": cron})
-    if date is not None:
-        return "date", json.dumps({"run_date": date})
-    if interval is not None:
-        return "interval", json.dumps(_interval(interval))
-    return kind, expression
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TriggerOptions:
+    """A trigger, and the zone it is of."""
+
+    cron: CronText = None
+    interval: IntervalText = None
+    date: DateText = None
+    kind: Kind = None
+    expression: Expression = None
+    zone: ZoneName = None
+
+    def trigger(self) -> Trigger:
+        """The trigger that was given, as a row has it. Raises BadParameter for more than one."""
+        texts = (("--cron", self.cron), ("--interval", self.interval), ("--date", self.date))
+        given = [name for name, value in texts if value is not None]
+        if self.kind is not None or self.expression is not None:
+            given.append("--type with --expr")
+            if self.kind is None or self.expression is None:
+                raise typer.BadParameter("--type and --expr go together")
+        if len(given) > 1:
+            raise typer.BadParameter(f"one trigger is given, got {' and '.join(given)}")
+        if self.cron is not None:
+            return "cron", json.dumps({"cron": self.cron})
+        if self.date is not None:
+            return "date", json.dumps({"run_date": self.date})
+        if self.interval is not None:
+            return "interval", json.dumps(_interval(self.interval))
+        return self.kind, self.expression
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ColumnOptions:
+    """The other columns of a row; None is one that is not given."""
+
+    enabled: Enabled = None
+    max_instances: Instances = None
+    misfire_grace: Grace = None
+    coalesce: Coalesce = None
+    jitter: Jitter = None
+    group: Group = None
+    lookback: Lookback = None
+
+    def columns(self) -> dict[str, Any]:
+        """What was given, by column."""
+        values = {
+            "enabled": self.enabled,
+            "max_instances": self.max_instances,
+            "misfire_grace": _seconds(self.misfire_grace),
+            "coalesce": self.coalesce,
+            "jitter": _seconds(self.jitter),
+            "concurrency_group": self.group,
+            "max_lookback_window": self.lookback,
+        }
+        return {name: value for name, value in values.items() if value is not None}
+
+
+def _seconds(given: int | None) -> timedelta | None:
+    return None if given is None else timedelta(seconds=given)
 
 
 def _interval(text: str) -> dict[str, Any]:

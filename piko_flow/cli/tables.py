@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import shutil
 import sys
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
-from zoneinfo import ZoneInfo
 
 import typer
 from rich.console import Console
@@ -14,7 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from piko_flow.cli.mistakes import printable
-from piko_flow.control.explained_facts import time_text
+from piko_flow.control.told_times import Times
 from piko_flow.planning.window import Window
 
 NOTHING = "-"
@@ -41,9 +40,10 @@ def show_table(
     right: Collection[str] = (),
     wraps: Collection[str] = (),
     drops: Sequence[str] = (),
+    notes: Mapping[str, str] | None = None,
     empty: str,
 ) -> None:
-    """Print a table; `empty` where it has no rows.
+    """Print a table; `empty` where it has no rows. A title with a note has it behind itself in parentheses.
 
     Where there is no room, columns in `drops` are left out, the first one first, until there is; then those in
     `wraps` are broken into lines.
@@ -52,32 +52,44 @@ def show_table(
     if not cells:
         typer.echo(empty)
         return
-    titles, cells = _fitting(titles, cells, drops)
+    columns = dict(zip(titles, zip(*cells, strict=True), strict=True))
+    headers = {title: _header(title, (notes or {}).get(title, ""), columns[title]) for title in titles}
+    for title in _without_room(headers, columns, drops):
+        del columns[title]
     table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, header_style="bold")
-    for title in titles:
+    for title in columns:
         table.add_column(
-            title,
+            headers[title],
             justify="right" if title in right else "left",
             no_wrap=title not in wraps,
             overflow="fold",
         )
-    for row in cells:
+    for row in zip(*columns.values(), strict=True):
         table.add_row(*row)
     _print(table)
 
 
-def _fitting(
-    titles: Sequence[str], cells: list[list[Text]], drops: Sequence[str]
-) -> tuple[Sequence[str], list[list[Text]]]:
-    """Without the columns that may be left out, as far as the terminal is too narrow for them."""
-    widths = [max(map(len, (title, *column))) for title, *column in zip(titles, *cells, strict=True)]
-    left = dict(zip(titles, widths, strict=True))
+def _header(title: str, note: str, column: Sequence[Text]) -> str:
+    """The title with its note; in a terminal on two lines where one would make the column wider."""
+    if not note:
+        return title
+    fits = len(f"{title} ({note})") <= max(map(len, column)) or not _is_terminal()
+    return f"{title} ({note})" if fits else f"{title}\n({note})"
+
+
+def _without_room(
+    headers: Mapping[str, str], columns: Mapping[str, Sequence[Text]], drops: Sequence[str]
+) -> Iterator[str]:
+    """The columns that may be left out, as far as the terminal is too narrow for them."""
+    needs = {
+        title: 2 + max(*map(len, column), *map(len, headers[title].split("\n")))
+        for title, column in columns.items()
+    }
     for title in drops:
-        if sum(left.values()) + 2 * len(left) <= terminal_width():
-            break
-        del left[title]
-    places = [place for place, title in enumerate(titles) if title in left]
-    return list(left), [[row[place] for place in places] for row in cells]
+        if sum(needs.values()) <= terminal_width():
+            return
+        del needs[title]
+        yield title
 
 
 def show_facts(facts: Iterable[tuple[str, object]]) -> None:
@@ -91,28 +103,28 @@ def show_facts(facts: Iterable[tuple[str, object]]) -> None:
     _print(table)
 
 
-def when(instant: datetime | None, zone: str) -> str:
-    """An instant in the zone, with its offset; a dash for None."""
-    return NOTHING if instant is None else time_text(instant, zone)
+def when(instant: datetime | None, times: Times) -> str | None:
+    """An instant; None for None, which a table shows as a dash and facts leave out."""
+    return None if instant is None else times.at(instant)
 
 
-def span_text(window: Window | None, zone: str) -> str:
-    """A window in the zone; on one day with one offset the day and the offset are said once."""
-    if window is None:
-        return NOTHING
-    start, end = (time_text(instant, zone) for instant in window)
-    first, last = (instant.astimezone(ZoneInfo(zone)) for instant in window)
-    if first.date() != last.date() or first.utcoffset() != last.utcoffset():
-        return f"{start} .. {end}"
-    return f"{start[:-6]} .. {end[11:]}"
+def span_text(window: Window | None, times: Times) -> str | None:
+    """A window; None for None."""
+    return None if window is None else times.span(window)
 
 
-def took(milliseconds: int | None) -> str:
-    """A duration; a dash for None."""
+def zones(times: Times, read_in: str) -> list[tuple[str, object]]:
+    """The facts that say in which zone times are shown, and in which they are read, where that is another."""
+    read = f"{read_in}, the flow's zone, where they are given without an offset"
+    return [("times in", times.name), ("read in", read if read_in != times.name else "")]
+
+
+def took(milliseconds: int | None) -> str | None:
+    """A duration; None for None."""
     from piko_flow.dataflow.running.report_words import duration
 
     if milliseconds is None:
-        return NOTHING
+        return None
     return f"{milliseconds} ms" if milliseconds < 1000 else duration(milliseconds / 1000)
 
 

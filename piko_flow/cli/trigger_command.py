@@ -8,11 +8,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from piko_flow.cli.answering import Asking
-from piko_flow.cli.arguments import AsJson, Debug
+from piko_flow.cli.asking_commands import asks
 from piko_flow.cli.control_arguments import (
-    Database,
     FlowName,
-    Packages,
     Params,
     ParamsObject,
     given_params,
@@ -24,6 +22,7 @@ from piko_flow.planning.run_state import LIVE, RunStatus
 if TYPE_CHECKING:
     from piko_flow.control.plane import ControlPlane
     from piko_flow.control.plane_triggers import TriggerPlan
+    from piko_flow.control.told_times import Times
     from piko_flow.store.records import RunRecord
 
 WindowText = Annotated[
@@ -42,7 +41,9 @@ Key = Annotated[
 LOOK_EVERY = 0.5  # seconds between two looks at a run that is waited for
 
 
+@asks(times=True)
 def trigger(
+    asking: Asking,
     flow: FlowName,
     window: WindowText = None,
     param: Params = None,
@@ -53,37 +54,31 @@ def trigger(
         bool, typer.Option("--wait", help="Wait for the end; exit with 1 unless it succeeds.")
     ] = False,
     timeout: Annotated[float, typer.Option(min=0, help="Seconds that --wait waits at most.")] = 3600.0,
-    package: Packages = None,
-    database: Database = None,
-    as_json: AsJson = False,
-    debug: Debug = False,
 ) -> None:
     """Queue a run of a flow now; some replica runs it. Parameters go over those in force."""
-    asking = Asking(package, database, as_json, debug)
-    with asking.told():
 
-        async def ask(plane: ControlPlane) -> tuple[TriggerPlan | RunRecord, str]:
-            zone = await plane.zone(flow)
-            given = given_params(param, params, plane.registered(flow).params)
-            span = None if window is None else window_of(window, zone, "--window")
-            if dry_run:
-                return await plane.plan_trigger(flow, params=given, window=span, key=key), zone
-            run = await plane.trigger(flow, params=given, window=span, key=key, by=who_asks())
-            return await ended(plane, run, timeout) if wait else run, zone
+    async def ask(plane: ControlPlane) -> tuple[TriggerPlan | RunRecord, str]:
+        zone = await plane.zone(flow)
+        given = given_params(param, params, plane.registered(flow).params)
+        span = None if window is None else window_of(window, zone, "--window")
+        if dry_run:
+            return await plane.plan_trigger(flow, params=given, window=span, key=key), zone
+        run = await plane.trigger(flow, params=given, window=span, key=key, by=who_asks())
+        return await ended(plane, run, timeout, asking.times().exact) if wait else run, zone
 
-        found, zone = asking.ask(ask)
-        asking.answer(lambda: _values(found), lambda: _show(found, zone))
-        from piko_flow.store.records import RunRecord
+    found, zone = asking.ask(ask)
+    asking.answer(lambda: _values(found), lambda: _show(found, asking.times(), zone))
+    from piko_flow.store.records import RunRecord
 
-        if wait and isinstance(found, RunRecord) and found.status is not RunStatus.SUCCESS:
-            raise typer.Exit(1)
+    if wait and isinstance(found, RunRecord) and found.status is not RunStatus.SUCCESS:
+        raise typer.Exit(1)
 
 
-async def ended(plane: ControlPlane, run: RunRecord, timeout: float) -> RunRecord:
+async def ended(plane: ControlPlane, run: RunRecord, timeout: float, times: Times) -> RunRecord:
     """The run when it has ended, or as it is after so many seconds; says on standard error what it waits for."""
     until, told = plane.clock.monotonic() + timeout, ""
     while run.status in LIVE and plane.clock.monotonic() < until:
-        why = (await plane.explain_run(run.id)).lines[0].text
+        why = (await plane.explain_run(run.id, times=times)).lines[0].text
         if why != told:
             typer.echo(f"run {run.id}: {why}", err=True)
             told = why
@@ -107,13 +102,13 @@ def _values(found: TriggerPlan | RunRecord) -> dict[str, Any]:
     }
 
 
-def _show(found: TriggerPlan | RunRecord, zone: str) -> None:
-    from piko_flow.cli.tables import show_facts, span_text
+def _show(found: TriggerPlan | RunRecord, times: Times, zone: str) -> None:
+    from piko_flow.cli.tables import show_facts, span_text, zones
     from piko_flow.control.failure import error_text
     from piko_flow.store.records import RunRecord
 
     if isinstance(found, RunRecord):
-        over = f" over {span_text(found.window, zone)}" if found.window is not None else ""
+        over = f" over {times.exact.span(found.window)}" if found.window is not None else ""
         error = error_text(found.error_type, found.error_msg) if found.status is RunStatus.FAILED else ""
         told = f"run {found.id} of {found.flow}{over} is {found.status}"
         typer.echo(f"{told}: {error}" if error else told)
@@ -123,7 +118,8 @@ def _show(found: TriggerPlan | RunRecord, zone: str) -> None:
     show_facts(
         [
             ("would run", done or found.flow),
-            ("window", span_text(found.window, zone) if found.window is not None else ""),
-            ("params", json.dumps(found.shown)),
+            ("window", span_text(found.window, times)),
+            *(zones(times, zone) if found.window is not None else ()),
+            ("params", json.dumps(found.shown, ensure_ascii=False)),
         ]
     )

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from zoneinfo import ZoneInfo
 
 from piko_flow.control.plane_replicas import LeaderView
 from piko_flow.control.reasons import MEANINGS
 from piko_flow.control.reign import Reign
 from piko_flow.control.schedule_rows import Schedule
+from piko_flow.control.told_times import Times
 from piko_flow.planning.flow_state import FlowState
 from piko_flow.planning.run_state import Reason
 from piko_flow.planning.window import Window
@@ -35,8 +35,8 @@ class Facts:
     """What is known of a flow and its surroundings at the store's time `now`.
 
     `reign` is what a leader would know: schedules, live runs, backfills, limits, parameters. `refusals` tells of
-    the flows whose row cannot be used, why. `states` has those of the flow and of the one it comes after. `zone`
-    is where times are told.
+    the flows whose row cannot be used, why. `states` has those of the flow and of the one it comes after. `times`
+    tells instants.
     """
 
     now: datetime
@@ -46,9 +46,9 @@ class Facts:
     reign: Reign
     refusals: Mapping[str, str]
     leader: LeaderView
+    times: Times
     states: Mapping[str, FlowState] = field(default_factory=dict)
     last: RunRecord | None = None
-    zone: str = "UTC"
 
     @property
     def schedule(self) -> Schedule | None:
@@ -61,19 +61,12 @@ class Facts:
         return self.states.get(self.flow) or FlowState(self.flow)
 
     def time(self, instant: datetime) -> str:
-        """The instant in the flow's zone, with its offset."""
-        return time_text(instant, self.zone)
+        """The instant as `times` tells it."""
+        return self.times.at(instant)
 
     def span(self, window: Window) -> str:
-        """The window in the flow's zone."""
+        """The window in words."""
         return f"{self.time(window.start)} to {self.time(window.end)}"
-
-
-def time_text(instant: datetime, zone: str) -> str:
-    """The instant in the zone with its offset, as short as it can be said exactly to the second."""
-    local = instant.astimezone(ZoneInfo(zone))
-    seconds = "seconds" if local.second or local.microsecond else "minutes"
-    return local.replace(microsecond=0).isoformat(" ", timespec=seconds)
 
 
 def line(reason: Reason, text: str = "", *, advice: str | None = None, blocks: bool = True) -> Line:

@@ -13,6 +13,8 @@ from piko_flow.control.plane_replicas import PlaneReplicas
 from piko_flow.control.plane_rows import PlaneRows
 from piko_flow.control.reign import Reign
 from piko_flow.control.schedule_rows import understand
+from piko_flow.control.told_times import Times
+from piko_flow.planning.zones import find_zone
 from piko_flow.store.batch import Term
 from piko_flow.store.records import RunRecord
 
@@ -29,24 +31,27 @@ class Explanation:
 class PlaneExplains(PlaneRows, PlaneReplicas):
     """Tells why, from what the store says at this moment; any process that has the flows' code can ask."""
 
-    async def explain_flow(self, flow: str) -> Explanation:
-        """Why the flow is not running, what it waits for, when it runs next. Refused for one that nobody knows."""
-        facts = await self._facts(flow)
+    async def explain_flow(self, flow: str, *, times: Times | None = None) -> Explanation:
+        """Why the flow is not running, what it waits for, when it runs next. Refused for one that nobody knows.
+
+        Instants are told as `times` does; without it in the flow's zone, with their offset.
+        """
+        facts = await self._facts(flow, times)
         known = facts.registered or facts.last is not None or flow in facts.reign.facts
         if not known and flow not in facts.refusals:
             refuse(f"explain {flow!r}", "a flow is registered, or has rows", facts.unknown)
         return Explanation(flow, None, tuple(explain_flow(facts)))
 
-    async def explain_run(self, number: int) -> Explanation:
-        """Why the run waits, or ended as it did. Refused when there is none of this number."""
+    async def explain_run(self, number: int, *, times: Times | None = None) -> Explanation:
+        """Why the run waits, or ended as it did. Refused when there is none of this number. `times` as above."""
         run = await self.store.run(number)
         if run is None:
             refuse(
                 f"explain run {number}", "a run has a number", "there is no such run, or it has been pruned"
             )
-        return Explanation(run.flow, run, tuple(explain_run(run, await self._facts(run.flow))))
+        return Explanation(run.flow, run, tuple(explain_run(run, await self._facts(run.flow, times))))
 
-    async def _facts(self, flow: str) -> Facts:
+    async def _facts(self, flow: str, times: Times | None) -> Facts:
         leader = await self.leader()
         reign, refusals = await self._reign()
         for version in reversed(await self.store.params(flow)):
@@ -65,7 +70,7 @@ class PlaneExplains(PlaneRows, PlaneReplicas):
             leader=leader,
             states=await self.store.states(names),
             last=(await self.store.last_runs([flow])).get(flow),
-            zone=zone_of(row, self.options.zone),
+            times=times or Times(find_zone(zone_of(row, self.options.zone))),
         )
 
     async def _reign(self) -> tuple[Reign, dict[str, str]]:

@@ -27,6 +27,7 @@ from tests.architecture.checkout import ROOT
 from tests.docs.shown import difference
 
 FILE = re.compile(r"# (\w+\.py)\n")
+ZONE = "Europe/Berlin"  # of the computer on which the pages are read
 OUTPUTS = frozenset({"text", "mermaid", "json", "csv"})
 LEXER = FencedCodeBlockLexer(language=r"[^\n]*", mapping={"language": "language", "source": "source"})
 COMMANDS = {  # the first is what an installation makes of the entry point
@@ -174,4 +175,5 @@ class Page:
             script.write_text(text, encoding="utf-8")
             script.chmod(0o755)
         path = os.pathsep.join((str(commands), os.environ["PATH"]))
-        return {**os.environ, "PATH": path, "PYTHONPATH": str(ROOT), "PYTHONDONTWRITEBYTECODE": "1"}
+        ours = {"PYTHONPATH": str(ROOT), "PYTHONDONTWRITEBYTECODE": "1", "TZ": ZONE}
+        return {**os.environ, "PATH": path, **ours}

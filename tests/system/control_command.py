@@ -27,9 +27,10 @@ class Done(NamedTuple):
 
 
 class Desk:
-    """Somebody at a terminal."""
+    """Somebody at a terminal, whose computer is in the zone of `sync_orders`."""
 
     def __init__(self, folder: Path) -> None:
+        self.zone = "Europe/Berlin"
         self.database = f"sqlite:///{folder / 'flows.db'}"
 
     def run(self, *words: str, package: str | None = PACKAGE) -> Done:
@@ -37,7 +38,8 @@ class Desk:
         given: Sequence[str] = ("--database", self.database)
         if package is not None and words[0] not in WITHOUT_FLOWS and not _is_about_one(words):
             given = (*given, "--package", package)
-        result = CliRunner().invoke(app, [*words, *given], prog_name="piko-flow", env={"COLUMNS": "200"})
+        around = {"COLUMNS": "200", "TZ": self.zone}
+        result = CliRunner().invoke(app, [*words, *given], prog_name="piko-flow", env=around)
         if result.exception is not None and not isinstance(result.exception, SystemExit):
             raise result.exception
         return Done(result.exit_code, result.stdout, result.stderr)

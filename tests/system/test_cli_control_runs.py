@@ -37,7 +37,8 @@ def test_a_dry_run_shows_what_a_trigger_would_do_and_queues_nothing(desk: Desk) 
     )
     assert desk.does(*words).lines == [
         "would run sync_orders",
-        "window 2026-01-01 00:00+01:00 .. 2026-01-02 00:00+01:00",
+        "window 2026-01-01 .. 2026-01-02",
+        "times in Europe/Berlin",
         'params {"region": "7", "limit": 3, "api_token": "******"}',
     ]
     plan = desk.json(*words)["plan"]
@@ -52,12 +53,12 @@ def test_a_triggered_run_is_listed_shown_explained_cancelled_and_retried(desk: D
     )
     assert desk.json(*words)["run"]["id"] == 1
     listed = desk.does("run", "list", "--flow", "sync_orders", "--status", "queued").lines
-    assert listed[1] == "1 sync_orders QUEUED 2026-01-01 00:00+01:00 .. 2026-01-02 00:00+01:00 - 1 -"
+    assert listed[1] == "1 sync_orders QUEUED 2026-01-01 .. 2026-01-02 - 1 -"
     shown = desk.does("run", "show", "1")
     assert "params the model's defaults, with api_token given" in shown.lines
     assert "hush" not in shown.out + desk.does("run", "show", "1", "--json").out
     explained = desk.does("explain", "1").lines
-    assert explained[0] == "run 1 of sync_orders: QUEUED"
+    assert explained[0] == "run 1 of sync_orders: QUEUED (times in Europe/Berlin)"
     assert explained[1].startswith("no_leader no replica leads")
     assert desk.does("run", "cancel", "1").out == "run 1 of sync_orders is cancelled\n"
     assert desk.does("run", "retry", "1").out == "run 1 of sync_orders is queued for attempt 2\n"
