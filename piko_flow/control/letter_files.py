@@ -35,10 +35,13 @@ class LetterFiles:
     def keep(self, payload: str) -> str:
         """Write a payload for good and give the name of its file; empty where it has no room or cannot be written."""
         data = payload.encode(errors="surrogatepass")
-        if len(data) > LARGEST or len(data) + sum(path.stat().st_size for path in self._all()) > self._most:
-            return ""
         name = f"{sha256(data).hexdigest()[:32]}-{secrets.token_hex(6)}{SUFFIX}"
         try:
+            if (
+                len(data) > LARGEST
+                or len(data) + sum(path.stat().st_size for path in self._all()) > self._most
+            ):
+                return ""
             self._write(name, data)
         except OSError as error:
             log.warning(

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import os
+import resource
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -149,3 +152,27 @@ def test_files_are_told_by_age(tmp_path: Path) -> None:
     os.utime(files.folder / name, (written, written))
     assert files.names(before=clock.now()) == set()
     assert files.names(before=clock.now() + timedelta(seconds=1)) == {name}
+
+
+@contextmanager
+def no_file_beyond(size: int) -> Iterator[None]:
+    """Inside the block no file of this process grows beyond so many bytes, as on a disk that is full."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+def test_a_full_disk_takes_nothing_and_leaves_no_half_file(tmp_path: Path) -> None:
+    files = LetterFiles(tmp_path, ledger="memory://", most=ROOM)
+    with no_file_beyond(64 * 1024):
+        assert files.keep("x" * LONGEST) == ""
+    assert list(files.folder.iterdir()) == []
+    assert files.keep("x" * LONGEST) != ""
+
+
+def test_a_folder_that_cannot_be_made_takes_nothing(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    assert LetterFiles(tmp_path / "file", ledger="memory://", most=ROOM).keep("{}") == ""
