@@ -37,8 +37,8 @@ class SqlLetters:
         self._database = database
         dialect = database.dialect
         self._letter_writes = LetterWrites(dialect)
-        self._of_run, self._old, self._files = map(dialect.statement, (OF_RUN, OLD, FILES))
-        self._delete = dialect.delete_from("dead_letter", ID)
+        self._of_run, self._old_letters, self._files = map(dialect.statement, (OF_RUN, OLD, FILES))
+        self._delete_letters = dialect.delete_from("dead_letter", ID)
         self._these = dialect.statement(
             f"SELECT {COLUMNS} FROM {dialect.rows(ID)} AS j {{join}} dead_letter d{{by_key}} ON d.id = j.id "
             "ORDER BY d.id DESC{lock}",
@@ -110,11 +110,13 @@ FROM dead_letter WHERE state = 'open'{which} GROUP BY job_id, fingerprint ORDER 
     async def prune_dead_letters(self, *, before: datetime, limit: int) -> int:
         """Delete letters older than `before`, but for those that a live run replays; gives how many went."""
         what, at = "delete old dead letters", utc(before, "before")
-        found = await self._database.rows(what, self._old, before=at, limit=limit)
+        found = await self._database.rows(what, self._old_letters, before=at, limit=limit)
         ids = [{"id": row[0]} for row in found]
         if not ids:
             return 0
-        return await self._database.transact(what, lambda session: session.change_rows(self._delete, ids))
+        return await self._database.transact(
+            what, lambda session: session.change_rows(self._delete_letters, ids)
+        )
 
     async def letter_files(self) -> set[str]:
         """The files in which the payloads of open dead letters lie."""
