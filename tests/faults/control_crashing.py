@@ -7,12 +7,14 @@ from __future__ import annotations
 
 import os
 import signal
-from collections.abc import AsyncIterator, Callable, Iterable
+import sys
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, cast
 
 from piko_flow import App, BackfillPolicy, Flow, Pipeline, RunContext, Sink, Source
+from piko_flow.connectors.files import JsonLinesSink
 from piko_flow.dataflow.stages.sink import Receipt
 from piko_flow.store.batch import Batch, Written
 from piko_flow.store.protocols import Store
@@ -34,11 +36,25 @@ STEPS = (
 # What is written once and together with others cannot be told apart for certain, so a job has no such step.
 JOBS = {f"job_{step}": step for step in ("before_queueing", "at_work", "after_work", "before_ending")}
 WINDOWS = {f"windows_{step}": step for step in STEPS}
+REMEMBERED = (
+    "before_deciding",
+    "after_deciding",
+    "before_committing",
+    "amid_committing",
+    "after_committing",
+    "before_ending",
+)
+"""From here on nothing has to be read again: what the units prepared is in the store."""
+FILES = {
+    f"files_{step}": step for step in ("before_preparing", "after_preparing", *REMEMBERED, "after_ending")
+}
+FOLDER = Path("out")
+SPLITS = (0, 1)
 
 
 def die(flow: str, step: str) -> None:
     """End the process without a word if the flow is named for this step and nobody has died of it yet."""
-    if step not in (JOBS.get(flow), WINDOWS.get(flow)):
+    if step not in (JOBS.get(flow), WINDOWS.get(flow), FILES.get(flow)):
         return
     try:
         os.close(os.open(DEATHS / flow, os.O_CREAT | os.O_EXCL))
@@ -75,6 +91,7 @@ class CrashingStore:
     ) -> list[RunRecord]:
         """As the store does; the claim of a run that another replica has admitted."""
         claimed = await self._store.claim(replica, limit=limit, known=known)
+        self._know(claimed)
         self._die("after", [], [run.flow for run in claimed], [])
         return claimed
 
@@ -83,6 +100,13 @@ class CrashingStore:
         found = await self._store.live()
         self._know(found)
         return found
+
+    async def decide(self, run: int, claim: int, text: str) -> bool:
+        """As the store does; from then on a run is carried out."""
+        die(self._flows[run], "before_deciding")
+        decided = await self._store.decide(run, claim, text)
+        die(self._flows[run], "after_deciding")
+        return decided
 
     def _know(self, runs: Iterable[RunRecord]) -> None:
         self._flows |= {run.id: run.flow for run in runs}
@@ -112,6 +136,32 @@ class CrashingRows(WrittenRows):
         return receipt
 
 
+class CrashingFiles(JsonLinesSink):
+    """Dies with what it has prepared, and with what it has published or not."""
+
+    async def prepare(self) -> Receipt:
+        """Before and after it lie steps."""
+        die(self.part.flow, "before_preparing")
+        receipt = await super().prepare()
+        die(self.part.flow, "after_preparing")
+        return receipt
+
+    async def commit(self, receipts: Sequence[Receipt]) -> list[str]:
+        """Before and after it lie steps; one within it is `die_renaming`."""
+        die(receipts[0].part.flow, "before_committing")
+        written = await super().commit(receipts)
+        die(receipts[0].part.flow, "after_committing")
+        return written
+
+
+def die_renaming(event: str, arguments: tuple[Any, ...]) -> None:
+    """An audit hook: dies before the last of a run's files gets its name."""
+    if event == "os.rename":
+        name = Path(arguments[1]).name
+        if name.endswith(f"-{SPLITS[-1]:05d}.jsonl"):
+            die(name.partition("-")[0], "amid_committing")
+
+
 async def job(run: RunContext[dict[str, Any]]) -> None:
     """Has an effect; before and after it lie steps."""
     die(run.flow, "at_work")
@@ -125,9 +175,25 @@ def pipeline(run: RunContext[dict[str, Any]]) -> Pipeline:
     return Source([run.id]) >> Sink(CrashingRows(), batch=1)
 
 
+def files(run: RunContext[dict[str, Any]]) -> Pipeline:
+    """Writes for each window a file by each split, which says of the window and the split."""
+    assert run.window is not None
+    start = run.window.start.isoformat()
+
+    def read(split: int) -> list[dict[str, Any]]:
+        note(run.flow, run.id, f"read {split}")
+        return [{"start": start, "split": split}]
+
+    path = FOLDER / f"{run.flow}-{run.window.start:%d%H}-{{unit}}.jsonl"
+    return Source(read, splits=SPLITS) >> Sink(CrashingFiles(path), batch=1)
+
+
 if __name__ == "__main__":
+    sys.addaudithook(die_renaming)
     for name in JOBS:
         Flow.register(name, job)
     for name in WINDOWS:
         Flow.register(name, pipeline, stateful=True, backfill=BackfillPolicy.CATCH_UP)
+    for name in FILES:
+        Flow.register(name, files, stateful=True, backfill=BackfillPolicy.CATCH_UP)
     CrashingApp("crashing").run(port=0)
