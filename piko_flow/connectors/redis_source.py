@@ -100,6 +100,8 @@ class RedisStreamSource(Source[Value], Generic[Value]):
         if wait is None and max_age is None:
             self.refuse("a slice must end", "wait=None and max_age=None came", "Give one of them in seconds")
         super().__init__(reader, max_items=max_items, max_age=max_age, name=self.name)
+        # A reader changes as it reads; what tells one pipeline from another is kept beside it.
+        self._keep(reading=(stream, of, field, start))
 
     def gives(self, incoming: Any) -> Any:
         """The type of its items."""

@@ -19,6 +19,8 @@ from piko_flow.connectors.redis_streams import (
     RedisStreamSource,
     StreamEntry,
 )
+from piko_flow.dataflow.running.options import PlanOptions
+from piko_flow.dataflow.running.plan import make_plan
 from piko_flow.errors import PipelineError
 from piko_flow.testing import CollectingSink
 from tests.databases.redis import PASSWORD, RedisHost
@@ -272,6 +274,19 @@ async def test_large_entries_are_not_all_asked_for_at_once(
     items, _ = await slice_of(redis)
     assert numbers(items) == list(range(1, 11))
     assert scripts_run(redis) - before >= 5
+
+
+async def test_a_run_may_be_resumed_after_it_has_read_and_not_with_another_stream(redis: RedisHost) -> None:
+    added(redis, range(1, 4))
+
+    async def resumed(stream: str) -> str:
+        pipeline = RedisStreamSource(redis.url(), stream, wait=0) >> CollectingSink[Any]()
+        before = make_plan(pipeline, PlanOptions()).fingerprint
+        await run(pipeline)
+        assert make_plan(pipeline, PlanOptions()).fingerprint == before
+        return before
+
+    assert await resumed("orders") != await resumed("others")
 
 
 async def test_a_position_that_is_none_is_refused(redis: RedisHost) -> None:
