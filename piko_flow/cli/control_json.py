@@ -11,7 +11,13 @@ from typing import Any
 
 from pydantic import BaseModel
 
-RAW = {"RunRecord": "params", "BackfillRecord": "params", "ParamsVersion": "text", "ConfigRecord": "text"}
+RAW = {
+    "RunRecord": "params",
+    "BackfillRecord": "params",
+    "ParamsVersion": "text",
+    "ConfigRecord": "text",
+    "DeadLetterRecord": "payload",
+}
 """Texts that may hold secrets; who shows them shows their values, hidden where they are to be."""
 
 

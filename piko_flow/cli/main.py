@@ -9,6 +9,7 @@ import typer
 from piko_flow.cli import (
     backfill_commands,
     db_commands,
+    dead_letter_commands,
     flow_commands,
     leader_commands,
     params_commands,
@@ -67,6 +68,7 @@ app.add_typer(flow_commands.app, name="flow")
 app.add_typer(run_commands.app, name=RUNS, hidden=True)
 app.add_typer(schedule_commands.app, name="schedule")
 app.add_typer(backfill_commands.app, name="backfill")
+app.add_typer(dead_letter_commands.app, name="dead-letter")
 app.add_typer(params_commands.app, name="params")
 app.add_typer(leader_commands.app, name="leader")
 app.add_typer(db_commands.app, name="db")
