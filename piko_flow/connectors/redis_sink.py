@@ -25,6 +25,7 @@ KEPT: Final = 7 * 24 * 3600 * 1000  # milliseconds that parts, and the counts of
 HELD: Final = 60_000  # milliseconds that a run counts as alive after its last sign
 SIGNS: Final = 15.0  # seconds between two signs
 PIECE: Final = 1000  # items that are moved at once: about 3 ms of the server's time
+MOVED: Final = 4 * 1024 * 1024  # bytes that are moved at once, about, where items are large
 DAY: Final = timedelta(days=1)
 
 
@@ -36,7 +37,7 @@ class RedisStreamSink(SinkTarget[object]):
     are left out, what has no text without loss (lists, bytes) is rejected.
 
     Nothing is seen in the stream before the run commits: until then the entries wait on the server in a list beside
-    it, and the commit moves them, 1,000 at a time, each once, whoever is killed or cut off meanwhile: effectively once.
+    it, and the commit moves them, up to 1,000 at a time, each once, whoever is killed or cut off meanwhile: effectively once.
     What a killed run has left is removed by the next run that ends, and by the server after seven days. Of a list that
     is not whole (the server lost it) nothing is moved: EntriesGone. The last item's entry may follow others that were
     added meanwhile; the order of a part's entries is that of its items, and parts follow in the order of their units.
@@ -70,7 +71,7 @@ class RedisStreamSink(SinkTarget[object]):
         )
         self._check(remember)
         self.remembered = int(remember.total_seconds() * 1000)
-        self._length = 0
+        self._length = self._bytes = 0
         self._open: AsyncExitStack | None = None
 
     def _check(self, remember: Any) -> None:
@@ -93,7 +94,7 @@ class RedisStreamSink(SinkTarget[object]):
     async def open(self, part: Part) -> None:
         """Begin a part; a list that an earlier try of the same part has left is removed."""
         await super().open(part)
-        self._length = 0
+        self._length = self._bytes = 0
         async with AsyncExitStack() as opened:
             self._client = await opened.enter_async_context(self.server.open())
             await self._client.script(DROP, self._keys(part), [])
@@ -116,12 +117,13 @@ class RedisStreamSink(SinkTarget[object]):
         if told != self._length + len(listed):
             raise EntriesGone(self._name(self.part), f"it has {told:,} elements instead of {self._length:,}")
         self._length += len(listed)
+        self._bytes += sum(map(len, listed))
         self.items += len(items)
 
     async def prepare(self) -> Receipt:
         """Tell where the items wait; they last as what is written to the server does."""
         await self._close()
-        return Receipt(self.part, self.items, {"list": self._name(self.part)})
+        return Receipt(self.part, self.items, {"list": self._name(self.part), "bytes": self._bytes})
 
     async def commit(self, receipts: Sequence[Receipt]) -> list[str]:
         """Move the parts into the stream; what an earlier try has moved is not moved again.
@@ -130,7 +132,7 @@ class RedisStreamSink(SinkTarget[object]):
         """
         async with self.server.open() as client:
             for receipt in sorted(receipts, key=lambda receipt: receipt.part.number):
-                await self._move(client, receipt.data["list"], receipt.items)
+                await self._move(client, receipt.data["list"], receipt.items, receipt.data["bytes"])
         items = sum(receipt.items for receipt in receipts)
         return [f"{self.stream}: {items:,} entries"] if receipts else []
 
@@ -156,11 +158,12 @@ class RedisStreamSink(SinkTarget[object]):
                     script, held = (DROP, []) if run in known else (SWEEP, [self._hold(run)])
                     await client.script(script, [name, self._parts, *held], [])
 
-    async def _move(self, client: RedisClient, name: str, items: int) -> None:
+    async def _move(self, client: RedisClient, name: str, items: int, size: int) -> None:
+        piece = max(min(PIECE, MOVED * items // max(size, 1)), 1)
         keys = [name, self.stream, self._parts, f"{name}~moved"]
         facts = [self.field or "", int(self.key is not None), f"{self.stream}~key~", self.remembered]
         while True:
-            moved, left = await client.script(MOVE, keys, [items, PIECE, *facts, self.maxlen or 0, KEPT])
+            moved, left = await client.script(MOVE, keys, [items, piece, *facts, self.maxlen or 0, KEPT])
             if moved + left != items:
                 raise EntriesGone(name, f"{moved + left:,} of its {items:,} items are there")
             if not left:

@@ -210,6 +210,24 @@ async def test_a_commit_that_was_cut_off_moves_the_rest(
     assert values(redis) == rows(2300)
 
 
+async def test_large_items_are_moved_in_small_pieces(
+    redis: RedisHost, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    receipt = await prepared(sink_of(redis), [{"n": number, "x": "x" * 900_000} for number in range(20)])
+    script, moved = RedisClient.script, list[int]()
+
+    async def counted(self: RedisClient, text: str, keys: list[str], arguments: list[Any]) -> Any:
+        answer = await script(self, text, keys, arguments)
+        if text is MOVE:
+            moved.append(answer[0])
+        return answer
+
+    monkeypatch.setattr(RedisClient, "script", counted)
+    await sink_of(redis).commit([receipt])
+    assert moved == [4, 8, 12, 16, 20]
+    assert [value["n"] for value in values(redis)] == list(range(20))
+
+
 async def test_a_command_whose_answer_was_lost_is_sent_again_and_counts_once(redis: RedisHost) -> None:
     """Every script is sent twice, as after an answer that did not arrive."""
     from redis.commands.core import AsyncScript
