@@ -21,7 +21,8 @@ SUFFIX: Final = ".spool"
 BROKEN: Final = ".broken"
 _COMPANIONS: Final = ("-wal", "-shm", "-journal")
 _FORMAT: Final = 1
-_CHECKPOINT: Final = 4000  # pages of the log, 16 MB, before it is written back
+_PAGE: Final = 8192  # bytes; lists are long, and each page of the log costs a checksum
+_CHECKPOINT: Final = 2000  # pages of the log, 16 MB, before it is written back
 _SCHEMA: Final = """
 CREATE TABLE about (name TEXT PRIMARY KEY, value TEXT NOT NULL);
 CREATE TABLE list (
@@ -320,6 +321,7 @@ def _connected(path: Path) -> sqlite3.Connection:
     try:
         # The lock is taken by the first statement that reads, and kept until the process closes the file or dies.
         connection.execute("PRAGMA locking_mode = EXCLUSIVE")
+        connection.execute(f"PRAGMA page_size = {_PAGE}")
         connection.execute("PRAGMA journal_mode = WAL")
         connection.execute("PRAGMA synchronous = FULL")
         connection.execute(f"PRAGMA wal_autocheckpoint = {_CHECKPOINT}")

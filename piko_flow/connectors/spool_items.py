@@ -12,6 +12,7 @@ from piko_flow.connectors.spool_models import Models, is_model, name_of
 from piko_flow.connectors.spool_values import decode_values, encode_values
 
 _MODEL = "model:"
+_PLAIN = frozenset({dict, str, int, float, tuple, list, bytes, bool})
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +37,7 @@ class ItemForms:
         first = 0
         for kind, same in _alike(items):
             for start in range(0, len(same), self._most):
-                part = same[start : start + self._most]
+                part = same if len(same) <= self._most else same[start : start + self._most]
                 kept.append(self._encoded(kind, part, first))
                 first += len(part)
         return kept
@@ -73,9 +74,9 @@ class ItemForms:
 def _alike(items: Sequence[Any]) -> Iterator[tuple[type | None, list[Any]]]:
     """The items in runs of the same model; None stands for all that are no models."""
     types = set(map(type, items))
-    models = set(filter(is_model, types))
+    models = types - _PLAIN and set(filter(is_model, types))
     if not models or len(types) == 1:
-        yield next(iter(models), None), list(items)
+        yield next(iter(models), None), items if isinstance(items, list) else list(items)
         return
     for kind, same in groupby(items, key=lambda item: type(item) if type(item) in models else None):
         yield kind, list(same)
