@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import datetime
 from functools import partial
 from typing import TypeAlias
@@ -29,33 +30,37 @@ def plan_fires(reign: Reign, draft: Draft, now: datetime, reserve: Reserve) -> N
     while reign.starts and len(draft.ask.planned) < ROWS:
         draft.plan(reign.starts.pop())
     for _ in range(FLOWS):
-        flow = reign.due(now) if len(draft.ask.queue) < ROWS else None
-        if flow is None:
+        found = reign.due(now) if len(draft.ask.queue) < ROWS else None
+        if found is None:
             return
+        flow, due = found
         schedule = reign.schedules[flow]
         if schedule.flow.stateful:
             reign.backlog.add(flow)
             reign.expect(flow, now)
         else:
             try:
-                _plan(reign, draft, flow, now, reserve)
+                _plan(reign, draft, flow, now, max(due, now), reserve)
             except Exception as error:
                 log.exception("the fires of %r cannot be planned", flow)
                 reign.refuse(flow, error)
 
 
-def _plan(reign: Reign, draft: Draft, flow: str, now: datetime, reserve: Reserve) -> None:
+def _plan(reign: Reign, draft: Draft, flow: str, now: datetime, at: datetime, reserve: Reserve) -> None:
+    """Plan what is due at the instant; where that is ahead of now, nothing of it begins before."""
     schedule, facts = reign.schedules[flow], reign.facts[flow]
     if reign.queued_of[flow] >= (1 if schedule.row.coalesce else QUEUED):
         reign.held.add(flow)  # what falls due meanwhile is one run then, or comes too late and is recorded so
         return
     assert facts.planned_until is not None
     rows, until, _ = due_fires(
-        flow, schedule.trigger, after=facts.planned_until, now=now, policy=schedule.fires
+        flow, schedule.trigger, after=facts.planned_until, now=at, policy=schedule.fires
     )
     for row in rows:
         then = None if row.missed else reserve(flow, schedule.row.concurrency_group)
-        run = fire_run(reign, flow, row, now, claim=then is not None)
+        run = fire_run(reign, flow, row, at, claim=then is not None)
+        if at > now and not row.missed:
+            run = replace(run, not_before=at)
         draft.queue(run, then or reign.queued, partial(reign.refuse, flow))
     draft.plan(PlannedFires(flow, until, schedule.identity))
     reign.note(flow, planned_until=until)

@@ -16,7 +16,9 @@ class ReplicaOptions:
     `lease_name`, `lease`, `renew_every`: of leadership. `elected` False: this replica always leads, under a
     lease of its own, as if it were alone. `alive`: how long a replica counts as alive after a sign of life.
     `poll_every`: how often a replica looks for work; `reconcile_every`: how often rows are compared, drawn out
-    by up to `reconcile_jitter`. `slots`: runs at once in this replica. `drain`: how long runs may finish when
+    by up to `reconcile_jitter`. `ahead`: how long
+    before a fire is due its run is written and claimed, so that nothing but the start is left to do then. `slots`: runs at
+    once in this replica. `drain`: how long runs may finish when
     the replica stops. `execute`: "all" replicas run flows, or the "leader" alone. `pause_after`: failures in
     a row after which a flow's schedule is paused, 0 never. `group_limits`: runs at once by concurrency group.
     `zone`: of schedule rows that name none. `runs_kept_for` and `runs_kept`: what retention leaves of ended
@@ -32,6 +34,7 @@ class ReplicaOptions:
     elected: bool = True
     alive: timedelta = timedelta(seconds=10)
     poll_every: timedelta = timedelta(seconds=1)
+    ahead: timedelta = timedelta(milliseconds=100)
     reconcile_every: timedelta = timedelta(seconds=10)
     reconcile_jitter: timedelta = timedelta(seconds=2)
     slots: int = 100

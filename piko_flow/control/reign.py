@@ -6,7 +6,7 @@ import heapq
 from collections import Counter, defaultdict
 from collections.abc import Mapping
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from piko_flow.control.params_book import ParamsBook
 from piko_flow.control.schedule_rows import Flows, Schedule
@@ -29,9 +29,20 @@ class Reign:
     The store is the truth; this is what was read from it when the term began and what this leader wrote since.
     """
 
-    def __init__(self, term: Term, *, group_limits: Mapping[str, int], flows: Flows | None = None) -> None:
-        """`flows` are those of the code: what they say of a flow holds also where it has no schedule."""
+    def __init__(
+        self,
+        term: Term,
+        *,
+        group_limits: Mapping[str, int],
+        flows: Flows | None = None,
+        ahead: timedelta = timedelta(0),
+    ) -> None:
+        """`flows` are those of the code: what they say of a flow holds also where it has no schedule.
+
+        Stateless flows are looked at by `ahead` before they are due.
+        """
         self.term = term
+        self._ahead = ahead
         self._flows = flows
         self.schedules: dict[str, Schedule] = {}
         self.dependents: defaultdict[str, set[str]] = defaultdict(set)
@@ -62,7 +73,7 @@ class Reign:
         self.refused: dict[str, str] = {}
         """Flows that cannot be planned, with the reason, to be stored."""
         self._ended: dict[int, int] = {}
-        self._due: list[tuple[datetime, int, str]] = []
+        self._due: list[tuple[datetime, datetime, int, str]] = []  # when to look, and when the fire is due
         self._turn: defaultdict[str, int] = defaultdict(int)
         self._expected: dict[str, datetime] = {}
 
@@ -184,9 +195,10 @@ class Reign:
         if coming is not None and self._expected.get(flow) == coming[1]:
             return  # it is in the heap already, which is not to grow by asking again
         self._unexpect(flow)
-        if coming is not None:
-            self._expected[flow] = coming[1]
-            heapq.heappush(self._due, (coming[1], self._turn[flow], flow))
+        if schedule is not None and coming is not None:
+            due = self._expected[flow] = coming[1]
+            look = due if schedule.flow.stateful else due - self._ahead
+            heapq.heappush(self._due, (look, due, self._turn[flow], flow))
 
     def _unexpect(self, flow: str) -> None:
         self._turn[flow] += 1
@@ -213,18 +225,21 @@ class Reign:
         self.refused[flow] = told = f"planning failed: {describe_error(error, 300)}"
         self.note(flow, refused=told)
 
-    def due(self, now: datetime) -> str | None:
-        """The flow whose fire has been due longest, None when none is; it has to be expected again."""
+    def due(self, now: datetime) -> tuple[str, datetime] | None:
+        """The flow whose fire is to be looked at first, and when that is due: perhaps a little after `now`.
+
+        None when there is none. It has to be expected again.
+        """
         while self._due and self._due[0][0] <= now:
-            _, turn, flow = heapq.heappop(self._due)
+            _, due, turn, flow = heapq.heappop(self._due)
             if self._turn[flow] == turn:
                 del self._expected[flow]
-                return flow
+                return flow, due
         return None
 
-    def next_due(self) -> datetime | None:
-        """When the next fire is due; None when none is expected."""
-        while self._due and self._turn[self._due[0][2]] != self._due[0][1]:
+    def next_look(self) -> datetime | None:
+        """When the next fire is to be looked at; None when none is expected."""
+        while self._due and self._turn[self._due[0][3]] != self._due[0][2]:
             heapq.heappop(self._due)
         return self._due[0][0] if self._due else None
 

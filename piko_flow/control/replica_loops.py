@@ -79,8 +79,7 @@ class ReplicaLoops:
         worker = self._replica.worker
         try:
             if not await worker.step():
-                await worker.wake.wait()
-                worker.wake.clear()
+                await woken(worker.wake, worker.pause)
         except StoreUnavailable as error:
             self._replica.doubt()
             log.warning("%s", error)

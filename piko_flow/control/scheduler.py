@@ -98,7 +98,7 @@ class Scheduler:
     def next_time(self) -> datetime | None:
         """When something falls due by itself; None when nothing is expected."""
         times = [
-            time for time in (self._reign.next_due(), self._reign.admission.next_time()) if time is not None
+            time for time in (self._reign.next_look(), self._reign.admission.next_time()) if time is not None
         ]
         return min(times, default=None)
 

@@ -7,6 +7,8 @@ import logging
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from datetime import datetime
+from heapq import heappop, heappush
 from typing import Protocol
 
 from piko_flow.control.endings import next_step, what_follows
@@ -75,6 +77,9 @@ class Worker:
         self.wake = asyncio.Event()
         self._reserved = 0
         self._begun: deque[RunRecord] = deque()
+        self._early: list[
+            tuple[datetime, int]
+        ] = []  # a heap of runs that have been claimed ahead of their time
         self._more: set[int] = set()
         self._emptied = asyncio.Event()
         self._versions: dict[int, ParamsVersion] = {}
@@ -106,11 +111,29 @@ class Worker:
         return flow is not None and flow.execute != "leader"
 
     def begin(self, runs: Sequence[RunRecord]) -> None:
-        """Start runs that have been claimed for this replica."""
+        """Start runs that have been claimed for this replica, each when its time has come."""
+        now = self._time.now()
         for run in runs:
             self.active[run.id] = run
-        self._begun += runs
+            if run.not_before is not None and run.not_before > now:
+                heappush(self._early, (run.not_before, run.id))
+            else:
+                self._begun.append(run)
         self.wake.set()
+
+    @property
+    def pause(self) -> float | None:
+        """Seconds until a run that has been claimed ahead of its time begins; None where there is none."""
+        if not self._early:
+            return None
+        return max((self._early[0][0] - self._time.now()).total_seconds(), 0.0)
+
+    def _take_early(self) -> None:
+        now = self._time.now()
+        while self._early and self._early[0][0] <= now:
+            run = self.active.get(heappop(self._early)[1])
+            if run is not None:
+                self._begun.append(run)
 
     async def claim(self) -> int:
         """Take admitted runs as slots are free; gives how many came."""
@@ -128,6 +151,7 @@ class Worker:
 
     async def step(self) -> bool:
         """Start what was taken; gives whether there was anything. Raises StoreUnavailable, and nothing is lost."""
+        self._take_early()
         if not self._begun:
             if self._hungry and self.free * 4 >= self._replica.slots:
                 return await self.claim() > 0

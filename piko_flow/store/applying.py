@@ -142,7 +142,10 @@ def was_requeued(run: RunRecord, requeue: Requeue) -> bool:
 
 
 def new_record(number: int, new: NewRun, claimer: ReplicaRecord, now: datetime) -> RunRecord:
-    """The row of a new run under this id; claimed at once by the replica where that was asked for."""
+    """The row of a new run under this id; claimed at once by the replica where that was asked for.
+
+    One that is claimed ahead of its time begins then.
+    """
     ended = new.status not in LIVE
     taken = new.claim and not ended
     return RunRecord(
@@ -168,7 +171,7 @@ def new_record(number: int, new: NewRun, claimer: ReplicaRecord, now: datetime) 
         admitted=taken,
         replica=claimer.id if taken else "",
         claim=int(taken),
-        start_time=now if taken else None,
+        start_time=max(now, new.not_before or now) if taken else None,
         end_time=now if ended else None,
         host=claimer.host if taken else "",
         pid=claimer.pid if taken else 0,

@@ -158,7 +158,7 @@ class SimulatedReplica:
             yield lambda: self._start("ticks", self._tick())
         if "leader" not in self._tasks and (replica.wake.is_set() or self._next_lead <= now):
             yield lambda: self._start("leader", self._lead())
-        if "worker" not in self._tasks and replica.worker.wake.is_set() and self._next_work <= now:
+        if "worker" not in self._tasks and (work_at := self._work_at()) is not None and work_at <= now:
             yield lambda: self._start("worker", self._work())
         if "recorder" not in self._tasks and replica.recorder.waiting:
             yield lambda: self._start("recorder", replica.recorder.flush())
@@ -172,9 +172,18 @@ class SimulatedReplica:
             times.append(self._next_tick)
         if "leader" not in self._tasks:
             times.append(self._next_lead)
-        if "worker" not in self._tasks and self.replica.worker.wake.is_set():
-            times.append(self._next_work)
+        if "worker" not in self._tasks and (ready := self._work_at()) is not None:
+            times.append(ready)
         return min(times, default=None)
+
+    def _work_at(self) -> datetime | None:
+        """When the worker may take its next step; None while it has nothing to do."""
+        worker = self.replica.worker
+        if worker.wake.is_set():
+            return self._next_work
+        if worker.pause is None:
+            return None
+        return max(self._next_work, self._world.clock.now() + timedelta(seconds=worker.pause))
 
     def stop(self) -> None:
         """End as on SIGTERM: drain within the budget, give back what is left, leave."""

@@ -56,7 +56,7 @@ def test_asking_again_when_a_flow_is_due_costs_no_memory() -> None:
     for second in range(1000):
         reign.expect("daily", now + timedelta(seconds=second))
     assert len(reign._due) == 1
-    assert reign.due(now + timedelta(days=1)) == "daily"
-    assert reign.next_due() is None
+    assert reign.due(now + timedelta(days=1)) == ("daily", now + timedelta(days=1))
+    assert reign.next_look() is None
     reign.expect("daily", now + timedelta(days=1))
-    assert reign.next_due() == now + timedelta(days=2)
+    assert reign.next_look() == now + timedelta(days=2)

@@ -58,7 +58,11 @@ async def a_run_comes_back_as_it_was_queued(stores: StoreUnderTest) -> None:
         assert run.created_at is not None
         assert before <= run.created_at <= (await store.digest()).now
         assert (run.id > 0, run.status) == (True, RunStatus.QUEUED)
-        kept = {name: getattr(run, name) for name in EVERYTHING.__slots__ if name not in ("status", "claim", "letters")}
+        kept = {
+            name: getattr(run, name)
+            for name in EVERYTHING.__slots__
+            if name not in ("status", "claim", "letters")
+        }
         assert kept == {name: getattr(EVERYTHING, name) for name in kept}
         bare = replace(
             RunRecord(run.id, "orders", RunStatus.QUEUED, START + HOUR, created_at=run.created_at), **kept
