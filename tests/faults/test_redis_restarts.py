@@ -68,20 +68,20 @@ async def test_a_server_killed_again_and_again_during_a_run_has_every_item_once(
 
     async def restart_until_over() -> None:
         nonlocal restarts
-        while not over.is_set() and restarts < 8:
+        while not over.is_set() and restarts < 5:
             await asyncio.to_thread(restart, private_redis)
             restarts += 1
 
     async def one_run() -> None:
         sink = RedisStreamSink(private_redis.url(), "out", retry=PATIENT)
-        await run(Source(rows(20_000)) >> Sink(sink, batch=5))
+        await run(Source(rows(6000)) >> Sink(sink, batch=5))
         over.set()
 
     async with asyncio.TaskGroup() as both:
         both.create_task(one_run())
         both.create_task(restart_until_over())
     assert restarts >= 1
-    assert values(private_redis) == list(range(20_000))
+    assert values(private_redis) == list(range(6000))
 
 
 async def test_a_server_killed_amid_a_commit_is_given_the_rest_and_nothing_twice(
