@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import Sequence
 from typing import Final
@@ -24,11 +25,14 @@ from piko_flow.connectors.spool_reading import (
 from piko_flow.connectors.spool_returning import hand_over
 from piko_flow.connectors.spool_stock import Settled, Shelf, Stock
 from piko_flow.connectors.spool_waiting import happens
+from piko_flow.dataflow.running.cancelled import uninterrupted
 from piko_flow.errors import describe_error
 
 log = logging.getLogger("piko_flow.spool")
 
 _TEXT: Final = 1000  # characters of an error that a dead letter holds
+_BACKLOG: Final = 3  # full lists that wait, from which on the next one is read ahead
+_GRACE: Final = 1.0  # seconds that settling may take when the spool is closed
 _LOOK: Final = 30.0  # seconds between two looks for files of processes that died meanwhile
 _FRESH, _PROVEN = 1, 2  # tries of an item that failed alone: while nothing was written, and while others were
 
@@ -58,17 +62,22 @@ class Flusher:
         self._look = True  # for dead letters
         self.unreadable = ""
         self.draining = False
+        self._settling: asyncio.Task[None] | None = None
+        self._ahead: asyncio.Task[tuple[Shelf, list[Row]] | None] | None = None
 
     async def run(self) -> None:
         """Write until cancelled; while `draining`, until nothing waits."""
-        while True:
-            try:
-                if await self._step():
-                    return
-            except BrokenSpool as error:
-                await self._go_on_without(error)
-            except SpoolUnavailable as error:
-                await self._note(error)
+        try:
+            while True:
+                try:
+                    if await self._step():
+                        return
+                except BrokenSpool as error:
+                    await self._go_on_without(error)
+                except SpoolUnavailable as error:
+                    await self._note(error)
+        finally:
+            await uninterrupted(self._end())
 
     async def _step(self) -> bool:
         """Write one list, or wait for one; whether nothing is left to be done."""
@@ -79,15 +88,39 @@ class Flusher:
             await hand_over(self._stock, self._forms, self._dead_letters)
         await self._judge()
         if self._within and not self.draining:
+            await self._settled()
             await self._gather()
         taken = await self._take()
         if taken is not None:
+            self._take_ahead()
             await self._write(*taken)
-        elif self.draining and not self._stock.failing_items:
+            return False
+        await self._settled()
+        if self.draining and not self._stock.failing_items and not self._stock.arrived.is_set():
             return True
-        else:
-            await self._wait()
+        await self._wait()
         return False
+
+    def _take_ahead(self) -> None:
+        """Read the next list while this one is written, when there are many."""
+        if self._stock.fresh >= _BACKLOG * self._batch:
+            self._ahead = asyncio.create_task(self._stock.take(self._batch, alike=self._attempts.alike))
+
+    async def _settled(self) -> None:
+        """Wait until the list before is settled. Raises what that failed with."""
+        if self._settling is not None:
+            await asyncio.wait([self._settling])
+            settling, self._settling = self._settling, None
+            settling.result()
+
+    async def _end(self) -> None:
+        """Let what was begun end, unless the disk does not take it: whoever opens the spool next meets it again."""
+        tasks = [task for task in (self._settling, self._ahead) if task is not None]
+        if tasks:
+            _, late = await asyncio.wait(tasks, timeout=_GRACE)
+            for task in late:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
 
     async def _go_on_without(self, error: BrokenSpool) -> None:
         try:
@@ -102,6 +135,9 @@ class Flusher:
         await self._attempts.rest()
 
     async def _take(self) -> tuple[Shelf, list[Row]] | None:
+        ahead, self._ahead = self._ahead, None
+        if ahead is not None:
+            return await ahead
         return await self._stock.take(self._batch, alike=self._attempts.alike)
 
     async def _gather(self) -> None:
@@ -138,7 +174,7 @@ class Flusher:
             await self._sort_out(shelf, rows, pieces_one_by_one(shelf.file, rows, self._forms))
         else:
             if await self._attempts.whole(shelf.file, rows, items):
-                await self._settle(shelf, rows, [])
+                await self._settle_meanwhile(shelf, rows, len(items))
             else:
                 await self._attempts.rest()
                 await self._sort_out(shelf, rows, pieces_of(shelf.file, rows, items))
@@ -213,6 +249,15 @@ class Flusher:
         rested = self._clock.monotonic() - self._judged_at >= self._attempts.pause()
         return rested and (self._attempts.lists > self._judged or not self._stock.fresh)
 
+    async def _settle_meanwhile(self, shelf: Shelf, rows: Sequence[Row], items: int) -> None:
+        """Remove the rows while the next list is taken and written."""
+        settled = Settled(list(rows), letters=self._attempts.letters())
+        urgent = bool(settled.letters) or 2 * items > self._batch
+        before = self._settling
+        self._settling = asyncio.create_task(self._note_settled(shelf, settled, urgent=urgent))
+        if before is not None:
+            await before
+
     async def _settle(self, shelf: Shelf, rows: Sequence[Row], pieces: Sequence[Piece]) -> None:
         """Remove the rows; pieces that are hopeless become dead letters, and those that failed stay."""
         settled = Settled(list(rows), letters=self._attempts.letters())
@@ -222,9 +267,15 @@ class Flusher:
                 settled.letters.append(_letter(piece, self._clock.now().timestamp()))
             elif piece.error is not None:
                 settled.rest.append((kept_piece(piece), row.origin, row.accepted_at, piece.key, piece.tries))
+        try:
+            await self._settled()
+        finally:  # that list may have been one of another file
+            await self._note_settled(shelf, settled)
+
+    async def _note_settled(self, shelf: Shelf, settled: Settled, *, urgent: bool = True) -> None:
         while True:
             try:
-                await self._stock.settle(shelf, settled)
+                await self._stock.settle(shelf, settled, urgent=urgent)
                 break
             except SpoolUnavailable as error:
                 await self._note(error)

@@ -212,10 +212,11 @@ class Stock:
                 return shelf, await self._thread.read(partial(shelf.file.failed_rows, limit=limit))
         return None
 
-    async def settle(self, shelf: Shelf, settled: Settled) -> None:
+    async def settle(self, shelf: Shelf, settled: Settled, *, urgent: bool = True) -> None:
         """Remove lists, and keep what stays of them, in one transaction. Raises SpoolUnavailable.
 
-        Where nothing stays the disk may be full: then the removal is made up for later.
+        Where nothing stays the disk may be full: then the removal is made up for later. What is not urgent waits a
+        moment for what is accepted meanwhile, so that both are one transaction.
         """
         numbers = [row.number for row in settled.done]
         owed = list(shelf.owed)
@@ -228,7 +229,7 @@ class Stock:
                 shelf.file.add_letter(letter)
 
         try:
-            await self._thread.change(shelf.file, changed)
+            await self._thread.change(shelf.file, changed, urgent=urgent)
             shelf.owed.difference_update(owed)
         except SpoolUnavailable:
             if settled.rest or settled.letters:

@@ -7,21 +7,24 @@ import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from queue import Empty, SimpleQueue
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
+from piko_flow.clock import monotonic
 from piko_flow.connectors.spool_errors import SpoolClosed
 from piko_flow.connectors.spool_file import SpoolFile
 from piko_flow.dataflow.running.cancelled import uninterrupted
 
 T = TypeVar("T")
+_MOMENT: Final = 0.005  # seconds that a change which is not urgent waits for others
 
 
 @dataclass(eq=False, slots=True)
 class _Asked:
-    """A piece of work, the file that it changes (None: it changes nothing), and who waits for it."""
+    """A piece of work, the file that it changes (None: it changes nothing), whether that is urgent, and who waits."""
 
     work: Callable[[], Any]
     file: SpoolFile | None
+    urgent: bool
     waiter: asyncio.Future[Any]
     result: Any = None
     error: BaseException | None = None
@@ -30,7 +33,7 @@ class _Asked:
 class SpoolThread:
     """Does one piece of work after the other; changes that wait together are one transaction of their file.
 
-    A change is on the disk when its `change` returns. Where a transaction of several fails, each is tried by itself,
+    A change is on the disk when its `change` returns; one that is not urgent waits a moment for another to join. Where a transaction of several fails, each is tried by itself,
     so that none fails for another's sake. Asking raises SpoolClosed outside of `start` and `stop`. `start` and `stop` are called on the loop of those who ask.
     """
 
@@ -55,33 +58,44 @@ class SpoolThread:
 
     def read(self, work: Callable[[], T]) -> asyncio.Future[T]:
         """Do what changes no file. Cancelling leaves it to be done."""
-        return self._ask(work, None)
+        return self._ask(work, None, urgent=False)
 
-    def change(self, file: SpoolFile, work: Callable[[], T]) -> asyncio.Future[T]:
+    def change(self, file: SpoolFile, work: Callable[[], T], *, urgent: bool = True) -> asyncio.Future[T]:
         """Change the file in a transaction. Cancelling leaves it open whether that is done."""
-        return self._ask(work, file)
+        return self._ask(work, file, urgent=urgent)
 
-    def _ask(self, work: Callable[[], T], file: SpoolFile | None) -> asyncio.Future[T]:
+    def _ask(self, work: Callable[[], T], file: SpoolFile | None, *, urgent: bool) -> asyncio.Future[T]:
         if self._loop is None or self._thread is None:
             raise SpoolClosed(self._spool)
-        asked = _Asked(work, file, self._loop.create_future())
+        asked = _Asked(work, file, urgent, self._loop.create_future())
         self._asked.put(asked)
         return asked.waiter
 
     def _work(self) -> None:
-        ended = False
+        held: list[_Asked] = []  # changes that are not urgent
+        until, ended = 0.0, False
         while not ended:
-            together: list[_Asked] = []
-            one = self._asked.get()
+            together, ended = self._waiting(until - monotonic() if held else None)
+            changes = [asked for asked in together if asked.file is not None]
+            if not held and changes:
+                until = monotonic() + _MOMENT
+            held += changes
+            reads = [asked for asked in together if asked.file is None]
+            if ended or any(asked.urgent for asked in changes) or (held and monotonic() >= until):
+                reads, held = [*held, *reads], []
+            self._do(reads)
+
+    def _waiting(self, seconds: float | None) -> tuple[list[_Asked], bool]:
+        """What is asked for by now, or comes first within so many seconds; and whether that is the end."""
+        together: list[_Asked] = []
+        try:
+            one = self._asked.get(timeout=None if seconds is None else max(seconds, 0.0))
             while one is not None:
                 together.append(one)
-                try:
-                    one = self._asked.get_nowait()
-                except Empty:
-                    break
-            else:
-                ended = True
-            self._do(together)
+                one = self._asked.get_nowait()
+        except Empty:
+            return together, False
+        return together, True
 
     def _do(self, together: list[_Asked]) -> None:
         changes: dict[int, list[_Asked]] = {}
