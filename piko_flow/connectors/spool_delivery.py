@@ -31,8 +31,9 @@ class Delivery:
         self._lists = 0
         self._holds = AsyncExitStack()
         self._write: Callable[[Sequence[Any]], Awaitable[list[DeadLetter]]]
+        self._part: SinkTarget[Any] | None = None
         if isinstance(sink, SinkTarget):
-            self._write = self._in_parts
+            self._write = self._in_one_part if sink.acknowledges else self._in_parts
         elif isinstance(sink, SinkLike):
             self._write = self._in_a_run
         else:
@@ -55,6 +56,9 @@ class Delivery:
 
     async def close(self) -> None:
         """Let the sink give that back."""
+        part, self._part = self._part, None
+        if part is not None:
+            await self._abort(part)
         await self._holds.aclose()
 
     async def write(self, items: Sequence[Any]) -> list[DeadLetter]:
@@ -66,20 +70,46 @@ class Delivery:
             raise error.__cause__ or error from None
 
     async def _in_parts(self, items: Sequence[Any]) -> list[DeadLetter]:
-        target = copy.copy(self._sink)
+        target = await self._opened()
         done = False
         try:
-            await target.open(Part(run=self._run, unit="list", number=self._lists, sink=self._name))
             await target.write(items)
             receipt = await target.prepare()
             await copy.copy(self._sink).commit([receipt])
             done = True
         finally:
             if not done:
-                with suppress(Exception):  # the error that is told is the first one
-                    async with asyncio.timeout(self._timeout):
-                        await target.abort()
+                await self._abort(target)
         return []
+
+    async def _in_one_part(self, items: Sequence[Any]) -> list[DeadLetter]:
+        """The part stays open until something fails: nothing of it waits for a commit."""
+        target = self._part or await self._opened()
+        self._part = None
+        done = False
+        try:
+            await target.write(items)
+            self._part, done = target, True
+        finally:
+            if not done:
+                await self._abort(target)
+        return []
+
+    async def _opened(self) -> SinkTarget[Any]:
+        target: SinkTarget[Any] = copy.copy(self._sink)
+        done = False
+        try:
+            await target.open(Part(run=self._run, unit="list", number=self._lists, sink=self._name))
+            done = True
+        finally:
+            if not done:
+                await self._abort(target)
+        return target
+
+    async def _abort(self, target: SinkTarget[Any]) -> None:
+        with suppress(Exception):  # the error that is told is the first one
+            async with asyncio.timeout(self._timeout):
+                await target.abort()
 
     async def _at_once(self, items: Sequence[Any]) -> list[DeadLetter]:
         written = self._sink.write(items)

@@ -115,6 +115,11 @@ class SqlSink(SinkTarget[Row[M]], Generic[M]):
     _lasting = False
 
     @property
+    def acknowledges(self) -> bool:  # type: ignore[override]  # it depends on the mode
+        """Whether each batch is a transaction of its own."""
+        return self.url is not None and not self.replaces
+
+    @property
     def replaces(self) -> bool:  # type: ignore[override]  # it depends on the mode
         """Whether a run's rows take the place of all that an earlier run wrote for the same window."""
         return self.table.mode == "replace_window"

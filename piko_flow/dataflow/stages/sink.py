@@ -112,6 +112,8 @@ class SinkTarget(Generic[T_contra]):
 
     durable: bool = True
     """Whether what `prepare` leaves outlives this process; False means it is held in memory."""
+    acknowledges: bool = False
+    """Whether items are lasting and visible when `write` has returned, so that `commit` has nothing to add."""
     staging: Staging | None = None
     """Set by the run before `open` where the target joins the run's last transaction."""
     replaces: bool = False
