@@ -29,20 +29,12 @@ class Reign:
     The store is the truth; this is what was read from it when the term began and what this leader wrote since.
     """
 
-    def __init__(
-        self,
-        term: Term,
-        *,
-        group_limits: Mapping[str, int],
-        flows: Flows | None = None,
-        ahead: timedelta = timedelta(0),
-    ) -> None:
-        """`flows` are those of the code: what they say of a flow holds also where it has no schedule.
+    ahead = timedelta(0)
+    """How long before they are due fires of stateless flows are looked at."""
 
-        Stateless flows are looked at by `ahead` before they are due.
-        """
+    def __init__(self, term: Term, *, group_limits: Mapping[str, int], flows: Flows | None = None) -> None:
+        """`flows` are those of the code: what they say of a flow holds also where it has no schedule."""
         self.term = term
-        self._ahead = ahead
         self._flows = flows
         self.schedules: dict[str, Schedule] = {}
         self.dependents: defaultdict[str, set[str]] = defaultdict(set)
@@ -197,7 +189,7 @@ class Reign:
         self._unexpect(flow)
         if schedule is not None and coming is not None:
             due = self._expected[flow] = coming[1]
-            look = due if schedule.flow.stateful else due - self._ahead
+            look = due if schedule.flow.stateful else due - self.ahead
             heapq.heappush(self._due, (look, due, self._turn[flow], flow))
 
     def _unexpect(self, flow: str) -> None:

@@ -181,9 +181,8 @@ class Replica:
         """
         term = self.leadership.term
         assert term is not None
-        reign = Reign(
-            term, group_limits=self.options.group_limits, flows=self._registry, ahead=self.options.ahead
-        )
+        reign = Reign(term, group_limits=self.options.group_limits, flows=self._registry)
+        reign.ahead = self.options.ahead
         reconciler = Reconciler(
             reign=reign,
             store=self._store,
