@@ -16,6 +16,8 @@ WITH_TIMES = {
     "backfill apply",
     "backfill list",
     "backfill plan",
+    "dead-letter list",
+    "dead-letter show",
     "explain",
     "flow list",
     "flow show",
