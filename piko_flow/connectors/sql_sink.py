@@ -58,7 +58,7 @@ class SqlSink(SinkTarget[Row[M]], Generic[M]):
     """
 
     @overload
-    def __init__(self: SqlSink[M], model: type[M], /, **options: Unpack[SqlSinkOptions]) -> None: ...
+    def __init__(self, model: type[M], /, **options: Unpack[SqlSinkOptions]) -> None: ...
     @overload
     def __init__(self: SqlSink[Mapping[str, Any]], /, **options: Unpack[SqlSinkOptions]) -> None: ...
     def __init__(
@@ -123,6 +123,15 @@ class SqlSink(SinkTarget[Row[M]], Generic[M]):
     def replaces(self) -> bool:  # type: ignore[override]  # it depends on the mode
         """Whether a run's rows take the place of all that an earlier run wrote for the same window."""
         return self.table.mode == "replace_window"
+
+    def row_fields(self, model: type) -> Sequence[str]:
+        """The columns, where they are all of the model's fields and SQLAlchemy has no say in how they are written."""
+        fields = getattr(model, "model_fields", {})
+        return (
+            self.table.attributes
+            if set(self.table.attributes) == set(fields) and not self.table.types
+            else ()
+        )
 
     async def open(self, part: Part) -> None:
         """Begin a part; connects where it writes by itself.

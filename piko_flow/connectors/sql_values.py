@@ -31,8 +31,7 @@ def adapted(rows: Sequence[Sequence[Any]], dialect: str) -> Sequence[Sequence[An
     would be another instant when it is read. Decimals and UUIDs stay exact, members of an enum become their value,
     dicts, lists and models JSON. Raises TypeError for a value that has no such form.
     """
-    kinds = set(map(type, chain.from_iterable(rows)))
-    if kinds <= PLAIN:
+    if PLAIN.issuperset(map(type, chain.from_iterable(rows))):
         return rows
     columns = [adapted_column(column, dialect) for column in zip(*rows, strict=True)]
     return list(zip(*columns, strict=True))

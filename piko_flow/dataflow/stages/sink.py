@@ -120,6 +120,10 @@ class SinkTarget(Generic[T_contra]):
     """Whether a commit replaces all that an earlier run wrote for the same window, so that dead letters are not
     replayed into it: some items alone would remove the others."""
 
+    def row_fields(self, model: type) -> Sequence[str]:
+        """The fields of a model whose values, as a tuple in this order, are as good to `write` as the model; none are."""
+        return ()
+
     async def open(self, part: Part) -> None:
         """Begin a part."""
         self.part, self.items = part, 0

@@ -1,0 +1,223 @@
+"""Where Parse feeds a SQL sink and nothing else decides, rows pass as tuples: the table is the same as with models."""
+
+from __future__ import annotations
+
+import gc
+from collections.abc import Sequence
+from datetime import UTC, date, datetime
+from decimal import Decimal
+from pathlib import Path
+from typing import Annotated, Any
+
+import pytest
+from annotated_types import Gt
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    RootModel,
+    field_validator,
+    model_validator,
+)
+from sqlmodel import SQLModel
+
+from piko_flow import Parse, RunReport, Sink, Source, run
+from piko_flow.connectors.sql import SqlSink
+from piko_flow.dataflow.running.plain_rows import is_plain, rows_by
+from tests.unit.sql_by_hand import Tables
+
+
+class Plain(BaseModel):
+    id: Annotated[int, Gt(-1)]
+    customer: str
+    amount: Decimal = Decimal("1.5")
+    placed_at: datetime | None = None
+
+
+class Checked(Plain):
+    @field_validator("customer")
+    @classmethod
+    def shout(cls, value: str) -> str:
+        return value.upper()
+
+
+class Kept(SqlSink[Plain]):
+    """Notes of what types its items are."""
+
+    seen: set[type] = set()  # noqa: RUF012  # emptied by each test
+
+    async def write(self, items: Sequence[Any], /) -> None:
+        self.seen.update(map(type, items))
+        await super().write(items)
+
+
+async def written(
+    folder: Path, model: type[Plain], items: list[Any], *, on_error: Any = "dead_letter", **options: Any
+) -> tuple[list[Any], set[type], RunReport]:
+    """The orders that the items become, of what types they were when the sink took them, and the report."""
+    tables = await Tables(f"sqlite+aiosqlite:///{folder / model.__name__}.db").make()
+    Kept.seen = set()
+    sink = Sink(Kept(model, table="orders", url=tables.url), batch=100, **options)
+    report = await run(Source(items) >> Parse(model, on_error=on_error) >> sink)
+    return await tables.orders("*"), Kept.seen, report
+
+
+def order(number: int, **fields: Any) -> dict[str, Any]:
+    return {
+        "id": f"{number}",
+        "customer": "ann",
+        "amount": "2.25",
+        "placed_at": "2026-03-02T12:00:00Z",
+        **fields,
+    }
+
+
+async def test_rows_of_a_plain_model_pass_as_tuples_and_are_the_same_in_the_table(tmp_path: Path) -> None:
+    items = [order(number, extra="left out") for number in range(1000)]
+    rows, kinds, report = await written(tmp_path, Plain, items)
+    assert kinds == {tuple}
+    others, kinds, other = await written(tmp_path, Checked, items)
+    assert kinds == {Checked}
+    assert rows == [(*row[:1], row[1].lower(), *row[2:]) for row in others]
+    assert [(one.received, one.emitted) for one in report.stages] == [(1000, 1000)] * 3
+    assert [(one.received, one.emitted) for one in other.stages] == [(1000, 1000)] * 3
+
+
+async def test_what_is_refused_is_settled_one_by_one_and_all_others_are_written(tmp_path: Path) -> None:
+    broken = [
+        order(7, id="seven"),
+        order(8, id=-8),
+        {"id": 9},
+        "no json",
+        b'{"id": 500, "customer": "json"}',
+        5,
+    ]
+    items = [
+        *(order(number) for number in range(300)),
+        *broken,
+        *(order(number) for number in range(300, 450)),
+    ]
+    rows, kinds, report = await written(tmp_path, Plain, items)
+    assert kinds == {tuple, Plain}
+    assert sorted(row[0] for row in rows) == [*range(450), 500]
+    assert [letter.item for letter in report.dead_letters] == [
+        one for one in broken if not isinstance(one, bytes)
+    ]
+    parse = report.stages[1]
+    assert (parse.received, parse.emitted, parse.dead) == (456, 451, 5)
+
+
+async def test_defaults_are_filled_in(tmp_path: Path) -> None:
+    rows, kinds, _ = await written(
+        tmp_path, Plain, [{"id": 1, "customer": "ann"}, {"id": 2, "customer": "bob"}]
+    )
+    assert kinds == {Plain}
+    assert [(row[0], Decimal(f"{row[2]}"), row[3]) for row in rows] == [
+        (1, Decimal("1.5"), None),
+        (2, Decimal("1.5"), None),
+    ]
+
+
+async def test_a_sink_that_settles_rows_is_given_models_so_that_dead_letters_name_them(
+    tmp_path: Path,
+) -> None:
+    tables = await Tables(f"sqlite+aiosqlite:///{tmp_path / 'x.db'}").make()
+    sink = Sink(SqlSink(Plain, table="orders", url=tables.url), batch=100, on_error="dead_letter")
+    report = await run(Source([order(1), order(1, customer="bob"), order(2)]) >> Parse(Plain) >> sink)
+    (letter,) = report.dead_letters
+    assert isinstance(letter.item, Plain)
+    assert letter.item.customer == "bob"
+    assert [row[0] for row in await tables.orders()] == [1, 2]
+
+
+class Aliased(BaseModel):
+    id: int = Field(validation_alias="number")
+
+
+class Configured(BaseModel):
+    model_config = ConfigDict(str_strip_whitespace=True)
+    id: str
+
+
+class Forbidding(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+    id: int
+
+
+class WithValidator(BaseModel):
+    id: Annotated[int, AfterValidator(lambda value: value + 1)]
+
+
+class Whole(BaseModel):
+    id: int
+
+    @model_validator(mode="after")
+    def look(self) -> Whole:
+        return self
+
+
+class Afterwards(BaseModel):
+    id: int
+
+    def model_post_init(self, context: Any) -> None:
+        self.id += 1
+
+
+class Rooted(RootModel[int]):
+    pass
+
+
+class Tabled(SQLModel):
+    id: int
+
+
+@pytest.mark.parametrize(
+    "model",
+    [Checked, Aliased, Configured, Forbidding, WithValidator, Whole, Afterwards, Rooted, Tabled, int, None],
+    ids=str,
+)
+def test_a_model_that_has_a_say_of_its_own_is_made(model: Any) -> None:
+    assert not is_plain(model)
+
+
+VALUES: list[Any] = [
+    0, 1, -1, 1.0, 1.5, "1", " 1", "1.0", "x", "", True, None, b"1", Decimal("1.5"), [1], {"a": 1}, "nan", 10**30,
+    date(2026, 3, 2), datetime(2026, 3, 2, tzinfo=UTC), "2026-03-02", "2026-03-02T12:00:00+05:30", 1772452800,
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("field", list(Plain.model_fields))
+def test_a_row_is_what_the_model_would_be_whatever_comes(field: str) -> None:
+    rows = rows_by(Plain, tuple(Plain.model_fields))
+    for value in VALUES:
+        item = order(3, **{field: value})
+        try:
+            model = Plain.model_validate(item)
+        except ValueError:
+            assert rows([item]) is None, value
+        else:
+            assert rows([item]) == [tuple(getattr(model, name) for name in Plain.model_fields)], value
+
+
+def test_models_of_one_field_are_rows_of_one_value() -> None:
+    class One(BaseModel):
+        id: int
+
+    assert rows_by(One, ("id",))([{"id": "7"}, {"id": 8}]) == [(7,), (8,)]
+
+
+async def test_collections_are_as_seldom_as_before_when_the_run_has_ended(tmp_path: Path) -> None:
+    before = gc.get_threshold()
+    met: list[int] = []
+
+    def watched() -> Any:
+        for number in range(3000):
+            met.append(gc.get_threshold()[0])
+            yield order(number)
+
+    tables = await Tables(f"sqlite+aiosqlite:///{tmp_path / 'x.db'}").make()
+    sink = Sink(SqlSink(Plain, table="orders", url=tables.url), batch=100)
+    await run(Source(watched) >> Parse(Plain) >> sink)
+    assert max(met) > before[0]
+    assert gc.get_threshold() == before
