@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Sequence
-from typing import Final
+from contextlib import suppress
+from typing import Any, Final
 
 from piko_flow.clock import Clock
 from piko_flow.connectors.spool_attempts import Attempts
@@ -31,6 +32,7 @@ from piko_flow.errors import describe_error
 log = logging.getLogger("piko_flow.spool")
 
 _TEXT: Final = 1000  # characters of an error that a dead letter holds
+_UNREADABLE: Final = (UnknownModel, ValueError, TypeError, KeyError)
 _BACKLOG: Final = 3  # full lists that wait, from which on the next one is read ahead
 _GRACE: Final = 1.0  # seconds that settling may take when the spool is closed
 _LOOK: Final = 30.0  # seconds between two looks for files of processes that died meanwhile
@@ -63,6 +65,7 @@ class Flusher:
         self.unreadable = ""
         self.draining = False
         self._settling: asyncio.Task[None] | None = None
+        self._made: tuple[list[Row], list[Any]] | None = None
         self._ahead: asyncio.Task[tuple[Shelf, list[Row]] | None] | None = None
 
     async def run(self) -> None:
@@ -104,7 +107,20 @@ class Flusher:
     def _take_ahead(self) -> None:
         """Read the next list while this one is written, when there are many."""
         if self._stock.fresh >= _BACKLOG * self._batch:
-            self._ahead = asyncio.create_task(self._stock.take(self._batch, alike=self._attempts.alike))
+            self._ahead = asyncio.create_task(self._prepared())
+
+    async def _prepared(self) -> tuple[Shelf, list[Row]] | None:
+        """The next list, with its items made again, while the sink is waited for."""
+        taken = await self._stock.take(self._batch, alike=self._attempts.alike)
+        if taken is not None:
+            with suppress(*_UNREADABLE):  # that is dealt with when it is its turn
+                self._made = taken[1], items_of(taken[1], self._forms)
+        return taken
+
+    def _items(self, rows: list[Row]) -> list[Any]:
+        """The items of the rows. Raises UnknownModel and ValueError, TypeError or KeyError."""
+        made, self._made = self._made, None
+        return made[1] if made is not None and made[0] is rows else items_of(rows, self._forms)
 
     async def _settled(self) -> None:
         """Wait until the list before is settled. Raises what that failed with."""
@@ -164,13 +180,13 @@ class Flusher:
     async def _write(self, shelf: Shelf, rows: list[Row]) -> None:
         """Write a list, and settle it: whatever the sink does, this ends when each of its items has found its place."""
         try:
-            items = items_of(rows, self._forms)
+            items = self._items(rows)
         except UnknownModel as error:
             rows, self.unreadable = readable(rows, self._forms)
             log.error("the spool %s keeps items that it cannot read: %s", self._stock.name, error)
             if rows:
                 await self._write(shelf, rows)
-        except (ValueError, TypeError, KeyError):
+        except _UNREADABLE:
             await self._sort_out(shelf, rows, pieces_one_by_one(shelf.file, rows, self._forms))
         else:
             if await self._attempts.whole(shelf.file, rows, items):
@@ -209,7 +225,7 @@ class Flusher:
         shelf, rows = taken
         try:
             items = items_of(rows, self._forms)
-        except (UnknownModel, ValueError, TypeError, KeyError):
+        except _UNREADABLE:
             items = []
         if items and await self._attempts.whole(shelf.file, rows, items):
             await self._settle(shelf, rows, [])
@@ -230,7 +246,7 @@ class Flusher:
             except UnknownModel as error:
                 self.unreadable = str(error)
                 continue
-            except (ValueError, TypeError, KeyError):
+            except _UNREADABLE:
                 (piece,) = pieces_one_by_one(shelf.file, [row], self._forms)
             failure = None if piece.hopeless else await self._attempts.pieces([piece])
             if failure is None:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import stat
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 
 from piko_flow import Sink, Source, run
 from piko_flow.connectors.spool import NotKept, Spool, SpoolClosed, SpoolUnavailable
+from piko_flow.dataflow.stages.sink import Part, Receipt, SinkTarget
 from tests.unit.spooling import Place, away, files, spool, told
 
 
@@ -156,6 +158,55 @@ async def test_a_closed_spool_accepts_nothing_and_wakes_who_waits(tmp_path: Path
         await waits
     with pytest.raises(SpoolClosed):
         await live.accept([3])
+
+
+class Table(SinkTarget[int]):
+    """A target whose lists are there as soon as they are written, or one that commits."""
+
+    def __init__(self, *, acknowledges: bool) -> None:
+        self.acknowledges = acknowledges
+        self.steps: list[str] = []
+
+    async def open(self, part: Part) -> None:
+        await super().open(part)
+        self.steps.append("open")
+
+    async def write(self, items: Sequence[int]) -> None:
+        if items[0] == 2 and self.steps.count("error") == 0:
+            self.steps.append("error")
+            raise OSError("it is away")
+        self.steps.append(f"write {items[0]}")
+
+    async def commit(self, receipts: Sequence[Receipt]) -> list[str]:
+        self.steps.append("commit")
+        return []
+
+    async def abort(self) -> None:
+        self.steps.append("abort")
+
+
+@pytest.mark.parametrize(
+    ("acknowledges", "steps"),
+    [
+        (True, ["open", "write 1", "error", "abort", "open", "write 2", "write 3", "abort"]),
+        (
+            False,
+            [
+                *("open", "write 1", "commit", "open", "error", "abort"),
+                *("open", "write 2", "commit", "open", "write 3", "commit"),
+            ],
+        ),
+    ],
+)
+async def test_each_list_is_committed_unless_the_target_acknowledges_what_it_writes(
+    tmp_path: Path, acknowledges: bool, steps: list[str]
+) -> None:
+    table = Table(acknowledges=acknowledges)
+    async with spool(table, tmp_path).opened() as live:
+        for number in (1, 2, 3):
+            await live.accept([number])
+            await told(live, lambda state: state.items == 0)
+    assert table.steps == steps
 
 
 async def test_only_the_user_can_enter_the_folder_and_read_the_files(tmp_path: Path) -> None:
