@@ -12,6 +12,7 @@ import sys
 from tests.benchmarks import (
     concurrent_calls,
     control_figures,
+    delivery_csv,
     delivery_redis,
     delivery_spool,
     delivery_sql,
@@ -61,7 +62,8 @@ def _halves(fresh: Databases, asked: argparse.Namespace) -> list[list[Figure]]:
     """The figures of moving items, and those of scheduling and recording runs."""
     modules = (fused_chain, concurrent_calls, worker_processes, memory, import_time, delivery_redis)
     dataflow = [figure for module in modules for figure in module.figures()]
-    dataflow += delivery_sql.figures(fresh) + delivery_spool.figures(fresh)
+    for module in (delivery_sql, delivery_csv, delivery_spool):
+        dataflow += module.figures(fresh)
     return [dataflow, control_figures.figures(fresh, written_only=not asked.without_ours)]
 
 
