@@ -17,6 +17,7 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
 
@@ -26,6 +27,15 @@ from tests.databases.host import Host, Kind
 from tests.databases.server import Server
 
 LEFT_OUT = "left out for want of "
+HOW_TO_GET = {
+    "Redis": "apt-get install redis-server",
+    **{
+        brand.name: f"apt-get install {brand.package}, or set {brand.variable} to a server "
+        "where databases may be created"
+        for brand in BRANDS.values()
+    },
+}
+"""What a person can do to have the tests of that server run."""
 
 
 class PrivateServers:
@@ -51,21 +61,15 @@ def required() -> bool:
 def demand(kind: Kind) -> None:
     """Leave the test out when no such server is installed; fail it where that is not allowed."""
     brand = BRANDS[kind]
-    if brand.program() is not None:
-        return
+    if brand.program() is None:
+        leave_out(brand.name)
+
+
+def leave_out(name: str) -> NoReturn:
+    """Leave the test out for want of the server of this name; fail it where that is not allowed."""
     if required():
-        pytest.fail(
-            f"{brand.name} is required here and not installed: {how_to_get(brand.name)}", pytrace=False
-        )
-    pytest.skip(f"{LEFT_OUT}{brand.name}")
-
-
-def how_to_get(name: str) -> str:
-    """What a person can do to have the tests of that database run."""
-    brand = next(one for one in BRANDS.values() if one.name == name)
-    return (
-        f"apt-get install {brand.package}, or set {brand.variable} to a server where databases may be created"
-    )
+        pytest.fail(f"{name} is required here and not installed: {HOW_TO_GET[name]}", pytrace=False)
+    pytest.skip(f"{LEFT_OUT}{name}")
 
 
 def host(kind: Kind, ground: Ground) -> Host:
@@ -146,7 +150,7 @@ def summary(reasons: Iterable[str]) -> list[str]:
     """For each database that tests were left out for: how many, and how to have them run."""
     counts = Counter(found[1] for reason in reasons if (found := re.search(rf"{LEFT_OUT}(\w+)", reason)))
     return [
-        f"{name}: tests left out: {count}. To run them: {how_to_get(name)}"
+        f"{name}: tests left out: {count}. To run them: {HOW_TO_GET[name]}"
         for name, count in sorted(counts.items())
     ]
 

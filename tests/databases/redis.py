@@ -11,10 +11,10 @@ from pathlib import Path
 
 import pytest
 
+from tests.databases.plugin import leave_out
 from tests.databases.server import Server, bound_to_us
 
 PASSWORD = "piko-secret-that-nobody-may-see"
-HOW = "apt-get install redis-server"
 
 
 class RedisHost(Server):
@@ -70,10 +70,15 @@ class RedisHost(Server):
             return False
 
 
-def redis_in(folder: Path, *options: str) -> RedisHost:
-    """A running server with its files in the folder; it fails the test where none is installed."""
+def demand_redis() -> None:
+    """Leave the test out when Redis is not installed; fail it where that is not allowed."""
     if shutil.which("redis-server") is None:
-        pytest.fail(f"redis-server is required here and not installed: {HOW}", pytrace=False)
+        leave_out("Redis")
+
+
+def redis_in(folder: Path, *options: str) -> RedisHost:
+    """A running server with its files in the folder; without one the test is left out, or fails."""
+    demand_redis()
     server = RedisHost(folder, options=options)
     server.start()
     return server

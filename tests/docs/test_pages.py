@@ -9,6 +9,7 @@ from typer.main import get_command
 
 from piko_flow.cli.main import app
 from tests.architecture.checkout import ROOT
+from tests.databases.redis import demand_redis
 from tests.docs.pages import Page, blocks, pages
 from tests.docs.shown import difference
 
@@ -19,6 +20,8 @@ FENCED = re.compile(r"^```.*?^```$", re.DOTALL | re.MULTILINE)
 
 @pytest.mark.parametrize("path", pages())
 def test_a_page_runs_and_shows_what_comes(path: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    if '"redis-server"' in (ROOT / path).read_text(encoding="utf-8"):
+        demand_redis()
     monkeypatch.chdir(tmp_path)
     Page(path, tmp_path).run()
 

@@ -13,7 +13,9 @@ from tests.databases.plugin import summary
 
 CONFTEST = """
 from tests.databases.ground import BRANDS
-pytest_plugins = ["tests.databases.plugin"]
+import tests.databases.redis
+tests.databases.redis.shutil = type("NoPrograms", (), {"which": lambda name: None})
+pytest_plugins = ["tests.databases.plugin", "tests.databases.redis"]
 for kind, brand in BRANDS.items():
     BRANDS[kind] = brand._replace(program=lambda: None)
 """
@@ -21,6 +23,7 @@ SUITE = """
 def test_one(mariadb_url): assert mariadb_url.startswith("mysql+asyncmy://")
 def test_each(database_url): assert database_url
 def test_private(private_servers): private_servers.start("mariadb")
+def test_stream(redis): assert redis.names() == []
 """
 
 
@@ -47,10 +50,11 @@ def test_tests_are_left_out_and_the_summary_says_how_to_have_them_run(
 ) -> None:
     outcome = suite(tmp_path, *arguments)
     assert outcome.returncode == 0, outcome.stdout + outcome.stderr
-    assert "1 passed, 4 skipped" in outcome.stdout
+    assert "1 passed, 5 skipped" in outcome.stdout
     assert "DATABASES LEFT OUT" in outcome.stdout
     assert "MariaDB: tests left out: 3. To run them: apt-get install mariadb-server, or set" in outcome.stdout
     assert "PostgreSQL: tests left out: 1. To run them: apt-get install postgresql, or set" in outcome.stdout
+    assert "Redis: tests left out: 1. To run them: apt-get install redis-server" in outcome.stdout
 
 
 @pytest.mark.parametrize("variable", [{"CI": "true"}, {"PIKO_TEST_REQUIRE_DATABASES": "1"}], ids=str)
@@ -64,7 +68,7 @@ def test_tests_fail_where_databases_are_demanded(tmp_path: Path, variable: dict[
 def test_a_server_named_by_a_variable_is_used_and_left_as_it_was(tmp_path: Path, mariadb: Host) -> None:
     before = mariadb.execute("SHOW DATABASES")
     outcome = suite(tmp_path, "-q", PIKO_TEST_MARIADB_DSN=mariadb.url().replace("+asyncmy", ""))
-    assert "3 passed, 2 skipped" in outcome.stdout, outcome.stdout + outcome.stderr
+    assert "3 passed, 3 skipped" in outcome.stdout, outcome.stdout + outcome.stderr
     assert mariadb.execute("SHOW DATABASES") == before
 
 
