@@ -17,6 +17,7 @@ from piko_flow.app import App
 from piko_flow.connectors.files import CsvSink
 from piko_flow.connectors.spool import NotKept, Spool, Spooled, SpoolUnavailable
 from piko_flow.control.flow import Flow
+from piko_flow.control.plane_dead_letters import WhichLetters
 from piko_flow.control.registry import Registry
 from piko_flow.control.run_context import RunContext
 from piko_flow.dataflow.pipeline import Pipeline
@@ -141,6 +142,19 @@ async def test_what_the_sink_refuses_is_a_dead_letter_of_the_run_that_emitted_it
     assert (letter.item_key, letter.error_type, letter.state) == ("2", "ItemRejected", "open")
     assert letter.model.endswith("Order")
     assert "4111" not in letter.payload
+
+
+async def test_a_dead_letter_is_replayed_into_its_sink_through_the_spool(tmp_path: Path) -> None:
+    world, rows = World(tmp_path), Rows(Order(id=2))
+    world.emitting("sells", Order(id=2))
+    world.app.register_sink("orders", rows, models=[Order])
+    async with running(world):
+        await world.run("sells")
+        (letter,) = await world.letters(1)
+        rows.bad = ()
+        await world.app.service.call(lambda plane: plane.replay(WhichLetters((letter.id,))))
+        await rows.has(1)
+    assert rows.items == [Order(id=2)]
 
 
 async def test_an_item_has_its_key_and_the_sink_may_have_it_with_the_run(tmp_path: Path) -> None:
