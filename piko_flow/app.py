@@ -186,6 +186,7 @@ class App:
             limit=settings.persist_queue_max,
             flush_timeout=settings.persist_flush_timeout_s,
             folder=Path(folder).expanduser() if (folder := settings.persist_disk_fallback_path) else None,
+            database=settings.database_url,
             redaction=self._redaction,
         )
         for sink in self._sinks:

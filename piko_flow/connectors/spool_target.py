@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Collection, Iterable, Sequence
 from contextlib import AsyncExitStack
 from contextvars import ContextVar
 from datetime import timedelta
 from os import PathLike
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, Generic, NoReturn, Protocol
+from typing import TYPE_CHECKING, Any, Final, Generic, NoReturn, Protocol, runtime_checkable
 
 from piko_flow.connectors.spool_errors import SpoolRefused
 from piko_flow.connectors.spool_options import checked_options
@@ -32,6 +33,17 @@ class OpenSpools(Protocol):
 
     async def live(self, spool: Spool[Any], name: str) -> LiveSpool:
         """The open spool of this name, opened now if it is not yet."""
+        ...
+
+
+@runtime_checkable
+class Bound(Protocol):
+    """A sink that writes to the database of the application unless it names another."""
+
+    url: Any
+
+    def bound_to(self, url: str) -> Any:
+        """The same, writing by itself to the database at the URL."""
         ...
 
 
@@ -98,6 +110,14 @@ class Spool(SinkTarget[T_contra], Generic[T_contra]):
     def refuse(self, rule: str, came: str, advice: str = "") -> NoReturn:
         """Raise the SpoolRefused that names this spool, where it was written, the rule and what came."""
         raise SpoolRefused(what="Spool", where=self.where, rule=rule, came=came, advice=advice)
+
+    def at(self, url: str) -> Spool[T_contra]:
+        """The spool, whose sink writes to the database at the URL where it can be bound to one and names none."""
+        if not isinstance(self.sink, Bound) or self.sink.url is not None:
+            return self
+        bound = copy.copy(self)
+        bound.sink = self.sink.bound_to(url)
+        return bound
 
     def opened(
         self,

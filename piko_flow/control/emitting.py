@@ -96,10 +96,11 @@ class Writer:
         limit: int = 200,
         flush_timeout: float = 60.0,
         folder: Path | None = None,
+        database: str = "",
         redaction: Callable[[str], Redaction] = lambda flow: NOTHING_HIDDEN,
     ) -> None:
         self._limit, self._flush_timeout, self._folder = limit, flush_timeout, folder
-        self._redaction = redaction
+        self._redaction, self._database = redaction, database
         self._outlets: dict[str, _Outlet] = {}
         self.spools: Spools | None = None
         self._group: asyncio.TaskGroup | None = None
@@ -156,7 +157,7 @@ class Writer:
 
     async def __aenter__(self) -> Writer:
         """Open the spools. Raises SpoolUnavailable where that cannot be; then none is open."""
-        place = SpoolPlace(self._folder, self.ledger, self._flush_timeout)
+        place = SpoolPlace(self._folder, self.ledger, self._database, self._flush_timeout)
         spools = Spools(place, keep=self.keep, files=self.files, redaction=self._redaction)
         try:
             for name, outlet in self._outlets.items():

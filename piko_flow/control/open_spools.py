@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -21,15 +21,17 @@ KeepLetters = Callable[[Sequence[DeadLetterRecord]], Awaitable[None]]
 
 @dataclass(frozen=True)
 class SpoolPlace:
-    """Where the spools of an application lie and how they end.
+    """Where the spools of an application lie, what they belong to, and how they end.
 
     `folder` holds those that name no folder of their own; None is the user's own. `ledger` is the URL of the store
-    without password: files that another ledger's application has left are left alone. `flush` is how many seconds a
+    without password: files that another ledger's application has left are left alone. `database` is that with password,
+    to which sinks write that can and name no other. `flush` is how many seconds a
     spool may take at the end to write what it holds, where its own are more.
     """
 
     folder: Path | None = None
     ledger: str = ""
+    database: str = field(default="", repr=False)
     flush: float = 60.0
 
 
@@ -95,7 +97,8 @@ class Spools:
     async def _opened(self, spool: Spool[Any], name: str, *, sink: str) -> LiveSpool:
         if self._closed:
             raise RuntimeError(f"the spool {name!r} cannot be opened: the application ends")
-        live = spool.opened(
+        at_home = spool.at(self._place.database) if self._place.database else spool
+        live = at_home.opened(
             name=name,
             folder=self._place.folder,
             owner=self._place.ledger,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import sqlite3
 import threading
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
@@ -11,11 +12,14 @@ from typing import Any
 
 import pytest
 from pydantic import BaseModel, SecretStr
+from sqlmodel import Field as SQLField
+from sqlmodel import SQLModel
 
 from piko_flow import On, Route, Sink, Source
 from piko_flow.app import App
 from piko_flow.connectors.files import CsvSink
 from piko_flow.connectors.spool import NotKept, Spool, Spooled, SpoolUnavailable
+from piko_flow.connectors.sql import SqlSink
 from piko_flow.control.flow import Flow
 from piko_flow.control.plane_dead_letters import WhichLetters
 from piko_flow.control.registry import Registry
@@ -155,6 +159,26 @@ async def test_a_dead_letter_is_replayed_into_its_sink_through_the_spool(tmp_pat
         await world.app.service.call(lambda plane: plane.replay(WhichLetters((letter.id,))))
         await rows.has(1)
     assert rows.items == [Order(id=2)]
+
+
+class Row(SQLModel, table=True):
+    __tablename__ = "emitted_rows"
+
+    id: int = SQLField(primary_key=True)
+    name: str
+
+
+async def test_a_table_of_the_applications_database_can_be_the_sink(tmp_path: Path) -> None:
+    with sqlite3.connect(tmp_path / "piko.db") as database:
+        database.execute("CREATE TABLE emitted_rows (id INTEGER PRIMARY KEY, name TEXT)")
+    world = World(tmp_path)
+    world.emitting("sells", Row(id=1, name="a"), Row(id=2, name="b"), Row(id=1, name="again"))
+    world.app.register_sink("orders", SqlSink(Row, key="id"), models=[Row])
+    async with running(world):
+        await world.run("sells")
+    found = database.execute("SELECT id, name FROM emitted_rows ORDER BY id").fetchall()
+    database.close()
+    assert found == [(1, "again"), (2, "b")]
 
 
 async def test_an_item_has_its_key_and_the_sink_may_have_it_with_the_run(tmp_path: Path) -> None:
