@@ -360,3 +360,30 @@ async def test_a_part_that_is_aborted_has_no_connection_left(tables: Tables) -> 
     await target.abort()
     await target.abort()
     assert await tables.orders() == [(1, "ann")]
+
+
+async def test_bound_to_a_database_it_writes_there_by_itself_also_where_the_ledger_is(tables: Tables) -> None:
+    target = SqlSink(table="orders", columns=["id", "customer"], key="id")
+    assert target.joins(tables.url)
+    bound = target.bound_to(tables.url)
+    assert not bound.joins(tables.url)
+    await write([(1, "ann"), (2, "bob")], bound, batch=1)
+    assert await tables.orders() == [(1, "ann"), (2, "bob")]
+
+
+@pytest.mark.parametrize(
+    ("url", "ledger", "same"),
+    [
+        ("sqlite:///x.db", "sqlite+aiosqlite:///./x.db", True),
+        ("sqlite:///x.db", "sqlite+aiosqlite:///y.db", False),
+        ("mariadb://a:b@localhost/shop", "mysql+asyncmy://c:***@127.0.0.1:3306/shop", True),
+        ("mariadb://a:b@localhost/shop", "mysql+asyncmy://c:***@127.0.0.1:3307/shop", False),
+        ("mariadb://a:b@db/shop", "mysql+asyncmy://a:***@db/mall", False),
+        ("postgresql://a:b@db/shop", "mysql+asyncmy://a:***@db/shop", False),
+        ("postgresql://a:b@db/shop", "postgresql+asyncpg://a:***@db:5432/shop", True),
+    ],
+)
+def test_the_database_of_the_ledger_is_known_however_its_url_is_written(
+    url: str, ledger: str, same: bool
+) -> None:
+    assert SqlSink(table="orders", columns=["id"], url=url).joins(ledger) is same
