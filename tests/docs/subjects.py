@@ -61,6 +61,7 @@ The options of `Flow.register`, besides its name and what it registers:
 | `resources` | `None` | of a plain job: what is opened for it and handed in by name |
 | `execute` | the setting | `"leader"`: only the leader runs it |
 | `schema_version` | `None` | the only one that parameter rows may have |
+| `redact` | `()` | fields of items whose values are kept nowhere when an item fails, besides those of the setting |
 | `tags` | `()` | texts for people |
 | `registry` | that of the process | where the flow goes |
 | `max_errors`, `capacity`, `validate`, `engine` | as for a run | options of its runs: [running](#running) |"""
@@ -100,7 +101,33 @@ SUBJECTS: Final = (
         "Parquet needs the extra `parquet`. See [read and write files](how-to/read-and-write-files.md).",
         "piko_flow.connectors.files",
         "CsvSource JsonLinesSource ParquetSource CsvSink JsonLinesSink ParquetSink FileTarget "
-        "BrokenLine BrokenFile InputNotFound OutputRefused MissingExtra PartLost",
+        "BrokenLine BrokenFile InputNotFound ObjectStoreFailed OutputRefused MissingExtra PartLost",
+    ),
+    Subject(
+        "Databases",
+        "PostgreSQL needs the extra `postgres`. See [read and write databases](how-to/read-and-write-databases.md).",
+        "piko_flow.connectors.sql",
+        "SqlSource SqlChanges SqlSink DatabaseFailed NoUniqueKey RowsRefused SqlRefused TooManyRows",
+    ),
+    Subject(
+        "Services over HTTP",
+        "They need the extra `http`. See [call an API](how-to/call-an-api.md).",
+        "piko_flow.connectors.http",
+        "HttpSource HttpLookup HttpClient NextLink LinkHeader PageToken PageNumber Offset Page RateLimit "
+        "HttpFailed NoAnswer BadStatus BadAnswer BadPaging TurnTooLate",
+    ),
+    Subject(
+        "Redis streams",
+        "They need the extra `redis`. See [read and write streams](how-to/read-and-write-streams.md).",
+        "piko_flow.connectors.redis_streams",
+        "RedisStreamSource RedisStreamSink StreamEntry RedisFailed EntriesLost EntriesGone BrokenEntry",
+    ),
+    Subject(
+        "Spools",
+        "See [spool and emit](how-to/spool-and-emit.md).",
+        "piko_flow.connectors.spool",
+        "Spool LiveSpool SpoolState Spooled SpooledLetter DeadLetters BrokenSpool NotKept SpoolClosed SpoolRefused "
+        "SpoolUnavailable",
     ),
     Subject("Engines, journal, workers", "", "piko_flow", "Engine LocalEngine EngineContext Unit UnitResult"),
     Subject("", "", "piko_flow.engines.subprocess", "SubprocessEngine"),

@@ -24,14 +24,20 @@ Lines = set[tuple[str, int]]
 
 
 def code_of(path: str) -> dict[str, list[str]]:
-    """The page's Python as files, each line where it stands in the page; a block that names a file is one of its own."""
+    """The page's Python as files, each line where it stands in the page; a block that names a file is one of its own.
+
+    A file that a page writes once more is another file.
+    """
     rest = re.sub(r"\W", "_", path.removesuffix(".md")) + ".py"
     length = len((ROOT / path).read_text(encoding="utf-8").splitlines())
     files: dict[str, list[str]] = {}
     for block in blocks(path):
         if block.language == "python":
             named = FILE.match(block.source)
-            lines = files.setdefault(named[1] if named else rest, [""] * length)
+            name = named[1] if named else rest
+            if named and name in files:
+                name = f"{name.removesuffix('.py')}_at_{block.line}.py"
+            lines = files.setdefault(name, [""] * length)
             source = block.source.splitlines()
             lines[block.line : block.line + len(source)] = source
     return files
