@@ -8,6 +8,7 @@ from typing import Any
 
 from piko_flow.connectors.sql_facts import positional
 from piko_flow.connectors.sql_texts import TEXTS, SqlTexts
+from piko_flow.connectors.sql_values import adapted_one
 
 
 @dataclass(frozen=True)
@@ -44,7 +45,7 @@ class Query:
     ) -> tuple[str, list[Any]]:
         """The statement for the rows after `last` (the values of `order` in the last row), and its values."""
         texts = TEXTS[dialect]
-        values = dict(self.values)
+        values = self._given(dialect)
         conditions = [*self._within(texts, span, values), *self._range(texts, keys, values)]
         if last:
             conditions.append(self._after(texts, last, values))
@@ -58,7 +59,7 @@ class Query:
         """The statement for the lowest and the highest key, and its values."""
         assert self.key is not None
         texts = TEXTS[dialect]
-        values = dict(self.values)
+        values = self._given(dialect)
         conditions = self._within(texts, span, values)
         where = f" WHERE {' AND '.join(conditions)}" if conditions else ""
         key = texts.quoted(self.key)
@@ -67,12 +68,18 @@ class Query:
     def probe(self, dialect: str, *, start: Any = None) -> tuple[str, list[Any]]:
         """The statement for one value of the window's column, and its values; with `start` of a row from there on."""
         assert self.column is not None
-        texts, values = TEXTS[dialect], {**self.values, "piko_start": start}
+        texts, values = TEXTS[dialect], {**self._given(dialect), "piko_start": start}
         name = texts.quoted(self.column)
         condition = f"{name} IS NOT NULL" if start is None else f"{name} >= :piko_start"
         return positional(
             f"SELECT {name} FROM {self._from(texts)} WHERE {condition} LIMIT 1", values, dialect
         )
+
+    def _given(self, dialect: str) -> dict[str, Any]:
+        """The user's values; PostgreSQL's driver takes those that its columns want, as they are."""
+        if dialect == "postgresql":
+            return dict(self.values)
+        return {name: adapted_one(value, dialect) for name, value in self.values.items()}
 
     def _selected(self, texts: SqlTexts) -> str:
         if not self.columns:

@@ -66,7 +66,7 @@ def converter(kind: type, dialect: str) -> Convert | None:
     if issubclass(kind, SecretStr | SecretBytes):
         raise TypeError(f"a {kind.__name__} is not written in clear; give its get_secret_value()")
     if issubclass(kind, Enum):
-        return lambda member: _adapted_one(member.value, dialect)
+        return lambda member: adapted_one(member.value, dialect)
     if issubclass(kind, Mapping | list | tuple | set | frozenset | BaseModel) or dataclasses.is_dataclass(
         kind
     ):
@@ -80,7 +80,8 @@ def converter(kind: type, dialect: str) -> Convert | None:
     )
 
 
-def _adapted_one(value: Any, dialect: str) -> Any:
+def adapted_one(value: Any, dialect: str) -> Any:
+    """One value in the form that the driver takes; see `adapted`."""
     kind: type = type(value)
     convert = converter(kind, dialect)
     return value if convert is None else convert(value)

@@ -82,9 +82,15 @@ class Tables:
     async def rows(self, statement: str, *given: Any) -> list[tuple[Any, ...]]:
         """The rows that a statement gives; or execute it for each dict of values that is given."""
         engine = create_async_engine(self.url, poolclass=NullPool)
+        values = [{name: self._bound(value) for name, value in each.items()} for each in given]
         async with engine.begin() as connection:
-            result = await connection.execute(text(statement), list(given) if given else None)
+            result = await connection.execute(text(statement), values or None)
             return [tuple(row) for row in result] if result.returns_rows else []
+
+    def _bound(self, value: Any) -> Any:
+        """The value as the driver takes it: SQLite's takes no datetimes."""
+        told = isinstance(value, datetime) and self.url.startswith("sqlite")
+        return value.strftime("%Y-%m-%d %H:%M:%S.%f") if told else value
 
     async def orders(self, columns: str = "id, customer") -> list[tuple[Any, ...]]:
         """Columns of the orders that are there, by id."""

@@ -94,6 +94,12 @@ async def test_a_select_is_read_like_a_table(tables: Tables, key: str | None) ->
     assert sorted(await source.collect()) == [(number, "ann") for number in range(7, 16)]
 
 
+async def test_the_values_of_a_select_may_be_instants(tables: Tables) -> None:
+    select = "SELECT id FROM orders WHERE placed_at >= :start AND placed_at < :end"
+    values = {"start": NOON + 3 * MINUTE, "end": NOON + 5 * MINUTE}
+    assert await SqlSource(tables.url, select, rows=tuple, key="id", values=values).collect() == [(3,), (4,)]
+
+
 @pytest.mark.parametrize("key", [None, "id"])
 async def test_a_window_gives_the_rows_from_its_start_up_to_its_end(tables: Tables, key: str | None) -> None:
     for first, last in ((0, 5), (5, 9), (9, 400)):
