@@ -22,7 +22,7 @@ BROKEN: Final = ".broken"
 _COMPANIONS: Final = ("-wal", "-shm", "-journal")
 _FORMAT: Final = 1
 _PAGE: Final = 8192  # bytes; lists are long, and each page of the log costs a checksum
-_CHECKPOINT: Final = 2000  # pages of the log, 16 MB, before it is written back
+_CHECKPOINT: Final = 8000  # pages of the log, 64 MB, before it is written back
 _SCHEMA: Final = """
 CREATE TABLE about (name TEXT PRIMARY KEY, value TEXT NOT NULL);
 CREATE TABLE list (
