@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections import deque
 from collections.abc import Sequence
 from contextlib import suppress
 from typing import Any, Final
@@ -34,6 +35,7 @@ log = logging.getLogger("piko_flow.spool")
 _TEXT: Final = 1000  # characters of an error that a dead letter holds
 _UNREADABLE: Final = (UnknownModel, ValueError, TypeError, KeyError)
 _BACKLOG: Final = 3  # full lists that wait, from which on the next one is read ahead
+_UNSETTLED: Final = 4  # lists that were written, whose removal the disk may still have to take
 _GRACE: Final = 1.0  # seconds that settling may take when the spool is closed
 _LOOK: Final = 30.0  # seconds between two looks for files of processes that died meanwhile
 _FRESH, _PROVEN = 1, 2  # tries of an item that failed alone: while nothing was written, and while others were
@@ -64,7 +66,7 @@ class Flusher:
         self._look = True  # for dead letters
         self.unreadable = ""
         self.draining = False
-        self._settling: asyncio.Task[None] | None = None
+        self._settling: deque[asyncio.Task[None]] = deque()
         self._made: tuple[list[Row], list[Any]] | None = None
         self._ahead: asyncio.Task[tuple[Shelf, list[Row]] | None] | None = None
 
@@ -122,16 +124,17 @@ class Flusher:
         made, self._made = self._made, None
         return made[1] if made is not None and made[0] is rows else items_of(rows, self._forms)
 
-    async def _settled(self) -> None:
-        """Wait until the list before is settled. Raises what that failed with."""
-        if self._settling is not None:
-            await asyncio.wait([self._settling])
-            settling, self._settling = self._settling, None
+    async def _settled(self, *, but: int = 0) -> None:
+        """Wait until the lists before are settled, but for the last few. Raises what that failed with."""
+        while len(self._settling) > but:
+            settling = self._settling[0]
+            await asyncio.wait([settling])
+            self._settling.popleft()
             settling.result()
 
     async def _end(self) -> None:
         """Let what was begun end, unless the disk does not take it: whoever opens the spool next meets it again."""
-        tasks = [task for task in (self._settling, self._ahead) if task is not None]
+        tasks = [task for task in (*self._settling, self._ahead) if task is not None]
         if tasks:
             _, late = await asyncio.wait(tasks, timeout=_GRACE)
             for task in late:
@@ -266,13 +269,11 @@ class Flusher:
         return rested and (self._attempts.lists > self._judged or not self._stock.fresh)
 
     async def _settle_meanwhile(self, shelf: Shelf, rows: Sequence[Row], items: int) -> None:
-        """Remove the rows while the next list is taken and written."""
+        """Remove the rows while the next lists are taken and written."""
         settled = Settled(list(rows), letters=self._attempts.letters())
         urgent = bool(settled.letters) or 2 * items > self._batch
-        before = self._settling
-        self._settling = asyncio.create_task(self._note_settled(shelf, settled, urgent=urgent))
-        if before is not None:
-            await before
+        self._settling.append(asyncio.create_task(self._note_settled(shelf, settled, urgent=urgent)))
+        await self._settled(but=_UNSETTLED if urgent else 1)
 
     async def _settle(self, shelf: Shelf, rows: Sequence[Row], pieces: Sequence[Piece]) -> None:
         """Remove the rows; pieces that are hopeless become dead letters, and those that failed stay."""

@@ -294,6 +294,8 @@ class Stock:
 
     async def _drop_empty(self, shelf: Shelf) -> None:
         """Close a file that holds nothing more: one that was left, or one whose removals the disk does not take."""
+        if shelf not in self.shelves:
+            return
         if shelf.items or shelf.letters or (shelf is self._own and not shelf.owed):
             return
         if shelf is self._own:
