@@ -47,12 +47,12 @@ async def connected(url: str) -> AsyncIterator[tuple[str, Any]]:
     if kind == "sqlite":
         import aiosqlite
 
-        async with aiosqlite.connect(str(parsed.database)) as driver:
-            yield kind, driver
+        async with aiosqlite.connect(str(parsed.database)) as opened:
+            yield kind, opened
         return
     import asyncmy
 
-    driver = await asyncmy.connect(
+    driver: Any = await asyncmy.connect(
         host=parsed.host,
         port=parsed.port,
         user=parsed.username,
