@@ -10,13 +10,14 @@ from piko_flow.control.timing import DatabaseTime
 from piko_flow.store.protocols import Store
 
 PRUNED = 1000  # runs deleted in one step
+VERSIONS = 100  # of each flow's parameters, that are kept however old they are
 SWEPT = 5  # runs whose staged rows are deleted in one step; each may have hundreds of megabytes of them
 POLL_AGAIN = 2.0  # seconds after which the next ones are deleted
 FORGOTTEN_AFTER = timedelta(days=1)  # since a dead replica's last sign of life
 
 
 class Janitor:
-    """Deletes ended runs by age and number, old dead letters, what ended runs left staged, and replicas long dead.
+    """Deletes ended runs by age and number, old dead letters and parameters, what ended runs left staged, dead replicas.
 
     A little at a time, each subject in a step of its own, so that one with nothing to delete is one statement.
     """
@@ -24,9 +25,7 @@ class Janitor:
     def __init__(self, *, store: Store, options: ReplicaOptions, time: DatabaseTime) -> None:
         self._store, self._options, self._time = store, options, time
         self._subjects = (self._old_runs, self._surplus_runs, self._rarer)
-        self._rare = deque(
-            (self._old_letters, self._staged, self._dead_replicas)
-        )  # each has every second turn
+        self._rare = deque((self._old_letters, self._old_params, self._staged))  # each has a turn in three
         self._ahead = deque(self._subjects)
 
     async def step(self) -> float:
@@ -54,6 +53,7 @@ class Janitor:
         ended = await self._rare[0]()
         if ended:
             self._rare.rotate()
+            await self._dead_replicas()
         return ended
 
     async def _old_letters(self) -> bool:
@@ -63,12 +63,18 @@ class Janitor:
         before = self._time.now() - kept_for
         return await self._store.prune_dead_letters(before=before, limit=PRUNED) < PRUNED
 
+    async def _old_params(self) -> bool:
+        kept_for = self._options.runs_kept_for
+        if kept_for is None:
+            return True
+        before = self._time.now() - kept_for
+        return await self._store.prune_params(before=before, keep=VERSIONS, limit=PRUNED) < PRUNED
+
     async def _staged(self) -> bool:
         return not await self._store.sweep_staged(SWEPT)
 
-    async def _dead_replicas(self) -> bool:
+    async def _dead_replicas(self) -> None:
         before = self._time.now() - FORGOTTEN_AFTER
         for other in await self._store.replicas():
             if other.until is not None and other.until < before:
                 await self._store.leave(other.id)
-        return True

@@ -122,6 +122,11 @@ class ScheduleStore(Protocol):
 
     async def params_version(self, version: int) -> ParamsVersion | None: ...
 
+    async def prune_params(self, *, before: datetime, keep: int, limit: int) -> int:
+        """Delete versions seen before that which are not in force nor to come, to which no run or dead letter is pinned,
+        and which are not among the flow's newest `keep`, at least 1; at most `limit` a call. Gives how many went."""
+        ...
+
     async def note_refusals(self, refused: Mapping[str, str]) -> None:
         """Store why these flows' schedule rows are not used; an empty text clears it."""
 

@@ -137,6 +137,10 @@ def staged_rows_that_stay(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(MemoryStaging, "sweep_staged", sweep_staged)
 
 
+def versions_that_go_though_a_run_has_them(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(MemorySchedules, "_pinned_versions", lambda self, flow: set())
+
+
 DEFECTS: tuple[Plant, ...] = (
     lenient_claims,
     any_replica_ends,
@@ -159,6 +163,7 @@ DEFECTS: tuple[Plant, ...] = (
     rows_staged_under_any_claim,
     attempts_that_share_what_they_stage,
     staged_rows_that_stay,
+    versions_that_go_though_a_run_has_them,
 )
 
 

@@ -7,6 +7,7 @@ import pytest
 
 from piko_flow import Flow, Sink, SinkTarget, Source, Transform
 from piko_flow.control.plane_backfills import BackfillRequest
+from piko_flow.errors import RequestRefused
 from piko_flow.planning.date import Date
 from piko_flow.planning.interval import Interval
 from piko_flow.planning.window import Window
@@ -94,7 +95,7 @@ async def test_a_fire_whose_run_was_deleted_is_not_run_again_by_a_new_leader(flo
 
 
 async def test_a_replica_that_died_long_ago_is_forgotten_and_a_young_one_is_not(flows: Flows) -> None:
-    async with flows.within(replicas=2, prune_every=timedelta(hours=1)) as world:
+    async with flows.within(replicas=2, prune_every=timedelta(minutes=30)) as world:
         await world.advance(minutes=10)
         dead = next(replica for replica in world.replicas if not replica.replica.leads)
         dead.crash(-1)
@@ -139,6 +140,29 @@ async def test_old_dead_letters_are_deleted_while_their_runs_are_kept(flows: Flo
         await world.advance(hours=6, minutes=1)
         assert [run.dead_items for run in world.runs("failing")] == [1] * 6
         assert 2 <= len(await world.plane.store.dead_letters()) <= 3
+
+
+async def test_old_versions_of_params_are_deleted_but_for_those_of_kept_runs_and_the_newest_hundred(
+    flows: Flows,
+) -> None:
+    flows.add("long", schedule=HOURLY)
+    flows.takes["long"] = 10 * 3600
+    async with flows.within(runs_kept_for=timedelta(hours=2), prune_every=timedelta(minutes=5)) as world:
+        world.store.edit(config("long", '{"number": 0}'))
+        await world.advance(hours=1, minutes=1)
+        [run] = world.runs("long")
+        for number in range(1, 105):
+            await world.plane.set_params("long", values={"number": number})
+        await world.advance(hours=1)
+        assert len(await world.plane.params_history("long", limit=1000)) == 105, "they are young"
+        await world.advance(hours=4)
+        kept = await world.plane.params_history("long", limit=1000)
+        assert [one.version.version for one in kept] == [*range(105, 5, -1), 1]
+        assert kept[-1].version.id == run.params_version
+        await world.plane.rollback_params("long", 1)
+        assert (await world.plane.params("long")).values == {"number": 0}
+        with pytest.raises(RequestRefused, match="5"):
+            await world.plane.rollback_params("long", 5)
 
 
 def refuse(item: int) -> int:

@@ -144,6 +144,22 @@ class MemorySchedules(MemoryPart):
         known = (one for versions in self._rows.params.values() for one in versions if one.id == version)
         return next(known, None)
 
+    async def prune_params(self, *, before: datetime, keep: int, limit: int) -> int:
+        """Delete old versions that can be in force no more, to which nothing is pinned, but for the newest `keep`."""
+        now, rows = self._ask(), self._rows
+        gone: set[int] = set()
+        for flow, known in rows.params.items():
+            usable = {version.id for version in _in_force(known, now)} | self._pinned_versions(flow)
+            old = (one for one in known[:-keep] if one.seen_at is not None and one.seen_at < before)
+            gone |= set([one.id for one in old if one.id not in usable][: limit - len(gone)])
+            known[:] = [one for one in known if one.id not in gone]
+        return len(gone)
+
+    def _pinned_versions(self, flow: str) -> set[int | None]:
+        rows = self._rows
+        letters = {letter.params_version for letter in rows.letters.values() if letter.flow == flow}
+        return letters | {rows.runs[run].params_version for run in rows.of_flow.get(flow, {})}
+
     async def note_refusals(self, refused: Mapping[str, str]) -> None:
         """Store why these flows' schedule rows are not used; an empty text clears it."""
         self._ask()

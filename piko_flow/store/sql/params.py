@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from datetime import datetime
 from typing import Any
 
-from piko_flow.store.fitting import fitting_params
+from piko_flow.store.fitting import fitting_params, moment
 from piko_flow.store.records import ParamsVersion
 from piko_flow.store.sql.columns import read_moment
 from piko_flow.store.sql.database import Database, Session, moments
@@ -19,7 +20,18 @@ IN_FORCE = f"""SELECT {COLUMNS} FROM job_config_version v LEFT JOIN
 (SELECT job_id, MAX(id) AS id FROM job_config_version
  WHERE refused = '' AND (effective_from IS NULL OR effective_from <= {{now}}) GROUP BY job_id) n
 ON n.job_id = v.job_id WHERE v.refused = '' AND (n.id IS NULL OR v.id >= n.id) ORDER BY v.job_id, v.id DESC"""
+CROWDED = "SELECT job_id FROM job_config_version GROUP BY job_id HAVING COUNT(*) > :keep ORDER BY job_id"
+KEPT_FROM = "SELECT id FROM job_config_version WHERE job_id = :flow ORDER BY id DESC LIMIT 1 OFFSET :skip"
+OUT_OF_FORCE = """SELECT v.id FROM job_config_version v
+WHERE v.job_id = :flow AND v.id > :after AND v.id < :kept AND v.seen_at < :before AND (v.refused <> '' OR v.id <
+(SELECT MAX(w.id) FROM job_config_version w WHERE w.job_id = :flow AND w.refused = ''
+ AND (w.effective_from IS NULL OR w.effective_from <= {now}))) ORDER BY v.id LIMIT :limit"""
+PINNED = """SELECT r.params_version FROM job_run r
+WHERE r.job_id = :flow AND r.params_version >= :first AND r.params_version <= :last
+UNION SELECT d.params_version FROM dead_letter d
+WHERE d.job_id = :flow AND d.params_version >= :first AND d.params_version <= :last"""
 FLOW: Columns = {"job_id": "text"}
+VERSION_ID: Columns = {"id": "int"}
 VERSION: Columns = {
     "job_id": "text",
     "config_json": "long",
@@ -43,6 +55,9 @@ class SqlParams:
             "{join} job_config_version w ON w.job_id = j.job_id GROUP BY w.job_id) n ON n.id = v.id",
             FLOW,
         )
+        self._crowded, self._kept_from = map(dialect.statement, (CROWDED, KEPT_FROM))
+        self._out_of_force, self._pinned = map(dialect.statement, (OUT_OF_FORCE, PINNED))
+        self._forget_version = dialect.delete_from("job_config_version", VERSION_ID)
         self._keep_version = dialect.insert("job_config_version", VERSION)
 
     async def keep_params(self, versions: Sequence[ParamsVersion]) -> list[ParamsVersion]:
@@ -94,6 +109,39 @@ class SqlParams:
         """The version of this id."""
         row = await self._database.row("read a version of parameters", self._of_id, version=version)
         return None if row is None else _version(row)
+
+    async def prune_params(self, *, before: datetime, keep: int, limit: int) -> int:
+        """Delete versions seen before that which are not in force nor to come, to which no run or dead letter is pinned,
+        and which are not among the flow's newest `keep`; at most `limit` a call. Gives how many went."""
+        at, gone = moment(before, "before"), 0
+        what = "look for flows with many versions of parameters"
+        for (flow,) in await self._database.rows(what, self._crowded, keep=keep):
+            after: int | None = 0
+            while after is not None and gone < limit:
+                went, after = await self._prune_page(flow, after, at, keep, limit - gone)
+                gone += went
+        return gone
+
+    async def _prune_page(
+        self, flow: str, after: int, before: datetime | None, keep: int, limit: int
+    ) -> tuple[int, int | None]:
+        """How many of the next `limit` old versions went, and the id up to which was looked; None at the end."""
+
+        async def work(session: Session) -> tuple[int, int | None]:
+            kept = await session.row(self._kept_from, flow=flow, skip=keep - 1)
+            if kept is None:
+                return 0, None
+            found = await session.rows(
+                self._out_of_force, flow=flow, after=after, kept=kept[0], before=before, limit=limit
+            )
+            if not found:
+                return 0, None
+            first, last = found[0][0], found[-1][0]
+            pinned = {row[0] for row in await session.rows(self._pinned, flow=flow, first=first, last=last)}
+            gone = [{"id": row[0]} for row in found if row[0] not in pinned]
+            return await session.change_rows(self._forget_version, gone) if gone else 0, last
+
+        return await self._database.transact("delete old versions of parameters", work)
 
 
 def _version(row: Any) -> ParamsVersion:

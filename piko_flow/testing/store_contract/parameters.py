@@ -9,9 +9,9 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from piko_flow.store.protocols import Store
-from piko_flow.store.records import ConfigRecord, ParamsVersion
+from piko_flow.store.records import ConfigRecord, DeadLetterRecord, ParamsVersion
 from piko_flow.testing.store_contract.raising import raises
-from piko_flow.testing.store_contract.scene import HOUR, LONG, START, Check, StoreUnderTest
+from piko_flow.testing.store_contract.scene import HOUR, LONG, START, Check, StoreUnderTest, queue, wanted
 
 
 async def a_config_row_counts_its_versions(stores: StoreUnderTest) -> None:
@@ -169,6 +169,27 @@ async def all_flows_are_given_what_can_be_in_force_however_many_there_are(stores
         assert len(await store.params()) == 250
 
 
+async def old_versions_go_and_those_in_force_to_come_newest_or_pinned_stay(stores: StoreUnderTest) -> None:
+    async with stores.open() as store, stores.open() as other:
+        now = (await store.digest()).now
+        await _keep(store, "mail", None, now + LONG)
+        await _keep(store, "orders", None, None, None, now + LONG, None, now + LONG)
+        await store.keep_params([replace(_version(7), refused="bad"), _version(8, effective_from=now + LONG)])
+        known = {version.version: version for version in await store.params("orders")}
+        letter = DeadLetterRecord("orders", 0, "s", "1", "E", "no", "f", params_version=known[3].id)
+        await queue(store, wanted(flow="orders", params_version=known[2].id))
+        await store.keep_dead_letters([letter])
+        assert await other.prune_params(before=now - HOUR, keep=1, limit=100) == 0
+        assert await other.prune_params(before=now + HOUR, keep=5, limit=100) == 1
+        assert [one.version for one in await store.params("orders")] == [8, 7, 6, 5, 4, 3, 2]
+        assert await other.prune_params(before=now + HOUR, keep=1, limit=1) == 1
+        assert await store.params_version(known[4].id) is None, "it was overtaken before its time"
+        assert await other.prune_params(before=now + HOUR, keep=1, limit=1) == 1
+        assert await other.prune_params(before=now + HOUR, keep=1, limit=1) == 0
+        assert [one.version for one in await store.params("orders")] == [8, 6, 5, 3, 2]
+        assert [one.version for one in await store.params("mail")] == [2, 1]
+
+
 async def a_naive_moment_is_refused(stores: StoreUnderTest) -> None:
     async with stores.open() as store:
         naive = store.set_config("orders", "{}", schema_version=1, effective_from=datetime(2026, 1, 1))
@@ -207,5 +228,6 @@ CHECKS: Final[tuple[Check, ...]] = (
     the_versions_of_a_flow_are_given_newest_first_up_to_a_limit,
     what_can_be_in_force_is_what_a_replica_reads_at_its_start,
     all_flows_are_given_what_can_be_in_force_however_many_there_are,
+    old_versions_go_and_those_in_force_to_come_newest_or_pinned_stay,
     a_naive_moment_is_refused,
 )
