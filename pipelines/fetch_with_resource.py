@@ -1,40 +1,44 @@
 """A client that is opened for the run, handed in by name, and closed however the run ends.
 
-`resources=` names what a plain job needs; a stage of a pipeline does the same with `uses=`. `gazetteer` is a
-function marked as async context manager. Fifty questions are asked, a bounded number at a time.
+`resources=` names what a plain job needs; a stage of a pipeline does the same with `uses=`. HttpClient is such a
+resource, as is any object with `acquire(info)`. An address is fetched many times, a bounded number at a time.
+
+    piko-flow trigger fetch_with_resource -p pipelines --param url=https://example.com
 """
 
+from __future__ import annotations
+
 import asyncio
-import csv
-import gzip
-from collections import Counter
-from itertools import islice
-from typing import Final
+from typing import TYPE_CHECKING
+
+from pydantic import BaseModel, Field
 
 from piko_flow import Flow, RunContext
-from piko_flow.demo.gazetteer import Gazetteer, gazetteer
-from piko_flow.demo.model import STORMS
+from piko_flow.connectors.http import HttpClient
 
-QUESTIONS: Final = 50
-AT_ONCE: Final = 10
-
-
-def positions(count: int) -> list[tuple[float, float]]:
-    """Give the first positions of the demo's storms, in degrees."""
-    with gzip.open(STORMS, "rt", encoding="utf-8", newline="") as table:
-        return [(float(row["lat"]), float(row["long"])) for row in islice(csv.DictReader(table), count)]
+if TYPE_CHECKING:
+    import httpx
 
 
-@Flow.register("fetch_with_resource", resources={"client": gazetteer}, tags=["example"])
-async def fetch_with_resource(run: RunContext, client: Gazetteer) -> None:
-    """Ask for the place nearest to each position, and say which came most often."""
-    places = asyncio.Semaphore(AT_ONCE)
+class Fetches(BaseModel):
+    """What to fetch, how often, and how many at once."""
 
-    async def ask(lat: float, long: float) -> str:
+    url: str = "https://example.com"
+    times: int = Field(default=100, ge=1)
+    at_once: int = Field(default=50, ge=1)
+
+
+@Flow.register(
+    "fetch_with_resource", params=Fetches, resources={"client": HttpClient(timeout=10)}, tags=["example"]
+)
+async def fetch_with_resource(run: RunContext[Fetches], client: httpx.AsyncClient) -> None:
+    """Fetch the address, and say how often it answered with 200."""
+    places = asyncio.Semaphore(run.params.at_once)
+
+    async def fetch() -> int:
         async with places:
-            return (await client.nearest(lat, long)).place
+            return (await client.get(run.params.url)).status_code
 
-    async with asyncio.TaskGroup() as questions:
-        asked = [questions.create_task(ask(*position)) for position in positions(QUESTIONS)]
-    ((place, times),) = Counter(one.result() for one in asked).most_common(1)
-    print(f"{len(asked)} answers, most often {place} ({times})")
+    async with asyncio.TaskGroup() as fetching:
+        fetched = [fetching.create_task(fetch()) for _ in range(run.params.times)]
+    print(f"{[one.result() for one in fetched].count(200)} of {len(fetched)} answers have status 200")

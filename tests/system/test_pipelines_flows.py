@@ -14,11 +14,13 @@ from piko_flow.planning.run_state import RunStatus
 from pipelines import producer_consumer, sync_orders
 from tests.system.running_app import Running, eventually, running
 
-SCHEDULED = {"mini_job", "storm_seasons", "sync_orders", "tree_digest"}
+SCHEDULED = {"mini_job", "storm_seasons", "sync_orders", "tree_digest", "who_runs"}
+ASKING = {"sweep_http", "fetch_with_resource", "count_in_redis"}  # of a service
+EMITTING = {"produce_intents", "emit_models"}
 TRIGGERED = {
     "blocking": {"to_thread_demo": "bytes become", "cpu_submit_demo": "1500! has 4,115 digits"},
     "computing": {"cpu_map_reduce": "100 factorials have", "io_plus_cpu": ""},
-    "asking": {"fetch_with_resource": "50 answers, most often", "fanout_fanin": ""},
+    "asking": {"fanout_fanin": ""},
     "waiting": {"producer_consumer": "consumed 5,000", "own_resource": "time 1 in this process"},
 }
 
@@ -53,7 +55,7 @@ async def all_at_work(
 def test_the_folder_has_these_flows_and_some_bring_a_schedule(flows: Registry[Flow]) -> None:
     triggered = set(itertools.chain.from_iterable(TRIGGERED.values()))
     by_rows = {"daily_job", "fast_job", "one_shot", "sweep_cfg"}
-    assert set(flows) == SCHEDULED | triggered | by_rows
+    assert set(flows) == SCHEDULED | triggered | by_rows | ASKING | EMITTING
     assert {name for name, flow in flows.items() if flow.schedule is not None} == SCHEDULED
 
 
