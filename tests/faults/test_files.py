@@ -124,7 +124,9 @@ async def test_what_precedes_the_end_of_a_cut_gzip_file_is_read_and_the_cut_is_t
     assert not (tmp_path / "out2.csv").exists()
 
 
-@pytest.mark.parametrize("content", [b"a,b\n1,2\n", gzip.compress(b"a,b\n1,2\n") + b"rubbish"])
+@pytest.mark.parametrize(
+    "content", [b"a,b\n1,2\n", gzip.compress(b"a,b\n1,2\n") + b"rubbish"], ids=["no gzip", "more than gzip"]
+)
 def test_what_is_not_gzip_is_told(tmp_path: Path, content: bytes) -> None:
     file = tmp_path / "in.csv.gz"
     file.write_bytes(content)
