@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import atexit
+import os
 import signal
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -64,6 +66,7 @@ class Signals:
         self._came: list[signal.Signals] = []
         self._stops: Stops | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
+        self.first: int | None = None
 
     @contextmanager
     def held(self) -> Iterator[None]:
@@ -85,6 +88,7 @@ class Signals:
 
         So is the first where there is no run.
         """
+        self.first = self.first or number
         if not self._held:
             raise Interrupted(number)
         self._came.append(signal.Signals(number))
@@ -96,8 +100,9 @@ class Signals:
 
 @contextmanager
 def signals_taken() -> Iterator[Signals]:
-    """While the block is open signals are taken; afterwards they mean what they meant before.
+    """While the block is open signals are taken; afterwards they mean what they meant before, if none came.
 
+    If one came the command is about to end: another ends it at once, with the exit code that the first asks for.
     The handlers are Python's own and not the loop's: those would wait for a stage that keeps the loop busy.
     """
     signals = Signals()
@@ -105,5 +110,20 @@ def signals_taken() -> Iterator[Signals]:
     try:
         yield signals
     finally:
-        for number, handler in before:
-            signal.signal(number, handler)
+        if signals.first is None:
+            for number, handler in before:
+                signal.signal(number, handler)
+        else:
+            _end_at_the_next(128 + signals.first)
+
+
+def _end_at_the_next(exit_code: int) -> None:
+    """Let the next signal end this process, also while it waits for threads; too late for that, Ctrl-C does nothing."""
+
+    def end(_number: int, _frame: FrameType | None) -> None:
+        os._exit(exit_code)  # everything that the command says is flushed when it is said
+
+    for number in SIGNALS:
+        signal.signal(number, end)
+    # Python takes its handlers back before the process is gone, and the default would kill it in its last moments.
+    atexit.register(signal.signal, signal.SIGINT, signal.SIG_IGN)

@@ -177,6 +177,32 @@ def test_a_stage_that_holds_the_loop_is_interrupted_by_the_third(folder: Path) -
     assert left == []
 
 
+@SIGNALS
+def test_a_signal_after_the_report_ends_a_command_that_waits_for_a_thread(
+    folder: Path, number: signal.Signals, code: int
+) -> None:
+    (folder / "threaded.py").write_text(
+        "import threading\nfrom flows import endless\nthreading.Thread(target=threading.Event().wait).start()\n"
+    )
+    with started("run", "threaded:endless", folder=folder) as command:
+        assert command.process.stdout is not None
+        command.wait_for("started", command.process.stdout)
+        command.stop(number)
+        command.wait_for("was drained", command.process.stdout)
+        ended = None
+        while ended is None:  # until it is one that comes after the report; each says the same
+            command.stop(number)
+            try:
+                ended = command.process.wait(timeout=0.2)
+            except subprocess.TimeoutExpired:
+                continue
+        _, _, err = command.end()
+        left = command.session()
+    assert ended == code
+    assert "Traceback" not in err
+    assert left == []
+
+
 def test_a_reader_that_goes_away_is_no_error_of_ours(folder: Path) -> None:
     with started("run", "flows:lenient", folder=folder) as command:
         assert command.process.stdout is not None
