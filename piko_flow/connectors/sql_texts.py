@@ -46,9 +46,9 @@ class SqlTexts:
 
 
 class SqliteTexts(SqlTexts):
-    """SQLite."""
+    """SQLite, which takes a name in double quotes for a text where there is no such column; one in backticks never."""
 
-    name = "sqlite"
+    name, mark = "sqlite", "`"
 
 
 class MySqlTexts(SqlTexts):

@@ -223,6 +223,25 @@ async def test_a_table_that_is_not_there_is_told(tables: Tables) -> None:
     assert isinstance(caught.value.__cause__, DatabaseFailed)
 
 
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"column": "placed", "window": (NOON, NOON + MINUTE)},
+        {"column": "placed", "window": (NOON, NOON + MINUTE), "key": "id"},
+        {"key": "number"},
+        {"columns": ["id", "placed"]},
+    ],
+    ids=["window", "window with key", "key", "columns"],
+)
+async def test_a_column_that_is_not_there_fails_the_run_also_where_nothing_would_be_found(
+    tables: Tables, options: dict[str, Any]
+) -> None:
+    await tables.make()
+    with pytest.raises(StageFailed) as caught:
+        await SqlSource(tables.url, "orders", **options).collect()
+    assert isinstance(caught.value.__cause__, DatabaseFailed)
+
+
 async def test_names_are_quoted_whatever_is_in_them(tables: Tables) -> None:
     mark = "`" if tables.url.startswith("mysql") else '"'
     await tables.rows(f"CREATE TABLE {mark}a b%{mark} ({mark}order{mark} INTEGER, {mark}x%%y{mark} INTEGER)")
