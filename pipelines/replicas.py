@@ -6,10 +6,12 @@ Start two, each in a terminal of its own, on one database (here a file; for seve
     piko-flow serve pipelines.replicas --port 8001
     piko-flow serve pipelines.replicas --port 8002
 
-`/readyz` says `ready` of the leader and `standby` of the other. Each run is run once, by the leader or by the other.
-With `PIKO_EXECUTE=leader` the other only stands by. Stop the leader, or kill it, and the other leads:
-`PIKO_LEADER_LEASE_S` seconds after the leader's death at the latest and a moment, `PIKO_LEADER_RENEW_INTERVAL_S` is how
-often it renews its lease. `piko-flow leader` shows who leads.
+`/readyz` says `ready` of the leader and `standby` of the other; `piko-flow leader` shows both. Each run is run once, by
+one of them. With PIKO_EXECUTE=leader the leader runs everything and the other only stands by.
+
+Stop the leader and the other leads at once. Kill it and the other leads when its lease is over, within 11 seconds;
+PIKO_LEADER_LEASE_S and PIKO_LEADER_RENEW_INTERVAL_S, 9 and 3 by default, make that shorter or longer. Replicas with
+another PIKO_LEADER_NAME are another application.
 """
 
 import os

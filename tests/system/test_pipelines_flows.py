@@ -94,6 +94,15 @@ async def test_a_resource_of_the_application_is_shared_by_its_runs(
     ]
 
 
+async def test_a_flow_that_emits_fails_clearly_in_an_application_without_its_sink(
+    all_at_work: Running,
+) -> None:
+    ended = [await all_at_work.trigger(name) for name in ("produce_intents", "emit_models")]
+    assert [run.status for run in ended] == [RunStatus.FAILED] * 2
+    assert "no sink is registered as 'print'" in ended[0].error_msg
+    assert "no sink is registered as 'typed'" in ended[1].error_msg
+
+
 async def test_rows_that_sql_inserts_make_flows_run(all_at_work: Running) -> None:
     soon = await all_at_work.app.service.call(lambda plane: plane.now())
     all_at_work.sql(
