@@ -131,6 +131,8 @@ def _show(view: ParamsView, times: Times) -> None:
         facts.append(("refused", f"version {view.refused.version}: {view.refused.refused}"))
     if view.lacking:
         facts.append(("lacking", f"each run would fail: {view.lacking}"))
+    if view.ignored:
+        facts.append(("ignored", view.ignored))
     if view.unseen is not None:
         told = f"version {view.unseen.version} of the row, which no replica has looked at yet"
         facts.append(("not seen", told))

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 
 from piko_flow.control.flow import Flow
 from piko_flow.control.flow_options import RESERVED
-from piko_flow.control.params import check_params, refusal_of
+from piko_flow.control.params import check_params, ignored_names, refusal_of
 from piko_flow.control.schedule_rows import Flows, understand
 from piko_flow.errors import RequestRefused, describe_error
 from piko_flow.planning.window import Window, newest_window
@@ -48,7 +48,7 @@ def check_flows(flows: Iterable[Flow], now: datetime) -> Iterator[Finding]:
 def check_rows(
     schedules: Sequence[ScheduleRecord], configs: Sequence[ConfigRecord], flows: Flows, zone: str
 ) -> Iterator[Finding]:
-    """What is found in the rows: those that are refused, and those that are about flows nobody has registered."""
+    """What is found in the rows: those that are refused, names that are ignored, and flows nobody has registered."""
     for row in schedules:
         where = f"scheduled_job {row.flow}"
         understood = understand(row, flows, zone)
@@ -61,6 +61,8 @@ def check_rows(
         where = f"job_config {config.flow}"
         if flow is not None and (refused := refusal_of(flow, config.text, config.schema_version)):
             yield Finding(where, refused)
+        elif flow is not None and (ignored := ignored_names(flow, config.text)):
+            yield Finding(where, ignored, wrong=False)
         elif flow is None and config.flow != RESERVED:
             yield Finding(where, "no flow of this name is in the code", wrong=False)
 

@@ -21,7 +21,7 @@ from piko_flow.store.records import RunRecord
 class Line:
     """One thing that is so, as a sentence without its full stop, and what to do about it.
 
-    `blocks` says whether it keeps something from running. `reason` is None where all is well.
+    `blocks` says whether it keeps something from running. `reason` is None where all is well, or only worth a look.
     """
 
     reason: Reason | None
@@ -35,8 +35,8 @@ class Facts:
     """What is known of a flow and its surroundings at the store's time `now`.
 
     `reign` is what a leader would know: schedules, live runs, backfills, limits, parameters. `refusals` tells of
-    the flows whose row cannot be used, why. `states` has those of the flow and of the one it comes after. `times`
-    tells instants.
+    the flows whose row cannot be used, why; `ignored` of names in the params in force that the flow's model does not
+    have. `states` has those of the flow and of the one it comes after. `times` tells instants.
     """
 
     now: datetime
@@ -49,6 +49,7 @@ class Facts:
     times: Times
     states: Mapping[str, FlowState] = field(default_factory=dict)
     last: RunRecord | None = None
+    ignored: str = ""
 
     @property
     def schedule(self) -> Schedule | None:

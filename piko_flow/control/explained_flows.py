@@ -59,6 +59,8 @@ def _params(facts: Facts) -> Iterator[Line]:
     if newest is not None and newest.refused:
         text = f"version {newest.version} of its params is refused and not used: {newest.refused}"
         yield line(Reason.PARAMS_REFUSED, text, blocks=False)
+    if facts.ignored:
+        yield Line(None, f"of its params {facts.ignored}", blocks=False)
 
 
 def _live(facts: Facts) -> Iterator[Line]:

@@ -41,22 +41,44 @@ def check_names(flow: Flow, given: Iterable[str]) -> None:
 
     A model that takes any name, or that has aliases which are no plain names, is asked only by `check_params`.
     """
+    unknown, known = _unknown_names(flow, given)
+    if unknown and flow.params is not None:
+        close = get_close_matches(unknown[0], known, n=1)
+        advice = f"Did you mean {close[0]!r}?" if close else f"It has {', '.join(known) or 'none'}"
+        rule = f"params have names of the model {flow.params.__name__}"
+        raise _refused(flow, rule, f"{shorten(unknown[0], SHOWN)} is none of them", advice)
+
+
+def ignored_names(flow: Flow, text: str) -> str:
+    """Which names of a row's JSON text the flow's model does not have and ignores, and the nearest that it has.
+
+    Empty where there are none, and where the text is no JSON object.
+    """
+    try:
+        unknown, known = _unknown_names(flow, _object(flow, text, "the row"))
+    except RequestRefused:
+        return ""
+    told = []
+    for name in unknown[:TOLD]:
+        close = get_close_matches(name, known, n=1)
+        told.append(shorten(name, SHOWN) + (f" (did you mean {close[0]!r}?)" if close else ""))
+    if not told or flow.params is None:
+        return ""
+    more = f" and {len(unknown) - len(told)} more" if len(unknown) > len(told) else ""
+    return f"the model {flow.params.__name__} does not have, and so ignores: {', '.join(told)}{more}"
+
+
+def _unknown_names(flow: Flow, given: Iterable[str]) -> tuple[list[str], list[str]]:
+    """The given names that the flow's model surely does not have, and those that it has, sorted."""
     model = flow.params
     if model is None or model.model_config.get("extra") == "allow":
-        return
+        return [], []
     known = set(model.model_fields)
     for field in model.model_fields.values():
         if not isinstance(field.validation_alias, str | None):
-            return
+            return [], []
         known |= {alias for alias in (field.alias, field.validation_alias) if alias is not None}
-    for name in given:
-        if name not in known:
-            close = get_close_matches(name, sorted(known), n=1)
-            advice = (
-                f"Did you mean {close[0]!r}?" if close else f"It has {', '.join(sorted(known)) or 'none'}"
-            )
-            rule = f"params have names of the model {model.__name__}"
-            raise _refused(flow, rule, f"{shorten(name, SHOWN)} is none of them", advice)
+    return [name for name in given if name not in known], sorted(known)
 
 
 def refusal_of(flow: Flow, text: str, schema_version: int) -> str:

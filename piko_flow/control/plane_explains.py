@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from piko_flow.control.explained_facts import Facts, Line
 from piko_flow.control.explained_flows import explain_flow
 from piko_flow.control.explained_runs import explain_run
+from piko_flow.control.params import ignored_names
 from piko_flow.control.params_book import ParamsBook
 from piko_flow.control.plane_part import refuse, zone_of
 from piko_flow.control.plane_replicas import PlaneReplicas
@@ -57,7 +58,7 @@ class PlaneExplains(PlaneRows, PlaneReplicas):
         for version in reversed(await self.store.params(flow)):
             reign.params.add(version)
         row = await self.row(flow)
-        registered = self.registry.get(flow)
+        registered, used = self.registry.get(flow), reign.params.in_force(flow, leader.now)
         upstream = registered.after if registered is not None else None
         names = [flow] if upstream is None else [flow, upstream]
         return Facts(
@@ -70,6 +71,7 @@ class PlaneExplains(PlaneRows, PlaneReplicas):
             leader=leader,
             states=await self.store.states(names),
             last=(await self.store.last_runs([flow])).get(flow),
+            ignored=ignored_names(registered, used.text) if registered and used else "",
             times=times or Times(find_zone(zone_of(row, self.options.zone))),
         )
 

@@ -11,7 +11,7 @@ import orjson
 from pydantic import BaseModel
 
 from piko_flow.control.flow import Flow
-from piko_flow.control.params import SECRET, check_names, check_params, refusal_of
+from piko_flow.control.params import SECRET, check_names, check_params, ignored_names, refusal_of
 from piko_flow.control.params_book import ParamsBook
 from piko_flow.control.plane_part import PlanePart, refuse
 from piko_flow.errors import RequestRefused
@@ -29,6 +29,7 @@ class ParamsView:
     where they come from, None for the defaults alone. `coming` are versions of a later time, the next one first.
     `refused` is the newest version where that cannot be used. `unseen` is the row where no poll has seen it yet.
     `lacking` is why a run would fail: the model has fields without a default and nobody has set them; else empty.
+    `ignored` tells which names in the version in force the model does not have; empty without any.
     """
 
     flow: str
@@ -39,6 +40,7 @@ class ParamsView:
     unseen: ConfigRecord | None
     zone: str
     lacking: str = ""
+    ignored: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +84,7 @@ class PlaneParams(PlanePart):
             None if seen else row,
             await self.zone(flow),
             lacking,
+            "" if version is None else ignored_names(registered, version.text),
         )
 
     async def set_params(

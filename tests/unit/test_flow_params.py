@@ -10,7 +10,7 @@ import pytest
 from pydantic import BaseModel, Field, SecretStr, field_validator
 
 from piko_flow.control.flow import Flow
-from piko_flow.control.params import check_params, refusal_of
+from piko_flow.control.params import check_params, ignored_names, refusal_of
 from piko_flow.control.registry import Registry
 from piko_flow.control.run_context import RunContext
 from piko_flow.errors import RequestRefused
@@ -149,3 +149,43 @@ def test_a_row_of_another_schema_version_is_refused_where_the_flow_declares_its_
     assert refusal_of(made, "{}", 2) == ""
     assert refusal_of(flow(Params), "{}", 7) == ""
     assert check_params(made, None, schema_version=None) == Params()
+
+
+class Open(BaseModel, extra="allow"):
+    limit: int = 3
+
+
+class Renamed(BaseModel):
+    limit: int = Field(default=3, alias="most")
+
+
+@pytest.mark.parametrize(
+    ("model", "text", "told"),
+    [
+        (Params, '{"limit": 4, "inner": {}}', ""),
+        (Params, '{"limits": 4}', "Params does not have, and so ignores: 'limits' (did you mean 'limit'?)"),
+        (
+            Renamed,
+            '{"mots": 4, "most": 4}',
+            "Renamed does not have, and so ignores: 'mots' (did you mean 'most'?)",
+        ),
+        (Open, '{"limits": 4}', ""),
+        (None, '{"limits": 4}', ""),
+        (Params, "[1]", ""),
+        (Params, "{", ""),
+        (
+            Params,
+            '{"q1": 1, "q2": 1, "q3": 1, "q4": 1, "q5": 1, "q6": 1, "q7": 1}',
+            "Params does not have, and so ignores: 'q1', 'q2', 'q3', 'q4', 'q5' and 2 more",
+        ),
+    ],
+)
+def test_names_of_a_row_that_a_model_ignores_are_told(
+    model: type[BaseModel] | None, text: str, told: str
+) -> None:
+    async def work(run: RunContext[Any]) -> None: ...
+
+    options: dict[str, Any] = {} if model is None else {"params": model}
+    flow = Flow.register("ignoring", work, registry=Registry(), **options)
+    found = ignored_names(flow, text)
+    assert found.removeprefix("the model ") == told

@@ -8,7 +8,7 @@ import pytest
 from piko_flow.control.reasons import MEANINGS
 from piko_flow.errors import RequestRefused
 from piko_flow.planning.run_state import Reason, RunStatus
-from piko_flow.store.records import ScheduleRecord
+from piko_flow.store.records import ParamsVersion, ScheduleRecord
 from tests.architecture.checkout import ROOT
 from tests.unit.explained import CASES, backfilled, led, told
 from tests.unit.planes import NOW, begun, ended, hour, lead, planned_fires, queued, row, running, scene
@@ -36,6 +36,15 @@ async def test_a_flow_for_which_all_is_well_is_told_its_next_fire_and_nothing_bl
     await planned_fires(it, "mail", hour(12).start)
     lines = (await told(it, "mail")).lines
     assert [(line.reason, line.blocks) for line in lines] == [(Reason.NOT_DUE, False)]
+
+
+async def test_names_of_params_that_count_for_nothing_are_told_and_block_nothing() -> None:
+    it = await led()
+    await it.store.keep_params([ParamsVersion("orders", '{"limt": 9}')])
+    lines = (await told(it, "orders")).lines
+    [found] = [line for line in lines if "limt" in line.text]
+    assert "did you mean 'limit'?" in found.text
+    assert not found.blocks
 
 
 async def test_a_fire_that_is_put_off_by_jitter_is_told_with_its_delay() -> None:

@@ -114,6 +114,14 @@ def test_rows_that_are_refused_are_found_and_those_of_strangers_are_only_noted()
     ]
 
 
+def test_names_that_the_model_does_not_have_are_noted_with_the_nearest_and_their_row_is_used() -> None:
+    it = scene()
+    [found] = check_rows([], [ConfigRecord("orders", '{"limt": 5, "limit": 7}')], it.registry, "UTC")
+    assert (found.where, found.wrong) == ("job_config orders", False)
+    assert "ignores: 'limt' (did you mean 'limit'?)" in found.told
+    assert list(check_rows([], [ConfigRecord("orders", '{"limit": 7}')], it.registry, "UTC")) == []
+
+
 def test_a_flow_whose_fields_nobody_has_set_is_noted_until_it_has_a_row() -> None:
     class Needy(BaseModel):
         target: str

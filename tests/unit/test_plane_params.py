@@ -71,6 +71,21 @@ async def test_a_row_that_has_another_name_already_still_takes_changes() -> None
     assert json.loads(made.text) == {"limt": 9, "limit": 4}
 
 
+async def test_names_in_a_row_that_the_model_does_not_have_are_shown_as_ignored_while_they_are_in_force() -> (
+    None
+):
+    it = scene()
+    await it.plane.set_params("orders", values={"limit": 3})
+    assert (await it.plane.params("orders")).ignored == ""
+    await it.store.keep_params([ParamsVersion("orders", '{"limit": 4, "limt": 9, "q": 1}', version=2)])
+    view = await it.plane.params("orders")
+    assert view.values["limit"] == 4
+    assert view.ignored.endswith("ignores: 'limt' (did you mean 'limit'?), 'q'")
+    assert "9" not in view.ignored
+    await it.plane.set_params("orders", values={"limit": 5})
+    assert (await it.plane.params("orders")).ignored == ""
+
+
 async def test_a_later_version_leaves_todays_in_force_until_its_time() -> None:
     it = scene()
     await it.plane.set_params("orders", values={"limit": 1})
