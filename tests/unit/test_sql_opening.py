@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 import sqlite3
+from contextlib import AsyncExitStack
 from pathlib import Path
+from typing import Any
 
 import pytest
+from pydantic import SecretStr
 
+from piko_flow import App
+from piko_flow.control.registry import Registry
 from piko_flow.errors import RequestRefused, StoreUnavailable
+from piko_flow.settings.model import Settings
 from piko_flow.store.opening import open_store
 from piko_flow.store.sql.connecting import read_url
 from piko_flow.store.sql.failures import StatementRefused
@@ -68,6 +74,21 @@ async def test_the_url_of_an_open_store_shows_no_password(database_url: str) -> 
         assert password is None or password not in store.url
     finally:
         await store.close()
+
+
+async def test_each_setting_of_the_pool_reaches_the_connections_of_an_application(mariadb_url: str) -> None:
+    chosen = Settings(
+        database=SecretStr(mariadb_url), mysql_pool_size=3, mysql_max_overflow=1, mysql_pool_recycle_s=77
+    )
+    async with AsyncExitStack() as held:
+        store: Any = await held.enter_async_context(
+            App("pooled", registry=Registry(), settings=chosen)._open_store()
+        )
+        engine = store._database._engine
+        assert (engine.pool.size(), engine.pool._max_overflow, engine.pool._recycle) == (3, 1, 77)
+        for _ in range(4):
+            await held.enter_async_context(engine.connect())
+        assert (engine.pool.checkedout(), engine.pool.overflow()) == (4, 1)
 
 
 async def test_a_file_that_is_no_database_is_told(tmp_path: Path) -> None:
