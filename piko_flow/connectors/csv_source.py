@@ -17,7 +17,7 @@ from piko_flow.connectors.line_blocks import LONGEST_LINE, BrokenPiece, readable
 from piko_flow.connectors.object_store import StoreGiver
 from piko_flow.dataflow.origin import caller
 from piko_flow.dataflow.stages.options import whole
-from piko_flow.dataflow.stages.source import Reject, Source
+from piko_flow.dataflow.stages.source import Reject, Source, Table
 from piko_flow.errors import shorten
 
 Row = dict[str, str]
@@ -94,6 +94,10 @@ class CsvReader:
 
         Raises BrokenLine for a header that cannot be used, and OSError when the file cannot be read.
         """
+        return (table.dicts() for table in self.read_tables(split, reject=reject))
+
+    def read_tables(self, split: Any, *, reject: Reject) -> Iterator[Table]:
+        """The same, each list as a table."""
         header = self.columns
         for found in csv_records(split, self.dialect, self.files):
             if isinstance(found, BrokenPiece):
@@ -104,26 +108,26 @@ class CsvReader:
             if header is None:
                 header = _columns(split, found.lines[0], found.fields[0])
                 found = Records(found.lines[1:], found.fields[1:])
-            try:
-                yield [dict(zip(header, fields, strict=True)) for fields in found.fields]
-            except ValueError:
+            if set(map(len, found.fields)) <= {len(header)}:
+                yield Table(header, found.fields)
+            else:
                 yield from self._rows_one_by_one(split, header, found, reject)
 
     def _rows_one_by_one(
         self, file: str, header: Sequence[str], found: Records, reject: Reject
-    ) -> Iterator[list[Row]]:
-        rows: list[Row] = []
+    ) -> Iterator[Table]:
+        rows: list[list[str]] = []
         for line, fields in zip(found.lines, found.fields, strict=True):
             if len(fields) == len(header):
-                rows.append(dict(zip(header, fields, strict=True)))
+                rows.append(fields)
                 continue
             if rows:
-                yield rows
+                yield Table(header, rows)
                 rows = []
             reason = f"{len(header)} columns need {len(header)} fields, {len(fields)} came: {shorten(fields)}"
             reject(fields, BrokenLine(file, line, reason))
         if rows:
-            yield rows
+            yield Table(header, rows)
 
 
 def _columns(file: str, line: int, fields: list[str]) -> tuple[str, ...]:

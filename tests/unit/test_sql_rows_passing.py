@@ -22,7 +22,8 @@ from pydantic import (
 )
 from sqlmodel import SQLModel
 
-from piko_flow import Parse, RunReport, Sink, Source, run
+from piko_flow import Parse, RunReport, Sink, Source, StageFailed, run
+from piko_flow.connectors.files import CsvSource
 from piko_flow.connectors.sql import SqlSink
 from piko_flow.dataflow.running.plain_rows import is_plain, rows_by
 from tests.unit.sql_by_hand import Tables
@@ -221,3 +222,53 @@ async def test_collections_are_as_seldom_as_before_when_the_run_has_ended(tmp_pa
     await run(Source(watched) >> Parse(Plain) >> sink)
     assert max(met) > before[0]
     assert gc.get_threshold() == before
+
+
+def csv_file(folder: Path, header: str, lines: list[str]) -> Path:
+    file = folder / "orders.csv"
+    file.write_text("\n".join([header, *lines]) + "\n", encoding="utf-8")
+    return file
+
+
+@pytest.mark.parametrize("header", ["id,customer,amount,placed_at", "extra,placed_at,amount,customer,id"])
+async def test_rows_of_a_csv_file_pass_without_dicts_whatever_the_order_of_its_columns(
+    tmp_path: Path, header: str
+) -> None:
+    items = [order(number, extra="left out") for number in range(1200)]
+    file = csv_file(tmp_path, header, [",".join(item[name] for name in header.split(",")) for item in items])
+    tables: dict[type[Plain], list[Any]] = {}
+    for model, kind in ((Plain, tuple), (Checked, Checked)):
+        made = await Tables(f"sqlite+aiosqlite:///{tmp_path / model.__name__}.db").make()
+        Kept.seen = set()
+        sink = Sink(Kept(model, table="orders", url=made.url), batch=100)
+        report = await run(CsvSource(file) >> Parse(model) >> sink)
+        assert Kept.seen == {kind}
+        assert [stage.received for stage in report.stages] == [1200, 1200, 1200]
+        tables[model] = await made.orders("*")
+    upper = [tuple(value.upper() if value == "ann" else value for value in row) for row in tables[Plain]]
+    assert [tuple(row) for row in tables[Checked]] == upper
+    assert len(upper) == 1200
+
+
+async def test_a_broken_line_and_a_refused_value_of_a_csv_file_are_settled_alone(tmp_path: Path) -> None:
+    lines = [f"{number},ann" for number in range(10)]
+    lines[3] = "3,ann,one too many"
+    lines[7] = "seven,ann"
+    file = csv_file(tmp_path, "id,customer", lines)
+    made = await Tables(f"sqlite+aiosqlite:///{tmp_path / 'orders.db'}").make()
+    source = CsvSource(file, on_error="dead_letter")
+    sink = Sink(SqlSink(Plain, table="orders", url=made.url))
+    report = await run(source >> Parse(Plain, on_error="dead_letter") >> sink)
+    assert [letter.item for letter in report.dead_letters] == [
+        ["3", "ann", "one too many"],
+        {"id": "seven", "customer": "ann"},
+    ]
+    assert [row[0] for row in await made.orders("id")] == [0, 1, 2, 4, 5, 6, 8, 9]
+
+
+async def test_a_csv_file_without_a_needed_column_is_told_as_with_models(tmp_path: Path) -> None:
+    file = csv_file(tmp_path, "id,amount", ["1,2.5"])
+    made = await Tables(f"sqlite+aiosqlite:///{tmp_path / 'orders.db'}").make()
+    sink = Sink(SqlSink(Plain, table="orders", url=made.url))
+    with pytest.raises(StageFailed, match=r"customer\s+Field required"):
+        await run(CsvSource(file) >> Parse(Plain) >> sink)

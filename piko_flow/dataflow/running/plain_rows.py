@@ -13,6 +13,7 @@ from pydantic import BaseModel, RootModel, TypeAdapter
 from piko_flow.dataflow.graph import Box
 from piko_flow.dataflow.running.plan import Plan
 from piko_flow.dataflow.stages.sink import Sink
+from piko_flow.dataflow.stages.source import Table
 from piko_flow.dataflow.stages.transform import Parse
 
 Rows = Sequence[tuple[Any, ...]]
@@ -26,8 +27,8 @@ OWN: Final = (
 """What a model may define to have a say in how it is made."""
 
 
-def rows_of(plan: Plan, box: Box) -> Callable[[list[Any]], Rows | None] | None:
-    """What turns a list of dicts into the rows that a Parse stage gives its sink; None where models have to be made.
+def rows_of(plan: Plan, box: Box) -> Callable[[list[Any] | Table], Rows | None] | None:
+    """What turns a list of dicts, or a table, into the rows that a Parse stage gives its sink; None where models have to be made.
 
     Rows are the values of the model's fields in the order that the sink wants, validated as the model's. For a list
     with an item that is no dict of all its fields, or is refused, the function gives None.
@@ -70,25 +71,40 @@ def is_plain(model: Any) -> bool:
     )
 
 
-def rows_by(model: type[BaseModel], names: Sequence[str]) -> Callable[[list[Any]], Rows | None]:
+def rows_by(model: type[BaseModel], names: Sequence[str]) -> Callable[[list[Any] | Table], Rows | None]:
     """What validates the fields of these names, all those of the model, a list at a time."""
     kinds = [model.model_fields[name] for name in names]
     types = tuple(
         Annotated[(kind.annotation, *kind.metadata)] if kind.metadata else kind.annotation for kind in kinds
     )
     check = TypeAdapter(list[tuple[types]]).validate_python  # type: ignore[valid-type]
-    pick: Callable[[Any], Any] = itemgetter(*names) if len(names) > 1 else lambda item: (item[names[0]],)
+    pick = _picker(names)
 
-    def rows(items: list[Any]) -> Rows | None:
-        if set(map(type, items)) != {dict}:
-            return None
+    def rows(items: list[Any] | Table) -> Rows | None:
         try:
-            made: Rows = check(list(map(pick, items)))
+            made: Rows
+            if isinstance(items, Table):
+                made = check(_in_order(items, names))
+            elif set(map(type, items)) != {dict}:
+                return None
+            else:
+                made = check(list(map(pick, items)))
         except (KeyError, ValueError):
             return None
         return made
 
     return rows
+
+
+def _in_order(table: Table, names: Sequence[str]) -> Sequence[Any]:
+    """The table's rows with the columns of these names. Raises ValueError where one is not there."""
+    if tuple(table.columns) == tuple(names):
+        return table.rows
+    return list(map(_picker([table.columns.index(name) for name in names]), table.rows))
+
+
+def _picker(keys: Sequence[Any]) -> Callable[[Any], Any]:
+    return itemgetter(*keys) if len(keys) > 1 else lambda item: (item[keys[0]],)
 
 
 class _Loops:

@@ -13,6 +13,7 @@ from collections.abc import (
     Mapping,
     Sequence,
 )
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import (
     Any,
@@ -70,6 +71,29 @@ class ChunkReader(Protocol[T]):
     """
 
     def read_chunks(self, split: Any, *, reject: Reject) -> Iterator[list[T]]: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """Rows that have the same columns: what a list of dicts holds, before any dict is made."""
+
+    columns: Sequence[str]
+    rows: Sequence[Sequence[Any]]
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def dicts(self) -> list[dict[str, Any]]:
+        """Each row as a dict from column to value."""
+        columns = self.columns
+        return [dict(zip(columns, row, strict=True)) for row in self.rows]
+
+
+@runtime_checkable
+class TableReader(Protocol):
+    """A ChunkReader of dicts that can give the same as tables, for who does not need the dicts."""
+
+    def read_tables(self, split: Any, *, reject: Reject) -> Iterator[Table]: ...
 
 
 @runtime_checkable

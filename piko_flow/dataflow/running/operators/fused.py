@@ -18,7 +18,7 @@ from piko_flow.dataflow.running.unit_state import OperatorState, breathe
 from piko_flow.dataflow.stages.batch import Batch, Fold
 from piko_flow.dataflow.stages.routing import Fork, RouteFork
 from piko_flow.dataflow.stages.sink import Sink
-from piko_flow.dataflow.stages.source import Source
+from piko_flow.dataflow.stages.source import Source, Table, TableReader
 from piko_flow.dataflow.stages.transform import CallStage, FlatMap, Parse
 
 
@@ -51,7 +51,8 @@ class FusedOperator:
 
     async def _read(self) -> None:
         if self.source is not None:
-            async with aclosing(read_chunks(self.state, self.source, self.pace)) as chunks:
+            tables = self.rows is not None and isinstance(self.source.items, TableReader)
+            async with aclosing(read_chunks(self.state, self.source, self.pace, tables=tables)) as chunks:
                 async for chunk in chunks:
                     await self._work(chunk)
                     if len(self.state.outputs) == 1 and self.state.output.full:
@@ -87,7 +88,7 @@ class FusedOperator:
         except Exception as error:  # of the resource it uses
             raise self.state.unit.settlement.failure(box, None, error) from error
 
-    async def _whole(self, chunk: list[Any]) -> bool:
+    async def _whole(self, chunk: list[Any] | Table) -> bool:
         """Whether the chunk was validated as rows, all at once, and handed on."""
         began = monotonic()
         made = None if self.rows is None else self.rows(chunk)
@@ -101,10 +102,12 @@ class FusedOperator:
         self.held_since = await breathe(self.held_since)
         return True
 
-    async def _work(self, chunk: list[Any]) -> None:
+    async def _work(self, chunk: list[Any] | Table) -> None:
         """Work through the chunk; after each few milliseconds what is made is handed on and the loop runs others."""
         if self.rows is not None and await self._whole(chunk):
             return
+        if isinstance(chunk, Table):
+            chunk = chunk.dicts()
         items: Any = iter(chunk)
         seconds = self.pace.reading
         while items.__length_hint__():

@@ -21,18 +21,18 @@ from piko_flow.clock import monotonic
 from piko_flow.dataflow.running.awaitables import no_coroutine
 from piko_flow.dataflow.running.operators.pace import Pace, some
 from piko_flow.dataflow.running.unit_state import OperatorState
-from piko_flow.dataflow.stages.source import Reject, Source
+from piko_flow.dataflow.stages.source import Reject, Source, Table
 from piko_flow.errors import StageFailed
 
 Call = Callable[..., Awaitable[Any]]
 
 
 async def read_chunks(
-    state: OperatorState, source: Source[Any], pace: Pace
-) -> AsyncGenerator[list[Any], None]:
+    state: OperatorState, source: Source[Any], pace: Pace, *, tables: bool = False
+) -> AsyncGenerator[list[Any] | Table, None]:
     """The source's items in lists of at most `pace.limit`, until it ends or the intake closes.
 
-    A list is shorter when its items come slowly. The pace is told how long each took.
+    With `tables` those of a TableReader come as tables. A list is shorter when its items come slowly. The pace is told how long each took.
 
     Errors are StageFailed of the source. Reading again after an error is tried while nothing was given and
     nothing rejected: either would be there twice.
@@ -40,7 +40,7 @@ async def read_chunks(
     attempt, tally = 1, state.tallies[0]
     while True:
         try:
-            async with aclosing(_read(state, source, pace)) as chunks:
+            async with aclosing(_read(state, source, pace, tables)) as chunks:
                 async for chunk in chunks:
                     yield chunk
             return
@@ -55,8 +55,10 @@ async def read_chunks(
             attempt += 1
 
 
-async def _read(state: OperatorState, source: Source[Any], pace: Pace) -> AsyncGenerator[list[Any], None]:
-    opened = await open_source(state, source)
+async def _read(
+    state: OperatorState, source: Source[Any], pace: Pace, tables: bool
+) -> AsyncGenerator[list[Any] | Table, None]:
+    opened: Any = _all_tables(state, source) if tables else await open_source(state, source)
     if source.waits:
         reading = _awaited_lists(opened, state, pace)
     elif hasattr(opened, "__aiter__"):
@@ -184,6 +186,12 @@ def _all_chunks(state: OperatorState, source: Source[Any]) -> Iterator[list[Any]
     reject = _reject(state, source)
     for split in _splits(state):
         yield from source.items.read_chunks(split, reject=reject)
+
+
+def _all_tables(state: OperatorState, source: Source[Any]) -> Iterator[Table]:
+    reject = _reject(state, source)
+    for split in _splits(state):
+        yield from source.items.read_tables(split, reject=reject)
 
 
 async def _all_awaited_chunks(state: OperatorState, source: Source[Any]) -> AsyncGenerator[list[Any], None]:
