@@ -187,8 +187,19 @@ class SpoolFile:
 
     def letters(self, *, limit: int) -> list[Letter]:
         """The oldest dead letters."""
+        return self._letters_where("true ORDER BY number LIMIT ?", limit)
+
+    def readable_letters(self) -> Iterator[Letter]:
+        """All dead letters of a damaged file that can still be read, the oldest first."""
+        with suppress(BrokenSpool), self._reading():
+            (highest,) = self._connection.execute("SELECT coalesce(max(number), 0) FROM letter").fetchone()
+            for number in range(1, highest + 1):
+                with suppress(BrokenSpool):
+                    yield from self._letters_where("number = ?", number)
+
+    def _letters_where(self, condition: str, value: int) -> list[Letter]:
         with self._reading():
-            found = self._connection.execute("SELECT * FROM letter ORDER BY number LIMIT ?", (limit,))
+            found = self._connection.execute(f"SELECT * FROM letter WHERE {condition}", (value,))
             return [
                 Letter(Kept(kind, body, 1), key, Origin(*origin), failed_at, error_type, error, number)
                 for number, kind, key, *origin, failed_at, error_type, error, body in found

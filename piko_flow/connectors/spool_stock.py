@@ -328,7 +328,8 @@ class Stock:
             log.error("the spool %s sets %s aside: %s", self.name, error.file, error.reason)
             fresh = Shelf(await self._thread.read(lambda: create_file(self.folder, owner=self._owner)))
             totals = await self._thread.change(fresh.file, lambda: carry_over(shelf.file, fresh.file))
-            fresh.items, fresh.bytes, fresh.failing = totals.items, totals.bytes, totals.failing
+            fresh.items, fresh.bytes = totals.items, totals.bytes
+            fresh.failing, fresh.letters = totals.failing, totals.letters
             place = self.shelves.index(shelf)
             self.shelves[place : place + 1] = [fresh]
             if shelf is self._own:

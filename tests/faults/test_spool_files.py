@@ -14,7 +14,7 @@ import pytest
 from piko_flow import Sink, Source, run
 from piko_flow.connectors.spool import LiveSpool, SpoolUnavailable
 from piko_flow.connectors.spool_file import Origin
-from piko_flow.errors import StageFailed
+from piko_flow.errors import ItemRejected, StageFailed
 from tests.faults.test_file_mounts import read_only, small_disk
 from tests.unit.spooling import PATIENCE, Letters, Place, away, files, spool, told
 
@@ -210,10 +210,26 @@ async def test_in_a_folder_that_may_only_be_read_the_run_says_so_before_anything
 
 
 async def test_dead_letters_survive_that_the_file_that_held_them_is_damaged_elsewhere(tmp_path: Path) -> None:
-    place, letters = Place(), Letters()
-    file = await leave(tmp_path, [1], ["damaged here"], [3])
-    file.write_bytes(file.read_bytes().replace(b"damaged here", b"spoiled here"))
+    def first_two(items: list[Any]) -> None:
+        if index := next((place for place, item in enumerate(items) if item in (1, 2)), None):
+            raise ItemRejected(index, "no such customer")
+        if items[0] in (1, 2):
+            raise ItemRejected(0, "no such customer")
+        raise OSError("it is down")
+
+    place, letters = Place(first_two, gated=True), Letters()
+    async with spool(place, tmp_path).opened(flush=0) as live:
+        for items in ([1], ["damaged here"], [2], [3]):
+            await live.accept(items, origin=Origin("flow", "1", "sink"))
+        place.gate.set()
+        await told(live, lambda state: state.dead_letters == 2)
+    for file in files(tmp_path):
+        file.write_bytes(file.read_bytes().replace(b"damaged here", b"spoiled here"))
+    place = Place()
     async with spool(place, tmp_path).opened(dead_letters=letters) as live:
-        await place.has(2)
-        await told(live, lambda state: state.items == 0)
-    assert sorted(place.items) == [1, 3]
+        await place.has(1)
+        await letters.has(2)
+        state = await told(live, lambda state: state.items == 0)
+    assert place.items == [3]
+    assert sorted((one.payload, one.run) for one in letters.taken) == [(1, "1"), (2, "1")]
+    assert len(state.strange) == 1
