@@ -107,13 +107,14 @@ class Attempts:
         return None
 
     def _keep(self, letters: Sequence[DeadLetter], origin: Origin) -> None:
+        failed_at = self._clock.now().timestamp()
         for letter in letters:
-            try:
-                (kept,) = self._forms.encode([letter.item])
-            except NotKept:
-                (kept,) = self._forms.encode([shorten(letter.item, 2000)])
-            failed_at = self._clock.now().timestamp()
-            self._letters.append(Letter(kept, "", origin, failed_at, letter.error_type, letter.error))
+            for item in letter.item if letter.batch else (letter.item,):
+                try:
+                    (kept,) = self._forms.encode([item])
+                except NotKept:
+                    (kept,) = self._forms.encode([shorten(item, 2000)])
+                self._letters.append(Letter(kept, "", origin, failed_at, letter.error_type, letter.error))
 
 
 def _give_up(piece: Piece, error: Exception) -> None:

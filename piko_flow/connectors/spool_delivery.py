@@ -6,9 +6,9 @@ import asyncio
 import copy
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, suppress
-from typing import Any
+from typing import Any, Final
 
-from piko_flow.connectors.spool_errors import SpoolRefused
+from piko_flow.connectors.spool_errors import SpoolRefused, TooManyFailed
 from piko_flow.dataflow.running.facts import DeadLetter
 from piko_flow.dataflow.running.limits import within
 from piko_flow.dataflow.running.run import run
@@ -16,6 +16,8 @@ from piko_flow.dataflow.stages.sink import Part, Sink, SinkTarget
 from piko_flow.dataflow.stages.source import Source
 from piko_flow.dataflow.stages.stage import SinkLike
 from piko_flow.errors import StageFailed
+
+REPLACED: Final = "a file or a window is replaced as a whole, so each list would replace the one before"
 
 
 class Delivery:
@@ -119,21 +121,30 @@ class Delivery:
 
     async def _in_a_run(self, items: Sequence[Any]) -> list[DeadLetter]:
         report = await run(Source(list(items), name="spooled") >> self._sink)
-        return list(report.dead_letters)
+        letters = list(report.dead_letters)
+        kept = sum(len(letter.item) if letter.batch else 1 for letter in letters)
+        if report.dead > kept:
+            raise TooManyFailed(report.dead, kept)  # so that the list is written in parts
+        return letters
+
+
+def what_replaces(sink: Any) -> SinkTarget[Any] | None:
+    """The first target in a sink or chain whose commit replaces all that an earlier one wrote; None where there is none."""
+    leaves = sink.leaves() if isinstance(sink, SinkLike) else [sink]
+    targets = (leaf.target if isinstance(leaf, Sink) else leaf for leaf in leaves)
+    return next((one for one in targets if isinstance(one, SinkTarget) and one.replaces), None)
 
 
 def checked_sink(sink: Any, *, where: str) -> Any:
     """What lists are written through: a target, an object with `write`, or a chain that ends in sinks."""
-    from piko_flow.connectors.file_target import FileTarget
-
-    inner = sink.target if isinstance(sink, Sink) else sink
-    if isinstance(inner, FileTarget):
+    replacing = what_replaces(sink)
+    if replacing is not None:
         raise SpoolRefused(
             what="Spool",
             where=where,
-            rule="a file is replaced as a whole, so each list would replace the one before",
-            came=f"{type(inner).__name__} came",
-            advice="Write files from a pipeline, and spool to what takes lists one after the other",
+            rule=REPLACED,
+            came=f"{type(replacing).__name__} came",
+            advice="Write it from a pipeline, and spool to what takes lists one after the other",
         )
     if isinstance(sink, type) or not (isinstance(sink, SinkLike) or hasattr(sink, "write") or callable(sink)):
         raise SpoolRefused(

@@ -45,6 +45,17 @@ class SpoolClosed(PikoFlowError, RuntimeError):
         self.name = name
 
 
+class TooManyFailed(PikoFlowError):
+    """Stages behind a spool made more dead letters of one list than a run keeps; the list is written again in parts."""
+
+    def __init__(self, failed: int, kept: int) -> None:
+        super().__init__(failed, kept)
+        self.failed, self.kept = failed, kept
+
+    def __str__(self) -> str:
+        return f"{self.failed:,} items of a list failed for good, and only {self.kept:,} of them are known"
+
+
 class BrokenSpool(PikoFlowError):
     """A spool file, or a list in it, cannot be read. `file` is where it lies, `reason` what was found."""
 

@@ -64,6 +64,7 @@ class Flusher:
         self._batch, self._within, self._dead_letters = batch, within, dead_letters
         self._judged, self._judged_at, self._looked = 0, self._clock.monotonic(), self._clock.monotonic()
         self._look = True  # for dead letters
+        self._handing = asyncio.Lock()
         self.unreadable = ""
         self.draining = False
         self._settling: deque[asyncio.Task[None]] = deque()
@@ -90,7 +91,7 @@ class Flusher:
         await self._stock.tidy()
         if self._look:
             self._look = False
-            await hand_over(self._stock, self._forms, self._dead_letters)
+            await self._hand_over()
         await self._judge()
         if self._within and not self.draining:
             await self._settled()
@@ -289,6 +290,11 @@ class Flusher:
         finally:  # that list may have been one of another file
             await self._note_settled(shelf, settled)
 
+    async def _hand_over(self) -> None:
+        """Offer dead letters, each once, though several lists are settled at a time."""
+        async with self._handing:
+            await hand_over(self._stock, self._forms, self._dead_letters)
+
     async def _note_settled(self, shelf: Shelf, settled: Settled, *, urgent: bool = True) -> None:
         while True:
             try:
@@ -297,7 +303,7 @@ class Flusher:
             except SpoolUnavailable as error:
                 await self._note(error)
         if settled.letters:
-            await hand_over(self._stock, self._forms, self._dead_letters)
+            await self._hand_over()
 
 
 def _letter(piece: Piece, failed_at: float) -> Letter:

@@ -12,6 +12,7 @@ from types import TracebackType
 from typing import Any, NoReturn
 
 from piko_flow.connectors.spool import Spool
+from piko_flow.connectors.spool_delivery import REPLACED, what_replaces
 from piko_flow.connectors.spool_file import Origin
 from piko_flow.control.emitted_letters import count, letter_records
 from piko_flow.control.letter_files import LetterFiles
@@ -114,6 +115,8 @@ class Writer:
         sink, and for a name that is taken.
         """
         self._check_name(name)
+        if (replacing := what_replaces(sink)) is not None:
+            _refuse(f"register_sink({name!r})", REPLACED, f"{type(replacing).__name__} came")
         if isinstance(sink, SinkLike):
             chosen: SinkLike[Any] = sink
         else:

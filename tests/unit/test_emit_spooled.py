@@ -15,7 +15,7 @@ from pydantic import BaseModel, SecretStr
 from sqlmodel import Field as SQLField
 from sqlmodel import SQLModel
 
-from piko_flow import On, Route, Sink, Source
+from piko_flow import On, Route, Sink, Source, Transform
 from piko_flow.app import App
 from piko_flow.connectors.files import CsvSink
 from piko_flow.connectors.spool import NotKept, Spool, Spooled, SpoolUnavailable
@@ -208,6 +208,10 @@ async def test_items_are_routed_by_their_class(tmp_path: Path) -> None:
     assert (orders.items, refunds.items) == ([Order(id=1), Order(id=3)], [Refund(id=2)])
 
 
+def same(order: Order) -> Order:
+    return order
+
+
 def take_order(order: Order) -> None:
     raise AssertionError(f"{order} was written")
 
@@ -223,7 +227,20 @@ def take_order(order: Order) -> None:
         (Source([1]), {}, "came"),
         (Order, {}, "came"),
         (Spool(take_order), {"whole": True}, "options of the spool"),
-        (CsvSink("orders.csv"), {}, "a file is replaced as a whole"),
+        (CsvSink("orders.csv"), {}, "a file or a window is replaced as a whole"),
+        (Transform(same) >> Sink(CsvSink("orders.csv")), {}, "is replaced as a whole"),
+        (
+            Route(On(Order, Sink(take_order)), On(Refund, Sink(CsvSink("x.csv")))),
+            {},
+            "is replaced as a whole",
+        ),
+        (
+            SqlSink(
+                table="t", columns=["at"], mode="replace_window", window_column="at", url="sqlite:///x.db"
+            ),
+            {},
+            "is replaced as a whole, .*; SqlSink came",
+        ),
     ],
 )
 def test_what_cannot_work_is_refused_where_it_is_registered(

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from piko_flow import On, Route, Sink, Source, Transform
+from piko_flow.connectors.files import CsvSink
 from piko_flow.control.emitting import Emissions, NotWritten, Writer
 from piko_flow.control.execution import ActiveExecution
 from piko_flow.control.flow import Flow
@@ -192,6 +193,7 @@ async def test_emitting_without_a_writer_or_outside_its_block_is_refused(place: 
         ("store", print, "it is registered already"),
         ("other", 3, "needs a function"),
         ("other", Source([1]), "needs a function"),
+        ("other", CsvSink("x.csv"), "is replaced as a whole, so each list would replace the one before"),
     ],
 )
 def test_what_is_no_sink_is_refused(name: str, sink: Any, told: str) -> None:

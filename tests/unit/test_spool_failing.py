@@ -212,6 +212,33 @@ async def test_what_a_chain_makes_a_dead_letter_of_is_charged_to_its_run(tmp_pat
     ]
 
 
+async def test_of_a_list_of_which_more_fail_than_a_run_keeps_each_is_a_dead_letter(tmp_path: Path) -> None:
+    letters, place = Letters(), Place()
+
+    def never(item: int) -> int:
+        if item < 1200:
+            raise ValueError("never")
+        return item
+
+    chain = Transform(never, on_error="dead_letter") >> Sink(place)
+    async with spool(chain, tmp_path, batch=1300).opened(dead_letters=letters) as live:
+        await live.accept(list(range(1300)))
+        await place.wrote(1299)
+        await letters.has(1200)
+    assert {one.payload for one in letters.taken} == set(range(1200))
+    assert set(place.items) == set(range(1200, 1300))
+
+
+async def test_a_batch_that_a_chain_gives_up_is_a_dead_letter_for_each_of_its_items(tmp_path: Path) -> None:
+    letters = Letters()
+
+    chain = Transform(int) >> Sink(Place(refusing(1, 2, 3)), batch=10, on_error="dead_letter")
+    async with spool(chain, tmp_path).opened(dead_letters=letters) as live:
+        await live.accept([1, 2, 3])
+        await letters.has(3)
+    assert [one.payload for one in letters.taken] == [1, 2, 3]
+
+
 async def test_dead_letters_stay_until_somebody_takes_them(tmp_path: Path) -> None:
     def named(items: list[Any]) -> None:
         raise ItemRejected(0, "never")
