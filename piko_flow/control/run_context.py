@@ -93,8 +93,9 @@ class RunContext(Generic[P_co]):
     async def emit(self, payload: Any, *, to: str, key: str | None = None) -> None:
         """Hand a payload to the sink that is registered as `to`; waits while that is full.
 
-        What was emitted is written before the run ends; a sink that fails on it fails the run. `key` names
-        the item for sinks that must not write it twice.
+        Returns when the sink's spool has the payload on the disk: it is written when the sink can, also after a crash.
+        With `spool=False` of `App.register_sink` it is written before the run ends, and a sink that fails on it fails
+        the run. `key` names the item for sinks that must not write it twice.
         """
         await self._surroundings.emit(payload, to, key)
 
