@@ -76,14 +76,28 @@ class SqlConnection:
                 await self._engine.dispose()
 
     async def drop(self) -> None:
-        """Close a connection of which nobody knows what it is doing, without a word to the server."""
+        """Close a connection of which nobody knows what it is doing, without a word to the server.
+
+        A cancellation is raised when it is closed, so that nothing goes on behind the caller's back.
+        """
         if not self.closed:
             self.closed = True
-            try:
-                await self._connection.invalidate()
-                await self._connection.close()
-            finally:
-                await self._engine.dispose()
+            dropping, cancelled = asyncio.ensure_future(self._drop()), None
+            while not dropping.done():
+                try:
+                    await asyncio.wait([dropping])
+                except asyncio.CancelledError as error:
+                    cancelled = error
+            dropping.result()
+            if cancelled is not None:
+                raise cancelled
+
+    async def _drop(self) -> None:
+        try:
+            await self._connection.invalidate()
+            await self._connection.close()
+        finally:
+            await self._engine.dispose()
 
     async def asked(self, what: str, asking: Awaitable[T]) -> T:
         """What the driver gives, within PATIENCE seconds."""
@@ -100,8 +114,7 @@ class SqlConnection:
             await self._undone(what)
             raise DataRefused(error) from error
         except BaseException:
-            # Whoever is cancelled leaves closing to a task of its own; the statement may still be going on.
-            await asyncio.shield(asyncio.ensure_future(self.drop()))
+            await self.drop()  # the statement may still be going on
             raise
 
     async def _undone(self, what: str) -> None:
