@@ -25,6 +25,7 @@ class Draft:
         self._queued: list[tuple[OnQueued, OnFailure]] = []
         self._decided: list[OnDecided] = []
         self._claimed: list[Callable[[list[RunRecord]], None]] = []
+        self._admitted: list[Callable[[], None]] = []
         self._failed: list[OnFailure] = []
         self._news: list[tuple[int, Callable[[], None]]] = []
 
@@ -42,9 +43,10 @@ class Draft:
         self.ask.decisions.append(decision)
         self._decided.append(then)
 
-    def admit(self, run: int) -> None:
-        """Let any replica claim the run."""
+    def admit(self, run: int, then: Callable[[], None]) -> None:
+        """Let any replica claim the run; `then` is called when that has been written."""
         self.ask.admit.append(run)
+        self._admitted.append(then)
 
     def claim(self, runs: list[int], then: Callable[[list[RunRecord]], None]) -> None:
         """Claim queued runs for this replica; `then` gets those it has now."""
@@ -79,6 +81,8 @@ class Draft:
             done(decided)
         for claimed in self._claimed:
             claimed(answer.claimed)
+        for admitted in self._admitted:
+            admitted()
         for run, moved in self._news:
             if run not in answer.stale:
                 moved()

@@ -153,6 +153,12 @@ class Reign:
         self._keep(run)
         self.admission.wait(self.waiting(run))
 
+    def offered(self, run: int) -> None:
+        """A run that waited may be claimed by any replica; where the store has it otherwise, it waits again."""
+        known = self.live.get(run)
+        if known is not None and known.status is RunStatus.QUEUED:
+            self.live[run] = replace(known, admitted=True)
+
     def started(self, run: RunRecord) -> None:
         """A run that waited has been claimed by this replica."""
         self._keep(run)

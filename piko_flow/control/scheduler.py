@@ -7,6 +7,7 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
+from functools import partial
 from typing import Protocol
 
 from piko_flow.control.backfiller import feed_backfills
@@ -152,7 +153,7 @@ class Scheduler:
             elif self._reign.only_here(waiting.flow):
                 self._reign.admission.wait(waiting)
             else:
-                draft.admit(waiting.run)
+                draft.admit(waiting.run, partial(self._reign.offered, waiting.run))
                 self.elsewhere = max(self.elsewhere - 1, 0)
         if not own:
             return

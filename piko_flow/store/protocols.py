@@ -283,7 +283,7 @@ class LedgerStore(Protocol):
         self, backfill: int, *, state: str, unless: Collection[str] = ()
     ) -> BackfillRecord | None:
         """Pause, resume, cancel or end a backfill; None when it is not there or in one of the states `unless`.
-        Cancelling ends its queued runs, too."""
+        Pausing takes back what was admitted of its queued runs; cancelling ends these, too."""
         ...
 
     async def dead_letters(

@@ -65,6 +65,35 @@ async def test_after_a_leader_could_see_the_pause_no_queued_run_of_the_backfill_
         assert sorted(run.window for run in flows.seen if run.id in ids) == hours(0, 11)
 
 
+async def test_a_pause_takes_back_a_run_that_was_offered_to_another_replica_and_a_resume_offers_it_again(
+    flows: Flows,
+) -> None:
+    async with flows.within(replicas=2, slots=1, poll_every=timedelta(seconds=1)) as world:
+        await world.advance(minutes=10)
+        flows.takes["orders"] = 60
+        next(one for one in world.replicas if not one.replica.leads).crash(-1)  # it counts as alive yet
+        plane = outside(world, flows)
+        made = await applied(plane, 0, 4, concurrency=2)
+
+        def offered() -> list[int]:
+            return [run.id for run in world.runs() if run.admitted and run.status is RunStatus.QUEUED]
+
+        await world.advance(seconds=LOOK)
+        assert len(offered()) == 1
+        await plane.pause_backfill(made.id)
+        assert offered() == []
+        await world.advance(minutes=3)
+        assert begun(world, made) == 1, "a slot is free, and what was offered is not to be had"
+        assert offered() == []
+        await plane.resume_backfill(made.id)
+        await world.advance(seconds=LOOK)
+        assert begun(world, made) == 2
+        assert len(offered()) == 1
+        await world.advance(minutes=10)
+        ids = {run.id for run in world.runs() if run.backfill == made.id}
+        assert sorted(run.window for run in flows.seen if run.id in ids) == hours(0, 4)
+
+
 async def test_a_backfill_that_somebody_else_added_begins_with_the_next_look(flows: Flows) -> None:
     async with flows.within(poll_every=timedelta(seconds=1)) as world:
         await world.advance(minutes=10)

@@ -56,7 +56,9 @@ class MemoryLedger(MemoryPart):
         record = replace(record, state=check("state", state))
         with rows.transaction():
             rows.put(rows.backfills, backfill, record)
-            for run in rows.sorted_runs(rows.queued) if state == "cancelled" else ():
-                if run.backfill == backfill:
+            for run in rows.sorted_runs(rows.queued) if state in ("cancelled", "paused") else ():
+                if run.backfill == backfill and state == "paused":
+                    rows.put_run(replace(run, admitted=False))
+                elif run.backfill == backfill:
                     rows.put_run(given_up(run, RunStatus.CANCELLED, Reason.CANCELLED, now))
         return record

@@ -106,6 +106,11 @@ class MemoryRows:
         if key in table:
             self._undo.append((table, key, table.pop(key)))
 
+    def is_paused(self, backfill: int | None) -> bool:
+        """Whether it is a backfill that is paused."""
+        record = None if backfill is None else self.backfills.get(backfill)
+        return record is not None and record.state == "paused"
+
     def add_run(self, run: RunRecord) -> None:
         """Insert a run. Raises StoreUnavailable when there is no room."""
         self._need_room("a run", self.runs)

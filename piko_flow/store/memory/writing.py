@@ -75,7 +75,7 @@ class Writing:
         written.queued = [self._queue(new) for new in batch.queue]
         for number in batch.admit:
             run = self._rows.runs.get(number)
-            if run is not None and run.status is RunStatus.QUEUED:
+            if run is not None and run.status is RunStatus.QUEUED and not self._rows.is_paused(run.backfill):
                 self._rows.put_run(replace(run, admitted=True))
         for number in batch.claim:
             run = self._rows.runs.get(number)

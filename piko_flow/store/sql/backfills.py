@@ -38,6 +38,7 @@ WHERE backfill_id = :backfill AND state IN ('running', 'paused')"""
 SET_STATE = "UPDATE backfill SET state = :state WHERE backfill_id = :backfill"
 CANCEL = """UPDATE job_run SET status = 'CANCELLED', reason = 'cancelled', admitted = false, end_time = {now}
 WHERE backfill_id = :backfill AND status = 'QUEUED'"""
+TAKE_BACK = "UPDATE job_run SET admitted = false WHERE backfill_id = :backfill AND status = 'QUEUED'"
 
 
 class BackfillPositions:
@@ -64,6 +65,7 @@ class SqlBackfills:
         )
         self._parsed: dict[int, tuple[str, tuple[Window, ...]]] = {}
         self._counts, self._set_state, self._cancel_queued = map(statement, (COUNTS, SET_STATE, CANCEL))
+        self._take_back = statement(TAKE_BACK)
 
     async def add_backfill(self, record: BackfillRecord) -> BackfillRecord:
         """Store a backfill; its id is given by the store."""
@@ -105,7 +107,7 @@ class SqlBackfills:
         self, backfill: int, *, state: str, unless: Collection[str] = ()
     ) -> BackfillRecord | None:
         """Pause, resume, cancel or end a backfill; None when it is not there or in one of the states `unless`.
-        Cancelling ends its queued runs, too."""
+        Pausing takes back what was admitted of its queued runs; cancelling ends these, too."""
         check("state", state)
 
         async def work(session: Session) -> BackfillRecord | None:
@@ -116,6 +118,8 @@ class SqlBackfills:
             await session.change(self._set_state, backfill=backfill, state=state)
             if state == "cancelled":
                 await session.change(self._cancel_queued, backfill=backfill)
+            elif state == "paused":
+                await session.change(self._take_back, backfill=backfill)
             return replace(record, state=state)
 
         return await self._database.transact(f"make backfill {backfill} {state}", work)

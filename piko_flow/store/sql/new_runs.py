@@ -33,6 +33,9 @@ CLAIMED = {
     "pid": ":pid",
 }
 WAITS = "job_run.status = 'QUEUED'"
+# A leader may not have seen yet that the backfill is paused.
+MAY_START = f"""{WAITS} AND (job_run.backfill_id IS NULL OR NOT EXISTS
+(SELECT 1 FROM backfill b WHERE b.backfill_id = job_run.backfill_id AND b.state = 'paused'))"""
 
 
 class NewRuns:
@@ -53,7 +56,9 @@ class NewRuns:
             sets={"status": "'SKIPPED'", "reason": "j.reason", "admitted": "false", "end_time": "{at}"},
             where=WAITS,
         )
-        self._admit = dialect.update_from("job_run", RUN_ID, on=SAME, sets={"admitted": "true"}, where=WAITS)
+        self._admit = dialect.update_from(
+            "job_run", RUN_ID, on=SAME, sets={"admitted": "true"}, where=MAY_START
+        )
         self._these = dialect.statement(
             f"SELECT {COLUMNS} FROM {dialect.rows(RUN_ID)} AS j {{join}} job_run r{{by_key}} ON r.run_id = j.run_id "
             "WHERE r.status = 'QUEUED' ORDER BY r.run_id{lock}",

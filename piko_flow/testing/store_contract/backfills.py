@@ -14,6 +14,7 @@ from piko_flow.store.records import BackfillRecord
 from piko_flow.testing.store_contract.scene import (
     HOUR,
     START,
+    TWO,
     Check,
     StoreUnderTest,
     end,
@@ -178,6 +179,27 @@ async def pausing_a_backfill_leaves_its_runs(stores: StoreUnderTest) -> None:
         assert await store.live() == runs
 
 
+async def pausing_a_backfill_takes_back_what_was_admitted_and_not_claimed(stores: StoreUnderTest) -> None:
+    async with stores.open() as store, stores.open() as other:
+        kept = await store.add_backfill(backfill())
+        [taken] = await start(store, windowed(0, backfill=kept.id))
+        mine, late, live = await queue(
+            store, windowed(1, backfill=kept.id), windowed(2, backfill=kept.id), windowed(3)
+        )
+        await store.write(Batch("one", admit=[mine.id, live.id]))
+        await other.set_backfill(kept.id, state="paused")
+        await store.write(Batch("one", admit=[late.id]))  # by a leader that has not seen it yet
+        assert [run.id for run in await other.claim(TWO, limit=9, known=_orders)] == [live.id]
+        assert await store.live() == [taken, mine, late, await found(store, live)]
+        await other.set_backfill(kept.id, state="running")
+        await store.write(Batch("one", admit=[mine.id, late.id]))
+        assert [run.id for run in await other.claim(TWO, limit=9, known=_orders)] == [mine.id, late.id]
+
+
+def _orders(flow: str) -> bool:
+    return flow == "orders"
+
+
 def _feeding(record: BackfillRecord, count: int) -> Decision:
     def decide(state: FlowState, now: datetime) -> Decided:
         runs = tuple(
@@ -201,4 +223,5 @@ CHECKS: Final[tuple[Check, ...]] = (
     a_pause_and_a_resume_together_show_in_the_pulse,
     cancelling_a_backfill_ends_its_queued_runs_and_no_others,
     pausing_a_backfill_leaves_its_runs,
+    pausing_a_backfill_takes_back_what_was_admitted_and_not_claimed,
 )
