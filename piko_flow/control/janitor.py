@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import deque
 from datetime import timedelta
 
+from piko_flow.control.leadership import own_lease
 from piko_flow.control.options import ReplicaOptions
 from piko_flow.control.timing import DatabaseTime
 from piko_flow.store.protocols import Store
@@ -76,5 +77,16 @@ class Janitor:
     async def _dead_replicas(self) -> None:
         before = self._time.now() - FORGOTTEN_AFTER
         for other in await self._store.replicas():
-            if other.until is not None and other.until < before:
-                await self._store.leave(other.id)
+            if other.until is None or other.until >= before or await self._leads(other.id):
+                continue
+            await self._store.forget_lease(own_lease(self._options.lease_name, other.id))
+            await self._store.leave(other.id)
+
+    async def _leads(self, replica: str) -> bool:
+        """Whether the replica has a lease, and so gives no other sign of life."""
+        name = self._options.lease_name
+        for one in (name, own_lease(name, replica)):
+            pulse = await self._store.pulse(one, replica)
+            if pulse.lease is not None and pulse.lease.holder == replica and pulse.lease.until > pulse.now:
+                return True
+        return False

@@ -35,7 +35,8 @@ class Leadership:
         self._store, self._name, self._holder, self._ttl = store, name, holder, ttl
         self._renew_every, self._clock = renew_every.total_seconds(), clock
         self._trusted_until = self._asked_at = 0.0
-        self._resigned = False
+        self._resigned = self._unsure = False
+        self._owed: Lease | None = None
         self.lease: Lease | None = None
 
     @property
@@ -53,10 +54,17 @@ class Leadership:
         """Whether it is time to prolong the lease."""
         return self.lease is not None and self._clock.monotonic() >= self._asked_at + self._renew_every
 
+    @property
+    def owes(self) -> bool:
+        """Whether it has, or may have, the lease in the store; for who resigns."""
+        return self.lease is not None or self._owed is not None or self._unsure
+
     async def campaign(self) -> bool:
         """Ask for the lease; gives whether this replica leads now."""
-        self._asked_at = self._clock.monotonic()
-        await self._take(await self._store.acquire(self._name, holder=self._holder, ttl=self._ttl))
+        self._asked_at, self._unsure = self._clock.monotonic(), True
+        lease = await self._store.acquire(self._name, holder=self._holder, ttl=self._ttl)
+        self._unsure = False
+        await self._take(lease)
         return self.lease is not None
 
     async def renew(self) -> bool:
@@ -67,23 +75,31 @@ class Leadership:
         await self._take(lease if await self._store.renew(lease, ttl=self._ttl) else None)
         return self.lease is not None
 
-    async def resign(self) -> None:
-        """Give the lease back, so that another replica need not wait until it runs out; it is not taken again."""
+    async def resign(self, *, forget: bool = False) -> None:
+        """Give the lease back, so that another replica need not wait until it runs out; it is not taken again.
+
+        Also the one whose answer was lost. With `forget` its row goes, too: nobody else asks for it. Raises StoreUnavailable; it still owes the lease then: resign again.
+        """
         self._resigned = True
-        lease, self.lease = self.lease, None
-        if lease is not None:
-            await self._store.release(lease)
+        self._owed, self.lease = self.lease or self._owed, None
+        if self._owed is None and self._unsure:
+            held = (await self._store.pulse(self._name, self._holder)).lease
+            self._owed = held if held is not None and held.holder == self._holder else None
+        if self._owed is not None:
+            await self._store.release(self._owed)
+        self._owed, self._unsure = None, False
+        if forget:
+            await self._store.forget_lease(self._name)
 
     def lose(self) -> None:
         """Another replica leads."""
         self.lease = None
 
     async def _take(self, lease: Lease | None) -> None:
-        if self._resigned and lease is not None:  # while the answer was on its way
-            await self._store.release(lease)
-            lease = None
         self.lease = lease
-        if lease is not None:
+        if self._resigned and lease is not None:  # while the answer was on its way
+            await self.resign()
+        elif lease is not None:
             self._trusted_until = trusted_until(self._asked_at, self._ttl, self._ttl / MARGIN)
 
 

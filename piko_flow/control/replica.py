@@ -116,7 +116,9 @@ class Replica:
             self.ticked_at = self._clock.monotonic()
 
     async def _give_sign(self, now: float) -> bool:
-        """Renew the lease, or beat, where that is due; gives whether it was."""
+        """Renew the lease, or beat, where that is due; gives whether it was. A lease that is owed is given back."""
+        if self.draining and self.leadership.owes:
+            await self._resign()
         if self.leadership.renewal_is_due:
             if not await self.leadership.renew():
                 self._dethroned("the lease was taken over")
@@ -313,14 +315,18 @@ class Replica:
         self.draining = self.worker.closed = True
         self._forget_reign()
         try:
-            await self._beat(self._clock.monotonic())  # first: who resigns lives by its beats alone
-            await self.leadership.resign()
+            await self._resign()
         except StoreUnavailable as error:
             log.warning("%s", error)
+
+    async def _resign(self) -> None:
+        await self._beat(self._clock.monotonic())  # first: who resigns lives by its beats alone
+        await self.leadership.resign()
 
     async def leave(self) -> None:
         """Be forgotten as a replica; call it when nothing runs any more."""
         try:
+            await self.leadership.resign(forget=not self.options.elected)
             await self._store.leave(self.record.id)
         except StoreUnavailable as error:
             log.warning("%s", error)

@@ -100,4 +100,12 @@ class ReplicaLoops:
             replica.worker.release_all()
             async with asyncio.timeout(budget + LONGEST_WAIT):
                 await replica.worker.idle()
+        await self._resigned(min(budget, replica.options.lease.total_seconds()))
         await replica.leave()
+
+    async def _resigned(self, seconds: float) -> None:
+        """Wait until a tick has given the lease back, where the store did not answer; in vain once it has run out."""
+        waited, turn = 0.0, min(self._replica.options.poll_every.total_seconds(), seconds)
+        while self._replica.leadership.owes and waited < seconds:
+            await self._clock.sleep(turn)
+            waited += turn

@@ -49,6 +49,9 @@ class LeaseStore(Protocol):
     async def release(self, lease: Lease) -> None:
         """End the lease at once, so that another need not wait; without effect when it is another's."""
 
+    async def forget_lease(self, name: str) -> None:
+        """Delete the lease, whose name nobody will ask for again; one that has not run out stays."""
+
     async def beat(self, replica: ReplicaRecord, *, ttl: timedelta) -> None:
         """Count the replica as alive for `ttl` from now. Who holds an unexpired lease counts as alive, too."""
 

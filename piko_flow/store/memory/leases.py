@@ -45,6 +45,12 @@ class MemoryLeases(MemoryPart):
             # Without a holder, so that a renewal that was on its way cannot bring it back.
             self._rows.leases[lease.name] = replace(held, holder="", until=now)
 
+    async def forget_lease(self, name: str) -> None:
+        """Delete the lease; one that has not run out stays."""
+        now, held = self._ask(), self._rows.leases.get(name)
+        if held is not None and held.until <= now:
+            del self._rows.leases[name]
+
     async def beat(self, replica: ReplicaRecord, *, ttl: timedelta) -> None:
         """Count the replica as alive for `ttl` from now."""
         now = self._ask()

@@ -19,6 +19,7 @@ RENEW = """UPDATE scheduler_leader SET lease_until = {later}, updated_at = {now}
 WHERE name = :name AND owner = :holder AND version = :term"""
 RELEASE = """UPDATE scheduler_leader SET owner = '', lease_until = {now}
 WHERE name = :name AND owner = :holder AND version = :term"""
+FORGET = "DELETE FROM scheduler_leader WHERE name = :name AND lease_until <= {now}"
 LEAVE = "DELETE FROM replica WHERE replica_id = :replica"
 REPLICAS = """SELECT replica_id, host, pid, slots, running, version, started_at, alive_until
 FROM replica ORDER BY replica_id"""
@@ -65,7 +66,7 @@ class SqlLeases:
         self._database = database
         dialect = database.dialect
         self._lease, self._take, self._release = map(dialect.statement, (LEASE, TAKE, RELEASE))
-        self._renew = dialect.statement(RENEW)
+        self._renew, self._forget_lease = map(dialect.statement, (RENEW, FORGET))
         self._leave, self._replicas, self._pulse = map(dialect.statement, (LEAVE, REPLICAS, PULSE))
         self._address = dialect.statement(ADDRESS)
         self._new_lease = dialect.insert_new("scheduler_leader", NEW_LEASE, key="name")
@@ -135,6 +136,10 @@ class SqlLeases:
             holder=lease.holder,
             term=lease.term,
         )
+
+    async def forget_lease(self, name: str) -> None:
+        """Delete the lease; one that has not run out stays."""
+        await self._database.change(f"forget the lease {name!r}", self._forget_lease, name=name)
 
     async def beat(self, replica: ReplicaRecord, *, ttl: timedelta) -> None:
         """Count the replica as alive for `ttl` from now. Who holds an unexpired lease counts as alive, too."""

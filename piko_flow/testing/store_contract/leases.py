@@ -125,6 +125,19 @@ async def releasing_a_lease_that_is_another_s_has_no_effect(stores: StoreUnderTe
         assert (await store.pulse(LEASE, "one")).lease == held
 
 
+async def a_lease_is_forgotten_once_it_has_run_out_and_not_before(stores: StoreUnderTest) -> None:
+    async with stores.open() as store, stores.open() as other:
+        lease = await store.acquire(LEASE, holder="one", ttl=LONG)
+        kept = await store.acquire("another", holder="one", ttl=NOW_OVER)
+        assert lease is not None
+        await other.forget_lease(LEASE)
+        assert (await store.pulse(LEASE, "one")).lease == lease
+        await store.release(lease)
+        await other.forget_lease(LEASE)
+        assert (await store.pulse(LEASE, "one")).lease is None
+        assert (await store.pulse("another", "one")).lease == kept
+
+
 async def leases_of_different_names_do_not_know_each_other(stores: StoreUnderTest) -> None:
     async with stores.open() as store:
         first = await store.acquire(LEASE, holder="one", ttl=HOUR)
@@ -177,6 +190,7 @@ CHECKS: Final[tuple[Check, ...]] = (
     a_released_lease_is_free_at_once_in_a_newer_term,
     a_released_lease_is_not_brought_back_by_a_renewal_on_its_way,
     releasing_a_lease_that_is_another_s_has_no_effect,
+    a_lease_is_forgotten_once_it_has_run_out_and_not_before,
     leases_of_different_names_do_not_know_each_other,
     of_all_who_ask_at_once_one_gets_the_lease,
     of_all_who_want_a_lease_that_ran_out_one_gets_it,
