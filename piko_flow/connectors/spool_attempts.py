@@ -58,7 +58,10 @@ class Attempts:
         return letters
 
     async def whole(self, file: SpoolFile, rows: Sequence[Row], items: Sequence[Any]) -> bool:
-        """Write the items of the rows as one list; whether that went well."""
+        """Write the items of the rows as one list; whether that went well.
+
+        Where the sink names an item it has not failed, so `failures` is 0 then.
+        """
         values = items
         if self._whole:
             origins = (row.origin for row in rows for _ in range(row.kept.items))
@@ -83,7 +86,7 @@ class Attempts:
                 for piece in left:
                     piece.error = None  # it may have failed before
                 return None
-            if isinstance(error, ItemRejected) and 0 <= error.index < len(left):
+            if isinstance(error, ItemRejected) and self._delivery.names_one(error, len(left)):
                 _give_up(left.pop(error.index), error)
             elif len(left) == 1 and not isinstance(error, self.retry.on):
                 _give_up(left.pop(), error)
@@ -100,7 +103,10 @@ class Attempts:
         except Exception as error:
             failure = error
         if failure is not None:
-            self.fail(failure)
+            if self._delivery.names_one(failure, len(values)):
+                self.failures, self.failing = 0, ""
+            else:
+                self.fail(failure)
             return failure
         self.failures, self.failing = 0, ""
         self.lists, self.items = self.lists + 1, self.items + len(values)
@@ -109,12 +115,17 @@ class Attempts:
     def _keep(self, letters: Sequence[DeadLetter], origin: Origin) -> None:
         failed_at = self._clock.now().timestamp()
         for letter in letters:
+            behind = "" if letter.stage in self._delivery.first_stages else letter.stage
             for item in letter.item if letter.batch else (letter.item,):
+                key, whose = "", origin
+                if isinstance(item, Spooled):
+                    item, key, whose = item.payload, item.key, Origin(item.flow, item.run, item.stage)
                 try:
                     (kept,) = self._forms.encode([item])
                 except NotKept:
                     (kept,) = self._forms.encode([shorten(item, 2000)])
-                self._letters.append(Letter(kept, "", origin, failed_at, letter.error_type, letter.error))
+                told = letter.error_type, letter.error
+                self._letters.append(Letter(kept, key, whose, failed_at, *told, behind))
 
 
 def _give_up(piece: Piece, error: Exception) -> None:

@@ -6,17 +6,21 @@ import asyncio
 import copy
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, suppress
+from functools import cached_property
 from typing import Any, Final
 
 from piko_flow.connectors.spool_errors import SpoolRefused, TooManyFailed
+from piko_flow.dataflow.graph import graph_of
 from piko_flow.dataflow.running.facts import DeadLetter
 from piko_flow.dataflow.running.limits import within
 from piko_flow.dataflow.running.run import run
+from piko_flow.dataflow.stages.routing import Fork
 from piko_flow.dataflow.stages.sink import Part, Sink, SinkTarget
 from piko_flow.dataflow.stages.source import Source
-from piko_flow.dataflow.stages.stage import SinkLike
-from piko_flow.errors import StageFailed
+from piko_flow.dataflow.stages.stage import Keeping, SinkLike
+from piko_flow.errors import ItemRejected, StageFailed
 
+_SOURCE: Final = "spooled"
 REPLACED: Final = "a file or a window is replaced as a whole, so each list would replace the one before"
 
 
@@ -45,6 +49,25 @@ class Delivery:
     def is_chain(self) -> bool:
         """Whether stages stand before the sink, or it is a Sink with options of its own."""
         return isinstance(self._sink, SinkLike)
+
+    @cached_property
+    def first_stages(self) -> frozenset[str]:
+        """The names of the stages of a chain that get items as they were accepted; none for other sinks."""
+        if not isinstance(self._sink, SinkLike):
+            return frozenset()
+        graph = graph_of(Source((), name=_SOURCE) >> self._sink)
+        first, waiting = set[str](), [edge.end for edge in graph.out_of(0)]
+        while waiting:
+            box = graph.boxes[waiting.pop()]
+            first.add(box.name)
+            if isinstance(box.stage, (Fork, Keeping)):  # they hand on what they get
+                waiting += [edge.end for edge in graph.out_of(box.number)]
+        return frozenset(first)
+
+    def names_one(self, error: Exception, items: int) -> bool:
+        """Whether the error names one of so many items. In a chain its index counts in a list of a later stage."""
+        own = isinstance(error, ItemRejected) and 0 <= error.index < items
+        return own and (items == 1 or not self.is_chain)
 
     async def open(self, run: str) -> None:
         """Let the sink keep what it needs for all lists; `run` names the parts that a SinkTarget sees."""
@@ -120,7 +143,7 @@ class Delivery:
         return []
 
     async def _in_a_run(self, items: Sequence[Any]) -> list[DeadLetter]:
-        report = await run(Source(list(items), name="spooled") >> self._sink)
+        report = await run(Source(list(items), name=_SOURCE) >> self._sink)
         letters = list(report.dead_letters)
         kept = sum(len(letter.item) if letter.batch else 1 for letter in letters)
         if report.dead > kept:

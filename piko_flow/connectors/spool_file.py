@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 from uuid import uuid4
 from zlib import crc32
 
@@ -32,7 +32,8 @@ CREATE TABLE list (
 );
 CREATE TABLE letter (
     number INTEGER PRIMARY KEY, kind TEXT NOT NULL, key TEXT NOT NULL, flow TEXT NOT NULL, run TEXT NOT NULL,
-    stage TEXT NOT NULL, failed_at REAL NOT NULL, error_type TEXT NOT NULL, error TEXT NOT NULL, body BLOB NOT NULL
+    stage TEXT NOT NULL, failed_at REAL NOT NULL, error_type TEXT NOT NULL, error TEXT NOT NULL, behind TEXT NOT NULL,
+    crc INTEGER NOT NULL, body BLOB NOT NULL
 );
 """
 _ADD: Final = "INSERT INTO list VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
@@ -40,7 +41,8 @@ _NEXT: Final = "SELECT * FROM list WHERE number > ? AND tries = 0 ORDER BY numbe
 _WAITING: Final = (
     "SELECT coalesce(sum(items), 0), coalesce(sum(length(body)), 0), coalesce(sum(tries > 0), 0) FROM list"
 )
-_ADD_LETTER: Final = "INSERT INTO letter VALUES (NULL, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+_LETTERS: Final = "SELECT count(*), coalesce(sum(length(body)), 0) FROM letter"
+_ADD_LETTER: Final = "INSERT INTO letter VALUES (NULL, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +72,10 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class Letter:
-    """An item that failed for good, as the file holds it until somebody takes it."""
+    """An item that failed for good, as the file holds it until somebody takes it.
+
+    `behind` is the stage behind the spool that it failed at, where others had made it of what was accepted.
+    """
 
     kept: Kept
     key: str
@@ -78,17 +83,19 @@ class Letter:
     failed_at: float
     error_type: str
     error: str
+    behind: str = ""
     number: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class Totals:
-    """What a file holds: items and bytes that wait, how many of the items failed alone, and dead letters."""
+    """What a file holds: items and bytes that wait, how many of the items failed alone, dead letters and their bytes."""
 
     items: int
     bytes: int
     failing: int
     letters: int
+    letter_bytes: int
 
 
 class InUse(Exception):
@@ -142,7 +149,8 @@ class SpoolFile:
         """Keep a dead letter inside of `changing`."""
         origin = letter.origin
         values = (letter.kept.kind, letter.key, origin.flow, origin.run, origin.stage, letter.failed_at)
-        self._connection.execute(_ADD_LETTER, (*values, letter.error_type, letter.error, letter.kept.body))
+        failure, body = (letter.error_type, letter.error, letter.behind), letter.kept.body
+        self._connection.execute(_ADD_LETTER, (*values, *failure, crc32(body), body))
 
     def remove_letters(self, numbers: Sequence[int]) -> None:
         """Remove dead letters inside of `changing`."""
@@ -200,17 +208,14 @@ class SpoolFile:
     def _letters_where(self, condition: str, value: int) -> list[Letter]:
         with self._reading():
             found = self._connection.execute(f"SELECT * FROM letter WHERE {condition}", (value,))
-            return [
-                Letter(Kept(kind, body, 1), key, Origin(*origin), failed_at, error_type, error, number)
-                for number, kind, key, *origin, failed_at, error_type, error, body in found
-            ]
+            return list(map(self._letter, found))
 
     def totals(self) -> Totals:
         """How much there is, by reading all of it."""
         with self._reading():
             items, size, failing = self._connection.execute(_WAITING).fetchone()
-            (letters,) = self._connection.execute("SELECT count(*) FROM letter").fetchone()
-        return Totals(items, size, failing, letters)
+            letters, letter_size = self._connection.execute(_LETTERS).fetchone()
+        return Totals(items, size, failing, letters, letter_size)
 
     def oldest(self) -> float | None:
         """When the oldest list was accepted; None where there is none."""
@@ -242,7 +247,7 @@ class SpoolFile:
     def close(self) -> None:
         """Close the file, and remove it where it holds nothing."""
         with suppress(BrokenSpool, sqlite3.Error):
-            if self.totals() == Totals(0, 0, 0, 0):
+            if self.totals() == Totals(0, 0, 0, 0, 0):
                 self.path.unlink(
                     missing_ok=True
                 )  # before the lock is gone, so that nobody opens it in between
@@ -279,6 +284,13 @@ class SpoolFile:
         origin = Origin(str(flow), str(run), str(stage))
         return Row(int(str(number)), kept, origin, float(str(accepted_at)), given, int(str(tries)))
 
+    def _letter(self, values: tuple[Any, ...]) -> Letter:
+        number, kind, key, flow, run, stage, failed_at, error_type, error, behind, crc, body = values
+        if not isinstance(body, bytes) or crc32(body) != crc:
+            raise BrokenSpool(str(self.path), f"dead letter {number} is not what was written")
+        origin = Origin(flow, run, stage)
+        return Letter(Kept(kind, body, 1), key, origin, failed_at, error_type, error, behind, number)
+
 
 def create_file(folder: Path, *, owner: str) -> SpoolFile:
     """A new, empty file that only this process uses. Raises SpoolUnavailable."""
@@ -286,8 +298,7 @@ def create_file(folder: Path, *, owner: str) -> SpoolFile:
     try:
         os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR | os.O_CLOEXEC, 0o600))
         connection = _connected(path)
-        connection.executescript(f"BEGIN;{_SCHEMA}PRAGMA user_version = {_FORMAT};COMMIT;")
-        connection.execute("INSERT INTO about VALUES ('owner', ?)", (owner,))
+        _make_tables(connection, owner)
         return SpoolFile(path, connection)
     except (OSError, sqlite3.Error) as error:
         with suppress(OSError):
@@ -349,7 +360,17 @@ def _finish_creating(path: Path, connection: sqlite3.Connection) -> None:
     (tables,) = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
     if tables:
         raise BrokenSpool(str(path), "it is no spool")
-    connection.executescript(f"BEGIN;{_SCHEMA}PRAGMA user_version = {_FORMAT};COMMIT;")
+    _make_tables(connection, owner="")
+
+
+def _make_tables(connection: sqlite3.Connection, owner: str) -> None:
+    """The tables and whose they are, in one transaction: a file that has tables has an owner, or belongs to nobody."""
+    connection.execute("BEGIN IMMEDIATE")
+    for statement in _SCHEMA.split(";"):
+        connection.execute(statement)
+    connection.execute("INSERT INTO about VALUES ('owner', ?)", (owner,))
+    connection.execute(f"PRAGMA user_version = {_FORMAT}")
+    connection.execute("COMMIT")
 
 
 def remove_remains(folder: Path) -> None:

@@ -196,7 +196,8 @@ class Flusher:
             if await self._attempts.whole(shelf.file, rows, items):
                 await self._settle_meanwhile(shelf, rows, len(items))
             else:
-                await self._attempts.rest()
+                if self._attempts.failures:
+                    await self._attempts.rest()
                 await self._sort_out(shelf, rows, pieces_of(shelf.file, rows, items))
 
     async def _sort_out(self, shelf: Shelf, rows: list[Row], pieces: list[Piece]) -> None:

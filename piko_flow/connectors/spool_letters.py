@@ -24,7 +24,11 @@ class Spooled:
 
 @dataclass(frozen=True, slots=True)
 class SpooledLetter:
-    """An item that the sink of a spool refused for good. `stage` is the sink in the run that wrote it."""
+    """An item that the sink of a spool refused for good. `stage` is the sink in the run that wrote it.
+
+    `behind` is empty where the payload is what was accepted. In a chain behind the spool it may be what earlier stages
+    made of that: then `behind` is the stage that it failed at, and the payload must not enter the chain again.
+    """
 
     spool: str
     payload: Any
@@ -35,6 +39,7 @@ class SpooledLetter:
     error_type: str
     error: str
     failed_at: datetime
+    behind: str = ""
 
 
 class DeadLetters(Protocol):

@@ -32,15 +32,15 @@ def keys_of(file: SpoolFile, rows: Sequence[Row]) -> Iterator[str]:
 
 def carry_over(damaged: SpoolFile, other: SpoolFile) -> Totals:
     """Add to another file, inside of `changing`, what can be read of a damaged one; the items keep their keys."""
-    items = size = failing = letters = 0
+    items = size = failing = letters = letter_size = 0
     for row in damaged.readable_rows():
         other.add(row.kept, row.origin, row.accepted_at, list(keys_of(damaged, [row])), row.tries)
         items, size = items + row.kept.items, size + len(row.kept.body)
         failing += row.tries > 0
     for letter in damaged.readable_letters():
         other.add_letter(letter)
-        letters += 1
-    return Totals(items, size, failing, letters)
+        letters, letter_size = letters + 1, letter_size + len(letter.kept.body)
+    return Totals(items, size, failing, letters, letter_size)
 
 
 def pieces_of(file: SpoolFile, rows: Sequence[Row], items: Sequence[Any]) -> list[Piece]:

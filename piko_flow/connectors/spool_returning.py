@@ -45,4 +45,5 @@ def _told(spool: str, letter: Letter, forms: ItemForms) -> SpooledLetter:
         error_type=letter.error_type,
         error=letter.error,
         failed_at=datetime.fromtimestamp(letter.failed_at, UTC),
+        behind=letter.behind,
     )

@@ -9,7 +9,7 @@ from typing import Any
 from piko_flow.control.flow import Flow
 from piko_flow.control.params import check_params
 from piko_flow.control.plane_part import PlanePart
-from piko_flow.control.replaying import check_entry
+from piko_flow.control.replaying import check_accepted, check_entry
 from piko_flow.control.reviving import Reviver, instead
 from piko_flow.control.run_context import RunContext
 from piko_flow.errors import PikoFlowError, RequestRefused, describe_error
@@ -81,6 +81,7 @@ class Gates:
 
     async def _gate(self, flow: Flow, letter: DeadLetterRecord, alike: Alike) -> Reviver | None:
         if letter.sink:
+            check_accepted(letter)
             return None
         if flow.kind == "job":
             raise _refused(letter, "it enters at the stage that it failed at", "the flow is a job by now")

@@ -13,6 +13,7 @@ from piko_flow.connectors.spool import LiveSpool, Spool, SpooledLetter, SpoolRef
 from piko_flow.control.dead_letters import record_of
 from piko_flow.control.letter_files import LetterFiles
 from piko_flow.control.redaction import NOTHING_HIDDEN, Redaction
+from piko_flow.control.replaying import BEHIND
 from piko_flow.dataflow.running.facts import DeadLetter
 from piko_flow.store.records import DeadLetterRecord
 
@@ -116,9 +117,13 @@ class Spools:
         await self._keep(made() if self._files is None else await asyncio.to_thread(made))
 
     def _record(self, sink: str, letter: SpooledLetter) -> DeadLetterRecord:
-        """A letter whose item was written by a stage belongs to that, any other to the sink it was emitted to."""
+        """A letter whose item was written by a stage belongs to that, any other to the sink it was emitted to.
+
+        Its stage names also the one behind the spool, where others have made the item of what was accepted.
+        """
+        place = letter.stage or sink
         failed = DeadLetter(
-            stage=letter.stage or sink,
+            stage=place + BEHIND + letter.behind if letter.behind else place,
             where="",
             item=letter.payload,
             error=letter.error,

@@ -23,10 +23,24 @@ from piko_flow.store.records import DeadLetterRecord
 
 REPLAY = "replay"
 """The origin of a run that replays dead letters."""
+BEHIND = " > "
+"""In the stage of a letter: between a spool's own and the one behind it that failed on what others had made."""
 MOST = 500  # letters of one replay: fewer than the dead letters that a run holds, so that each that fails is known
 
 Payloads = Mapping[int, str]
 """By letter: its payload, where that lies in a file."""
+
+
+def check_accepted(letter: DeadLetterRecord) -> None:
+    """Raise RequestRefused for an item that stages behind a spool have changed: they would change it once more."""
+    spool, _, behind = letter.stage.partition(BEHIND)
+    if behind:
+        raise RequestRefused(
+            what=f"replay dead letter {letter.id}",
+            rule="what enters a spool again is what it had accepted",
+            came=f"the item is what other stages behind {spool!r} had made of that when it came to {behind!r}",
+            advice=instead(letter),
+        )
 
 
 def check_entry(pipeline: Pipeline, letter: DeadLetterRecord) -> tuple[Reviver, bool]:
@@ -36,6 +50,8 @@ def check_entry(pipeline: Pipeline, letter: DeadLetterRecord) -> tuple[Reviver, 
     """
     graph = graph_of(pipeline)
     box = find(graph, letter.stage)
+    if box is None:
+        check_accepted(letter)
     what = f"replay dead letter {letter.id}"
     if box is None:
         came = f"{letter.stage!r} is gone; there are {', '.join(named(graph))}"

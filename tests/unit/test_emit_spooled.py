@@ -7,6 +7,7 @@ import sqlite3
 import threading
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -21,11 +22,13 @@ from piko_flow.connectors.files import CsvSink
 from piko_flow.connectors.spool import NotKept, Spool, Spooled, SpoolUnavailable
 from piko_flow.connectors.sql import SqlSink
 from piko_flow.control.flow import Flow
+from piko_flow.control.plane import ControlPlane
 from piko_flow.control.plane_dead_letters import WhichLetters
+from piko_flow.control.plane_replays import ReplayRequest
 from piko_flow.control.registry import Registry
 from piko_flow.control.run_context import RunContext
 from piko_flow.dataflow.pipeline import Pipeline
-from piko_flow.errors import ItemRejected, PipelineError
+from piko_flow.errors import ItemRejected, PipelineError, RequestRefused
 from piko_flow.planning.run_state import RunStatus
 from piko_flow.settings import Settings
 from piko_flow.store.records import DeadLetterRecord, RunRecord
@@ -161,8 +164,43 @@ async def test_a_dead_letter_is_replayed_into_its_sink_through_the_spool(tmp_pat
     assert rows.items == [Order(id=2)]
 
 
+async def test_an_item_that_stages_behind_the_spool_have_changed_does_not_enter_it_again(
+    tmp_path: Path,
+) -> None:
+    world, written = World(tmp_path), Rows()
+
+    def tenfold(item: int) -> int:
+        return item * 10
+
+    def put(item: int) -> int:
+        raise ValueError("bad")
+
+    chain = Transform(tenfold) >> Transform(put, on_error="dead_letter") >> Sink(written)
+    world.emitting("sells", 1)
+    world.app.register_sink("orders", chain)
+
+    def build(run: RunContext) -> Pipeline:
+        return Source([2]) >> Sink(Spool(chain), name="keep")
+
+    Flow.register("copies", build, registry=world.registry)
+    async with running(world):
+        await world.run("sells")
+        await world.run("copies")
+        letters = await world.letters(2)
+        assert {(one.stage, one.sink) for one in letters} == {("orders > put", "orders"), ("keep > put", "")}
+        for letter in letters:
+            with pytest.raises(RequestRefused, match="what enters a spool again is what it had accepted"):
+                await world.app.service.call(partial(replay, letter=letter.id))
+        assert {one.state for one in await world.letters(2)} == {"open"}
+    assert written.items == []
+
+
+async def replay(plane: ControlPlane, letter: int) -> ReplayRequest:
+    return await plane.replay(WhichLetters((letter,)))
+
+
 class Row(SQLModel, table=True):
-    __tablename__ = "emitted_rows"
+    __tablename__ = "emitted_rows"  # pyright: ignore[reportAssignmentType]  # as SQLModel wants it
 
     id: int = SQLField(primary_key=True)
     name: str

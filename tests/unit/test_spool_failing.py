@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from piko_flow import Retry, Sink, Transform
+from piko_flow import On, Retry, Route, Sink, Transform
 from piko_flow.connectors.spool import LiveSpool, Spooled
 from piko_flow.connectors.spool_file import Origin
 from piko_flow.errors import ItemRejected
@@ -298,3 +298,70 @@ async def test_a_function_of_one_item_can_be_the_sink(tmp_path: Path) -> None:
         await live.accept([1, 2, 3])
         await done.wait()
     assert taken == [1, 2, 3]
+
+
+async def test_a_chain_tells_of_an_item_that_its_stages_have_changed_where_it_failed(tmp_path: Path) -> None:
+    place, letters = Place(), Letters()
+
+    def tenfold(item: int) -> int:
+        if item == 3:
+            raise ValueError("no threes")
+        return item * 10
+
+    def never(item: int) -> int:
+        raise ValueError("too large")
+
+    def is_small(item: int) -> bool:
+        return item < 20
+
+    def is_large(item: int) -> bool:
+        return item >= 20
+
+    small, large = Sink(place), Transform(never, on_error="dead_letter") >> Sink(Place())
+    parted = Route(On(is_small, small), On(is_large, large))
+    chain = Transform(tenfold, on_error="dead_letter") >> parted
+    async with spool(chain, tmp_path).opened(dead_letters=letters) as live:
+        await live.accept([1, 2, 3])
+        await letters.has(2)
+        await place.has(1)
+    assert place.items == [10]
+    assert sorted((one.payload, one.behind) for one in letters.taken) == [(3, ""), (20, "never")]
+
+
+async def test_a_dead_letter_of_a_chain_that_gets_keys_has_the_payload_and_its_key(tmp_path: Path) -> None:
+    letters = Letters()
+
+    def never(item: Spooled) -> None:
+        raise ValueError("never")
+
+    chain = Transform(never, on_error="dead_letter") >> Sink(Place())
+    async with spool(chain, tmp_path, whole=True).opened(dead_letters=letters) as live:
+        await live.accept([{"id": 1}], keys=["one"], origin=Origin("flow", "3", "sink"))
+        await letters.has(1)
+    (letter,) = letters.taken
+    assert (letter.payload, letter.key, letter.run, letter.behind) == ({"id": 1}, "one", "3", "")
+
+
+async def test_an_item_that_a_sink_in_a_chain_names_is_not_taken_for_another(tmp_path: Path) -> None:
+    def named(items: list[Any]) -> None:
+        if 5 in items:
+            raise ItemRejected(items.index(5), "no such customer")
+
+    place, letters = Place(named), Letters()
+    async with spool(Sink(place, batch=2), tmp_path).opened(dead_letters=letters) as live:
+        await live.accept(list(range(8)))
+        await letters.has(1)
+    assert [one.payload for one in letters.taken] == [5]
+    assert set(place.items) == {0, 1, 2, 3, 4, 6, 7}
+
+
+async def test_a_sink_that_names_items_is_not_waited_for(tmp_path: Path) -> None:
+    def named(items: list[Any]) -> None:
+        raise ItemRejected(0, "no such customer")
+
+    place, letters, clock = Place(named), Letters(), ManualClock()  # whose time stands still
+    async with spool(place, tmp_path, batch=2).opened(dead_letters=letters, clock=clock) as live:
+        await live.accept(list(range(10)))
+        await letters.has(10)
+        assert (await live.state()).failing == ""
+    assert place.items == []
