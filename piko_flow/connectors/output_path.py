@@ -16,6 +16,7 @@ START: Final = "{start}"
 END: Final = "{end}"
 FLOW: Final = "{flow}"
 HELD: Final = "-held"
+WORD: Final = re.compile(r"\{\w+\}")
 
 
 @dataclass(frozen=True)
@@ -67,6 +68,12 @@ class OutputPath:
     def fault(self) -> tuple[str, str]:
         """The rule that the path breaks, and what came; empty texts if none."""
         folder = self.text.rpartition("/")[0]
+        for word in WORD.findall(self.text):
+            if word not in (UNIT, START, END, FLOW):
+                return (
+                    f"what a path fills in is {UNIT}, {START}, {END} or {FLOW}",
+                    f"got {word} in {self.text}",
+                )
         for place in (UNIT, START, END):
             if place in folder:
                 return f"{place} may stand in the name of the file only", f"got {self.text}"

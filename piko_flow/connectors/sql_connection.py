@@ -129,6 +129,10 @@ class SqlConnection:
         """The error that says so, without the password."""
         return failed(what, self._engine.url, error)
 
+    def cannot(self, what: str, reason: str) -> DatabaseFailed:
+        """The error that says for which reason of ours it cannot be done."""
+        return DatabaseFailed(what=what, url=shown(self._engine.url), reason=reason)
+
     @abstractmethod
     def is_data(self, error: Exception) -> bool:
         """Whether the error is about values, so that other rows may be written."""
@@ -147,6 +151,6 @@ def failed(what: str, url: URL, error: BaseException) -> DatabaseFailed:
     """The error of ours for one of a driver, without the password."""
     original = getattr(error, "orig", None) or error
     reason = describe_error(original, REASON)
-    if url.password:
+    if url.password and len(url.password) > 2:  # a shorter one would garble every word, and is no secret
         reason = reason.replace(url.password, "******")
     return DatabaseFailed(what=what, url=shown(url), reason=reason)

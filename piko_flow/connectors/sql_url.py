@@ -36,6 +36,8 @@ def read_url(given: object, *, what: str, where: str, refuse: Refuse) -> URL:
         url = make_url(given)
     except (ArgumentError, ValueError):
         refuse(rule, "this one cannot be read", "Check that it has the form of the examples")
+    if "@" in (url.host or ""):
+        refuse("user and password of a url must be percent-encoded", "an @ stands in them", "Write it as %40")
     driver = DRIVERS.get(url.get_backend_name())
     if driver is None:
         refuse(rule, f"it begins with {url.drivername}", "Use one of the databases that are supported")

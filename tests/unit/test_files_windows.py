@@ -168,6 +168,7 @@ async def test_a_run_without_window_or_flow_is_refused_where_the_name_needs_one(
         ("{start}.csv", "{start} and {end} stand in a name together"),
         ("{start}-{start}-{end}.csv", "{start} may stand in the name once"),
         ("{start}/{end}.csv", "{start} may stand in the name of the file only"),
+        ("{strat}-{end}.csv", "what a path fills in is {unit}, {start}, {end} or {flow}; got {strat} in"),
     ],
 )
 def test_a_name_that_says_too_little_is_refused_where_it_is_written(name: str, rule: str) -> None:
