@@ -24,7 +24,7 @@ from piko_flow.connectors.spool_reading import (
     pieces_one_by_one,
     readable,
 )
-from piko_flow.connectors.spool_returning import hand_over
+from piko_flow.connectors.spool_returning import Returning
 from piko_flow.connectors.spool_stock import Settled, Shelf, Stock
 from piko_flow.connectors.spool_waiting import happens
 from piko_flow.dataflow.running.cancelled import uninterrupted
@@ -61,10 +61,10 @@ class Flusher:
         clock: Clock,
     ) -> None:
         self._stock, self._attempts, self._forms, self._clock = stock, attempts, forms, clock
-        self._batch, self._within, self._dead_letters = batch, within, dead_letters
+        self._batch, self._within = batch, within
+        self._returning = Returning(stock, forms, dead_letters)
         self._judged, self._judged_at, self._looked = 0, self._clock.monotonic(), self._clock.monotonic()
         self._look = True  # for dead letters
-        self._handing = asyncio.Lock()
         self.unreadable = ""
         self.draining = False
         self._settling: deque[asyncio.Task[None]] = deque()
@@ -91,7 +91,8 @@ class Flusher:
         await self._stock.tidy()
         if self._look:
             self._look = False
-            await self._hand_over()
+            self._returning.offer()
+        self._returning.check()
         await self._judge()
         if self._within and not self.draining:
             await self._settled()
@@ -103,6 +104,7 @@ class Flusher:
             return False
         await self._settled()
         if self.draining and not self._stock.failing_items and not self._stock.arrived.is_set():
+            await self._returning.settled()
             return True
         await self._wait()
         return False
@@ -141,6 +143,7 @@ class Flusher:
             for task in late:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
+        await self._returning.end(_GRACE)
 
     async def _go_on_without(self, error: BrokenSpool) -> None:
         try:
@@ -291,11 +294,6 @@ class Flusher:
         finally:  # that list may have been one of another file
             await self._note_settled(shelf, settled)
 
-    async def _hand_over(self) -> None:
-        """Offer dead letters, each once, though several lists are settled at a time."""
-        async with self._handing:
-            await hand_over(self._stock, self._forms, self._dead_letters)
-
     async def _note_settled(self, shelf: Shelf, settled: Settled, *, urgent: bool = True) -> None:
         while True:
             try:
@@ -304,7 +302,7 @@ class Flusher:
             except SpoolUnavailable as error:
                 await self._note(error)
         if settled.letters:
-            await self._hand_over()
+            self._returning.offer()
 
 
 def _letter(piece: Piece, failed_at: float) -> Letter:

@@ -72,7 +72,7 @@ class LiveSpool:
         self._clock = clock or SystemClock()
         self.flush = options.flush if flush is None else flush
         self._forms = ItemForms(Models(models), most=options.batch)
-        bounds = Bounds(options.items, options.bytes)
+        bounds = Bounds(options.items, options.bytes, taken=dead_letters is not None)
         self._stock = Stock(folder, name=name, owner=owner, bounds=bounds, clock=self._clock)
         self._delivery = Delivery(sink, name=name, timeout=options.timeout)
         self._attempts = Attempts(
@@ -94,9 +94,9 @@ class LiveSpool:
     ) -> None:
         """Return when the items are on the disk: from then on they are written, whatever becomes of this process.
 
-        Waits while the spool is full. `keys` name the items for sinks that must not write one twice. All are accepted or
-        none: raises NotKept for an item that JSON cannot hold, SpoolUnavailable where the disk does not take them,
-        SpoolClosed. Cancelling while it waits for room changes nothing; after that they may be accepted or not.
+        Waits while the spool is full, also of dead letters. `keys` name the items for sinks that must not write one twice.
+        All are accepted or none: raises NotKept for an item that JSON cannot hold, SpoolUnavailable where the disk does not
+        take them or dead letters that nobody takes fill the spool, SpoolClosed. Cancelling while it waits for room changes nothing; after that they may be accepted or not.
         """
         if self._stock.closed:
             raise SpoolClosed(self.name) from self._ended_by()

@@ -25,10 +25,14 @@ log = logging.getLogger("piko_flow.spool")
 
 @dataclass(frozen=True, slots=True)
 class Bounds:
-    """How much may wait: items, and bytes of their JSON."""
+    """How much may wait, dead letters included: items, and bytes of their JSON.
+
+    `taken` says that somebody takes dead letters, so that room can be waited for that they have.
+    """
 
     items: int
     bytes: int
+    taken: bool
 
 
 @dataclass(eq=False)
@@ -39,6 +43,7 @@ class Shelf:
     items: int = 0
     bytes: int = 0
     letters: int = 0
+    letter_bytes: int = 0
     failing: int = 0
     taken: int = 0
     owed: set[int] = field(default_factory=set)
@@ -100,6 +105,10 @@ class Stock:
         return sum(shelf.letters for shelf in self.shelves)
 
     @property
+    def _letter_bytes(self) -> int:
+        return sum(shelf.letter_bytes for shelf in self.shelves)
+
+    @property
     def strange(self) -> dict[str, str]:
         """Files that are not used, and why."""
         return dict(self._left.strange)
@@ -151,6 +160,7 @@ class Stock:
                 continue
             shelf.items, shelf.bytes = holds.items, holds.bytes
             shelf.failing, shelf.letters = holds.failing, holds.letters
+            shelf.letter_bytes = holds.letter_bytes
             log.info("the spool %s goes on with %d items of an earlier process", self.name, holds.items)
             await self._drop_empty(shelf)
         if found:
@@ -237,7 +247,7 @@ class Stock:
             shelf.owed.update(numbers)
         removed = settled.done
         shelf.failing += len(settled.rest) - sum(1 for row in removed if row.tries)
-        shelf.letters += len(settled.letters)
+        self._count_letters(shelf, settled.letters, 1)
         rest = settled.rest
         self._count(
             shelf,
@@ -261,7 +271,7 @@ class Stock:
         """Forget dead letters that somebody has taken."""
         numbers = [letter.number for letter in letters]
         await self._thread.change(shelf.file, lambda: shelf.file.remove_letters(numbers))
-        shelf.letters -= len(numbers)
+        self._count_letters(shelf, letters, -1)
         await self._drop_empty(shelf)
 
     async def oldest(self) -> float | None:
@@ -278,14 +288,28 @@ class Stock:
         if items < 0:
             self._room.set()
 
+    def _count_letters(self, shelf: Shelf, letters: Sequence[Letter], sign: int) -> None:
+        shelf.letters += sign * len(letters)
+        shelf.letter_bytes += sign * sum(len(letter.kept.body) for letter in letters)
+        self._room.set()
+
     async def _wait_for_room(self, items: int, size: int) -> None:
-        """A list larger than the bounds is let in when nothing else waits."""
-        while not self.closed and self.items and not self._fits(items, size):
+        """A list larger than the bounds is let in when nothing else waits, and dead letters leave any room.
+
+        Raises SpoolUnavailable where they leave none, and nobody takes them.
+        """
+        while not self.closed and not self._fits(items, size):
+            full = not self._fits(1 - self.items, 1 - self.bytes)  # of letters alone
+            if full and not self._bounds.taken:
+                raise SpoolUnavailable(str(self.folder), f"{self.dead_letters:,} dead letters fill it")
+            if not full and not self.items:
+                return
             self._room.clear()
             await self._room.wait()
 
     def _fits(self, items: int, size: int) -> bool:
-        return self.items + items <= self._bounds.items and self.bytes + size <= self._bounds.bytes
+        items, size = items + self.items + self.dead_letters, size + self.bytes + self._letter_bytes
+        return items <= self._bounds.items and size <= self._bounds.bytes
 
     async def tidy(self) -> None:
         """Give up files whose removals the disk did not take, when nothing else is in them: that makes room."""
@@ -330,6 +354,7 @@ class Stock:
             totals = await self._thread.change(fresh.file, lambda: carry_over(shelf.file, fresh.file))
             fresh.items, fresh.bytes = totals.items, totals.bytes
             fresh.failing, fresh.letters = totals.failing, totals.letters
+            fresh.letter_bytes = totals.letter_bytes
             place = self.shelves.index(shelf)
             self.shelves[place : place + 1] = [fresh]
             if shelf is self._own:

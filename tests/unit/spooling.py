@@ -56,14 +56,17 @@ class Place:
 
 
 class Letters:
-    """Takes dead letters, unless it is told to fail."""
+    """Takes dead letters while `gate` is open, unless it is told to fail; `asked` is set when it is offered some."""
 
     def __init__(self) -> None:
         self.taken: list[SpooledLetter] = []
         self.error: Exception | None = None
-        self._changed = asyncio.Event()
+        self.gate, self.asked, self._changed = asyncio.Event(), asyncio.Event(), asyncio.Event()
+        self.gate.set()
 
     async def take(self, letters: Sequence[SpooledLetter], /) -> None:
+        self.asked.set()
+        await self.gate.wait()
         self._changed.set()
         if self.error is not None:
             raise self.error

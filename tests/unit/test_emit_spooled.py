@@ -261,6 +261,7 @@ def take_order(order: Order) -> None:
         (take_order, {"models": [Refund]}, "it takes Order"),
         (take_order, {"models": [3]}, "models are classes of Pydantic models or dataclasses"),
         (take_order, {"key": 3}, "key is the name of a field or a function of an item"),
+        (Sink(SqlSink(Row, key="id"), batch=10), {"models": [Row]}, "SqlSink without url came. Give it url="),
         (3, {}, "3 came"),
         (Source([1]), {}, "came"),
         (Order, {}, "came"),

@@ -10,12 +10,12 @@ from typing import Any
 
 import pytest
 
-from piko_flow import On, Retry, Route, Sink, Transform
+from piko_flow import Retry, Sink, Transform
 from piko_flow.connectors.spool import LiveSpool, Spooled
 from piko_flow.connectors.spool_file import Origin
 from piko_flow.errors import ItemRejected
 from piko_flow.testing import ManualClock
-from tests.unit.spooling import FAST, PATIENCE, Letters, Place, away, files, spool, told
+from tests.unit.spooling import FAST, PATIENCE, Letters, Place, away, spool, told
 
 
 def refusing(
@@ -239,23 +239,6 @@ async def test_a_batch_that_a_chain_gives_up_is_a_dead_letter_for_each_of_its_it
     assert [one.payload for one in letters.taken] == [1, 2, 3]
 
 
-async def test_dead_letters_stay_until_somebody_takes_them(tmp_path: Path) -> None:
-    def named(items: list[Any]) -> None:
-        raise ItemRejected(0, "never")
-
-    place, letters = Place(named), Letters()
-    letters.error = OSError("the store is away")
-    async with spool(place, tmp_path).opened(dead_letters=letters) as live:
-        await live.accept([{"id": 7}], origin=Origin("flow", "3", "sink"))
-        await told(live, lambda state: state.dead_letters == 1 and state.items == 0)
-    assert len(files(tmp_path)) == 1
-    letters.error = None
-    async with spool(place, tmp_path).opened(dead_letters=letters):
-        await letters.has(1)
-    assert (letters.taken[0].payload, letters.taken[0].run) == ({"id": 7}, "3")
-    assert files(tmp_path) == []
-
-
 async def test_what_failed_alone_is_known_after_a_restart(tmp_path: Path) -> None:
     place, letters = Place(refusing(1)), Letters()
     async with away(place, tmp_path) as live:
@@ -298,48 +281,6 @@ async def test_a_function_of_one_item_can_be_the_sink(tmp_path: Path) -> None:
         await live.accept([1, 2, 3])
         await done.wait()
     assert taken == [1, 2, 3]
-
-
-async def test_a_chain_tells_of_an_item_that_its_stages_have_changed_where_it_failed(tmp_path: Path) -> None:
-    place, letters = Place(), Letters()
-
-    def tenfold(item: int) -> int:
-        if item == 3:
-            raise ValueError("no threes")
-        return item * 10
-
-    def never(item: int) -> int:
-        raise ValueError("too large")
-
-    def is_small(item: int) -> bool:
-        return item < 20
-
-    def is_large(item: int) -> bool:
-        return item >= 20
-
-    small, large = Sink(place), Transform(never, on_error="dead_letter") >> Sink(Place())
-    parted = Route(On(is_small, small), On(is_large, large))
-    chain = Transform(tenfold, on_error="dead_letter") >> parted
-    async with spool(chain, tmp_path).opened(dead_letters=letters) as live:
-        await live.accept([1, 2, 3])
-        await letters.has(2)
-        await place.has(1)
-    assert place.items == [10]
-    assert sorted((one.payload, one.behind) for one in letters.taken) == [(3, ""), (20, "never")]
-
-
-async def test_a_dead_letter_of_a_chain_that_gets_keys_has_the_payload_and_its_key(tmp_path: Path) -> None:
-    letters = Letters()
-
-    def never(item: Spooled) -> None:
-        raise ValueError("never")
-
-    chain = Transform(never, on_error="dead_letter") >> Sink(Place())
-    async with spool(chain, tmp_path, whole=True).opened(dead_letters=letters) as live:
-        await live.accept([{"id": 1}], keys=["one"], origin=Origin("flow", "3", "sink"))
-        await letters.has(1)
-    (letter,) = letters.taken
-    assert (letter.payload, letter.key, letter.run, letter.behind) == ({"id": 1}, "one", "3", "")
 
 
 async def test_an_item_that_a_sink_in_a_chain_names_is_not_taken_for_another(tmp_path: Path) -> None:
