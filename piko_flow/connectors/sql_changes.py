@@ -15,11 +15,11 @@ from piko_flow.connectors.sql_drivers import connect
 from piko_flow.connectors.sql_errors import SqlRefused
 from piko_flow.connectors.sql_pages import pages, places_of
 from piko_flow.connectors.sql_query import Query
+from piko_flow.connectors.sql_select import SELECT
 from piko_flow.connectors.sql_shapes import Shape, type_of
-from piko_flow.connectors.sql_source import SELECT, described
+from piko_flow.connectors.sql_source import described
 from piko_flow.connectors.sql_span import ends_of, now_of
 from piko_flow.connectors.sql_staged import read_value, told_value
-from piko_flow.connectors.sql_url import read_url
 from piko_flow.dataflow.stages.options import Seconds, positive_seconds, whole
 from piko_flow.dataflow.stages.source import Source
 from piko_flow.retry import Retry
@@ -51,7 +51,8 @@ class SqlChanges(Source[Out], Generic[Out]):
 
     A row is given again whenever its value grows. Rows without a value are left out. `key` is a column that is
     different in every row and tells rows with the same value apart; without it the column itself must be
-    different in every row. `what` and `rows` are those of SqlSource; a row that the model refuses fails the run.
+    different in every row. `what`, `values` and `rows` are those of SqlSource; a row that the model refuses fails
+    the run, as does one that has a value and no key.
 
     Transactions commit in another order than that of the values they wrote, so what becomes visible behind the
     place that was read is missed. Against that rows are left for a later slice until they are `late` old, by the
@@ -110,12 +111,11 @@ class SqlChanges(Source[Out], Generic[Out]):
         name: str | None = None,
         **options: Any,
     ) -> None:
-        table, known_key, fields = described(self, what, rows, name)
+        target, table, key, fields = described(self, url, what, rows=rows, key=key, values=values, name=name)
         if not column or not isinstance(column, str):
             self.refuse(
                 "changes need the column that grows", f"got {column!r:.80}", 'Give column="updated_at"'
             )
-        key = key or known_key
         query = Query(
             table,
             is_select=bool(SELECT.match(table)),
@@ -125,7 +125,7 @@ class SqlChanges(Source[Out], Generic[Out]):
             values=values or {},
         )
         reader = ChangeReader(
-            url=read_url(url, what=self.title, where=str(self.origin), refuse=self.refuse),
+            url=target,
             query=query,
             shape=Shape(rows, query.columns),
             late=positive_seconds(self, "late", late),
@@ -161,14 +161,22 @@ class ChangeReader:
     async def read(self, since: Any) -> AsyncGenerator[Any, None]:
         """Give what lies behind the place `since`, from the beginning without one, until nothing is left.
 
-        Raises SqlRefused for a place of another reading.
+        Raises SqlRefused for a place of another reading, and for a row that has a value and no key.
         """
         self._since, self._row = since, None
         last = self._last(since)
         connection = await connect(self._url, reads=True)
         try:
             span = await self._span(connection)
-            reading = pages(connection, self._query.asked, self._query, self._page, span=span, last=last)
+            reading = pages(
+                connection,
+                self._query.asked,
+                self._query,
+                self._page,
+                span=span,
+                last=last,
+                source=self._source,
+            )
             async with aclosing(reading) as lists:
                 async for names, rows in lists:
                     self._places = self._places or places_of(self._query, names)

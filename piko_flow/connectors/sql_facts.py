@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
+from piko_flow.connectors.sql_select import tokens
 from piko_flow.connectors.sql_table import SqlTable
 from piko_flow.connectors.sql_texts import TEXTS
 
 Ask = Callable[[str, Mapping[str, Any]], Awaitable[Sequence[Sequence[Any]]]]
-NAME: Final = re.compile(r"(?<![:\w]):([a-z_]\w*)")
 UNIQUE: Final = """SELECT index_name, column_name FROM information_schema.statistics
 WHERE table_schema = COALESCE(:schema, DATABASE()) AND table_name = :name AND non_unique = 0"""
 ZONELESS: Final = """SELECT attname FROM pg_attribute WHERE attrelid = to_regclass(:name)
@@ -69,7 +69,10 @@ def positional(text: str, values: Mapping[str, Any], dialect: str) -> tuple[str,
     given: list[Any] = []
 
     def place(found: re.Match[str]) -> str:
-        given.append(values[found[1]])
+        name: str | None = found["name"]
+        if name is None:
+            return found[0]
+        given.append(values[name])
         return TEXTS[dialect].place(len(given))
 
-    return NAME.sub(place, text), given
+    return tokens(dialect).sub(place, text), given

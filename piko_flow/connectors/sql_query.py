@@ -65,6 +65,16 @@ class Query:
         key = texts.quoted(self.key)
         return positional(f"SELECT MIN({key}), MAX({key}) FROM {self._from(texts)}{where}", values, dialect)
 
+    def without_key(self, dialect: str, *, span: Sequence[Any], last: Sequence[Any]) -> tuple[str, list[Any]]:
+        """The statement for a row without a key, and its values; with `last` one whose column is not before that."""
+        texts, values = TEXTS[dialect], self._given(dialect)
+        conditions = [*self._within(texts, span, values), f"{texts.quoted(self.order[-1])} IS NULL"]
+        if last:
+            values["piko_first"] = last[0]
+            conditions.append(f"{texts.quoted(self.order[0])} >= :piko_first")
+        where = " AND ".join(conditions)
+        return positional(f"SELECT 1 FROM {self._from(texts)} WHERE {where} LIMIT 1", values, dialect)
+
     def probe(self, dialect: str, *, start: Any = None) -> tuple[str, list[Any]]:
         """The statement for one value of the window's column, and its values; with `start` of a row from there on."""
         assert self.column is not None
@@ -74,6 +84,14 @@ class Query:
         return positional(
             f"SELECT {name} FROM {self._from(texts)} WHERE {condition} LIMIT 1", values, dialect
         )
+
+    def some(self, dialect: str, *, span: Sequence[Any]) -> tuple[str, list[Any]]:
+        """The statement for one value of the window's column that lies within the span, and its values."""
+        assert self.column is not None
+        texts, values = TEXTS[dialect], self._given(dialect)
+        where = " AND ".join(self._within(texts, span, values))
+        name = texts.quoted(self.column)
+        return positional(f"SELECT {name} FROM {self._from(texts)} WHERE {where} LIMIT 1", values, dialect)
 
     def _given(self, dialect: str) -> dict[str, Any]:
         """The user's values; PostgreSQL's driver takes those that its columns want, as they are."""
@@ -87,7 +105,8 @@ class Query:
         return ", ".join(map(texts.quoted, dict.fromkeys([*self.columns, *self.order])))
 
     def _from(self, texts: SqlTexts) -> str:
-        return f"({self.what}) AS piko_rows" if self.is_select else texts.table(self.what)
+        # The line ends so that a comment at the end of a SELECT does too.
+        return f"({texts.literal(self.what)}\n) AS piko_rows" if self.is_select else texts.table(self.what)
 
     def _within(self, texts: SqlTexts, span: Sequence[Any], values: dict[str, Any]) -> list[str]:
         if not span:

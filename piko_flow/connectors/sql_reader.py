@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 from piko_flow.connectors.sql_answer import answered
 from piko_flow.connectors.sql_connection import DataRefused, SqlConnection
 from piko_flow.connectors.sql_drivers import connect
-from piko_flow.connectors.sql_pages import WHOLE, pages
+from piko_flow.connectors.sql_pages import WHOLE, check_keys, pages
 from piko_flow.connectors.sql_query import KeyRange, Query
 from piko_flow.connectors.sql_shapes import Shape
 from piko_flow.connectors.sql_span import ends_of
@@ -37,11 +37,13 @@ class SqlReader:
     shape: Shape
     window: tuple[datetime, datetime] | None
     page: int
+    source: tuple[str, str]
+    """What messages call it, and where it was written."""
 
     async def read_chunks(self, split: KeyRange | None, *, reject: Reject) -> AsyncGenerator[list[Any], None]:
         """Give the rows in lists of up to 1,000, in the order of the query. What a model refuses is rejected.
 
-        Raises DatabaseFailed.
+        Raises DatabaseFailed, and SqlRefused for rows that are read by key and have none.
         """
         connection = await connect(self.url, reads=True)
         try:
@@ -56,11 +58,14 @@ class SqlReader:
             await connection.drop()
 
     async def ends(self) -> tuple[Any, Any]:
-        """The lowest and the highest key; None where there is no row."""
+        """The lowest and the highest key; None where there is no row. Raises SqlRefused for rows without one."""
         connection = await connect(self.url, reads=True)
+        what = "look for the ends of the key"
         try:
-            text, values = self.query.ends(connection.dialect, span=await self._span(connection))
-            ((low, high),) = await connection.rows("look for the ends of the key", text, values)
+            span = await self._span(connection)
+            await check_keys(connection, what, self.query, span=span, source=self.source)
+            text, values = self.query.ends(connection.dialect, span=span)
+            ((low, high),) = await connection.rows(what, text, values)
             return low, high
         finally:
             await connection.close()
@@ -69,7 +74,9 @@ class SqlReader:
         self, connection: SqlConnection, keys: KeyRange
     ) -> AsyncGenerator[tuple[tuple[str, ...], Rows], None]:
         span = await self._span(connection)
-        reading = pages(connection, self.query.asked, self.query, self.page, span=span, keys=keys)
+        reading = pages(
+            connection, self.query.asked, self.query, self.page, span=span, keys=keys, source=self.source
+        )
         async with aclosing(reading) as lists:
             async for names, rows in lists:
                 yield names, rows

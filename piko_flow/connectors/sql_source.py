@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Final, Generic, TypeVar, overload
+from typing import TYPE_CHECKING, Any, Generic, TypeVar, overload
 
 from pydantic import BaseModel
 from typing_extensions import TypedDict, Unpack
 
 from piko_flow.connectors.sql_query import KeyRange, Query
 from piko_flow.connectors.sql_reader import SqlReader
+from piko_flow.connectors.sql_select import SELECT, checked_select
 from piko_flow.connectors.sql_shapes import Shape, type_of
 from piko_flow.connectors.sql_url import read_url
 from piko_flow.dataflow.running.blocking import blocking
@@ -21,9 +21,11 @@ from piko_flow.dataflow.stages.source import Source
 from piko_flow.dataflow.stages.stage import Stage
 from piko_flow.retry import Retry
 
+if TYPE_CHECKING:
+    from sqlalchemy import URL
+
 M = TypeVar("M", bound=BaseModel)
 Out = TypeVar("Out")
-SELECT: Final = re.compile(r"\s*(SELECT|WITH)\b", re.IGNORECASE)
 
 
 class SqlReadOptions(TypedDict, total=False):
@@ -51,6 +53,7 @@ class SqlSource(Source[Out], Generic[Out]):
     connection nor snapshot is held; a SQLModel class brings its key along. Without one a single statement is read
     to its end. With `window` (that of the run) only rows whose `column` lies in it are read. With `splits` the keys
     that are there when the run is planned are cut into so many ranges, each a unit; the key must be a whole number.
+    A row that has none fails the run with SqlRefused.
 
     Order: by key; with a window by its column, then by key; without a key as the database gives them. Raises
     DatabaseFailed when the database does not answer.
@@ -103,9 +106,8 @@ class SqlSource(Source[Out], Generic[Out]):
         name: str | None = None,
         **options: Any,
     ) -> None:
-        table, known_key, fields = described(self, what, rows, name)
+        target, table, key, fields = described(self, url, what, rows=rows, key=key, values=values, name=name)
         self._check_window(window, column)
-        key = key or known_key
         if splits is not None and key is None:
             self.refuse("splits are ranges of a key that is a whole number", "no key came", 'Give key="id"')
         query = Query(
@@ -118,11 +120,12 @@ class SqlSource(Source[Out], Generic[Out]):
             values=values or {},
         )
         reader = SqlReader(
-            url=read_url(url, what=self.title, where=str(self.origin), refuse=self.refuse),
+            url=target,
             query=query,
             shape=Shape(rows, query.columns),
             window=None if window is None else (window[0], window[1]),
             page=whole(self, "page", page),
+            source=(self.title, str(self.origin)),
         )
         planned = None if splits is None else KeyRanges(reader, whole(self, "splits", splits), self)
         super().__init__(reader, splits=planned, name=self.name, **options)
@@ -169,19 +172,28 @@ class KeyRanges:
 
 
 def described(
-    stage: Stage, what: object, rows: object, name: str | None
-) -> tuple[str, str | None, tuple[str, ...]]:
-    """Name the source. Gives the table or SELECT, the key if it is known, and the columns if they are.
+    stage: Stage,
+    url: object,
+    what: object,
+    *,
+    rows: object,
+    key: str | None,
+    values: Mapping[str, Any] | None,
+    name: str | None,
+) -> tuple[URL, str, str | None, tuple[str, ...]]:
+    """Name the source. Gives its database, its table or SELECT, the key and the columns if they are known.
 
-    Refuses what cannot be read, and what rows cannot be.
+    Refuses what cannot be read, what rows cannot be, and values that the SELECT does not name.
     """
-    table, key, columns = _named(what)
+    table, known_key, columns = _named(what)
     stage._describe(name=name, fallback="select" if SELECT.match(table) else table)
     if not isinstance(rows, type) or not issubclass(rows, dict | tuple | BaseModel):
         stage.refuse("rows is dict, tuple or the class of a model", f"got {rows!r:.80}")
     if not table:
         stage.refuse("it reads a table, a SQLModel class or a SELECT", f"got {what!r:.80}")
-    return table, key, columns
+    target = read_url(url, what=stage.title, where=str(stage.origin), refuse=stage.refuse)
+    table = checked_select(table, values or {}, target.get_backend_name(), stage.refuse)
+    return target, table, key or known_key, columns
 
 
 def _named(what: object) -> tuple[str, str | None, tuple[str, ...]]:

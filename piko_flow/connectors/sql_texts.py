@@ -20,6 +20,10 @@ class SqlTexts:
         """A table, with its schema if there is a dot in the name."""
         return ".".join(map(self.quoted, name.split(".")))
 
+    def literal(self, text: str) -> str:
+        """A statement of a user, as the driver leaves it as it is."""
+        return text
+
     def place(self, number: int) -> str:
         """Where the driver puts the value of this number, counted from 1."""
         return "?"
@@ -58,7 +62,10 @@ class MySqlTexts(SqlTexts):
 
     def quoted(self, name: str) -> str:
         """One name; the driver takes a single % for a place."""
-        return super().quoted(name).replace("%", "%%")
+        return self.literal(super().quoted(name))
+
+    def literal(self, text: str) -> str:
+        return text.replace("%", "%%")
 
     def place(self, number: int) -> str:
         return "%s"
