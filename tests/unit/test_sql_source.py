@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 import pytest_asyncio
 from pydantic import BaseModel
+from sqlalchemy.orm import registry
 from sqlmodel import Field, SQLModel
 
 from piko_flow import PipelineError, Sink, StageFailed, Window, run
@@ -35,9 +36,12 @@ def file(tmp_path: Path) -> str:
     return f"sqlite:///{tmp_path / 'x.db'}"
 
 
-class Placed(SQLModel, table=True):
-    __tablename__ = "orders"
-    __table_args__ = {"extend_existing": True}  # as SQLModel wants it
+class Own(SQLModel, registry=registry()):
+    """The base of tables whose names other modules use too."""
+
+
+class Placed(Own, table=True):
+    __tablename__ = "orders"  # pyright: ignore[reportAssignmentType]  # as SQLModel wants it
 
     id: int = Field(primary_key=True)
     customer: str
