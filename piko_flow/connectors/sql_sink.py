@@ -44,7 +44,8 @@ class SqlSink(SinkTarget[Row[M]], Generic[M]):
     `columns=` names the columns instead, or fewer of them. `mode` is "insert"; "upsert" where a `key` is given: a row
     replaces the one under its key, and of two in one run the later one wins; or "replace_window": the rows whose
     `window_column` lies in the run's window are removed, and these come in their place. For "upsert" the database
-    needs a unique index over the key.
+    needs a unique index over the key; in MariaDB and MySQL another one, by which it would replace rows of other keys,
+    is refused.
 
     Without `url`, or with that of the ledger, rows commit in the transaction in which the run ends: exactly once.
     They wait in memory, a part up to `in_memory` of them, beyond that in the ledger's database. On SQLite a run of
@@ -136,7 +137,8 @@ class SqlSink(SinkTarget[Row[M]], Generic[M]):
     async def open(self, part: Part) -> None:
         """Begin a part; connects where it writes by itself.
 
-        Raises SqlRefused where there is no place to write to, DatabaseFailed when it cannot be reached.
+        Raises SqlRefused where there is no place to write to, DatabaseFailed when it cannot be reached, NoUniqueKey
+        where the table's indexes do not fit an upsert.
         """
         await super().open(part)
         self._lasting = False
