@@ -1,4 +1,4 @@
-"""Copying into tables is killed with -9 at random moments, and begun again until it is done: every row is there, once."""
+"""Copying into tables is killed with -9 at random moments, and begun again until it is done: every row is there."""
 
 from __future__ import annotations
 
@@ -101,6 +101,33 @@ async def test_what_was_killed_at_any_moment_is_written_once_when_it_is_done(
                 if killer.kills >= KILLS:
                     break
         assert await opened.staged() == 0
+
+
+@pytest.mark.timeout(300)
+async def test_without_a_key_elsewhere_every_row_is_there_at_least_once(
+    hosts: dict[str, Host], tmp_path: Path
+) -> None:
+    ledger = sqlite_file(tmp_path)
+    for elsewhere in empty_database(hosts["mariadb"]):
+        tables, options = Tables(elsewhere), {"url": elsewhere}
+        await tables.rows(
+            "CREATE TABLE orders (id BIGINT, customer VARCHAR(40), amount DECIMAL(12, 2), placed_at DATETIME(6))"
+        )
+        async with (
+            ledger_of(ledger, copying(options)) as opened,
+            killing("tests.faults.killed_sql", seed=SEED) as killer,
+        ):
+            last = 0
+            while killer.kills < KILLS:
+                hours = {"first": last, "last": last + HOURS}
+                await killer.work("copy_hours", most=MOST, ledger=ledger, **hours, options=options)
+                last += HOURS
+            assert [(span.start, span.end) for span in await opened.settled()] == [
+                (START, START + last * HOUR)
+            ]
+        found = await tables.rows("SELECT DISTINCT id, customer, amount FROM orders ORDER BY id")
+        wanted = [one for number in range(last) for one in orders_of(number)]
+        assert found == [(one.id, one.customer, one.amount) for one in wanted]
 
 
 async def test_a_crash_between_the_commits_of_two_sinks_doubles_nothing_and_loses_nothing(
