@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final
 
 from piko_flow.connectors.sql_connection import SqlConnection
+from piko_flow.connectors.sql_errors import DatabaseFailed
 from piko_flow.connectors.sql_query import Query
 from piko_flow.connectors.sql_values import bound, utc
 
+COMPARABLE: Final = re.compile(r"\d{4}-\d\d-\d\d([ T]\d\d:\d\d(:\d\d(\.\d+)?)?(Z|[+-]00:?00)?)?")
 NOW: Final[Mapping[str, str]] = {
     "sqlite": "SELECT strftime('%Y-%m-%d %H:%M:%f', 'now')",
     "mysql": "SELECT UTC_TIMESTAMP(6)",
@@ -22,8 +25,9 @@ async def ends_of(
 ) -> Sequence[Any]:
     """Start and end of the window, as values for the query's column.
 
-    In SQLite instants are texts, with a blank or a T before the time, in UTC; numbers are seconds since 1970. In
-    PostgreSQL a column may keep no zone, and counts as UTC then.
+    In SQLite instants are texts, with a blank or a T before the time, in UTC; numbers are seconds since 1970. Texts of
+    another form, and of both forms in one window, cannot be compared: they raise DatabaseFailed. In PostgreSQL a
+    column may keep no zone, and counts as UTC then.
     """
     what = f"look at column {query.column}"
     if connection.dialect == "postgresql":
@@ -38,9 +42,30 @@ async def ends_of(
         kept = rows[0][0] if rows else ""
         if isinstance(kept, int | float):
             return [one.timestamp() for one in window]
-        if isinstance(kept, str) and kept[10:11] == "T":
-            return [one.replace(" ", "T") for one in ends]
+        if isinstance(kept, str) and kept:
+            return await _texts(connection, query, kept, ends)
     return ends
+
+
+async def _texts(connection: SqlConnection, query: Query, kept: str, ends: Sequence[str]) -> Sequence[str]:
+    """The ends in the form of a text that the column keeps."""
+    if not COMPARABLE.fullmatch(kept):
+        raise _incomparable(connection, query, f"it keeps {kept[:40]!r}")
+    blank, other = ends, [one.replace(" ", "T") for one in ends]
+    if kept[10:11] == "T":
+        blank, other = other, blank
+    mixed = await connection.rows(f"look at column {query.column}", *query.some("sqlite", span=other))
+    if mixed:
+        raise _incomparable(connection, query, f"it keeps both {kept!r} and {mixed[0][0]!r}")
+    return blank
+
+
+def _incomparable(connection: SqlConnection, query: Query, came: str) -> DatabaseFailed:
+    reason = (
+        f"instants are texts of one form in UTC, like '2026-01-31 23:00:00' or '2026-01-31T23:00:00'; {came}. "
+        "Bring the column into one form"
+    )
+    return connection.cannot(f"compare column {query.column} with a window", reason)
 
 
 async def now_of(connection: SqlConnection) -> datetime:
