@@ -108,10 +108,11 @@ def _show_page(page: RunPage, times: Times) -> None:
 
 
 def _row(run: RunRecord, times: Times) -> tuple[object, ...]:
-    from piko_flow.cli.tables import span_text, took, when
+    from piko_flow.cli.tables import dead_letters, span_text, took, when
 
     covers = span_text(run.window, times) or when(run.scheduled_time, times)
-    why = ": ".join(part for part in (run.reason, run.error_type) if part)
+    ended = ": ".join(filter(None, (run.reason, run.error_type)))
+    why = ", ".join(filter(None, (ended, dead_letters(run.dead_items))))
     return run.id, run.flow, run.status, covers, took(run.duration_ms), run.attempt, why or None
 
 
@@ -164,7 +165,7 @@ def _how_it_went(view: RunView, times: Times) -> list[tuple[str, object]]:
     return [
         ("attempt", run.attempt),
         ("rescues", f"{run.rescues}: a replica died while it ran" if run.rescues else ""),
-        ("not before", when(run.not_before, times)),
+        ("not before", when(run.not_before, times) if run.not_before != run.scheduled_time else ""),
         ("queued", when(run.created_at, times)),
         ("started", when(run.start_time, times)),
         ("ended", when(run.end_time, times)),

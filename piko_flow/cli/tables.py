@@ -128,6 +128,11 @@ def took(milliseconds: int | None) -> str | None:
     return f"{milliseconds} ms" if milliseconds < 1000 else duration(milliseconds / 1000)
 
 
+def dead_letters(count: int) -> str:
+    """So many dead letters, in words; empty for none."""
+    return f"{count:,} dead letter{'' if count == 1 else 's'}" if count else ""
+
+
 def terminal_width() -> int:
     """The columns of standard output."""
     return shutil.get_terminal_size().columns if _is_terminal() else WITHOUT_END

@@ -103,7 +103,7 @@ def _values(found: TriggerPlan | RunRecord) -> dict[str, Any]:
 
 
 def _show(found: TriggerPlan | RunRecord, times: Times, zone: str) -> None:
-    from piko_flow.cli.tables import show_facts, span_text, zones
+    from piko_flow.cli.tables import dead_letters, show_facts, span_text, zones
     from piko_flow.control.failure import error_text
     from piko_flow.store.records import RunRecord
 
@@ -111,7 +111,8 @@ def _show(found: TriggerPlan | RunRecord, times: Times, zone: str) -> None:
         over = f" over {times.exact.span(found.window)}" if found.window is not None else ""
         error = error_text(found.error_type, found.error_msg) if found.status is RunStatus.FAILED else ""
         told = f"run {found.id} of {found.flow}{over} is {found.status}"
-        typer.echo(f"{told}: {error}" if error else told)
+        dead = dead_letters(found.dead_items)
+        typer.echo(": ".join(filter(None, (f"{told}, {dead}" if dead else told, error))))
         return
     earlier = found.earlier
     done = f"nothing: the key has made run {earlier.id} already, which is {earlier.status}" if earlier else ""

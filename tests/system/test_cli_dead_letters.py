@@ -123,7 +123,9 @@ def shop(shop_host: Host | None, tmp_path: Path) -> Iterator[Shop]:
 def test_letters_of_a_window_are_replayed_by_mended_code_and_the_window_is_complete(shop: Shop) -> None:
     shop.code(check=BROKEN)
     with shop.serving():
-        shop.run("trigger", "orders", "--window", WINDOW, "--wait")
+        told = shop.run("trigger", "orders", "--window", WINDOW, "--wait")
+        assert told.rstrip().endswith("is SUCCESS, 3 dead letters")
+        assert "3 dead letters" in shop.run("run", "list")
         lines = shop.run("dead-letter", "list").splitlines()
         assert re.match(r"group +flow +stage +letters +last", lines[0])
         assert re.match(r"[0-9a-f]{8} +orders +check +3 ", lines[1])
