@@ -148,6 +148,7 @@ class Flusher:
     async def _go_on_without(self, error: BrokenSpool) -> None:
         try:
             await self._stock.set_aside(error)
+            self._look = True  # at the letters that could be read
         except SpoolUnavailable as unavailable:
             await self._note(unavailable)
 

@@ -25,7 +25,7 @@ class RegisteredSink:
     models: tuple[type, ...] = ()
     key: ItemKey = None
     whole: bool = False
-    spooled: bool = True
+    spool: bool = True
 
     def check(self, taken: Collection[str]) -> None:
         """Raise PipelineError for what cannot work, at the line that registers it; `taken` are the names that others have."""
@@ -36,13 +36,17 @@ class RegisteredSink:
                 self._refuse("models are classes of Pydantic models or dataclasses", f"{describe(one)} came")
         if not (self.key is None or isinstance(self.key, str) or callable(self.key)):
             self._refuse("key is the name of a field or a function of an item", f"{describe(self.key)} came")
+        if not self.spool and isinstance(self.sink, Spool):
+            self._refuse(
+                "spool=False keeps nothing on the disk", "the sink is a Spool", "Hand over its sink alone"
+            )
         self.register(Writer())
         if self.models and not self.whole:
             _ = _emitting(self.models) >> self._chain()  # composing refuses a model that it does not take
 
     def register(self, writer: Writer) -> None:
         """Let the writer reach it."""
-        if self.spooled or isinstance(self.sink, Spool):
+        if self.spool:
             writer.register_spool(self.name, self._spool(), key=self.key)
         else:
             writer.register(self.name, self.sink, whole=self.whole, key=self.key)

@@ -266,6 +266,7 @@ def take_order(order: Order) -> None:
         (Source([1]), {}, "came"),
         (Order, {}, "came"),
         (Spool(take_order), {"whole": True}, "options of the spool"),
+        (Spool(take_order), {"spool": False}, "spool=False keeps nothing on the disk; the sink is a Spool"),
         (CsvSink("orders.csv"), {}, "a file or a window is replaced as a whole"),
         (Transform(same) >> Sink(CsvSink("orders.csv")), {}, "is replaced as a whole"),
         (

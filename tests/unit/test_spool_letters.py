@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +12,7 @@ import pytest
 
 from piko_flow import On, Route, Sink, Transform
 from piko_flow.connectors.spool import Spooled, SpoolUnavailable
-from piko_flow.connectors.spool_file import Origin
+from piko_flow.connectors.spool_file import Origin, create_file, open_file
 from piko_flow.errors import ItemRejected
 from tests.unit.spooling import Letters, Place, files, spool, told
 
@@ -145,3 +147,36 @@ async def test_a_spool_that_is_full_of_dead_letters_that_nobody_takes_accepts_no
     async with spool(Place(), tmp_path, **bound).opened(dead_letters=letters) as live:
         await live.accept(["c"])
     assert [one.payload[0] for one in letters.taken] == ["a", "b"]
+
+
+async def test_a_dead_letter_that_is_not_what_was_written_is_set_aside_and_the_others_are_taken(
+    tmp_path: Path,
+) -> None:
+    async with spool(Place(refuse_all), tmp_path).opened() as live:
+        await live.accept(["a", "b"])
+        await told(live, lambda state: state.dead_letters == 2)
+    (file,) = files(tmp_path)
+    with closing(sqlite3.connect(file)) as database, database:
+        database.execute("UPDATE letter SET body = ? WHERE number = 1", (b'["x"]',))
+    letters = Letters()
+    async with spool(Place(), tmp_path).opened(dead_letters=letters) as live:
+        await letters.has(1)
+        (reason,) = (await live.state()).strange.values()
+    assert [one.payload for one in letters.taken] == ["b"]
+    assert reason == "dead letter 1 is not what was written"
+
+
+async def test_a_file_whose_process_died_before_it_had_tables_is_made_anew_and_belongs_to_nobody(
+    tmp_path: Path,
+) -> None:
+    made = create_file(tmp_path, owner="ledger")
+    assert made.about() == {"owner": "ledger"}
+    made.leave()
+    with closing(sqlite3.connect(made.path)) as database, database:
+        database.executescript(
+            "DROP TABLE about; DROP TABLE list; DROP TABLE letter; PRAGMA user_version = 0"
+        )
+    again = open_file(made.path)
+    assert again.about() == {"owner": ""}
+    again.close()
+    assert files(tmp_path) == []
