@@ -11,6 +11,7 @@ from piko_flow.connectors.sql_connection import CONNECT_WITHIN, Rows, SqlConnect
 
 if TYPE_CHECKING:
     from sqlalchemy import URL
+    from sqlalchemy.ext.asyncio import AsyncEngine
 
 
 class SqliteConnection(SqlConnection):
@@ -143,7 +144,7 @@ CONNECTIONS: Final = {one.dialect: one for one in (SqliteConnection, MySqlConnec
 async def connect(url: URL, *, reads: bool = False) -> SqlConnection:
     """A new connection to the database; one that `reads` sees what others have committed since its last statement.
 
-    Raises DatabaseFailed when it cannot be reached.
+    Raises DatabaseFailed when it cannot be reached. After that, and after a cancellation, none is left open.
     """
     from sqlalchemy.ext.asyncio import create_async_engine
     from sqlalchemy.pool import NullPool
@@ -152,6 +153,7 @@ async def connect(url: URL, *, reads: bool = False) -> SqlConnection:
     engine = create_async_engine(
         url, poolclass=NullPool, connect_args=dict(kind.arguments), hide_parameters=True
     )
+    begun, opened = _connections_of(engine), None
     try:
         connection = await engine.connect()
         driver = (await connection.get_raw_connection()).driver_connection
@@ -160,6 +162,40 @@ async def connect(url: URL, *, reads: bool = False) -> SqlConnection:
             await opened.rows("set up a connection", kind.session)
         if reads and kind.reading:
             await opened.rows("set up a connection", kind.reading)
-    except Exception as error:  # drivers raise what they like while they connect
-        raise failed("connect", url, error) from error
+    except BaseException as error:
+        if opened is not None:
+            await opened.drop()
+        else:
+            for one in begun:
+                await _ended(one)
+            await engine.dispose()
+        if isinstance(error, Exception):  # drivers raise what they like while they connect
+            raise failed("connect", url, error) from error
+        raise
     return opened
+
+
+async def _ended(made: Any) -> None:
+    """End a driver's connection without a word to the server."""
+    if hasattr(made, "terminate"):
+        made.terminate()
+    else:  # in an older SQLAlchemy that of SQLite, a thread of this process
+        await made.driver_connection.close()
+
+
+def _connections_of(engine: AsyncEngine) -> list[Any]:
+    """A list that each connection of the driver enters as soon as it is there, before anything is asked of it.
+
+    The engine itself forgets one that fails, or is cancelled, while its first questions are asked.
+    """
+    from sqlalchemy import event
+
+    begun: list[Any] = []
+
+    def connected(dialect: Any, record: Any, arguments: Any, options: Any) -> Any:
+        made = dialect.connect(*arguments, **options)
+        begun.append(made)
+        return made
+
+    event.listen(engine.sync_engine, "do_connect", connected)
+    return begun
