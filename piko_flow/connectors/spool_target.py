@@ -103,7 +103,10 @@ class Spool(SinkTarget[T_contra], Generic[T_contra]):
         }
         options |= {"flush": flush, "retry": retry or Retry(attempts=5), "whole": whole}
         self.options = checked_options(options, where=self.where)
-        self._check_databases()
+        for leaf in self.sink.leaves() if isinstance(self.sink, SinkLike) else ():
+            rule = "a sink in a chain behind a spool names its database"
+            advice = "Give it url=..., or put it behind the spool by itself, without a chain"
+            self._check_database(getattr(leaf, "target", None), rule, advice)
         self.models = self._checked_models(models)
         self._stack = AsyncExitStack()
         self._live: LiveSpool | None = None
@@ -138,12 +141,9 @@ class Spool(SinkTarget[T_contra], Generic[T_contra]):
         from piko_flow.connectors.spool_folder import folder_name, state_folder
         from piko_flow.connectors.spool_live import LiveSpool
 
-        if isinstance(self.sink, Bound) and self.sink.url is None:
-            self.refuse(
-                "outside of an application its sink names its database",
-                f"a {type(self.sink).__name__} without url came",
-                "Give it url=...",
-            )
+        self._check_database(
+            self.sink, "outside of an application its sink names its database", "Give it url=..."
+        )
         named = self.name or name
         if not named.strip():
             self.refuse(
@@ -208,15 +208,9 @@ class Spool(SinkTarget[T_contra], Generic[T_contra]):
     async def sweep(self, live: Collection[Part]) -> None:
         """Nothing is left behind but what is still to be written."""
 
-    def _check_databases(self) -> None:
-        leaves = self.sink.leaves() if isinstance(self.sink, SinkLike) else ()
-        for target in (getattr(leaf, "target", None) for leaf in leaves):
-            if isinstance(target, Bound) and target.url is None:
-                self.refuse(
-                    "a sink in a chain behind a spool names its database",
-                    f"a {type(target).__name__} without url came",
-                    "Give it url=..., or put it behind the spool by itself, without a chain",
-                )
+    def _check_database(self, target: object, rule: str, advice: str) -> None:
+        if isinstance(target, Bound) and target.url is None:
+            self.refuse(rule, f"a {type(target).__name__} without url came", advice)
 
     def _checked_models(self, models: Iterable[type]) -> tuple[type, ...]:
         from piko_flow.connectors.spool_models import is_model

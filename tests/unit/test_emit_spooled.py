@@ -219,6 +219,11 @@ async def test_a_table_of_the_applications_database_can_be_the_sink(tmp_path: Pa
     assert found == [(1, "again"), (2, "b")]
 
 
+def test_outside_of_an_application_a_spool_before_a_table_names_the_database(tmp_path: Path) -> None:
+    with pytest.raises(PipelineError, match="SqlSink without url came"):
+        Spool(SqlSink(Row, key="id"), name="rows", folder=tmp_path).opened()
+
+
 async def test_an_item_has_its_key_and_the_sink_may_have_it_with_the_run(tmp_path: Path) -> None:
     world, rows = World(tmp_path), Rows()
     world.emitting("sells", Order(id=7))
