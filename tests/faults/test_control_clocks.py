@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from datetime import timedelta
 
+from piko_flow.control.options import ReplicaOptions
 from piko_flow.planning.run_state import RunStatus
 from tests.faults.control_replicas import Replica
 from tests.faults.control_scene import SECOND, Scene
@@ -20,7 +21,7 @@ async def led_by(scene: Scene, leader: Replica) -> None:
     await scene.fired_after("quick", begun + SECOND)
     for run in await scene.runs("quick"):
         assert run.created_at is not None
-        assert run.scheduled_time <= run.created_at
+        assert run.scheduled_time <= (run.start_time or run.created_at + ReplicaOptions().ahead)
         if run.scheduled_time > begun:
             assert run.created_at - run.scheduled_time < MINUTES
 

@@ -54,7 +54,9 @@ async def test_entries_go_from_stream_to_stream_once_and_in_order_whoever_is_kil
             )
             assert await numbers(client, to) == list(range(TOTAL))
             left = [name for name in redis.names() if name.startswith(to) and name != to]
-            assert [name for name in left if not name.endswith("~moved")] == []
+            # The sign of life of a run that is killed at its very end goes by itself.
+            lasting = [name for name in left if not (await client.pttl(name) > 0 and "~run~" in name)]
+            assert [name for name in lasting if not name.endswith("~moved")] == []
             if killer.kills >= KILLS:
                 break
 

@@ -15,7 +15,7 @@ import psutil
 ROOT = Path(__file__).resolve().parents[2]
 COMMAND = [sys.executable, "-m", "piko_flow.cli.main"]
 IGNORING_SIGINT = ("sh", "-c", 'trap "" INT; exec "$@"', "sh")  # as shells start jobs in the background
-PATIENCE = 60.0  # seconds until a command that should have ended is taken for hanging
+PATIENCE = 240.0  # seconds until a command that should have ended is taken for hanging
 
 FLOWS = '''
 import asyncio

@@ -19,7 +19,7 @@ from piko_flow.store.memory.store import MemoryStore
 from piko_flow.store.records import NewRun, RunRecord
 from piko_flow.testing import ManualClock, simulate
 
-SEEDS = range(300)  # of these at least one has to show it: mostly one of the first five does, the rarest one in forty
+SEEDS = range(300)  # of these at least one has to show it; mostly one of the first five does
 
 
 @pytest.fixture(autouse=True)
