@@ -22,12 +22,14 @@ class PartWriter(Protocol):
     @property
     def slow(self) -> bool:
         """Whether the next `append` waits for a network, so that it belongs on a thread."""
+        ...
 
     def append(self, data: bytes) -> None:
         """Take the data, which may wait in memory. Raises OSError or ObjectStoreFailed."""
 
     def finish(self) -> Content:
         """Make everything last. After an error only `discard` is left."""
+        ...
 
     def discard(self) -> None:
         """Remove the part, if that has not been done. Raises no error."""
@@ -44,15 +46,19 @@ class Place(Protocol):
     @property
     def remote(self) -> bool:
         """Whether every call waits for a network, so that it belongs on a thread."""
+        ...
 
     def fault(self, target: str) -> str:
         """Why nothing may be published under this name; empty if it may."""
+        ...
 
     def begin(self, name: str, *, run: str, sink: str, compress: bool) -> PartWriter:
         """A new part, in the place of one with its name. Raises PartInUse when another sink is writing it."""
+        ...
 
     def names(self, under: str = "") -> list[str]:
         """The names of the files in the folder `under`, not of those in folders below it."""
+        ...
 
     def size(self, name: str) -> int | None:
         """The bytes of a file; None if there is none."""
@@ -65,6 +71,7 @@ class Place(Protocol):
 
     def holds(self, name: str, opening: bytes, contents: Sequence[Content]) -> bool:
         """Whether a file consists of the opening and these contents, in this order, and nothing else."""
+        ...
 
     def remove(self, name: str) -> None:
         """Remove a file, if there is one."""
@@ -74,12 +81,15 @@ class Place(Protocol):
 
     def agree(self, name: str, text: str) -> str:
         """The text that whoever came first has given under this name, in whatever process."""
+        ...
 
     def hold(self, name: str) -> AbstractContextManager[object]:
         """Keep the file in use until the block ends or its process has died."""
+        ...
 
     def in_use(self, name: str) -> bool:
         """Whether somebody writes or holds the file at this moment."""
+        ...
 
     def leave(self) -> None:
         """Remove the folders that `begin` had to make, up to one that has something in it."""
