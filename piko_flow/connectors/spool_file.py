@@ -16,6 +16,7 @@ import orjson
 
 from piko_flow.connectors.spool_errors import BrokenSpool, SpoolUnavailable
 from piko_flow.connectors.spool_items import Kept
+from piko_flow.errors import describe_error
 
 SUFFIX: Final = ".spool"
 BROKEN: Final = ".broken"
@@ -36,8 +37,9 @@ CREATE TABLE letter (
     crc INTEGER NOT NULL, body BLOB NOT NULL
 );
 """
+_MISREAD: Final = (ValueError, TypeError, OverflowError)  # of texts and numbers that are not what was written
 _ADD: Final = "INSERT INTO list VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
-_NEXT: Final = "SELECT * FROM list WHERE number > ? AND tries = 0 ORDER BY number"
+_NEXT: Final = "SELECT * FROM list WHERE number > ? AND NOT coalesce(tries > 0, 0) ORDER BY number"
 _WAITING: Final = (
     "SELECT coalesce(sum(items), 0), coalesce(sum(length(body)), 0), coalesce(sum(tries > 0), 0) FROM list"
 )
@@ -126,19 +128,9 @@ class SpoolFile:
         """Add a list inside of `changing`; gives its number."""
         self._number += 1
         given = None if keys is None else orjson.dumps(keys).decode()
-        body = kept.body
-        values = (
-            kept.kind,
-            kept.items,
-            origin.flow,
-            origin.run,
-            origin.stage,
-            accepted_at,
-            given,
-            tries,
-            crc32(body),
-        )
-        self._connection.execute(_ADD, (self._number, *values, body))
+        whose = (origin.flow, origin.run, origin.stage)
+        values = (self._number, kept.kind, kept.items, *whose, accepted_at, given, tries)
+        self._connection.execute(_ADD, (*values, _crc(values, kept.body), kept.body))
         return self._number
 
     def remove(self, numbers: Sequence[int]) -> None:
@@ -148,9 +140,9 @@ class SpoolFile:
     def add_letter(self, letter: Letter) -> None:
         """Keep a dead letter inside of `changing`."""
         origin = letter.origin
-        values = (letter.kept.kind, letter.key, origin.flow, origin.run, origin.stage, letter.failed_at)
-        failure, body = (letter.error_type, letter.error, letter.behind), letter.kept.body
-        self._connection.execute(_ADD_LETTER, (*values, *failure, crc32(body), body))
+        whose = (letter.kept.kind, letter.key, origin.flow, origin.run, origin.stage, letter.failed_at)
+        values, body = (*whose, letter.error_type, letter.error, letter.behind), letter.kept.body
+        self._connection.execute(_ADD_LETTER, (*values, _crc(values, body), body))
 
     def remove_letters(self, numbers: Sequence[int]) -> None:
         """Remove dead letters inside of `changing`."""
@@ -187,11 +179,9 @@ class SpoolFile:
 
     def failed_rows(self, *, limit: int) -> list[Row]:
         """The lists of one item that failed alone, those that did so least often first."""
+        asked = "SELECT * FROM list WHERE tries > 0 ORDER BY tries, number LIMIT ?"
         with self._reading():
-            found = self._connection.execute(
-                "SELECT * FROM list WHERE tries > 0 ORDER BY tries, number LIMIT ?", (limit,)
-            )
-            return list(map(self._row, found))
+            return list(map(self._row, self._connection.execute(asked, (limit,))))
 
     def letters(self, *, limit: int) -> list[Letter]:
         """The oldest dead letters."""
@@ -209,6 +199,14 @@ class SpoolFile:
         with self._reading():
             found = self._connection.execute(f"SELECT * FROM letter WHERE {condition}", (value,))
             return list(map(self._letter, found))
+
+    def checked_totals(self) -> Totals:
+        """How much there is. Rows that are out of order would be counted and never found: that is damage."""
+        with self._reading():
+            (found,) = self._connection.execute("PRAGMA quick_check(1)").fetchone()
+        if found != "ok":
+            raise BrokenSpool(str(self.path), str(found))
+        return self.totals()
 
     def totals(self) -> Totals:
         """How much there is, by reading all of it."""
@@ -248,9 +246,8 @@ class SpoolFile:
         """Close the file, and remove it where it holds nothing."""
         with suppress(BrokenSpool, sqlite3.Error):
             if self.totals() == Totals(0, 0, 0, 0, 0):
-                self.path.unlink(
-                    missing_ok=True
-                )  # before the lock is gone, so that nobody opens it in between
+                # Before the lock is gone, so that nobody opens it in between.
+                self.path.unlink(missing_ok=True)
         with suppress(sqlite3.Error):
             self._connection.close()
         if not self.path.exists():
@@ -274,10 +271,12 @@ class SpoolFile:
             yield
         except sqlite3.Error as error:
             raise told(error, self.path) from error
+        except _MISREAD as error:
+            raise BrokenSpool(str(self.path), describe_error(error)) from error
 
     def _row(self, values: tuple[object, ...]) -> Row:
         number, kind, items, flow, run, stage, accepted_at, keys, tries, crc, body = values
-        if not isinstance(body, bytes) or crc32(body) != crc:
+        if not isinstance(body, bytes) or _crc(values[:-2], body) != crc:
             raise BrokenSpool(str(self.path), f"list {number} is not what was written")
         kept = Kept(str(kind), body, int(str(items)))
         given = None if keys is None else tuple(orjson.loads(str(keys)))
@@ -286,7 +285,7 @@ class SpoolFile:
 
     def _letter(self, values: tuple[Any, ...]) -> Letter:
         number, kind, key, flow, run, stage, failed_at, error_type, error, behind, crc, body = values
-        if not isinstance(body, bytes) or crc32(body) != crc:
+        if not isinstance(body, bytes) or _crc(values[1:-2], body) != crc:
             raise BrokenSpool(str(self.path), f"dead letter {number} is not what was written")
         origin = Origin(flow, run, stage)
         return Letter(Kept(kind, body, 1), key, origin, failed_at, error_type, error, behind, number)
@@ -323,9 +322,17 @@ def open_file(path: Path) -> SpoolFile:
     except sqlite3.Error as error:
         connection.close()
         raise told(error, path) from error
+    except _MISREAD as error:
+        connection.close()
+        raise BrokenSpool(str(path), describe_error(error)) from error
     except BrokenSpool:
         connection.close()
         raise
+
+
+def _crc(values: Sequence[Any], body: bytes) -> int:
+    """The checksum of a whole row."""
+    return crc32(body, crc32(repr(tuple(values)).encode(errors="surrogatepass")))
 
 
 def told(error: sqlite3.Error, path: Path) -> Exception:

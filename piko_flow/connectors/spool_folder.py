@@ -108,6 +108,6 @@ class LeftFiles:
                 file.leave()
                 return None
             self.strange.pop(str(path), None)  # what kept it from being opened before is over
-            return file, file.totals()
+            return file, file.checked_totals()
         except BrokenSpool as error:
             return file, error
