@@ -78,7 +78,8 @@ class Leadership:
     async def resign(self, *, forget: bool = False) -> None:
         """Give the lease back, so that another replica need not wait until it runs out; it is not taken again.
 
-        Also the one whose answer was lost. With `forget` its row goes, too: nobody else asks for it. Raises StoreUnavailable; it still owes the lease then: resign again.
+        Also the one whose answer was lost. With `forget` its row goes, too: nobody else asks for it. Raises
+        StoreUnavailable; it still owes the lease then: resign again.
         """
         self._resigned = True
         self._owed, self.lease = self.lease or self._owed, None

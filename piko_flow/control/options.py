@@ -16,16 +16,15 @@ class ReplicaOptions:
     `lease_name`, `lease`, `renew_every`: of leadership. `elected` False: this replica always leads, under a
     lease of its own, as if it were alone. `alive`: how long a replica counts as alive after a sign of life.
     `poll_every`: how often a replica looks for work; `reconcile_every`: how often rows are compared, drawn out
-    by up to `reconcile_jitter`. `ahead`: how long
-    before a fire is due its run is written and claimed, so that nothing but the start is left to do then. `slots`: runs at
-    once in this replica. `drain`: how long runs may finish when
-    the replica stops. `execute`: "all" replicas run flows, or the "leader" alone. `pause_after`: failures in
-    a row after which a flow's schedule is paused, 0 never. `group_limits`: runs at once by concurrency group.
-    `zone`: of schedule rows that name none. `runs_kept_for` and `runs_kept`: what retention leaves of ended
-    runs, by age and for each flow; None keeps them. `first_grace` and `first_instances`: what a row gets that is
-    written for a flow which names none. `letters_kept_for`: how long dead letters are kept at most. `redact`: fields of
-    items whose values are kept nowhere when an item fails. `letter_folder` takes up to `letter_room` bytes of large items
-    that failed. `patient`: a store that cannot be opened at start is tried again.
+    by up to `reconcile_jitter`. `ahead`: how long before a fire is due its run is written and claimed, so that only
+    the start is left to do then. `slots`: runs at once in this replica. `drain`: how long runs may finish when the
+    replica stops. `execute`: "all" replicas run flows, or the "leader" alone. `pause_after`: failures in a row
+    after which a flow's schedule is paused, 0 never. `group_limits`: runs at once by concurrency group. `zone`: of
+    schedule rows that name none. `runs_kept_for` and `runs_kept`: what retention leaves of ended runs, by age and
+    for each flow; None keeps them. `letters_kept_for`: how long dead letters are kept at most. `first_grace` and
+    `first_instances`: what a row gets that is written for a flow which names none. `redact`: fields of items whose
+    values are kept nowhere when an item fails. `letter_folder` takes up to `letter_room` bytes of large items that
+    failed. `patient`: a store that cannot be opened at start is tried again.
     """
 
     lease_name: str = "default"

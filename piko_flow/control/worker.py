@@ -8,7 +8,7 @@ from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
-from heapq import heappop, heappush
+from heapq import heapify, heappop, heappush
 from typing import Protocol
 
 from piko_flow.control.endings import next_step, what_follows
@@ -77,9 +77,7 @@ class Worker:
         self.wake = asyncio.Event()
         self._reserved = 0
         self._begun: deque[RunRecord] = deque()
-        self._early: list[
-            tuple[datetime, int]
-        ] = []  # a heap of runs that have been claimed ahead of their time
+        self._early: list[tuple[datetime, int]] = []  # a heap of runs that are claimed ahead of their time
         self._more: set[int] = set()
         self._emptied = asyncio.Event()
         self._versions: dict[int, ParamsVersion] = {}
@@ -212,14 +210,26 @@ class Worker:
         """Stop runs that a person wants stopped."""
         for run in runs:
             known = self.active.get(run.id)
-            if known is not None and known.claim == run.claim and self.runs is not None:
-                self.runs.cancel(run.id, Reason.CANCELLED)
+            if known is not None and known.claim == run.claim:
+                self._stop(known, Reason.CANCELLED)
 
     def release_all(self, *, only_leaders: bool = False) -> None:
         """Stop all runs and give them back to the queue; or only those of flows that none but the leader may run."""
         for run in list(self.active.values()):
-            if self.runs is not None and not (only_leaders and self._anywhere(run.flow)):
-                self.runs.cancel(run.id, Reason.RELEASED)
+            if not (only_leaders and self._anywhere(run.flow)):
+                self._stop(run, Reason.RELEASED)
+
+    def _stop(self, run: RunRecord, reason: Reason) -> None:
+        """Stop a run; one that was to begin later ends without having begun."""
+        others = [one for one in self._early if one[1] != run.id]
+        if len(others) < len(self._early):
+            heapify(others)
+            self._early = others
+            released = reason is Reason.RELEASED
+            back = Requeue(run.id, run.claim, reason, not_before=run.not_before)
+            self._write(run, back if released else Outcome(RunStatus.CANCELLED, reason).ending(run))
+        elif self.runs is not None:
+            self.runs.cancel(run.id, reason)
 
     async def release_unknown(self) -> bool:
         """Give back runs that the store says are this replica's and that it does not have; True when that is done.

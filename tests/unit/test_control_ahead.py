@@ -102,3 +102,29 @@ async def test_what_is_late_already_begins_at_once(flows: Flows) -> None:
         assert began == [at(13) + MINUTE]
         [run] = world.runs()
         assert run.not_before is None
+
+
+async def test_what_is_given_back_before_it_is_due_has_not_begun_and_begins_no_earlier(flows: Flows) -> None:
+    began = noted(flows)
+    async with flows.within(at(12.5)) as world:
+        await world.advance_to(at(13) - HALF)
+        leader(world).replica.worker.release_all()
+        await world.advance_to(at(13) - HALF / 2)
+        [run] = world.runs()
+        assert (str(run.status), run.attempt, run.not_before) == ("QUEUED", 1, at(13))
+        await world.advance(minutes=2)
+        assert statuses(world, "hourly") == ["SUCCESS"]
+        assert len(began) == 1
+        assert began[0] >= at(13)
+
+
+async def test_what_is_cancelled_before_it_is_due_does_not_begin(flows: Flows) -> None:
+    began = noted(flows)
+    async with flows.within(at(12.5)) as world:
+        await world.advance_to(at(13) - HALF)
+        worker = leader(world).replica.worker
+        worker.cancel(world.runs())
+        await world.advance(minutes=2)
+        assert began == []
+        assert statuses(world, "hourly") == ["CANCELLED"]
+        assert worker.free == leader(world).replica.record.slots
