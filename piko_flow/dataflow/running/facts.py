@@ -69,6 +69,11 @@ class DeadLetter:
     place: str = ""
     trace: str = ""
 
+    @property
+    def items(self) -> list[Any]:
+        """The items that failed together; of a letter that is no batch its own alone."""
+        return list(self.item) if self.batch else [self.item]
+
 
 @dataclass(frozen=True)
 class Progress:
