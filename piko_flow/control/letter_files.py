@@ -5,7 +5,8 @@ from __future__ import annotations
 import logging
 import os
 import secrets
-from collections.abc import Collection, Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from datetime import UTC, datetime
 from hashlib import sha256
 from pathlib import Path
@@ -37,10 +38,7 @@ class LetterFiles:
         data = payload.encode(errors="surrogatepass")
         name = f"{sha256(data).hexdigest()[:32]}-{secrets.token_hex(6)}{SUFFIX}"
         try:
-            if (
-                len(data) > LARGEST
-                or len(data) + sum(path.stat().st_size for path in self._all()) > self._most
-            ):
+            if len(data) > LARGEST or len(data) + self._size() > self._most:
                 return ""
             self._write(name, data)
         except OSError as error:
@@ -70,11 +68,23 @@ class LetterFiles:
     def names(self, *, before: datetime) -> set[str]:
         """The files that were written before the instant, half ones among them."""
         return {
-            path.name for path in self._all() if datetime.fromtimestamp(path.stat().st_mtime, UTC) < before
+            path.name
+            for path, state in self._states()
+            if datetime.fromtimestamp(state.st_mtime, UTC) < before
         }
 
-    def _all(self) -> Collection[Path]:
-        return [*self.folder.glob(f"*{SUFFIX}"), *self.folder.glob(f"*{PARTIAL}")]
+    def _size(self) -> int:
+        return sum({state.st_ino: state.st_size for _, state in self._states()}.values())
+
+    def _states(self) -> Iterator[tuple[Path, os.stat_result]]:
+        """The files with what the disk says of them, but for those that are renamed or removed meanwhile.
+
+        Half ones come first, so that one which is renamed meanwhile is met under one of its names, or under both.
+        """
+        for suffix in (PARTIAL, SUFFIX):
+            for path in list(self.folder.glob(f"*{suffix}")):
+                with suppress(FileNotFoundError):
+                    yield path, path.stat()
 
     def _write(self, name: str, data: bytes) -> None:
         self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import json
 import os
 import resource
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from piko_flow import Pipeline, Sink, Source, Transform
-from piko_flow.control.letter_files import LetterFiles
+from piko_flow.control.letter_files import PARTIAL, LetterFiles
 from piko_flow.control.letter_sweeping import YOUNG, sweep
 from piko_flow.control.options import ReplicaOptions
 from piko_flow.control.payload import LONGEST
@@ -133,6 +135,45 @@ def test_a_folder_that_others_may_read_takes_nothing(tmp_path: Path) -> None:
     files.folder.mkdir(mode=0o755)
     assert files.keep("{}") == ""
     assert list(files.folder.iterdir()) == []
+
+
+def test_files_that_come_and_go_meanwhile_keep_no_item_from_being_kept(tmp_path: Path) -> None:
+    files = LetterFiles(tmp_path, ledger="memory://", most=ROOM)
+
+    def keep(worker: int) -> list[str]:
+        kept = []
+        for number in range(60):
+            kept.append(files.keep(json.dumps([worker, number])))
+            files.remove(kept[-2:-1] if number % 2 else ())
+            files.names(before=datetime.max.replace(tzinfo=UTC))
+        return kept
+
+    with ThreadPoolExecutor(4) as pool:
+        names = [name for kept in pool.map(keep, range(4)) for name in kept]
+    assert all(names)
+    assert len(set(names)) == 4 * 60
+    assert files.names(before=datetime.max.replace(tzinfo=UTC)) <= set(names)
+
+
+def test_a_file_that_is_renamed_while_they_are_counted_counts_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    files = LetterFiles(tmp_path, ledger="memory://", most=10)
+    whole = files.folder / files.keep("[1234]")
+    half = whole.rename(f"{whole}{PARTIAL}")
+    stat = Path.stat
+
+    def renamed(path: Path, **options: Any) -> os.stat_result:
+        """As when another thread ends its file as soon as this one has seen it."""
+        state = stat(path, **options)
+        if path == half:
+            half.rename(whole)
+        return state
+
+    monkeypatch.setattr(Path, "stat", renamed)
+    kept = files.keep("[56]")
+    assert (bool(kept), whole.exists()) == (True, True)
+    assert files.keep("[7]") == ""
 
 
 def test_ledgers_have_folders_of_their_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
