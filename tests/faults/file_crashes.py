@@ -9,6 +9,7 @@ import os
 import shutil
 import sys
 from collections.abc import Callable, Coroutine
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from itertools import count
 from pathlib import Path
@@ -21,6 +22,7 @@ from tests.unit.files_by_hand import hidden
 STEPS = ("open", "os.rename", "os.remove", "os.truncate", "os.mkdir", "fcntl.flock")
 ITEMS = [[{"n": unit * 100 + number} for number in range(100)] for unit in range(3)]
 KILLED = 9
+DAY, HOUR = datetime(2026, 3, 2, tzinfo=UTC), timedelta(hours=1)
 
 
 def dies_at(step: int, work: Callable[[], Coroutine[Any, Any, Any]]) -> bool:
@@ -46,12 +48,15 @@ def dies_at(step: int, work: Callable[[], Coroutine[Any, Any, Any]]) -> bool:
     os._exit(0)
 
 
-async def prepare(target: FileTarget[Any], units: int) -> list[Receipt]:
-    """Prepare every unit of a run."""
+async def prepare(target: FileTarget[Any], units: int, first: int = 0, last: int = 24) -> list[Receipt]:
+    """Prepare every unit of a run over these hours."""
     receipts = []
+    begin, end = DAY + first * HOUR, DAY + last * HOUR
     for number in range(units):
         own = copy.copy(target)
-        await own.open(Part("run", "unit", number=number, units=units))
+        await own.open(
+            Part("run", "unit", number=number, units=units, flow="hourly", window_start=begin, window_end=end)
+        )
         await own.write(ITEMS[number])
         receipt = await own.prepare()
         receipts.append(Receipt(receipt.part, receipt.items, json.loads(json.dumps(receipt.data))))
@@ -73,12 +78,21 @@ def refuse(payload: object, error: Exception) -> None:
 
 
 def prepare_folder(folder: Path, name: str) -> CsvSink:
-    """A folder with the file of an earlier run, and the sink that is to replace it."""
+    """A folder with what earlier runs wrote, a file or one for each of three hours, and the sink that is to replace it."""
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir()
-    old = CsvSink(folder / name.format(unit="00000"))
-    asyncio.run(old.commit(asyncio.run(prepare(old, 1))))
-    return CsvSink(folder / name)
+    sink = CsvSink(folder / name)
+    by_window = "{start}" in name
+    old = sink if by_window else CsvSink(folder / name.format(unit="00000"))
+    for hour in range(3 if by_window else 1):
+        window = (hour, hour + 1) if by_window else (0, 24)
+        asyncio.run(old.commit(asyncio.run(prepare(old, 1, *window))))
+    return sink
+
+
+def files(folder: Path) -> dict[str, bytes]:
+    """What is visible in the folder."""
+    return {path.name: path.read_bytes() for path in folder.glob("out*")}
 
 
 def finish(target: CsvSink, receipts: list[Receipt], step: int) -> None:
@@ -109,12 +123,17 @@ def die_committing(folder: Path, name: str, units: int) -> int:
     """Die at each step of committing; gives the number of steps."""
     for step in count(1):
         target = prepare_folder(folder, name)
-        before = rows(folder)
+        before, old = rows(folder), files(folder)
         receipts = asyncio.run(prepare(target, units))
         died = dies_at(step, partial(target.commit, receipts))
-        after = rows(folder)
+        after, left = rows(folder), files(folder)
         finish(target, receipts, step)
-        if "{unit}" not in name:
+        if "{start}" in name:
+            new = files(folder)
+            assert left == old or new.items() <= left.items() <= (old | new).items(), (
+                f"step {step} of committing left {sorted(left)}"
+            )
+        elif "{unit}" not in name:
             assert after in (before, rows(folder)), f"step {step} of committing left half a file"
         if not died:
             return step - 1

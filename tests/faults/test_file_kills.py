@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.faults.killed_files import NAMES, seen, whole, write_turn
+from tests.faults.killed_files import HOURS, NAMES, hours_of, of_hours, seen, whole, write_day, write_turn
 from tests.faults.killing import killing
 from tests.unit.files_by_hand import names
 
@@ -42,4 +42,31 @@ async def test_files_are_replaced_whole_whoever_is_killed(kind: str, tmp_path: P
     # The same turn by a process that nobody kills gives the same bytes.
     undisturbed = tmp_path / "undisturbed"
     await write_turn(kind, str(undisturbed), str(tmp_path / "other-journal"), turn, alone=True)
+    assert sums(undisturbed) == sums(place)
+
+
+@pytest.mark.parametrize("kind", ["csv", "jsonl"])
+async def test_the_hours_of_a_day_are_replaced_by_the_day_whoever_is_killed(
+    kind: str, tmp_path: Path
+) -> None:
+    place = tmp_path / "out"
+    async with killing("tests.faults.killed_files", seed=SEED) as killer:
+        for day in count():
+            await killer.work(
+                "write_day",
+                most=MOST,
+                kind=kind,
+                place=str(place),
+                journal=str(tmp_path / "journal"),
+                day=day,
+            )
+            days = [(one * HOURS, (one + 1) * HOURS) for one in range(day + 1)]
+            assert hours_of(kind, str(place)) == {hours: of_hours(*hours) for hours in days}
+            assert len(names(place)) == len(days), "something else is left"
+            if killer.kills >= KILLS:
+                break
+    # The same days by a process that nobody kills give the same bytes.
+    undisturbed, journal = tmp_path / "undisturbed", str(tmp_path / "other-journal")
+    for one in range(day + 1):
+        await write_day(kind, str(undisturbed), journal, one)
     assert sums(undisturbed) == sums(place)

@@ -45,7 +45,15 @@ def files_no_longer_than(size: int) -> Iterator[None]:
 
 
 @pytest.mark.parametrize(
-    ("name", "units"), [("out.csv", 1), ("out.csv", 3), ("out.csv.gz", 3), ("out-{unit}.csv", 3)]
+    ("name", "units"),
+    [
+        ("out.csv", 1),
+        ("out.csv", 3),
+        ("out.csv.gz", 3),
+        ("out-{unit}.csv", 3),
+        ("out-{start}_{end}.csv", 1),
+        ("out-{start}_{end}.csv", 3),
+    ],
 )
 def test_death_at_any_step_leaves_the_old_file_or_the_new_one(tmp_path: Path, name: str, units: int) -> None:
     done = subprocess.run(
