@@ -82,9 +82,11 @@ class Delivery:
     async def close(self) -> None:
         """Let the sink give that back."""
         part, self._part = self._part, None
-        if part is not None:
-            await self._abort(part)
-        await self._holds.aclose()
+        try:
+            if part is not None:
+                await self._abort(part)
+        finally:
+            await self._holds.aclose()
 
     async def write(self, items: Sequence[Any]) -> list[DeadLetter]:
         """Write the list, in order; gives what stages of a chain have made dead letters of. Raises what it failed with."""

@@ -21,6 +21,7 @@ from piko_flow.connectors.spool_letters import DeadLetters
 from piko_flow.connectors.spool_models import Models
 from piko_flow.connectors.spool_options import SpoolOptions
 from piko_flow.connectors.spool_stock import Bounds, Stock
+from piko_flow.dataflow.running.cancelled import uninterrupted
 
 log = logging.getLogger("piko_flow.spool")
 
@@ -68,9 +69,9 @@ class LiveSpool:
         flush: float | None = None,
         clock: Clock | None = None,
     ) -> None:
-        self.name, self.folder, self._options = name, folder, options
+        self.name, self.folder = name, folder
         self._clock = clock or SystemClock()
-        self.flush = options.flush if flush is None else flush
+        self._flush = options.flush if flush is None else flush
         self._forms = ItemForms(Models(models), most=options.batch)
         bounds = Bounds(options.items, options.bytes, taken=dead_letters is not None)
         self._stock = Stock(folder, name=name, owner=owner, bounds=bounds, clock=self._clock)
@@ -95,8 +96,9 @@ class LiveSpool:
         """Return when the items are on the disk: from then on they are written, whatever becomes of this process.
 
         Waits while the spool is full, also of dead letters. `keys` name the items for sinks that must not write one twice.
-        All are accepted or none: raises NotKept for an item that JSON cannot hold, SpoolUnavailable where the disk does not
-        take them or dead letters that nobody takes fill the spool, SpoolClosed. Cancelling while it waits for room changes nothing; after that they may be accepted or not.
+        All are accepted or none: raises NotKept for an item that JSON cannot hold, SpoolUnavailable where the disk does
+        not take them or dead letters that nobody takes fill the spool, SpoolClosed. Cancelling while it waits for room
+        changes nothing; after that they may be accepted or not.
         """
         if self._stock.closed:
             raise SpoolClosed(self.name) from self._ended_by()
@@ -109,6 +111,8 @@ class LiveSpool:
 
     async def state(self) -> SpoolState:
         """Where it stands now. Raises SpoolClosed when it is not open."""
+        if not self._stock.is_open:
+            raise SpoolClosed(self.name) from self._ended_by()
         oldest = await self._stock.oldest()
         return SpoolState(
             name=self.name,
@@ -137,9 +141,8 @@ class LiveSpool:
             await self._stock.close()
             raise
         self._task = asyncio.create_task(self._flusher.run(), name=f"spool {self.name}")
-        self._task.add_done_callback(
-            lambda _: self._stock.refuse()
-        )  # or who waits for room would do so for ever
+        # Without this, who waits for room would do so for ever.
+        self._task.add_done_callback(lambda _: self._stock.refuse())
         return self
 
     async def __aexit__(
@@ -150,18 +153,23 @@ class LiveSpool:
             self._stock.refuse()
             self._flusher.draining = True
             self._stock.arrived.set()
-            await asyncio.wait([self._task], timeout=self.flush)
+            await asyncio.wait([self._task], timeout=self._flush)
         finally:
             await self._end(self._task)
 
     async def _end(self, task: asyncio.Task[None]) -> None:
         task.cancel()
-        while not task.done():
-            try:
-                await asyncio.wait([task])
-            except asyncio.CancelledError:
-                continue
-        await self._delivery.close()
+        await uninterrupted(asyncio.wait([task]))
+        try:
+            await self._delivery.close()
+        finally:
+            self._tell_what_stays()
+            await self._stock.close()
+        error = self._ended_by()
+        if error is not None:
+            raise error
+
+    def _tell_what_stays(self) -> None:
         if self._stock.items:
             log.warning(
                 "the spool %s keeps %d items in %s%s",
@@ -170,10 +178,6 @@ class LiveSpool:
                 self.folder,
                 f"; its sink failed with {self._attempts.failing}" if self._attempts.failing else "",
             )
-        await self._stock.close()
-        error = self._ended_by()
-        if error is not None:
-            raise error
 
     def _ended_by(self) -> BaseException | None:
         """What ended the writing, where something did that is neither the sink's nor the disk's."""

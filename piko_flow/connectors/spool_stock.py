@@ -80,6 +80,11 @@ class Stock:
         self.closed = False
 
     @property
+    def is_open(self) -> bool:
+        """Whether its files can be asked: from `open` to the end of `close`."""
+        return self._thread.runs
+
+    @property
     def items(self) -> int:
         """How many items wait."""
         return sum(shelf.items for shelf in self.shelves)

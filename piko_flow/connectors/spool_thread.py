@@ -33,8 +33,9 @@ class _Asked:
 class SpoolThread:
     """Does one piece of work after the other; changes that wait together are one transaction of their file.
 
-    A change is on the disk when its `change` returns; one that is not urgent waits a moment for another to join. Where a transaction of several fails, each is tried by itself,
-    so that none fails for another's sake. Asking raises SpoolClosed outside of `start` and `stop`. `start` and `stop` are called on the loop of those who ask.
+    A change is on the disk when its `change` returns; one that is not urgent waits a moment for another to join. Where
+    a transaction of several fails, each is tried by itself, so that none fails for another's sake. Asking raises
+    SpoolClosed outside of `start` and `stop`. `start` and `stop` are called on the loop of those who ask.
     """
 
     def __init__(self, spool: str) -> None:
@@ -55,6 +56,11 @@ class SpoolThread:
         if thread is not None:
             self._asked.put(None)
             await uninterrupted(asyncio.to_thread(thread.join))
+
+    @property
+    def runs(self) -> bool:
+        """Whether it can be asked."""
+        return self._thread is not None
 
     def read(self, work: Callable[[], T]) -> asyncio.Future[T]:
         """Do what changes no file. Cancelling leaves it to be done."""
@@ -80,10 +86,10 @@ class SpoolThread:
             if not held and changes:
                 until = monotonic() + _MOMENT
             held += changes
-            reads = [asked for asked in together if asked.file is None]
+            now = [asked for asked in together if asked.file is None]
             if ended or any(asked.urgent for asked in changes) or (held and monotonic() >= until):
-                reads, held = [*held, *reads], []
-            self._do(reads)
+                now, held = [*held, *now], []
+            self._do(now)
 
     def _waiting(self, seconds: float | None) -> tuple[list[_Asked], bool]:
         """What is asked for by now, or comes first within so many seconds; and whether that is the end."""

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import stat
-from collections.abc import Sequence
+import threading
+from collections.abc import AsyncIterator, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -12,7 +15,8 @@ import pytest
 from piko_flow import Sink, Source, run
 from piko_flow.connectors.spool import NotKept, Spool, SpoolClosed, SpoolUnavailable
 from piko_flow.dataflow.stages.sink import Part, Receipt, SinkTarget
-from tests.unit.spooling import Place, away, files, spool, told
+from piko_flow.testing import ManualClock
+from tests.unit.spooling import PATIENCE, Place, away, files, spool, told
 
 
 async def test_what_is_accepted_is_written_in_order_and_leaves_nothing_behind(tmp_path: Path) -> None:
@@ -125,10 +129,18 @@ async def test_a_fuller_list_is_waited_for_as_long_as_the_first_item_may_wait(tm
     assert place.lists[2:] == [[6]]  # leaving waits for nothing
 
 
-async def test_a_short_list_is_written_when_its_time_is_over(tmp_path: Path) -> None:
-    place = Place()
-    async with spool(place, tmp_path, within=0.01).opened() as live:
+async def test_a_short_list_is_written_when_its_time_is_over_and_not_before(tmp_path: Path) -> None:
+    place, clock = Place(), ManualClock()
+    began = clock.now()
+    async with spool(place, tmp_path, batch=2, within=60).opened(clock=clock) as live:
         await live.accept([1])
+        async with asyncio.timeout(PATIENCE):
+            while clock.next_wake != began + timedelta(seconds=60):
+                assert place.attempts == []
+                await live.state()  # the files have their own thread, which the clock does not wait for
+        await clock.advance(59)
+        assert place.attempts == []
+        await clock.advance(1)
         await place.has(1)
 
 
@@ -158,6 +170,47 @@ async def test_a_closed_spool_accepts_nothing_and_wakes_who_waits(tmp_path: Path
         await waits
     with pytest.raises(SpoolClosed):
         await live.accept([3])
+
+
+async def test_a_spool_that_is_not_open_has_no_state(tmp_path: Path) -> None:
+    live = spool(Place(), tmp_path).opened()
+    with pytest.raises(SpoolClosed, match="'orders' is closed"):
+        await live.state()
+    async with live:
+        assert (await live.state()).items == 0
+    with pytest.raises(SpoolClosed, match="'orders' is closed"):
+        await live.state()
+
+
+class Holding(SinkTarget[int]):
+    """A target whose hold cannot be given back."""
+
+    async def hold(self, run: str) -> AbstractAsyncContextManager[None]:
+        return self._held()
+
+    async def write(self, items: Sequence[int]) -> None:
+        pass
+
+    async def commit(self, receipts: Sequence[Receipt]) -> list[str]:
+        return []
+
+    @asynccontextmanager
+    async def _held(self) -> AsyncIterator[None]:
+        yield
+        raise OSError("the pool is gone")
+
+
+async def test_a_sink_that_cannot_give_back_its_hold_leaves_no_thread_and_no_open_file(
+    tmp_path: Path,
+) -> None:
+    live = await spool(Holding(), tmp_path).opened().__aenter__()
+    await live.accept([1])
+    with pytest.raises(OSError, match="the pool is gone"):
+        await live.__aexit__(None, None, None)
+    assert [one.name for one in threading.enumerate() if one.name == "piko-flow spool orders"] == []
+    assert files(tmp_path, "") == [tmp_path / "orders"]
+    async with spool(Place(), tmp_path).opened() as again:
+        assert (await again.state()).strange == {}
 
 
 class Table(SinkTarget[int]):
