@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import gc
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from pathlib import Path
+from threading import Barrier
 from typing import Annotated, Any
 
 import pytest
@@ -17,6 +19,7 @@ from pydantic import (
     ConfigDict,
     Field,
     RootModel,
+    ValidationInfo,
     field_validator,
     model_validator,
 )
@@ -25,6 +28,8 @@ from sqlmodel import SQLModel
 from piko_flow import Parse, RunReport, Sink, Source, StageFailed, run
 from piko_flow.connectors.files import CsvSource
 from piko_flow.connectors.sql import SqlSink
+from piko_flow.dataflow.running.garbage import fewer_collections
+from piko_flow.dataflow.running.operators.pace import LONGEST
 from piko_flow.dataflow.running.plain_rows import is_plain, rows_by
 from tests.unit.sql_by_hand import Tables
 
@@ -109,6 +114,42 @@ async def test_what_is_refused_is_settled_one_by_one_and_all_others_are_written(
     assert (parse.received, parse.emitted, parse.dead) == (456, 451, 5)
 
 
+class Reciprocal(Plain):
+    customer: Annotated[int, AfterValidator(lambda value: 10 // value)] | None  # type: ignore[assignment]
+
+
+async def test_a_validator_that_fails_in_its_own_way_is_settled_as_the_stage_says(tmp_path: Path) -> None:
+    assert is_plain(Reciprocal)
+    items = [order(number, customer=number % 5) for number in range(1, 8)]
+    rows, _, report = await written(tmp_path, Reciprocal, items)
+    assert [letter.item for letter in report.dead_letters] == [items[4]]
+    assert [letter.error_type for letter in report.dead_letters] == ["ZeroDivisionError"]
+    assert sorted(row[0] for row in rows) == [1, 2, 3, 4, 6, 7]
+    with pytest.raises(StageFailed, match="by zero") as caught:
+        await written(tmp_path, Reciprocal, items, on_error="fail")
+    assert (caught.value.stage, caught.value.item) == (report.stages[1].name, items[4])
+
+
+class OneList:
+    """Gives all of its items in one list."""
+
+    def __init__(self, items: list[Any]) -> None:
+        self.items = items
+
+    def read_chunks(self, split: Any, *, reject: Any) -> Iterator[list[Any]]:
+        yield self.items
+
+
+@pytest.mark.parametrize(("count", "kind"), [(LONGEST, tuple), (LONGEST + 1, Plain)])
+async def test_a_list_longer_than_a_chunk_is_not_validated_at_once(
+    tmp_path: Path, count: int, kind: type
+) -> None:
+    items: Any = OneList([order(number) for number in range(count)])
+    rows, kinds, _ = await written(tmp_path, Plain, items)
+    assert kinds == {kind}
+    assert [row[0] for row in rows] == list(range(count))
+
+
 async def test_defaults_are_filled_in(tmp_path: Path) -> None:
     rows, kinds, _ = await written(
         tmp_path, Plain, [{"id": 1, "customer": "ann"}, {"id": 2, "customer": "bob"}]
@@ -150,6 +191,15 @@ class WithValidator(BaseModel):
     id: Annotated[int, AfterValidator(lambda value: value + 1)]
 
 
+def larger(value: int, info: ValidationInfo) -> int:
+    return value + int(info.data["id"])
+
+
+class Within(BaseModel):
+    id: int
+    more: Annotated[int, AfterValidator(larger)] | None
+
+
 class Whole(BaseModel):
     id: int
 
@@ -175,7 +225,20 @@ class Tabled(SQLModel):
 
 @pytest.mark.parametrize(
     "model",
-    [Checked, Aliased, Configured, Forbidding, WithValidator, Whole, Afterwards, Rooted, Tabled, int, None],
+    [
+        Checked,
+        Aliased,
+        Configured,
+        Forbidding,
+        WithValidator,
+        Within,
+        Whole,
+        Afterwards,
+        Rooted,
+        Tabled,
+        int,
+        None,
+    ],
     ids=str,
 )
 def test_a_model_that_has_a_say_of_its_own_is_made(model: Any) -> None:
@@ -221,6 +284,22 @@ async def test_collections_are_as_seldom_as_before_when_the_run_has_ended(tmp_pa
     sink = Sink(SqlSink(Plain, table="orders", url=tables.url), batch=100)
     await run(Source(watched) >> Parse(Plain) >> sink)
     assert max(met) > before[0]
+    assert gc.get_threshold() == before
+
+
+def test_collections_are_as_seldom_as_before_when_loops_of_several_threads_have_ended() -> None:
+    before, threads = gc.get_threshold(), 8
+    together = Barrier(threads)
+
+    def loops() -> None:
+        together.wait()
+        for _ in range(2000):
+            with fewer_collections():
+                assert gc.get_threshold()[0] > before[0]
+
+    with ThreadPoolExecutor(threads) as pool:
+        for each in [pool.submit(loops) for _ in range(threads)]:
+            each.result()
     assert gc.get_threshold() == before
 
 

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import gc
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from operator import itemgetter
 from typing import Annotated, Any, Final
 
@@ -17,7 +15,6 @@ from piko_flow.dataflow.stages.source import Table
 from piko_flow.dataflow.stages.transform import Parse
 
 Rows = Sequence[tuple[Any, ...]]
-FIRST_GENERATION: Final = 50_000  # objects; most of those that such a loop makes are gone by then
 OWN: Final = (
     "__init__",
     "__new__",
@@ -28,7 +25,8 @@ OWN: Final = (
 
 
 def rows_of(plan: Plan, box: Box) -> Callable[[list[Any] | Table], Rows | None] | None:
-    """What turns a list of dicts, or a table, into the rows that a Parse stage gives its sink; None where models have to be made.
+    """What turns a list of dicts, or a table, into the rows that a Parse stage gives its sink; None where models have
+    to be made.
 
     Rows are the values of the model's fields in the order that the sink wants, validated as the model's. For a list
     with an item that is no dict of all its fields, or is refused, the function gives None.
@@ -59,7 +57,9 @@ def is_plain(model: Any) -> bool:
     if any(deciding) or model.model_config or not model.__pydantic_complete__ or not model.model_fields:
         return False
     bases = model.__mro__[: model.__mro__.index(BaseModel)]
-    if any(name in vars(base) for base in bases for name in OWN):
+    if any(name in vars(base) for base in bases for name in OWN) or _looks_around(
+        model.__pydantic_core_schema__
+    ):
         return False
     return all(
         field.alias is None
@@ -69,6 +69,13 @@ def is_plain(model: Any) -> bool:
         and all(type(each).__module__.partition(".")[0] == "annotated_types" for each in field.metadata)
         for field in model.model_fields.values()
     )
+
+
+def _looks_around(schema: Any) -> bool:
+    """Whether a validator anywhere in a type is told of the fields before it, which a row cannot tell."""
+    if isinstance(schema, dict):
+        return schema.get("type") == "with-info" or any(map(_looks_around, schema.values()))
+    return isinstance(schema, list | tuple) and any(map(_looks_around, schema))
 
 
 def rows_by(model: type[BaseModel], names: Sequence[str]) -> Callable[[list[Any] | Table], Rows | None]:
@@ -89,7 +96,7 @@ def rows_by(model: type[BaseModel], names: Sequence[str]) -> Callable[[list[Any]
                 return None
             else:
                 made = check(list(map(pick, items)))
-        except (KeyError, ValueError):
+        except Exception:  # the careful loop finds the item and settles it
             return None
         return made
 
@@ -105,27 +112,3 @@ def _in_order(table: Table, names: Sequence[str]) -> Sequence[Any]:
 
 def _picker(keys: Sequence[Any]) -> Callable[[Any], Any]:
     return itemgetter(*keys) if len(keys) > 1 else lambda item: (item[keys[0]],)
-
-
-class _Loops:
-    """How many loops are at work for which fewer collections are enough, and what was in force before the first."""
-
-    count = 0
-    before: tuple[int, int, int] = (0, 0, 0)
-
-
-@contextmanager
-def fewer_collections() -> Iterator[None]:
-    """Collect garbage in cycles more seldom while the block is open: what it makes has none and goes by itself."""
-    if _Loops.count == 0:
-        _Loops.before = gc.get_threshold()
-        first, *others = _Loops.before
-        if first:  # else a person has switched it off
-            gc.set_threshold(max(first, FIRST_GENERATION), *others)
-    _Loops.count += 1
-    try:
-        yield
-    finally:
-        _Loops.count -= 1
-        if _Loops.count == 0:
-            gc.set_threshold(*_Loops.before)

@@ -9,10 +9,11 @@ from typing import Any
 from piko_flow.clock import monotonic
 from piko_flow.dataflow.graph import Box
 from piko_flow.dataflow.running.cancelled import ESCAPES, escaped
+from piko_flow.dataflow.running.garbage import fewer_collections
 from piko_flow.dataflow.running.loop import PAUSE, FusedStage, Loop, build_loop
-from piko_flow.dataflow.running.operators.pace import QUICK, Pace, between_looks
+from piko_flow.dataflow.running.operators.pace import LONGEST, QUICK, Pace, between_looks
 from piko_flow.dataflow.running.operators.reading import read_chunks
-from piko_flow.dataflow.running.plain_rows import fewer_collections, rows_of
+from piko_flow.dataflow.running.plain_rows import rows_of
 from piko_flow.dataflow.running.tally import StageTally
 from piko_flow.dataflow.running.unit_state import OperatorState, breathe
 from piko_flow.dataflow.stages.batch import Batch, Fold
@@ -91,7 +92,9 @@ class FusedOperator:
     async def _whole(self, chunk: list[Any] | Table) -> bool:
         """Whether the chunk was validated as rows, all at once, and handed on."""
         began = monotonic()
-        made = None if self.rows is None else self.rows(chunk)
+        if self.rows is None or (isinstance(chunk, list) and len(chunk) > LONGEST):
+            return False  # a longer list that a reader gave would hold the loop
+        made = self.rows(chunk)
         if made is None:
             return False
         seconds, count = monotonic() - began, len(made)
@@ -104,7 +107,7 @@ class FusedOperator:
 
     async def _work(self, chunk: list[Any] | Table) -> None:
         """Work through the chunk; after each few milliseconds what is made is handed on and the loop runs others."""
-        if self.rows is not None and await self._whole(chunk):
+        if await self._whole(chunk):
             return
         if isinstance(chunk, Table):
             chunk = chunk.dicts()
