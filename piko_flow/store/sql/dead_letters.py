@@ -12,14 +12,13 @@ from piko_flow.store.records import DeadLetterRecord, LetterGroup
 from piko_flow.store.sql.columns import read_moment
 from piko_flow.store.sql.database import Database, Session
 from piko_flow.store.sql.letter_records import COLUMNS, letter_record
-from piko_flow.store.sql.letter_writes import FREE, ID, SAME, LetterWrites
+from piko_flow.store.sql.letter_writes import FREE, ID, LEFT_ALONE, SAME, LetterWrites
 
 OF_RUN = f"""SELECT {COLUMNS} FROM dead_letter d
 WHERE d.replay_run = :run AND d.state = 'open' AND d.id > :after ORDER BY d.id LIMIT :limit"""
-# Letters come in the order of their numbers, so the first ones are the oldest: no more are looked at.
-OLD = """SELECT d.id FROM (SELECT id, created_at, replay_run FROM dead_letter ORDER BY id LIMIT :limit) d
-WHERE d.created_at < :before AND NOT EXISTS (SELECT 1 FROM job_run r
-WHERE r.run_id = d.replay_run AND r.status IN ('QUEUED', 'RUNNING'))"""
+# Letters come in the order of their numbers, so the first that may go are the oldest: no more are looked at.
+OLD = f"""SELECT d.id FROM (SELECT id, created_at FROM dead_letter WHERE {LEFT_ALONE} ORDER BY id LIMIT :limit) d
+WHERE d.created_at < :before"""
 FILES = "SELECT payload_file FROM dead_letter WHERE state = 'open' AND payload_file <> ''"
 WHERE = {
     "flow": "d.job_id = :flow",
@@ -38,7 +37,6 @@ class SqlLetters:
         dialect = database.dialect
         self._letter_writes = LetterWrites(dialect)
         self._of_run, self._old_letters, self._files = map(dialect.statement, (OF_RUN, OLD, FILES))
-        self._delete_letters = dialect.delete_from("dead_letter", ID)
         self._these = dialect.statement(
             f"SELECT {COLUMNS} FROM {dialect.rows(ID)} AS j {{join}} dead_letter d{{by_key}} ON d.id = j.id "
             "ORDER BY d.id DESC{lock}",
@@ -111,12 +109,10 @@ FROM dead_letter WHERE state = 'open'{which} GROUP BY job_id, fingerprint ORDER 
         """Delete letters older than `before`, but for those that a live run replays; gives how many went."""
         what, at = "delete old dead letters", utc(before, "before")
         found = await self._database.rows(what, self._old_letters, before=at, limit=limit)
-        ids = [{"id": row[0]} for row in found]
+        ids = [row[0] for row in found]
         if not ids:
             return 0
-        return await self._database.transact(
-            what, lambda session: session.change_rows(self._delete_letters, ids)
-        )
+        return await self._database.transact(what, lambda session: self._letter_writes.delete(session, ids))
 
     async def letter_files(self) -> set[str]:
         """The files in which the payloads of open dead letters lie."""

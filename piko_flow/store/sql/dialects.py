@@ -84,10 +84,11 @@ class SqlDialect(ABC):
         text = f"UPDATE {table} SET {_changes(sets)} FROM {self.rows(columns)} AS j WHERE {on} AND {where}"
         return self.statement(text, columns)
 
-    def delete_from(self, table: str, columns: Columns) -> Statement:
+    def delete_from(self, table: str, columns: Columns, *, where: str = "1 = 1") -> Statement:
         """Delete the rows of `table` whose columns are those of a given one."""
         names = ", ".join(columns)
-        text = f"DELETE FROM {table} WHERE ({names}) IN (SELECT {names} FROM {self.rows(columns)} AS j)"
+        given = f"SELECT {names} FROM {self.rows(columns)} AS j"
+        text = f"DELETE FROM {table} WHERE ({names}) IN ({given}) AND {where}"
         return self.statement(text, columns)
 
     def insert(self, table: str, columns: Columns, given: Mapping[str, str] | None = None) -> Statement:
@@ -182,9 +183,9 @@ class Sqlite(SqlDialect):
     ) -> Statement:
         return self._each(f"UPDATE {table} SET {_changes(sets)} WHERE {on} AND {where}", columns)
 
-    def delete_from(self, table: str, columns: Columns) -> Statement:
+    def delete_from(self, table: str, columns: Columns, *, where: str = "1 = 1") -> Statement:
         same = " AND ".join(f"{name} = j.{name}" for name in columns)
-        return self._each(f"DELETE FROM {table} WHERE {same}", columns)
+        return self._each(f"DELETE FROM {table} WHERE {same} AND {where}", columns)
 
     def _insert(
         self, verb: str, table: str, columns: Columns, given: Mapping[str, str], conflict: str
@@ -269,10 +270,10 @@ class MySql(SqlDialect):
         text = f"UPDATE {self.rows(columns)} AS j STRAIGHT_JOIN {table}{self.by_key} ON {on} SET {changes} WHERE {where}"
         return self.statement(text, columns)
 
-    def delete_from(self, table: str, columns: Columns) -> Statement:
+    def delete_from(self, table: str, columns: Columns, *, where: str = "1 = 1") -> Statement:
         on = " AND ".join(f"{table}.{name} = j.{name}" for name in columns)
-        text = f"DELETE {table} FROM {self.rows(columns)} AS j STRAIGHT_JOIN {table}{self.by_key} ON {on}"
-        return self.statement(text, columns)
+        rows = f"{self.rows(columns)} AS j STRAIGHT_JOIN {table}{self.by_key} ON {on}"
+        return self.statement(f"DELETE {table} FROM {rows} WHERE {where}", columns)
 
     def insert_new(
         self, table: str, columns: Columns, given: Mapping[str, str] | None = None, *, key: str

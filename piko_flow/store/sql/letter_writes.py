@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime
 
 from piko_flow.store.batch import Ending
@@ -13,8 +13,9 @@ from piko_flow.store.sql.letter_records import LETTER, letter_row
 
 ID: Columns = {"id": "int"}
 SAME = "dead_letter.id = j.id"
-FREE = """dead_letter.state = 'open' AND NOT EXISTS (SELECT 1 FROM job_run r
+LEFT_ALONE = """NOT EXISTS (SELECT 1 FROM job_run r
 WHERE r.run_id = dead_letter.replay_run AND r.status IN ('QUEUED', 'RUNNING'))"""
+FREE = f"dead_letter.state = 'open' AND {LEFT_ALONE}"
 AGAIN: Columns = {
     "id": "int",
     "payload": "long",
@@ -50,6 +51,7 @@ class LetterWrites:
             sets={"replay_run": "j.replay_run"},
             where=FREE,
         )
+        self._delete = dialect.delete_from("dead_letter", ID, where=LEFT_ALONE)
         self._replayed = dialect.statement(
             "UPDATE dead_letter SET state = 'replayed' WHERE replay_run = :run AND state = 'open'"
         )
@@ -66,13 +68,21 @@ class LetterWrites:
         for new, record in zip(runs, made, strict=True):
             if not new.letters or record is None:
                 continue
-            # Locked first: the statement that takes them has to see the run of whoever had the lock before.
-            await session.given_rows(self._lock, [{"id": letter} for letter in sorted(new.letters)])
+            await self._locked(session, new.letters)
             rows = [{"id": letter, "replay_run": record.id} for letter in new.letters]
             await session.change_rows(self._take, rows)
+
+    async def delete(self, session: Session, ids: Collection[int]) -> int:
+        """Delete those of these letters that no live run replays; gives how many went."""
+        await self._locked(session, ids)
+        return await session.change_rows(self._delete, [{"id": letter} for letter in ids])
 
     async def settle(self, session: Session, ending: Ending, now: datetime) -> None:
         """Note that the ending's run has replayed what it has taken, but for what failed again."""
         await session.change(self._replayed, run=ending.run)
         rows = [{name: getattr(letter, name) for name in AGAIN} for letter in ending.again]
         await session.change_rows(self._again, rows, at=now)
+
+    async def _locked(self, session: Session, ids: Collection[int]) -> None:
+        """Lock letters: the statement that changes them has to see the run of whoever had the lock before."""
+        await session.given_rows(self._lock, [{"id": letter} for letter in sorted(ids)])

@@ -232,6 +232,18 @@ async def old_letters_are_deleted_but_for_those_that_a_live_run_replays(stores: 
         assert await store.dead_letters() == []
 
 
+async def old_letters_behind_those_that_a_live_run_replays_are_found(stores: StoreUnderTest) -> None:
+    async with stores.open() as store:
+        first, second, third = await failed_with(store, LETTER, LETTER, LETTER)
+        assert third.created_at is not None
+        run = await taking(store, first)
+        assert await store.prune_dead_letters(before=third.created_at + HOUR, limit=1) == 1
+        assert await store.dead_letters_of([second.id]) == []
+        assert await store.prune_dead_letters(before=third.created_at + HOUR, limit=1) == 1
+        assert await store.prune_dead_letters(before=third.created_at + HOUR, limit=1) == 0
+        assert await taken(store, run) == [first.id]
+
+
 async def the_files_of_open_letters_are_told(stores: StoreUnderTest) -> None:
     async with stores.open() as store:
         one, two, _ = await failed_with(
@@ -260,5 +272,6 @@ CHECKS: Final[tuple[Check, ...]] = (
     old_letters_go_with_their_run_and_those_without_a_run_by_age,
     letters_of_one_run_are_listed_alone,
     old_letters_are_deleted_but_for_those_that_a_live_run_replays,
+    old_letters_behind_those_that_a_live_run_replays_are_found,
     the_files_of_open_letters_are_told,
 )
