@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import os
 import socket
 from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
@@ -14,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from piko_flow.clock import Clock
+from piko_flow.connectors.spool_folder import state_home
 from piko_flow.control.discovery import discover
 from piko_flow.control.emitting import ItemKey, Writer
 from piko_flow.control.flow import Flow, default_registry
@@ -261,12 +261,8 @@ def letter_folder(settings: Settings) -> Path | None:
     """Where items of dead letters lie that are too large for a row; None for a user without a home."""
     if settings.dead_letter_folder:
         return Path(settings.dead_letter_folder).expanduser()
-    given = os.environ.get("XDG_STATE_HOME", "")
-    try:
-        base = Path(given) if given.startswith("/") else Path("~/.local/state").expanduser()
-    except RuntimeError:
-        return None
-    return base / "piko-flow" / "letters"
+    home = state_home()
+    return None if home is None else home / "letters"
 
 
 def listen(host: str, port: int) -> socket.socket:

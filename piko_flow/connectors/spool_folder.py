@@ -23,11 +23,17 @@ _PRIVATE: Final = 0o700
 _LONGEST: Final = 100  # characters of a spool's name that its folder has at least
 
 
-def state_folder() -> Path:
-    """The folder below which a user's programs keep what must outlive them: `$XDG_STATE_HOME`, or ~/.local/state."""
+def state_home() -> Path | None:
+    """The folder in which a user's programs keep what must outlive them; None for a user without a home.
+
+    It is `piko-flow` in `$XDG_STATE_HOME`, or in ~/.local/state.
+    """
     given = os.environ.get("XDG_STATE_HOME", "")
-    base = Path(given) if given.startswith("/") else Path("~/.local/state").expanduser()
-    return base / "piko-flow" / "spool"
+    try:
+        base = Path(given) if given.startswith("/") else Path("~/.local/state").expanduser()
+    except RuntimeError:
+        return None
+    return base / "piko-flow"
 
 
 def folder_name(name: str) -> str:

@@ -9,9 +9,16 @@ from contextvars import ContextVar
 from datetime import timedelta
 from os import PathLike
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, Generic, NoReturn, Protocol, runtime_checkable
+from typing import Any, Final, Generic, NoReturn, Protocol, runtime_checkable
 
+from piko_flow.clock import Clock
+from piko_flow.connectors.spool_delivery import checked_sink
 from piko_flow.connectors.spool_errors import SpoolRefused
+from piko_flow.connectors.spool_file import Origin
+from piko_flow.connectors.spool_folder import folder_name, state_home
+from piko_flow.connectors.spool_letters import DeadLetters
+from piko_flow.connectors.spool_live import LiveSpool
+from piko_flow.connectors.spool_models import is_model
 from piko_flow.connectors.spool_options import checked_options
 from piko_flow.dataflow.generics import class_of, members_of
 from piko_flow.dataflow.origin import caller
@@ -19,11 +26,6 @@ from piko_flow.dataflow.stages.function import item_of, signature_of
 from piko_flow.dataflow.stages.sink import Part, Receipt, SinkTarget, T_contra
 from piko_flow.dataflow.stages.stage import SinkLike
 from piko_flow.retry import Retry
-
-if TYPE_CHECKING:
-    from piko_flow.clock import Clock
-    from piko_flow.connectors.spool_letters import DeadLetters
-    from piko_flow.connectors.spool_live import LiveSpool
 
 _MIB: Final = 1024 * 1024
 
@@ -87,8 +89,6 @@ class Spool(SinkTarget[T_contra], Generic[T_contra]):
         retry: Retry | None = None,
         whole: bool = False,
     ) -> None:
-        from piko_flow.connectors.spool_delivery import checked_sink
-
         self.where = str(caller())
         if not isinstance(name, str):
             self.refuse("name must be text", f"got {name!r}")
@@ -138,9 +138,6 @@ class Spool(SinkTarget[T_contra], Generic[T_contra]):
         `name` and `folder` are for a spool that says none. `owner` is the application's ledger: files that belong to
         another one are left alone. `flush` is instead of the spool's own, and `clock` instead of the host's.
         """
-        from piko_flow.connectors.spool_folder import folder_name, state_folder
-        from piko_flow.connectors.spool_live import LiveSpool
-
         self._check_database(
             self.sink, "outside of an application its sink names its database", "Give it url=..."
         )
@@ -154,7 +151,7 @@ class Spool(SinkTarget[T_contra], Generic[T_contra]):
         return LiveSpool(
             self.sink,
             name=named,
-            folder=(self.folder or folder or state_folder()).absolute() / folder_name(named),
+            folder=(self.folder or folder or self._users_own()).absolute() / folder_name(named),
             options=self.options,
             models=self.models,
             owner=owner,
@@ -177,8 +174,6 @@ class Spool(SinkTarget[T_contra], Generic[T_contra]):
 
     async def write(self, items: Sequence[T_contra], /) -> None:
         """Return when the items are on the disk; see LiveSpool.accept."""
-        from piko_flow.connectors.spool_file import Origin
-
         assert self._live is not None
         part = self.part
         await self._live.accept(items, origin=Origin(part.flow, part.run, part.sink))
@@ -208,13 +203,21 @@ class Spool(SinkTarget[T_contra], Generic[T_contra]):
     async def sweep(self, live: Collection[Part]) -> None:
         """Nothing is left behind but what is still to be written."""
 
+    def _users_own(self) -> Path:
+        home = state_home()
+        if home is None:
+            self.refuse(
+                "a spool lies in a folder that its user owns, by default below the home",
+                "this user has no home",
+                "Give it folder=..., or set XDG_STATE_HOME",
+            )
+        return home / "spool"
+
     def _check_database(self, target: object, rule: str, advice: str) -> None:
         if isinstance(target, Bound) and target.url is None:
             self.refuse(rule, f"a {type(target).__name__} without url came", advice)
 
     def _checked_models(self, models: Iterable[type]) -> tuple[type, ...]:
-        from piko_flow.connectors.spool_models import is_model
-
         given = tuple(models)
         for one in given:
             if not is_model(one):
@@ -225,7 +228,7 @@ class Spool(SinkTarget[T_contra], Generic[T_contra]):
 def _taken_by(sink: Any) -> Iterable[Any]:
     """The classes that the annotations of a sink name."""
     if isinstance(sink, SinkLike):
-        taken = [asked for leaf in (sink, *sink.leaves()) for asked in (leaf.takes,)]
+        taken = [leaf.takes for leaf in (sink, *sink.leaves())]
     else:
         taken = [item_of(signature_of(sink.write).takes)]
     for annotation in taken:

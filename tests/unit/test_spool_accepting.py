@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import asyncio
+import pwd
 import stat
 import threading
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from datetime import timedelta
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
 
 from piko_flow import Sink, Source, run
-from piko_flow.connectors.spool import NotKept, Spool, SpoolClosed, SpoolUnavailable
+from piko_flow.app import letter_folder
+from piko_flow.connectors.spool import NotKept, Spool, SpoolClosed, SpoolRefused, SpoolUnavailable
 from piko_flow.dataflow.stages.sink import Part, Receipt, SinkTarget
+from piko_flow.settings import Settings
 from piko_flow.testing import ManualClock
 from tests.unit.spooling import PATIENCE, Place, away, files, spool, told
 
@@ -289,3 +293,16 @@ async def test_by_default_the_folder_is_the_users_own(
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
     live = Spool(Place(), name="orders").opened()
     assert live.folder == tmp_path / "home" / ".local" / "state" / "piko-flow" / "spool" / "orders"
+
+
+def test_a_user_without_a_home_names_the_folder(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    def nobody(user: int) -> NoReturn:
+        raise KeyError(user)
+
+    monkeypatch.delenv("XDG_STATE_HOME", raising=False)
+    monkeypatch.delenv("HOME")
+    monkeypatch.setattr(pwd, "getpwuid", nobody)
+    assert letter_folder(Settings()) is None
+    with pytest.raises(SpoolRefused, match=r"this user has no home\. Give it folder="):
+        Spool(Place(), name="orders").opened()
+    assert spool(Place(), tmp_path).opened().folder == tmp_path / "orders"
