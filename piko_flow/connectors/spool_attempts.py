@@ -102,15 +102,13 @@ class Attempts:
             failure = escaped(error)
         except Exception as error:
             failure = error
-        if failure is not None:
-            if self._delivery.names_one(failure, len(values)):
-                self.failures, self.failing = 0, ""
-            else:
-                self.fail(failure)
+        if failure is not None and not self._delivery.names_one(failure, len(values)):
+            self.fail(failure)
             return failure
         self.failures, self.failing = 0, ""
-        self.lists, self.items = self.lists + 1, self.items + len(values)
-        return None
+        if failure is None:
+            self.lists, self.items = self.lists + 1, self.items + len(values)
+        return failure
 
     def _keep(self, letters: Sequence[DeadLetter], origin: Origin) -> None:
         failed_at = self._clock.now().timestamp()

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import copy
-from collections.abc import Awaitable, Callable, Sequence
-from contextlib import AbstractAsyncContextManager, AsyncExitStack, suppress
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, suppress
 from functools import cached_property
 from typing import Any, Final
 
@@ -27,8 +27,8 @@ REPLACED: Final = "a file or a window is replaced as a whole, so each list would
 class Delivery:
     """Writes lists through a sink, each as a whole: when `write` has returned, the sink has acknowledged it.
 
-    One list may take at most `timeout` seconds; after that, and after
-    any error, what the sink has of it is taken back as far as the sink can. Entered while the spool is open.
+    One list may take at most `timeout` seconds; after that, and after any error, what the sink has of it is taken back
+    as far as the sink can. Entered while the spool is open.
     """
 
     def __init__(self, sink: Any, *, name: str, timeout: float) -> None:
@@ -89,7 +89,10 @@ class Delivery:
             await self._holds.aclose()
 
     async def write(self, items: Sequence[Any]) -> list[DeadLetter]:
-        """Write the list, in order; gives what stages of a chain have made dead letters of. Raises what it failed with."""
+        """Write the list, in order; gives what stages of a chain have made dead letters of.
+
+        Raises what it failed with.
+        """
         self._lists += 1
         try:
             return await within(self._timeout, self._write(items), "the sink did not take the list")
@@ -98,40 +101,35 @@ class Delivery:
 
     async def _in_parts(self, items: Sequence[Any]) -> list[DeadLetter]:
         target = await self._opened()
-        done = False
-        try:
+        async with self._aborting(target):
             await target.write(items)
             receipt = await target.prepare()
             await copy.copy(self._sink).commit([receipt])
-            done = True
-        finally:
-            if not done:
-                await self._abort(target)
         return []
 
     async def _in_one_part(self, items: Sequence[Any]) -> list[DeadLetter]:
         """The part stays open until something fails: nothing of it waits for a commit."""
         target = self._part or await self._opened()
         self._part = None
-        done = False
-        try:
+        async with self._aborting(target):
             await target.write(items)
-            self._part, done = target, True
-        finally:
-            if not done:
-                await self._abort(target)
+        self._part = target
         return []
 
     async def _opened(self) -> SinkTarget[Any]:
         target: SinkTarget[Any] = copy.copy(self._sink)
-        done = False
-        try:
+        async with self._aborting(target):
             await target.open(Part(run=self._run, unit="list", number=self._lists, sink=self._name))
-            done = True
-        finally:
-            if not done:
-                await self._abort(target)
         return target
+
+    @asynccontextmanager
+    async def _aborting(self, target: SinkTarget[Any]) -> AsyncIterator[None]:
+        """Abort the part unless the block ends well; a cancellation is no good end."""
+        try:
+            yield
+        except BaseException:
+            await self._abort(target)
+            raise
 
     async def _abort(self, target: SinkTarget[Any]) -> None:
         with suppress(Exception):  # the error that is told is the first one
@@ -154,7 +152,7 @@ class Delivery:
 
 
 def what_replaces(sink: Any) -> SinkTarget[Any] | None:
-    """The first target in a sink or chain whose commit replaces all that an earlier one wrote; None where there is none."""
+    """The first target in a sink or chain whose commit replaces all that an earlier one wrote, if there is one."""
     leaves = sink.leaves() if isinstance(sink, SinkLike) else [sink]
     targets = (leaf.target if isinstance(leaf, Sink) else leaf for leaf in leaves)
     return next((one for one in targets if isinstance(one, SinkTarget) and one.replaces), None)

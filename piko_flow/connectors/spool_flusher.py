@@ -18,6 +18,7 @@ from piko_flow.connectors.spool_letters import DeadLetters
 from piko_flow.connectors.spool_models import UnknownModel
 from piko_flow.connectors.spool_pieces import ENOUGH, Piece, Search
 from piko_flow.connectors.spool_reading import (
+    UNREADABLE,
     items_of,
     kept_piece,
     pieces_of,
@@ -33,7 +34,6 @@ from piko_flow.errors import describe_error
 log = logging.getLogger("piko_flow.spool")
 
 _TEXT: Final = 1000  # characters of an error that a dead letter holds
-_UNREADABLE: Final = (UnknownModel, ValueError, TypeError, KeyError)
 _BACKLOG: Final = 3  # full lists that wait, from which on the next one is read ahead
 _UNSETTLED: Final = 4  # lists that were written, whose removal the disk may still have to take
 _GRACE: Final = 1.0  # seconds that settling may take when the spool is closed
@@ -118,7 +118,7 @@ class Flusher:
         """The next list, with its items made again, while the sink is waited for."""
         taken = await self._stock.take(self._batch, alike=self._attempts.alike)
         if taken is not None:
-            with suppress(*_UNREADABLE):  # that is dealt with when it is its turn
+            with suppress(*UNREADABLE):  # that is dealt with when it is its turn
                 self._made = taken[1], items_of(taken[1], self._forms)
         return taken
 
@@ -194,7 +194,7 @@ class Flusher:
             log.error("the spool %s keeps items that it cannot read: %s", self._stock.name, error)
             if rows:
                 await self._write(shelf, rows)
-        except _UNREADABLE:
+        except UNREADABLE:
             await self._sort_out(shelf, rows, pieces_one_by_one(shelf.file, rows, self._forms))
         else:
             if await self._attempts.whole(shelf.file, rows, items):
@@ -234,7 +234,7 @@ class Flusher:
         shelf, rows = taken
         try:
             items = items_of(rows, self._forms)
-        except _UNREADABLE:
+        except UNREADABLE:
             items = []
         if items and await self._attempts.whole(shelf.file, rows, items):
             await self._settle(shelf, rows, [])
@@ -255,7 +255,7 @@ class Flusher:
             except UnknownModel as error:
                 self.unreadable = str(error)
                 continue
-            except _UNREADABLE:
+            except UNREADABLE:
                 (piece,) = pieces_one_by_one(shelf.file, [row], self._forms)
             failure = None if piece.hopeless else await self._attempts.pieces([piece])
             if failure is None:

@@ -46,4 +46,7 @@ class DeadLetters(Protocol):
     """Who takes the dead letters of spools."""
 
     async def take(self, letters: Sequence[SpooledLetter], /) -> None:
-        """Keep them for good. Raising leaves them in the spool, to be offered again; after a crash they may come twice."""
+        """Keep them for good.
+
+        Raising leaves them in the spool, to be offered again; after a crash they may come twice.
+        """

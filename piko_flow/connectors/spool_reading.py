@@ -5,12 +5,16 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Sequence
 from itertools import groupby
-from typing import Any
+from typing import Any, Final
 
 from piko_flow.connectors.spool_file import Letter, Row, SpoolFile, Totals
 from piko_flow.connectors.spool_items import ItemForms, Kept, joined
 from piko_flow.connectors.spool_models import UnknownModel
 from piko_flow.connectors.spool_pieces import Piece
+
+_SPOILED: Final = (ValueError, TypeError, KeyError)
+UNREADABLE: Final = (UnknownModel, *_SPOILED)
+"""What making items of a row again raises: its model is not known, or its JSON is none that makes them."""
 
 
 def items_of(rows: Sequence[Row], forms: ItemForms) -> list[Any]:
@@ -72,7 +76,7 @@ def pieces_one_by_one(file: SpoolFile, rows: Sequence[Row], forms: ItemForms) ->
             try:
                 (item,) = forms.decode(row.kept.kind, raw)
                 pieces.append(Piece(item, row, place, key))
-            except (ValueError, TypeError, KeyError) as error:
+            except _SPOILED as error:
                 pieces.append(Piece(json.loads(raw)[0], row, place, key, error, hopeless=True))
     return pieces
 
@@ -88,7 +92,7 @@ def payload_of(letter: Letter, forms: ItemForms) -> Any:
     """The item of a dead letter; its JSON where it cannot be made again."""
     try:
         return forms.decode(letter.kept.kind, letter.kept.body)[0]
-    except (UnknownModel, ValueError, TypeError, KeyError):
+    except UNREADABLE:
         return json.loads(letter.kept.body)[0]
 
 

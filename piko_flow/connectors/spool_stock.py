@@ -14,7 +14,7 @@ from uuid import uuid4
 
 from piko_flow.clock import Clock
 from piko_flow.connectors.spool_errors import BrokenSpool, SpoolClosed, SpoolUnavailable
-from piko_flow.connectors.spool_file import Letter, Origin, Row, SpoolFile, create_file
+from piko_flow.connectors.spool_file import Letter, Origin, Row, SpoolFile, Totals, create_file
 from piko_flow.connectors.spool_folder import LeftFiles, make_private
 from piko_flow.connectors.spool_items import Kept
 from piko_flow.connectors.spool_reading import carry_over
@@ -48,6 +48,18 @@ class Shelf:
     taken: int = 0
     owed: set[int] = field(default_factory=set)
     """Lists that were written, whose removal the disk did not take yet."""
+
+    @classmethod
+    def holding(cls, file: SpoolFile, totals: Totals) -> Shelf:
+        """A file that holds so much already."""
+        return cls(
+            file,
+            items=totals.items,
+            bytes=totals.bytes,
+            letters=totals.letters,
+            letter_bytes=totals.letter_bytes,
+            failing=totals.failing,
+        )
 
 
 @dataclass(eq=False, slots=True)
@@ -153,24 +165,20 @@ class Stock:
             self._thread.read(ended)
         await self._thread.stop()
 
-    async def adopt(self) -> int:
-        """Open the files that dead processes have left by now; gives how many there were."""
+    async def adopt(self) -> None:
+        """Open the files that dead processes have left by now."""
         known = {shelf.file.path for shelf in self.shelves}
         found = await self._thread.read(lambda: self._left.adopt(known))
         for file, holds in found:
-            shelf = Shelf(file)
+            shelf = Shelf(file) if isinstance(holds, BrokenSpool) else Shelf.holding(file, holds)
             self.shelves.insert(len(self.shelves) - (self._own is not None), shelf)
             if isinstance(holds, BrokenSpool):
                 await self.set_aside(holds)
                 continue
-            shelf.items, shelf.bytes = holds.items, holds.bytes
-            shelf.failing, shelf.letters = holds.failing, holds.letters
-            shelf.letter_bytes = holds.letter_bytes
             log.info("the spool %s goes on with %d items of an earlier process", self.name, holds.items)
             await self._drop_empty(shelf)
         if found:
             self.arrived.set()
-        return len(found)
 
     async def add(self, kept: Sequence[Kept], origin: Origin, keys: Sequence[str] | None) -> None:
         """Wait for room, then bring the lists to the disk, all or none.
@@ -355,11 +363,9 @@ class Stock:
             if shelf is None:
                 return
             log.error("the spool %s sets %s aside: %s", self.name, error.file, error.reason)
-            fresh = Shelf(await self._thread.read(lambda: create_file(self.folder, owner=self._owner)))
-            totals = await self._thread.change(fresh.file, lambda: carry_over(shelf.file, fresh.file))
-            fresh.items, fresh.bytes = totals.items, totals.bytes
-            fresh.failing, fresh.letters = totals.failing, totals.letters
-            fresh.letter_bytes = totals.letter_bytes
+            file = await self._thread.read(lambda: create_file(self.folder, owner=self._owner))
+            totals = await self._thread.change(file, lambda: carry_over(shelf.file, file))
+            fresh = Shelf.holding(file, totals)
             place = self.shelves.index(shelf)
             self.shelves[place : place + 1] = [fresh]
             if shelf is self._own:

@@ -109,18 +109,14 @@ def _each(value: Any) -> list[Any]:
     return list(map(_tag, value))
 
 
-def _text(value: Any) -> str:
-    return str(value)
-
-
 # A type, its name, how it is given as JSON and how it is taken back; the narrower before the wider.
 _FORMS: Final[tuple[tuple[type, str, Callable[[Any], Any], Callable[[Any], Any]], ...]] = (
     (tuple, "tuple", _each, lambda inner: tuple(map(_untag, inner))),
     (set, "set", _each, lambda inner: set(map(_untag, inner))),
     (frozenset, "frozenset", _each, lambda inner: frozenset(map(_untag, inner))),
     (bytes, "bytes", lambda value: b64encode(value).decode(), b64decode),
-    (Decimal, "decimal", _text, Decimal),
-    (UUID, "uuid", _text, UUID),
+    (Decimal, "decimal", str, Decimal),
+    (UUID, "uuid", str, UUID),
     (datetime, "datetime", datetime.isoformat, datetime.fromisoformat),
     (date, "date", date.isoformat, date.fromisoformat),
     (time, "time", time.isoformat, time.fromisoformat),

@@ -26,8 +26,8 @@ class SpoolPlace:
 
     `folder` holds those that name no folder of their own; None is the user's own. `ledger` is the URL of the store
     without password: files that another ledger's application has left are left alone. `database` is that with password,
-    to which sinks write that can and name no other. `flush` is how many seconds a
-    spool may take at the end to write what it holds, where its own are more.
+    to which sinks write that can and name no other. `flush` is how many seconds a spool may take at the end to write
+    what it holds, where its own are more.
     """
 
     folder: Path | None = None
@@ -55,11 +55,6 @@ class Spools:
         self._opening = asyncio.Lock()
         self._open: dict[str, tuple[Spool[Any], LiveSpool]] = {}
         self._closed = False
-
-    @property
-    def lives(self) -> list[LiveSpool]:
-        """Those that are open."""
-        return [live for _, live in self._open.values()]
 
     async def live(self, spool: Spool[Any], name: str) -> LiveSpool:
         """The open spool of this name, opened now if it is not yet.
@@ -89,7 +84,7 @@ class Spools:
         """Close all side by side. Raises the first error that ended one of them before."""
         async with self._opening:
             self._closed = True
-            endings = (live.__aexit__(None, None, None) for live in self.lives)
+            endings = (live.__aexit__(None, None, None) for _, live in self._open.values())
             ends = await asyncio.gather(*endings, return_exceptions=True)
         for end in ends:
             if isinstance(end, BaseException):

@@ -28,7 +28,10 @@ class RegisteredSink:
     spool: bool = True
 
     def check(self, taken: Collection[str]) -> None:
-        """Raise PipelineError for what cannot work, at the line that registers it; `taken` are the names that others have."""
+        """Raise PipelineError for what cannot work, at the line that registers it.
+
+        `taken` are the names that others have.
+        """
         if self.name in taken:
             self._refuse("a name belongs to one sink", "it is registered already")
         for one in self.models:

@@ -27,10 +27,7 @@ def refuse_all(items: list[Any]) -> None:
 
 
 async def test_dead_letters_stay_until_somebody_takes_them(tmp_path: Path) -> None:
-    def named(items: list[Any]) -> None:
-        raise ItemRejected(0, "never")
-
-    place, letters = Place(named), Letters()
+    place, letters = Place(refuse_all), Letters()
     letters.error = OSError("the store is away")
     async with spool(place, tmp_path).opened(dead_letters=letters) as live:
         await live.accept([{"id": 7}], origin=Origin("flow", "3", "sink"))
