@@ -8,7 +8,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from piko_flow import App, Flow, RunContext, Sink, Source, Transform
+from piko_flow import App, Flow, Pipeline, RunContext, Sink, Source, Transform
 from piko_flow.control.plane import ControlPlane
 from piko_flow.control.plane_dead_letters import WhichLetters
 from piko_flow.control.registry import Registry
@@ -101,6 +101,37 @@ async def test_the_next_application_replays_what_the_first_one_could_not_do(data
         ("replayed", 2, ""),
         ("replayed", 1, "orders"),
     }
+
+
+class Params(BaseModel):
+    region: str = ""
+
+
+async def test_a_letter_has_the_version_of_its_runs_parameters(database_url: str) -> None:
+    app = Shop(database_url).app()
+
+    def build(run: RunContext) -> Pipeline:
+        def refuse(number: int) -> int:
+            raise ValueError(f"{number} is not known in {run.params.region}")
+
+        return Source([1]) >> Transform(refuse, on_error="dead_letter") >> Sink(str)
+
+    Flow.register("regional", build, params=Params, registry=app.registry)
+    async with app.running():
+        for region in ("eu", "us"):
+            values = {"region": region}
+            await app.service.call(
+                lambda plane, values=values: plane.set_params("regional", values=values)  # type: ignore[misc]
+            )
+            await ended(app, lambda plane: plane.trigger("regional"))
+        found = await letters(app)
+        runs = [
+            (await app.service.call(lambda plane, number=one.run: plane.run(number))).run  # type: ignore[misc]
+            for one in found
+        ]
+    assert [one.error_msg[-3:] for one in found] == [" us", " eu"]
+    assert [one.params_version for one in found] == [run.params_version for run in runs]
+    assert len({run.params_version for run in runs} - {None}) == 2
 
 
 async def test_the_setting_redacts_fields_of_every_flow(database_url: str) -> None:

@@ -13,6 +13,7 @@ import pytest
 from pydantic import BaseModel
 
 from piko_flow import Fold, Parse, Pipeline, Sink, SinkTarget, Source, Transform
+from piko_flow.connectors.sql import SqlSink
 from piko_flow.control.execution import ActiveExecution, RunOrder
 from piko_flow.control.plane_dead_letters import WhichLetters
 from piko_flow.control.run_context import RunContext
@@ -151,12 +152,6 @@ async def test_of_equal_items_each_is_one_letter(world: World) -> None:
     assert [one.state for one in await world.letters(None)].count("replayed") == 1
 
 
-class Replacing(SinkTarget[Any]):
-    replaces = True
-
-    async def write(self, items: Any, /) -> None: ...
-
-
 def plus(total: int, item: int) -> int:
     return total + item
 
@@ -164,9 +159,12 @@ def plus(total: int, item: int) -> int:
 def refused_pipelines() -> list[tuple[str, Pipeline, str]]:
     source, check = Source([2]), Transform(odd, name="check", on_error="dead_letter")
     total: Fold[int, int] = Fold(plus, start=int)
+    window: Any = SqlSink(
+        table="t", columns=["due"], mode="replace_window", window_column="due", url="sqlite:///t.db"
+    )
     return [
         ("fold", source >> check >> total >> Sink(str), "makes one value of all items"),
-        ("replace", source >> check >> Sink(Replacing()), "replaces all that its window wrote"),
+        ("replace", source >> check >> Sink(window), "replaces all that its window wrote"),
         ("gone", source >> Transform(odd, name="other") >> Sink(str), "'check' is gone; there are other"),
         ("model", source >> Parse(Order) >> Transform(of_order, name="check") >> Sink(str), "must fit Order"),
     ]
