@@ -250,6 +250,17 @@ async def test_a_window_of_more_rows_than_one_transaction_should_move_is_refused
     assert ids(await tables.orders()) == [0]
 
 
+async def test_by_default_a_window_may_have_200_000_rows_and_a_larger_one_is_told_what_to_do() -> None:
+    target = SqlSink(
+        table="t", columns=["at"], mode="replace_window", window_column="at", url="sqlite:///t.db"
+    )
+    await target.open(WINDOW)
+    await target.write([(NOON,)] * 200_000)
+    advice = "Take smaller windows, or write by key to a database of its own"
+    with pytest.raises(TooManyRows, match=rf"a run may write 200,000 rows here \(max_rows\).*{advice}"):
+        await target.write([(NOON,)])
+
+
 async def test_a_window_is_asked_for_where_it_is_replaced(tmp_path: Path) -> None:
     tables = await Tables(f"sqlite+aiosqlite:///{tmp_path}/x.db").make()
     with pytest.raises(StageFailed, match="replace_window needs a run that covers a window"):
