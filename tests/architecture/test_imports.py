@@ -16,6 +16,9 @@ OURS = {"piko_flow", "pipelines"}
 LOWEST_FLOORS = ("piko_flow/dataflow", "piko_flow/planning")
 BASE = [Path("piko_flow/clock.py"), Path("piko_flow/errors.py"), Path("piko_flow/retry.py")]
 EVERYWHERE = {"pydantic", "typing_extensions"}
+UNPICKLERS = {"pickle", "_pickle", "marshal", "shelve", "dill", "cloudpickle", "joblib", "dbm"}
+BETWEEN_PROCESSES = {Path("piko_flow/dataflow/running"), Path("piko_flow/engines")}
+"""Where values travel between a run and the processes that it has started."""
 ALSO = {
     Path("piko_flow/dataflow/running/shipping.py"): {"cloudpickle", "dill"},
     Path("piko_flow/planning/cron.py"): {"apscheduler"},
@@ -51,6 +54,18 @@ def test_the_lowest_floors_stand_on_pydantic_and_the_standard_library(path: Path
 def test_nothing_inside_imports_the_package_root_or_the_pipelines(path: Path) -> None:
     above = [one for one in imports(path) if one.module == "piko_flow" or one.module.startswith("pipelines")]
     assert [f"{path}:{one.line}" for one in above] == []
+
+
+def test_only_what_a_run_and_its_workers_tell_each_other_is_unpickled() -> None:
+    files = [path for path in python_files("piko_flow") if not BETWEEN_PROCESSES & {*path.parents}]
+    found = [
+        f"{path}:{one.line} {one.module}"
+        for path in files
+        for one in imports(path)
+        if one.module.partition(".")[0] in UNPICKLERS
+    ]
+    assert {path.parts[1] for path in files} >= {"connectors", "store", "control"}
+    assert found == []
 
 
 def test_everything_imported_is_declared() -> None:
