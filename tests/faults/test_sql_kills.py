@@ -26,6 +26,7 @@ KINDS: dict[str, tuple[str, str, dict[str, Any]]] = {
     "ledger in SQLite, staged": ("sqlite", "", {"in_memory": 150}),
     "ledger in MariaDB, staged": ("mariadb", "", {"in_memory": 150}),
     "ledger in MariaDB, held, replaced": ("mariadb", "", REPLACE),
+    "ledger in PostgreSQL, staged": ("postgres", "", {"in_memory": 150}),
     "elsewhere in MariaDB, by key": ("sqlite", "mariadb", {"key": "id"}),
     "elsewhere in PostgreSQL, replaced": ("sqlite", "postgres", REPLACE),
 }
