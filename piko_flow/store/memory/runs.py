@@ -65,10 +65,6 @@ class MemoryRuns(MemoryLeases):
         self._ask()
         return self._held(run, claim)
 
-    def _held(self, run: int, claim: int) -> bool:
-        record = self._rows.runs.get(run)
-        return record is not None and record.status is RunStatus.RUNNING and record.claim == claim
-
     async def live(self) -> list[RunRecord]:
         """All queued and running runs, oldest first."""
         self._ask()

@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 
 from piko_flow.dataflow.stages.sink import Part
-from piko_flow.planning.run_state import RunStatus
 from piko_flow.store.memory.leases import MemoryLeases
 from piko_flow.store.memory.rows import MemoryRows
 from piko_flow.store.memory.writing import MemoryTransaction
-from piko_flow.store.texts import check_free, short_sink
+from piko_flow.store.texts import check, check_free, short_sink
 
 
 class MemoryStaging(MemoryLeases):
@@ -18,11 +17,11 @@ class MemoryStaging(MemoryLeases):
     async def stage(self, run: int, claim: int, part: Part, chunk: int, text: str) -> bool:
         """Keep a text of a part until the run ends, if the claim holds; the same chunk again replaces it."""
         self._ask()
-        record = self._rows.runs.get(run)
-        if record is None or record.status is not RunStatus.RUNNING or record.claim != claim:
+        check("unit", part.unit)
+        check_free("a staged text", text)
+        if not self._held(run, claim):
             return False
-        texts = self._rows.staged.setdefault(run, {}).setdefault(key_of(part), {})
-        texts[chunk] = check_free("a staged text", text)
+        self._rows.staged.setdefault(run, {}).setdefault(key_of(part), {})[chunk] = text
         return True
 
     async def sweep_staged(self, limit: int) -> int:

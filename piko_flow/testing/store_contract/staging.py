@@ -6,10 +6,12 @@ from dataclasses import replace
 from typing import Final
 
 from piko_flow.dataflow.stages.sink import Part, Transaction
+from piko_flow.errors import RequestRefused
 from piko_flow.planning.run_state import Reason, RunStatus
 from piko_flow.store.batch import Batch, Requeue
 from piko_flow.store.protocols import Store
 from piko_flow.store.records import RunRecord
+from piko_flow.store.texts import NAMES
 from piko_flow.testing.store_contract.raising import raises
 from piko_flow.testing.store_contract.scene import (
     Check,
@@ -122,6 +124,25 @@ async def nothing_is_staged_under_a_claim_that_is_lost(stores: StoreUnderTest) -
         assert await store.sweep_staged(10) == 0
 
 
+async def a_unit_too_long_or_a_text_with_nul_is_refused_also_under_a_lost_claim(
+    stores: StoreUnderTest,
+) -> None:
+    async with stores.open() as store:
+        [run] = await start(store, wanted(1))
+        part = part_of(run)
+        long = replace(part, unit="u" * (NAMES["unit"] + 1))
+        for claim in (run.claim, run.claim + 1):
+            refused = await raises(RequestRefused, store.stage(run.id, claim, long, 0, "row"))
+            assert f"{NAMES['unit']} characters" in str(refused), refused
+            refused = await raises(RequestRefused, store.stage(run.id, claim, part, 0, "nul \0"))
+            assert "NUL" in str(refused), refused
+        longest = replace(part, unit="u" * NAMES["unit"])
+        await stage(store, run, longest, "row")
+        reading = Reading(longest, part, long)
+        await end(store, ending(run, within=reading))
+        assert reading.found == [["row"], [], []]
+
+
 async def an_ending_under_a_claim_that_is_lost_reads_nothing(stores: StoreUnderTest) -> None:
     async with stores.open() as store:
         [old] = await start(store, wanted(1))
@@ -203,6 +224,7 @@ CHECKS: Final[tuple[Check, ...]] = (
     what_parts_have_staged_is_kept_apart,
     a_long_text_is_staged_as_it_is,
     nothing_is_staged_under_a_claim_that_is_lost,
+    a_unit_too_long_or_a_text_with_nul_is_refused_also_under_a_lost_claim,
     an_ending_under_a_claim_that_is_lost_reads_nothing,
     an_ending_that_is_given_up_leaves_what_was_staged,
     the_last_transaction_removes_all_that_the_run_has_staged,
