@@ -10,7 +10,7 @@ from piko_flow.control.flow import Flow
 from piko_flow.control.params import check_params
 from piko_flow.control.plane_part import PlanePart
 from piko_flow.control.replaying import check_accepted, check_entry
-from piko_flow.control.reviving import Reviver, instead
+from piko_flow.control.reviving import Reviver, refused
 from piko_flow.control.run_context import RunContext
 from piko_flow.errors import PikoFlowError, RequestRefused, describe_error
 from piko_flow.planning.window import Window
@@ -84,7 +84,7 @@ class Gates:
             check_accepted(letter)
             return None
         if flow.kind == "job":
-            raise _refused(letter, "it enters at the stage that it failed at", "the flow is a job by now")
+            raise refused(letter, "it enters at the stage that it failed at", "the flow is a job by now")
         params = await self._checked_params(flow, letter, alike)
         try:
             run: RunContext[Any] = RunContext.for_test(
@@ -92,10 +92,10 @@ class Gates:
             )
             pipeline = flow.pipeline_for(run)
         except PikoFlowError as error:
-            raise _refused(letter, "its flow gives a pipeline", str(error)) from error
+            raise refused(letter, "its flow gives a pipeline", str(error)) from error
         except Exception as error:  # it is the user's function that builds it
             came = f"building it raised {describe_error(error, TOLD)}"
-            raise _refused(letter, "its flow gives a pipeline", came) from error
+            raise refused(letter, "its flow gives a pipeline", came) from error
         return check_entry(pipeline, letter)[0]
 
     async def _due(self, alike: Alike) -> datetime:
@@ -107,7 +107,7 @@ class Gates:
             version = await self._plane.store.params_version(alike.params_version)
             if version is None:
                 came = f"version {alike.params_version} of the parameters is not in the store any more"
-                raise _refused(letter, "it is replayed with the parameters of its run", came)
+                raise refused(letter, "it is replayed with the parameters of its run", came)
         try:
             return check_params(
                 flow,
@@ -116,10 +116,4 @@ class Gates:
                 schema_version=None if version is None else version.schema_version,
             )
         except RequestRefused as error:
-            raise _refused(letter, "it is replayed with the parameters of its run", str(error)) from error
-
-
-def _refused(letter: DeadLetterRecord, rule: str, came: str) -> RequestRefused:
-    return RequestRefused(
-        what=f"replay dead letter {letter.id}", rule=rule, came=came, advice=instead(letter)
-    )
+            raise refused(letter, "it is replayed with the parameters of its run", str(error)) from error

@@ -12,13 +12,12 @@ from piko_flow.control.dead_letters import count_of, record_of
 from piko_flow.control.emitted_letters import emitted_again
 from piko_flow.control.payload import StoredPayload, encode_payload, values_of
 from piko_flow.control.redaction import Redaction
-from piko_flow.control.reviving import Reviver, instead
+from piko_flow.control.reviving import Reviver, refused
 from piko_flow.control.run_context import Emitted
 from piko_flow.dataflow.graph import graph_of
 from piko_flow.dataflow.pipeline import Pipeline
 from piko_flow.dataflow.running.entering import find, named, taken_at, why_closed
 from piko_flow.dataflow.running.facts import DeadLetter
-from piko_flow.errors import RequestRefused
 from piko_flow.store.records import DeadLetterRecord
 
 REPLAY = "replay"
@@ -35,12 +34,8 @@ def check_accepted(letter: DeadLetterRecord) -> None:
     """Raise RequestRefused for an item that stages behind a spool have changed: they would change it once more."""
     spool, _, behind = letter.stage.partition(BEHIND)
     if behind:
-        raise RequestRefused(
-            what=f"replay dead letter {letter.id}",
-            rule="what enters a spool again is what it had accepted",
-            came=f"the item is what other stages behind {spool!r} had made of that when it came to {behind!r}",
-            advice=instead(letter),
-        )
+        came = f"the item is what other stages behind {spool!r} had made of that when it came to {behind!r}"
+        raise refused(letter, "what enters a spool again is what it had accepted", came)
 
 
 def check_entry(pipeline: Pipeline, letter: DeadLetterRecord) -> tuple[Reviver, bool]:
@@ -52,19 +47,10 @@ def check_entry(pipeline: Pipeline, letter: DeadLetterRecord) -> tuple[Reviver, 
     box = find(graph, letter.stage)
     if box is None:
         check_accepted(letter)
-    what = f"replay dead letter {letter.id}"
-    if box is None:
         came = f"{letter.stage!r} is gone; there are {', '.join(named(graph))}"
-        raise RequestRefused(
-            what=what, rule="it enters at the stage that it failed at", came=came, advice=instead(letter)
-        )
+        raise refused(letter, "it enters at the stage that it failed at", came)
     if reason := why_closed(graph, box):
-        raise RequestRefused(
-            what=what,
-            rule="what is behind its stage must take some items alone",
-            came=reason,
-            advice=instead(letter),
-        )
+        raise refused(letter, "what is behind its stage must take some items alone", reason)
     first = any(edge.start == 0 for edge in graph.into(box.number))
     return Reviver(box, taken_at(graph, box)), first
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from typing import Any, NoReturn
+from typing import Any
 
 from pydantic import ConfigDict, PydanticUserError, TypeAdapter, ValidationError
 from pydantic.errors import PydanticUndefinedAnnotation
@@ -40,14 +40,18 @@ class Reviver:
         """
         kept = json.loads(payload)
         if "value" not in kept:
-            _refuse(letter, "an item is replayed from its JSON", "only a text for people was kept of it")
+            raise refused(
+                letter, "an item is replayed from its JSON", "only a text for people was kept of it"
+            )
         if hidden := kept.get("redacted"):
-            _refuse(letter, "an item is replayed with all its fields", f"{', '.join(hidden)} was redacted")
+            raise refused(
+                letter, "an item is replayed with all its fields", f"{', '.join(hidden)} was redacted"
+            )
         if MASK in payload:
-            _refuse(letter, "an item is replayed with all its fields", "a secret in it was not kept")
+            raise refused(letter, "an item is replayed with all its fields", "a secret in it was not kept")
         if kept.get("exact") is False and not self._gives_types():
             came = "values in it, as times or numbers of other kinds, were kept as text, and nothing says what they are"
-            _refuse(letter, "an item is made again as what it was", came)
+            raise refused(letter, "an item is made again as what it was", came)
         values = kept["value"] if letter.batch else [kept["value"]]
         return [self._made(letter, value) for value in values]
 
@@ -69,7 +73,8 @@ class Reviver:
                 for one in error.errors(include_url=False, include_context=False, include_input=False)
             )
             told = wrong if len(wrong) <= TOLD else wrong[: TOLD - 1] + "…"
-            _refuse(letter, f"its item must fit {show(kind)} as it is today", told)
+            # The error has the values of the item in it, which nobody else may see.
+            raise refused(letter, f"its item must fit {show(kind)} as it is today", told) from None
 
     def _kind(self, letter: DeadLetterRecord) -> Any:
         """The class of the item where the stage takes it, else what the stage takes."""
@@ -77,7 +82,7 @@ class Reviver:
         if self.taken is Any or self.taken is object:
             if own is None:
                 named = f"its class {letter.model}" if letter.model else "the class of its items"
-                _refuse(
+                raise refused(
                     letter, "an item is made again as what it was", f"{named} is not in the code of today"
                 )
             return own
@@ -90,8 +95,9 @@ class Reviver:
         if found is None:
             try:
                 found = self._adapters[letter.model] = _adapter_of(kind)
-            except (PydanticUserError, PydanticUndefinedAnnotation):
-                _refuse(letter, "an item is made again by Pydantic", f"it cannot make a {show(kind)}")
+            except (PydanticUserError, PydanticUndefinedAnnotation) as error:
+                came = f"it cannot make a {show(kind)}"
+                raise refused(letter, "an item is made again by Pydantic", came) from error
         return found
 
 
@@ -109,8 +115,14 @@ def class_named(name: str) -> type[Any] | None:
     return None
 
 
-def instead(letter: DeadLetterRecord) -> str:
-    """What to do about a letter that cannot be replayed."""
+def refused(letter: DeadLetterRecord, rule: str, came: str) -> RequestRefused:
+    """The refusal to replay a letter, with what to do instead."""
+    return RequestRefused(
+        what=f"replay dead letter {letter.id}", rule=rule, came=came, advice=_instead(letter)
+    )
+
+
+def _instead(letter: DeadLetterRecord) -> str:
     if letter.window is None:
         return f"Run the flow again instead: piko-flow trigger {letter.flow}"
     span = "..".join(f"{moment:%Y-%m-%dT%H:%M:%SZ}" for moment in letter.window)
@@ -124,7 +136,3 @@ def _adapter_of(kind: Any) -> TypeAdapter[Any]:
         if error.code != "type-adapter-config-unused":
             raise
         return TypeAdapter(kind)  # a class that has a configuration of its own
-
-
-def _refuse(letter: DeadLetterRecord, rule: str, came: str) -> NoReturn:
-    raise RequestRefused(what=f"replay dead letter {letter.id}", rule=rule, came=came, advice=instead(letter))
