@@ -13,11 +13,11 @@ from piko_flow.control.letter_files import LARGEST, LetterFiles
 from piko_flow.control.payload import LONGEST, StoredPayload, kind_of
 from piko_flow.control.redaction import NOTHING_HIDDEN, Redaction
 from piko_flow.dataflow.running.facts import DeadLetter
+from piko_flow.planning.window import Window
 from piko_flow.store.records import DeadLetterRecord, RunRecord
 
-LETTERS = (
-    4 * 1024 * 1024
-)  # characters of all payloads of a run that are kept; the other items are only counted
+# Characters of all payloads of a run that are kept; the other items are only counted.
+LETTERS = 4 * 1024 * 1024
 
 
 def records_of(
@@ -26,14 +26,14 @@ def records_of(
     *,
     redaction: Redaction = NOTHING_HIDDEN,
     files: LetterFiles | None = None,
-    like: DeadLetterRecord | None = None,
+    window: Window | None = None,
 ) -> tuple[DeadLetterRecord, ...]:
     """The dead letters of a run as they are stored: the first ones, as far as the bound on their size goes.
 
-    With `like`, a letter that the run replays, they have its window and its parameters, which the run itself has not.
+    `window` is what the run has worked over where that is not its own, as the window of letters that it replays.
     """
     records, room = [], LETTERS
-    window = run.window if like is None else like.window
+    window = window or run.window
     for letter in letters:
         record = record_of(run.flow, letter, redaction=redaction, files=files)
         room -= len(record.payload)
@@ -81,8 +81,8 @@ def record_of(
 def stored(letter: DeadLetter, redaction: Redaction = NOTHING_HIDDEN, *, most: int = LONGEST) -> DeadLetter:
     """The letter as it may be stored: its item is a StoredPayload, and what is to be hidden of it is told nowhere.
 
-    The payload of a batch has the number of its `items`, and their class as `model` where they are of one. `exact` is false in that of a
-    dictionary, list or the like with values that JSON does not tell apart from texts and lists.
+    The payload of a batch has the number of its `items`, and their class as `model` where they are of one. `exact` is
+    false in that of a dictionary, list or the like with values that JSON does not tell apart from texts and lists.
     """
     item = letter.item
     text = redaction.payload(item, most=most)
@@ -110,7 +110,7 @@ def _is_whole(payload: str) -> bool:
 
 
 def _all_exact(letter: DeadLetter) -> bool:
-    return all(map(_is_exact, letter.item if letter.batch else (letter.item,)))
+    return all(map(_is_exact, letter.items))
 
 
 def _is_exact(item: Any, *, inside: bool = False) -> bool:

@@ -29,6 +29,7 @@ from piko_flow.dataflow.running.worker_pool import WorkerPool
 from piko_flow.dataflow.stages.resource import RunInfo
 from piko_flow.dataflow.stages.sink import Sink
 from piko_flow.dataflow.stages.source import Source
+from piko_flow.planning.window import Window
 from piko_flow.store.records import DeadLetterRecord
 
 
@@ -101,13 +102,13 @@ class PipelineRun:
         return {"dead_letters": await self.records(report.dead_letters)}
 
     async def records(
-        self, letters: Sequence[DeadLetter], like: DeadLetterRecord | None = None
+        self, letters: Sequence[DeadLetter], window: Window | None = None
     ) -> tuple[DeadLetterRecord, ...]:
         """Dead letters of the run as they are stored, see `records_of`; files are written in a thread of their own."""
         if not letters:
             return ()
         record, files = self.order.record, self.tools.files
-        make = partial(records_of, record, letters, redaction=self.redaction, files=files, like=like)
+        make = partial(records_of, record, letters, redaction=self.redaction, files=files, window=window)
         return make() if files is None else await asyncio.to_thread(make)
 
     async def _planned(self, pipeline: Pipeline) -> Plan:

@@ -91,7 +91,7 @@ class ReplayRun(PipelineRun):
         failed = sum(stage.dead for stage in report.stages if stage.name == replay.stage)
         if failed != known:
             raise LettersUnknown(failed=failed, known=known)
-        dead = await self.records(others, like=replay.letters[0])
+        dead = await self.records(others, self.window)
         told = f"{len(again)} of {len(replay.letters)} dead letters failed again" if again else ""
         own = report.dead - failed
         return {"replayed": True, "again": again, "dead_letters": dead, "dead_items": own, "error_msg": told}

@@ -126,8 +126,12 @@ async def test_a_letter_that_says_nothing_of_its_run_is_replayed_as_that_run_was
     await world.store.keep_dead_letters(
         [replace(first, window=None, payload='{"type":"tuple","value":[7,"x"]}')]
     )
+    world.flow("behind", out=out)
+    await world.replay(3)
+    [made] = await world.letters()
+    assert (made.stage, made.window) == ("behind", DAY)
     world.flow(out=out)
     seen = world.windows
-    await world.replay(3)
+    await world.replay(made.id)
     assert out == [(7, "x")]
-    assert seen == [DAY, DAY, DAY]
+    assert seen == [DAY] * 5
