@@ -1,4 +1,4 @@
-"""Dead letters of what was emitted to a registered sink: whose they are, and their items again as the sink takes them."""
+"""Dead letters of what was emitted to a registered sink: whose they are, and their items as the sink takes them."""
 
 from __future__ import annotations
 
@@ -37,8 +37,9 @@ def _record(
     files: LetterFiles | None,
 ) -> DeadLetterRecord:
     """The letter of an item among those that were written together, with the flow, the run and the key of whoever
-    emitted it; where stages before the sink have made another item of it, of the first of them."""
-    items = letter.item if letter.batch else [letter.item]
+    emitted it; where stages before the sink have made another item of it, of the first of them.
+    """
+    items = letter.items
     origin, emitter = next(
         (one for one in taken if any(item is one[0] or item is one[0].payload for item in items)), taken[0]
     )
@@ -51,8 +52,3 @@ def _record(
 def emitted_again(letter: DeadLetterRecord, item: Any) -> Emitted:
     """The item as a sink gets it that takes Emitted values."""
     return Emitted(item, letter.sink, letter.item_key, letter.flow, letter.run, letter.created_at)
-
-
-def count(letter: DeadLetter) -> int:
-    """How many items the letter stands for."""
-    return len(letter.item) if letter.batch else 1

@@ -14,7 +14,7 @@ from typing import Any, NoReturn
 from piko_flow.connectors.spool import Spool
 from piko_flow.connectors.spool_delivery import REPLACED, what_replaces
 from piko_flow.connectors.spool_file import Origin
-from piko_flow.control.emitted_letters import count, letter_records
+from piko_flow.control.emitted_letters import letter_records
 from piko_flow.control.letter_files import LetterFiles
 from piko_flow.control.open_spools import KeepLetters, SpoolPlace, Spools
 from piko_flow.control.redaction import NOTHING_HIDDEN, Redaction
@@ -25,10 +25,11 @@ from piko_flow.dataflow.running.run import run
 from piko_flow.dataflow.stages.sink import Sink
 from piko_flow.dataflow.stages.source import Source
 from piko_flow.dataflow.stages.stage import SinkLike, describe
-from piko_flow.errors import PipelineError, RequestRefused
+from piko_flow.errors import PikoFlowError, PipelineError, RequestRefused
 
 SOURCE = "emitted"
-ItemKey = str | Callable[[Any], object] | None
+Key = str | Callable[[Any], object]
+ItemKey = Key | None
 BATCH = 500  # items of one list, at most
 
 
@@ -200,7 +201,8 @@ class Writer:
         `accept` raises.
         """
         outlet = self._outlet(item.to)
-        item = replace(item, key=key_of(item, outlet.key))
+        if item.key is None and outlet.key is not None:
+            item = replace(item, key=_key_of(item.payload, outlet.key))
         if outlet.spool is not None:
             await self._spool(outlet.spool, item)
             return
@@ -261,8 +263,8 @@ class Writer:
         return None
 
     async def _keep(self, outlet: _Outlet, taken: list[tuple[Emitted, Emissions]], report: RunReport) -> None:
-        if self.keep is None or report.dead > sum(map(count, report.dead_letters)):
-            raise NotKept(outlet.name, report.dead)
+        if self.keep is None or report.dead > sum(len(letter.items) for letter in report.dead_letters):
+            raise LettersNotKept(outlet.name, report.dead)
         make = partial(letter_records, outlet.name, report.dead_letters, taken, self.files)
         await self.keep(make() if self.files is None else await asyncio.to_thread(make))
 
@@ -282,7 +284,7 @@ class NotWritten(RuntimeError):
         self.sink = sink
 
 
-class NotKept(RuntimeError):
+class LettersNotKept(PikoFlowError):
     """Items that a sink made dead letters of could not be kept as such."""
 
     def __init__(self, sink: str, items: int) -> None:
@@ -292,11 +294,8 @@ class NotKept(RuntimeError):
         self.sink, self.items = sink, items
 
 
-def key_of(item: Emitted, key: ItemKey) -> str | None:
-    """The item's key: that which it was emitted with, or the one that `key` finds in its payload."""
-    if item.key is not None or key is None:
-        return item.key
-    payload = item.payload
+def _key_of(payload: Any, key: Key) -> str:
+    """The key that `key` finds in an item."""
     if callable(key):
         return str(key(payload))
     return str(payload[key] if isinstance(payload, Mapping) else getattr(payload, key))

@@ -12,9 +12,8 @@ from piko_flow.control.letter_files import LetterFiles
 from piko_flow.errors import StoreUnavailable
 
 EVERY = timedelta(minutes=10)
-YOUNG = timedelta(
-    hours=6
-)  # a file may be there before the row that names it: the end of a run waits for the store
+# A file may be there before the row that names it: the end of a run waits for the store.
+YOUNG = timedelta(hours=6)
 
 log = logging.getLogger("piko_flow.letters")
 

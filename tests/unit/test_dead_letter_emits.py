@@ -12,8 +12,7 @@ from pydantic import BaseModel
 
 from piko_flow import ItemRejected, Retry, Sink, Transform
 from piko_flow.connectors.spool import Spool
-from piko_flow.connectors.spool_target import open_spools
-from piko_flow.control.emitting import Emissions, NotKept, Writer
+from piko_flow.control.emitting import Emissions, LettersNotKept, Writer
 from piko_flow.control.plane_dead_letters import WhichLetters
 from piko_flow.control.run_context import Emitted, RunContext
 from piko_flow.errors import RequestRefused
@@ -149,7 +148,7 @@ async def test_the_run_fails_where_letters_cannot_be_kept(world: World) -> None:
     assert world.tools.writer is not None
     world.tools.writer.keep = None
     outcome = await world.run(emitting(world, "shop"))
-    assert (outcome.status, outcome.error_type) == (RunStatus.FAILED, NotKept.__name__)
+    assert (outcome.status, outcome.error_type) == (RunStatus.FAILED, LettersNotKept.__name__)
 
 
 async def test_what_a_spool_refuses_for_good_is_replayed_into_it(
@@ -173,7 +172,6 @@ async def test_what_a_spool_refuses_for_good_is_replayed_into_it(
     writer.keep = keep
     world.with_tools(writer=writer)
     async with writer:
-        token = open_spools.set(writer.spools)
         await world.run(emitting(world, "orders"))
         async with asyncio.timeout(60):
             await kept.wait()
@@ -184,5 +182,4 @@ async def test_what_a_spool_refuses_for_good_is_replayed_into_it(
         assert (await world.replay(1)).status is RunStatus.SUCCESS
         async with asyncio.timeout(60):
             await written.wait()
-        open_spools.reset(token)
     assert await world.letters() == []
