@@ -24,6 +24,7 @@ SYSTEM = "piko_system_settings"
 """The `job_config` row whose JSON sets `poll_interval_s` and `paused` of the running application."""
 STEP = 200  # rows between two turns of the loop
 INSTANT = timedelta(microseconds=1)
+UNREAD = ""  # the mark of a row that is to be read whatever it says
 
 log = logging.getLogger("piko_flow.reconciler")
 
@@ -85,11 +86,19 @@ class Reconciler:
             changed = True
         if digest.schedules != self._seen.schedules_digest:
             moving = await self._read_schedules(digest.now)
+            moving = moving or UNREAD in self._seen.marks.values()  # paused by this leader meanwhile
             self._seen.schedules_digest = "" if moving else digest.schedules
             changed = True
         if changed:
             self._reign.admission.limits_changed()
         return changed
+
+    def paused(self, flow: str, why: str) -> None:
+        """This leader has paused the flow in the store: in force at once, and its row is read with the next poll."""
+        self._reign.pause(flow, why)
+        if flow in self._seen.marks:
+            self._seen.marks[flow] = UNREAD
+        self._seen.schedules_digest = ""
 
     async def _read_schedules(self, now: datetime) -> bool:
         """Look which rows have changed, and read those alone, a few at a time: others wait for this loop.

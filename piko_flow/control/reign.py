@@ -217,6 +217,12 @@ class Reign:
         for waiting in self.dependents.values():
             waiting.discard(flow)
 
+    def pause(self, flow: str, why: str) -> None:
+        """The flow's schedule is paused: nothing of it is planned, what is queued or running goes on."""
+        self.note(flow, paused=why)
+        self.backlog.discard(flow)
+        self._unexpect(flow)
+
     def refuse(self, flow: str, error: Exception) -> None:
         """The flow cannot be planned: it is left alone until its row changes, and all others go on."""
         self.forget(flow)

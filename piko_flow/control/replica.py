@@ -76,7 +76,7 @@ class Replica:
             renew_every=options.renew_every,
             clock=clock,
         )
-        self._failing = FailingFlows(store=store, most=options.pause_after)
+        self._failing = FailingFlows(store=store, most=options.pause_after, replica=self)
         self.wake = asyncio.Event()
         self.ticked_at = clock.monotonic()  # when the last tick ended
         self.store_failure = ""  # what the store said to the last tick, empty when it answered
@@ -101,8 +101,7 @@ class Replica:
                 if not await self.worker.release_unknown():
                     self._unsure = True
             await self._slices.queue_waiting()
-            if await self._failing.pause():
-                self._next_reconcile = 0.0
+            await self._failing.pause()
             signed = await self._give_sign(now)
             self._looked = not (signed and self._looked)
             if self._looked:
@@ -155,8 +154,8 @@ class Replica:
         try:
             if self.scheduler is None and not await self._ascend():
                 return False
-            assert self.scheduler is not None
-            did = await self.scheduler.step()
+            await self._failing.pause()  # before the next fire of such a flow is planned
+            did = self.scheduler is not None and await self.scheduler.step()
             await self._tidy()
         except TermOutdated:
             self._dethroned("a newer term exists")

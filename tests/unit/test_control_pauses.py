@@ -1,7 +1,11 @@
 """Pausing one schedule, all of them, and by itself after failures in a row."""
 
+from datetime import timedelta
+from typing import Any
+
 import pytest
 
+from piko_flow.control.options import ReplicaOptions
 from piko_flow.planning.interval import Interval
 from piko_flow.planning.run_state import Reason
 from tests.unit.control_worlds import (
@@ -18,6 +22,16 @@ from tests.unit.control_worlds import (
 
 SYSTEM = "piko_system_settings"
 BROKEN = OSError("the disk is full")
+EACH_SECOND: dict[str, Any] = {
+    "poll_every": timedelta(seconds=1),
+    "reconcile_every": timedelta(seconds=10),
+    "ahead": ReplicaOptions().ahead,
+}
+
+
+def told(caplog: pytest.LogCaptureFixture) -> list[str]:
+    """What the log says of flows that are paused."""
+    return [text for record in caplog.records if "is paused" in (text := record.getMessage())]
 
 
 @pytest.fixture
@@ -127,6 +141,43 @@ async def test_a_flow_pauses_by_itself_after_so_many_failures_in_a_row(flows: Fl
         assert statuses(world, "bad") == ["FAILED"] * 3
         assert world.store._rows.paused["bad"] == "paused by itself after 3 failures in a row"
         assert len(flows.fires("good")) == 12
+
+
+async def test_a_flow_of_each_second_fails_no_more_often_than_it_may_and_is_told_of_once(
+    flows: Flows, caplog: pytest.LogCaptureFixture
+) -> None:
+    flows.add("bad", schedule=Interval(seconds=1))
+    flows.add("good", schedule=Interval(seconds=1))
+    flows.fails["bad"] = BROKEN
+    async with flows.within(pause_after=2, **EACH_SECOND) as world:
+        await world.advance(seconds=10)
+        assert statuses(world, "bad") == ["FAILED"] * 2
+        assert len(flows.fires("good")) == 11
+    assert told(caplog) == ["'bad' is paused after 2 failures in a row"]
+
+
+async def test_what_was_claimed_ahead_when_a_flow_pauses_by_itself_still_runs(
+    flows: Flows, caplog: pytest.LogCaptureFixture
+) -> None:
+    flows.add("bad", schedule=Interval(seconds=1), max_instances=2)
+    flows.fails["bad"] = BROKEN
+    flows.takes["bad"] = 0.95  # it ends when the next fire is claimed already
+    async with flows.within(pause_after=2, **EACH_SECOND) as world:
+        await world.advance(seconds=10)
+        assert statuses(world, "bad") == ["FAILED"] * 3
+    assert told(caplog) == ["'bad' is paused after 2 failures in a row"]
+
+
+async def test_a_flow_that_is_resumed_before_rows_are_compared_goes_on(flows: Flows) -> None:
+    flows.add("bad", schedule=Interval(minutes=1))
+    flows.fails["bad"] = BROKEN
+    async with flows.within(pause_after=2, **{**EACH_SECOND, "poll_every": timedelta(seconds=40)}) as world:
+        while "bad" not in world.store._rows.paused:
+            await world.advance(seconds=1)
+        assert await world.store.pause("bad", "")
+        flows.fails.clear()
+        await world.advance(minutes=5)
+        assert statuses(world, "bad")[:3] == ["FAILED", "FAILED", "SUCCESS"]
 
 
 async def test_failures_with_a_success_between_them_pause_nothing(flows: Flows) -> None:
