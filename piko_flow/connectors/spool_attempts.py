@@ -13,22 +13,31 @@ from piko_flow.connectors.spool_items import ItemForms
 from piko_flow.connectors.spool_letters import Spooled
 from piko_flow.connectors.spool_pieces import Piece
 from piko_flow.connectors.spool_reading import keys_of
+from piko_flow.connectors.spool_telling import Telling, shown_error
 from piko_flow.dataflow.running.cancelled import ESCAPES, escaped
 from piko_flow.dataflow.running.facts import DeadLetter
-from piko_flow.errors import ItemRejected, describe_error, shorten
+from piko_flow.errors import ItemRejected, shorten
 from piko_flow.retry import Retry
 
 
 class Attempts:
     """Writes lists and counts: `lists` and `items` that were written, `failures` since the last one that was.
 
-    `failing` is what the last attempt failed with, empty after one that did not.
+    `failing` is what the last attempt failed with, without secrets; empty after one that did not.
     """
 
     def __init__(
-        self, delivery: Delivery, forms: ItemForms, retry: Retry, *, whole: bool, clock: Clock
+        self,
+        delivery: Delivery,
+        forms: ItemForms,
+        retry: Retry,
+        *,
+        whole: bool,
+        telling: Telling,
+        clock: Clock,
     ) -> None:
         self._delivery, self._forms, self._whole, self._clock = delivery, forms, whole, clock
+        self._telling = telling
         self._letters: list[Letter] = []
         self.retry = retry
         self.lists = self.items = self.failures = 0
@@ -46,7 +55,7 @@ class Attempts:
     def fail(self, error: Exception) -> None:
         """Count a failure, so that the next pause is longer."""
         self.failures += 1
-        self.failing = describe_error(error, 500)
+        self.failing = shown_error(error)
 
     async def rest(self) -> None:
         """Wait for as long as is due after the last failure."""
@@ -104,8 +113,10 @@ class Attempts:
             failure = error
         if failure is not None and not self._delivery.names_one(failure, len(values)):
             self.fail(failure)
+            self._telling.failed(self.failing)
             return failure
         self.failures, self.failing = 0, ""
+        self._telling.took()
         if failure is None:
             self.lists, self.items = self.lists + 1, self.items + len(values)
         return failure
@@ -114,7 +125,7 @@ class Attempts:
         failed_at = self._clock.now().timestamp()
         for letter in letters:
             behind = "" if letter.stage in self._delivery.first_stages else letter.stage
-            for item in letter.item if letter.batch else (letter.item,):
+            for item in letter.items:
                 key, whose = "", origin
                 if isinstance(item, Spooled):
                     item, key, whose = item.payload, item.key, Origin(item.flow, item.run, item.stage)

@@ -145,7 +145,7 @@ class Delivery:
     async def _in_a_run(self, items: Sequence[Any]) -> list[DeadLetter]:
         report = await run(Source(list(items), name=_SOURCE) >> self._sink)
         letters = list(report.dead_letters)
-        kept = sum(len(letter.item) if letter.batch else 1 for letter in letters)
+        kept = sum(len(letter.items) for letter in letters)
         if report.dead > kept:
             raise TooManyFailed(report.dead, kept)  # so that the list is written in parts
         return letters

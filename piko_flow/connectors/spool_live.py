@@ -21,6 +21,7 @@ from piko_flow.connectors.spool_letters import DeadLetters
 from piko_flow.connectors.spool_models import Models
 from piko_flow.connectors.spool_options import SpoolOptions
 from piko_flow.connectors.spool_stock import Bounds, Stock
+from piko_flow.connectors.spool_telling import Telling
 from piko_flow.dataflow.running.cancelled import uninterrupted
 
 log = logging.getLogger("piko_flow.spool")
@@ -77,7 +78,12 @@ class LiveSpool:
         self._stock = Stock(folder, name=name, owner=owner, bounds=bounds, clock=self._clock)
         self._delivery = Delivery(sink, name=name, timeout=options.timeout)
         self._attempts = Attempts(
-            self._delivery, self._forms, options.retry, whole=options.whole, clock=self._clock
+            self._delivery,
+            self._forms,
+            options.retry,
+            whole=options.whole,
+            telling=Telling(name, waiting=lambda: self._stock.items, clock=self._clock),
+            clock=self._clock,
         )
         self._flusher = Flusher(
             self._stock,

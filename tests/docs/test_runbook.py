@@ -1,4 +1,4 @@
-"""The runbook has a line for everything that the control half warns of."""
+"""The runbook has a line for everything that the control half and the connectors warn of."""
 
 import ast
 import re
@@ -14,7 +14,7 @@ PLACEHOLDER = re.compile(r"%\.?\d*[a-z]")
 
 def warnings() -> Iterator[tuple[str, str]]:
     """Each message that is logged as a warning or worse, with … for what differs; and where."""
-    for path in python_files("piko_flow/control", "piko_flow/ops", "piko_flow/store"):
+    for path in python_files("piko_flow/connectors", "piko_flow/control", "piko_flow/ops", "piko_flow/store"):
         for found in ast.walk(tree(path)):
             called = found.func if isinstance(found, ast.Call) else None
             if isinstance(called, ast.Attribute) and called.attr in WARNS and _is_log(called.value):

@@ -10,6 +10,7 @@ from typing import Any
 
 from piko_flow.connectors.spool import LiveSpool, Spool, SpooledLetter, SpoolState
 from piko_flow.retry import Retry
+from piko_flow.testing import ManualClock
 
 FAST = Retry(attempts=3, first=0.001, limit=0.01)
 PATIENCE = 60.0  # seconds for what must come on a busy machine
@@ -90,6 +91,14 @@ async def told(live: LiveSpool, fact: Callable[[SpoolState], bool]) -> SpoolStat
             state = await live.state()
             if fact(state):
                 return state
+
+
+async def passing(clock: ManualClock, live: LiveSpool, fact: Callable[[], bool]) -> None:
+    """Let seconds pass until it is so."""
+    async with asyncio.timeout(PATIENCE):
+        while not fact():
+            await live.state()  # the files have their own thread, which the clock does not wait for
+            await clock.advance(1)
 
 
 @asynccontextmanager

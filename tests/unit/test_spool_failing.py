@@ -11,11 +11,11 @@ from typing import Any
 import pytest
 
 from piko_flow import Retry, Sink, Transform
-from piko_flow.connectors.spool import LiveSpool, Spooled
+from piko_flow.connectors.spool import Spooled
 from piko_flow.connectors.spool_file import Origin
 from piko_flow.errors import ItemRejected
 from piko_flow.testing import ManualClock
-from tests.unit.spooling import FAST, PATIENCE, Letters, Place, away, spool, told
+from tests.unit.spooling import FAST, Letters, Place, away, passing, spool, told
 
 
 def refusing(
@@ -26,14 +26,6 @@ def refusing(
             raise ValueError("poison") if error is None else error(items)
 
     return mood
-
-
-async def passing(clock: ManualClock, live: LiveSpool, fact: Callable[[], bool]) -> None:
-    """Let seconds pass until it is so."""
-    async with asyncio.timeout(PATIENCE):
-        while not fact():
-            await live.state()  # the files have their own thread, which the clock does not wait for
-            await clock.advance(1)
 
 
 async def test_a_list_that_fails_is_tried_again(tmp_path: Path) -> None:
