@@ -8,17 +8,17 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any, Final, NoReturn, TypeVar
+from typing import Any, Final, TypeVar
 from urllib.parse import urlsplit
 
 from piko_flow.connectors.extras import require_extra
 from piko_flow.connectors.hidden_secrets import shown_url
 from piko_flow.connectors.redis_errors import RedisFailed
+from piko_flow.connectors.refusing import Refuse
 from piko_flow.errors import describe_error
 from piko_flow.retry import LONGEST, Retry, seconds
 
 T = TypeVar("T")
-Refuse = Callable[[str, str, str], NoReturn]
 SCHEMES: Final = ("redis", "rediss", "unix")
 RETRY: Final = Retry(attempts=8, first=0.1, limit=5)
 TIMEOUT: Final = 10.0  # seconds of one command

@@ -37,14 +37,15 @@ class RedisStreamSink(SinkTarget[object]):
     are left out, what has no text without loss (lists, bytes) is rejected.
 
     Nothing is seen in the stream before the run commits: until then the entries wait on the server in a list beside
-    it, and the commit moves them, up to 1,000 at a time, each once, whoever is killed or cut off meanwhile: effectively once.
-    What a killed run has left is removed by the next run that ends, and by the server after seven days. Of a list that
-    is not whole (the server lost it) nothing is moved: EntriesGone. The last item's entry may follow others that were
-    added meanwhile; the order of a part's entries is that of its items, and parts follow in the order of their units.
+    it, and the commit moves them, up to 1,000 at a time, each once, whoever is killed or cut off meanwhile:
+    effectively once. What a killed run has left is removed by the next run that ends, and by the server after seven
+    days. Of a list that is not whole (the server lost it) nothing is moved: EntriesGone. The last item's entry may
+    follow others that were added meanwhile; the order of a part's entries is that of its items, and parts follow in
+    the order of their units.
 
-    `key` is the path of a field, or a function of the item, that gives a text or a number: of two items with one key the
-    later one is left out, in one run and in all that commit within `remember` (a day), which costs the server a key
-    each. `maxlen` trims the stream to about so many entries. Applications with ledgers of their own that write one
+    `key` is the path of a field, or a function of the item, that gives a text or a number: of two items with one key
+    the later one is left out, in one run and in all that commit within `remember` (a day), which costs the server a
+    key each. `maxlen` trims the stream to about so many entries. Applications with ledgers of their own that write one
     stream give each an `owner`, so that none removes what another has prepared.
 
     Commands are sent again as `retry` says when the connection broke; `timeout` bounds each. Raises RedisFailed;

@@ -12,7 +12,7 @@ from piko_flow.connectors.redis_reader import Lost, RedisReader, Start
 from piko_flow.connectors.redis_server import RETRY, TIMEOUT, checked_server
 from piko_flow.dataflow.stages.options import Seconds, positive_seconds, whole
 from piko_flow.dataflow.stages.source import Source
-from piko_flow.retry import LONGEST, Retry, seconds
+from piko_flow.retry import Retry
 
 Value = TypeVar("Value", covariant=True)
 V = TypeVar("V")
@@ -112,9 +112,7 @@ class RedisStreamSource(Source[Value], Generic[Value]):
     def _waited(self, wait: Any) -> float | None:
         if wait == 0 and not isinstance(wait, (bool, timedelta)):
             return 0.0
-        if wait is not None and positive_seconds(self, "wait", wait) is None:
-            return None
-        return None if wait is None else min(seconds(wait), LONGEST)
+        return positive_seconds(self, "wait", wait)
 
     def _check_reader(self, reader: RedisReader) -> None:
         if not isinstance(reader.stream, str) or not reader.stream:

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from abc import abstractmethod
+from abc import ABC, abstractmethod
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 from typing import Any, Final
 
 from piko_flow.connectors.sql_connection import SqlConnection
+from piko_flow.connectors.sql_row_types import Rows
 
-Rows = Sequence[Sequence[Any]]
 
-
-class Answer:
+class Answer(ABC):
     """What the database answers to one statement: the names of the columns, then rows. Belongs to one connection."""
 
     names: tuple[str, ...]
@@ -21,6 +20,7 @@ class Answer:
     async def fetch(self, size: int) -> Rows:
         """The next rows, at most so many; none at the end."""
 
+    @abstractmethod
     async def close(self) -> None:
         """Read no more."""
 

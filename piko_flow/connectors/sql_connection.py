@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from abc import abstractmethod
+from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, Final, TypeVar
 
-from piko_flow.connectors.sql_errors import DatabaseFailed
+from piko_flow.connectors.sql_errors import REASON, DatabaseFailed
+from piko_flow.connectors.sql_row_types import Rows
 from piko_flow.connectors.sql_url import shown
 from piko_flow.errors import describe_error
 
@@ -16,10 +17,8 @@ if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 T = TypeVar("T")
-Rows = Sequence[Sequence[Any]]
 CONNECT_WITHIN: Final = 10  # seconds
 PATIENCE: Final = 60.0  # seconds for one batch
-REASON: Final = 300  # characters of what a driver said that a message shows
 
 
 class DataRefused(Exception):
@@ -30,7 +29,7 @@ class DataRefused(Exception):
         self.error = error
 
 
-class SqlConnection:
+class SqlConnection(ABC):
     """A connection that is not in a pool; whoever opens it closes it. Statements are told as their drivers want them.
 
     Everything here raises DatabaseFailed for what has to do with the database, DataRefused for what has to do with

@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING, Any
 
 from piko_flow.connectors.sql_connection import DataRefused, SqlConnection
 from piko_flow.connectors.sql_drivers import connect
-from piko_flow.connectors.sql_facts import TableFacts, look_at, positional
+from piko_flow.connectors.sql_errors import REASON
+from piko_flow.connectors.sql_facts import TableFacts, look_at, positional, span_removal
 from piko_flow.connectors.sql_ledger_part import check_count
-from piko_flow.connectors.sql_rows import REASON, RowMaker, Rows, Span
+from piko_flow.connectors.sql_row_types import Rows
+from piko_flow.connectors.sql_rows import RowMaker, Span
 from piko_flow.connectors.sql_table import SqlTable
 from piko_flow.connectors.sql_texts import TEXTS
-from piko_flow.connectors.sql_values import bound
 from piko_flow.dataflow.stages.sink import Part, Receipt
 from piko_flow.errors import ItemRejected, describe_error
 
@@ -26,12 +27,7 @@ class DirectPart:
     def __init__(self, table: SqlTable, url: URL) -> None:
         self._table, self._url = table, url
         self._maker = RowMaker(table, url.get_backend_name())
-        texts = TEXTS[url.get_backend_name()]
-        self._text = (
-            texts.upsert(table.name, table.columns, table.key)
-            if table.mode == "upsert"
-            else texts.insert(table.name, table.columns)
-        )
+        self._text = TEXTS[url.get_backend_name()].write(table.name, table.columns, table.key)
         self._what = f"write to table {table.name}"
         self._connection: SqlConnection | None = None
         self._facts = TableFacts()
@@ -106,22 +102,10 @@ async def swap(table: SqlTable, url: URL, receipts: Sequence[Receipt], *, max_ro
     connection = await connect(url)
     try:
         facts = await facts_of(table, connection)
-        texts, dialect, part = TEXTS[connection.dialect], connection.dialect, receipts[0].part
-        assert table.window_column is not None
-        zoned = table.window_place not in facts.zoneless
-        span = [
-            bound(one, dialect, zoned=zoned)
-            for one in (part.window_start, part.window_end)
-            if one is not None
-        ]
         ordered = sorted(receipts, key=lambda one: one.part.number)
         rows = facts.fitted([row for receipt in ordered for row in receipt.data["rows"]])
-        text = (
-            texts.upsert(table.name, table.columns, table.key)
-            if table.key
-            else texts.insert(table.name, table.columns)
-        )
-        first = (texts.delete_span(table.name, table.window_column), span)
+        text = TEXTS[connection.dialect].write(table.name, table.columns, table.key)
+        first = span_removal(table, facts, receipts[0].part, connection.dialect)
         try:
             await connection.write(f"replace a window of table {table.name}", text, rows, first=first)
         except DataRefused as refused:

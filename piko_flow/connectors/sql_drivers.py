@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final
 
-from piko_flow.connectors.sql_connection import CONNECT_WITHIN, Rows, SqlConnection, failed
+from piko_flow.connectors.sql_connection import CONNECT_WITHIN, SqlConnection, failed
+from piko_flow.connectors.sql_row_types import Rows
 
 if TYPE_CHECKING:
     from sqlalchemy import URL

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from piko_flow.errors import PikoFlowError, PipelineError
+
+REASON: Final = 300  # characters of what a driver said that a message shows
 
 
 class SqlRefused(PipelineError):

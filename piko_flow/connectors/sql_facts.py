@@ -11,6 +11,8 @@ from typing import Any, Final
 from piko_flow.connectors.sql_select import tokens
 from piko_flow.connectors.sql_table import SqlTable
 from piko_flow.connectors.sql_texts import TEXTS
+from piko_flow.connectors.sql_values import bound
+from piko_flow.dataflow.stages.sink import Part
 
 Ask = Callable[[str, Mapping[str, Any]], Awaitable[Sequence[Sequence[Any]]]]
 UNIQUE: Final = """SELECT s.index_name, s.column_name, COALESCE(c.generation_expression, '') = ''
@@ -62,6 +64,16 @@ class TableFacts:
                 for value in columns[place]
             )
         return list(zip(*columns, strict=True))
+
+
+def span_removal(table: SqlTable, facts: TableFacts, part: Part, dialect: str) -> tuple[str, list[Any]]:
+    """The statement that removes what the table has of the part's window, and its values."""
+    assert table.window_column is not None
+    assert part.window_start is not None
+    assert part.window_end is not None
+    zoned = table.window_place not in facts.zoneless
+    values = [bound(one, dialect, zoned=zoned) for one in (part.window_start, part.window_end)]
+    return TEXTS[dialect].delete_span(table.name, table.window_column), values
 
 
 async def look_at(table: SqlTable, dialect: str, ask: Ask) -> TableFacts:

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Any, Final
 
-from piko_flow.connectors.sql_errors import RowsRefused
-from piko_flow.connectors.sql_facts import TableFacts, look_at
-from piko_flow.connectors.sql_rows import REASON, RowMaker, Rows, Span
+from piko_flow.connectors.sql_errors import REASON, RowsRefused
+from piko_flow.connectors.sql_facts import look_at, span_removal
+from piko_flow.connectors.sql_row_types import Rows
+from piko_flow.connectors.sql_rows import RowMaker, Span
 from piko_flow.connectors.sql_staged import staged_rows, staged_text
 from piko_flow.connectors.sql_table import SqlTable
 from piko_flow.connectors.sql_texts import TEXTS
-from piko_flow.connectors.sql_values import bound
 from piko_flow.dataflow.stages.sink import Part, Receipt, Staging, Transaction
 from piko_flow.errors import describe_error
 
@@ -48,10 +48,9 @@ class LedgerPart:
         check_count(self._items + len(rows), self._max_rows)
         self._held += rows
         self._items += len(rows)
-        if len(self._held) > self._in_memory or (self._chunks and len(self._held) >= CHUNK):
-            while len(self._held) >= CHUNK or len(self._held) > self._in_memory:
-                await self._stage(self._held[:CHUNK])
-                del self._held[:CHUNK]
+        while len(self._held) > self._in_memory or (self._chunks and len(self._held) >= CHUNK):
+            await self._stage(self._held[:CHUNK])
+            del self._held[:CHUNK]
 
     async def receipt(self) -> tuple[Receipt, bool]:
         """The receipt, and whether what it tells of outlives this process."""
@@ -83,14 +82,10 @@ async def move(
         return found
 
     facts = await look_at(table, dialect, ask)
-    texts = TEXTS[dialect]
-    if table.mode == "replace_window":
-        await _remove_span(table, transaction, receipts, facts)
-    text = (
-        texts.upsert(table.name, table.columns, table.key)
-        if table.key
-        else texts.insert(table.name, table.columns)
-    )
+    if table.mode == "replace_window" and receipts:
+        removal, ends = span_removal(table, facts, receipts[0].part, dialect)
+        await transaction.execute_many(removal, [ends])
+    text = TEXTS[dialect].write(table.name, table.columns, table.key)
     for receipt in sorted(receipts, key=lambda one: one.part.number):
         async for rows in _prepared(transaction, receipt):
             for start in range(0, len(rows), STEP):
@@ -104,20 +99,6 @@ async def _written(table: SqlTable, transaction: Transaction, text: str, rows: R
         await transaction.execute_many(text, rows)
     except (DataError, IntegrityError) as error:
         raise RowsRefused(table=table.name, reason=describe_error(error.orig or error, REASON)) from error
-
-
-async def _remove_span(
-    table: SqlTable, transaction: Transaction, receipts: Sequence[Receipt], facts: TableFacts
-) -> None:
-    if not receipts:
-        return
-    part, texts = receipts[0].part, TEXTS[transaction.dialect]
-    assert part.window_start is not None
-    assert part.window_end is not None
-    zoned = table.window_place not in facts.zoneless
-    values = [bound(one, transaction.dialect, zoned=zoned) for one in (part.window_start, part.window_end)]
-    assert table.window_column is not None
-    await transaction.execute_many(texts.delete_span(table.name, table.window_column), [values])
 
 
 async def _prepared(transaction: Transaction, receipt: Receipt) -> AsyncIterator[Rows]:

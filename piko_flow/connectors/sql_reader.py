@@ -13,6 +13,7 @@ from piko_flow.connectors.sql_connection import DataRefused, SqlConnection
 from piko_flow.connectors.sql_drivers import connect
 from piko_flow.connectors.sql_pages import WHOLE, check_keys, pages
 from piko_flow.connectors.sql_query import KeyRange, Query
+from piko_flow.connectors.sql_row_types import Rows
 from piko_flow.connectors.sql_shapes import Shape
 from piko_flow.connectors.sql_span import ends_of
 from piko_flow.dataflow.stages.source import Reject
@@ -20,7 +21,6 @@ from piko_flow.dataflow.stages.source import Reject
 if TYPE_CHECKING:
     from sqlalchemy import URL
 
-Rows = Sequence[Sequence[Any]]
 GIVEN: Final = 1000  # rows of one list, so that other stages get their turn
 
 

@@ -9,15 +9,14 @@ from typing import Any
 
 from pydantic import BaseModel
 
+from piko_flow.connectors.sql_errors import REASON
+from piko_flow.connectors.sql_row_types import Row, Rows
 from piko_flow.connectors.sql_table import SqlTable
 from piko_flow.connectors.sql_values import adapted, utc
 from piko_flow.errors import ItemRejected, describe_error, shorten
 
-Row = Sequence[Any]
-Rows = Sequence[Row]
 Process = Callable[[Any], Any]
 Span = tuple[datetime, datetime]
-REASON = 300  # characters of an error that a message shows
 
 
 class RowMaker:

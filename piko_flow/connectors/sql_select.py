@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Final, NoReturn
 
-Refuse = Callable[[str, str, str], NoReturn]
+from piko_flow.connectors.refusing import Refuse
+
 SELECT: Final = re.compile(r"\s*(SELECT|WITH)\b", re.IGNORECASE)
 PARTS: Final = r"""(?P<text>'(?:[^']|'')*'|"(?:[^"]|"")*"|`(?:[^`]|``)*`)"""
 COMMENTS: Final = r"(?P<comment>--[^\n]*|/\*.*?\*/)"

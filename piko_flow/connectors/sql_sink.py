@@ -93,7 +93,7 @@ class SqlSink(SinkTarget[Row[M]], Generic[M]):
         self.in_memory, self.max_rows = in_memory, max_rows
         self.url: URL | None = None if url is None else self._read(url)
         self._part: LedgerPart | DirectPart | HeldPart | None = None
-        self._alone = False
+        self._alone = self._lasting = False
 
     def refuse(self, rule: str, came: str, advice: str = "") -> NoReturn:
         """Raise the SqlRefused that names this sink, where it was written, the rule and what came."""
@@ -112,8 +112,6 @@ class SqlSink(SinkTarget[Row[M]], Generic[M]):
     def durable(self) -> bool:  # type: ignore[override]  # a part may find out only while it is written
         """Whether what was prepared outlives this process: what was staged, and what is written already."""
         return self._lasting or (self.url is not None and not self.replaces)
-
-    _lasting = False
 
     @property
     def acknowledges(self) -> bool:  # type: ignore[override]  # it depends on the mode

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from base64 import b64decode, b64encode
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 from itertools import chain
@@ -14,7 +14,8 @@ from uuid import UUID
 
 import orjson
 
-Rows = Sequence[Sequence[Any]]
+from piko_flow.connectors.sql_row_types import Rows
+
 JSON: Final = frozenset({int, str, bool, NoneType})
 READERS: Final[Mapping[str, Callable[[Any], Any]]] = {
     "bytes": b64decode,

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Final, Literal, NoReturn
+from typing import Any, Final, Literal
 
 from pydantic import BaseModel
 
+from piko_flow.connectors.refusing import Refuse
+
 Mode = Literal["insert", "upsert", "replace_window"]
 MODES: Final = ("insert", "upsert", "replace_window")
-Refuse = Callable[[str, str, str], NoReturn]
 
 
 @dataclass(frozen=True)

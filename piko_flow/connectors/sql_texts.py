@@ -43,6 +43,10 @@ class SqlTexts:
         changes = ", ".join(f"{column} = excluded.{column}" for column in others)
         return f"{self.insert(table, columns)} ON CONFLICT ({keys}) DO UPDATE SET {changes}"
 
+    def write(self, table: str, columns: Sequence[str], key: Sequence[str]) -> str:
+        """Insert one row; where there is a key, replace what is there under it."""
+        return self.upsert(table, columns, key) if key else self.insert(table, columns)
+
     def delete_span(self, table: str, column: str) -> str:
         """Delete the rows whose column is at or after the first value and before the second."""
         name = self.quoted(column)

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, NoReturn
+from typing import TYPE_CHECKING, Final
 
 from piko_flow.connectors.extras import require_extra
+from piko_flow.connectors.refusing import Refuse
 
 if TYPE_CHECKING:
     from sqlalchemy import URL
@@ -21,7 +21,6 @@ DRIVERS: Final = {
 EXAMPLES: Final = "sqlite:///file.db, mariadb://user:password@host/name, mysql://... or postgresql://..."
 PORTS: Final = {"mysql": 3306, "postgresql": 5432}
 LOCAL: Final = frozenset({"localhost", "127.0.0.1", "::1"})
-Refuse = Callable[[str, str, str], NoReturn]
 
 
 def read_url(given: object, *, what: str, where: str, refuse: Refuse) -> URL:
