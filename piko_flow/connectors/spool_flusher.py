@@ -189,13 +189,12 @@ class Flusher:
         """Write a list, and settle it: whatever the sink does, this ends when each of its items has found its place."""
         try:
             items = self._items(rows)
-        except UnknownModel as error:
-            rows, self.unreadable = readable(rows, self._forms)
-            log.error("the spool %s keeps items that it cannot read: %s", self._stock.name, error)
-            if rows:
-                await self._write(shelf, rows)
         except UNREADABLE:
-            await self._sort_out(shelf, rows, pieces_one_by_one(shelf.file, rows, self._forms))
+            known = self._of_known_models(rows)
+            if len(known) == len(rows):
+                await self._sort_out(shelf, rows, pieces_one_by_one(shelf.file, rows, self._forms))
+            elif known:
+                await self._write(shelf, known)
         else:
             if await self._attempts.whole(shelf.file, rows, items):
                 await self._settle_meanwhile(shelf, rows, len(items))
@@ -203,6 +202,14 @@ class Flusher:
                 if self._attempts.failures:
                     await self._attempts.rest()
                 await self._sort_out(shelf, rows, pieces_of(shelf.file, rows, items))
+
+    def _of_known_models(self, rows: list[Row]) -> list[Row]:
+        """Those that can be made again; the others stay in the spool, which is told."""
+        known, reason = readable(rows, self._forms)
+        if reason:
+            self.unreadable = reason
+            log.error("the spool %s keeps items that it cannot read: %s", self._stock.name, reason)
+        return known
 
     async def _sort_out(self, shelf: Shelf, rows: list[Row], pieces: list[Piece]) -> None:
         """Find out which of the items of a list fail, and that it is not the sink that does."""

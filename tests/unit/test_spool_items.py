@@ -172,11 +172,9 @@ async def test_items_of_an_unknown_model_are_kept_and_told_and_the_others_writte
     assert files(tmp_path) == []
 
 
-async def test_an_item_that_its_class_takes_no_more_is_a_dead_letter(tmp_path: Path) -> None:
-    async with away(Place(gated=True), tmp_path, models=[Order]) as live:
-        await live.accept([Order(id=1), Order(id=200), Order(id=3)])
-
-    stricter = type(
+def stricter_order() -> type[BaseModel]:
+    """The same class in a later version, which takes no number from 100 on."""
+    return type(
         "Order",
         (BaseModel,),
         {
@@ -186,9 +184,34 @@ async def test_an_item_that_its_class_takes_no_more_is_a_dead_letter(tmp_path: P
             "id": Field(lt=100),
         },
     )
+
+
+async def test_an_item_that_its_class_takes_no_more_is_a_dead_letter(tmp_path: Path) -> None:
+    async with away(Place(gated=True), tmp_path, models=[Order]) as live:
+        await live.accept([Order(id=1), Order(id=200), Order(id=3)])
     place, letters = Place(), Letters()
-    async with spool(place, tmp_path, models=[stricter]).opened(dead_letters=letters):
+    async with spool(place, tmp_path, models=[stricter_order()]).opened(dead_letters=letters):
         await letters.has(1)
     assert [item.id for item in place.items] == [1, 3]
     assert letters.taken[0].payload["id"] == 200
     assert letters.taken[0].error_type == "ValidationError"
+
+
+async def test_an_item_that_its_class_takes_no_more_is_a_dead_letter_also_beside_one_of_an_unknown_model(
+    tmp_path: Path,
+) -> None:
+    async with away(Place(gated=True), tmp_path, models=[Order, Visit]) as live:
+        await live.accept([Order(id=200)])
+        await live.accept([Visit("a")])
+        await live.accept([7])
+    place, letters = Place(), Letters()
+    async with spool(place, tmp_path, models=[stricter_order()]).opened(dead_letters=letters) as live:
+        await letters.has(1)
+        await place.has(1)
+        state = await told(live, lambda state: (state.items, state.dead_letters) == (1, 0))
+        assert "Visit is not among the models" in state.unreadable
+    assert place.items == [7]
+    assert letters.taken[0].payload["id"] == 200
+    async with spool(place, tmp_path, models=[Visit]).opened():
+        await place.has(2)
+    assert place.items == [7, Visit("a")]
