@@ -9,6 +9,7 @@ from contextvars import copy_context
 from types import TracebackType
 
 from piko_flow.connectors.spool_target import open_spools
+from piko_flow.control.executed_run import executed_run
 from piko_flow.control.execution import ActiveExecution, RunOrder, RunTools
 from piko_flow.control.outcome import Outcome
 from piko_flow.errors import describe_error
@@ -38,7 +39,9 @@ class Executions:
         for order in orders:
             execution = ActiveExecution(order, self._tools)
             name = f"run {order.record.id} of {order.flow.name}"
-            task = loop.create_task(self._run(execution), name=name, context=context.copy())
+            own = context.copy()
+            own.run(executed_run.set, name)
+            task = loop.create_task(self._run(execution), name=name, context=own)
             self._active[order.record.id] = execution, task
 
     def cancel(self, run: int, reason: Reason) -> None:

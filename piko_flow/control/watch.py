@@ -10,7 +10,9 @@ from pathlib import Path
 from types import FrameType
 
 from piko_flow.clock import Clock
+from piko_flow.control.executed_run import run_in
 from piko_flow.control.loop_thread import LoopThread
+from piko_flow.dataflow.running.loop import stage_in
 
 OURS = str(Path(__file__).resolve().parent.parent)
 LIBRARIES = (OURS, *(sysconfig.get_path(name) for name in ("stdlib", "purelib", "platlib")))
@@ -49,10 +51,25 @@ class LoopWatch:
 
 
 def place_of(thread: LoopThread) -> str:
-    """What the thread is doing: the task's name, and the innermost line that is not a library's."""
+    """What the thread is doing: the run with its flow, the stage, and the innermost line that is not a library's.
+
+    Without a run it is the task's name. Where a stage was not fused with others, its task may be named instead.
+    """
     task = asyncio.current_task(thread.loop)
     frame = sys._current_frames().get(thread.ident or 0)
-    return f"{task.get_name() if task is not None else 'a callback'} at {_line(frame)}"
+    name = task.get_name() if task is not None else "a callback"
+    run, stage = run_in(frame), _stage(frame)
+    if run and not stage and not name.startswith("run "):  # a task of the run itself has no stage's name
+        stage = name
+    return f"{run or name}{f', stage {stage},' if stage else ''} at {_line(frame)}"
+
+
+def _stage(frame: FrameType | None) -> str:
+    while frame is not None:
+        if stage := stage_in(frame):
+            return stage
+        frame = frame.f_back
+    return ""
 
 
 def _line(frame: FrameType | None) -> str:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
-from types import TracebackType
+from types import FrameType, TracebackType
 from typing import Any
 
 from piko_flow.clock import monotonic
@@ -26,13 +26,14 @@ from piko_flow.errors import NoBranch, TooManyKeys
 
 PAUSE = 64  # a loop with a FlatMap pauses at the latest after so many items that one stage gave
 FILE = "<fused loop>"
+STAGES = "stages of lines"  # no name that a line could have
 
 
 @dataclass(frozen=True)
 class FusedStage:
     """A stage of the loop: its number in the graph, its function as it is to be called, and how failures settle.
 
-    `settle` is None where a failure ends the run.
+    `settle` is None where a failure ends the run. `name` is told of a loop that is seen at work.
     """
 
     number: int
@@ -40,6 +41,7 @@ class FusedStage:
     call: Callable[..., Any]
     settle: Settle | None = None
     validate: Callable[[Any], Any] | None = None
+    name: str = ""
 
 
 @dataclass
@@ -86,6 +88,13 @@ def build_loop(stages: Sequence[FusedStage], state: dict[str, Any], *, careful: 
     return _Writer(stages, state, careful).build()
 
 
+def stage_in(frame: FrameType) -> str:
+    """The name of the stage that a frame of a loop is calling; empty where it calls none or is another's frame."""
+    if frame.f_code.co_filename != FILE:
+        return ""
+    return str(frame.f_globals[STAGES].get(frame.f_lineno, ""))
+
+
 class _Writer:
     def __init__(self, stages: Sequence[FusedStage], state: dict[str, Any], careful: bool) -> None:
         self.stages, self.state, self.careful = stages, state, careful
@@ -128,7 +137,8 @@ class _Writer:
         self.text[1:1] = self.prelude_lines
         shift = len(self.prelude_lines)
         lines = {number + shift: blame for number, blame in self.lines.items()}
-        scope = dict(self.names)
+        names = {fused.number: fused.name for fused in self.stages}
+        scope = {**self.names, STAGES: {line: names[number] for line, (number, _) in lines.items()}}
         exec(compile("\n".join(self.text), FILE, "exec"), scope)
         return Loop(scope["loop"], self.pauses, lines, self.counters)
 

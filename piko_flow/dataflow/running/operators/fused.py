@@ -74,7 +74,8 @@ class FusedOperator:
         settle = (
             None if policy == "fail" else self.state.unit.settlement.settler(box, self.tallies[index], policy)
         )
-        return FusedStage(box.number, box.stage, await self._call(box), settle, self.state.validator(box))
+        call, validate = await self._call(box), self.state.validator(box)
+        return FusedStage(box.number, box.stage, call, settle, validate, box.name)
 
     async def _call(self, box: Box) -> Callable[..., Any]:
         stage = box.stage
