@@ -1,4 +1,7 @@
-"""How a command of the control half asks and answers: one message for a mistake, a table for people, JSON for programs."""
+"""How a command of the control half asks and answers.
+
+One message for a mistake, a table for people, JSON for programs.
+"""
 
 from __future__ import annotations
 
@@ -31,7 +34,10 @@ class Asking:
     debug: Debug = False
 
     def times(self) -> Times:
-        """How tables and facts tell times: without offsets, the zone named once. A sentence tells them as `exact` does."""
+        """How tables and facts tell times: without offsets, the zone named once.
+
+        A sentence tells them as `exact` does.
+        """
         from piko_flow.cli.viewer_zone import viewer_zone
         from piko_flow.control.told_times import Times
         from piko_flow.planning.zones import find_zone
@@ -48,15 +54,21 @@ class Asking:
                 stack.enter_context(failure_told())
             yield
 
-    def ask(self, work: Callable[[ControlPlane], Awaitable[T]]) -> T:
-        """What the plane answers. With --json nothing that user code prints reaches standard output."""
-        from piko_flow.cli.application import asked
-
+    @contextmanager
+    def kept(self) -> Iterator[None]:
+        """Inside the block nothing that user code prints reaches standard output, if --json was given."""
         with ExitStack() as stack:
             if self.as_json:
                 from piko_flow.cli.json_output import standard_output_kept
 
                 stack.enter_context(standard_output_kept())
+            yield
+
+    def ask(self, work: Callable[[ControlPlane], Awaitable[T]]) -> T:
+        """What the plane answers. With --json nothing that user code prints reaches standard output."""
+        from piko_flow.cli.application import asked
+
+        with self.kept():
             return asked(work, packages=self.packages or (), database=self.database)
 
     def answer(self, values: Callable[[], Mapping[str, Any]], show: Callable[[], None]) -> None:

@@ -13,7 +13,6 @@ from piko_flow.cli.asking_commands import asks
 if TYPE_CHECKING:
     from piko_flow.control.checking import Finding
     from piko_flow.control.plane import ControlPlane
-    from piko_flow.settings import Settings
 
 
 @asks(code=False)
@@ -46,22 +45,17 @@ def check(
 def _found(asking: Asking, *, rows: bool) -> tuple[list[Finding], int, int | None]:
     """The findings, how many flows there are, and how many rows; None where no database was looked at."""
     import asyncio
-    from contextlib import ExitStack
 
-    from piko_flow.cli.application import flows_of, settings_in_force
-    from piko_flow.cli.json_output import standard_output_kept
+    from piko_flow.cli.application import database_is_there, flows_of, opened, settings_in_force
     from piko_flow.clock import now
     from piko_flow.control.checking import check_flows
 
     settings = settings_in_force(asking.database)
-    with ExitStack() as stack:
-        if asking.as_json:
-            stack.enter_context(standard_output_kept())
+    with asking.kept():
         registry = flows_of(asking.packages or settings.packages)
         found = list(check_flows(registry.values(), now()))
-    if not rows or not _is_there(settings):
+    if not rows or not database_is_there(settings):
         return found, len(registry), None
-    from piko_flow.cli.application import opened
 
     async def look() -> tuple[list[Finding], int]:
         async with opened(settings, registry) as plane:
@@ -78,12 +72,6 @@ async def _rows(plane: ControlPlane) -> tuple[list[Finding], int]:
     found = check_rows(schedules, configs, plane.registry, plane.options.zone)
     lacking = check_lacking(plane.registry.values(), configs)
     return [*found, *lacking], len(schedules) + len(configs)
-
-
-def _is_there(settings: Settings) -> bool:
-    from piko_flow.cli.application import database_is_there
-
-    return database_is_there(settings)
 
 
 def _show(found: list[Finding], flows: int, rows: int | None) -> None:

@@ -218,7 +218,7 @@ def _show(view: LetterView, times: Times) -> None:
             ("params", f"version {one.params_version}" if one.params_version is not None else ""),
             ("failed", when(one.created_at, times)),
             ("again", f"{when(one.failed_at, times)}, in attempt {one.attempt}" if one.failed_at else ""),
-            ("error", f"{one.error_msg}"),
+            ("error", one.error_msg),
             ("replay", "it can be replayed" if view.why_not == "" else view.why_not),
             ("item", f"{'a batch of ' if one.batch else ''}{one.model}"),
             ("times in", times.name),
@@ -233,10 +233,11 @@ def _show(view: LetterView, times: Times) -> None:
 def _tell_replays(made: ReplayRequest) -> None:
     from piko_flow.control.failure import error_text
 
-    for run, letters in ((one.run, one.letters) for one in made.replays):
+    for one in made.replays:
+        run = one.run
         error = error_text(run.error_type, run.error_msg)
         ended = "" if run.status in LIVE else f": {run.status}{f', {error}' if error else ''}"
-        typer.echo(f"run {run.id} of {run.flow} replays {_counted(len(letters))}{ended}")
+        typer.echo(f"run {run.id} of {run.flow} replays {_counted(len(one.letters))}{ended}")
     for left in made.untaken:
         typer.echo(f"note: left open: {left.reason}", err=True)
     if made.more:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from contextlib import nullcontext
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -42,7 +41,7 @@ def explain(
     elif asking.packages or not is_pipeline(target):
         _why(asking, target)
     else:
-        _plan(target, as_json=asking.as_json)
+        _plan(asking, target)
 
 
 def is_pipeline(target: str) -> bool:
@@ -86,14 +85,14 @@ def _show(found: Explanation, times: Times) -> None:
     show_facts(lines)
 
 
-def _plan(target: str, *, as_json: bool) -> None:
-    from piko_flow.cli.json_output import standard_output_kept, write_json
+def _plan(asking: Asking, target: str) -> None:
+    from piko_flow.cli.json_output import write_json
     from piko_flow.cli.loading import load_pipeline
     from piko_flow.cli.plan_json import plan_values
 
-    with standard_output_kept() if as_json else nullcontext():
+    with asking.kept():
         plan = load_pipeline(target).plan()
-    if not as_json:
+    if not asking.as_json:
         typer.echo(str(plan))
         return
     write_json(plan_values(plan))

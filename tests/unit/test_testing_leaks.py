@@ -45,7 +45,7 @@ def test_what_is_just_ending_gets_its_grace() -> None:
     thread = threading.Thread(target=stop.wait)
     with no_leaks(grace=10):
         thread.start()
-        threading.Thread(target=stop.set).start()
+        threading.Timer(0.1, stop.set).start()
     thread.join()
 
 
