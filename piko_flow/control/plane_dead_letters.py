@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from piko_flow.control.gates import Gates
-from piko_flow.control.letter_files import letter_files
+from piko_flow.control.letter_files import LetterFiles, letter_files
 from piko_flow.control.plane_part import PlanePart, refuse
 from piko_flow.control.replaying import MOST
 from piko_flow.control.window_completeness import Completeness, completeness
@@ -25,7 +25,10 @@ SHORT = 4  # characters that are enough to name a group, where they are the only
 
 @dataclass(frozen=True, slots=True)
 class WhichLetters:
-    """The open letters that are meant: by number; or of a flow, of a group (the beginning of its fingerprint), or both."""
+    """The open letters that are meant: by number; or of a flow, of a group, or both.
+
+    A group is named by the beginning of its fingerprint.
+    """
 
     ids: tuple[int, ...] = ()
     flow: str | None = None
@@ -44,7 +47,8 @@ class LetterPage:
 class LetterView:
     """A letter with its item as JSON values (or `text`, where only that was kept), and how complete its window is.
 
-    `why_not` says why it cannot be replayed now, empty where it can, None where the flow's code is not known.
+    `why_not` says why it cannot be replayed now, empty where it can, None where the flow's code is not known. `window`
+    is None where there is none, or the run that settled it is not known any more.
     """
 
     letter: DeadLetterRecord
@@ -71,12 +75,12 @@ class PlaneDeadLetters(PlanePart):
         before: int | None = None,
         limit: int = 100,
     ) -> LetterPage:
-        """One page of letters, newest first; of all states where `state` is None."""
+        """One page of letters, newest first; of all states where `state` is None.
+
+        `group` is the beginning of a fingerprint. Refused where it is short, or where those of two groups begin so.
+        """
         _check_page(limit)
-        fingerprint = None if group is None else await self._fingerprint(group, flow)
-        found = await self.store.dead_letters(
-            flow=flow, fingerprint=fingerprint, state=state, before=before, limit=limit
-        )
+        found = await self._found(flow, group, state, before=before, limit=limit)
         return LetterPage(tuple(found), found[-1].id if len(found) == limit else None)
 
     async def dead_letter(self, number: int) -> LetterView:
@@ -89,7 +93,7 @@ class PlaneDeadLetters(PlanePart):
         kept = json.loads(await self._payload(letter))
         why_not: str | None = None
         if self.registry.get(letter.flow) is not None:
-            why_not = await self.why_not_replayed(letter)
+            why_not = await self._why_not_replayed(letter)
         window = None if letter.window is None else await completeness(self.store, letter)
         return LetterView(letter, kept.get("value"), kept.get("repr", ""), why_not, window)
 
@@ -100,20 +104,24 @@ class PlaneDeadLetters(PlanePart):
         """
         chosen, _ = await self.chosen(which, "drop")
         dropped = await self.store.drop_dead_letters([letter.id for letter in chosen])
-        files = letter_files(self.options, self.store.url)
+        files = self._files
         if files is not None:
             await asyncio.to_thread(files.remove, [one.payload_file for one in dropped if one.payload_file])
         return dropped
 
+    @property
+    def _files(self) -> LetterFiles | None:
+        return letter_files(self.options, self.store.url)
+
     async def _payload(self, letter: DeadLetterRecord) -> str:
         """The whole payload, where it is in the row or in a file of this computer; else its beginning."""
-        files = letter_files(self.options, self.store.url)
+        files = self._files
         if letter.payload_file and files is not None:
             with suppress(RequestRefused):
                 return await asyncio.to_thread(files.read, letter)
         return letter.payload
 
-    async def why_not_replayed(self, letter: DeadLetterRecord) -> str:
+    async def _why_not_replayed(self, letter: DeadLetterRecord) -> str:
         """Why the letter cannot be replayed now; empty where it can."""
         if letter.state != OPEN:
             return f"it was {letter.state}"
@@ -130,10 +138,7 @@ class PlaneDeadLetters(PlanePart):
             refuse(what, "they are named by number, or by flow and group", f"{which} came")
         if which.ids:
             return await self._numbered(which.ids, what), False
-        fingerprint = None if which.group is None else await self._fingerprint(which.group, which.flow)
-        found = await self.store.dead_letters(
-            flow=which.flow, fingerprint=fingerprint, state=OPEN, limit=MOST + 1
-        )
+        found = await self._found(which.flow, which.group, OPEN, limit=MOST + 1)
         if not found:
             refuse(what, "there is an open one", f"of flow {which.flow!r} there is none")
         return found[:MOST], len(found) > MOST
@@ -153,16 +158,20 @@ class PlaneDeadLetters(PlanePart):
                 refuse(what, "one run at a time replays a letter", f"run {run} replays {letter.id} already")
         return found
 
-    async def _fingerprint(self, beginning: str, flow: str | None) -> str:
-        """The fingerprint of the group that begins so."""
-        groups = await self.store.letter_groups(flow=flow, limit=GROUPS)
-        what = f"find group {beginning!r}"
-        found = {group.fingerprint for group in groups if group.fingerprint.startswith(beginning)}
-        if len(beginning) < SHORT:
-            refuse(what, f"at least {SHORT} characters name a group", f"{beginning!r} came")
-        if len(found) > 1:
-            refuse(what, "one group begins so", f"{len(found)} do", "Give more of its characters")
-        return found.pop() if found else beginning
+    async def _found(
+        self, flow: str | None, group: str | None, state: str | None, *, limit: int, before: int | None = None
+    ) -> list[DeadLetterRecord]:
+        """The letters of a flow, of the group that begins so, in a state; newest first."""
+        what = f"find group {group!r}"
+        if group is not None and len(group) < SHORT:
+            refuse(what, f"at least {SHORT} characters name a group", f"{group!r} came")
+        found = await self.store.dead_letters(
+            flow=flow, fingerprint=group, state=state, before=before, limit=limit
+        )
+        groups = {letter.fingerprint for letter in found}
+        if group is not None and len(groups) > 1:
+            refuse(what, "one group begins so", f"{len(groups)} do", "Give more of its characters")
+        return found
 
     async def _replaying(self, letter: DeadLetterRecord) -> int | None:
         """The live run that replays the letter."""

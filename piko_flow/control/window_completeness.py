@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from piko_flow.control.dead_letters import count_of
-from piko_flow.store.letter_states import DROPPED, REPLAYED
+from piko_flow.control.replaying import REPLAY
+from piko_flow.store.letter_states import DROPPED, OPEN, REPLAYED
 from piko_flow.store.protocols import Store
 from piko_flow.store.records import DeadLetterRecord
 
@@ -31,10 +32,16 @@ class Completeness:
         return not (self.open or self.dropped or self.counted)
 
 
-async def completeness(store: Store, letter: DeadLetterRecord) -> Completeness:
-    """How complete the window is that the letter's run, or the run that its run replays letters of, has settled."""
-    begun, seen, waiting = letter.run, set[int](), [letter.run]
-    counts, dead, kept = {REPLAYED: 0, DROPPED: 0, "open": 0}, 0, 0
+async def completeness(store: Store, letter: DeadLetterRecord) -> Completeness | None:
+    """How complete the window is that the letter's run, or the run that its run replays letters of, has settled.
+
+    None where it is not known any more which run that is.
+    """
+    begun = await _settling(store, letter.run)
+    if begun is None:
+        return None
+    seen, waiting = set[int](), [begun]
+    counts, dead, kept = {REPLAYED: 0, DROPPED: 0, OPEN: 0}, 0, 0
     while waiting and len(seen) < RUNS:
         run = waiting.pop()
         if run in seen:
@@ -48,7 +55,22 @@ async def completeness(store: Store, letter: DeadLetterRecord) -> Completeness:
             counts[one.state] += count_of(one)
             if one.state == REPLAYED and one.replay_run is not None:
                 waiting.append(one.replay_run)
-    return Completeness(begun, counts[REPLAYED], counts["open"], counts[DROPPED], max(dead - kept, 0))
+    return Completeness(begun, counts[REPLAYED], counts[OPEN], counts[DROPPED], max(dead - kept, 0))
+
+
+async def _settling(store: Store, run: int) -> int | None:
+    """The run itself; of one that replays letters the run that they come of, also through replays of replays."""
+    for _ in range(RUNS):
+        record = await store.run(run)
+        if record is None:
+            return None
+        if record.origin != REPLAY:
+            return run
+        replayed = await store.dead_letters(replay_run=run, limit=1)
+        if not replayed:
+            return None
+        run = replayed[0].run
+    return None
 
 
 async def _letters_of(store: Store, run: int) -> list[DeadLetterRecord]:

@@ -296,10 +296,14 @@ class LedgerStore(Protocol):
         fingerprint: str | None = None,
         state: str | None = None,
         run: int | None = None,
+        replay_run: int | None = None,
         before: int | None = None,
         limit: int = 100,
     ) -> list[DeadLetterRecord]:
-        """Dead letters of all flows or of one, newest first; those with numbers below `before`."""
+        """Dead letters of all flows or of one, newest first; those with numbers below `before`.
+
+        Those whose fingerprint begins with `fingerprint`, that failed in `run`, that `replay_run` was the last to take.
+        """
         ...
 
     async def dead_letters_of(self, ids: Collection[int]) -> list[DeadLetterRecord]:

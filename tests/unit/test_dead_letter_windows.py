@@ -36,6 +36,11 @@ class Windows(World):
                 raise KeyError("behind")
             return item
 
+        def last(item: tuple[int, str]) -> tuple[int, str]:
+            if "last" in failing:
+                raise KeyError("last")
+            return item
+
         written: list[Any] = [] if out is None else out
 
         def build(run: RunContext[Any]) -> Pipeline:
@@ -46,6 +51,7 @@ class Windows(World):
                 Source(items)
                 >> check
                 >> Transform(behind, name="behind", on_error="dead_letter")
+                >> Transform(last, name="last", on_error="dead_letter")
                 >> Sink(written.append)
             )
 
@@ -90,11 +96,34 @@ async def test_letters_of_replays_and_dropped_ones_leave_it_incomplete(world: Wi
     await windowed(world, world.flow("check"))
     world.flow("behind")
     await world.replay(1)
-    assert await world.complete() == (1, 2, 0, 0)
+    assert await world.complete() == await world.complete(3) == (1, 2, 0, 0)
     await world.plane.drop(WhichLetters((2,)))
+    await world.replay(3)
     world.flow()
     await world.replay(3)
-    assert await world.complete() == (2, 0, 1, 0)
+    assert await world.complete() == await world.complete(3) == (2, 0, 1, 0)
+
+
+async def test_a_letter_of_a_replay_of_a_replay_tells_of_the_window_of_the_first_run(world: Windows) -> None:
+    await windowed(world, world.flow("check"))
+    world.flow("behind")
+    await world.replay(1)
+    world.flow("last")
+    await world.replay(3)
+    assert await world.complete(4) == await world.complete() == (2, 2, 0, 0)
+    world.flow()
+    await world.replay(4)
+    assert await world.complete(4) == await world.complete() == (3, 1, 0, 0)
+
+
+async def test_without_the_letter_that_a_replay_had_its_own_tell_of_no_window(world: Windows) -> None:
+    await windowed(world, world.flow("check"))
+    world.flow("behind")
+    await world.replay(1)
+    first = (await world.store.dead_letters_of([1]))[0]
+    assert first.created_at is not None
+    assert await world.store.prune_dead_letters(before=first.created_at + timedelta(seconds=1), limit=1) == 1
+    assert (await world.plane.dead_letter(3)).window is None
 
 
 async def test_a_replay_that_fails_again_and_then_does_not_makes_it_complete(world: Windows) -> None:

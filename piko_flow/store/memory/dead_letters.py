@@ -25,6 +25,7 @@ class MemoryLetters(MemoryPart):
         fingerprint: str | None = None,
         state: str | None = None,
         run: int | None = None,
+        replay_run: int | None = None,
         before: int | None = None,
         limit: int = 100,
     ) -> list[DeadLetterRecord]:
@@ -34,9 +35,10 @@ class MemoryLetters(MemoryPart):
             letter
             for letter in reversed(self._rows.letters.values())
             if flow in (None, letter.flow)
-            and fingerprint in (None, letter.fingerprint)
+            and (fingerprint is None or letter.fingerprint.startswith(fingerprint))
             and state in (None, letter.state)
             and run in (None, letter.run)
+            and replay_run in (None, letter.replay_run)
             and (before is None or letter.id < before)
         )
         return list(islice(found, limit))

@@ -22,9 +22,10 @@ WHERE d.created_at < :before"""
 FILES = "SELECT payload_file FROM dead_letter WHERE state = 'open' AND payload_file <> ''"
 WHERE = {
     "flow": "d.job_id = :flow",
-    "fingerprint": "d.fingerprint = :fingerprint",
+    "fingerprint": "SUBSTR(d.fingerprint, 1, :length) = :fingerprint",
     "state": "d.state = :state",
     "run": "d.run_id = :run",
+    "replay_run": "d.replay_run = :replay_run",
     "before": "d.id < :before",
 }
 
@@ -57,16 +58,25 @@ class SqlLetters:
         fingerprint: str | None = None,
         state: str | None = None,
         run: int | None = None,
+        replay_run: int | None = None,
         before: int | None = None,
         limit: int = 100,
     ) -> list[DeadLetterRecord]:
         """Dead letters of all flows or of one, newest first."""
-        given = {"flow": flow, "fingerprint": fingerprint, "state": state, "run": run, "before": before}
+        given = {
+            "flow": flow,
+            "fingerprint": fingerprint,
+            "state": state,
+            "run": run,
+            "replay_run": replay_run,
+            "before": before,
+        }
         asked = {name: value for name, value in given.items() if value is not None}
         where = " AND ".join(WHERE[name] for name in asked) or "1 = 1"
         text = f"SELECT {COLUMNS} FROM dead_letter d WHERE {where} ORDER BY d.id DESC LIMIT :limit"
         asking = self._database.dialect.statement(text)
-        rows = await self._database.rows("list dead letters", asking, limit=limit, **asked)
+        length = len(fingerprint or "")
+        rows = await self._database.rows("list dead letters", asking, limit=limit, length=length, **asked)
         return list(map(letter_record, rows))
 
     async def dead_letters_of(self, ids: Collection[int]) -> list[DeadLetterRecord]:

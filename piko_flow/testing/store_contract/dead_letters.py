@@ -75,6 +75,9 @@ async def letters_are_found_by_flow_fingerprint_state_and_number(stores: StoreUn
         await store.drop_dead_letters([first.id])
         assert [one.id for one in await store.dead_letters(fingerprint="f" * 32)] == [last.id, first.id]
         assert await store.dead_letters(fingerprint="f" * 32, state="open") == [last]
+        assert await store.dead_letters(fingerprint="eee") == [other]
+        for none in ("E", "f_", "%", "f" * 33):
+            assert await store.dead_letters(fingerprint=none) == []
         assert await store.dead_letters(flow="mail", state="open", before=last.id) == [other]
         assert await store.dead_letters(flow="other") == []
         assert [one.id for one in await store.dead_letters(state="dropped")] == [first.id]
@@ -114,6 +117,8 @@ async def a_run_takes_the_letters_that_it_replays(stores: StoreUnderTest) -> Non
         assert await states(store) == ["open"] * 3
         assert await taken(store, replace(run, id=run.id + 1)) == []
         assert (await store.dead_letters_of([second.id]))[0].replay_run is None
+        assert [one.id for one in await store.dead_letters(replay_run=run.id)] == [third.id, first.id]
+        assert await store.dead_letters(replay_run=run.id + 1) == []
 
 
 async def a_letter_is_replayed_by_one_live_run_at_a_time(stores: StoreUnderTest) -> None:
