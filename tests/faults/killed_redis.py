@@ -5,15 +5,14 @@ from __future__ import annotations
 import asyncio
 from pathlib import Path
 
-from pydantic import SecretStr
-
-from piko_flow import App, Flow, Registry, Settings, Sink, run
+from piko_flow import App, Flow, Registry, Sink, run
 from piko_flow.connectors.redis_streams import RedisStreamSink, RedisStreamSource
 from piko_flow.connectors.sql import SqlSink
 from piko_flow.control.plane import ControlPlane
 from piko_flow.planning.run_state import LIVE
 from piko_flow.store.protocols import RunFilter
 from tests.faults.kept_journal import KeptJournal
+from tests.faults.quick_settings import quick_settings
 
 SLICE = 900
 TABLE = "numbers"
@@ -47,16 +46,7 @@ def flows(url: str, stream: str, *, slice_of: int = SLICE) -> Registry[Flow]:
 
 async def fill_table(url: str, stream: str, database: str, total: int) -> None:
     """Run the flow until so many entries have been read."""
-    settings = Settings(
-        database=SecretStr(database),
-        poll_s=0.1,
-        replica_lease_s=1,
-        leader_lease_s=1,
-        leader_renew_interval_s=0.3,
-        drain_s=5,
-        cpu_workers=1,
-    )
-    app = App(registry=flows(url, stream, slice_of=300), settings=settings)
+    app = App(registry=flows(url, stream, slice_of=300), settings=quick_settings(database))
 
     async def all_read(plane: ControlPlane) -> bool:
         if (await plane.runs(RunFilter(statuses=LIVE, limit=1))).runs:

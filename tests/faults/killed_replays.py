@@ -3,48 +3,21 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
-from typing import Any
+from collections.abc import Awaitable, Callable
 
-from piko_flow import App, Flow, Sink, SinkTarget, Source, Transform
+from piko_flow import App, Flow, Sink, Source, Transform
+from piko_flow.connectors.sql import SqlSink
 from piko_flow.control.plane import ControlPlane
 from piko_flow.control.plane_dead_letters import WhichLetters
 from piko_flow.control.registry import Registry
-from piko_flow.dataflow.stages.sink import Receipt, Transaction
 from piko_flow.planning.run_state import LIVE
-from piko_flow.settings import Settings
 from piko_flow.store.protocols import RunFilter
+from tests.faults.quick_settings import quick_settings
 
 TABLE = "replayed_number"
 NUMBERS = 120
 PACE = 0.002  # seconds for an item at the second stage
 EVERY = 0.05  # seconds between two looks at what is left to do
-
-
-class Rows(SinkTarget[int]):
-    """Writes rows in the transaction in which the run ends."""
-
-    durable = False
-
-    async def open(self, part: Any) -> None:
-        await super().open(part)
-        self.rows: list[int] = []
-
-    async def write(self, items: Sequence[int], /) -> None:
-        self.rows += items
-
-    async def prepare(self) -> Receipt:
-        return Receipt(self.part, len(self.rows), {"rows": self.rows})
-
-    def joins(self, ledger: str) -> bool:
-        return True
-
-    async def commit_in(self, transaction: Transaction, receipts: Sequence[Receipt]) -> None:
-        for receipt in receipts:
-            for number in receipt.data["rows"]:
-                await transaction.execute(
-                    f"INSERT INTO {TABLE} (number) VALUES (:number)", {"number": number}
-                )
 
 
 def app(database: str, *, broken: bool) -> App:
@@ -57,29 +30,20 @@ def app(database: str, *, broken: bool) -> App:
             raise ValueError("three")
         return number
 
-    async def price(number: int) -> int:
+    async def price(number: int) -> tuple[int]:
         await asyncio.sleep(PACE)
         if broken and number % 3 == 1:
             raise KeyError("four")
-        return number
+        return (number,)
 
     pipeline = (
         Source(range(NUMBERS))
         >> Transform(check, on_error="dead_letter")
         >> Transform(price, on_error="dead_letter")
-        >> Sink(Rows(), batch=7)
+        >> Sink(SqlSink(table=TABLE, columns=["number"]), batch=7)
     )
     Flow.register("numbers", pipeline, registry=registry)
-    settings = Settings(
-        database=database,
-        poll_s=0.1,
-        replica_lease_s=1,
-        leader_lease_s=1,
-        leader_renew_interval_s=0.3,
-        drain_s=5,
-        cpu_workers=1,
-    )
-    return App(registry=registry, settings=settings)
+    return App(registry=registry, settings=quick_settings(database))
 
 
 async def fail_all(database: str) -> None:
