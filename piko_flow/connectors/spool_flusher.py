@@ -242,12 +242,21 @@ class Flusher:
         try:
             items = items_of(rows, self._forms)
         except UNREADABLE:
-            items = []
-        if items and await self._attempts.whole(shelf.file, rows, items):
+            return await self._readable_pass(shelf, self._of_known_models(rows))
+        if await self._attempts.whole(shelf.file, rows, items):
             await self._settle(shelf, rows, [])
             return True
         self._stock.put_back(shelf, rows)
         return False
+
+    async def _readable_pass(self, shelf: Shelf, rows: list[Row]) -> bool:
+        """Whether the sink takes those of the items that their classes take; the others are hopeless."""
+        pieces = pieces_one_by_one(shelf.file, rows, self._forms)
+        if await self._attempts.pieces(pieces) is not None:
+            self._stock.put_back(shelf, rows)
+            return False
+        await self._settle(shelf, rows, pieces)
+        return not all(piece.hopeless for piece in pieces)
 
     async def _judge(self) -> None:
         """Try again, one by one, what has failed alone: when others were written since, or after a pause."""

@@ -215,3 +215,27 @@ async def test_an_item_that_its_class_takes_no_more_is_a_dead_letter_also_beside
     async with spool(place, tmp_path, models=[Visit]).opened():
         await place.has(2)
     assert place.items == [7, Visit("a")]
+
+
+async def test_what_a_list_of_poison_waits_for_may_hold_an_item_that_its_class_takes_no_more(
+    tmp_path: Path,
+) -> None:
+    async with away(Place(gated=True), tmp_path, models=[Order]) as live:
+        await live.accept([1, 2, 3])
+        await live.accept([Order(id=200)])
+        await live.accept([7])
+
+    def mood(items: list[Any]) -> None:
+        if {1, 2, 3} & set(items):
+            raise ValueError("poison")
+
+    place, letters = Place(mood), Letters()
+    options: dict[str, Any] = {"models": [stricter_order()], "batch": 3}
+    async with spool(place, tmp_path, **options).opened(dead_letters=letters) as live:
+        await place.wrote(7)
+        for number in range(1000, 1010):  # others are written, so it is not the sink
+            await live.accept([number])
+            await place.wrote(number)
+        await letters.has(4)
+    assert {letter.error_type for letter in letters.taken} == {"ValidationError", "ValueError"}
+    assert place.items == [7, *range(1000, 1010)]

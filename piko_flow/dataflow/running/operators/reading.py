@@ -32,7 +32,8 @@ async def read_chunks(
 ) -> AsyncGenerator[list[Any] | Table, None]:
     """The source's items in lists of at most `pace.limit`, until it ends or the intake closes.
 
-    With `tables` those of a TableReader come as tables. A list is shorter when its items come slowly. The pace is told how long each took.
+    With `tables` those of a TableReader come as tables. A list is shorter when its items come slowly. The pace is told
+    how long each took.
 
     Errors are StageFailed of the source. Reading again after an error is tried while nothing was given and
     nothing rejected: either would be there twice.
@@ -58,7 +59,9 @@ async def read_chunks(
 async def _read(
     state: OperatorState, source: Source[Any], pace: Pace, tables: bool
 ) -> AsyncGenerator[list[Any] | Table, None]:
-    opened: Any = _all_tables(state, source) if tables else await open_source(state, source)
+    opened: Any = (
+        _all_splits(state, source, source.items.read_tables) if tables else await open_source(state, source)
+    )
     if source.waits:
         reading = _awaited_lists(opened, state, pace)
     elif hasattr(opened, "__aiter__"):
@@ -142,7 +145,8 @@ async def open_source(state: OperatorState, source: Source[Any]) -> Any:
     if source.reads == "slices":
         opened = source.items.read(state.unit.plan.options.since)
     elif source.reads == "chunks":
-        return _all_awaited_chunks(state, source) if source.waits else _all_chunks(state, source)
+        read = source.items.read_chunks
+        return _all_awaited(state, source, read) if source.waits else _all_splits(state, source, read)
     elif source.reads != "function":
         return source.items
     else:
@@ -182,22 +186,19 @@ def failed(state: OperatorState, error: BaseException) -> StageFailed:
     return state.unit.settlement.failure(state.boxes[0], None, error)
 
 
-def _all_chunks(state: OperatorState, source: Source[Any]) -> Iterator[list[Any]]:
+def _all_splits(state: OperatorState, source: Source[Any], read: Callable[..., Any]) -> Iterator[Any]:
+    """What the reader's method gives for one split after the other."""
     reject = _reject(state, source)
     for split in _splits(state):
-        yield from source.items.read_chunks(split, reject=reject)
+        yield from read(split, reject=reject)
 
 
-def _all_tables(state: OperatorState, source: Source[Any]) -> Iterator[Table]:
+async def _all_awaited(
+    state: OperatorState, source: Source[Any], read: Callable[..., Any]
+) -> AsyncGenerator[list[Any], None]:
     reject = _reject(state, source)
     for split in _splits(state):
-        yield from source.items.read_tables(split, reject=reject)
-
-
-async def _all_awaited_chunks(state: OperatorState, source: Source[Any]) -> AsyncGenerator[list[Any], None]:
-    reject = _reject(state, source)
-    for split in _splits(state):
-        async with aclosing(source.items.read_chunks(split, reject=reject)) as chunks:
+        async with aclosing(read(split, reject=reject)) as chunks:
             async for chunk in chunks:
                 yield chunk
 
