@@ -15,9 +15,12 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
-from piko_flow import BackfillPolicy, Flow, Pipeline, RunContext, Sink, SinkTarget, Source
+from piko_flow import BackfillPolicy, Broadcast, Flow, Pipeline, RunContext, Sink, SinkTarget, Source
+from piko_flow.connectors.files import JsonLinesSink
+from piko_flow.connectors.sql import SqlSink
 from piko_flow.dataflow.stages.resource import RunInfo
 from piko_flow.dataflow.stages.sink import Receipt, Transaction
+from tests.faults.control_elsewhere import DATABASE, FILES, ROWS
 
 NOTES, GATES = Path("notes"), Path("gates")
 LOOK = 0.02  # seconds between two looks at a gate
@@ -122,3 +125,47 @@ def gated_windows(run: RunContext[dict[str, Any]]) -> Pipeline:
         return [run.id]
 
     return Source(read) >> Sink(Written(), batch=1)
+
+
+class CommitsAtGate(JsonLinesSink):
+    """Publishes its file when the gate of its flow is open."""
+
+    async def commit(self, receipts: Sequence[Receipt]) -> list[str]:
+        """Commit, and note before and after."""
+        part = receipts[0].part
+        note(part.flow, part.run, "commits")
+        await passed(part.flow)
+        lines = await super().commit(receipts)
+        note(part.flow, part.run, "committed")
+        return lines
+
+
+def elsewhere(run: RunContext[dict[str, Any]], file: JsonLinesSink, *, wait: bool) -> Pipeline:
+    """Writes the rows of its window into a file and by key into another database; may wait between the rows."""
+    assert run.window is not None
+    start = run.window.start
+
+    async def read() -> AsyncIterator[dict[str, Any]]:
+        for number in range(ROWS):
+            if wait and number == ROWS // 2:
+                note(run.flow, run.id, "began")
+                await passed(run.flow)
+            yield {"flow": run.flow, "number": number, "hour": start.isoformat()}
+
+    url = f"sqlite:///{DATABASE.absolute()}"
+    table = SqlSink(table="numbers", columns=["flow", "number", "hour"], key=["flow", "number"], url=url)
+    into: Sink[dict[str, Any]] = Sink(file, batch=20, name="file")
+    pipeline: Pipeline = Source(read) >> Broadcast(Sink(table, batch=20, name="table"), into)
+    return pipeline
+
+
+@Flow.register("reads_at_gate", stateful=True, backfill=BackfillPolicy.CATCH_UP)
+def reads_at_gate(run: RunContext[dict[str, Any]]) -> Pipeline:
+    """Reads the second half of its rows when its gate is open."""
+    return elsewhere(run, JsonLinesSink(FILES), wait=True)
+
+
+@Flow.register("commits_at_gate", stateful=True, backfill=BackfillPolicy.CATCH_UP)
+def commits_at_gate(run: RunContext[dict[str, Any]]) -> Pipeline:
+    """Commits when its gate is open."""
+    return elsewhere(run, CommitsAtGate(FILES), wait=False)

@@ -6,9 +6,11 @@ from datetime import timedelta
 
 from piko_flow import Settings
 from piko_flow.planning.run_state import RunStatus
+from tests.faults.control_elsewhere import ROWS, make_table, written
 from tests.faults.control_replicas import LEASE, QUICK, Replica
 from tests.faults.control_scene import Scene
 from tests.system.command import piko
+from tests.system.running_app import eventually
 
 SECOND = timedelta(seconds=1)
 TAKEN = "was taken from this replica while it ran"
@@ -47,6 +49,46 @@ async def test_a_leader_that_stood_still_beyond_its_lease_can_end_and_commit_not
     assert await scene.store.run(job.id) == done
     await scene.settled("gated_windows", hour)
     await scene.fired_each_second("quick")
+
+
+async def test_a_leader_that_stood_still_writes_at_worst_the_same_window_again_outside_of_the_ledger(
+    control_scene: Scene,
+) -> None:
+    scene = control_scene
+    make_table(scene.folder)
+    begin = (await scene.now()).replace(microsecond=0) - timedelta(minutes=90)
+    end = begin + timedelta(hours=1)  # so that the next window is half an hour away
+    flows = {"reads_at_gate": "began", "commits_at_gate": "commits"}
+    for flow in flows:
+        await scene.schedule(flow, hours=1, start_date=begin.isoformat(), begin=begin)
+    leader, other = await scene.serving(2)
+    for flow, word in flows.items():
+        assert (await scene.noted(flow, word)).pid == leader.pid
+
+    async def half() -> bool:
+        return [row[2] for row in written(scene.folder)[0]] == [ROWS, ROWS // 2]
+
+    await eventually(half)  # so that it holds no lock of the file
+    leader.freeze()
+    assert await scene.leader(but=leader) is other
+    for flow, word in flows.items():
+        assert (await scene.noted(flow, word, 2)).pid == other.pid
+        scene.open_gate(flow)
+        await scene.done_once(flow, [begin], end)
+    rows, files = written(scene.folder)
+    start = begin.isoformat()
+    assert rows == [("commits_at_gate", start, ROWS), ("reads_at_gate", start, ROWS)]
+    assert sorted(text.count(b"\n") for text in files.values()) == [ROWS, ROWS]
+    leader.thaw()
+    await leader.logged(TAKEN, 2)
+    assert (await scene.noted("commits_at_gate", "committed", 2)).pid == leader.pid
+
+    async def nothing_else() -> bool:
+        return written(scene.folder) == (rows, files)
+
+    await eventually(nothing_else)
+    for flow in flows:
+        await scene.done_once(flow, [begin], end)
 
 
 async def test_when_the_leader_is_killed_another_leads_in_time_and_no_fire_is_lost(
