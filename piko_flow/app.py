@@ -5,12 +5,12 @@ from __future__ import annotations
 import asyncio
 import logging
 import socket
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from contextlib import asynccontextmanager
 from datetime import timedelta
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from piko_flow.clock import Clock
 from piko_flow.connectors.spool_folder import state_home
@@ -22,14 +22,16 @@ from piko_flow.control.redaction import Redaction
 from piko_flow.control.registered_sink import RegisteredSink
 from piko_flow.control.registry import Registry
 from piko_flow.control.service import ControlService
-from piko_flow.errors import PikoFlowError
+from piko_flow.errors import PikoFlowError, StoreUnavailable
 from piko_flow.settings import Settings, load_settings
 
 if TYPE_CHECKING:
     from fastapi import FastAPI
 
+    from piko_flow.control.plane import ControlPlane
     from piko_flow.store.protocols import Store
 
+T = TypeVar("T")
 MEGABYTE = 1024 * 1024
 
 log = logging.getLogger("piko_flow.app")
@@ -121,6 +123,15 @@ class App:
         the spool's `accept` or the sink raised.
         """
         await self.service.emit(payload, to=to, key=key)
+
+    async def ask(self, work: Callable[[ControlPlane], Awaitable[T]]) -> T:
+        """What the control plane answers, from any loop; the work is done on the control thread.
+
+        Raises RequestRefused, and StoreUnavailable also while the application is not running.
+        """
+        if self._service is None:
+            raise StoreUnavailable(what="do that", reason="the application is not running")
+        return await self._service.call(work)
 
     def lives(self) -> list[str]:
         """What keeps the process from working at all; empty when nothing does."""

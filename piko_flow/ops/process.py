@@ -1,0 +1,22 @@
+"""The process as its HTTP side sees it."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import Protocol, TypeVar
+
+from piko_flow.control.plane import ControlPlane
+from piko_flow.ops.health import Alive
+
+T = TypeVar("T")
+
+
+class Process(Alive, Protocol):
+    """An application that runs, or will."""
+
+    async def ask(self, work: Callable[[ControlPlane], Awaitable[T]]) -> T:
+        """What the plane answers; the work is done on the control thread, so it must not wait for long.
+
+        Raises RequestRefused, StoreUnavailable; the latter also while the process has not started.
+        """
+        ...
