@@ -268,6 +268,10 @@ class RequestRefused(PikoFlowError, ValueError):
         self.what, self.rule, self.came, self.advice = what, rule, came, advice
 
 
+class NotFound(RequestRefused):
+    """What was asked about is not there: no run, flow, backfill, letter or version of this name or number."""
+
+
 def describe_error(error: BaseException, limit: int | None = None) -> str:
     """The error's type and message, cut to `limit` characters; never raises."""
     try:

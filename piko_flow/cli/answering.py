@@ -76,7 +76,7 @@ class Asking:
         if not self.as_json:
             show()
             return
-        from piko_flow.cli.control_json import json_values
+        from piko_flow.control.json_values import json_values
         from piko_flow.cli.json_output import write_json
 
         write_json(json_values(values()))

@@ -12,7 +12,7 @@ import orjson
 
 from piko_flow.control.params import check_names, check_params
 from piko_flow.control.plane_params import shown_params
-from piko_flow.control.plane_part import refuse, zone_of
+from piko_flow.control.plane_part import missing, refuse, zone_of
 from piko_flow.control.plane_triggers import PlaneTriggers
 from piko_flow.planning.backfill import plan_backfill, plan_digest
 from piko_flow.planning.run_state import LIVE, RunStatus
@@ -179,8 +179,10 @@ class PlaneBackfills(PlaneTriggers):
         record = await self.store.set_backfill(number, state=state, unless=unless)
         if record is None:
             known = [one.state for one in await self.store.backfills() if one.id == number]
-            came = f"it is {known[0]}" if known else "there is no such backfill"
-            refuse(f"{verb} backfill {number}", "only one that has not ended is changed", came)
+            if not known:
+                missing(f"{verb} backfill {number}", "a backfill has a number", "there is no such backfill")
+            rule = "only one that has not ended is changed"
+            refuse(f"{verb} backfill {number}", rule, f"it is {known[0]}")
         self.rows_changed()
         return record
 

@@ -11,7 +11,7 @@ from typing import Any
 
 from piko_flow.control.gates import Gates
 from piko_flow.control.letter_files import LetterFiles, letter_files
-from piko_flow.control.plane_part import PlanePart, refuse
+from piko_flow.control.plane_part import PlanePart, missing, refuse
 from piko_flow.control.replaying import MOST
 from piko_flow.control.window_completeness import Completeness, completeness
 from piko_flow.errors import RequestRefused
@@ -88,7 +88,7 @@ class PlaneDeadLetters(PlanePart):
         found = await self.store.dead_letters_of([number])
         if not found:
             came = "there is none, or its run has been pruned"
-            refuse(f"show dead letter {number}", "a dead letter has a number", came)
+            missing(f"show dead letter {number}", "a dead letter has a number", came)
         [letter] = found
         kept = json.loads(await self._payload(letter))
         why_not: str | None = None
@@ -147,9 +147,9 @@ class PlaneDeadLetters(PlanePart):
         if len(ids) > MOST:
             refuse(what, f"at most {MOST} are named at a time", f"{len(ids)} came", "Name their group")
         found = await self.store.dead_letters_of(ids)
-        if missing := set(ids) - {letter.id for letter in found}:
-            came = f"there is no dead letter {min(missing)}, or its run has been pruned"
-            refuse(what, "a dead letter has a number", came)
+        if unknown := set(ids) - {letter.id for letter in found}:
+            came = f"there is no dead letter {min(unknown)}, or its run has been pruned"
+            missing(what, "a dead letter has a number", came)
         for letter in found:
             if letter.state != OPEN:
                 by = f" by run {letter.replay_run}" if letter.replay_run else ""

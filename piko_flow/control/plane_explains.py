@@ -9,7 +9,7 @@ from piko_flow.control.explained_flows import explain_flow
 from piko_flow.control.explained_runs import explain_run
 from piko_flow.control.params import ignored_names
 from piko_flow.control.params_book import ParamsBook
-from piko_flow.control.plane_part import refuse, zone_of
+from piko_flow.control.plane_part import missing, zone_of
 from piko_flow.control.plane_replicas import PlaneReplicas
 from piko_flow.control.plane_rows import PlaneRows
 from piko_flow.control.reign import Reign
@@ -40,14 +40,14 @@ class PlaneExplains(PlaneRows, PlaneReplicas):
         facts = await self._facts(flow, times)
         known = facts.registered or facts.last is not None or flow in facts.reign.facts
         if not known and flow not in facts.refusals:
-            refuse(f"explain {flow!r}", "a flow is registered, or has rows", facts.unknown)
+            missing(f"explain {flow!r}", "a flow is registered, or has rows", facts.unknown)
         return Explanation(flow, None, tuple(explain_flow(facts)))
 
     async def explain_run(self, number: int, *, times: Times | None = None) -> Explanation:
         """Why the run waits, or ended as it did. Refused when there is none of this number. `times` as above."""
         run = await self.store.run(number)
         if run is None:
-            refuse(
+            missing(
                 f"explain run {number}", "a run has a number", "there is no such run, or it has been pruned"
             )
         return Explanation(run.flow, run, tuple(explain_run(run, await self._facts(run.flow, times))))

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from piko_flow.control.flow import Flow
-from piko_flow.control.plane_part import refuse
+from piko_flow.control.plane_part import missing, refuse
 from piko_flow.control.plane_rows import PlaneRows, ScheduleView
 from piko_flow.planning.flow_state import FlowState
 from piko_flow.planning.ledger import Mark
@@ -68,7 +68,7 @@ class PlaneFlows(PlaneRows):
         """One flow with its next fires. Refused when neither the code nor a row knows it."""
         views = {view.row.flow: view for view in await self.schedules(fires=fires) if view.row.flow == name}
         if name not in self.registry and name not in views:
-            refuse(f"show flow {name!r}", "a flow is registered or has a row", self.registry.unknown(name))
+            missing(f"show flow {name!r}", "a flow is registered or has a row", self.registry.unknown(name))
         return (await self._views([name], views))[0]
 
     async def _views(self, names: Sequence[str], views: Mapping[str, ScheduleView]) -> list[FlowView]:

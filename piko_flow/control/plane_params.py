@@ -13,7 +13,7 @@ from pydantic import BaseModel
 from piko_flow.control.flow import Flow
 from piko_flow.control.params import SECRET, check_names, check_params, ignored_names, refusal_of
 from piko_flow.control.params_book import ParamsBook
-from piko_flow.control.plane_part import PlanePart, refuse
+from piko_flow.control.plane_part import PlanePart, missing, refuse
 from piko_flow.errors import RequestRefused
 from piko_flow.store.records import ConfigRecord, ParamsVersion
 
@@ -140,7 +140,7 @@ class PlaneParams(PlanePart):
             found = [one for one in found if one.id == number]
         if not found:
             advice = f"See them all: piko-flow params history {flow}"
-            refuse(what, "the version is one that was seen", "there is none of this number", advice)
+            missing(what, "the version is one that was seen", "there is none of this number", advice)
         if len({one.text for one in found}) > 1:
             ids = ", ".join(str(one.id) for one in found)
             advice = "Say which with --id"

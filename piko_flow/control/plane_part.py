@@ -10,7 +10,7 @@ from piko_flow.control.flow import Flow
 from piko_flow.control.options import ReplicaOptions
 from piko_flow.control.registry import Registry
 from piko_flow.control.schedule_rows import Schedule, understand
-from piko_flow.errors import RequestRefused, ScheduleError
+from piko_flow.errors import NotFound, RequestRefused, ScheduleError
 from piko_flow.planning.zones import find_zone
 from piko_flow.store.batch import Batch, Decision
 from piko_flow.store.protocols import Store
@@ -82,7 +82,9 @@ class PlanePart:
         flow = self.registry.get(name)
         if flow is None:
             advice = "" if self.registry else NO_PACKAGE
-            refuse(f"find flow {name!r}", "a flow is registered in code", self.registry.unknown(name), advice)
+            missing(
+                f"find flow {name!r}", "a flow is registered in code", self.registry.unknown(name), advice
+            )
         return flow
 
     def rows_changed(self) -> None:
@@ -118,3 +120,8 @@ def zone_of(row: ScheduleRecord | None, setting: str) -> str:
 def refuse(what: str, rule: str, came: str, advice: str = "") -> NoReturn:
     """Raise RequestRefused."""
     raise RequestRefused(what=what, rule=rule, came=came, advice=advice)
+
+
+def missing(what: str, rule: str, came: str, advice: str = "") -> NoReturn:
+    """Raise NotFound."""
+    raise NotFound(what=what, rule=rule, came=came, advice=advice)

@@ -12,7 +12,7 @@ from typing_extensions import Unpack
 
 from piko_flow.control.flow import Flow
 from piko_flow.control.flow_options import RESERVED
-from piko_flow.control.plane_part import PlanePart, refuse, zone_of
+from piko_flow.control.plane_part import PlanePart, missing, refuse, zone_of
 from piko_flow.control.schedule_rows import first_row, understand
 from piko_flow.planning.trigger import FireNote, Trigger, explain_fire, next_fires
 from piko_flow.planning.trigger_row import trigger_from_row
@@ -113,7 +113,7 @@ class PlaneRows(PlanePart):
         A flow whose code brings a schedule does not get its row back. Refused when there is no row.
         """
         if not await self.store.delete_schedule(flow):
-            refuse(
+            missing(
                 f"delete the schedule of {flow!r}", "there is a row to delete", "there is none for this flow"
             )
         self.rows_changed()
@@ -197,7 +197,7 @@ class PlaneRows(PlanePart):
 
     async def _known(self, flow: str, what: str) -> None:
         if flow not in self.registry and await self.row(flow) is None:
-            refuse(f"{what} {flow!r}", "a flow is registered or has a row", self.registry.unknown(flow))
+            missing(f"{what} {flow!r}", "a flow is registered or has a row", self.registry.unknown(flow))
 
     def _view(self, row: ScheduleRecord, now: datetime, paused: str, fires: int) -> ScheduleView:
         zone = zone_of(row, self.options.zone)

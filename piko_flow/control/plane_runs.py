@@ -9,7 +9,7 @@ from typing import Any
 from piko_flow.control.flow import Flow
 from piko_flow.control.params import check_params
 from piko_flow.control.plane_params import hidden_text, shown_params
-from piko_flow.control.plane_part import PlanePart, refuse
+from piko_flow.control.plane_part import PlanePart, missing, refuse
 from piko_flow.errors import RequestRefused
 from piko_flow.planning.run_state import RunStatus
 from piko_flow.store.protocols import RunFilter
@@ -57,7 +57,7 @@ class PlaneRuns(PlanePart):
         """Everything that is kept of a run. Refused when there is none of this number."""
         run = await self.store.run(number)
         if run is None:
-            refuse(f"show run {number}", "a run has a number", "there is no such run, or it has been pruned")
+            missing(f"show run {number}", "a run has a number", "there is no such run, or it has been pruned")
         version = None
         if run.params_version is not None:
             version = await self.store.params_version(run.params_version)
@@ -74,7 +74,7 @@ class PlaneRuns(PlanePart):
         """
         found = await self.store.cancel(run, by=by or "somebody")
         if found is None:
-            refuse(f"cancel run {run}", "a run has a number", "there is no such run, or it has been pruned")
+            missing(f"cancel run {run}", "a run has a number", "there is no such run, or it has been pruned")
         if found.status not in (RunStatus.QUEUED, RunStatus.RUNNING, RunStatus.CANCELLED):
             refuse(f"cancel run {run}", "only a run that has not ended is cancelled", f"it is {found.status}")
         if (

@@ -14,7 +14,7 @@ from piko_flow.control.new_runs import instant_key
 from piko_flow.control.params import check_names, check_params
 from piko_flow.control.params_book import ParamsBook
 from piko_flow.control.plane_params import shown_params
-from piko_flow.control.plane_part import PlanePart, refuse
+from piko_flow.control.plane_part import PlanePart, missing, refuse
 from piko_flow.errors import RequestRefused
 from piko_flow.planning.flow_state import Change, FlowState
 from piko_flow.planning.requests import check_retry, check_trigger
@@ -98,9 +98,11 @@ class PlaneTriggers(PlanePart):
     async def retry(self, run: int, *, by: str = "") -> RunRecord:
         """Queue a failed or cancelled run again, as its next attempt. Refused once its window is settled or live."""
         found = await self.store.run(run)
-        if found is None or found.status not in RETRIED:
-            came = "there is no such run" if found is None else f"it is {found.status}"
-            refuse(f"retry run {run}", "a run that ended FAILED or CANCELLED is tried again", came)
+        if found is None:
+            missing(f"retry run {run}", "a run has a number", "there is no such run, or it has been pruned")
+        if found.status not in RETRIED:
+            rule = "a run that ended FAILED or CANCELLED is tried again"
+            refuse(f"retry run {run}", rule, f"it is {found.status}")
 
         def decide(state: FlowState, now: datetime) -> Decided:
             if found.window is not None:

@@ -11,6 +11,10 @@ from typing import Any
 
 from pydantic import BaseModel
 
+from piko_flow.control.flow import Flow
+from piko_flow.planning.trigger import Trigger
+from piko_flow.planning.window import Window
+
 RAW = {
     "RunRecord": "params",
     "BackfillRecord": "params",
@@ -23,10 +27,6 @@ RAW = {
 
 def json_values(value: Any) -> Any:
     """The value with records as objects, each field by its name."""
-    from piko_flow.control.flow import Flow
-    from piko_flow.planning.trigger import Trigger
-    from piko_flow.planning.window import Window
-
     match value:
         case Window():
             return {"start": value.start.isoformat(), "end": value.end.isoformat()}
