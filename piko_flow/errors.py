@@ -268,6 +268,10 @@ class RequestRefused(PikoFlowError, ValueError):
         self.what, self.rule, self.came, self.advice = what, rule, came, advice
 
 
+class RequestConflicts(RequestRefused):
+    """What was to be changed is not as the one who asked has seen it; nothing was changed."""
+
+
 class NotFound(RequestRefused):
     """What was asked about is not there: no run, flow, backfill, letter or version of this name or number."""
 

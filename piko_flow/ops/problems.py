@@ -1,0 +1,154 @@
+"""Every error of the HTTP side as one kind of document: application/problem+json."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Mapping, Sequence
+from http import HTTPStatus
+from typing import Any
+
+from fastapi.exceptions import RequestValidationError
+from pydantic import BaseModel, ConfigDict
+from starlette.exceptions import HTTPException
+from starlette.responses import Response
+
+from piko_flow.errors import (
+    LeadershipLost,
+    NotFound,
+    RequestConflicts,
+    RequestRefused,
+    ScheduleError,
+    StoreUnavailable,
+    TermOutdated,
+)
+from piko_flow.ops.visitor import MayNot
+from piko_flow.store.texts import readable
+
+MEDIA_TYPE = "application/problem+json"
+AGAIN = 2  # seconds after which asking again makes sense, where the store or the leader is away
+PLACES = 20  # wrong places of one request that are told
+LONGEST = 500  # characters of a rule that is told of one place
+
+log = logging.getLogger("piko_flow.api")
+
+
+class Place(BaseModel):
+    """What is wrong in one place of a request, such as `body.window.start`."""
+
+    where: str
+    rule: str
+
+
+class Problem(BaseModel):
+    """Why a request was not answered as it was meant to be (RFC 9457).
+
+    `what` was asked, `rule` is what holds, `came` what was found, `advice` what to do; `places` are what is wrong in the
+    request. What has nothing to say is left out.
+    """
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "type": "urn:piko-flow:refused",
+                    "title": "Refused",
+                    "status": 422,
+                    "detail": "retry run 7: a run that ended FAILED or CANCELLED is tried again; it is SUCCESS",
+                    "what": "retry run 7",
+                    "rule": "a run that ended FAILED or CANCELLED is tried again",
+                    "came": "it is SUCCESS",
+                }
+            ]
+        }
+    )
+
+    type: str = "about:blank"
+    title: str
+    status: int
+    detail: str = ""
+    what: str = ""
+    rule: str = ""
+    came: str = ""
+    advice: str = ""
+    places: list[Place] = []
+
+
+def problem_of(error: Exception) -> tuple[Problem, dict[str, str]]:
+    """The document for an error, and the headers that go with it.
+
+    What nobody expected is logged, and told without what is inside.
+    """
+    match error:
+        case NotFound():
+            return _told(error, 404, "not-found", "Not found"), {}
+        case RequestConflicts():
+            return _told(error, 409, "conflict", "It has changed meanwhile"), {}
+        case RequestRefused() | ScheduleError():
+            return _told(error, 422, "refused", "Refused"), {}
+        case MayNot():
+            return problem(403, "not-allowed", "Not allowed", str(error)), {}
+        case StoreUnavailable() | TermOutdated() | LeadershipLost():
+            away = problem(503, "unavailable", "Not available now", str(error))
+            return away, {"Retry-After": str(AGAIN)}
+        case RequestValidationError():
+            return _misread(error), {}
+        case HTTPException():
+            return _of_status(error), dict(error.headers or {})
+    log.error("a request failed: %s", type(error).__name__, exc_info=error)
+    detail = "The request failed for a reason that is in the log of this replica."
+    return problem(500, "failed", "Failed", detail), {}
+
+
+def problem(status: int, kind: str, title: str, detail: str) -> Problem:
+    """A problem of a kind, which is the end of its type."""
+    return Problem(type=f"urn:piko-flow:{kind}", title=title, status=status, detail=detail)
+
+
+def problem_response(found: Problem, headers: Mapping[str, str] | None = None) -> Response:
+    """The document as an answer."""
+    content = found.model_dump(exclude_defaults=True) | {"type": found.type}
+    body = json.dumps(_readable(content), ensure_ascii=False)
+    return Response(body, status_code=found.status, headers=dict(headers or {}), media_type=MEDIA_TYPE)
+
+
+def error_response(error: Exception) -> Response:
+    """The answer to a request that ended with this error."""
+    return problem_response(*problem_of(error))
+
+
+def _told(error: RequestRefused | ScheduleError, status: int, kind: str, title: str) -> Problem:
+    found = problem(status, kind, title, str(error))
+    parts = {"what": error.what, "rule": error.rule, "came": error.came, "advice": error.advice}
+    return found.model_copy(update=parts)
+
+
+def _misread(error: RequestValidationError) -> Problem:
+    """What does not fit the description of the request, place by place; the values themselves are not told."""
+    found = error.errors()
+    if any(one["type"] == "json_invalid" for one in found):
+        reason = next(one for one in found if one["type"] == "json_invalid").get("ctx", {}).get("error", "")
+        return problem(400, "unreadable", "Unreadable", f"the body is no JSON: {reason}")
+    places = [Place(where=_where(one["loc"]), rule=str(one["msg"])[:LONGEST]) for one in found[:PLACES]]
+    more = f", and {len(found) - PLACES} more" if len(found) > PLACES else ""
+    detail = "; ".join(f"{place.where}: {place.rule}" for place in places[:3]) + more
+    return problem(422, "invalid", "Invalid", detail).model_copy(update={"places": places})
+
+
+def _where(path: Sequence[int | str]) -> str:
+    return ".".join(str(one)[:100] for one in path)
+
+
+def _of_status(error: HTTPException) -> Problem:
+    title = HTTPStatus(error.status_code).phrase
+    kind = title.lower().replace(" ", "-")
+    return problem(error.status_code, kind, title, str(error.detail))
+
+
+def _readable(value: Any) -> Any:
+    """The value without texts that UTF-8 cannot say: what came is told, and may be anything."""
+    if isinstance(value, str):
+        return readable(value)
+    if isinstance(value, dict):
+        return {name: _readable(item) for name, item in value.items()}
+    return [_readable(item) for item in value] if isinstance(value, list) else value
