@@ -20,7 +20,10 @@ class DoorStore(Protocol):
     """Who may come in, and what they changed."""
 
     async def add_token(self, token: TokenRecord) -> TokenRecord:
-        """Store a token; its id and `created_at` are given by the store."""
+        """Store a token; its id and `created_at` are given by the store, and it expires no later than its parent.
+
+        Raises RequestRefused where it has a parent that is not good.
+        """
         ...
 
     async def token(self, digest: str) -> TokenRecord | None:
@@ -63,7 +66,8 @@ class RunDetailStore(Protocol):
     """What is kept with a run for people to read."""
 
     async def keep_log(self, run: int, lines: Sequence[LogLine]) -> None:
-        """Append lines to the log of a run; numbers are given in order. Where the run is not there, nothing is kept."""
+        """Append lines to the log of a run; numbers are given in order. Where the run is not there, nothing is kept, nor
+        are lines beyond the run's first 10,000."""
 
     async def log(self, run: int, *, after: int = 0, limit: int = 500) -> list[LogLine]:
         """The lines of a run with numbers above `after`, in order."""

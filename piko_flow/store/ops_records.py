@@ -27,7 +27,9 @@ class Role(StrEnum):
 class TokenRecord:
     """A token, without its secret: `digest` is the hex of the secret's SHA-256.
 
-    It is good while it is not `revoked_at` and not past `expires_at`; a LOGIN token is revoked by being used.
+    It is good while it is not `revoked_at` and not past `expires_at`; a LOGIN token is revoked by being used. `parent`
+    is the id of the API token by which a link or a session came about, 0 where there is none: it is revoked with that
+    one, and good no longer than that one.
     """
 
     name: str
@@ -40,6 +42,7 @@ class TokenRecord:
     expires_at: datetime | None = None
     revoked_at: datetime | None = None
     used_at: datetime | None = None
+    parent: int = 0
 
 
 @dataclass(frozen=True, slots=True)

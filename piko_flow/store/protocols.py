@@ -15,6 +15,7 @@ from piko_flow.dataflow.stages.sink import Part
 from piko_flow.planning.flow_state import FlowState
 from piko_flow.planning.run_state import RunStatus
 from piko_flow.store.batch import Batch, Written
+from piko_flow.store.ops_protocols import OpsStore
 from piko_flow.store.records import (
     AttemptRecord,
     BackfillRecord,
@@ -56,7 +57,7 @@ class LeaseStore(Protocol):
         """Count the replica as alive for `ttl` from now. Who holds an unexpired lease counts as alive, too."""
 
     async def leave(self, replica: str) -> None:
-        """Forget the replica."""
+        """Forget the replica, and what it showed of its runs."""
 
     async def replicas(self) -> list[ReplicaRecord]:
         """All replicas that have not left, the dead among them too until they are swept."""
@@ -322,8 +323,8 @@ class LedgerStore(Protocol):
         ...
 
 
-class Store(LeaseStore, ScheduleStore, RunStore, LedgerStore, Protocol):
-    """All four subjects in one place, opened together."""
+class Store(LeaseStore, ScheduleStore, RunStore, LedgerStore, OpsStore, Protocol):
+    """All subjects in one place, opened together."""
 
     url: str
 

@@ -23,6 +23,13 @@ NAMES: Final[Mapping[str, int]] = {
     "fingerprint": 128,
     "kind": 16,
     "state": 16,
+    "token": 128,
+    "digest": 64,
+    "role": 16,
+    "who": 128,
+    "asked": 128,
+    "episode": 64,
+    "subject": 191,
 }
 """Texts that tell things apart. Cut, they would mean another thing, so a longer one is refused."""
 
@@ -42,6 +49,15 @@ TOLD: Final[Mapping[str, int]] = {
     "sink": 128,
     "paused": 255,
     "refused": 1024,
+    "created_by": 128,
+    "changed_by": 128,
+    "via": 16,
+    "action": 64,
+    "changed": 191,
+    "level": 16,
+    "logger": 191,
+    "message": 16_384,
+    "told": 4_096,
 }
 """Texts for people to read. A longer one is cut, and ends in an ellipsis then."""
 

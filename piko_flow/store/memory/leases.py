@@ -57,9 +57,10 @@ class MemoryLeases(MemoryPart):
         self._rows.replicas[replica.id] = replace(fitting_replica(replica), until=now + ttl)
 
     async def leave(self, replica: str) -> None:
-        """Forget the replica."""
+        """Forget the replica, and what it showed of its runs."""
         self._ask()
         self._rows.replicas.pop(replica, None)
+        self._rows.shown.pop(replica, None)
 
     async def replicas(self) -> list[ReplicaRecord]:
         """All replicas that have not left, by id."""

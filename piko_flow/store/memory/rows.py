@@ -13,6 +13,7 @@ from piko_flow.errors import StoreUnavailable
 from piko_flow.planning.flow_state import FlowState
 from piko_flow.planning.run_state import LIVE, RunStatus
 from piko_flow.store.applying import live_runs
+from piko_flow.store.ops_records import AuditRecord, Episode, KeptAnswer, LogLine, TokenRecord
 from piko_flow.store.records import (
     AttemptRecord,
     BackfillRecord,
@@ -43,7 +44,8 @@ class Prepared:
 class MemoryRows:
     """Tables as dictionaries of frozen records. Ids only grow, so `runs` is in the order of ids.
 
-    `most` bounds the runs, and the dead letters likewise: a full table refuses new rows as a full disk does.
+    `most` bounds the runs, and the dead letters and what is kept of operations likewise: a full table refuses new
+    rows as a full disk does.
     Inside `transaction` whatever `put` and `drop` did is taken back when the block raises.
     """
 
@@ -72,6 +74,14 @@ class MemoryRows:
         self.positions: dict[str, str] = {}
         self.backfills: dict[int, BackfillRecord] = {}
         self.letters: dict[int, DeadLetterRecord] = {}
+        self.tokens: dict[int, TokenRecord] = {}
+        self.audits: dict[int, AuditRecord] = {}
+        self.answers: dict[tuple[str, str], KeptAnswer] = {}
+        self.logs: dict[int, list[LogLine]] = {}
+        self.reports: dict[int, dict[int, str]] = {}
+        self.shown: dict[str, dict[int, tuple[datetime, str]]] = {}
+        """What replicas show of their runs."""
+        self.episodes: dict[int, Episode] = {}
         self._ids: defaultdict[str, int] = defaultdict(int)
         self._undo: list[tuple[dict[Any, Any], Any, Any]] = []
 
@@ -113,7 +123,7 @@ class MemoryRows:
 
     def add_run(self, run: RunRecord) -> None:
         """Insert a run. Raises StoreUnavailable when there is no room."""
-        self._need_room("a run", self.runs)
+        self.need_room("a run", self.runs)
         self.put(self.keys, (run.flow, run.key), run.id)
         self.put(self.of_flow[run.flow], run.id, None)
         self.put_run(run)
@@ -134,6 +144,10 @@ class MemoryRows:
         self.drop(self.attempts, run.id)
         self.drop(self.prepared, run.id)
         self.drop(self.staged, run.id)
+        self.drop(self.logs, run.id)
+        self.drop(self.reports, run.id)
+        for texts in self.shown.values():
+            self.drop(texts, run.id)
 
     def add_attempt(self, attempt: AttemptRecord) -> None:
         """Insert an attempt of a run that is followed by another."""
@@ -141,7 +155,7 @@ class MemoryRows:
 
     def add_letter(self, letter: DeadLetterRecord) -> None:
         """Insert a dead letter under an id of its own. Raises StoreUnavailable when there is no room."""
-        self._need_room("a dead letter", self.letters)
+        self.need_room("a dead letter", self.letters)
         number = self.next_id("letters")
         self.put(self.letters, number, replace(letter, id=number))
 
@@ -173,7 +187,8 @@ class MemoryRows:
         elif not belongs:
             self.drop(index, number)
 
-    def _need_room(self, what: str, table: dict[int, Any]) -> None:
+    def need_room(self, what: str, table: dict[Any, Any]) -> None:
+        """Raise StoreUnavailable when the table holds as many rows as it may."""
         if len(table) >= self.most:
             raise StoreUnavailable(
                 what=f"keep {what}", reason=f"it holds {self.most}, as many as it may; prune it"

@@ -1,4 +1,4 @@
-"""All four subjects over rows in memory."""
+"""All subjects over rows in memory."""
 
 from __future__ import annotations
 
@@ -7,8 +7,11 @@ from contextlib import asynccontextmanager
 
 from piko_flow.clock import Clock, SystemClock
 from piko_flow.store.memory.dead_letters import MemoryLetters
+from piko_flow.store.memory.door import MemoryDoor
 from piko_flow.store.memory.ledger import MemoryLedger
+from piko_flow.store.memory.notices import MemoryNotices
 from piko_flow.store.memory.rows import MemoryRows
+from piko_flow.store.memory.run_details import MemoryRunDetails
 from piko_flow.store.memory.runs import MemoryRuns
 from piko_flow.store.memory.schedules import MemorySchedules
 from piko_flow.store.memory.staging import MemoryStaging
@@ -16,11 +19,20 @@ from piko_flow.store.memory.staging import MemoryStaging
 MOST = 1_000_000  # runs, and dead letters: a gigabyte of memory or two
 
 
-class MemoryStore(MemoryRuns, MemoryStaging, MemorySchedules, MemoryLedger, MemoryLetters):
+class MemoryStore(
+    MemoryRuns,
+    MemoryStaging,
+    MemorySchedules,
+    MemoryLedger,
+    MemoryLetters,
+    MemoryDoor,
+    MemoryRunDetails,
+    MemoryNotices,
+):
     """A store in this process, with the transactions of a database; what it holds ends with the process.
 
     `clock` is the store's clock, by which everything is decided. `most` bounds the runs that it holds, and the
-    dead letters likewise; beyond it new ones are refused with StoreUnavailable until old ones are pruned.
+    dead letters and what is kept of operations likewise; beyond it new ones are refused with StoreUnavailable until old ones are pruned.
     """
 
     url = "memory://"

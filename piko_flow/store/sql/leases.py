@@ -21,6 +21,7 @@ RELEASE = """UPDATE scheduler_leader SET owner = '', lease_until = {now}
 WHERE name = :name AND owner = :holder AND version = :term"""
 FORGET = "DELETE FROM scheduler_leader WHERE name = :name AND lease_until <= {now}"
 LEAVE = "DELETE FROM replica WHERE replica_id = :replica"
+HIDE = "DELETE FROM job_run_live WHERE replica_id = :replica"
 REPLICAS = """SELECT replica_id, host, pid, slots, running, version, started_at, alive_until
 FROM replica ORDER BY replica_id"""
 ADDRESS = "SELECT host, pid FROM replica WHERE replica_id = :replica"
@@ -68,7 +69,7 @@ class SqlLeases:
         self._lease, self._take, self._release = map(dialect.statement, (LEASE, TAKE, RELEASE))
         self._renew, self._forget_lease = map(dialect.statement, (RENEW, FORGET))
         self._leave, self._replicas, self._pulse = map(dialect.statement, (LEAVE, REPLICAS, PULSE))
-        self._address = dialect.statement(ADDRESS)
+        self._address, self._hide_runs = dialect.statement(ADDRESS), dialect.statement(HIDE)
         self._new_lease = dialect.insert_new("scheduler_leader", NEW_LEASE, key="name")
         beaten = [name for name in BEAT if name != "replica_id"]
         self._beat = dialect.upsert(
@@ -153,9 +154,14 @@ class SqlLeases:
         self._addresses = {replica.id: (replica.host, replica.pid)}
 
     async def leave(self, replica: str) -> None:
-        """Forget the replica."""
+        """Forget the replica, and what it showed of its runs."""
         self._addresses.pop(replica, None)
-        await self._database.change("forget a replica", self._leave, replica=replica)
+
+        async def work(session: Session) -> None:
+            await session.change(self._hide_runs, replica=replica)
+            await session.change(self._leave, replica=replica)
+
+        await self._database.transact("forget a replica", work)
 
     async def replicas(self) -> list[ReplicaRecord]:
         """All replicas that have not left, by id; the dead among them too until they are swept."""

@@ -18,7 +18,10 @@ COUNT = f"SELECT COUNT(*) FROM job_run WHERE job_id = :flow AND {ENDED}"
 OLDEST = f"SELECT run_id FROM job_run WHERE job_id = :flow AND {ENDED} ORDER BY run_id LIMIT :limit"
 # Letters of no run have none that they could go with; replayed and dropped ones go the same way.
 ALONE = "SELECT id FROM dead_letter WHERE run_id = 0 AND created_at < :before ORDER BY id LIMIT :limit"
-TABLES = ("job_run_attempt", "job_run_unit", "job_run_decision", "sink_staging", "dead_letter", "job_run")
+TABLES = (
+    *("job_run_attempt", "job_run_unit", "job_run_decision", "sink_staging", "dead_letter"),
+    *("job_run_log", "job_run_report", "job_run_live", "job_run"),
+)
 
 
 class SqlRetention:

@@ -7,6 +7,7 @@ from datetime import datetime
 from sqlalchemy import Index
 
 from piko_flow.store.sql.columns import big, instant, long_text, maybe_short, number, only, short, yes_or_no
+from piko_flow.store.sql.ops_tables import EpisodeRow
 from piko_flow.store.sql.tables import OPTIONS, StoreTable
 from piko_flow.store.texts import NAMES, TOLD
 
@@ -188,5 +189,5 @@ class DeadLetterRow(StoreTable, table=True):
     replay_run: int | None = big(nullable=True)
 
 
-TABLES = StoreTable.metadata.tables
+TABLES = EpisodeRow.metadata.tables
 """All tables of the store, by name."""

@@ -1,21 +1,39 @@
-"""All four subjects in one database."""
+"""All subjects in one database."""
 
 from __future__ import annotations
 
+from piko_flow.store.sql.audits import SqlAudits
 from piko_flow.store.sql.database import Database
 from piko_flow.store.sql.dead_letters import SqlLetters
 from piko_flow.store.sql.ledger import SqlLedger
+from piko_flow.store.sql.notices import SqlNotices
 from piko_flow.store.sql.params import SqlParams
 from piko_flow.store.sql.retention import SqlRetention
+from piko_flow.store.sql.run_details import SqlRunDetails
 from piko_flow.store.sql.runs import SqlRuns
 from piko_flow.store.sql.schedules import SqlSchedules
 from piko_flow.store.sql.staging import SqlStaging
+from piko_flow.store.sql.tokens import SqlTokens
 from piko_flow.store.sql.units import SqlUnits
 
-PARTS = (SqlRuns, SqlUnits, SqlStaging, SqlRetention, SqlSchedules, SqlParams, SqlLedger, SqlLetters)
+FLOWS = (SqlSchedules, SqlParams, SqlLedger, SqlLetters)
+PARTS = (SqlRuns, SqlUnits, SqlStaging, SqlRetention, *FLOWS, SqlTokens, SqlAudits, SqlRunDetails, SqlNotices)
 
 
-class SqlStore(SqlRuns, SqlUnits, SqlStaging, SqlRetention, SqlSchedules, SqlParams, SqlLedger, SqlLetters):
+class SqlStore(
+    SqlRuns,
+    SqlUnits,
+    SqlStaging,
+    SqlRetention,
+    SqlSchedules,
+    SqlParams,
+    SqlLedger,
+    SqlLetters,
+    SqlTokens,
+    SqlAudits,
+    SqlRunDetails,
+    SqlNotices,
+):
     """A store in SQLite, MariaDB, MySQL or PostgreSQL. `url` shows no password."""
 
     def __init__(self, database: Database, *, url: str) -> None:

@@ -1,0 +1,67 @@
+"""What people were told, and how long what operations leave is kept."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Iterable
+from dataclasses import replace
+from datetime import datetime
+from itertools import islice
+from typing import Any
+
+from piko_flow.planning.moment import utc
+from piko_flow.store.memory.part import MemoryPart
+from piko_flow.store.ops_fitting import fitting_episode
+from piko_flow.store.ops_records import Episode, TokenRecord
+
+
+class MemoryNotices(MemoryPart):
+    """NoticeStore in memory; see the protocol for what is promised."""
+
+    async def open_episodes(self) -> list[Episode]:
+        """Those that last, the first one first."""
+        self._ask()
+        return [one for one in self._rows.episodes.values() if one.over_at is None]
+
+    async def begin_episode(self, episode: Episode) -> Episode | None:
+        """Begin an episode, unless one of the same kind and subject lasts: None then."""
+        now, rows, episode = self._ask(), self._rows, fitting_episode(episode)
+        name = (episode.kind, episode.subject)
+        if any((one.kind, one.subject) == name and one.over_at is None for one in rows.episodes.values()):
+            return None
+        rows.need_room("an episode", rows.episodes)
+        begun = replace(episode, id=rows.next_id("episodes"), since=now, over_at=None)
+        rows.episodes[begun.id] = begun
+        return begun
+
+    async def end_episode(self, episode: int) -> bool:
+        """End an episode; whether it lasted until now."""
+        now, episodes = self._ask(), self._rows.episodes
+        known = episodes.get(episode)
+        if known is None or known.over_at is not None:
+            return False
+        episodes[episode] = replace(known, over_at=now)
+        return True
+
+    async def prune_operations(self, *, before: datetime, limit: int) -> int:
+        """Delete what is older than `before` of what nobody needs any more, at most `limit`; gives how many went."""
+        self._ask()
+        at, rows, gone = utc(before, "before"), self._rows, 0
+        old: tuple[tuple[dict[Any, Any], Iterable[Hashable]], ...] = (
+            (rows.audits, (number for number, one in rows.audits.items() if _is_before(one.at, at))),
+            (rows.episodes, (number for number, one in rows.episodes.items() if _is_before(one.over_at, at))),
+            (rows.answers, (place for place, one in rows.answers.items() if _is_before(one.at, at))),
+            (rows.tokens, (number for number, one in rows.tokens.items() if _is_over(one, at))),
+        )
+        for table, found in old:
+            for key in list(islice(found, limit - gone)):
+                del table[key]
+                gone += 1
+        return gone
+
+
+def _is_over(token: TokenRecord, at: datetime) -> bool:
+    return _is_before(token.revoked_at, at) or _is_before(token.expires_at, at)
+
+
+def _is_before(moment: datetime | None, at: datetime) -> bool:
+    return moment is not None and moment < at

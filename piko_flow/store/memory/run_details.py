@@ -1,0 +1,68 @@
+"""What is kept with a run for people to read."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
+from datetime import datetime
+from itertools import islice
+
+from piko_flow.store.memory.part import MemoryPart
+from piko_flow.store.ops_fitting import LINES, fitting_line
+from piko_flow.store.ops_records import LogLine
+from piko_flow.store.records import RunRecord
+from piko_flow.store.texts import check, readable
+
+
+class MemoryRunDetails(MemoryPart):
+    """RunDetailStore in memory; see the protocol for what is promised."""
+
+    async def keep_log(self, run: int, lines: Sequence[LogLine]) -> None:
+        """Append lines to the log of a run; numbers are given in order."""
+        self._ask()
+        fit = list(map(fitting_line, lines))
+        if run not in self._rows.runs or not fit:
+            return
+        kept = self._rows.logs.setdefault(run, [])
+        for line in fit[: LINES - len(kept)]:
+            kept.append(replace(line, number=len(kept) + 1))
+
+    async def log(self, run: int, *, after: int = 0, limit: int = 500) -> list[LogLine]:
+        """The lines of a run with numbers above `after`, in order."""
+        self._ask()
+        return [line for line in self._rows.logs.get(run, ()) if line.number > after][:limit]
+
+    async def keep_report(self, run: int, attempt: int, text: str) -> None:
+        """Keep the report of an attempt; again replaces it."""
+        self._ask()
+        if run in self._rows.runs:
+            self._rows.reports.setdefault(run, {})[attempt] = readable(text)
+
+    async def reports(self, run: int) -> dict[int, str]:
+        """The reports of a run by attempt."""
+        self._ask()
+        return dict(sorted(self._rows.reports.get(run, {}).items()))
+
+    async def show_live(self, replica: str, texts: Mapping[int, str]) -> None:
+        """What a replica's runs are at: replaces all that it showed before."""
+        now = self._ask()
+        check("replica", replica)
+        self._rows.shown[replica] = {run: (now, readable(text)) for run, text in texts.items()}
+
+    async def shown_live(self, runs: Collection[int]) -> dict[int, tuple[datetime, str]]:
+        """What these runs were last shown to be at, with the time."""
+        self._ask()
+        found: dict[int, tuple[datetime, str]] = {}
+        for texts in self._rows.shown.values():
+            for run in texts.keys() & set(runs):
+                if run not in found or found[run][0] < texts[run][0]:
+                    found[run] = texts[run]
+        return found
+
+    async def recent_runs(self, flows: Collection[str], each: int) -> dict[str, list[RunRecord]]:
+        """The newest `each` runs of each flow, newest first."""
+        self._ask()
+        rows = self._rows
+        ids = {flow: islice(reversed(rows.of_flow.get(flow, {})), max(each, 0)) for flow in flows}
+        found = {flow: [rows.runs[number] for number in numbers] for flow, numbers in ids.items()}
+        return {flow: runs for flow, runs in found.items() if runs}

@@ -1,0 +1,96 @@
+"""What people were told, and how long what operations leave is kept, in a database."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import datetime
+from typing import Any
+
+from piko_flow.planning.moment import utc
+from piko_flow.store.ops_fitting import fitting_episode
+from piko_flow.store.ops_records import Episode
+from piko_flow.store.sql.columns import read_moment
+from piko_flow.store.sql.database import Database, Session, moments
+from piko_flow.store.sql.dialects import Columns
+
+EPISODE: Columns = {"kind": "word", "subject": "text", "told": "long", "since": "time", "lasting": "int"}
+READ = "SELECT kind, subject, told, id, since, over_at FROM notice_episode"
+LASTING = f"{READ} WHERE over_at IS NULL ORDER BY id"
+THIS = f"{READ} WHERE kind = :kind AND subject = :subject AND lasting = 1"
+END = "UPDATE notice_episode SET over_at = {now}, lasting = NULL WHERE id = :episode AND lasting = 1"
+OLD: dict[str, tuple[Columns, str]] = {
+    "audit_entry": ({"id": "int"}, "made_at < :before"),
+    "notice_episode": ({"id": "int"}, "over_at < :before"),
+    "kept_answer": ({"asked_by": "text", "request_key": "text"}, "began_at < :before"),
+    "access_token": ({"id": "int"}, "(revoked_at < :before OR expires_at < :before)"),
+}
+"""For each table its key, and which rows nobody needs any more."""
+
+
+class SqlNotices:
+    """NoticeStore in a database; see the protocol for what is promised."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        dialect = database.dialect
+        self._lasting, self._this, self._end = map(dialect.statement, (LASTING, THIS, END))
+        self._begin = dialect.insert_new("notice_episode", EPISODE, key="kind, subject, lasting")
+        self._outlived = {
+            table: (
+                tuple(key),
+                dialect.statement(f"SELECT {', '.join(key)} FROM {table} WHERE {old} LIMIT :limit"),
+                dialect.delete_from(table, key),
+            )
+            for table, (key, old) in OLD.items()
+        }
+
+    async def open_episodes(self) -> list[Episode]:
+        """Those that last, the first one first."""
+        return list(map(_episode, await self._database.rows("list what people were told", self._lasting)))
+
+    async def begin_episode(self, episode: Episode) -> Episode | None:
+        """Begin an episode, unless one of the same kind and subject lasts: None then."""
+        fit = fitting_episode(episode)
+
+        async def work(session: Session) -> Episode | None:
+            row = {
+                "kind": fit.kind,
+                "subject": fit.subject,
+                "told": fit.told,
+                "since": await session.now(),
+                "lasting": 1,
+            }
+            if not await session.change_rows(self._begin, moments([row])):
+                return None
+            return _episode(await session.row(self._this, kind=fit.kind, subject=fit.subject))
+
+        return await self._database.transact("note what people are told", work)
+
+    async def end_episode(self, episode: int) -> bool:
+        """End an episode; whether it lasted until now."""
+        return await self._database.change("note what is over", self._end, episode=episode) == 1
+
+    async def prune_operations(self, *, before: datetime, limit: int) -> int:
+        """Delete what is older than `before` of what nobody needs any more, at most `limit`; gives how many went."""
+        at, gone = utc(before, "before"), 0
+        for key, old, delete in self._outlived.values():
+            if gone >= limit:
+                break
+            what = "delete what operations left"
+            found = await self._database.rows(what, old, before=at, limit=limit - gone)
+            rows: list[dict[str, Any]] = [dict(zip(key, row, strict=True)) for row in found]
+            if rows:
+                gone += await self._database.transact(what, _deletion(delete, rows))
+        return gone
+
+
+def _deletion(delete: Any, rows: list[dict[str, Any]]) -> Any:
+    async def work(session: Session) -> int:
+        return await session.change_rows(delete, rows)
+
+    return work
+
+
+def _episode(row: Any) -> Episode:
+    kind, subject, told, number, since, over = row
+    return replace(Episode(kind, subject, told, number), since=read_moment(since), over_at=read_moment(over))

@@ -1,0 +1,155 @@
+"""What is kept with a run for people to read, in a database."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from datetime import datetime
+
+from piko_flow.store.ops_fitting import LINES, fitting_line
+from piko_flow.store.ops_records import LogLine
+from piko_flow.store.records import RunRecord
+from piko_flow.store.sql.columns import read_moment
+from piko_flow.store.sql.database import Database, Session, moments
+from piko_flow.store.sql.dialects import Columns
+from piko_flow.store.sql.endings import RUN_ID
+from piko_flow.store.sql.flow_states import FLOW
+from piko_flow.store.sql.leases import HIDE
+from piko_flow.store.sql.run_records import COLUMNS, run_record
+from piko_flow.store.texts import check, readable
+
+LINE: Columns = {
+    "run_id": "int",
+    "line": "int",
+    "logged_at": "time",
+    "level": "word",
+    "logger": "text",
+    "stage": "text",
+    "attempt": "int",
+    "message": "long",
+}
+REPORT: Columns = {"run_id": "int", "attempt": "int", "report": "long"}
+LIVE: Columns = {"run_id": "int", "replica_id": "text", "shown": "long", "shown_at": "time"}
+THERE = "SELECT run_id FROM job_run WHERE run_id = :run{lock}"
+LAST = "SELECT COALESCE(MAX(line), 0) FROM job_run_log WHERE run_id = :run"
+LOG = """SELECT logged_at, level, logger, message, stage, attempt, line FROM job_run_log
+WHERE run_id = :run AND line > :after ORDER BY line LIMIT :limit"""
+REPORTS = "SELECT attempt, report FROM job_run_report WHERE run_id = :run ORDER BY attempt"
+# From each run to the next older one of its flow, by the index over both: nothing else of the flow is read.
+RECENT = """WITH RECURSIVE recent AS (
+SELECT j.job_id, (SELECT m.run_id FROM job_run m WHERE m.job_id = j.job_id ORDER BY m.run_id DESC LIMIT 1) AS run_id,
+1 AS place FROM {rows} AS j
+UNION ALL SELECT n.job_id, (SELECT m.run_id FROM job_run m WHERE m.job_id = n.job_id AND m.run_id < n.run_id
+ORDER BY m.run_id DESC LIMIT 1), n.place + 1 FROM recent n WHERE n.run_id IS NOT NULL AND n.place < :each)
+SELECT {columns} FROM recent n {{join}} job_run r{{by_key}} ON r.run_id = n.run_id ORDER BY r.run_id DESC"""
+
+
+class SqlRunDetails:
+    """RunDetailStore in a database; see the protocol for what is promised."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        dialect, statement = database.dialect, database.dialect.statement
+        self._there, self._last_line, self._log = map(statement, (THERE, LAST, LOG))
+        self._reports, self._hide = map(statement, (REPORTS, HIDE))
+        self._new_lines, self._show = (
+            dialect.insert("job_run_log", LINE),
+            dialect.insert("job_run_live", LIVE),
+        )
+        self._report = dialect.upsert("job_run_report", REPORT, key="run_id, attempt", sets=["report"])
+        self._shown = statement(
+            f"SELECT l.run_id, l.shown_at, l.shown FROM {dialect.rows(RUN_ID)} AS j "
+            "{join} job_run_live l{by_key} ON l.run_id = j.run_id ORDER BY l.shown_at",
+            RUN_ID,
+        )
+        self._recent = statement(RECENT.format(rows=dialect.rows(FLOW), columns=COLUMNS), FLOW)
+
+    async def keep_log(self, run: int, lines: Sequence[LogLine]) -> None:
+        """Append lines to the log of a run; numbers are given in order."""
+        fit = list(map(fitting_line, lines))
+
+        async def work(session: Session) -> None:
+            # Locked, so that it does not go meanwhile, and two who append get different numbers.
+            if await session.row(self._there, run=run) is None:
+                return
+            (last,) = await session.row(self._last_line, run=run)
+            rows = [
+                {
+                    "run_id": run,
+                    "line": last + place,
+                    "logged_at": line.at,
+                    "level": line.level,
+                    "logger": line.logger,
+                    "stage": line.stage,
+                    "attempt": line.attempt,
+                    "message": line.message,
+                }
+                for place, line in enumerate(fit[: max(LINES - last, 0)], start=1)
+            ]
+            await session.change_rows(self._new_lines, moments(rows))
+
+        if fit:
+            await self._database.transact("keep log lines", work)
+
+    async def log(self, run: int, *, after: int = 0, limit: int = 500) -> list[LogLine]:
+        """The lines of a run with numbers above `after`, in order."""
+        rows = await self._database.rows("read a log", self._log, run=run, after=after, limit=limit)
+        return [LogLine(_moment(row[0]), *row[1:]) for row in rows]
+
+    async def keep_report(self, run: int, attempt: int, text: str) -> None:
+        """Keep the report of an attempt; again replaces it."""
+        row = {"run_id": run, "attempt": attempt, "report": readable(text)}
+
+        async def work(session: Session) -> None:
+            if await session.row(self._there, run=run) is not None:
+                await session.change_rows(self._report, [row])
+
+        await self._database.transact("keep a report", work)
+
+    async def reports(self, run: int) -> dict[int, str]:
+        """The reports of a run by attempt."""
+        rows = await self._database.rows("read reports", self._reports, run=run)
+        return {row[0]: row[1] for row in rows}
+
+    async def show_live(self, replica: str, texts: Mapping[int, str]) -> None:
+        """What a replica's runs are at: replaces all that it showed before, in one transaction."""
+        check("replica", replica)
+
+        async def work(session: Session) -> None:
+            now = await session.now()
+            rows = [
+                {"run_id": run, "replica_id": replica, "shown": readable(text), "shown_at": now}
+                for run, text in texts.items()
+            ]
+            await session.change(self._hide, replica=replica)
+            await session.change_rows(self._show, moments(rows))
+
+        await self._database.transact("show what runs are at", work)
+
+    async def shown_live(self, runs: Collection[int]) -> dict[int, tuple[datetime, str]]:
+        """What these runs were last shown to be at, with the time."""
+        if not runs:
+            return {}
+        wanted = [{"run_id": run} for run in set(runs)]
+        rows = await self._database.once(
+            "read what runs are at", lambda session: session.given_rows(self._shown, wanted)
+        )
+        return {run: (_moment(at), text) for run, at, text in rows}
+
+    async def recent_runs(self, flows: Collection[str], each: int) -> dict[str, list[RunRecord]]:
+        """The newest `each` runs of each flow, newest first."""
+        if not flows or each < 1:
+            return {}
+        wanted = [{"job_id": flow} for flow in set(flows)]
+        rows = await self._database.once(
+            "read the newest runs", lambda session: session.given_rows(self._recent, wanted, each=each)
+        )
+        found: dict[str, list[RunRecord]] = {}
+        for run in map(run_record, rows):
+            found.setdefault(run.flow, []).append(run)
+        return found
+
+
+def _moment(value: object) -> datetime:
+    moment = read_moment(value)
+    assert moment is not None
+    return moment
