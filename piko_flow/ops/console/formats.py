@@ -1,0 +1,86 @@
+"""How pages write instants, spans, durations and numbers. Instants are in UTC here; a script adds the viewer's zone."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+from markupsafe import Markup
+
+from piko_flow.dataflow.running.report_words import duration
+from piko_flow.planning.run_state import RunStatus
+
+TONES = {
+    RunStatus.SUCCESS: "success",
+    RunStatus.RUNNING: "running",
+    RunStatus.FAILED: "failed",
+    RunStatus.QUEUED: "waiting",
+    RunStatus.CANCELLED: "gap",
+    RunStatus.SKIPPED: "skipped",
+}
+"""The colour of each state; the classes of the style sheet have these names."""
+UNITS = ((86_400, "d"), (3_600, "h"), (60, "min"), (1, "s"))
+TIME = Markup('<time datetime="{}" data-style="{}">{}</time>')
+DASH = "\N{EN DASH}"
+NOTHING = Markup('<span class="soft">{}</span>').format(DASH)
+
+
+def tone(status: RunStatus) -> str:
+    """The colour of a state."""
+    return TONES[status]
+
+
+def moment(instant: datetime | None, style: str = "short") -> Markup:
+    """The instant as an element, UTC until a script has written it for the viewer; a dash for none."""
+    if instant is None:
+        return NOTHING
+    written = instant.astimezone(UTC)
+    text = f"{written:%Y-%m-%d %H:%M:%S} UTC" if style != "clock" else f"{written:%H:%M:%S}"
+    return TIME.format(_iso(written), style, text)
+
+
+def ago(instant: datetime | None, now: datetime) -> Markup:
+    """How far the instant is from now, as an element that tells the instant itself, too."""
+    if instant is None:
+        return NOTHING
+    past = now - instant
+    text = f"{about(past)} ago" if past >= timedelta(0) else f"in {about(-past)}"
+    return TIME.format(_iso(instant.astimezone(UTC)), "ago", text)
+
+
+def about(span: timedelta) -> str:
+    """A span in its largest unit, with the next one where it matters."""
+    seconds = max(int(span.total_seconds()), 0)
+    for place, (size, name) in enumerate(UNITS):
+        if seconds >= size:
+            whole, rest = divmod(seconds, size)
+            if place + 1 < len(UNITS) and whole < 3:
+                smaller, unit = UNITS[place + 1]
+                return f"{whole} {name} {rest // smaller} {unit}" if rest >= smaller else f"{whole} {name}"
+            return f"{whole} {name}"
+    return "0 s"
+
+
+def took(milliseconds: int | None) -> str:
+    """A duration as people read it; a dash for none."""
+    return DASH if milliseconds is None else duration(milliseconds / 1000)
+
+
+def number(value: float | int | None) -> str:
+    """With thousands separators; a dash for none."""
+    if value is None:
+        return DASH
+    return f"{value:,}" if isinstance(value, int) else f"{value:,.1f}"
+
+
+def rate(value: float | None) -> str:
+    """Items a second, in three digits."""
+    if value is None:
+        return DASH
+    for size, letter in ((1e9, "G"), (1e6, "M"), (1e3, "k")):
+        if value >= size:
+            return f"{value / size:.3g}{letter}/s"
+    return f"{value:.3g}/s"
+
+
+def _iso(instant: datetime) -> str:
+    return instant.isoformat(timespec="milliseconds").replace("+00:00", "Z")

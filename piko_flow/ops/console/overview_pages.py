@@ -1,0 +1,103 @@
+"""The overview of all flows."""
+
+from __future__ import annotations
+
+from itertools import islice
+from typing import Any
+
+from fastapi import APIRouter, Depends, Request, Response
+from fastapi.responses import RedirectResponse
+
+from piko_flow.control.flow import Flow
+from piko_flow.control.plane import ControlPlane
+from piko_flow.control.plane_overview import FlowsNow, flows_in_detail, flows_now
+from piko_flow.control.registry import Registry
+from piko_flow.ops.console import overview_rows, theme
+from piko_flow.ops.console.forms import form_of, whole
+from piko_flow.ops.console.refusals import pages_route
+from piko_flow.ops.console.strip import BARS
+from piko_flow.ops.console.view import View
+from piko_flow.ops.process import Process
+from piko_flow.ops.visitor import AtLeast
+from piko_flow.store.ops_records import Role
+
+PAGE = 50
+ATTENTIONS = 12
+
+
+class OverviewPages:
+    """Reads what the overview needs, and shows it."""
+
+    def __init__(self, process: Process, view: View) -> None:
+        self._process, self._view = process, view
+        self._standings: overview_rows.Standings | None = None
+
+    def router(self) -> APIRouter:
+        """The routes."""
+        router = APIRouter(route_class=pages_route(self._view), include_in_schema=False)
+        look = [Depends(AtLeast(Role.VIEWER))]
+        router.add_api_route("/", self.overview, dependencies=look)
+        router.add_api_route("/parts/overview", self.part, dependencies=look)
+        router.add_api_route("/console/theme", self.theme, methods=["POST"], dependencies=look)
+        return router
+
+    async def overview(self, request: Request) -> Response:
+        """The whole page."""
+        return self._view.page(request, "overview.html", **await self._values(request))
+
+    async def part(self, request: Request) -> Response:
+        """What of it changes by itself."""
+        return self._view.part(request, "overview_part.html", **await self._values(request))
+
+    async def theme(self, request: Request) -> Response:
+        """Choose the colours, and go back to a page of this application."""
+        form = await form_of(request)
+        back = form.get("back", "/")
+        local = back.startswith("/") and not back.startswith(("//", "/\\")) and back.isprintable()
+        response = RedirectResponse(back if local else "/", 303)
+        theme.keep(response, form.get("theme", ""), secure=request.url.scheme == "https")
+        return response
+
+    async def _values(self, request: Request) -> dict[str, Any]:
+        asked = request.query_params
+        search, health, page = (
+            asked.get("q", "")[:200],
+            asked.get("health", "")[:20],
+            whole(asked.get("page"), 1),
+        )
+
+        async def read(plane: ControlPlane) -> tuple[FlowsNow, Registry[Flow], str]:
+            return await flows_now(plane), plane.registry, plane.options.zone
+
+        # Judged here and not on the control thread, which has better things to do than to read a thousand rows.
+        now, registry, zone = await self._process.ask(read)
+        if self._standings is None:
+            self._standings = overview_rows.Standings(registry, zone)
+        standings = self._standings.of(now)
+        found = overview_rows.chosen(standings, search, health)
+        shown = found[(page - 1) * PAGE : page * PAGE]
+        names = [one.name for one in shown]
+        detail = await self._process.ask(lambda plane: flows_in_detail(plane, names, runs=BARS))
+        rows = [overview_rows.flow_row(one, registry.get(one.name), detail, now, zone) for one in shown]
+        attentions = overview_rows.attentions(standings, now)
+        return {
+            "section": "/",
+            "now": now.now,
+            "leader": now.leader,
+            "rows": rows,
+            "total": len(standings),
+            "found": len(found),
+            "counts": overview_rows.counts(standings),
+            "health_of": overview_rows.HEALTH,
+            "running": sum(one.running for one in standings),
+            "queued": sum(one.queued for one in standings),
+            "letters": sum(one.letters for one in standings),
+            "attention": sum(map(overview_rows.needs_attention, standings)),
+            "attentions": list(islice(attentions, ATTENTIONS))
+            if not search and not health and page == 1
+            else [],
+            "paused_all": now.paused_all,
+            "asked": {"q": search, "health": health, "page": page if page > 1 else ""},
+            "page": page,
+            "pages": max(-(-len(found) // PAGE), 1),
+        }

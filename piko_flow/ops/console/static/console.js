@@ -1,0 +1,85 @@
+// What pages do besides htmx: times in the viewer's zone, keys, questions before changes, parts that refresh.
+"use strict";
+
+const short = new Intl.DateTimeFormat(undefined, { day: "numeric", month: "short", hour: "2-digit", minute: "2-digit", second: "2-digit", hourCycle: "h23" });
+const dated = new Intl.DateTimeFormat(undefined, { year: "numeric", month: "short", day: "numeric", hour: "2-digit", minute: "2-digit", hourCycle: "h23" });
+const clock = new Intl.DateTimeFormat(undefined, { hour: "2-digit", minute: "2-digit", second: "2-digit", fractionalSecondDigits: 3, hourCycle: "h23" });
+const zone = Intl.DateTimeFormat().resolvedOptions().timeZone || "local time";
+
+function localTime(element) {
+  const instant = new Date(element.dateTime);
+  if (Number.isNaN(instant.getTime()) || element.dataset.shown === element.dateTime) return;
+  element.dataset.shown = element.dateTime;
+  const utc = element.dateTime.replace("T", " ").replace(/(\.\d+)?(Z|\+00:00)$/, "");
+  const style = element.dataset.style;
+  const local = style === "clock" ? clock.format(instant) : style === "dated" ? dated.format(instant) : short.format(instant);
+  element.title = `${dated.format(instant)} ${zone}, ${utc} UTC`;
+  if (style === "ago") return;
+  element.textContent = local;
+  if (style === "clock") return;
+  const beside = document.createElement("span");
+  beside.className = "utc";
+  beside.textContent = `${utc.slice(11, 16)} UTC`;
+  element.append(" ", beside);
+}
+
+function settle(root) {
+  root.querySelectorAll("time[datetime]").forEach(localTime);
+  root.querySelectorAll("[data-zone]").forEach((element) => { element.textContent = zone; });
+  root.querySelectorAll("[data-needs-script]").forEach((element) => { element.hidden = false; });
+}
+
+// Changes that cannot be taken back are asked about once more.
+document.addEventListener("submit", (event) => {
+  const asked = event.submitter?.dataset.ask || event.target.dataset.ask;
+  if (asked && !window.confirm(asked)) event.preventDefault();
+});
+
+// A part that somebody works in is not taken away from under their fingers; a hidden page asks nothing.
+document.addEventListener("htmx:beforeRequest", (event) => {
+  const part = event.detail.elt;
+  if (!part.matches("[data-live]")) return;
+  const inside = part.contains(document.activeElement) && document.activeElement !== document.body;
+  if (document.hidden || inside || part.querySelector("details[open]")) event.preventDefault();
+});
+// A session that has ended answers with the page to log in at: the whole page goes there, not a part of it.
+document.addEventListener("htmx:beforeSwap", (event) => {
+  const address = event.detail.xhr.responseURL;
+  if (event.detail.xhr.status === 401 || (address && new URL(address).pathname === "/login")) {
+    event.detail.shouldSwap = false;
+    window.location.reload();
+  }
+});
+const lost = () => document.getElementById("lost");
+document.addEventListener("htmx:sendError", () => { if (lost()) lost().hidden = false; });
+document.addEventListener("htmx:responseError", (event) => { if (event.detail.xhr.status >= 500 && lost()) lost().hidden = false; });
+document.addEventListener("htmx:afterOnLoad", (event) => { if (event.detail.xhr.status < 500 && lost()) lost().hidden = true; });
+document.addEventListener("htmx:load", (event) => settle(event.detail.elt));
+
+const GOES = { f: "/", r: "/runs", b: "/backfills", d: "/dead-letters", l: "/replicas", a: "/audit" };
+let afterG = 0;
+document.addEventListener("keydown", (event) => {
+  if (event.ctrlKey || event.metaKey || event.altKey) return;
+  const field = event.target.closest?.("input, textarea, select, dialog");
+  if (field) return;
+  const help = document.getElementById("help");
+  if (event.key === "?" && help) { event.preventDefault(); help.showModal(); return; }
+  if (event.key === "/") {
+    const search = document.querySelector("input[type=search]");
+    if (search) { event.preventDefault(); search.focus(); }
+    return;
+  }
+  if (event.key === "g") { afterG = event.timeStamp; return; }
+  if (afterG && event.timeStamp - afterG < 1500 && GOES[event.key]) {
+    const there = document.querySelector(`.nav a[href="${GOES[event.key]}"]`);
+    if (there) { event.preventDefault(); window.location.assign(there.href); }
+  }
+  afterG = 0;
+});
+document.addEventListener("click", (event) => {
+  const opener = event.target.closest?.("[data-opens]");
+  if (opener) document.getElementById(opener.dataset.opens)?.showModal();
+});
+
+if (document.readyState === "loading") document.addEventListener("DOMContentLoaded", () => settle(document));
+else settle(document);

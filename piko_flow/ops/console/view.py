@@ -1,0 +1,98 @@
+"""Makes pages of templates: everything that comes from outside is escaped."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+from urllib.parse import quote, urlencode
+
+from fastapi import Request
+from fastapi.responses import HTMLResponse
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
+
+from piko_flow.ops.console import flash, formats, theme
+from piko_flow.ops.console.assets import address_of
+from piko_flow.ops.visitor import Visitor
+from piko_flow.store.ops_records import Role
+
+NAVIGATION = (
+    ("/", "Flows"),
+    ("/runs", "Runs"),
+    ("/backfills", "Backfills"),
+    ("/dead-letters", "Dead letters"),
+    ("/replicas", "Replicas"),
+)
+FOR_ADMINS = (("/audit", "Audit"),)
+FIELD = Markup('<input type="hidden" name="csrf_token" value="{}">')
+
+
+def _environment() -> Environment:
+    made = Environment(
+        loader=PackageLoader("piko_flow.ops.console"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    made.filters |= {
+        "moment": formats.moment,
+        "ago": formats.ago,
+        "about": formats.about,
+        "took": formats.took,
+        "number": formats.number,
+        "rate": formats.rate,
+        "tone": formats.tone,
+        "segment": lambda name: quote(str(name), safe=""),
+    }
+    made.globals |= {"asset": address_of, "icon_of_theme": theme.icon, "query": query}
+    return made
+
+
+def query(values: Mapping[str, Any], **changes: Any) -> str:
+    """The query of an address with some values changed; empty ones are left out."""
+    joined = {name: value for name, value in {**values, **changes}.items() if value not in (None, "")}
+    return f"?{urlencode(joined)}" if joined else "?"
+
+
+class View:
+    """The templates, for one application. Pages work for nobody in particular, too: the one to log in at does."""
+
+    def __init__(self, *, name: str = "", version: str = "") -> None:
+        self._environment = _environment()
+        self._environment.globals |= {"app_name": name, "app_version": version}
+
+    def page(self, request: Request, template: str, *, status: int = 200, **values: Any) -> HTMLResponse:
+        """A whole page; a message that a redirect left behind is shown once."""
+        message = flash.taken(request)
+        text = self._text(request, template, flash=message, **values)
+        response = HTMLResponse(text, status)
+        if message is not None:
+            flash.forget(response)
+        return response
+
+    def part(self, request: Request, template: str, *, status: int = 200, **values: Any) -> HTMLResponse:
+        """A piece of a page, which replaces an older one."""
+        return HTMLResponse(self._text(request, template, flash=None, **values), status)
+
+    def _text(self, request: Request, template: str, **values: Any) -> str:
+        visitor: Visitor | None = getattr(request.state, "visitor", None)
+        chosen = theme.chosen(request)
+        csrf = visitor.csrf if visitor is not None else ""
+        surroundings = {
+            "visitor": visitor,
+            "operates": visitor is not None and visitor.may(Role.OPERATOR),
+            "administers": visitor is not None and visitor.may(Role.ADMIN),
+            "navigation": NAVIGATION + (FOR_ADMINS if visitor and visitor.may(Role.ADMIN) else ()),
+            "section": "",
+            "path": _path(request),
+            "theme": chosen,
+            "next_theme": theme.following(chosen),
+            "token": lambda: FIELD.format(csrf),
+        }
+        return self._environment.get_template(template).render({**surroundings, **values})
+
+
+def _path(request: Request) -> str:
+    asked = request.url.query
+    return request.url.path + (f"?{asked}" if asked else "") if request.method == "GET" else "/"
