@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import getpass
 import logging
 import socket
+import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from contextlib import asynccontextmanager
 from datetime import timedelta
@@ -23,6 +25,7 @@ from piko_flow.control.registered_sink import RegisteredSink
 from piko_flow.control.registry import Registry
 from piko_flow.control.service import ControlService
 from piko_flow.errors import PikoFlowError, StoreUnavailable
+from piko_flow.ops.door.options import KILOBYTE, DoorOptions
 from piko_flow.settings import Settings, load_settings
 
 if TYPE_CHECKING:
@@ -133,6 +136,19 @@ class App:
             raise StoreUnavailable(what="do that", reason="the application is not running")
         return await self._service.call(work)
 
+    @property
+    def door(self) -> DoorOptions:
+        """How the door of the HTTP side behaves. Raises SettingsRefused."""
+        settings = self.settings
+        return DoorOptions(
+            hosts=settings.allowed_hosts,
+            proxies=settings.forwarded_allow_ips,
+            metrics_open=settings.metrics_open,
+            body=settings.max_body_kb * KILOBYTE,
+            rate=settings.request_rate,
+            idle=timedelta(hours=settings.session_hours),
+        )
+
     def lives(self) -> list[str]:
         """What keeps the process from working at all; empty when nothing does."""
         return self._service.lives() if self._service is not None else []
@@ -166,9 +182,10 @@ class App:
 
         return make_api(self, running=self.running)
 
-    def run(self, *, host: str | None = None, port: int | None = None) -> None:
+    def run(self, *, host: str | None = None, port: int | None = None, link: bool | None = None) -> None:
         """Schedule, run and serve until SIGTERM or SIGINT; then drain. A second signal ends it without waiting.
 
+        With `link` standard error gets a link that logs a browser in, once; by default where that is a terminal.
         Raises PortTaken, StoreUnavailable, FlowError, SettingsRefused before anything has started.
         """
         from piko_flow.ops.server import serve
@@ -183,7 +200,8 @@ class App:
             )
         address = listen(host or settings.health_host, settings.health_port if port is None else port)
         with address:
-            asyncio.run(serve(self, address))
+            wanted = sys.stderr.isatty() if link is None else link
+            asyncio.run(serve(self, address, tell=_tell if wanted else None, by=_user()))
 
     def _discover(self) -> None:
         for package in dict.fromkeys((*self._packages, *self.settings.packages)):
@@ -233,6 +251,21 @@ class App:
             yield store
         finally:
             await store.close()
+
+
+def _user() -> str:
+    """The user of the operating system that this process is of, as audits name it."""
+    try:
+        name = getpass.getuser()
+    except (KeyError, OSError):  # a user id without a name, as in containers
+        name = "somebody"
+    return f"{name}@{socket.gethostname()}"
+
+
+def _tell(text: str) -> None:
+    """Show a person at the terminal something that must not get into a log."""
+    sys.stderr.write(f"\n{text}\n\n")
+    sys.stderr.flush()
 
 
 def replica_options(settings: Settings) -> ReplicaOptions:

@@ -15,6 +15,7 @@ from piko_flow.cli import (
     params_commands,
     run_commands,
     schedule_commands,
+    token_commands,
 )
 from piko_flow.cli.check_command import check
 from piko_flow.cli.demo import demo
@@ -71,6 +72,7 @@ app.add_typer(backfill_commands.app, name="backfill")
 app.add_typer(dead_letter_commands.app, name="dead-letter")
 app.add_typer(params_commands.app, name="params")
 app.add_typer(leader_commands.app, name="leader")
+app.add_typer(token_commands.app, name="token")
 app.add_typer(db_commands.app, name="db")
 
 

@@ -23,6 +23,14 @@ def serve(
     ] = None,
     port: Annotated[int | None, typer.Option(min=0, max=65535, help="Port; 0 takes a free one.")] = None,
     name: Annotated[str, typer.Option(help="Name of the application.")] = "piko-flow",
+    link: Annotated[
+        bool | None,
+        typer.Option(
+            "--link/--no-link",
+            help="Print a link that logs a browser in, once; without either where a person looks at it.",
+            show_default=False,
+        ),
+    ] = None,
     database: Database = None,
     debug: Debug = False,
 ) -> None:
@@ -35,4 +43,4 @@ def serve(
         from piko_flow.cli.application import settings_in_force
 
         settings = settings_in_force(database)
-        App(name, settings=settings, packages=packages or ()).run(host=host, port=port)
+        App(name, settings=settings, packages=packages or ()).run(host=host, port=port, link=link)

@@ -6,11 +6,29 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 
 from fastapi import FastAPI
+from starlette.types import ASGIApp
 
-from piko_flow.ops.health import Alive, probes
+from piko_flow.ops.console.pages import console_router
+from piko_flow.ops.console.view import View
+from piko_flow.ops.door.answers import Answers
+from piko_flow.ops.door.door import Door
+from piko_flow.ops.door.doorkeeper import Doorkeeper
+from piko_flow.ops.door.pages import door_router
+from piko_flow.ops.health import probes
+from piko_flow.ops.process import Process
 
 
-def make_api(process: Alive, *, running: Callable[[], AbstractAsyncContextManager[None]] | None) -> FastAPI:
+class GuardedApi(FastAPI):
+    """An application whose every request passes the door, those too that end in an error nobody expected."""
+
+    door: Callable[[ASGIApp], ASGIApp]
+
+    def build_middleware_stack(self) -> ASGIApp:
+        """The application's own layers with the door around them."""
+        return self.door(super().build_middleware_stack())
+
+
+def make_api(process: Process, *, running: Callable[[], AbstractAsyncContextManager[None]] | None) -> FastAPI:
     """The application. With `running` its lifespan is the process's: entered at start, left at the end."""
 
     @asynccontextmanager
@@ -21,6 +39,17 @@ def make_api(process: Alive, *, running: Callable[[], AbstractAsyncContextManage
         async with running():
             yield
 
-    api = FastAPI(title=process.name, version=process.version, lifespan=lifespan)
+    api = GuardedApi(
+        title=process.name,
+        version=process.version,
+        lifespan=lifespan,
+        docs_url=None,  # these pages load what they need from elsewhere
+        redoc_url=None,
+        openapi_url=None,
+    )
+    keeper, view = Doorkeeper(process), View(name=process.name, version=process.version)
+    api.door = lambda inside: Door(inside, keeper=keeper, answers=Answers(view))
     api.include_router(probes(process))
+    api.include_router(door_router(keeper, view))
+    api.include_router(console_router(process))
     return api

@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable
 from typing import Protocol, TypeVar
 
 from piko_flow.control.plane import ControlPlane
+from piko_flow.ops.door.options import DoorOptions
 from piko_flow.ops.health import Alive
 
 T = TypeVar("T")
@@ -13,6 +14,11 @@ T = TypeVar("T")
 
 class Process(Alive, Protocol):
     """An application that runs, or will."""
+
+    @property
+    def door(self) -> DoorOptions:
+        """How the door behaves."""
+        ...
 
     async def ask(self, work: Callable[[ControlPlane], Awaitable[T]]) -> T:
         """What the plane answers; the work is done on the control thread, so it must not wait for long.

@@ -6,28 +6,31 @@ import asyncio
 import logging
 import signal
 import socket
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import AbstractAsyncContextManager, contextmanager
 from typing import Protocol
 
 import uvicorn
+from starlette.types import ASGIApp
 
 from piko_flow.dataflow.running.task_group import task_group
 from piko_flow.ops.app import make_api
-from piko_flow.ops.health import Alive
+from piko_flow.ops.door.link import welcome
+from piko_flow.ops.process import Process
 
+CONNECTIONS = 1000  # at once; further ones are answered with 503
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 log = logging.getLogger("piko_flow.server")
 
 
-class Runnable(Alive, Protocol):
+class Runnable(Process, Protocol):
     """An application that works while a block is open."""
 
     def running(self) -> AbstractAsyncContextManager[None]: ...
 
 
-class _Server(uvicorn.Server):
+class Server(uvicorn.Server):
     """Answers probes until the drain is over, so signals are not its business."""
 
     @contextmanager
@@ -35,21 +38,34 @@ class _Server(uvicorn.Server):
         yield
 
 
-async def serve(process: Runnable, address: socket.socket) -> None:
+def server_for(process: Process, api: ASGIApp) -> Server:
+    """A server of the application: it does not say what it is, and believes no proxy but those of the settings."""
+    config = uvicorn.Config(
+        api,
+        lifespan="off",
+        ws="none",
+        log_config=None,
+        access_log=False,  # an address may hold the secret of a link
+        server_header=False,
+        proxy_headers=bool(process.door.proxies),
+        forwarded_allow_ips=list(process.door.proxies),
+        limit_concurrency=CONNECTIONS,
+        timeout_graceful_shutdown=5,
+    )
+    return Server(config)
+
+
+async def serve(
+    process: Runnable, address: socket.socket, *, tell: Callable[[str], None] | None = None, by: str = ""
+) -> None:
     """Work and answer HTTP at the address until a signal comes; then drain, answering meanwhile, and end.
 
+    `tell` shows the person at the terminal, who is `by`, how to log in; it must not be a log, since logs are kept.
     Raises KeyboardInterrupt at a second signal, which ends the process without waiting for runs.
     """
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
-    config = uvicorn.Config(
-        make_api(process, running=None),
-        lifespan="off",
-        log_config=None,
-        access_log=False,
-        timeout_graceful_shutdown=5,
-    )
-    server = _Server(config)
+    server = server_for(process, make_api(process, running=None))
     for number in SIGNALS:
         loop.add_signal_handler(number, _signalled, loop, stop)
     try:
@@ -59,6 +75,8 @@ async def serve(process: Runnable, address: socket.socket) -> None:
                 async with process.running():
                     host, port = address.getsockname()[:2]
                     log.info("%s serves at http://%s:%d as %s", process.name, host, port, process.replica_id)
+                    if tell is not None:
+                        tell(await welcome(process, host, port, by=by))
                     await stop.wait()
                     log.info("%s drains", process.name)
             finally:

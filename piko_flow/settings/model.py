@@ -13,6 +13,8 @@ from piko_flow.settings.values import (
     CountOrNone,
     Database,
     Days,
+    Hosts,
+    Hours,
     Level,
     Limits,
     MysqlDsn,
@@ -20,6 +22,7 @@ from piko_flow.settings.values import (
     Names,
     Packages,
     Port,
+    Proxies,
     Recycle,
     Seconds,
     SecondsOrNone,
@@ -143,6 +146,19 @@ class Settings(BaseSettings):
     """Port of the HTTP side; 0 takes a free one."""
     metrics_enabled: bool = True
     """No effect, kept so that existing files load: there is no /metrics yet."""
+    metrics_open: bool = False
+    """True: /metrics needs no token. It names flows and stages."""
+    allowed_hosts: Hosts = ()
+    """Names by which the HTTP side may be called, such as that of a proxy before it, besides addresses and names of
+    this computer. In a variable: names between commas."""
+    forwarded_allow_ips: Proxies = ()
+    """Addresses or networks of proxies whose X-Forwarded-For and X-Forwarded-Proto are believed."""
+    session_hours: Hours = 12
+    """Hours after which a browser that is not used is logged out."""
+    max_body_kb: Count = 1024
+    """Kilobytes that the body of a request may have."""
+    request_rate: Count = 100
+    """Requests a second that one token may make for long; twice as many at once."""
     debug: bool = False
     """True: as `log_level` DEBUG, whatever that says."""
     log_level: Level = "INFO"

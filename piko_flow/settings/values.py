@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
+from ipaddress import ip_network
 from typing import Annotated, Literal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
 
@@ -111,6 +113,21 @@ def _mysql(given: SecretStr) -> SecretStr:
     return given
 
 
+def _host(name: str) -> str:
+    """Refuse what is no name by itself; one with a port or a star would never match, or match too much."""
+    if re.fullmatch(r"[a-z0-9_-]+(\.[a-z0-9_-]+)*", name.lower()) is None or len(name) > 253:
+        raise ValueError("must be the name of a host, without https:// and port, like flows.example.com")
+    return name.lower()
+
+
+def _proxy(text: str) -> str:
+    try:
+        ip_network(text)
+    except ValueError:
+        raise ValueError("must be an address or a network, like 10.0.0.5 or 10.0.0.0/24") from None
+    return text
+
+
 Count = Annotated[int, BeforeValidator(_number), Field(ge=1, le=1_000_000)]
 CountOrNone = Annotated[int, BeforeValidator(_number), Field(ge=0, le=1_000_000_000)]
 Seconds = Annotated[float, BeforeValidator(_number), Field(gt=0, le=YEAR, allow_inf_nan=False)]
@@ -124,6 +141,9 @@ Zone = Annotated[str, AfterValidator(_zone)]
 Level = Annotated[Literal["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"], BeforeValidator(_level)]
 Packages = Annotated[tuple[Annotated[str, AfterValidator(_package)], ...], BeforeValidator(_names)]
 Names = Annotated[tuple[Name, ...], BeforeValidator(_names)]
+Hosts = Annotated[tuple[Annotated[str, AfterValidator(_host)], ...], BeforeValidator(_names)]
+Proxies = Annotated[tuple[Annotated[str, AfterValidator(_proxy)], ...], BeforeValidator(_names)]
+Hours = Annotated[float, BeforeValidator(_number), Field(gt=0, le=24 * 366, allow_inf_nan=False)]
 Limits = Annotated[Mapping[Name, Count], BeforeValidator(_limits)]
 Database = Annotated[SecretStr, AfterValidator(_database)]
 MysqlDsn = Annotated[SecretStr, AfterValidator(_mysql), AfterValidator(_database)]

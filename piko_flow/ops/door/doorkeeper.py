@@ -1,0 +1,136 @@
+"""Who somebody is that comes with a request, and how often they may."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import cached_property
+from ipaddress import IPv6Address, ip_address, ip_network
+from typing import Final
+
+from piko_flow.clock import Clock, SystemClock
+from piko_flow.ops.door.asked import Asked
+from piko_flow.ops.door.known_tokens import KnownTokens
+from piko_flow.ops.door.options import DoorOptions
+from piko_flow.ops.door.rates import Rates
+from piko_flow.ops.door.session_cookie import session_of
+from piko_flow.ops.door.sessions import end_session, open_session
+from piko_flow.ops.door.token_secrets import csrf_of
+from piko_flow.ops.door.turned_away import NotLoggedIn, TooOften
+from piko_flow.ops.process import Process
+from piko_flow.ops.visitor import Visitor
+from piko_flow.store.ops_records import TokenKind, TokenRecord
+
+FAILURES: Final = 10  # wrong tokens from one address at once
+FAILURE_RATE: Final = 0.2  # a second from then on
+REMEMBERED: Final = 10_000  # addresses, and tokens, whose rates are known
+
+
+class Doorkeeper:
+    """Knows tokens, sessions and rates, for one application on one loop."""
+
+    def __init__(self, process: Process, *, clock: Clock | None = None) -> None:
+        self._process, self._clock = process, clock or SystemClock()
+        time = self._clock.monotonic
+        self._failures = Rates(rate=FAILURE_RATE, burst=FAILURES, monotonic=time, remembered=REMEMBERED)
+        self._busy: Counter[int] = Counter()
+
+    @cached_property
+    def options(self) -> DoorOptions:
+        """How the door behaves; looked up when the first request comes."""
+        return self._process.door
+
+    @cached_property
+    def _known(self) -> KnownTokens:
+        return KnownTokens(self._process, self.options, self._clock)
+
+    @cached_property
+    def _rates(self) -> Rates:
+        rate, time = self.options.rate, self._clock.monotonic
+        return Rates(rate=rate, burst=2 * rate, monotonic=time, remembered=REMEMBERED)
+
+    async def visitor(self, asked: Asked) -> Visitor:
+        """Who comes with this request. Raises NotLoggedIn, TooOften after many wrong tokens, StoreUnavailable.
+
+        A token in the header counts alone: a wrong one is not made good by a cookie beside it.
+        """
+        bearer, session = asked.bearer, session_of(asked)
+        secret = session if bearer is None else bearer
+        if secret is None:
+            raise NotLoggedIn("none came")
+        kind = TokenKind.SESSION if bearer is None else TokenKind.API
+        if (
+            self._known.remembered(secret) is None
+        ):  # who is known is not kept out by others of the same address
+            self.patience(asked)
+        found = await self._known.find(secret, kind)
+        if found is None:
+            self.failed(asked)
+            raise NotLoggedIn("the one that came is unknown, revoked or too old")
+        if kind is TokenKind.API:
+            return Visitor(found.name, found.role, "api", found.id)
+        return Visitor(found.name, found.role, "console", found.id, csrf_of(secret))
+
+    @contextmanager
+    def counted(self, visitor: Visitor) -> Iterator[None]:
+        """Inside the block the visitor is being answered. Raises TooOften for too many, a second or at once.
+
+        A stream of events is an answer that takes long, so this bounds the streams of a token, too.
+        """
+        who, most = visitor.token, self.options.at_once
+        waits = self._rates.take(who)
+        if waits > 0:
+            rule = f"a token makes at most {self.options.rate} requests a second (setting request_rate)"
+            raise TooOften(waits, rule=rule, came="more came")
+        if self._busy[who] >= most:
+            rule = f"at most {most} requests and streams of a token are answered at once"
+            raise TooOften(1, rule=rule, came="one more came")
+        self._busy[who] += 1
+        try:
+            yield
+        finally:
+            self._busy[who] -= 1
+            if not self._busy[who]:
+                del self._busy[who]
+
+    def patience(self, asked: Asked) -> None:
+        """Raise TooOften where too many wrong tokens came from this address: then none is looked at."""
+        waits = self._failures.wait(_neighbourhood(asked.client))
+        if waits > 0:
+            rule = "after some wrong tokens an address has to wait"
+            raise TooOften(waits, rule=rule, came="one more came")
+
+    def failed(self, asked: Asked) -> None:
+        """Note that a wrong token came."""
+        self._failures.take(_neighbourhood(asked.client))
+
+    async def open_session(
+        self, asked: Asked, secret: str, kind: TokenKind
+    ) -> tuple[TokenRecord, str] | None:
+        """A session with its secret for a good token of this kind, None for another. Raises TooOften, StoreUnavailable."""
+        self.patience(asked)
+        lasting = self.options.session
+        made = await self._process.ask(lambda plane: open_session(plane, secret, kind=kind, lasting=lasting))
+        if made is None:
+            self.failed(asked)
+        return made
+
+    async def end_session(self, asked: Asked) -> None:
+        """End the session of this request; it is known no more from then on."""
+        secret = session_of(asked)
+        found = None if secret is None else await self._known.find(secret, TokenKind.SESSION)
+        if found is not None:
+            await self._process.ask(lambda plane: end_session(plane, found))
+            self._known.forget(found)
+
+
+def _neighbourhood(client: str) -> str:
+    """The address, or the network of one where a single customer has so many that they are all theirs."""
+    try:
+        found = ip_address(client)
+    except ValueError:
+        return client
+    if isinstance(found, IPv6Address) and found.ipv4_mapped is None:
+        return str(ip_network(f"{found}/64", strict=False))
+    return str(found)

@@ -1,0 +1,85 @@
+"""The tokens that were good a moment ago, so that a request is not a statement each."""
+
+from __future__ import annotations
+
+import logging
+from collections import OrderedDict
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Final
+
+from piko_flow.clock import Clock
+from piko_flow.control.plane import ControlPlane
+from piko_flow.errors import StoreUnavailable
+from piko_flow.ops.door.options import DoorOptions
+from piko_flow.ops.door.token_secrets import digest_of
+from piko_flow.ops.process import Process
+from piko_flow.store.ops_records import TokenKind, TokenRecord
+
+REMEMBERED: Final = 1000  # tokens
+USE_NOTED: Final = timedelta(minutes=1)
+
+log = logging.getLogger("piko_flow.door")
+
+
+@dataclass(frozen=True, slots=True)
+class _Known:
+    token: TokenRecord
+    until: float
+
+
+class KnownTokens:
+    """Finds tokens by their secrets. A token that is revoked is good for two seconds at most from then on.
+
+    Only what is good is remembered: the thousand tokens that were looked up last. For one loop.
+    """
+
+    def __init__(self, process: Process, options: DoorOptions, clock: Clock) -> None:
+        self._process, self._options, self._clock = process, options, clock
+        self._known: OrderedDict[str, _Known] = OrderedDict()
+
+    def remembered(self, secret: str) -> TokenRecord | None:
+        """The token if it was good a moment ago; the store is not asked."""
+        known = self._known.get(digest_of(secret) or "")
+        return known.token if known is not None and known.until > self._clock.monotonic() else None
+
+    async def find(self, secret: str, kind: TokenKind) -> TokenRecord | None:
+        """The token of this kind if it is good. Raises StoreUnavailable."""
+        digest = digest_of(secret)
+        if digest is None:
+            return None
+        found = self.remembered(secret)
+        if found is None:
+            asked_at = self._clock.monotonic()
+            found = await self._process.ask(lambda plane: _good(plane, digest, self._options.idle))
+            if found is not None:
+                self._remember(digest, found, asked_at)
+        return found if found is not None and found.kind is kind else None
+
+    def forget(self, token: TokenRecord) -> None:
+        """Ask the store about this token when it comes again."""
+        self._known.pop(token.digest, None)
+
+    def _remember(self, digest: str, token: TokenRecord, asked_at: float) -> None:
+        self._known[digest] = _Known(token, asked_at + self._options.remembered.total_seconds())
+        self._known.move_to_end(digest)
+        while len(self._known) > REMEMBERED:
+            self._known.popitem(last=False)
+
+
+async def _good(plane: ControlPlane, digest: str, idle: timedelta) -> TokenRecord | None:
+    """The token if it is good and, where it is a session, has been used within `idle`; notes that it is used now."""
+    found = await plane.store.token(digest)
+    if found is None:
+        return None
+    now = await plane.now()
+    last = found.used_at or found.created_at or now
+    if found.kind is TokenKind.SESSION and now - last > idle:
+        await plane.store.revoke_token(found.id)
+        return None
+    if found.used_at is None or now - found.used_at >= USE_NOTED:
+        try:
+            await plane.store.note_use([found.id])
+        except StoreUnavailable as error:  # a store that only reads still says who may come in
+            log.warning("the use of token %d was not noted: %s", found.id, error)
+    return found

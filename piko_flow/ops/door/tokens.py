@@ -1,0 +1,87 @@
+"""Making and revoking tokens."""
+
+from __future__ import annotations
+
+import json
+from datetime import timedelta
+from typing import Final
+
+from piko_flow.control.plane import ControlPlane
+from piko_flow.errors import NotFound, RequestRefused
+from piko_flow.ops.door.token_secrets import digest_of, new_secret
+from piko_flow.store.ops_records import AuditRecord, Role, TokenKind, TokenRecord
+from piko_flow.store.ops_rules import is_good
+
+LONGEST_NAME: Final = 64
+LINK_LASTS: Final = timedelta(minutes=10)
+
+
+async def issue_token(
+    plane: ControlPlane, name: str, role: Role, *, by: str, lasting: timedelta | None
+) -> tuple[TokenRecord, str]:
+    """A new token for programs with its secret, which is kept nowhere; without `lasting` it never expires.
+
+    Raises RequestRefused for a name that a good token has already, so that a name in an audit is one token.
+    """
+    what = f"make a token {name!r:.80}"
+    if not name.isprintable() or not 0 < len(name.strip()) == len(name) <= LONGEST_NAME:
+        rule = f"a name has 1 to {LONGEST_NAME} printable characters, with no space around"
+        raise RequestRefused(what=what, rule=rule, came=f"got {name!r:.80}")
+    now = await plane.now()
+    taken = [one for one in await plane.store.tokens() if one.name == name and is_good(one, now)]
+    if taken:
+        raise RequestRefused(
+            what=what,
+            rule="good tokens have different names",
+            came=f"token {taken[0].id} has this one",
+            advice=f"Choose another name, or revoke it: piko-flow token revoke {taken[0].id}",
+        )
+    secret = new_secret()
+    expires = None if lasting is None else now + lasting
+    wanted = TokenRecord(name, digest_of(secret) or "", role, created_by=by, expires_at=expires)
+    made = await plane.store.add_token(wanted)
+    await _audit(plane, by, "token.create", made, after=_shown(made))
+    return made, secret
+
+
+async def issue_link(plane: ControlPlane, role: Role, *, by: str) -> str:
+    """The secret of a link that logs one browser in, once, within ten minutes."""
+    secret, expires = new_secret(), await plane.now() + LINK_LASTS
+    wanted = TokenRecord(
+        by, digest_of(secret) or "", role, TokenKind.LOGIN, created_by=by, expires_at=expires
+    )
+    made = await plane.store.add_token(wanted)
+    await _audit(plane, by, "token.link", made, after=_shown(made))
+    return secret
+
+
+async def revoke_token(plane: ControlPlane, which: str, *, by: str) -> TokenRecord:
+    """Revoke the token of this number or, among the good ones, of this name, with the sessions that it opened.
+
+    Again changes nothing. Raises NotFound.
+    """
+    now, tokens = await plane.now(), await plane.store.tokens()
+    named = [one for one in tokens if one.name == which and is_good(one, now)]
+    numbered = [one for one in tokens if str(one.id) == which]
+    found = named or numbered
+    if not found:
+        rule, advice = "it is the number of a token, or the name of a good one", "See piko-flow token list"
+        raise NotFound(
+            what=f"revoke the token {which!r:.80}", rule=rule, came="there is none such", advice=advice
+        )
+    if found[0].revoked_at is not None:
+        return found[0]
+    revoked = await plane.store.revoke_token(found[0].id) or found[0]
+    await _audit(plane, by, "token.revoke", revoked, before=_shown(found[0]))
+    return revoked
+
+
+async def _audit(
+    plane: ControlPlane, by: str, action: str, token: TokenRecord, *, before: str = "", after: str = ""
+) -> None:
+    await plane.store.add_audit([AuditRecord(by, "cli", action, f"token {token.id}", before, after)])
+
+
+def _shown(token: TokenRecord) -> str:
+    expires = token.expires_at.isoformat() if token.expires_at is not None else None
+    return json.dumps({"name": token.name, "role": token.role, "expires_at": expires})

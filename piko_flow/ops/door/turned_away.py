@@ -1,0 +1,75 @@
+"""Why a request was not let in."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+
+from piko_flow.errors import StoreUnavailable
+
+
+class TurnedAway(Exception):
+    """A request that the door does not let in: a status, what holds (`rule`), what came and what to do.
+
+    Nothing of a secret is in it. It is answered by the door and leaves it never.
+    """
+
+    def __init__(
+        self,
+        status: int,
+        title: str,
+        *,
+        rule: str,
+        came: str,
+        advice: str = "",
+        headers: Mapping[str, str] | None = None,
+    ) -> None:
+        text = f"{rule}; {came}"
+        super().__init__(f"{text}. {advice}" if advice else text)
+        self.status, self.title = status, title
+        self.rule, self.came, self.advice = rule, came, advice
+        self.headers: dict[str, str] = dict(headers or {})
+
+
+class NotLoggedIn(TurnedAway):
+    """No good token came with the request."""
+
+    def __init__(self, came: str) -> None:
+        super().__init__(
+            401,
+            "A token is needed",
+            rule="everything but the probes needs a token",
+            came=came,
+            advice="Send `Authorization: Bearer` with a token that `piko-flow token create` has made, or log a "
+            "browser in by the link that `piko-flow token link` prints",
+            headers={"www-authenticate": 'Bearer realm="piko-flow"'},
+        )
+
+
+class TooOften(TurnedAway):
+    """More requests than are allowed; good again after so many seconds."""
+
+    def __init__(self, wait: float, *, rule: str, came: str) -> None:
+        seconds = max(1, math.ceil(wait))
+        super().__init__(
+            429,
+            "Too many requests",
+            rule=rule,
+            came=came,
+            advice=f"Try again in {seconds} s",
+            headers={"retry-after": str(seconds)},
+        )
+
+
+class StoreAway(TurnedAway):
+    """The store did not say who may come in."""
+
+    def __init__(self, error: StoreUnavailable) -> None:
+        super().__init__(
+            503,
+            "The database does not answer",
+            rule="the database says who may come in",
+            came=error.reason,
+            advice="It works again when the database does; what is running goes on",
+            headers={"retry-after": "5"},
+        )

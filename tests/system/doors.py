@@ -1,0 +1,91 @@
+"""An application that serves on a port of this computer, behind its door, and those who knock."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import httpx
+from fastapi import FastAPI
+
+from piko_flow import Flow, Registry
+from piko_flow.app import listen
+from piko_flow.ops.app import make_api
+from piko_flow.ops.door.tokens import issue_link, issue_token
+from piko_flow.ops.server import server_for
+from piko_flow.store.ops_records import Role, TokenRecord
+from tests.system.running_app import Running, running
+
+PAGE = {"accept": "text/html,application/xhtml+xml", "sec-fetch-site": "none", "sec-fetch-mode": "navigate"}
+FORM = {"content-type": "application/x-www-form-urlencoded"}
+
+
+@dataclass
+class Served:
+    """An application that answers at `address`."""
+
+    world: Running
+    api: FastAPI
+    address: str
+    port: int
+
+    async def issued(self, role: Role, name: str = "") -> tuple[TokenRecord, str]:
+        """A new token with its secret."""
+        return await self.world.app.ask(
+            lambda plane: issue_token(plane, name or f"a {role}", role, by="test", lasting=timedelta(days=1))
+        )
+
+    async def token(self, role: Role, name: str = "") -> dict[str, str]:
+        """The header with a new token."""
+        return {"authorization": f"Bearer {(await self.issued(role, name))[1]}"}
+
+    async def link(self, role: Role = Role.ADMIN) -> str:
+        """The path of a link that logs a browser in."""
+        secret = await self.world.app.ask(lambda plane: issue_link(plane, role, by="test"))
+        return f"/login?token={secret}"
+
+    @asynccontextmanager
+    async def client(self, **options: Any) -> AsyncIterator[httpx.AsyncClient]:
+        """Somebody who knocks."""
+        async with httpx.AsyncClient(base_url=self.address, timeout=60, **options) as client:
+            yield client
+
+    @asynccontextmanager
+    async def browser(self, role: Role = Role.ADMIN) -> AsyncIterator[httpx.AsyncClient]:
+        """A browser that is logged in."""
+        async with self.client(headers=PAGE) as client:
+            answer = await client.get(await self.link(role))
+            assert answer.status_code == 303, answer.text
+            yield client
+
+
+async def csrf(client: httpx.AsyncClient) -> dict[str, str]:
+    """The field that a page of this browser puts into its forms; read from the page of a path that is not there."""
+    answer = await client.get("/")
+    found = re.search(r'name="csrf_token" value="([^"]+)"', answer.text)
+    assert found is not None, answer.text
+    return {"csrf_token": found[1]}
+
+
+@asynccontextmanager
+async def served(
+    folder: Path, *, registry: Registry[Flow] | None = None, host: str = "127.0.0.1", **settings: Any
+) -> AsyncIterator[Served]:
+    """The application over these flows on an SQLite file, answering until the end of the block."""
+    async with running(registry or Registry(), folder, **settings) as world:
+        api = make_api(world.app, running=None)
+        with listen(host, 0) as address:
+            port = address.getsockname()[1]
+            server = server_for(world.app, api)
+            async with asyncio.TaskGroup() as tasks:
+                tasks.create_task(server.serve(sockets=[address]), name="http")
+                try:
+                    yield Served(world, api, f"http://127.0.0.1:{port}", port)
+                finally:
+                    server.should_exit = True
