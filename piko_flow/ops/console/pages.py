@@ -1,0 +1,27 @@
+"""All pages of the console."""
+
+from __future__ import annotations
+
+from fastapi import APIRouter, Request, Response
+
+from piko_flow.ops.console.assets import assets_router
+from piko_flow.ops.console.overview_pages import OverviewPages
+from piko_flow.ops.console.refusals import refusal
+from piko_flow.ops.console.run_pages import RunPages
+from piko_flow.ops.console.view import View
+from piko_flow.ops.process import Process
+
+
+def console_router(process: Process) -> APIRouter:
+    """The pages at `/`, and what they are made of at `/static`. The door has let in whoever asks."""
+    view = View(name=process.name, version=process.version)
+    router = APIRouter(include_in_schema=False)
+    router.include_router(assets_router())
+    for pages in (OverviewPages, RunPages):
+        router.include_router(pages(process, view).router())
+    return router
+
+
+def refusal_page(request: Request, error: Exception) -> Response:
+    """The page that tells a person of an error; for what happens outside of the console's own routes."""
+    return refusal(View(), request, error)

@@ -1,0 +1,177 @@
+"""Runs: the list, one run with its stages, log and attempts, and what can be done to it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Depends, Request, Response
+
+from piko_flow.control.plane import ControlPlane
+from piko_flow.control.plane_explains import Explanation
+from piko_flow.control.plane_runs import RunPage, RunView
+from piko_flow.ops.console.conflicts import check_run, mark_of_run
+from piko_flow.ops.console.flash import told
+from piko_flow.ops.console.forms import form_of, whole
+from piko_flow.ops.console.refusals import pages_route
+from piko_flow.ops.console.stage_rows import stages_of
+from piko_flow.ops.console.view import View
+from piko_flow.ops.process import Process
+from piko_flow.ops.visitor import AtLeast, Visitor
+from piko_flow.planning.run_state import LIVE, RunStatus
+from piko_flow.store.ops_records import LogLine, Role
+from piko_flow.store.protocols import RunFilter
+from piko_flow.store.records import DeadLetterRecord, RunRecord
+
+PAGE = 50
+LOG_LINES = 1000
+LETTERS = 20
+Operator = Annotated[Visitor, Depends(AtLeast(Role.OPERATOR))]
+
+
+@dataclass(frozen=True, slots=True)
+class RunDetail:
+    """All that the page of a run shows."""
+
+    view: RunView
+    explained: Explanation
+    log: list[LogLine]
+    reports: dict[int, str]
+    live: tuple[datetime, str] | None
+    letters: list[DeadLetterRecord]
+    others: list[RunRecord]
+    now: datetime
+
+
+class RunPages:
+    """Shows runs, cancels and retries them."""
+
+    def __init__(self, process: Process, view: View) -> None:
+        self._process, self._view = process, view
+
+    def router(self) -> APIRouter:
+        """The routes."""
+        router = APIRouter(route_class=pages_route(self._view), include_in_schema=False)
+        look = [Depends(AtLeast(Role.VIEWER))]
+        router.add_api_route("/runs", self.runs, dependencies=look)
+        router.add_api_route("/parts/runs", self.runs_part, dependencies=look)
+        router.add_api_route("/runs/{number}", self.run, dependencies=look)
+        router.add_api_route("/parts/runs/{number}", self.run_part, dependencies=look)
+        router.add_api_route("/runs/{number}/cancel", self.cancel, methods=["POST"])
+        router.add_api_route("/runs/{number}/retry", self.retry, methods=["POST"])
+        return router
+
+    async def runs(self, request: Request) -> Response:
+        """The list."""
+        return self._view.page(request, "runs.html", **await self._list(request))
+
+    async def runs_part(self, request: Request) -> Response:
+        """The table of the list, which changes by itself."""
+        return self._view.part(request, "runs_part.html", **await self._list(request))
+
+    async def run(self, request: Request, number: int) -> Response:
+        """One run."""
+        return self._view.page(request, "run.html", **await self._one(number))
+
+    async def run_part(self, request: Request, number: int) -> Response:
+        """What changes of it while it is live."""
+        return self._view.part(request, "run_part.html", **await self._one(number))
+
+    async def cancel(self, request: Request, number: int, who: Operator) -> Response:
+        """Cancel it, if it is as the page showed it."""
+        seen = (await form_of(request)).get("seen", "")
+
+        async def cancel(plane: ControlPlane) -> RunRecord:
+            await check_run(plane, number, seen)
+            return await plane.cancel(number, by=who.name)
+
+        run = await self._process.ask(cancel)
+        text = "is cancelled" if run.status is RunStatus.CANCELLED else "is asked to stop"
+        return told(request, f"/runs/{number}", f"Run {number} {text}.")
+
+    async def retry(self, request: Request, number: int, who: Operator) -> Response:
+        """Queue it once more, if it is as the page showed it."""
+        seen = (await form_of(request)).get("seen", "")
+
+        async def retry(plane: ControlPlane) -> RunRecord:
+            await check_run(plane, number, seen)
+            return await plane.retry(number, by=who.name)
+
+        run = await self._process.ask(retry)
+        return told(request, f"/runs/{number}", f"Run {number} waits for attempt {run.attempt}.")
+
+    async def _list(self, request: Request) -> dict[str, Any]:
+        asked = request.query_params
+        flow, status = asked.get("flow", "")[:200], asked.get("status", "")
+        backfill, before = whole(asked.get("backfill"), 0), whole(asked.get("before"), 0, most=2**62)
+        which = RunFilter(
+            flow=flow or None,
+            statuses={RunStatus(status)} if status in RunStatus.__members__ else (),
+            backfill=backfill or None,
+            before=before or None,
+            limit=PAGE,
+        )
+
+        async def read(plane: ControlPlane) -> tuple[RunPage, datetime, list[str]]:
+            return await plane.runs(which), await plane.now(), list(plane.registry)
+
+        page, now, flows = await self._process.ask(read)
+        return {
+            "section": "/runs",
+            "runs": page.runs,
+            "before": page.before,
+            "now": now,
+            "flows": flows,
+            "statuses": list(RunStatus),
+            "asked": {"flow": flow, "status": status, "backfill": backfill or "", "before": before or ""},
+        }
+
+    async def _one(self, number: int) -> dict[str, Any]:
+        async def read(plane: ControlPlane) -> RunDetail:
+            return await read_run(plane, number)
+
+        detail = await self._process.ask(read)
+        run = detail.view.run
+        report = stages_of(detail.reports.get(run.attempt))
+        if report is None and detail.live is not None:
+            report = stages_of(detail.live[1])
+        return {
+            "section": "/runs",
+            "run": run,
+            "view": detail.view,
+            "now": detail.now,
+            "live": run.status in LIVE,
+            "lines": detail.explained.lines,
+            "log": detail.log,
+            "stages": report,
+            "earlier": {
+                attempt: stages_of(text) for attempt, text in detail.reports.items() if attempt != run.attempt
+            },
+            "letters": detail.letters,
+            "others": [one for one in detail.others if one.id != run.id],
+            "seen": mark_of_run(run),
+            "may_retry": run.status in (RunStatus.FAILED, RunStatus.CANCELLED),
+        }
+
+
+async def read_run(plane: ControlPlane, number: int) -> RunDetail:
+    """Everything about a run. Refused when there is none of this number."""
+    view, store = await plane.run(number), plane.store
+    run = view.run
+    shown = await store.shown_live([number]) if run.status is RunStatus.RUNNING else {}
+    letters = await store.dead_letters(run=number, limit=LETTERS) if run.dead_items else []
+    others = []
+    if run.window is not None:
+        recent = await store.runs(RunFilter(flow=run.flow, limit=200))
+        others = [one for one in recent if one.window == run.window]
+    return RunDetail(
+        view=view,
+        explained=await plane.explain_run(number),
+        log=await store.log(number, limit=LOG_LINES),
+        reports=await store.reports(number),
+        live=shown.get(number),
+        letters=letters,
+        others=others,
+        now=await plane.now(),
+    )
