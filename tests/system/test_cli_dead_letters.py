@@ -10,7 +10,6 @@ from typing import Any
 
 import pytest
 
-from tests.databases.host import Host
 from tests.system.command import Started, piko, started
 
 FLOWS = """
@@ -103,24 +102,20 @@ class Shop:
         return sorted(path.read_text().split("\n")[:-1]) if path.exists() else []
 
 
-# The server starts in a fixture of the session, thus before each test is asked what it leaves behind.
-@pytest.fixture(scope="session", params=["sqlite", "mariadb"])
-def shop_host(request: pytest.FixtureRequest) -> Host | None:
-    found: Host | None = None if request.param == "sqlite" else request.getfixturevalue("mariadb")
-    return found
+@pytest.fixture
+def shop(tmp_path: Path) -> Shop:
+    return Shop(tmp_path, f"sqlite:///{tmp_path / 'flows.db'}")
 
 
 @pytest.fixture
-def shop(shop_host: Host | None, tmp_path: Path) -> Iterator[Shop]:
-    if shop_host is None:
-        yield Shop(tmp_path, f"sqlite:///{tmp_path / 'flows.db'}")
-        return
-    url = shop_host.create_database()
-    yield Shop(tmp_path, url)
-    shop_host.drop_database(url)
+def shop_with_server(tmp_path: Path, mariadb_url: str) -> Shop:
+    return Shop(tmp_path, mariadb_url)
 
 
-def test_letters_of_a_window_are_replayed_by_mended_code_and_the_window_is_complete(shop: Shop) -> None:
+def test_letters_of_a_window_are_replayed_by_mended_code_and_the_window_is_complete(
+    shop_with_server: Shop,
+) -> None:
+    shop = shop_with_server
     shop.code(check=BROKEN)
     with shop.serving():
         told = shop.run("trigger", "orders", "--window", WINDOW, "--wait")
@@ -176,9 +171,8 @@ def test_a_replay_is_refused_where_a_file_follows_and_the_answer_names_the_windo
 
 
 def test_redacted_fields_are_neither_stored_nor_shown_and_such_an_item_is_not_replayed(
-    tmp_path: Path,
+    shop: Shop,
 ) -> None:
-    shop = Shop(tmp_path, f"sqlite:///{tmp_path / 'flows.db'}")
     shop.code()
     with shop.serving() as serving:
         shop.run("trigger", "cards", "--wait")
@@ -188,7 +182,7 @@ def test_redacted_fields_are_neither_stored_nor_shown_and_such_an_item_is_not_re
         said = shown + shop.run("dead-letter", "show", "1", "--json") + shop.run("dead-letter", "list")
         serving.process.terminate()
         said += "".join(serving.end()[1:])
-    stored = b"".join(path.read_bytes() for path in tmp_path.glob("flows.db*"))
+    stored = b"".join(path.read_bytes() for path in shop.folder.glob("flows.db*"))
     assert "4111" not in said
     assert b"4111" not in stored
 
@@ -202,18 +196,16 @@ def test_redacted_fields_are_neither_stored_nor_shown_and_such_an_item_is_not_re
         (("dead-letter", "list", "--group", "ab"), "at least 4 characters name a group"),
     ],
 )
-def test_a_mistake_is_told_in_one_message(tmp_path: Path, words: tuple[str, ...], message: str) -> None:
-    shop = Shop(tmp_path, f"sqlite:///{tmp_path / 'flows.db'}")
+def test_a_mistake_is_told_in_one_message(shop: Shop, words: tuple[str, ...], message: str) -> None:
     shop.code()
-    piko("db", "init", "--database", shop.database, folder=tmp_path)
+    piko("db", "init", "--database", shop.database, folder=shop.folder)
     said = shop.run(*words, code=1)
     assert said.startswith("error: ")
     assert said.count("error: ") == 1
     assert message in said
 
 
-def test_letters_are_named_by_number_or_by_group_and_not_by_both(tmp_path: Path) -> None:
-    shop = Shop(tmp_path, f"sqlite:///{tmp_path / 'flows.db'}")
+def test_letters_are_named_by_number_or_by_group_and_not_by_both(shop: Shop) -> None:
     shop.code()
     for words in (("replay",), ("drop",), ("replay", "1", "--flow", "orders")):
         said = shop.run("dead-letter", *words, code=2)
