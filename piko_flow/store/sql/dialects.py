@@ -27,9 +27,9 @@ class SqlDialect(ABC):
     A statement is given any number of rows in one value; in its text they are a table `j`. Besides, `{now}` is
     the database's time and `{later}` that time and `:ttl` microseconds, `{at}` is an instant bound as `:at`,
     `{lock}` locks the rows that are read, and `{skip_locked}` passes over those that others have locked.
-    `{join}` joins `j` (left) to a table that is to be looked up for each. Behind its name `{by_key}`, `{live}` or
-    `{live_of_flow}` say by which index, whatever the database believes: MariaDB reads small tables from end to
-    end, and locks what it reads.
+    `{join}` joins `j` (left) to a table that is to be looked up for each. Behind its name `{by_key}`, `{live}`,
+    `{live_of_flow}` or `{of_flow}` say by which index, whatever the database believes: MariaDB reads small tables
+    from end to end, and locks what it reads; to find the newest run of a flow it may read all runs.
     """
 
     name: ClassVar[str]
@@ -41,6 +41,7 @@ class SqlDialect(ABC):
     by_key: ClassVar[str] = ""
     live: ClassVar[str] = ""
     live_of_flow: ClassVar[str] = ""
+    of_flow: ClassVar[str] = ""
     lock: ClassVar[str] = " FOR UPDATE"
     skip_locked: ClassVar[str] = " FOR UPDATE SKIP LOCKED"
     begin: ClassVar[str] = "BEGIN"
@@ -57,7 +58,18 @@ class SqlDialect(ABC):
 
     def statement(self, text: str, columns: Iterable[str] = (), *, each: bool = False) -> Statement:
         """The text for this database's driver, to be given rows of these columns."""
-        for word in ("now", "later", "at", "join", "by_key", "live", "live_of_flow", "lock", "skip_locked"):
+        for word in (
+            "now",
+            "later",
+            "at",
+            "join",
+            "by_key",
+            "live",
+            "live_of_flow",
+            "of_flow",
+            "lock",
+            "skip_locked",
+        ):
             text = text.replace(f"{{{word}}}", getattr(self, word))
         return statement(text, self.mark, columns, each=each)
 
@@ -158,6 +170,7 @@ class Sqlite(SqlDialect):
     name, mark, now, later = "sqlite", "?", ":now", ":later"
     join, live = "CROSS JOIN", " INDEXED BY ix_job_run_status"
     live_of_flow = " INDEXED BY ix_job_run_live"
+    of_flow = " INDEXED BY ix_job_run_flow"
     lock = skip_locked = ""  # a writer has the whole file
     begin = "BEGIN IMMEDIATE"
     transient = frozenset({5, 6})  # busy, locked
@@ -218,6 +231,7 @@ class MySql(SqlDialect):
     later = "TIMESTAMPADD(MICROSECOND, :ttl, UTC_TIMESTAMP(6))"
     join, by_key, live = "STRAIGHT_JOIN", " FORCE INDEX (PRIMARY)", " FORCE INDEX (ix_job_run_status)"
     live_of_flow = " FORCE INDEX (ix_job_run_live)"
+    of_flow = " FORCE INDEX (ix_job_run_flow)"
     begin = "START TRANSACTION"
     # Record changed since it was read, lock wait, deadlock.
     transient = frozenset({1020, 1205, 1213})

@@ -36,9 +36,9 @@ WHERE run_id = :run AND line > :after ORDER BY line LIMIT :limit"""
 REPORTS = "SELECT attempt, report FROM job_run_report WHERE run_id = :run ORDER BY attempt"
 # From each run to the next older one of its flow, by the index over both: nothing else of the flow is read.
 RECENT = """WITH RECURSIVE recent AS (
-SELECT j.job_id, (SELECT m.run_id FROM job_run m WHERE m.job_id = j.job_id ORDER BY m.run_id DESC LIMIT 1) AS run_id,
+SELECT j.job_id, (SELECT m.run_id FROM job_run m{{of_flow}} WHERE m.job_id = j.job_id ORDER BY m.run_id DESC LIMIT 1) AS run_id,
 1 AS place FROM {rows} AS j
-UNION ALL SELECT n.job_id, (SELECT m.run_id FROM job_run m WHERE m.job_id = n.job_id AND m.run_id < n.run_id
+UNION ALL SELECT n.job_id, (SELECT m.run_id FROM job_run m{{of_flow}} WHERE m.job_id = n.job_id AND m.run_id < n.run_id
 ORDER BY m.run_id DESC LIMIT 1), n.place + 1 FROM recent n WHERE n.run_id IS NOT NULL AND n.place < :each)
 SELECT {columns} FROM recent n {{join}} job_run r{{by_key}} ON r.run_id = n.run_id ORDER BY r.run_id DESC"""
 

@@ -53,8 +53,10 @@ class SqlRuns(SqlLeases):
         self._live, self._lost, self._cancels = map(statement, (LIVE_RUNS, LOST, CANCELS))
         self._holds, self._cancel, self._attempts = map(statement, (HOLDS, CANCEL, ATTEMPTS))
         self._newest_runs = statement(
-            f"SELECT {COLUMNS} FROM (SELECT (SELECT MAX(m.run_id) FROM job_run m WHERE m.job_id = j.job_id) AS run_id "
-            f"FROM {database.dialect.rows(FLOW)} AS j) n JOIN job_run r ON r.run_id = n.run_id",
+            f"SELECT {COLUMNS} FROM (SELECT (SELECT m.run_id FROM job_run m{{of_flow}} WHERE m.job_id = j.job_id "
+            # MariaDB would look at all runs of the flow for their MAX.
+            f"ORDER BY m.run_id DESC LIMIT 1) AS run_id FROM {database.dialect.rows(FLOW)} AS j) n "
+            "JOIN job_run r ON r.run_id = n.run_id",
             FLOW,
         )
         self._last, self._position = statement(LAST), statement(POSITION)
