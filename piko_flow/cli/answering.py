@@ -76,8 +76,8 @@ class Asking:
         if not self.as_json:
             show()
             return
-        from piko_flow.control.json_values import json_values
         from piko_flow.cli.json_output import write_json
+        from piko_flow.control.json_values import json_values
 
         write_json(json_values(values()))
 

@@ -81,8 +81,12 @@ def list_backfills(
     limit: Limit = 20,
 ) -> None:
     """List backfills and how far each is, the newest first."""
+    from piko_flow.control.view_values import backfill_values
+
     views = asking.ask(lambda plane: plane.backfills(flow=flow, open_only=open_only, limit=limit))
-    asking.answer(lambda: {"backfills": list(map(_values, views))}, lambda: _show_list(views, asking.times()))
+    asking.answer(
+        lambda: {"backfills": list(map(backfill_values, views))}, lambda: _show_list(views, asking.times())
+    )
 
 
 @app.command("pause")
@@ -157,10 +161,6 @@ def _about(found: BackfillPlan) -> str | None:
     if found.estimate is None:
         return "nobody knows: no run of the flow has succeeded yet"
     return took(round(found.estimate.total_seconds() * 1000))
-
-
-def _values(view: BackfillView) -> dict[str, object]:
-    return {"backfill": view.backfill, "counts": view.counts, "done": view.done, "left": view.left}
 
 
 def _show_list(views: list[BackfillView], times: Times) -> None:

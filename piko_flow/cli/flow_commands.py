@@ -43,7 +43,9 @@ def show_flow(
 ) -> None:
     """Show one flow: its schedule and next fires, its windows, its last run."""
     view = asking.ask(lambda plane: plane.flow(name))
-    asking.answer(lambda: {"flow": view}, lambda: _show(view, asking.times()))
+    from piko_flow.control.view_values import flow_values
+
+    asking.answer(lambda: {"flow": view, "code": flow_values(view.flow)}, lambda: _show(view, asking.times()))
 
 
 def _show_page(page: FlowPage, times: Times) -> None:

@@ -88,18 +88,10 @@ async def ended(plane: ControlPlane, run: RunRecord, timeout: float, times: Time
 
 
 def _values(found: TriggerPlan | RunRecord) -> dict[str, Any]:
+    from piko_flow.control.view_values import trigger_plan_values
     from piko_flow.store.records import RunRecord
 
-    if isinstance(found, RunRecord):
-        return {"run": found}
-    return {
-        "plan": {
-            "flow": found.flow,
-            "window": found.window,
-            "params": found.shown,
-            "earlier": found.earlier,
-        }
-    }
+    return {"run": found} if isinstance(found, RunRecord) else {"plan": trigger_plan_values(found)}
 
 
 def _show(found: TriggerPlan | RunRecord, times: Times, zone: str) -> None:

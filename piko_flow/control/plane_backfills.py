@@ -157,6 +157,13 @@ class PlaneBackfills(PlaneTriggers):
             views.append(BackfillView(one, await self.store.backfill_counts(one.id), zone))
         return views
 
+    async def backfill(self, number: int) -> BackfillView:
+        """One backfill with its progress. Refused when there is none of this number."""
+        found = next((one for one in await self.store.backfills() if one.id == number), None)
+        if found is None:
+            missing(f"show backfill {number}", "a backfill has a number", "there is no such backfill")
+        return BackfillView(found, await self.store.backfill_counts(number), await self.zone(found.flow))
+
     async def pause_backfill(self, number: int) -> BackfillRecord:
         """Queue no more of its windows, and start none that is queued; runs go on. Refused when it has ended."""
         return await self._set(number, "pause", "paused", unless=("done", "cancelled"))
