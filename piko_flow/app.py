@@ -24,6 +24,8 @@ from piko_flow.control.redaction import Redaction
 from piko_flow.control.registered_sink import RegisteredSink
 from piko_flow.control.registry import Registry
 from piko_flow.control.service import ControlService
+from piko_flow.control.watched import Watched
+from piko_flow.control.watching import watched_by, watching
 from piko_flow.errors import PikoFlowError, StoreUnavailable
 from piko_flow.ops.door.options import KILOBYTE, DoorOptions
 from piko_flow.settings import Settings, load_settings
@@ -32,7 +34,9 @@ if TYPE_CHECKING:
     from fastapi import FastAPI
 
     from piko_flow.control.plane import ControlPlane
+    from piko_flow.ops.metrics import MetricsPage
     from piko_flow.store.protocols import Store
+    from piko_flow.telemetry.providers import Providers
 
 T = TypeVar("T")
 MEGABYTE = 1024 * 1024
@@ -65,6 +69,7 @@ class App:
         self.registry: Registry[Flow] = default_registry if registry is None else registry
         self._given, self._packages, self._clock = settings, tuple(packages), clock
         self._service: ControlService | None = None
+        self._metrics: MetricsPage | None = None
         self._sinks: list[RegisteredSink] = []
 
     @cached_property
@@ -83,6 +88,16 @@ class App:
     def replica_id(self) -> str:
         """The id of this process as a replica; empty before it has started."""
         return self._service.record.id if self._service is not None else ""
+
+    @property
+    def metrics_enabled(self) -> bool:
+        """Whether there is a page of metrics while the application runs. Raises SettingsRefused."""
+        return self.settings.metrics_enabled
+
+    @property
+    def metrics(self) -> MetricsPage | None:
+        """The page of metrics; None while the application is not running, and where the settings switch it off."""
+        return self._metrics
 
     @property
     def service(self) -> ControlService:
@@ -164,16 +179,19 @@ class App:
         """Schedule and run flows while the block is open; leaving it drains."""
         if self._service is not None:
             raise RuntimeError(f"the application {self.name!r} is running already")
-        service = self._make_service()
-        await service.start()
-        self._service = service
-        try:
-            yield
-        finally:
+        providers = self._make_providers()
+        async with watching(providers, level=self.settings.effective_log_level):
+            service = self._make_service(watched_by(providers))
+            await service.start()
+            self._service = service
             try:
-                await service.stop()
+                async with self._measured(providers):
+                    yield
             finally:
-                self._service = None
+                try:
+                    await service.stop()
+                finally:
+                    self._service = None
 
     @cached_property
     def api(self) -> FastAPI:
@@ -208,7 +226,29 @@ class App:
             discover(package, registry=self.registry)
         self.registry.check()
 
-    def _make_service(self) -> ControlService:
+    @asynccontextmanager
+    async def _measured(self, providers: Providers) -> AsyncIterator[None]:
+        """Inside the block there is a page of metrics, if the settings want one."""
+        from piko_flow.ops.metrics import MetricsPage
+
+        if providers.registry is None:
+            yield
+            return
+        self._metrics = MetricsPage(providers.registry)
+        fresh = asyncio.create_task(self._metrics.keep_fresh(), name="metrics")
+        try:
+            yield
+        finally:
+            self._metrics = None
+            fresh.cancel()
+            await asyncio.wait([fresh])
+
+    def _make_providers(self) -> Providers:
+        from piko_flow.telemetry.providers import Providers
+
+        return Providers(service=self.name, version=self.version, prometheus=self.settings.metrics_enabled)
+
+    def _make_service(self, watched: Watched) -> ControlService:
         settings = self.settings
         self._discover()
         writer = Writer(
@@ -229,6 +269,7 @@ class App:
             workers_per_run=settings.per_job_cpu_max,
             version=self.version,
             clock=self._clock,
+            watched=watched,
         )
 
     def _redaction(self, flow: str) -> Redaction:

@@ -19,6 +19,7 @@ from piko_flow.control.replay_run import LettersUnknown, ReplayRun
 from piko_flow.control.replaying import REPLAY
 from piko_flow.control.run_context import Emitted, RunContext
 from piko_flow.control.run_order import RunOrder, RunTools
+from piko_flow.control.told_attempt import ToldAttempt
 from piko_flow.dataflow.running.cancelled import escaped
 from piko_flow.dataflow.running.report import RunReport
 from piko_flow.dataflow.running.task_group import first_cause
@@ -45,6 +46,8 @@ class ActiveExecution:
         self._flushing = 0.0
         self._times: dict[str, Any] = {}
         self._dead: dict[str, Any] = {}
+        self.told: ToldAttempt | None = None
+        """What is kept of the attempt for people, where it is."""
 
     async def run(self) -> Outcome:
         """Work to the end, on the loop it is called on; gives how it ended.
@@ -132,6 +135,8 @@ class ActiveExecution:
             record.params,
             schema_version=None if version is None else version.schema_version,
         )
+        if self.told is not None:
+            self.told.params = params
         return RunContext(
             run_id=record.id,
             flow=record.flow,

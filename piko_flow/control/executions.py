@@ -64,7 +64,7 @@ class Executions:
         run = execution.order.record
         outcome = Outcome(RunStatus.QUEUED, Reason.RELEASED)  # if even this task is cancelled
         try:
-            outcome = await execution.run()
+            outcome = await self._followed(execution)
         except Exception as error:
             log.exception("run %d of %r ended in an error that is not its flow's", run.id, run.flow)
             outcome = Outcome(
@@ -76,3 +76,10 @@ class Executions:
         finally:
             del self._active[run.id]
             self._done(run.id, outcome)
+
+    async def _followed(self, execution: ActiveExecution) -> Outcome:
+        details = self._tools.details
+        if details is None:
+            return await execution.run()
+        execution.told = details.told(execution.order)
+        return await details.follow(execution.order, execution.told, execution.run)

@@ -56,6 +56,11 @@ class Spools:
         self._open: dict[str, tuple[Spool[Any], LiveSpool]] = {}
         self._closed = False
 
+    @property
+    def opened(self) -> dict[str, LiveSpool]:
+        """Those that are open now, by name."""
+        return {name: live for name, (_, live) in self._open.items()} if not self._closed else {}
+
     async def live(self, spool: Spool[Any], name: str) -> LiveSpool:
         """The open spool of this name, opened now if it is not yet.
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -80,14 +81,21 @@ class PipelineRun:
         self._active = ActiveRun(plan, self._options(plan))
         if self._draining:
             self._active.drain()
-        async with self._active.background():
-            report = await self._active.wait()
+        with self._watched(self._active) as reported:
+            async with self._active.background():
+                report = await self._active.wait()
+            reported(report)
         self.persist_seconds = self._persisting(plan, report)
         return report
 
     async def pipeline(self, context: RunContext[Any]) -> Pipeline:
         """The pipeline to run."""
         return self.order.flow.pipeline_for(context)
+
+    def _watched(self, active: ActiveRun) -> AbstractContextManager[Callable[[RunReport], None]]:
+        """Inside the block others see where the run is; the function it gives takes the report."""
+        details = self.tools.details
+        return nullcontext(lambda report: None) if details is None else details.watching(self.order, active)
 
     def plan_options(self) -> PlanOptions:
         """Those of the flow."""
@@ -129,13 +137,16 @@ class PipelineRun:
         return plan
 
     def _options(self, plan: Plan) -> Any:
-        observer = self.tools.observer
+        given, details = self.tools.observer, self.tools.details
+        observer = given(self.order) if given is not None else None
+        if observer is None and details is not None:
+            observer = details.observer()
         return replace(
             self.order.flow.run_options,
             plan=plan.options,
             pool=share_of(self.tools),
             resources=self.tools.resources,
-            observer=None if observer is None else observer(self.order),
+            observer=observer,
             journal=self.journal,
             run_id=str(self.order.record.id),
             info=self.info(),

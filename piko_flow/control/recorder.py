@@ -11,10 +11,12 @@ from typing import Any, Generic, TypeAlias, TypeVar
 
 from piko_flow.clock import Clock
 from piko_flow.errors import RequestRefused, ScheduleError, StoreUnavailable, TermOutdated
+from piko_flow.planning.run_state import RunStatus
 from piko_flow.retry import retry_delay
-from piko_flow.store.batch import Batch, Decided, Decision, Ending, PlannedFires, Requeue, Term
+from piko_flow.store.batch import Batch, Decided, Decision, Ending, PlannedFires, Requeue, Term, Written
 from piko_flow.store.protocols import RunStore
 from piko_flow.store.records import NewRun, RunRecord
+from piko_flow.telemetry.figures import Figures
 
 MOST = 1000  # changes in one transaction
 TURNS = 25  # of the loop after a write: what its answers set off joins the next one
@@ -96,6 +98,8 @@ class Recorder:
         self._writing = asyncio.Lock()
         self.failures = 0
         """How often in a row the store did not answer."""
+        self.figures = Figures()
+        """What is told of runs that have ended, once that is written."""
 
     def change(self, change: RunChange) -> asyncio.Future[bool]:
         """Write the end or the return of a run; the future tells whether its claim still held."""
@@ -182,6 +186,7 @@ class Recorder:
             for part in PARTS:
                 getattr(batch, part).extend(getattr(ask.asked, part))
         written = await self._store.write(batch)
+        self._count(batch, written)
         for one in changes:
             one.tell(one.asked.run not in written.stale)
         claimed = {record.id: record for record in written.claimed}
@@ -195,6 +200,15 @@ class Recorder:
             own.decided = [next(decided) for _ in ask.asked.decisions]
             own.claimed = [claimed[run] for run in ask.asked.claim if run in claimed]
             ask.tell(own)
+
+    def _count(self, batch: Batch, written: Written) -> None:
+        """Tell the figures of the runs that have ended, and of those that were only recorded."""
+        for ending in batch.endings:
+            if ending.run not in written.stale:
+                self.figures.run_ended(ending.flow, str(ending.status), ending.duration_ms)
+        for record in written.queued:
+            if record is not None and record.status is RunStatus.SKIPPED:
+                self.figures.run_ended(record.flow, str(record.status), None)
 
     def _after_surprise(self, changes: list[_Change], asks: list[_Ask], error: Exception) -> None:
         """Something in the group cannot be written: each change is tried by itself, so that one fails alone."""

@@ -20,7 +20,7 @@ from piko_flow.control.registry import Registry
 from piko_flow.control.reign import Reign
 from piko_flow.control.scheduler import Scheduler
 from piko_flow.control.slices import Slices
-from piko_flow.control.timing import DatabaseTime
+from piko_flow.control.timing import DatabaseTime, timed
 from piko_flow.control.worker import Worker
 from piko_flow.errors import LeadershipLost, StoreUnavailable, TermOutdated
 from piko_flow.planning.run_state import RunStatus
@@ -288,7 +288,7 @@ class Replica:
     async def _reconcile(self, now: float) -> None:
         reconciler = self.reconciler
         assert reconciler is not None
-        if await reconciler.poll():
+        if await timed(reconciler.poll(), self.recorder.figures.reconciled, self._clock):
             self.wake.set()
         self._schedule_reconcile(reconciler, now)
 

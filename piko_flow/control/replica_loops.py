@@ -9,6 +9,7 @@ from collections.abc import Callable
 from piko_flow.clock import Clock
 from piko_flow.control.long_lived import LongLived
 from piko_flow.control.replica import Replica
+from piko_flow.control.survey import EVERY, Survey
 from piko_flow.control.timing import woken
 from piko_flow.errors import StoreUnavailable
 
@@ -20,8 +21,15 @@ log = logging.getLogger("piko_flow.replica")
 class ReplicaLoops:
     """The loops of one replica. None of them ends by an error: it is logged, and the loop goes on."""
 
-    def __init__(self, replica: Replica, *, clock: Clock, look: Callable[[], None] = lambda: None) -> None:
-        self._replica, self._clock, self._look = replica, clock, look
+    def __init__(
+        self,
+        replica: Replica,
+        *,
+        clock: Clock,
+        look: Callable[[], None] = lambda: None,
+        survey: Survey | None = None,
+    ) -> None:
+        self._replica, self._clock, self._look, self._survey = replica, clock, look, survey
         self._long_lived = LongLived()
 
     async def run(self, stop: asyncio.Event) -> None:
@@ -34,6 +42,8 @@ class ReplicaLoops:
                 loops.create_task(self._forever(self._lead), name="leader"),
                 loops.create_task(self._forever(self._work), name="worker"),
             ]
+            if self._survey is not None:
+                others.append(loops.create_task(self._forever(self._surveyed), name="survey"))
             try:
                 await stop.wait()
                 await self._drain()
@@ -84,6 +94,11 @@ class ReplicaLoops:
             self._replica.doubt()
             log.warning("%s", error)
             await self._clock.sleep(FIRST_WAIT)
+
+    async def _surveyed(self) -> None:
+        assert self._survey is not None
+        await self._survey.step()
+        await self._clock.sleep(EVERY)
 
     async def _drain(self) -> None:
         """Take nothing more and let runs finish; when the budget is spent, give them back and wait until that is written."""

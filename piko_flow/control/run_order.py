@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from typing import Protocol
 
 from piko_flow.clock import Clock
 from piko_flow.control.emitting import Writer
 from piko_flow.control.flow import Flow
 from piko_flow.control.journal import Ask
 from piko_flow.control.letter_files import LetterFiles
+from piko_flow.control.outcome import Outcome
+from piko_flow.control.told_attempt import ToldAttempt
 from piko_flow.dataflow.running.observer import Observer
+from piko_flow.dataflow.running.report import RunReport
+from piko_flow.dataflow.running.run import ActiveRun
 from piko_flow.dataflow.running.worker_pool import WorkerPool
 from piko_flow.dataflow.stages.resource import ResourcePool, RunInfo
 from piko_flow.store.records import ParamsVersion, RunRecord
@@ -37,13 +43,37 @@ class RunOrder:
         )
 
 
+class Details(Protocol):
+    """What keeps the lines, the reports and the spans of runs."""
+
+    def told(self, order: RunOrder, /) -> ToldAttempt:
+        """What is to be known of an attempt that begins."""
+        ...
+
+    async def follow(
+        self, order: RunOrder, told: ToldAttempt, work: Callable[[], Awaitable[Outcome]], /
+    ) -> Outcome:
+        """The outcome of an attempt's work, done in the name of its run."""
+        ...
+
+    def observer(self) -> Observer:
+        """The observer of a pipeline of the current run."""
+        ...
+
+    def watching(
+        self, order: RunOrder, active: ActiveRun, /
+    ) -> AbstractContextManager[Callable[[RunReport], None]]:
+        """Inside the block a pipeline is looked at; the function takes its report."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class RunTools:
     """What the runs of a replica share, on the loop that executes them.
 
     `ledger` is the URL of the store's database without password. `observer` gives the observer of a run's
     pipeline. `workers_per_run` is how many workers of `pool` one run may keep busy. `redact` names fields of items
-    whose values are kept nowhere when an item fails, besides those of the flow. `files` take large ones.
+    whose values are kept nowhere when an item fails, besides those of the flow. `files` take large ones. `details` keeps what runs leave for people.
     """
 
     ask: Ask
@@ -56,3 +86,4 @@ class RunTools:
     workers_per_run: int = 8
     redact: tuple[str, ...] = ()
     files: LetterFiles | None = None
+    details: Details | None = None

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from concurrent.futures import Future
 from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import replace
 from types import TracebackType
 from typing import TypeVar
 
 from piko_flow.clock import Clock
+from piko_flow.connectors.spool import LiveSpool
 from piko_flow.control.emitting import Emissions, Writer
 from piko_flow.control.execution import RunOrder, RunTools
 from piko_flow.control.executions import Executions
@@ -20,10 +22,12 @@ from piko_flow.control.mailbox import Mailbox
 from piko_flow.control.outcome import Outcome
 from piko_flow.control.redaction import Redaction
 from piko_flow.control.run_context import Emitted
+from piko_flow.control.run_details import RunDetails
+from piko_flow.control.watched import Watched
 from piko_flow.dataflow.running.worker_pool import WorkerPool
 from piko_flow.dataflow.stages.resource import ResourcePool
 from piko_flow.planning.run_state import Reason
-from piko_flow.store.protocols import RunStore, Store
+from piko_flow.store.protocols import Store
 from piko_flow.store.records import DeadLetterRecord
 
 T = TypeVar("T")
@@ -47,8 +51,11 @@ class RunsThread:
         files: LetterFiles | None = None,
         cpu_workers: int | None = None,
         workers_per_run: int = 8,
+        replica: str = "",
+        watched: Watched | None = None,
     ) -> None:
         self._store, self._ended, self._clock, self._writer = store, ended, clock, writer
+        self._replica, self._watched = replica, watched or Watched()
         self._cpu_workers, self._workers_per_run, self._redact = cpu_workers, workers_per_run, redact
         self._files = writer.files = files
         self.thread = LoopThread("piko-flow runs")
@@ -70,7 +77,22 @@ class RunsThread:
         assert self._inbox is not None
         self._inbox.post((run, reason))
 
-    async def ask(self, question: Callable[[RunStore], Awaitable[T]]) -> T:
+    def _details(self) -> RunDetails:
+        def spools() -> Mapping[str, LiveSpool]:
+            open_ones = self._writer.spools
+            return {} if open_ones is None else open_ones.opened
+
+        return RunDetails(
+            ask=self.ask,
+            clock=self._clock,
+            replica=self._replica,
+            figures=self._watched.figures,
+            spans=self._watched.spans,
+            redact=self._redact,
+            spools=spools,
+        )
+
+    async def ask(self, question: Callable[[Store], Awaitable[T]]) -> T:
         """From the loop of runs: put a question to the store on the control loop."""
 
         async def asked() -> T:
@@ -143,6 +165,7 @@ class RunsThread:
                 redact=self._redact,
                 files=self._files,
             )
+            tools = replace(tools, details=await stack.enter_async_context(self._details()))
             if self._files is not None:
                 await stack.enter_async_context(self._swept(self._files))
             executions = Executions(tools, lambda run, outcome: outcomes.post((run, outcome)))

@@ -25,7 +25,9 @@ from piko_flow.control.replica import Replica
 from piko_flow.control.replica_loops import ReplicaLoops
 from piko_flow.control.run_context import Emitted
 from piko_flow.control.runs_thread import RunsThread
+from piko_flow.control.survey import Survey
 from piko_flow.control.watch import LoopWatch
+from piko_flow.control.watched import Watched
 from piko_flow.errors import StoreUnavailable, describe_error
 from piko_flow.retry import retry_delay
 from piko_flow.store.protocols import Store
@@ -62,7 +64,9 @@ class ControlService:
         workers_per_run: int = 8,
         version: str = "",
         clock: Clock | None = None,
+        watched: Watched | None = None,
     ) -> None:
+        self._watched = watched or Watched()
         self._open_store, self._registry, self.options = open_store, registry, options
         self._writer, self._clock = writer or Writer(), clock or SystemClock()
         self._cpu_workers, self._workers_per_run = cpu_workers, workers_per_run
@@ -172,7 +176,10 @@ class ControlService:
                 options=self.options,
                 clock=self._clock,
             )
+            replica.recorder.figures = self._watched.figures
             runs = RunsThread(
+                replica=self.record.id,
+                watched=self._watched,
                 store=store,
                 ended=replica.worker.ended,
                 clock=self._clock,
@@ -184,6 +191,10 @@ class ControlService:
             )
             await stack.enter_async_context(runs)
             await self._work(store, replica, runs, ready)
+
+    def _survey(self, store: Store, replica: Replica) -> Survey | None:
+        watched = self._watched
+        return Survey(replica=replica, store=store, figures=watched.figures) if watched.surveys else None
 
     async def _work(self, store: Store, replica: Replica, runs: RunsThread, ready: Future[None]) -> None:
         """Take the replica's steps until the end is asked for."""
@@ -200,7 +211,9 @@ class ControlService:
         if not ready.done():
             ready.set_result(None)
         try:
-            await ReplicaLoops(replica, clock=self._clock, look=self.watch.look).run(self._stop)
+            await ReplicaLoops(
+                replica, clock=self._clock, look=self.watch.look, survey=self._survey(store, replica)
+            ).run(self._stop)
         finally:
             self._runs = None
 

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from datetime import datetime, timedelta
+from typing import TypeVar
 
 from piko_flow.clock import Clock
+
+T = TypeVar("T")
 
 
 class DatabaseTime:
@@ -54,3 +58,12 @@ async def woken(event: asyncio.Event, seconds: float | None) -> None:
         async with asyncio.timeout(seconds):
             await event.wait()
     event.clear()
+
+
+async def timed(work: Awaitable[T], tell: Callable[[float], None], clock: Clock) -> T:
+    """What the work gives; `tell` gets the seconds that it took, also where it failed."""
+    began = clock.monotonic()
+    try:
+        return await work
+    finally:
+        tell(clock.monotonic() - began)

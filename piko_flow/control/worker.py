@@ -20,6 +20,7 @@ from piko_flow.control.recorder import Recorder
 from piko_flow.control.schedule_rows import Flows
 from piko_flow.control.timing import DatabaseTime
 from piko_flow.errors import describe_error
+from piko_flow.planning.flow_state import SCHEDULE
 from piko_flow.planning.ledger import Mark
 from piko_flow.planning.run_state import Reason, RunStatus
 from piko_flow.store.batch import Ending, Requeue
@@ -160,8 +161,16 @@ class Worker:
         for _ in begun:
             self._begun.popleft()
         assert self.runs is not None
-        self.runs.start([order for run in begun if (order := self._order(run, params)) is not None])
+        orders = [order for run in begun if (order := self._order(run, params)) is not None]
+        for order in orders:
+            self._began(order.record)
+        self.runs.start(orders)
         return True
+
+    def _began(self, run: RunRecord) -> None:
+        if run.origin == SCHEDULE and run.attempt == 1 and not run.rescues:
+            late = (self._time.now() - run.scheduled_time).total_seconds()
+            self._recorder.figures.run_began(run.flow, late)
 
     async def _params(self, version: int) -> ParamsVersion | None:
         """The version as this replica knows it, else as the store has it."""
@@ -281,6 +290,8 @@ class Worker:
             if change.status is RunStatus.FAILED:
                 self._listener.failed(run.flow)
         else:
+            if change.attempt:
+                self._recorder.figures.run_retried(run.flow)
             self._listener.run_requeued(
                 replace(
                     run,

@@ -15,6 +15,7 @@ from piko_flow.ops.door.door import Door
 from piko_flow.ops.door.doorkeeper import Doorkeeper
 from piko_flow.ops.door.pages import door_router
 from piko_flow.ops.health import probes
+from piko_flow.ops.metrics import metrics_router
 from piko_flow.ops.process import Process
 
 
@@ -51,5 +52,6 @@ def make_api(process: Process, *, running: Callable[[], AbstractAsyncContextMana
     api.door = lambda inside: Door(inside, keeper=keeper, answers=Answers(view))
     api.include_router(probes(process))
     api.include_router(door_router(keeper, view))
+    api.include_router(metrics_router(process))
     api.include_router(console_router(process))
     return api

@@ -8,6 +8,7 @@ from typing import Protocol, TypeVar
 from piko_flow.control.plane import ControlPlane
 from piko_flow.ops.door.options import DoorOptions
 from piko_flow.ops.health import Alive
+from piko_flow.ops.metrics import MetricsPage
 
 T = TypeVar("T")
 
@@ -18,6 +19,16 @@ class Process(Alive, Protocol):
     @property
     def door(self) -> DoorOptions:
         """How the door behaves."""
+        ...
+
+    @property
+    def metrics_enabled(self) -> bool:
+        """Whether there is a page of metrics while it runs."""
+        ...
+
+    @property
+    def metrics(self) -> MetricsPage | None:
+        """The page of metrics; None while it does not run, and where there is none."""
         ...
 
     async def ask(self, work: Callable[[ControlPlane], Awaitable[T]]) -> T:

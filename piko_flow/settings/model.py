@@ -145,7 +145,7 @@ class Settings(BaseSettings):
     health_port: Port = 8080
     """Port of the HTTP side; 0 takes a free one."""
     metrics_enabled: bool = True
-    """No effect, kept so that existing files load: there is no /metrics yet."""
+    """False: nothing is measured for /metrics, which is not there then."""
     metrics_open: bool = False
     """True: /metrics needs no token. It names flows and stages."""
     allowed_hosts: Hosts = ()

@@ -7,7 +7,9 @@ from datetime import UTC, datetime
 
 import orjson
 
-FIELDS = ("run", "flow", "attempt", "stage")
+from piko_flow.telemetry.logged_run import current_stage, logged_run
+
+FIELDS = ("run", "flow", "attempt", "stage", "trace")
 QUIET = (
     "aiosqlite",
     "alembic",
@@ -16,8 +18,20 @@ QUIET = (
 )  # of them only warnings: the rest is no news of flows
 
 
+class RunFields(logging.Filter):
+    """Lets every record pass, and gives it the fields of the run in whose name it was made: run, flow, attempt, stage,
+    trace. For handlers of a program's own. A field that a record brings along is left as it is.
+    """
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Always true."""
+        for name, value in fields_of(record).items():
+            setattr(record, name, value)
+        return True
+
+
 class TextLines(logging.Formatter):
-    """A record for people: time (UTC), level, logger, message, the traceback."""
+    """A record for people: time (UTC), level, logger, message, the run it belongs to, the traceback."""
 
     def __init__(self) -> None:
         super().__init__("%(asctime)s %(levelname)-7s %(name)s: %(message)s")
@@ -25,6 +39,13 @@ class TextLines(logging.Formatter):
     def formatTime(self, record: logging.LogRecord, datefmt: str | None = None) -> str:  # noqa: N802
         """The record's time in UTC, to the millisecond."""
         return time_of(record)
+
+    def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802
+        """The line, with the run that it belongs to where it does."""
+        fields = fields_of(record)
+        line = super().formatMessage(record)
+        told = " ".join(f"{name}={value}" for name, value in fields.items())
+        return f"{line} [{told}]" if told else line
 
 
 class JsonLines(logging.Formatter):
@@ -38,10 +59,21 @@ class JsonLines(logging.Formatter):
             "logger": record.name,
             "message": record.getMessage(),
         }
-        line |= {name: getattr(record, name) for name in FIELDS if hasattr(record, name)}
+        line |= fields_of(record)
         if record.exc_info:
             line["traceback"] = self.formatException(record.exc_info)
         return orjson.dumps(line, default=str).decode()
+
+
+def fields_of(record: logging.LogRecord) -> dict[str, object]:
+    """The fields of the run in whose name a record is made; what the record brings along wins."""
+    logged = logged_run.get()
+    fields: dict[str, object] = {}
+    if logged is not None:
+        fields = {"run": logged.run, "flow": logged.flow, "attempt": logged.attempt}
+        fields |= {"stage": current_stage(), "trace": logged.trace}
+    fields |= {name: getattr(record, name) for name in FIELDS if hasattr(record, name)}
+    return {name: value for name, value in fields.items() if value not in ("", None)}
 
 
 def time_of(record: logging.LogRecord) -> str:

@@ -1,0 +1,51 @@
+"""Log lines without what is secret: values of fields that are to be kept nowhere, secret params, passwords of URLs."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+from pydantic import BaseModel, SecretBytes, SecretStr
+
+from piko_flow.control.redaction import HIDDEN, Redaction
+
+SHORTEST = 3  # characters; a shorter secret would hide half of every line
+PASSWORD = re.compile(r"(?P<before>\b[a-z][a-z0-9+.-]*://[^\s:/@]*:)[^\s@/]+(?=@)", re.IGNORECASE)
+VALUE = r"""(?P<value>"(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*'|[^\s,;)\]}]+)"""
+
+
+class LineRedaction:
+    """Hides in a text what the redaction's fields are said to be (`name=...`, `"name": ...`), the secrets, passwords in URLs."""
+
+    def __init__(self, redaction: Redaction, secrets: Iterable[str] = ()) -> None:
+        self._secrets = sorted({one for one in secrets if len(one) >= SHORTEST}, key=len, reverse=True)
+        named = "|".join(re.escape(name) for name in sorted(redaction.names))
+        fields = rf"""(?P<before>\b(?:{named})["']?\s*[:=]\s*){VALUE}"""
+        self._fields = re.compile(fields, re.IGNORECASE) if named else None
+
+    def __call__(self, text: str) -> str:
+        """The text as it may be kept."""
+        for secret in self._secrets:
+            text = text.replace(secret, HIDDEN)
+        if self._fields is not None:
+            text = self._fields.sub(rf"\g<before>{HIDDEN}", text)
+        return PASSWORD.sub(rf"\g<before>{HIDDEN}", text) if "://" in text else text
+
+
+def secrets_in(value: Any) -> Iterator[str]:
+    """The values in it that are marked as secret, however deep they lie."""
+    match value:
+        case SecretStr():
+            yield value.get_secret_value()
+        case SecretBytes():
+            yield value.get_secret_value().decode(errors="replace")
+        case BaseModel():
+            for name in type(value).model_fields:
+                yield from secrets_in(getattr(value, name))
+        case dict():
+            for one in value.values():
+                yield from secrets_in(one)
+        case list() | tuple() | set():
+            for one in value:
+                yield from secrets_in(one)

@@ -1,0 +1,222 @@
+"""What runs leave for people to read: their lines, their reports, and where they are while they run."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from datetime import UTC, datetime
+from types import TracebackType
+from typing import TYPE_CHECKING
+
+from piko_flow.clock import Clock
+from piko_flow.connectors.spool_errors import SpoolClosed
+from piko_flow.control.detail_writing import DetailAsk, DetailWriting
+from piko_flow.control.line_redaction import LineRedaction
+from piko_flow.control.outcome import Outcome
+from piko_flow.control.redaction import Redaction
+from piko_flow.control.run_order import RunOrder
+from piko_flow.control.run_watch import RunWatch
+from piko_flow.control.timing import woken
+from piko_flow.control.told_attempt import ToldAttempt
+from piko_flow.dataflow.running.observer import Observer
+from piko_flow.dataflow.running.report import RunReport
+from piko_flow.dataflow.running.run import ActiveRun
+from piko_flow.store.ops_records import LogLine
+from piko_flow.telemetry.figures import Figures, Labels
+from piko_flow.telemetry.logged_run import LoggedRun, logged_run
+from piko_flow.telemetry.run_lines import Line
+from piko_flow.telemetry.stage_context import StageContext
+from piko_flow.telemetry.traceparent import trace_of
+
+if TYPE_CHECKING:
+    from piko_flow.connectors.spool import LiveSpool
+    from piko_flow.telemetry.spans import Spans
+
+EVERY = 2.0  # seconds between two looks at what is at work
+CLOSING = 5.0  # seconds that the last lines may take to be written
+
+log = logging.getLogger("piko_flow.details")
+
+
+class RunDetails:
+    """Follows the runs of a replica, on the loop that executes them; an async context manager.
+
+    Nothing is asked of the store for a plain job that logs nothing. Lines are written in groups, at most EVERY seconds
+    after they came, and at the end of their attempt; while pipelines run, where they are is shown as often.
+    """
+
+    def __init__(
+        self,
+        *,
+        ask: DetailAsk,
+        clock: Clock,
+        replica: str,
+        figures: Figures | None = None,
+        spans: Spans | None = None,
+        redact: tuple[str, ...] = (),
+        spools: Callable[[], Mapping[str, LiveSpool]] = dict,
+    ) -> None:
+        self._clock, self._replica, self._redact = clock, replica, redact
+        self._figures, self._spans, self._spools = figures or Figures(), spans, spools
+        self._ask, self._writing = ask, DetailWriting(ask)
+        self._watches: dict[int, RunWatch] = {}
+        self._told: dict[int, ToldAttempt] = {}
+        self._speaking: dict[int, LoggedRun] = {}
+        self._wake = asyncio.Event()
+        self._next_look = 0.0
+        self._shown = False
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._task: asyncio.Task[None] | None = None
+
+    async def __aenter__(self) -> RunDetails:
+        self._loop = asyncio.get_running_loop()
+        self._task = asyncio.create_task(self._run(), name="details of runs")
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Write what is left, for at most CLOSING seconds."""
+        assert self._task is not None
+        self._task.cancel()
+        await asyncio.wait([self._task])
+        try:
+            async with asyncio.timeout(CLOSING):
+                await self._writing.write()
+        except TimeoutError:
+            log.warning("the last log lines and reports of runs could not be written in time")
+
+    async def follow(
+        self, order: RunOrder, told: ToldAttempt, work: Callable[[], Awaitable[Outcome]]
+    ) -> Outcome:
+        """The outcome of an attempt's work, done in the name of its run: its lines are kept, and it has a span."""
+        record = order.record
+        logged = LoggedRun(record.id, record.flow, record.attempt, self._spoke, trace_of(record.trace))
+        logged_run.set(logged)
+        self._told[record.id] = told
+        try:
+            if self._spans is None:
+                return await work()
+            with self._spans.run(facts_of(order), record.trace) as span:
+                logged.trace = span.trace
+                outcome = await work()
+                span.ended(str(outcome.status), outcome.error_type)
+                return outcome
+        finally:
+            del self._told[record.id]
+            if logged.lines is not None:
+                self._speaking.pop(record.id, None)
+                self._keep_lines(logged, told, logged.lines.take_rest())
+                self._wake.set()
+
+    def told(self, order: RunOrder) -> ToldAttempt:
+        """What is to be known of an attempt that begins."""
+        return ToldAttempt(Redaction.of(order.flow.redact, self._redact))
+
+    def observer(self) -> Observer:
+        """The observer of a pipeline of the current run."""
+        return StageContext() if self._spans is None else self._spans.stages()
+
+    @contextmanager
+    def watching(self, order: RunOrder, active: ActiveRun) -> Iterator[Callable[[RunReport], None]]:
+        """Inside the block the pipeline is looked at now and then; its account is kept when the block is left.
+
+        The function that the block gets takes the report of a run that has one.
+        """
+        told = self._told.get(order.record.id) or self.told(order)
+        watch = RunWatch(order, active, self._figures, told.redaction)
+        if not self._watches:
+            self._next_look = self._clock.monotonic() + EVERY
+            self._wake.set()
+        self._watches[watch.run] = watch
+        reports: list[RunReport] = []
+        failure: BaseException | None = None
+        try:
+            yield reports.append
+        except BaseException as error:
+            failure = error
+            raise
+        finally:
+            del self._watches[watch.run]
+            text = watch.ended(reports[0] if reports else None, failure)
+            self._writing.add(lambda store: store.keep_report(watch.run, watch.attempt, text))
+            self._wake.set()
+
+    def _spoke(self, logged: LoggedRun) -> None:
+        """From any thread: a run has logged its first line."""
+        assert self._loop is not None
+        self._loop.call_soon_threadsafe(self._speaks, logged)
+
+    def _speaks(self, logged: LoggedRun) -> None:
+        if logged.run in self._told:  # else it has ended meanwhile, and its lines are taken
+            self._speaking[logged.run] = logged
+            self._wake.set()
+
+    def _keep_lines(self, logged: LoggedRun, told: ToldAttempt, lines: list[Line]) -> None:
+        if lines:
+            kept = [log_line(line, logged.attempt, told.redaction) for line in lines]
+            self._writing.add(lambda store: store.keep_log(logged.run, kept))
+
+    async def _run(self) -> None:
+        while True:
+            at_work = bool(
+                self._watches or self._speaking or self._writing.waiting or self._spools() or self._shown
+            )
+            await woken(self._wake, EVERY if at_work else None)
+            try:
+                if self._clock.monotonic() >= self._next_look:
+                    self._next_look = self._clock.monotonic() + EVERY
+                    await self._look()
+                await self._writing.write()
+            except Exception:
+                log.exception("the details of runs could not be kept; they are tried again")
+
+    async def _look(self) -> None:
+        """Look at what is at work: count it, show it, and take the first lines of runs that go on."""
+        texts, fill = dict[int, str](), dict[Labels, float]()
+        for watch in list(self._watches.values()):
+            progress = watch.look()
+            for labels, part in watch.fill(progress).items():
+                fill[labels] = max(fill.get(labels, 0.0), part)
+            texts[watch.run] = watch.live_text(progress)
+        self._figures.channel_fill = fill
+        for run, logged in list(self._speaking.items()):
+            if logged.lines is not None and run in self._told:
+                self._keep_lines(logged, self._told[run], logged.lines.take_first())
+        if texts or self._shown:
+            self._shown = bool(texts)
+            self._writing.show(lambda store: store.show_live(self._replica, texts))
+        await self._look_at_spools()
+
+    async def _look_at_spools(self) -> None:
+        states = []
+        for spool in self._spools().values():
+            with suppress(SpoolClosed):  # it is being closed, or what ended it is told where that happened
+                states.append(await spool.state())
+        self._figures.spool_items = {(state.name,): state.items for state in states}
+        self._figures.spool_age = {(state.name,): state.age for state in states}
+
+
+def log_line(line: Line, attempt: int, redaction: LineRedaction) -> LogLine:
+    """A line as the store keeps it, without what is secret."""
+    at = datetime.fromtimestamp(line.created, UTC)
+    return LogLine(at, line.level, line.logger, redaction(line.message), line.stage, attempt)
+
+
+def facts_of(order: RunOrder) -> dict[str, str | int | float | bool]:
+    """What the span of an attempt tells of its run."""
+    from piko_flow.telemetry import names
+
+    record = order.record
+    facts: dict[str, str | int | float | bool] = {
+        names.RUN_ID: record.id,
+        names.FLOW_NAME: record.flow,
+        names.ATTEMPT: record.attempt,
+        names.SCHEDULED: record.scheduled_time.isoformat(),
+    }
+    if record.window is not None:
+        facts[names.WINDOW_START] = record.window.start.isoformat()
+        facts[names.WINDOW_END] = record.window.end.isoformat()
+    return facts

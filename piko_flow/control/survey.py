@@ -1,0 +1,85 @@
+"""What a leader looks up now and then for people who watch: lag, gaps, backfills, dead letters."""
+
+from __future__ import annotations
+
+from collections import Counter
+from datetime import datetime
+
+from piko_flow.control.reign import Reign
+from piko_flow.control.replica import Replica
+from piko_flow.errors import StoreUnavailable
+from piko_flow.store.protocols import Store
+from piko_flow.telemetry.figures import Figures, Labels, Numbers
+
+EVERY = 15.0  # seconds between two surveys
+SLICE = 50  # flows whose states are read at once: others wait for this loop
+GROUPS = 1000  # groups of dead letters that are counted
+
+
+class Survey:
+    """Reads what no run tells, while its replica leads; another's figures are empty, so that sums over replicas hold."""
+
+    def __init__(self, *, replica: Replica, store: Store, figures: Figures) -> None:
+        self._replica, self._store, self._figures = replica, store, figures
+        self._watermarks: dict[str, datetime] = {}
+        figures.watermark_lag = self._lag
+        figures.active = self._active
+        figures.leader = lambda: {(): float(replica.leads)}
+        figures.term = self._term
+        figures.statements = lambda: {(): store.statements}
+
+    async def step(self) -> None:
+        """Look once. What the store does not answer stays as it was."""
+        reign = self._replica.reign
+        if not self._replica.leads or reign is None:
+            self._forget()
+            return
+        try:
+            await self._look_at_windows(reign)
+            groups = await self._store.letter_groups(limit=GROUPS)
+        except StoreUnavailable:
+            return  # which the ticks tell
+        self._figures.backfill_windows = backfill_windows(reign)
+        letters = Counter[Labels]()
+        for group in groups:
+            letters[(group.flow,)] += group.count
+        self._figures.dead_letters = dict(letters)
+
+    async def _look_at_windows(self, reign: Reign) -> None:
+        names = [name for name, schedule in reign.schedules.items() if schedule.flow.stateful]
+        watermarks, gaps = dict[str, datetime](), dict[Labels, float]()
+        for first in range(0, len(names), SLICE):
+            for name, state in (await self._store.states(names[first : first + SLICE])).items():
+                gaps[(name,)] = len(state.gaps())
+                if (watermark := state.watermark) is not None:
+                    watermarks[name] = watermark
+        self._watermarks, self._figures.gaps = watermarks, gaps
+
+    def _forget(self) -> None:
+        self._watermarks = {}
+        self._figures.gaps = self._figures.backfill_windows = self._figures.dead_letters = {}
+
+    def _lag(self) -> Numbers:
+        now = self._replica.time.now()
+        return {(name,): max((now - mark).total_seconds(), 0.0) for name, mark in self._watermarks.items()}
+
+    def _active(self) -> Numbers:
+        active = Counter[Labels]((run.flow,) for run in list(self._replica.worker.active.values()))
+        return dict(active)
+
+    def _term(self) -> Numbers:
+        term = self._replica.leadership.term
+        return {(): 0 if term is None or not self._replica.leads else term.number}
+
+
+def backfill_windows(reign: Reign) -> dict[Labels, float]:
+    """The windows of open backfills by flow: those that wait, and those that were queued or found settled."""
+    windows: dict[Labels, float] = {}
+    for backfill in list(reign.backfills.values()):
+        for state, count in (
+            ("waiting", len(backfill.windows) - backfill.position),
+            ("queued", backfill.position),
+        ):
+            labels = (backfill.flow, state)
+            windows[labels] = windows.get(labels, 0) + count
+    return windows
