@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 from datetime import datetime
 
-from piko_flow.errors import RequestRefused
+from piko_flow.errors import RequestConflicts, RequestRefused
 from piko_flow.planning.flow_state import Change, FlowState, LiveRun, finished, observe_edit, without
 from piko_flow.planning.run_state import LIVE, Reason, RunStatus
 from piko_flow.store.batch import Batch, Decided, Decision, Ending, Requeue
@@ -20,6 +20,7 @@ from piko_flow.store.records import (
     ReplicaRecord,
     RunRecord,
 )
+from piko_flow.store.seen import check_seen
 
 OPEN_BACKFILLS = frozenset({"running", "paused"})
 REOPENED = frozenset({RunStatus.FAILED, RunStatus.CANCELLED})
@@ -97,11 +98,18 @@ def refused_backfill(decided: Decided, record: BackfillRecord | None) -> Request
 
 def refused_reopening(decided: Decided, flow: str, run: RunRecord | None) -> RequestRefused | None:
     """Why a decision that reopens a run is refused; None when it is not. `run` is the one that `decided.reopen` names."""
-    if decided.reopen is None or (run is not None and run.flow == flow and run.status in REOPENED):
+    if decided.reopen is None:
         return None
-    there = run is not None and run.flow == flow
+    what, there = f"run {decided.reopen} of {flow!r} once more", run is not None and run.flow == flow
+    if there and run is not None:
+        try:
+            check_seen(what, decided.seen, status=run.status, attempt=run.attempt)
+        except RequestConflicts as conflict:
+            return conflict
+        if run.status in REOPENED:
+            return None
     return RequestRefused(
-        what=f"run {decided.reopen} of {flow!r} once more",
+        what=what,
         rule="a run is tried again when it has ended FAILED or CANCELLED",
         came=f"it is {run.status}" if there and run is not None else "the flow has no such run",
     )

@@ -13,6 +13,7 @@ from piko_flow.planning.ledger import Mark
 from piko_flow.planning.run_state import RunStatus
 from piko_flow.planning.window import Window
 from piko_flow.store.records import DeadLetterRecord, NewRun, RunRecord
+from piko_flow.store.seen import Seen
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,13 +39,15 @@ class Decided:
 
     `backfill` moves a backfill (its id) to a position in the same transaction. `reopen` is a run of the flow
     that ended FAILED or CANCELLED: it is queued again as its next attempt, and the attempt that ended is kept;
-    its record is the last of the decision's runs. The decision is refused if it has not ended so.
+    its record is the last of the decision's runs. The decision is refused if it has not ended so, or is not as it
+    was `seen`.
     """
 
     change: Change
     runs: tuple[NewRun, ...] = ()
     backfill: tuple[int, int] | None = None
     reopen: int | None = None
+    seen: Seen | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -31,6 +31,7 @@ from piko_flow.store.records import (
     RunRecord,
     ScheduleRecord,
 )
+from piko_flow.store.seen import Seen
 
 
 class LeaseStore(Protocol):
@@ -104,16 +105,29 @@ class ScheduleStore(Protocol):
         """Insert rows for flows that have none; gives the flows whose row was made."""
         ...
 
-    async def set_schedule(self, record: ScheduleRecord) -> ScheduleRecord:
-        """Insert or replace a row; `version` grows by one, `last_data_time` of an existing row stays."""
+    async def set_schedule(self, record: ScheduleRecord, *, seen: Seen | None = None) -> ScheduleRecord:
+        """Insert or replace a row; `version` grows by one, `last_data_time` of an existing row stays.
+
+        Raises RequestConflicts where the row's version is not the one that was seen: of two who saw the same, one has
+        it changed.
+        """
         ...
 
-    async def delete_schedule(self, flow: str) -> bool: ...
+    async def delete_schedule(self, flow: str, *, seen: Seen | None = None) -> bool:
+        """Delete the row; False when there is none. Raises RequestConflicts as `set_schedule` does."""
+        ...
 
     async def set_config(
-        self, flow: str, text: str, *, schema_version: int, effective_from: datetime | None
+        self,
+        flow: str,
+        text: str,
+        *,
+        schema_version: int,
+        effective_from: datetime | None,
+        seen: Seen | None = None,
     ) -> ConfigRecord:
-        """Insert or replace a row; `version` grows by one. Raises ValueError when the text is no JSON object."""
+        """Insert or replace a row; `version` grows by one. Raises ValueError when the text is no JSON object, and
+        RequestConflicts as `set_schedule` does."""
         ...
 
     async def keep_params(self, versions: Sequence[ParamsVersion]) -> list[ParamsVersion]:
@@ -186,9 +200,10 @@ class RunStore(Protocol):
         """The running runs whose replica counts as dead."""
         ...
 
-    async def cancel(self, run: int, *, by: str) -> RunRecord | None:
+    async def cancel(self, run: int, *, by: str, seen: Seen | None = None) -> RunRecord | None:
         """End a queued run as CANCELLED, ask for the end of a running one; gives the run as it is then: unchanged
-        where the decision to commit it has been stored."""
+        where the decision to commit it has been stored. Raises RequestConflicts where its status or attempt is
+        another one than was seen."""
         ...
 
     async def cancels(self, replica: str) -> list[RunRecord]:
@@ -284,10 +299,11 @@ class LedgerStore(Protocol):
         ...
 
     async def set_backfill(
-        self, backfill: int, *, state: str, unless: Collection[str] = ()
+        self, backfill: int, *, state: str, unless: Collection[str] = (), seen: Seen | None = None
     ) -> BackfillRecord | None:
         """Pause, resume, cancel or end a backfill; None when it is not there or in one of the states `unless`.
-        Pausing takes back what was admitted of its queued runs; cancelling ends these, too."""
+        Pausing takes back what was admitted of its queued runs; cancelling ends these, too. Raises RequestConflicts
+        where its state is another one than was seen."""
         ...
 
     async def dead_letters(

@@ -12,6 +12,7 @@ from piko_flow.store.applying import OPEN_BACKFILLS, given_up
 from piko_flow.store.fitting import fitting_backfill
 from piko_flow.store.memory.part import MemoryPart
 from piko_flow.store.records import BackfillRecord
+from piko_flow.store.seen import Seen, check_seen
 from piko_flow.store.texts import check
 
 
@@ -46,11 +47,13 @@ class MemoryLedger(MemoryPart):
         return dict(Counter(run.status for run in self._rows.runs.values() if run.backfill == backfill))
 
     async def set_backfill(
-        self, backfill: int, *, state: str, unless: Collection[str] = ()
+        self, backfill: int, *, state: str, unless: Collection[str] = (), seen: Seen | None = None
     ) -> BackfillRecord | None:
         """Pause, resume, cancel or end a backfill; None when it is not there or in one of the states `unless`."""
         now, rows = self._ask(), self._rows
         record = rows.backfills.get(backfill)
+        if record is not None:
+            check_seen(f"make backfill {backfill} {state}", seen, state=record.state)
         if record is None or record.state in unless:
             return None
         record = replace(record, state=check("state", state))

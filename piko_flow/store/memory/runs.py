@@ -17,6 +17,7 @@ from piko_flow.store.memory.staging import EndingTransaction
 from piko_flow.store.memory.writing import Writing
 from piko_flow.store.protocols import RunFilter
 from piko_flow.store.records import AttemptRecord, ReplicaRecord, RunRecord
+from piko_flow.store.seen import Seen, check_seen
 from piko_flow.store.texts import check, check_free, cut
 
 TOLD_ABOUT = frozenset({RunStatus.SUCCESS, RunStatus.FAILED})
@@ -74,9 +75,11 @@ class MemoryRuns(MemoryLeases):
         """The running runs whose replica counts as dead."""
         return self._lost(self._ask())
 
-    async def cancel(self, run: int, *, by: str) -> RunRecord | None:
+    async def cancel(self, run: int, *, by: str, seen: Seen | None = None) -> RunRecord | None:
         """End a queued run as CANCELLED, ask for the end of a running one; gives the run as it is then."""
         now, record = self._ask(), self._rows.runs.get(run)
+        if record is not None:
+            check_seen(f"cancel run {run}", seen, status=record.status, attempt=record.attempt)
         if record is None or record.status not in LIVE or await self.decision(run) is not None:
             return record
         if not record.cancel_requested:

@@ -13,6 +13,7 @@ from piko_flow.store.fitting import check_json_object, fitting_params, fitting_s
 from piko_flow.store.memory.part import MemoryPart
 from piko_flow.store.protocols import Digest
 from piko_flow.store.records import ConfigRecord, FlowRecord, MarkedSchedule, ParamsVersion, ScheduleRecord
+from piko_flow.store.seen import Seen, check_seen
 from piko_flow.store.texts import check, cut
 
 
@@ -92,10 +93,11 @@ class MemorySchedules(MemoryPart):
                 made.append(record.flow)
         return made
 
-    async def set_schedule(self, record: ScheduleRecord) -> ScheduleRecord:
+    async def set_schedule(self, record: ScheduleRecord, *, seen: Seen | None = None) -> ScheduleRecord:
         """Insert or replace a row; `version` grows by one, `last_data_time` of an existing row stays."""
         now, record = self._ask(), fitting_schedule(record)
         old = self._rows.schedules.get(record.flow)
+        check_seen(f"set the schedule of {record.flow!r}", seen, version=0 if old is None else old.version)
         if old is not None:
             record = replace(record, version=old.version + 1, last_data_time=old.last_data_time)
         else:
@@ -103,19 +105,28 @@ class MemorySchedules(MemoryPart):
         self._rows.schedules[record.flow] = record = replace(record, updated_at=now)
         return record
 
-    async def delete_schedule(self, flow: str) -> bool:
+    async def delete_schedule(self, flow: str, *, seen: Seen | None = None) -> bool:
         """Delete the row; False when there is none. What is known of the flow's windows stays."""
         self._ask()
+        old = self._rows.schedules.get(flow)
+        check_seen(f"delete the schedule of {flow!r}", seen, version=0 if old is None else old.version)
         self._rows.contents.pop(flow, None)
         return self._rows.schedules.pop(flow, None) is not None
 
     async def set_config(
-        self, flow: str, text: str, *, schema_version: int, effective_from: datetime | None
+        self,
+        flow: str,
+        text: str,
+        *,
+        schema_version: int,
+        effective_from: datetime | None,
+        seen: Seen | None = None,
     ) -> ConfigRecord:
         """Insert or replace a row; `version` grows by one. Raises ValueError when the text is no JSON object."""
         self._ask()
         old = self._rows.configs.get(check("flow", flow))
         version = 1 if old is None else old.version + 1
+        check_seen(f"set the parameters of {flow!r}", seen, version=version - 1)
         effective = moment(effective_from, "effective_from")
         record = ConfigRecord(flow, check_json_object(text), schema_version, effective, version)
         self._rows.configs[flow] = record

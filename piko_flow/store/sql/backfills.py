@@ -14,6 +14,7 @@ from piko_flow.planning.run_state import RunStatus
 from piko_flow.planning.window import Window
 from piko_flow.store.fitting import fitting_backfill
 from piko_flow.store.records import BackfillRecord
+from piko_flow.store.seen import Seen, check_seen
 from piko_flow.store.sql.columns import read_moment
 from piko_flow.store.sql.database import Database, Session
 from piko_flow.store.sql.dialects import SqlDialect
@@ -104,15 +105,18 @@ class SqlBackfills:
         return {RunStatus(status): count for status, count in rows}
 
     async def set_backfill(
-        self, backfill: int, *, state: str, unless: Collection[str] = ()
+        self, backfill: int, *, state: str, unless: Collection[str] = (), seen: Seen | None = None
     ) -> BackfillRecord | None:
         """Pause, resume, cancel or end a backfill; None when it is not there or in one of the states `unless`.
         Pausing takes back what was admitted of its queued runs; cancelling ends these, too."""
         check("state", state)
+        what = f"make backfill {backfill} {state}"
 
         async def work(session: Session) -> BackfillRecord | None:
             row = await session.row(self._one_backfill, backfill=backfill)
             record = None if row is None else backfill_record(row)
+            if record is not None:
+                check_seen(what, seen, state=record.state)
             if record is None or record.state in unless:
                 return None
             await session.change(self._set_state, backfill=backfill, state=state)
@@ -122,7 +126,7 @@ class SqlBackfills:
                 await session.change(self._take_back, backfill=backfill)
             return replace(record, state=state)
 
-        return await self._database.transact(f"make backfill {backfill} {state}", work)
+        return await self._database.transact(what, work)
 
 
 def backfill_record(row: Any) -> BackfillRecord:

@@ -13,6 +13,7 @@ from piko_flow.store.batch import Batch, Written
 from piko_flow.store.fitting import fitting_batch, fitting_replica, tell_misfits
 from piko_flow.store.protocols import RunFilter
 from piko_flow.store.records import AttemptRecord, ReplicaRecord, RunRecord
+from piko_flow.store.seen import Seen, check_seen
 from piko_flow.store.sql.columns import read_moment
 from piko_flow.store.sql.database import Database, Session
 from piko_flow.store.sql.endings import NotAllMoved
@@ -137,13 +138,15 @@ class SqlRuns(SqlLeases):
         rows = await self._database.rows("look for cancelled runs", self._cancels, replica=replica)
         return list(map(run_record, rows))
 
-    async def cancel(self, run: int, *, by: str) -> RunRecord | None:
+    async def cancel(self, run: int, *, by: str, seen: Seen | None = None) -> RunRecord | None:
         """End a queued run as CANCELLED, ask for the end of a running one; gives the run as it is then: unchanged
         where the decision to commit it has been stored."""
 
         async def work(session: Session) -> RunRecord | None:
             now, row = await session.now(), await session.row(self._locked, run=run)
             record = None if row is None else run_record(row)
+            if record is not None:
+                check_seen(f"cancel run {run}", seen, status=record.status, attempt=record.attempt)
             if record is None or record.status not in LIVE:
                 return record
             if await session.row(self._is_decided, run=run) is not None:

@@ -13,6 +13,7 @@ from sqlalchemy import insert, update
 from piko_flow.store.fitting import check_json_object, fitting_schedule, moment
 from piko_flow.store.protocols import Digest
 from piko_flow.store.records import ConfigRecord, FlowRecord, MarkedSchedule, ScheduleRecord
+from piko_flow.store.seen import Seen, check_seen
 from piko_flow.store.sql.columns import read_moment
 from piko_flow.store.sql.database import Database, Session, moments
 from piko_flow.store.sql.dialects import Columns
@@ -132,12 +133,13 @@ class SqlSchedules:
 
         return await self._database.transact("add schedules", work) if wanted else []
 
-    async def set_schedule(self, record: ScheduleRecord) -> ScheduleRecord:
+    async def set_schedule(self, record: ScheduleRecord, *, seen: Seen | None = None) -> ScheduleRecord:
         """Insert or replace a row; `version` grows by one, `last_data_time` of an existing row stays."""
-        record = fitting_schedule(record)
+        record, what = fitting_schedule(record), f"set the schedule of {record.flow!r}"
 
         async def work(session: Session) -> ScheduleRecord:
             now, row = await session.now(), await session.row(self._one_schedule, flow=record.flow)
+            check_seen(what, seen, version=0 if row is None else schedule_record(row).version)
             if row is None:
                 made = replace(record, version=1, updated_at=now)
                 await session.core(insert(SCHEDULES_TABLE).values(schedule_row(made)))
@@ -150,22 +152,36 @@ class SqlSchedules:
             )
             return made
 
-        return await self._database.transact(f"set the schedule of {record.flow!r}", work)
+        return await self._database.transact(what, work)
 
-    async def delete_schedule(self, flow: str) -> bool:
+    async def delete_schedule(self, flow: str, *, seen: Seen | None = None) -> bool:
         """Delete the row; False when there is none. What is known of the flow's windows stays."""
-        return await self._database.change(f"delete the schedule of {flow!r}", self._delete, flow=flow) > 0
+        what = f"delete the schedule of {flow!r}"
+
+        async def work(session: Session) -> bool:
+            row = await session.row(self._one_schedule, flow=flow)
+            check_seen(what, seen, version=0 if row is None else schedule_record(row).version)
+            return row is not None and await session.change(self._delete, flow=flow) > 0
+
+        return await self._database.transact(what, work)
 
     async def set_config(
-        self, flow: str, text: str, *, schema_version: int, effective_from: datetime | None
+        self,
+        flow: str,
+        text: str,
+        *,
+        schema_version: int,
+        effective_from: datetime | None,
+        seen: Seen | None = None,
     ) -> ConfigRecord:
         """Insert or replace a row; `version` grows by one. Raises ValueError when the text is no JSON object."""
         check("flow", flow)
         check_json_object(text)
-        effective = moment(effective_from, "effective_from")
+        effective, what = moment(effective_from, "effective_from"), f"set the parameters of {flow!r}"
 
         async def work(session: Session) -> ConfigRecord:
             now, row = await session.now(), await session.row(self._one_config, flow=flow)
+            check_seen(what, seen, version=0 if row is None else row[0])
             made = ConfigRecord(flow, text, schema_version, effective, 1 if row is None else row[0] + 1)
             values = {
                 "schema_version": schema_version,
@@ -182,7 +198,7 @@ class SqlSchedules:
                 )
             return made
 
-        return await self._database.transact(f"set the parameters of {flow!r}", work)
+        return await self._database.transact(what, work)
 
     async def note_refusals(self, refused: Mapping[str, str]) -> None:
         """Store why these flows' schedule rows are not used; an empty text clears it."""

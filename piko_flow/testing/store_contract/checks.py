@@ -8,6 +8,7 @@ from piko_flow.testing.store_contract.audits import CHECKS as AUDITS
 from piko_flow.testing.store_contract.backfills import CHECKS as BACKFILLS
 from piko_flow.testing.store_contract.bounds import CHECKS as BOUNDS
 from piko_flow.testing.store_contract.claiming import CHECKS as CLAIMING
+from piko_flow.testing.store_contract.conflicts import CHECKS as CONFLICTS
 from piko_flow.testing.store_contract.dead_letters import CHECKS as DEAD_LETTERS
 from piko_flow.testing.store_contract.edits import CHECKS as EDITS
 from piko_flow.testing.store_contract.endings import CHECKS as ENDINGS
@@ -40,6 +41,7 @@ STORE_CONTRACT: Final[tuple[Check, ...]] = (
     *STAGING,
     *BACKFILLS,
     *DEAD_LETTERS,
+    *CONFLICTS,
     *TOKENS,
     *AUDITS,
     *RUN_DETAILS,
