@@ -119,7 +119,7 @@ def replay_letters(
         return await _ended(plane, made, timeout, asking.times().exact) if wait else made
 
     made = asking.ask(ask)
-    asking.answer(lambda: {"replay": made}, lambda: _tell_replays(made))
+    asking.answer(lambda: {"replay": made}, lambda: _tell_replays(made, waited=wait))
     well = all(run.status is RunStatus.SUCCESS and not run.error_msg for run in made.runs)
     if wait and not (well and not made.untaken):
         raise typer.Exit(1)
@@ -230,13 +230,15 @@ def _show(view: LetterView, times: Times) -> None:
         typer.echo("\n" + printable(one.trace.rstrip()))
 
 
-def _tell_replays(made: ReplayRequest) -> None:
+def _tell_replays(made: ReplayRequest, *, waited: bool) -> None:
     from piko_flow.control.failure import error_text
 
     for one in made.replays:
         run = one.run
         error = error_text(run.error_type, run.error_msg)
-        ended = "" if run.status in LIVE else f": {run.status}{f', {error}' if error else ''}"
+        ended = f": {run.status}{f', {error}' if error else ''}"
+        if run.status in LIVE:
+            ended = f": still {run.status}, and --timeout is over" if waited else ""
         typer.echo(f"run {run.id} of {run.flow} replays {_counted(len(one.letters))}{ended}")
     for left in made.untaken:
         typer.echo(f"note: left open: {left.reason}", err=True)

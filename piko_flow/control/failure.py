@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 
-from piko_flow.dataflow.running.failed_place import place_of
+from piko_flow.dataflow.running.failed_place import line_of, place_of
 from piko_flow.dataflow.running.task_group import first_cause
 from piko_flow.errors import (
     AlreadyCommitted,
@@ -35,12 +35,15 @@ def type_of(error: BaseException) -> str:
 
 
 def message_of(error: BaseException) -> str:
-    """The error in one line, with its stage, cut to what the column holds."""
+    """The error in one line, with its stage or its line in the flow's code, cut to what the column holds."""
     first = first_cause(error)
     others = len(error.exceptions) - 1 if isinstance(error, BaseExceptionGroup) else 0
-    text = str(first) if isinstance(first, StageFailed) else describe_error(first)
-    text += f" (and {others} more)" if others else ""
-    return text if len(text) <= LONGEST else text[: LONGEST - 1] + "…"
+    staged = isinstance(first, StageFailed)
+    text = str(first) if staged else describe_error(first)
+    line = "" if staged else line_of(first)
+    rest = (f" ({line})" if line else "") + (f" (and {others} more)" if others else "")
+    room = LONGEST - len(rest)
+    return (text if len(text) <= room else text[: room - 1] + "…") + rest
 
 
 def error_text(kind: str, message: str) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import sys
 from typing import Any
 
@@ -74,7 +75,8 @@ async def test_values_given_with_a_trigger_lie_over_the_version(place: Place) ->
 async def test_a_job_that_fails_is_told_with_type_message_and_place(place: Place) -> None:
     outcome = await place.execute(failing(OSError("disk full")))
     assert (outcome.status, outcome.reason) == (RunStatus.FAILED, Reason.ERROR)
-    assert (outcome.error_type, outcome.error_msg) == ("OSError", "OSError: disk full")
+    assert outcome.error_type == "OSError"
+    assert re.fullmatch(r"OSError: disk full \(test_execution_jobs\.py:\d+ in fail\)", outcome.error_msg)
     assert outcome.retryable
     assert len(outcome.error_hash) == 32
 
@@ -94,14 +96,15 @@ async def test_errors_that_the_flow_does_not_retry_are_told_so(place: Place) -> 
 async def test_of_a_group_of_errors_the_first_is_told(place: Place) -> None:
     group = ExceptionGroup("several", [OSError("first"), ValueError("second")])
     outcome = await place.execute(failing(group))
-    assert (outcome.error_type, outcome.error_msg) == ("OSError", "OSError: first (and 1 more)")
+    assert outcome.error_type == "OSError"
+    assert re.fullmatch(r"OSError: first \(and 1 more\)", outcome.error_msg)
     assert outcome.retryable
 
 
 async def test_a_long_message_is_cut_to_its_column(place: Place) -> None:
     outcome = await place.execute(failing(OSError("x" * 9000)))
     assert len(outcome.error_msg) == 512
-    assert outcome.error_msg.endswith("…")
+    assert re.search(r"xx… \(test_execution_jobs\.py:\d+ in fail\)$", outcome.error_msg)
 
 
 async def test_a_job_that_exits_the_program_fails_alone(place: Place) -> None:

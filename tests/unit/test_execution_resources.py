@@ -87,19 +87,21 @@ async def test_a_resource_is_closed_after_a_failure(place: Place) -> None:
 
 async def test_a_resource_that_swallows_the_error_does_not_hide_it(place: Place) -> None:
     outcome = await place.execute(using(Clients(swallows=True).open, error=OSError("bad")))
-    assert (outcome.status, outcome.error_msg) == (RunStatus.FAILED, "OSError: bad")
+    assert outcome.status is RunStatus.FAILED
+    assert outcome.error_msg.startswith("OSError: bad (")
 
 
 async def test_a_resource_that_fails_while_it_closes_fails_the_run(place: Place) -> None:
     outcome = await place.execute(using(Clients(fails=OSError("cannot close")).open))
-    assert (outcome.status, outcome.error_msg) == (RunStatus.FAILED, "OSError: cannot close")
+    assert outcome.status is RunStatus.FAILED
+    assert outcome.error_msg.startswith("OSError: cannot close (")
 
 
 async def test_the_jobs_own_error_is_told_before_that_of_closing(place: Place) -> None:
     outcome = await place.execute(
         using(Clients(swallows=True, fails=OSError("cannot close")).open, error=OSError("bad"))
     )
-    assert outcome.error_msg == "OSError: bad"
+    assert outcome.error_msg.startswith("OSError: bad (")
 
 
 async def test_a_resource_that_cannot_be_opened_fails_the_run_and_closes_the_others(place: Place) -> None:
@@ -115,7 +117,8 @@ async def test_a_resource_that_cannot_be_opened_fails_the_run_and_closes_the_oth
 
     resources = {"client": clients.open, "other": broken}
     outcome = await place.execute(Flow.register("job", job, resources=resources, registry=Registry()))
-    assert (outcome.error_msg, clients.told) == ("ConnectionError: no server", ["opened", "closed"])
+    assert outcome.error_msg.startswith("ConnectionError: no server (")
+    assert clients.told == ["opened", "closed"]
 
 
 async def test_a_resource_of_the_application_is_opened_once(place: Place) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sysconfig
 from pathlib import Path
-from traceback import TracebackException, extract_tb
+from traceback import FrameSummary, StackSummary, TracebackException, extract_tb
 
 from pydantic import ValidationError
 
@@ -18,12 +18,18 @@ _INSTALLED = tuple(sysconfig.get_paths()[name] for name in ("stdlib", "platstdli
 def place_of(error: BaseException) -> str:
     """The innermost function of the flow's own code, where there is one; of an invalid value its wrong fields too."""
     frames = extract_tb(error.__traceback__)
-    own = [frame for frame in frames if not frame.filename.startswith((_OURS, *_INSTALLED))]
+    own = _own(frames)
     found = own or ([] if isinstance(error, ValidationError) else list(frames))
     where = f"{Path(found[-1].filename).name}:{found[-1].name}" if found else ""
     if isinstance(error, ValidationError):
         where = " ".join(part for part in (where, _fields(error)) if part)
     return where[:LONGEST]
+
+
+def line_of(error: BaseException) -> str:
+    """File, line and innermost function of the flow's own code, for a person to go to; empty where there is none."""
+    own = _own(extract_tb(error.__traceback__))
+    return f"{Path(own[-1].filename).name}:{own[-1].lineno} in {own[-1].name}" if own else ""
 
 
 def trace_of(error: BaseException) -> str:
@@ -33,6 +39,10 @@ def trace_of(error: BaseException) -> str:
     except Exception as unprintable:  # formatting runs code of the error's class
         return f"<its traceback raised {type(unprintable).__name__}>"
     return text if len(text) <= TRACE else "…" + text[1 - TRACE :]
+
+
+def _own(frames: StackSummary) -> list[FrameSummary]:
+    return [frame for frame in frames if not frame.filename.startswith((_OURS, *_INSTALLED))]
 
 
 def _fields(error: ValidationError) -> str:
