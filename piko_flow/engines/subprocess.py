@@ -13,6 +13,7 @@ from piko_flow.dataflow.running.observer import SilentObserver
 from piko_flow.dataflow.running.plan import Plan
 from piko_flow.dataflow.running.shipping import culprits_of
 from piko_flow.dataflow.running.task_group import task_group
+from piko_flow.dataflow.running.trace_parent import trace_parent
 from piko_flow.dataflow.running.unit import part_of
 from piko_flow.dataflow.running.worker_process import Death
 from piko_flow.dataflow.stages.sink import Sink
@@ -113,6 +114,7 @@ class _Lanes:
             cores=self._cores,
             listening=self._listening,
             strict=self._strict,
+            trace=trace_parent.get(),
         )
 
     async def _sweep(self, dead: Unit, attempt: int) -> None:

@@ -38,7 +38,8 @@ class Order:
     """All that an interpreter needs to run one attempt of one unit.
 
     `plan` is packed once for all units. `cores` is how many processors this unit may count on, `listening`
-    whether somebody wants to hear facts, `strict` whether each bad item must be told at once.
+    whether somebody wants to hear facts, `strict` whether each bad item must be told at once. `trace` is the traceparent
+    of the span that the unit works for.
     """
 
     plan: bytes
@@ -49,6 +50,7 @@ class Order:
     cores: int
     listening: bool
     strict: bool
+    trace: str = ""
 
     def frame(self) -> Frame:
         """The order as a message. Neither plan nor unit is looked into on the way."""

@@ -24,6 +24,7 @@ from piko_flow.dataflow.running.link import Link
 from piko_flow.dataflow.running.observer import Observer, SilentObserver
 from piko_flow.dataflow.running.plan import Plan
 from piko_flow.dataflow.running.settling import Budget
+from piko_flow.dataflow.running.trace_parent import joined, trace_parent
 from piko_flow.dataflow.running.transport import Frame
 from piko_flow.dataflow.running.unit import run_unit
 from piko_flow.dataflow.running.unit_state import Intake, UnitState
@@ -109,10 +110,12 @@ class UnitProgram:
         plan, unit = _loaded(order)
         self._link.send(message(unit_messages.BEGUN))
         context = self._context(order, plan)
+        trace_parent.set(order.trace)
         beat = self._loop.create_task(self._beat(), name="beat")
         try:
             async with AsyncExitStack() as stack:
                 context.pool = await _open_pool(plan, order, stack)
+                stack.enter_context(joined(order.trace))
                 async with open_host(plan, context) as host:
                     result = await run_unit(
                         plan, unit, host, units=order.units, attempt=order.attempt, watch=self._watch

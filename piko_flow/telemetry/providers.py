@@ -11,16 +11,16 @@ from opentelemetry.sdk.metrics.export import MetricReader, PeriodicExportingMetr
 from opentelemetry.sdk.metrics.view import ExplicitBucketHistogramAggregation, View
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import TracerProvider
-from opentelemetry.sdk.trace.export import BatchSpanProcessor
 from prometheus_client import CollectorRegistry
 
 from piko_flow.telemetry import names
 from piko_flow.telemetry.figures import Figures
 from piko_flow.telemetry.instruments import instrument
 from piko_flow.telemetry.names import Metric, most_series
+from piko_flow.telemetry.service_resource import resource_of
 from piko_flow.telemetry.shared_tracer import in_force
 from piko_flow.telemetry.spans import Spans
-from piko_flow.telemetry.switches import exports, names_service
+from piko_flow.telemetry.switches import exports
 
 
 class Providers:
@@ -48,7 +48,7 @@ class Providers:
         self.figures = Figures()
         self.registry = CollectorRegistry() if prometheus else None
         self._meters = self._make_meters(resource, version, pushed=pushed)
-        self._tracers = _exporting(resource) if traced else None
+        self._tracers = self._exporting(resource) if traced else None
         self.spans = self._make_spans(version)
 
     @property
@@ -84,6 +84,11 @@ class Providers:
         instrument(meters.get_meter(names.SCOPE, version), self.figures)
         return meters
 
+    def _exporting(self, resource: Resource) -> TracerProvider:
+        from piko_flow.telemetry.exporting import exporting_tracers
+
+        return exporting_tracers(resource, at_exit=False)
+
     def _make_spans(self, version: str) -> Spans | None:
         if self._tracers is not None:
             in_force.enter(self._tracers)
@@ -98,21 +103,3 @@ def view_of(metric: Metric) -> View:
     return View(
         instrument_name=metric.name, aggregation=bounds, aggregation_cardinality_limit=most_series(metric)
     )
-
-
-def resource_of(service: str, version: str, instance: str, environ: Mapping[str, str]) -> Resource:
-    """What all that is told is told of; the OTEL_* variables win over the application's name."""
-    about = {"service.version": version}
-    if not names_service(environ):
-        about["service.name"] = service
-    if instance:
-        about["service.instance.id"] = instance
-    return Resource.create(about)
-
-
-def _exporting(resource: Resource) -> TracerProvider:
-    from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
-
-    tracers = TracerProvider(resource=resource, shutdown_on_exit=False)
-    tracers.add_span_processor(BatchSpanProcessor(OTLPSpanExporter()))
-    return tracers

@@ -60,25 +60,32 @@ class Spans:
 
 
 class StageSpans(StageContext):
-    """One span for each stage of each unit. Of stages in one loop the first one's is current for their code."""
+    """One span for each stage of each unit. Of stages in one loop the first one's is current for their code.
+
+    Stages of a unit in another process are told from outside of any task; they have spans, and nothing is made current.
+    """
 
     def __init__(self, tracer: Tracer) -> None:
         self._tracer, self._above = tracer, context.get_current()
-        self._begun: dict[tuple[int, str], Span] = {}
+        self._begun: dict[tuple[int, str], list[Span]] = {}
 
     def stage_started(self, stage: str) -> None:
         """Called in the operator's own task, whose context ends with it."""
         super().stage_started(stage)
         span = self._tracer.start_span(names.STAGE_SPAN, self._above, attributes={names.STAGE_NAME: stage})
-        task = _task()
-        if not any(other == task for other, _ in self._begun):
+        task = asyncio.current_task()
+        if task is not None and not any(other == id(task) for other, _ in self._begun):
             context.attach(trace.set_span_in_context(span, self._above))
             trace_parent.set(traceparent_of(span))
-        self._begun[task, stage] = span
+        self._begun.setdefault((id(task), stage), []).append(span)
 
     def stage_ended(self, stage: str) -> None:
         """The span ends; what its items came to is in the metrics and in the run's report."""
-        self._begun.pop((_task(), stage)).end()
+        key = id(asyncio.current_task()), stage
+        spans = self._begun[key]
+        spans.pop().end()
+        if not spans:
+            del self._begun[key]
 
 
 def context_of(parent: str) -> context.Context:
@@ -91,7 +98,3 @@ def traceparent_of(span: Span) -> str:
     carrier: dict[str, str] = {}
     W3C.inject(carrier, trace.set_span_in_context(span, context.Context()))
     return carrier.get("traceparent", "")
-
-
-def _task() -> int:
-    return id(asyncio.current_task())

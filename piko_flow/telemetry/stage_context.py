@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 from piko_flow.dataflow.running.observer import SilentObserver
 from piko_flow.telemetry.logged_run import logged_stage
 
@@ -11,5 +13,5 @@ class StageContext(SilentObserver):
 
     def stage_started(self, stage: str) -> None:
         """Called in the operator's own task, whose context ends with it."""
-        if not logged_stage.get():
+        if not logged_stage.get() and asyncio.current_task() is not None:  # else it works in another process
             logged_stage.set(stage)

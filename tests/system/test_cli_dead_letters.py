@@ -152,6 +152,10 @@ def test_what_fails_again_stays_open_and_what_is_dropped_is_gone(shop: Shop) -> 
         (2, 2, "open"),
         (1, 2, "open"),
     ]
+    said = shop.run("dead-letter", "replay", "3", "--wait", "--timeout", "0", code=1)
+    waits = re.search(r"run (\d+) of orders replays 1 dead letter: still QUEUED, and --timeout is over", said)
+    assert waits is not None
+    shop.run("run", "cancel", waits[1])
     assert shop.run("dead-letter", "drop", "--flow", "orders") == "3 dead letters dropped\n"
     assert '"value"' not in shop.run("dead-letter", "show", "1")
     assert "it was dropped" in shop.run("dead-letter", "show", "1")

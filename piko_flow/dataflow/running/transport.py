@@ -53,7 +53,7 @@ RAISED, NOT_LOADED, NOT_PACKED = 0, 1, 2
 BY_VALUE = 1  # the stream may hold classes and functions themselves instead of their names
 APART = 2  # a list of values, each packed on its own, so that one broken value hides no other
 
-_HEADER = struct.Struct("<BBHIIIdI")
+_HEADER = struct.Struct("<BBHIIIdI55s")
 _CLASS_MAKERS = {
     "_make_skeleton_class": 4,
     "_make_skeleton_enum": 5,
@@ -68,13 +68,14 @@ class Frame:
     A plain class, because importing dataclasses would cost a starting worker a third of its time.
     """
 
-    __slots__ = ("buffers", "flags", "kind", "number", "seconds", "stream", "subject")
+    __slots__ = ("buffers", "flags", "kind", "number", "seconds", "stream", "subject", "trace")
 
     def __init__(
         self, kind: int, *, number: int = 0, subject: int = 0, seconds: float = 0.0, flags: int = 0
     ) -> None:
         self.kind, self.number, self.subject = kind, number, subject
         self.seconds, self.flags = seconds, flags
+        self.trace = ""  # of a call: the traceparent of the span that it works for
         self.stream: list[Buffer] = []
         self.buffers: list[memoryview] = []
 
@@ -186,7 +187,15 @@ class Outgoing:
         self.file: int | None = None
         body = 0 if self.big else sum(lengths)
         header = _HEADER.pack(
-            frame.kind, frame.flags, self.big, frame.number, frame.subject, len(lengths), frame.seconds, body
+            frame.kind,
+            frame.flags,
+            self.big,
+            frame.number,
+            frame.subject,
+            len(lengths),
+            frame.seconds,
+            body,
+            frame.trace.encode(),
         )
         table = struct.pack(f"<{len(lengths)}Q", *lengths)
         inline = [] if self.big else [piece for pieces in self._segments for piece in pieces]
@@ -245,7 +254,7 @@ class Incoming:
         """The next complete frame, None while it is still on its way. Raises OSError when memory is short."""
         if len(self._bytes) < _HEADER.size:
             return None
-        kind, flags, big, number, subject, count, seconds, body = _HEADER.unpack_from(self._bytes)
+        kind, flags, big, number, subject, count, seconds, body, trace = _HEADER.unpack_from(self._bytes)
         start = _HEADER.size + 8 * count
         if len(self._bytes) < start + body:
             return None
@@ -253,6 +262,7 @@ class Incoming:
         content = bytes(memoryview(self._bytes)[start : start + body])
         del self._bytes[: start + body]
         frame = Frame(kind, number=number, subject=subject, seconds=seconds, flags=flags)
+        frame.trace = trace.rstrip(b"\0").decode()
         if big:
             offsets, total = _layout(lengths)
             if not self._files:  # the kernel drops descriptors that the process has no room for

@@ -115,7 +115,8 @@ class Worker:
         results: list[Any] = [None] * len(items)
         if call.seconds:
             function = with_timer(function, call.seconds)
-        self._run(function, numbered, results, failures)
+        with joined(call.trace):
+            self._run(function, numbered, results, failures)
         if call.seconds:
             signal.setitimer(signal.ITIMER_REAL, 0)
         self._progress[transport.ITEM] = transport.PACKING
@@ -215,6 +216,15 @@ class Worker:
         frame = transport.Frame(kind, number=call.number)
         frame.stream, frame.buffers = transport.pack(describe(0, kind, error))
         return frame
+
+
+def joined(trace: str) -> contextlib.AbstractContextManager[None]:
+    """Where the function's code finds the span that it works for, if it has loaded OpenTelemetry."""
+    if not trace or "opentelemetry.trace" not in sys.modules:
+        return contextlib.nullcontext()
+    from piko_flow.dataflow.running import trace_parent
+
+    return trace_parent.joined(trace)
 
 
 def with_timer(function: Function, seconds: float) -> Function:

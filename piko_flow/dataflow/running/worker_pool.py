@@ -19,6 +19,7 @@ from piko_flow.dataflow.running import transport
 from piko_flow.dataflow.running.chunk import decode_reply, describe_refusal, encode_items
 from piko_flow.dataflow.running.shipping import CannotShip, Shipment
 from piko_flow.dataflow.running.suspects import Attempt, Form, judge
+from piko_flow.dataflow.running.trace_parent import trace_parent
 from piko_flow.dataflow.running.transport import Frame
 from piko_flow.dataflow.running.worker_errors import WorkerDied, WorkersCannotStart
 from piko_flow.dataflow.running.worker_process import Answer, Death, WorkerProcess
@@ -128,6 +129,7 @@ class WorkerPool:
                 self._forms[shipment] = attempt.form
             call.seconds = timeout or 0.0
             call.subject = shipment.id
+            call.trace = trace_parent.get()
             answer = await self._ask(shipment, call)
             if isinstance(answer, Death):
                 attempts.extend(self._after_death(shipment, items, attempt, answer, timeout, result))
