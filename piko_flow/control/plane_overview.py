@@ -6,12 +6,16 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
+from piko_flow.control.flow import Flow
 from piko_flow.control.plane import ControlPlane
+from piko_flow.control.plane_part import missing, zone_of
 from piko_flow.control.plane_replicas import LeaderView
 from piko_flow.planning.flow_state import FlowState
-from piko_flow.store.records import FlowRecord, LetterGroup, RunRecord, ScheduleRecord
+from piko_flow.planning.run_state import RunStatus
+from piko_flow.store.records import BackfillRecord, FlowRecord, LetterGroup, RunRecord, ScheduleRecord
 
 LETTER_GROUPS = 1000
+BACKFILLS = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,3 +70,69 @@ async def flows_in_detail(plane: ControlPlane, names: Sequence[str], *, runs: in
         runs=await plane.store.recent_runs(names, runs),
         states=await plane.store.states(stateful) if stateful else {},
     )
+
+
+@dataclass(frozen=True, slots=True)
+class FlowNow:
+    """What is stored of one flow at the store's time `now`.
+
+    `row` is None where it has none. `runs` are its newest, newest first; `report` is what the newest of them that has
+    ended left of its stages, and `live` what one that runs shows of them, each with the run and as JSON. `backfills`
+    are its own, the newest first.
+    """
+
+    now: datetime
+    name: str
+    flow: Flow | None
+    row: ScheduleRecord | None
+    record: FlowRecord | None
+    zone: str
+    paused_all: str
+    runs: tuple[RunRecord, ...]
+    state: FlowState | None
+    report: tuple[int, str] | None
+    live: tuple[int, str] | None
+    letters: int
+    backfills: tuple[BackfillRecord, ...]
+
+
+async def flow_now(plane: ControlPlane, name: str, *, runs: int) -> FlowNow:
+    """Everything that the page of a flow is made of; a dozen statements, whatever the number of flows and runs.
+
+    Refused when neither the code nor a row knows the flow.
+    """
+    store, flow = plane.store, plane.registry.get(name)
+    marked = await store.marked_schedules([name])
+    row = marked[0].row if marked else None
+    if flow is None and row is None:
+        missing(f"show flow {name!r}", "a flow is registered or has a row", plane.registry.unknown(name))
+    recent = tuple((await store.recent_runs([name], runs)).get(name, ()))
+    running = [run.id for run in recent if run.status is RunStatus.RUNNING]
+    shown = await store.shown_live(running) if running else {}
+    live = max(shown, default=None)
+    states = await store.states([name]) if flow is not None and flow.stateful else {}
+    return FlowNow(
+        now=await plane.now(),
+        name=name,
+        flow=flow,
+        row=row,
+        record=next((one for one in await store.flows() if one.flow == name), None),
+        zone=zone_of(row, plane.options.zone),
+        paused_all=await plane.paused_all(),
+        runs=recent,
+        state=states.get(name),
+        report=await _report(plane, recent),
+        live=None if live is None else (live, shown[live][1]),
+        letters=sum(group.count for group in await store.letter_groups(flow=name, limit=LETTER_GROUPS)),
+        backfills=tuple((await store.backfills(flow=name))[::-1][:BACKFILLS]),
+    )
+
+
+async def _report(plane: ControlPlane, runs: Sequence[RunRecord]) -> tuple[int, str] | None:
+    """The report of the newest run that has ended and left one."""
+    ended = [run.id for run in runs if run.status in (RunStatus.SUCCESS, RunStatus.FAILED)]
+    for number in ended[:1]:
+        reports = await plane.store.reports(number)
+        if reports:
+            return number, reports[max(reports)]
+    return None

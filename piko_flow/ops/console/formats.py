@@ -8,6 +8,7 @@ from markupsafe import Markup
 
 from piko_flow.dataflow.running.report_words import duration
 from piko_flow.planning.run_state import RunStatus
+from piko_flow.planning.window import Window
 
 TONES = {
     RunStatus.SUCCESS: "success",
@@ -20,6 +21,7 @@ TONES = {
 """The colour of each state; the classes of the style sheet have these names."""
 UNITS = ((86_400, "d"), (3_600, "h"), (60, "min"), (1, "s"))
 TIME = Markup('<time datetime="{}" data-style="{}">{}</time>')
+SPAN = Markup('<span class="nowrap" data-start="{}" data-end="{}">{}</span>')
 DASH = "\N{EN DASH}"
 NOTHING = Markup('<span class="soft">{}</span>').format(DASH)
 
@@ -36,6 +38,13 @@ def moment(instant: datetime | None, style: str = "short") -> Markup:
     written = instant.astimezone(UTC)
     text = f"{written:%Y-%m-%d %H:%M:%S} UTC" if style != "clock" else f"{written:%H:%M:%S}"
     return TIME.format(_iso(written), style, text)
+
+
+def window(span: Window) -> Markup:
+    """The span as an element: its ends in UTC until a script has written them for the viewer."""
+    start, end = (edge.astimezone(UTC) for edge in span)
+    last = f"{end:%H:%M}" if start.date() == end.date() else f"{end:%Y-%m-%d %H:%M}"
+    return SPAN.format(_iso(start), _iso(end), f"{start:%Y-%m-%d %H:%M} {DASH} {last} UTC")
 
 
 def ago(instant: datetime | None, now: datetime) -> Markup:
@@ -62,7 +71,9 @@ def about(span: timedelta) -> str:
 
 def took(milliseconds: int | None) -> str:
     """A duration as people read it; a dash for none."""
-    return DASH if milliseconds is None else duration(milliseconds / 1000)
+    if milliseconds is None:
+        return DASH
+    return duration(milliseconds / 1000) if milliseconds else "under 1 ms"
 
 
 def number(value: float | int | None) -> str:

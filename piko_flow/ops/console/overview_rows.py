@@ -146,16 +146,27 @@ class Standings:
         if record is not None and record.refused:
             return "refused", record.refused
         if last is not None and last.status is RunStatus.FAILED:
-            return "failing", f"{last.error_type}: {last.error_msg}" if last.error_type else last.reason
+            return "failing", last.error_msg or last.reason
         if understood is None:
             return "unscheduled", ""
         if not understood.active:
             return "disabled", ""
         if paused := now.paused_all or (record.paused if record is not None else ""):
             return "paused", paused
+        if upstream := self._waits_for(name, due, now):
+            return "waiting", f"it comes after {upstream!r}, which has not got so far"
         if not live and due is not None and due + understood.row.misfire_grace + LATE < now.now:
             return "late", ""
         return ("gaps" if not live and _behind(record, understood.flow) else "healthy"), ""
+
+    def _waits_for(self, name: str, due: datetime | None, now: FlowsNow) -> str:
+        """The flow whose windows this one waits for; empty where it waits for none."""
+        upstream = self._registry[name].after
+        if upstream is None or due is None or due > now.now:
+            return ""
+        record = now.records.get(upstream)
+        covered = record is not None and record.watermark is not None and record.watermark >= due
+        return "" if covered else upstream
 
 
 def flow_row(

@@ -5,11 +5,18 @@ from __future__ import annotations
 from fastapi import APIRouter, Request, Response
 
 from piko_flow.ops.console.assets import assets_router
+from piko_flow.ops.console.backfill_pages import BackfillPages
+from piko_flow.ops.console.flow_pages import FlowPages
 from piko_flow.ops.console.overview_pages import OverviewPages
+from piko_flow.ops.console.params_pages import ParamsPages
 from piko_flow.ops.console.refusals import refusal
 from piko_flow.ops.console.run_pages import RunPages
+from piko_flow.ops.console.schedule_pages import SchedulePages
+from piko_flow.ops.console.trigger_pages import TriggerPages
 from piko_flow.ops.console.view import View
 from piko_flow.ops.process import Process
+
+KINDS = (OverviewPages, FlowPages, SchedulePages, ParamsPages, BackfillPages, TriggerPages, RunPages)
 
 
 def console_router(process: Process) -> APIRouter:
@@ -17,7 +24,7 @@ def console_router(process: Process) -> APIRouter:
     view = View(name=process.name, version=process.version)
     router = APIRouter(include_in_schema=False)
     router.include_router(assets_router())
-    for pages in (OverviewPages, RunPages):
+    for pages in KINDS:
         router.include_router(pages(process, view).router())
     return router
 

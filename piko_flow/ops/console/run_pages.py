@@ -11,9 +11,11 @@ from fastapi import APIRouter, Depends, Request, Response
 from piko_flow.control.plane import ControlPlane
 from piko_flow.control.plane_explains import Explanation
 from piko_flow.control.plane_runs import RunPage, RunView
+from piko_flow.ops.console.acting import acting
 from piko_flow.ops.console.conflicts import check_run, mark_of_run
 from piko_flow.ops.console.flash import told
 from piko_flow.ops.console.forms import form_of, whole
+from piko_flow.ops.console.live_rates import LiveRates
 from piko_flow.ops.console.refusals import pages_route
 from piko_flow.ops.console.stage_rows import stages_of
 from piko_flow.ops.console.view import View
@@ -48,7 +50,7 @@ class RunPages:
     """Shows runs, cancels and retries them."""
 
     def __init__(self, process: Process, view: View) -> None:
-        self._process, self._view = process, view
+        self._process, self._view, self._rates = process, view, LiveRates()
 
     def router(self) -> APIRouter:
         """The routes."""
@@ -84,7 +86,7 @@ class RunPages:
 
         async def cancel(plane: ControlPlane) -> RunRecord:
             await check_run(plane, number, seen)
-            return await plane.cancel(number, by=who.name)
+            return await acting(plane, who).cancel(number, by=who.name)
 
         run = await self._process.ask(cancel)
         text = "is cancelled" if run.status is RunStatus.CANCELLED else "is asked to stop"
@@ -96,7 +98,7 @@ class RunPages:
 
         async def retry(plane: ControlPlane) -> RunRecord:
             await check_run(plane, number, seen)
-            return await plane.retry(number, by=who.name)
+            return await acting(plane, who).retry(number, by=who.name)
 
         run = await self._process.ask(retry)
         return told(request, f"/runs/{number}", f"Run {number} waits for attempt {run.attempt}.")
@@ -135,7 +137,7 @@ class RunPages:
         run = detail.view.run
         report = stages_of(detail.reports.get(run.attempt))
         if report is None and detail.live is not None:
-            report = stages_of(detail.live[1])
+            report = self._rates.now(number, stages_of(detail.live[1]))
         return {
             "section": "/runs",
             "run": run,

@@ -37,6 +37,7 @@ def _environment() -> Environment:
     )
     made.filters |= {
         "moment": formats.moment,
+        "window": formats.window,
         "ago": formats.ago,
         "about": formats.about,
         "took": formats.took,

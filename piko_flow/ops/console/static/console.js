@@ -23,7 +23,21 @@ function localTime(element) {
   element.append(" ", beside);
 }
 
+// A window: its day once where it begins and ends on one, and the same in UTC beside.
+function localSpan(element) {
+  const [start, end] = [new Date(element.dataset.start), new Date(element.dataset.end)];
+  if (Number.isNaN(start.getTime()) || Number.isNaN(end.getTime()) || element.title) return;
+  const utc = element.textContent;
+  element.title = `${dated.format(start)} to ${dated.format(end)} ${zone}, ${utc}`;
+  element.textContent = dated.formatRange(start, end);
+  const beside = document.createElement("span");
+  beside.className = "utc";
+  beside.textContent = `${element.dataset.start.slice(11, 16)} – ${element.dataset.end.slice(11, 16)} UTC`;
+  element.append(" ", beside);
+}
+
 function settle(root) {
+  root.querySelectorAll("span[data-start][data-end]").forEach(localSpan);
   root.querySelectorAll("time[datetime]").forEach(localTime);
   root.querySelectorAll("[data-zone]").forEach((element) => { element.textContent = zone; });
   root.querySelectorAll("[data-needs-script]").forEach((element) => { element.hidden = false; });

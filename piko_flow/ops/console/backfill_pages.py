@@ -1,0 +1,138 @@
+"""Backfills: planned and begun from a flow's page, watched, paused, resumed and cancelled from the list."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Depends, Request, Response
+
+from piko_flow.control.plane import ControlPlane
+from piko_flow.control.plane_backfills import BackfillPlan, BackfillRequest, BackfillView
+from piko_flow.errors import RequestRefused, ScheduleError
+from piko_flow.ops.console.acting import acting
+from piko_flow.ops.console.conflicts import conflict
+from piko_flow.ops.console.flash import told
+from piko_flow.ops.console.forms import form_of, refuse, whole_field
+from piko_flow.ops.console.refusals import pages_route
+from piko_flow.ops.console.view import View
+from piko_flow.ops.process import Process
+from piko_flow.ops.visitor import AtLeast, Visitor
+from piko_flow.planning.moment import read_moment
+from piko_flow.planning.window import Window
+from piko_flow.planning.zones import find_zone
+from piko_flow.store.ops_records import Role
+from piko_flow.store.records import BackfillRecord
+
+KINDS = {
+    "missing": "missing windows, those that were skipped too",
+    "failed": "failed windows, and those with items missing",
+    "all": "all windows, those that are done too",
+}
+VERBS = ("pause", "resume", "cancel")
+LISTED = 50
+MOST_AT_ONCE = 1000
+Operator = Annotated[Visitor, Depends(AtLeast(Role.OPERATOR))]
+
+
+class BackfillPages:
+    """Shows backfills, and changes them."""
+
+    def __init__(self, process: Process, view: View) -> None:
+        self._process, self._view = process, view
+
+    def router(self) -> APIRouter:
+        """The routes."""
+        router = APIRouter(route_class=pages_route(self._view), include_in_schema=False)
+        look = [Depends(AtLeast(Role.VIEWER))]
+        router.add_api_route("/backfills", self.list, dependencies=look)
+        router.add_api_route("/parts/backfills", self.part, dependencies=look)
+        router.add_api_route("/flows/{name}/backfill/plan", self.plan, methods=["POST"])
+        router.add_api_route("/flows/{name}/backfill", self.apply, methods=["POST"])
+        router.add_api_route("/backfills/{number}/{verb}", self.change, methods=["POST"])
+        return router
+
+    async def list(self, request: Request) -> Response:
+        """The newest ones."""
+        found, now = await self._process.ask(_read)
+        return self._view.page(request, "backfills.html", section="/backfills", views=found, now=now)
+
+    async def part(self, request: Request) -> Response:
+        """The table, which changes by itself."""
+        found, now = await self._process.ask(_read)
+        return self._view.part(request, "backfills_part.html", views=found, now=now)
+
+    async def plan(self, request: Request, name: str, who: Operator) -> Response:
+        """What a backfill would do; nothing is changed."""
+        form = await form_of(request)
+
+        async def plan(plane: ControlPlane) -> BackfillPlan:
+            return await plane.plan_backfill(await _request(plane, name, form))
+
+        found = await self._process.ask(plan)
+        values: dict[str, Any] = {"plan": found, "name": name, "kinds": KINDS, "sent": form}
+        if request.headers.get("HX-Request") == "true":
+            return self._view.part(request, "plan_part.html", **values)
+        return self._view.page(request, "plan.html", section="/", **values)
+
+    async def apply(self, request: Request, name: str, who: Operator) -> Response:
+        """Begin the one that was planned; a conflict where the plan has become another one."""
+        form = await form_of(request)
+
+        async def apply(plane: ControlPlane) -> BackfillRecord:
+            wanted = await _request(plane, name, form)
+            now = await plane.plan_backfill(wanted)
+            if now.digest != form.get("digest", ""):
+                conflict(
+                    f"backfill {name!r}", "the plan that was shown", f"a plan of {len(now.windows)} windows"
+                )
+            return await acting(plane, who).apply_backfill(wanted, digest=now.digest, by=who.name)
+
+        made = await self._process.ask(apply)
+        return told(request, "/backfills", f"Backfill {made.id} of {name} runs {len(made.windows)} windows.")
+
+    async def change(self, request: Request, number: int, verb: str, who: Operator) -> Response:
+        """Pause, resume or cancel one, if it is in the state that the page showed."""
+        seen = (await form_of(request)).get("seen", "")
+        if verb not in VERBS:
+            refuse(f"change backfill {number}", f"the verbs are {', '.join(VERBS)}", f"{verb!r:.40} came")
+
+        async def change(plane: ControlPlane) -> BackfillRecord:
+            by = acting(plane, who)
+            known = {one.id: one for one in await plane.store.backfills()}
+            if number in known and known[number].state != seen:
+                conflict(f"{verb} backfill {number}", seen, known[number].state)
+            if verb == "pause":
+                return await by.pause_backfill(number)
+            if verb == "resume":
+                return await by.resume_backfill(number)
+            return await by.cancel_backfill(number, by=who.name)
+
+        made = await self._process.ask(change)
+        return told(request, "/backfills", f"Backfill {number} is {made.state}.")
+
+
+async def _read(plane: ControlPlane) -> tuple[list[BackfillView], datetime]:
+    return await plane.backfills(limit=LISTED), await plane.now()
+
+
+async def _request(plane: ControlPlane, name: str, form: Mapping[str, str]) -> BackfillRequest:
+    """The request of a form, whose times are of the flow's zone. Raises RequestRefused."""
+    zone = find_zone(await plane.zone(name))
+    try:
+        span = Window(
+            read_moment(form.get("start", ""), zone, "start"), read_moment(form.get("end", ""), zone, "end")
+        )
+    except ScheduleError as error:
+        raise RequestRefused(what=error.what, rule=error.rule, came=error.came, advice=error.advice) from None
+    kind = form.get("what", "missing")
+    if kind not in KINDS:
+        refuse("plan a backfill", f"it is about windows that are {', '.join(KINDS)}", f"{kind!r:.40} came")
+    return BackfillRequest(
+        flow=name,
+        span=span,
+        kind=kind,
+        newest_first="newest_first" in form,
+        concurrency=whole_field(dict(form), "concurrency", least=1, most=MOST_AT_ONCE),
+    )

@@ -1,0 +1,203 @@
+"""The windows of a flow on a calendar: what became of each stretch of time, in cells of an hour or of a day."""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, time, timedelta
+from typing import NamedTuple
+from zoneinfo import ZoneInfo
+
+from piko_flow.planning.flow_state import FlowState
+from piko_flow.planning.ledger import Mark, clip, minus
+from piko_flow.planning.trigger import Trigger
+from piko_flow.planning.window import Window
+
+HOUR, DAY = timedelta(hours=1), timedelta(days=1)
+DAYS, MONTHS = 14, 6  # rows of the two scales
+LONG = timedelta(hours=6)  # windows longer than this are shown by days
+MIXED = 6  # stretches of one cell that are told apart
+WORST = ("failed", "gap", "running", "waiting", "incomplete", "skipped", "success")
+WORDS = {
+    "success": "done",
+    "incomplete": "done with items missing",
+    "running": "running",
+    "waiting": "waiting",
+    "failed": "failed",
+    "skipped": "skipped",
+    "gap": "missing",
+}
+MARKS = {
+    Mark.DONE: "success",
+    Mark.INCOMPLETE: "incomplete",
+    Mark.SKIPPED: "skipped",
+    Mark.FAILED: "failed",
+}
+
+
+class Stretch(NamedTuple):
+    """A span with what became of it."""
+
+    start: datetime
+    end: datetime
+    tone: str
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """A cell: its edges as people of the zone write them, its colour, and the stretches in it as shares of 1,000.
+
+    `tone` is empty where nothing was expected, "future" where nothing has been planned yet.
+    """
+
+    start: str
+    end: str
+    tone: str
+    told: str
+    parts: tuple[tuple[str, int, int], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Calendar:
+    """Rows of cells with their names, the names of columns, what is in it at all, and where to turn the page to."""
+
+    scale: str
+    columns: tuple[str, ...]
+    rows: tuple[tuple[str, tuple[Cell, ...]], ...]
+    tones: tuple[str, ...]
+    zone: str
+    earlier: str
+    later: str
+
+
+def scale_for(trigger: Trigger | None, now: datetime) -> str:
+    """Hours where windows are short, days where they are long."""
+    if trigger is None:
+        return "hours"
+    fires = trigger.fires(now)
+    one, two = next(fires, None), next(fires, None)
+    return "days" if one is not None and two is not None and two - one > LONG else "hours"
+
+
+def calendar_of(
+    state: FlowState, *, now: datetime, zone: ZoneInfo, scale: str, last: date | None
+) -> Calendar:
+    """The calendar whose last row has this date, or today's."""
+    today = now.astimezone(zone).date()
+    until = min(last or today, today)
+    days = _days(until, scale)
+    begin = _midnight(min(day for _, row in days for day in row), zone)
+    end = _midnight(max(day for _, row in days for day in row) + DAY, zone)
+    stretches = _stretches(state, Window(begin, end))
+    starts = [one.start for one in stretches]
+    painter = _Painter(state, zone, stretches, starts)
+    rows = tuple((name, tuple(painter.row(row, scale))) for name, row in days)
+    shown = {tone for _, cells in rows for cell in cells for tone, _, _ in cell.parts} | {
+        cell.tone for _, cells in rows for cell in cells
+    }
+    back = DAYS * DAY if scale == "hours" else timedelta(days=182)
+    return Calendar(
+        scale,
+        tuple(f"{hour:02d}" for hour in range(24))
+        if scale == "hours"
+        else tuple(str(day) for day in range(1, 32)),
+        rows,
+        tuple(tone for tone in reversed(WORST) if tone in shown),
+        zone.key,
+        (until - back).isoformat(),
+        "" if until >= today else min(until + back, today).isoformat(),
+    )
+
+
+class _Painter:
+    def __init__(
+        self, state: FlowState, zone: ZoneInfo, stretches: Sequence[Stretch], starts: Sequence[datetime]
+    ) -> None:
+        self._state, self._zone, self._stretches, self._starts = state, zone, stretches, starts
+
+    def row(self, days: Sequence[date], scale: str) -> Iterator[Cell]:
+        """The cells of a row: the hours of its day, or its days."""
+        for day in days:
+            begin, end = _midnight(day, self._zone), _midnight(day + DAY, self._zone)
+            if scale == "days":
+                yield self._cell(begin, end)
+                continue
+            while begin < end:
+                yield self._cell(begin, min(begin + HOUR, end))
+                begin += HOUR
+
+    def _cell(self, start: datetime, end: datetime) -> Cell:
+        written = f"{_written(start, self._zone)}", f"{_written(end, self._zone)}"
+        when = written[0][:16]
+        planned, origin = self._state.planned_until, self._state.origin
+        if origin is None or planned is None or start >= planned or end <= origin:
+            early = origin is not None and end <= origin
+            told = "before the flow began" if early else "not planned yet"
+            return Cell(*written, "none" if early else "future", f"{when}: {told}")
+        whole = end - start
+        parts = []
+        for stretch in self._inside(start, end):
+            left = round(1000 * ((max(stretch.start, start) - start) / whole))
+            right = round(1000 * ((min(stretch.end, end) - start) / whole))
+            parts.append((stretch.tone, left, max(right - left, 1)))
+        if not parts:
+            return Cell(*written, "future", f"{when}: not planned yet")
+        tones = {tone for tone, _, _ in parts}
+        worst = next(tone for tone in WORST if tone in tones)
+        told = ", ".join(WORDS[tone] for tone in WORST if tone in tones)
+        mixed = len(parts) > 1 and len(parts) <= MIXED
+        return Cell(*written, worst, f"{when}: {told}", tuple(parts) if mixed else ())
+
+    def _inside(self, start: datetime, end: datetime) -> Iterator[Stretch]:
+        first = max(bisect_left(self._starts, start) - 1, 0)
+        for stretch in self._stretches[first:]:
+            if stretch.start >= end:
+                break
+            if stretch.end > start:
+                yield stretch
+
+
+def _stretches(state: FlowState, shown: Window) -> list[Stretch]:
+    """What became of time in this span, in order and without overlaps."""
+    if state.origin is None or state.planned_until is None or state.origin >= state.planned_until:
+        return []
+    expected = clip(Window(state.origin, state.planned_until), shown)
+    if expected is None:
+        return []
+    live = [
+        (piece, "waiting" if run.queued else "running")
+        for run in state.live
+        if (piece := clip(run.window, shown)) is not None
+    ]
+    taken = [piece for piece, _ in live]
+    found = [Stretch(*piece, tone) for piece, tone in live]
+    for span in state.ledger.spans:
+        if span.end > shown.start and span.start < shown.end:
+            piece = clip(span.window, shown)
+            found += [Stretch(*part, MARKS[span.mark]) for part in minus([piece] if piece else [], taken)]
+    found += [Stretch(*part, "gap") for part in minus(state.ledger.untouched(expected), taken)]
+    return sorted(found)
+
+
+def _days(until: date, scale: str) -> list[tuple[str, list[date]]]:
+    """The rows by name with their days, the newest first."""
+    if scale == "hours":
+        days = [until - number * DAY for number in range(DAYS)]
+        return [(f"{day:%a} {day.isoformat()[5:]}", [day]) for day in days]
+    rows = []
+    first = until.replace(day=1)
+    for _ in range(MONTHS):
+        following = (first + timedelta(days=32)).replace(day=1)
+        count = (following - first).days
+        rows.append((f"{first:%b %Y}", [first + number * DAY for number in range(count)]))
+        first = (first - DAY).replace(day=1)
+    return rows
+
+
+def _midnight(day: date, zone: ZoneInfo) -> datetime:
+    return datetime.combine(day, time(), zone).astimezone(UTC)
+
+
+def _written(instant: datetime, zone: ZoneInfo) -> str:
+    return instant.astimezone(zone).isoformat(" ", timespec="minutes")

@@ -1,0 +1,134 @@
+"""A form for a flow's parameters, made from the JSON schema of its model, and what a filled one says."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from piko_flow.control.flow import Flow
+from piko_flow.control.plane_params import HIDDEN
+from piko_flow.ops.console.forms import refuse
+
+PREFIX = "p:"
+WHOLE = "whole"
+"""The field of a flow without a model: all of its parameters as one JSON object."""
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """One field: how it is filled in, what it holds now, and what its model says of it.
+
+    `kind` is text, number, flag, choice, secret or json; `none` says that it may be left empty for null.
+    """
+
+    name: str
+    title: str
+    kind: str
+    value: str
+    description: str = ""
+    choices: tuple[str, ...] = ()
+    none: bool = False
+    limits: tuple[tuple[str, str], ...] = ()
+
+
+def fields_of(flow: Flow | None, values: Mapping[str, Any]) -> list[Field]:
+    """The fields with these values, in the order of the model."""
+    if flow is None or flow.params is None:
+        return [
+            Field(WHOLE, "All parameters", "json", json.dumps(dict(values), indent=2, ensure_ascii=False))
+        ]
+    schema = flow.params.model_json_schema(by_alias=False)
+    properties = schema.get("properties", {})
+    return [_field(name, one, values.get(name)) for name, one in properties.items()]
+
+
+def changes_of(flow: Flow, form: Mapping[str, str], values: Mapping[str, Any]) -> dict[str, Any]:
+    """What the form says that differs from these values. Raises RequestRefused for what cannot be read.
+
+    A secret that is left empty stays as it is.
+    """
+    changes: dict[str, Any] = {}
+    for field in fields_of(flow, values):
+        sent = form.get(PREFIX + field.name)
+        if field.kind == "flag":
+            value: Any = sent is not None
+        elif sent is None or (field.kind == "secret" and not sent):
+            continue
+        else:
+            if sent.replace("\r\n", "\n") == field.value:
+                continue
+            value = _value(field, sent)
+        if value != values.get(field.name):
+            changes[field.name] = value
+    if HIDDEN in json.dumps(changes, ensure_ascii=False):
+        refuse(
+            "read the parameters",
+            "a secret inside a value is written out",
+            f"{HIDDEN} came, which stands for one",
+        )
+    return changes.get(WHOLE, {}) if flow.params is None else changes
+
+
+def differences(old: Mapping[str, Any] | None, new: Mapping[str, Any] | None) -> list[tuple[str, str, str]]:
+    """The names that differ, with both values as JSON; empty where there is none."""
+    one, two = old or {}, new or {}
+    return [
+        (name, _shown(one, name), _shown(two, name))
+        for name in dict.fromkeys((*one, *two))
+        if (name in one) != (name in two) or one.get(name) != two.get(name)
+    ]
+
+
+def _field(name: str, schema: Mapping[str, Any], value: Any) -> Field:
+    options = schema.get("anyOf")
+    none = isinstance(options, list) and {"type": "null"} in options
+    told = schema
+    if isinstance(options, list):
+        others = [one for one in options if one != {"type": "null"}]
+        told = others[0] if len(others) == 1 else {}
+    kind, choices = _kind(told, value)
+    text = "" if value is None or kind == "secret" else _text(kind, value)
+    limits = tuple(
+        (attribute, str(told[rule]))
+        for rule, attribute in (("minimum", "min"), ("maximum", "max"), ("maxLength", "maxlength"))
+        if rule in told and kind in ("number", "text")
+    )
+    description = str(schema.get("description", ""))
+    title = name.replace("_", " ")
+    return Field(name, title, kind, text, description, choices, none, limits)
+
+
+def _kind(schema: Mapping[str, Any], value: Any) -> tuple[str, tuple[str, ...]]:
+    if schema.get("format") == "password" or value == HIDDEN:
+        return "secret", ()
+    if isinstance(schema.get("enum"), list) and all(isinstance(one, str) for one in schema["enum"]):
+        return "choice", tuple(schema["enum"])
+    kinds = {"boolean": "flag", "integer": "number", "number": "number", "string": "text"}
+    return kinds.get(str(schema.get("type")), "json"), ()
+
+
+def _text(kind: str, value: Any) -> str:
+    if kind == "json":
+        return json.dumps(value, indent=2, ensure_ascii=False)
+    return value if isinstance(value, str) else json.dumps(value)
+
+
+def _value(field: Field, sent: str) -> Any:
+    if field.none and not sent.strip():
+        return None
+    if field.kind in ("text", "choice", "secret"):
+        return sent
+    try:
+        value = json.loads(sent)
+    except (ValueError, RecursionError):
+        wanted = "a number" if field.kind == "number" else "JSON"
+        refuse(f"read the parameter {field.name!r}", f"it is {wanted}", f"{sent[:60]!r} came")
+    if field.name == WHOLE and not isinstance(value, dict):
+        refuse("read the parameters", "they are a JSON object", f"{sent[:60]!r} came")
+    return value
+
+
+def _shown(values: Mapping[str, Any], name: str) -> str:
+    return json.dumps(values[name], ensure_ascii=False) if name in values else ""

@@ -1,0 +1,119 @@
+"""Changing a flow's parameters: looked at, saved, rolled back."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Annotated, Any
+from urllib.parse import quote
+
+import orjson
+from fastapi import APIRouter, Depends, Request, Response
+
+from piko_flow.control.params import check_params
+from piko_flow.control.plane import ControlPlane
+from piko_flow.control.plane_params import hidden, shown_params
+from piko_flow.ops.console.acting import acting
+from piko_flow.ops.console.conflicts import check_params_seen
+from piko_flow.ops.console.flash import told
+from piko_flow.ops.console.forms import form_of, refuse, whole_field
+from piko_flow.ops.console.params_form import changes_of, differences
+from piko_flow.ops.console.refusals import pages_route
+from piko_flow.ops.console.view import View
+from piko_flow.ops.process import Process
+from piko_flow.ops.visitor import AtLeast, Visitor
+from piko_flow.store.ops_records import Role
+from piko_flow.store.records import ParamsVersion
+
+Operator = Annotated[Visitor, Depends(AtLeast(Role.OPERATOR))]
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """What a form would change: names with both values, secrets hidden."""
+
+    lines: list[tuple[str, str, str]]
+
+
+class ParamsPages:
+    """What the form of parameters sends."""
+
+    def __init__(self, process: Process, view: View) -> None:
+        self._process, self._view = process, view
+
+    def router(self) -> APIRouter:
+        """The routes."""
+        router = APIRouter(route_class=pages_route(self._view), include_in_schema=False)
+        router.add_api_route("/flows/{name}/params/preview", self.preview, methods=["POST"])
+        router.add_api_route("/flows/{name}/params", self.save, methods=["POST"])
+        router.add_api_route("/flows/{name}/params/rollback", self.rollback, methods=["POST"])
+        return router
+
+    async def preview(self, request: Request, name: str, who: Operator) -> Response:
+        """What would change, checked against the model; nothing is changed."""
+        form = await form_of(request)
+        change = await self._process.ask(lambda plane: _change(plane, name, form))
+        if request.headers.get("HX-Request") == "true":
+            return self._view.part(request, "diff_part.html", change=change)
+        return self._view.page(request, "diff.html", change=change, name=name, section="/")
+
+    async def save(self, request: Request, name: str, who: Operator) -> Response:
+        """Write what differs, if they are as the page showed them."""
+        form = await form_of(request)
+
+        async def save(plane: ControlPlane) -> ParamsVersion:
+            await check_params_seen(plane, name, form.get("seen", ""))
+            changes = await _changes(plane, name, form)
+            if not changes:
+                refuse(
+                    f"set params of {name!r}",
+                    "something of them is changed",
+                    "nothing differs from what holds",
+                )
+            by = acting(plane, who)
+            if plane.registered(name).params is None:
+                return await by.set_params(name, values=changes)
+            return await by.set_params(name, changes=changes)
+
+        version = await self._process.ask(save)
+        return told(
+            request, _page(name), f"Version {version.version} of the parameters holds for runs from now on."
+        )
+
+    async def rollback(self, request: Request, name: str, who: Operator) -> Response:
+        """Write an earlier version as the newest, if that is as the page showed it."""
+        form = await form_of(request)
+        version, number = whole_field(form, "version", least=0), whole_field(form, "number", least=1)
+
+        async def go_back(plane: ControlPlane) -> ParamsVersion:
+            await check_params_seen(plane, name, form.get("seen", ""))
+            return await acting(plane, who).rollback_params(name, version, number=number)
+
+        made = await self._process.ask(go_back)
+        text = f"The values of version {version} hold again, as version {made.version}."
+        return told(request, _page(name), text)
+
+
+async def _changes(plane: ControlPlane, name: str, form: Mapping[str, str]) -> dict[str, Any]:
+    flow, view = plane.registered(name), await plane.params(name)
+    return changes_of(flow, form, view.values)
+
+
+async def _change(plane: ControlPlane, name: str, form: Mapping[str, str]) -> Change:
+    """What the form would change. Refused where the flow's model does not take it."""
+    flow, view = plane.registered(name), await plane.params(name)
+    changes = changes_of(flow, form, view.values)
+    base = None if view.version is None else view.version.text
+    if flow.params is None:
+        check_params(flow, orjson.dumps(changes).decode())
+        return Change(differences(view.values, hidden(flow, changes)))
+    checked = check_params(flow, base, orjson.dumps(changes).decode() if changes else None)
+    lines = differences(view.values, shown_params(flow, checked))
+    secrets = [
+        one for one in changes if one not in {line[0] for line in lines} and one in hidden(flow, changes)
+    ]
+    return Change([*lines, *((one, "a secret", "another one") for one in secrets)])
+
+
+def _page(name: str) -> str:
+    return f"/flows/{quote(name, safe='')}"

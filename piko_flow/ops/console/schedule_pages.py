@@ -1,0 +1,141 @@
+"""Changing a flow's schedule: tried on, saved, deleted, paused, resumed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Annotated
+from urllib.parse import quote
+
+from fastapi import APIRouter, Depends, Request, Response
+
+from piko_flow.control.plane import ControlPlane
+from piko_flow.control.plane_rows import Preview
+from piko_flow.errors import RequestRefused, ScheduleError
+from piko_flow.ops.console.acting import acting
+from piko_flow.ops.console.conflicts import check_row, conflict
+from piko_flow.ops.console.flash import told
+from piko_flow.ops.console.forms import form_of, refuse
+from piko_flow.ops.console.refusals import pages_route
+from piko_flow.ops.console.schedule_form import read_columns, read_trigger
+from piko_flow.ops.console.view import View
+from piko_flow.ops.process import Process
+from piko_flow.ops.visitor import AtLeast, Visitor
+from piko_flow.store.ops_records import Role
+
+FIRES = 8
+Operator = Annotated[Visitor, Depends(AtLeast(Role.OPERATOR))]
+
+
+@dataclass(frozen=True, slots=True)
+class TriedOn:
+    """The next fires as they are and as they would be; `before` is None where there is no schedule to show."""
+
+    before: Preview | None
+    after: Preview
+    now: datetime
+
+
+class SchedulePages:
+    """What the schedule's form sends."""
+
+    def __init__(self, process: Process, view: View) -> None:
+        self._process, self._view = process, view
+
+    def router(self) -> APIRouter:
+        """The routes."""
+        router = APIRouter(route_class=pages_route(self._view), include_in_schema=False)
+        for path, answer in (
+            ("/flows/{name}/schedule/preview", self.preview),
+            ("/flows/{name}/schedule", self.save),
+            ("/flows/{name}/schedule/delete", self.delete),
+            ("/flows/{name}/pause", self.pause),
+            ("/flows/{name}/resume", self.resume),
+            ("/schedules/pause-all", self.pause_all),
+            ("/schedules/resume-all", self.resume_all),
+        ):
+            router.add_api_route(path, answer, methods=["POST"])
+        return router
+
+    async def preview(self, request: Request, name: str, who: Operator) -> Response:
+        """The next fires before and after; nothing is changed."""
+        form = await form_of(request)
+        kind, expression = read_trigger(form)
+        read_columns(form)
+        zone = form.get("timezone", "").strip() or None
+
+        async def try_on(plane: ControlPlane) -> TriedOn:
+            after = await plane.preview(name, n=FIRES, kind=kind, expression=expression, zone=zone)
+            return TriedOn(await _before(plane, name), after, await plane.now())
+
+        try:
+            tried = await self._process.ask(try_on)
+        except ScheduleError as error:
+            raise RequestRefused(
+                what=error.what, rule=error.rule, came=error.came, advice=error.advice
+            ) from None
+        if request.headers.get("HX-Request") == "true":
+            return self._view.part(request, "fires_part.html", tried=tried)
+        return self._view.page(request, "fires.html", tried=tried, name=name, section="/")
+
+    async def save(self, request: Request, name: str, who: Operator) -> Response:
+        """Write the row, if it is as the page showed it."""
+        form = await form_of(request)
+        kind, expression = read_trigger(form)
+        columns = read_columns(form)
+
+        async def save(plane: ControlPlane) -> None:
+            await check_row(plane, name, form.get("seen", ""))
+            await acting(plane, who).set_schedule(name, kind, expression, **columns)
+
+        await self._process.ask(save)
+        return told(request, _page(name), "The schedule is saved.")
+
+    async def delete(self, request: Request, name: str, who: Operator) -> Response:
+        """Delete the row, if it is as the page showed it."""
+        seen = (await form_of(request)).get("seen", "")
+
+        async def delete(plane: ControlPlane) -> None:
+            await check_row(plane, name, seen)
+            await acting(plane, who).delete_schedule(name)
+
+        await self._process.ask(delete)
+        return told(request, _page(name), "The schedule is deleted; what is queued or running goes on.")
+
+    async def pause(self, request: Request, name: str, who: Operator) -> Response:
+        """Pause it. A conflict where it was paused already."""
+        if not await self._process.ask(lambda plane: acting(plane, who).pause(name, by=who.name)):
+            conflict(f"pause {name!r}", "not paused", "paused already")
+        return told(request, _page(name), f"{name} is paused. Runs that are queued or running go on.")
+
+    async def resume(self, request: Request, name: str, who: Operator) -> Response:
+        """Resume it. A conflict where it was not paused by itself."""
+        if not await self._process.ask(lambda plane: acting(plane, who).resume(name)):
+            conflict(f"resume {name!r}", "paused", "not paused by itself")
+        return told(request, _page(name), f"{name} makes runs again.")
+
+    async def pause_all(self, request: Request, who: Operator) -> Response:
+        """Pause every schedule."""
+        return await self._all(request, who, paused=True)
+
+    async def resume_all(self, request: Request, who: Operator) -> Response:
+        """Let go of that."""
+        return await self._all(request, who, paused=False)
+
+    async def _all(self, request: Request, who: Visitor, *, paused: bool) -> Response:
+        done = await self._process.ask(lambda plane: acting(plane, who).pause_all(paused=paused))
+        if not done:
+            refuse("change all schedules", "it changes something", "they were so already")
+        return told(request, "/", "All schedules are paused." if paused else "Schedules make runs again.")
+
+
+async def _before(plane: ControlPlane, name: str) -> Preview | None:
+    """The fires as they are; None where the flow has no schedule that can be used."""
+    try:
+        return await plane.preview(name, n=FIRES)
+    except (RequestRefused, ScheduleError):
+        return None
+
+
+def _page(name: str) -> str:
+    return f"/flows/{quote(name, safe='')}"
