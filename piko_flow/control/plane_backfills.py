@@ -11,7 +11,7 @@ from typing import Any
 import orjson
 
 from piko_flow.control.params import check_names, check_params
-from piko_flow.control.plane_params import shown_params
+from piko_flow.control.plane_params import audited_values, shown_params
 from piko_flow.control.plane_part import missing, refuse, zone_of
 from piko_flow.control.plane_triggers import PlaneTriggers
 from piko_flow.planning.backfill import plan_backfill, plan_digest
@@ -19,6 +19,7 @@ from piko_flow.planning.run_state import LIVE, RunStatus
 from piko_flow.planning.window import Window
 from piko_flow.store.protocols import RunFilter
 from piko_flow.store.records import BackfillRecord, RunRecord
+from piko_flow.store.seen import Seen
 
 MEASURED = 50  # runs from which the time of the next ones is guessed
 STOPPED = 1000  # running runs that a cancel stops
@@ -137,10 +138,12 @@ class PlaneBackfills(PlaneTriggers):
             newest_first=request.newest_first,
             concurrency=request.concurrency,
             params=given_text(request),
-            requested_by=by,
+            requested_by=by or self.actor.who,
         )
         made = await self.store.add_backfill(record)
         self.rows_changed()
+        given = audited_values(self.registry.get(made.flow), made.params, self.options.redact)
+        await self.changed("backfill.apply", f"backfill {made.id}", after=_told(made, given), by=by)
         return made
 
     async def backfills(
@@ -164,33 +167,44 @@ class PlaneBackfills(PlaneTriggers):
             missing(f"show backfill {number}", "a backfill has a number", "there is no such backfill")
         return BackfillView(found, await self.store.backfill_counts(number), await self.zone(found.flow))
 
-    async def pause_backfill(self, number: int) -> BackfillRecord:
+    async def pause_backfill(
+        self, number: int, *, by: str = "", expected: Seen | None = None
+    ) -> BackfillRecord:
         """Queue no more of its windows, and start none that is queued; runs go on. Refused when it has ended."""
-        return await self._set(number, "pause", "paused", unless=("done", "cancelled"))
+        return await self._set(number, "pause", "paused", by, expected, unless=("done", "cancelled"))
 
-    async def resume_backfill(self, number: int) -> BackfillRecord:
+    async def resume_backfill(
+        self, number: int, *, by: str = "", expected: Seen | None = None
+    ) -> BackfillRecord:
         """Go on with a paused one. Refused when it has ended."""
-        return await self._set(number, "resume", "running", unless=("done", "cancelled"))
+        return await self._set(number, "resume", "running", by, expected, unless=("done", "cancelled"))
 
-    async def cancel_backfill(self, number: int, *, by: str = "") -> BackfillRecord:
+    async def cancel_backfill(
+        self, number: int, *, by: str = "", expected: Seen | None = None
+    ) -> BackfillRecord:
         """End it: its queued runs are CANCELLED, its running ones asked to stop. What is done stays done."""
-        record = await self._set(number, "cancel", "cancelled", unless=("done",))
+        record = await self._set(number, "cancel", "cancelled", by, expected, unless=("done",))
         running = RunFilter(backfill=number, statuses={RunStatus.RUNNING}, limit=STOPPED)
         for run in await self.store.runs(running):
-            await self.store.cancel(run.id, by=by or "somebody")
+            await self.store.cancel(run.id, by=by or self.actor.who)
             if self.replica is not None:
                 await self.replica.cancel_here(run.id)
         return record
 
-    async def _set(self, number: int, verb: str, state: str, *, unless: Sequence[str]) -> BackfillRecord:
-        record = await self.store.set_backfill(number, state=state, unless=unless)
+    async def _set(
+        self, number: int, verb: str, state: str, by: str, expected: Seen | None, *, unless: Sequence[str]
+    ) -> BackfillRecord:
+        known = next((one for one in await self.store.backfills() if one.id == number), None)
+        if known is None:
+            missing(f"{verb} backfill {number}", "a backfill has a number", "there is no such backfill")
+        record = await self.store.set_backfill(number, state=state, unless=unless, seen=expected)
         if record is None:
-            known = [one.state for one in await self.store.backfills() if one.id == number]
-            if not known:
-                missing(f"{verb} backfill {number}", "a backfill has a number", "there is no such backfill")
             rule = "only one that has not ended is changed"
-            refuse(f"{verb} backfill {number}", rule, f"it is {known[0]}")
+            refuse(f"{verb} backfill {number}", rule, f"it is {known.state}")
         self.rows_changed()
+        if record.state != known.state:
+            was, now = ({"flow": one.flow, "state": one.state} for one in (known, record))
+            await self.changed(f"backfill.{verb}", f"backfill {number}", before=was, after=now, by=by)
         return record
 
     async def _estimate(self, request: BackfillRequest, windows: int) -> timedelta | None:
@@ -214,3 +228,16 @@ def _duration(run: RunRecord) -> timedelta:
     if run.duration_ms is not None:
         return run.duration_ms * DURATION
     return (run.end_time - run.start_time) if run.end_time and run.start_time else timedelta(0)
+
+
+def _told(made: BackfillRecord, given: Mapping[str, Any]) -> dict[str, Any]:
+    """What an audit tells of a new backfill."""
+    return {
+        "flow": made.flow,
+        "kind": made.kind,
+        "span": Window(made.start, made.end),
+        "windows": len(made.windows),
+        "newest_first": made.newest_first,
+        "concurrency": made.concurrency,
+        "params": given,
+    }

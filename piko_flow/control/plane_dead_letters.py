@@ -18,6 +18,7 @@ from piko_flow.errors import RequestRefused
 from piko_flow.planning.run_state import LIVE
 from piko_flow.store.letter_states import OPEN
 from piko_flow.store.records import DeadLetterRecord, LetterGroup
+from piko_flow.store.seen import Seen, check_seen
 
 GROUPS = 1000  # groups, or letters, of one page
 SHORT = 4  # characters that are enough to name a group, where they are the only ones to begin so
@@ -97,13 +98,22 @@ class PlaneDeadLetters(PlanePart):
         window = None if letter.window is None else await completeness(self.store, letter)
         return LetterView(letter, kept.get("value"), kept.get("repr", ""), why_not, window)
 
-    async def drop(self, which: WhichLetters) -> list[DeadLetterRecord]:
+    async def drop(
+        self, which: WhichLetters, *, by: str = "", expected: Seen | None = None
+    ) -> list[DeadLetterRecord]:
         """Drop open letters, but for those that a live run replays: what their items were is kept no longer.
 
-        Gives them as they were. Refused where there are none.
+        Gives them as they were. Refused where there are none. Of what is `expected` a letter has its state.
         """
-        chosen, _ = await self.chosen(which, "drop")
+        chosen, _ = await self.chosen(which, "drop", expected)
         dropped = await self.store.drop_dead_letters([letter.id for letter in chosen])
+        if not dropped:
+            check_seen("drop dead letters", expected, state="dropped or replayed meanwhile")
+        for flow in sorted({letter.flow for letter in dropped}):
+            was = {"letters": [letter.id for letter in dropped if letter.flow == flow], "state": OPEN}
+            await self.changed(
+                "dead_letter.drop", f"flow {flow}", before=was, after={"state": "dropped"}, by=by
+            )
         files = self._files
         if files is not None:
             await asyncio.to_thread(files.remove, [one.payload_file for one in dropped if one.payload_file])
@@ -131,19 +141,22 @@ class PlaneDeadLetters(PlanePart):
             return str(error)
         return ""
 
-    async def chosen(self, which: WhichLetters, verb: str) -> tuple[list[DeadLetterRecord], bool]:
+    async def chosen(
+        self, which: WhichLetters, verb: str, expected: Seen | None = None
+    ) -> tuple[list[DeadLetterRecord], bool]:
         """The open letters that are meant, newest first, and whether there are more. Refused where there are none."""
         what = f"{verb} dead letters"
         if bool(which.ids) == bool(which.flow or which.group):
             refuse(what, "they are named by number, or by flow and group", f"{which} came")
         if which.ids:
-            return await self._numbered(which.ids, what), False
+            return await self._numbered(which.ids, what, expected), False
         found = await self._found(which.flow, which.group, OPEN, limit=MOST + 1)
         if not found:
+            check_seen(what, expected, state="open no more")
             refuse(what, "there is an open one", f"of flow {which.flow!r} there is none")
         return found[:MOST], len(found) > MOST
 
-    async def _numbered(self, ids: Sequence[int], what: str) -> list[DeadLetterRecord]:
+    async def _numbered(self, ids: Sequence[int], what: str, expected: Seen | None) -> list[DeadLetterRecord]:
         if len(ids) > MOST:
             refuse(what, f"at most {MOST} are named at a time", f"{len(ids)} came", "Name their group")
         found = await self.store.dead_letters_of(ids)
@@ -151,6 +164,7 @@ class PlaneDeadLetters(PlanePart):
             came = f"there is no dead letter {min(unknown)}, or its run has been pruned"
             missing(what, "a dead letter has a number", came)
         for letter in found:
+            check_seen(f"{what}, {letter.id} among them", expected, state=letter.state)
             if letter.state != OPEN:
                 by = f" by run {letter.replay_run}" if letter.replay_run else ""
                 refuse(what, "a letter is open", f"dead letter {letter.id} was {letter.state}{by}")

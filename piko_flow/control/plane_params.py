@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, get_args
@@ -14,8 +14,10 @@ from piko_flow.control.flow import Flow
 from piko_flow.control.params import SECRET, check_names, check_params, ignored_names, refusal_of
 from piko_flow.control.params_book import ParamsBook
 from piko_flow.control.plane_part import PlanePart, missing, refuse
+from piko_flow.control.redaction import Redaction
 from piko_flow.errors import RequestRefused
 from piko_flow.store.records import ConfigRecord, ParamsVersion
+from piko_flow.store.seen import Seen, check_seen
 
 HIDDEN = "******"
 HISTORY = 1000  # versions that are looked at to find one by its number
@@ -65,7 +67,7 @@ class PlaneParams(PlanePart):
         book = ParamsBook(known)
         version, coming = book.in_force(flow, now), book.coming(flow, now)
         newest = known[0] if known else None
-        row = next((row for row in await self.store.configs() if row.flow == flow), None)
+        row = await self._params_row(flow)
         seen = newest is not None and row is not None and _same(newest, row)
         lacking = ""
         try:
@@ -95,14 +97,17 @@ class PlaneParams(PlanePart):
         changes: Mapping[str, Any] | None = None,
         schema_version: int | None = None,
         effective_from: datetime | None = None,
+        by: str = "",
+        expected: Seen | None = None,
     ) -> ParamsVersion:
         """Write the flow's parameters: `values` instead of what is in force, or `changes` to it, name by name.
 
         They are checked against the flow's model first. Runs queued from `effective_from` on have them, at once
-        without one; runs queued before keep theirs. Gives the new version.
+        without one; runs queued before keep theirs. Gives the new version. Of what is `expected` the row has its
+        version.
         """
-        registered = self.registered(flow)
-        row = next((row for row in await self.store.configs() if row.flow == flow), None)
+        registered, row = self.registered(flow), await self._params_row(flow)
+        check_seen(f"set params of {flow!r}", expected, version=0 if row is None else row.version)
         if values is None and not changes:
             refuse(f"set params of {flow!r}", "something of them is set", "nothing was given")
         check_names(registered, {**(values or {}), **(changes or {})})
@@ -110,7 +115,26 @@ class PlaneParams(PlanePart):
         text = _text(registered, {**base, **(changes or {})})
         if schema_version is None:
             schema_version = _schema(registered, row)
-        return await self._write(registered, text, schema_version, effective_from)
+        written = await self._write(registered, text, schema_version, effective_from, expected)
+        await self._params_changed("params.set", registered, row, written, by)
+        return written
+
+    async def _params_row(self, flow: str) -> ConfigRecord | None:
+        return next((row for row in await self.store.configs() if row.flow == flow), None)
+
+    async def _params_changed(
+        self, action: str, flow: Flow, old: ConfigRecord | None, new: ParamsVersion, by: str
+    ) -> None:
+        """Keep in the audit what the row held and what it holds, secrets hidden."""
+        was, now = (
+            {
+                "version": one.version,
+                "values": audited_values(flow, one.text, self.options.redact),
+                "effective_from": one.effective_from,
+            }
+            for one in (old or new, new)
+        )
+        await self.changed(action, f"flow {flow.name}", before=was if old else None, after=now, by=by)
 
     async def _base(self, flow: Flow, row: ConfigRecord | None) -> dict[str, Any]:
         """What changes go over: the row, or what is in force where the row is for later."""
@@ -126,13 +150,21 @@ class PlaneParams(PlanePart):
         found = await self.store.params(flow, limit=limit)
         return [SeenParams(one, hidden_text(registered, one.text), one.deleted) for one in found]
 
-    async def rollback_params(self, flow: str, version: int, *, number: int | None = None) -> ParamsVersion:
+    async def rollback_params(
+        self,
+        flow: str,
+        version: int,
+        *,
+        number: int | None = None,
+        by: str = "",
+        expected: Seen | None = None,
+    ) -> ParamsVersion:
         """Write an earlier version's values as the newest version, in force at once; gives that.
 
         `version` is what the row had then; where it had other values under the same version, `number`, the id of
-        the one that is meant, tells them apart.
+        the one that is meant, tells them apart. Of what is `expected` the row has its version.
         """
-        registered = self.registered(flow)
+        registered, row = self.registered(flow), await self._params_row(flow)
         what = f"roll params of {flow!r} back to version {version}"
         seen = await self.store.params(flow, limit=HISTORY)
         found = [one for one in seen if one.version == version and not one.deleted]
@@ -147,15 +179,22 @@ class PlaneParams(PlanePart):
             refuse(
                 what, "a number names one set of values", f"the row had several under it, ids {ids}", advice
             )
-        return await self._write(registered, found[0].text, found[0].schema_version, None)
+        written = await self._write(registered, found[0].text, found[0].schema_version, None, expected)
+        await self._params_changed("params.rollback", registered, row, written, by)
+        return written
 
     async def _write(
-        self, flow: Flow, text: str, schema_version: int, effective_from: datetime | None
+        self,
+        flow: Flow,
+        text: str,
+        schema_version: int,
+        effective_from: datetime | None,
+        expected: Seen | None,
     ) -> ParamsVersion:
         if refused := refusal_of(flow, text, schema_version):
             refuse(f"set params of {flow.name!r}", "only params that can be used are written", refused)
         row = await self.store.set_config(
-            flow.name, text, schema_version=schema_version, effective_from=effective_from
+            flow.name, text, schema_version=schema_version, effective_from=effective_from, seen=expected
         )
         # Kept at once, so that history and triggers know it before a leader has polled.
         seen = ParamsVersion(flow.name, row.text, row.schema_version, row.effective_from, row.version)
@@ -177,6 +216,18 @@ def hidden_text(flow: Flow | None, text: str) -> dict[str, Any] | None:
     except orjson.JSONDecodeError:
         return None
     return hidden(flow, values) if isinstance(values, dict) else None
+
+
+def audited_values(flow: Flow | None, text: str | None, redact: Collection[str]) -> dict[str, Any]:
+    """The values of a row's JSON text as an audit tells them: without secrets, and without the fields that the flow
+    and the setting have `redact` name."""
+    if text is None:
+        return {}
+    shown = hidden_text(flow, text)
+    if shown is None:
+        return {"unreadable": True}
+    values: dict[str, Any] = Redaction.of(() if flow is None else flow.redact, redact).values(shown)
+    return values
 
 
 def hidden(flow: Flow | None, values: Mapping[str, Any]) -> dict[str, Any]:

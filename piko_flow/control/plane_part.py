@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import copy
+from collections.abc import Mapping
 from datetime import datetime
-from typing import NoReturn, Protocol
+from typing import Any, NoReturn, Protocol, Self
 
 from piko_flow.clock import Clock
+from piko_flow.control.acting import Actor, audit_of
 from piko_flow.control.flow import Flow
 from piko_flow.control.options import ReplicaOptions
 from piko_flow.control.registry import Registry
@@ -46,6 +49,26 @@ class PlanePart:
     ) -> None:
         self.store, self.registry, self.options, self.clock = store, registry, options, clock
         self.replica = replica
+        self.actor = Actor()
+
+    def acting(self, who: str, via: str) -> Self:
+        """The same plane for changes that this person, or program, makes through `via`: cli, api or console."""
+        other = copy.copy(self)
+        other.actor = Actor(who, via)
+        return other
+
+    async def changed(
+        self,
+        action: str,
+        subject: str,
+        *,
+        before: Mapping[str, Any] | None = None,
+        after: Mapping[str, Any] | None = None,
+        by: str = "",
+    ) -> None:
+        """Keep in the audit that something was changed; `before` and `after` hold no secrets."""
+        record = audit_of(self.actor, action, subject, before=before, after=after, by=by)
+        await self.store.add_audit([record])
 
     async def now(self) -> datetime:
         """The store's time."""

@@ -13,6 +13,7 @@ from piko_flow.control.plane_dead_letters import PlaneDeadLetters, WhichLetters
 from piko_flow.control.replaying import REPLAY
 from piko_flow.errors import RequestRefused
 from piko_flow.store.records import DeadLetterRecord, NewRun, RunRecord
+from piko_flow.store.seen import Seen
 
 RUNS = 50  # of one request
 
@@ -53,14 +54,17 @@ class ReplayRequest:
 class PlaneReplays(PlaneDeadLetters):
     """Replay."""
 
-    async def replay(self, which: WhichLetters, *, by: str = "") -> ReplayRequest:
+    async def replay(
+        self, which: WhichLetters, *, by: str = "", expected: Seen | None = None
+    ) -> ReplayRequest:
         """Queue runs that replay these letters, at most 500 of them: one run for all that enter at one stage, in one
         window, with the same parameters.
 
         A letter is taken by one replay at a time: of those that another has taken by then none is given to two.
-        Letters that cannot be replayed are told with the reason; refused where that are all.
+        Letters that cannot be replayed are told with the reason; refused where that are all. Of what is `expected` a
+        letter has its state.
         """
-        chosen, more = await self.chosen(which, "replay")
+        chosen, more = await self.chosen(which, "replay", expected)
         gates, groups, untaken = Gates(self), dict[Alike, list[DeadLetterRecord]](), list[Untaken]()
         for letter in reversed(chosen):  # the oldest first
             try:
@@ -97,9 +101,11 @@ class PlaneReplays(PlaneDeadLetters):
                 params_version=None if version is None else version.id,
                 params=alike.params,
                 config_version=None if version is None else version.version,
-                requested_by=by,
+                requested_by=by or self.actor.who,
                 letters=ids,
             )
         )
         assert made is not None  # its key is its own
+        after = {"flow": made.flow, "letters": ids}
+        await self.changed("dead_letter.replay", f"run {made.id}", after=after, by=by)
         return Replaying(made, ids)

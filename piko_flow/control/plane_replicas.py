@@ -48,7 +48,7 @@ class PlaneReplicas(PlanePart):
             now=pulse.now,
         )
 
-    async def resign_leader(self) -> Lease:
+    async def resign_leader(self, *, by: str = "") -> Lease:
         """End the leader's lease, from wherever; gives it as it was. Refused when nobody leads.
 
         The next replica that asks leads then, in a new term; the old leader too where there is no other. The old
@@ -66,9 +66,11 @@ class PlaneReplicas(PlanePart):
         known = next((one for one in view.replicas if one.id == holder), ReplicaRecord(holder))
         await self.store.beat(known, ttl=self.options.alive)
         await self.store.release(view.lease)
+        was = {"holder": holder, "term": view.lease.term}
+        await self.changed("leader.resign", f"lease {view.name}", before=was, by=by)
         return view.lease
 
-    async def prune(self, *, older_than: timedelta | None, keep: int | None) -> int:
+    async def prune(self, *, older_than: timedelta | None, keep: int | None, by: str = "") -> int:
         """Delete ended runs older than that, and of each flow all but the newest `keep`; None is no bound.
 
         In small transactions, so that nothing else waits for it. Gives how many went. The ledger stays.
@@ -81,4 +83,7 @@ class PlaneReplicas(PlanePart):
         gone = 0
         while step := await self.store.prune(before=before, keep=keep, limit=PRUNED):
             gone += step
+        if gone:
+            after = {"older_than": older_than, "keep": keep, "deleted": gone}
+            await self.changed("runs.prune", "all runs", after=after, by=by)
         return gone

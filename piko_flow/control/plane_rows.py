@@ -10,15 +10,20 @@ from typing import Any, TypedDict
 import orjson
 from typing_extensions import Unpack
 
+from piko_flow.control.acting import differences
 from piko_flow.control.flow import Flow
 from piko_flow.control.flow_options import RESERVED
+from piko_flow.control.json_values import json_values
 from piko_flow.control.plane_part import PlanePart, missing, refuse, zone_of
 from piko_flow.control.schedule_rows import first_row, understand
 from piko_flow.planning.trigger import FireNote, Trigger, explain_fire, next_fires
 from piko_flow.planning.trigger_row import trigger_from_row
 from piko_flow.store.records import ConfigRecord, ScheduleRecord
+from piko_flow.store.seen import Seen, check_seen
 
 FIRES = 10_000  # that one preview shows at most
+UNTOLD = ("flow", "version", "updated_at", "last_data_time", "completed_at")
+GOING, PAUSED = {"paused": False}, {"paused": True}
 
 
 class ScheduleColumns(TypedDict, total=False):
@@ -85,15 +90,19 @@ class PlaneRows(PlanePart):
         flow: str,
         kind: str | None = None,
         expression: str | Mapping[str, Any] | None = None,
+        *,
+        by: str = "",
+        expected: Seen | None = None,
         **columns: Unpack[ScheduleColumns],
     ) -> ScheduleView:
         """Write the flow's row and give it as it is then, checked before it is written.
 
         `kind` and `expression` are those of a row; without them the trigger stays. A new row has what the flow's
         `schedule=` says, else the columns' defaults. Refused for a flow that is not registered, for whatever
-        would make the row refused, and where nothing would change.
+        would make the row refused, and where nothing is given. Of what is `expected` it has the row's version.
         """
         registered, old = self.registered(flow), await self.row(flow)
+        check_seen(f"set the schedule of {flow!r}", expected, version=0 if old is None else old.version)
         if not columns and kind is None:
             refuse(f"set the schedule of {flow!r}", "something of it is set", "nothing was given")
         row = self._new_row(registered, old, kind, expression)
@@ -103,20 +112,26 @@ class PlaneRows(PlanePart):
             refuse(f"set the schedule of {flow!r}", "only a row that can be used is written", understood)
         if kind is not None and understood.date is not None:
             await self._refuse_past(flow, understood.date, row.misfire_grace)
-        written = await self.store.set_schedule(row)
+        written = await self.store.set_schedule(row, seen=expected)
         self.rows_changed()
+        was, now = differences(_told(old), _told(written))
+        if now:
+            await self.changed("schedule.set", f"flow {flow}", before=was if old else None, after=now, by=by)
         return self._view(written, await self.now(), await self._paused(flow), 3)
 
-    async def delete_schedule(self, flow: str) -> None:
+    async def delete_schedule(self, flow: str, *, by: str = "", expected: Seen | None = None) -> None:
         """Delete the flow's row; what is queued or running goes on, and its windows' ledger stays.
 
-        A flow whose code brings a schedule does not get its row back. Refused when there is no row.
+        A flow whose code brings a schedule does not get its row back. Refused when there is no row. Of what is
+        `expected` it has the row's version.
         """
-        if not await self.store.delete_schedule(flow):
+        old = await self.row(flow)
+        if not await self.store.delete_schedule(flow, seen=expected):
             missing(
                 f"delete the schedule of {flow!r}", "there is a row to delete", "there is none for this flow"
             )
         self.rows_changed()
+        await self.changed("schedule.delete", f"flow {flow}", before=_told(old), by=by)
 
     async def preview(
         self,
@@ -144,18 +159,22 @@ class PlaneRows(PlanePart):
         says. False when it was paused already. Refused for a flow that nobody knows.
         """
         await self._known(flow, "pause")
-        done = await self.store.pause(flow, f"paused by {by or 'somebody'}")
+        done = await self.store.pause(flow, f"paused by {by or self.actor.who}")
         self.rows_changed()
+        if done:
+            await self.changed("schedule.pause", f"flow {flow}", before=GOING, after=PAUSED, by=by)
         return done
 
-    async def resume(self, flow: str) -> bool:
+    async def resume(self, flow: str, *, by: str = "") -> bool:
         """Make new runs again. False when it was not paused by itself; see `paused_all` for what pauses everything."""
         await self._known(flow, "resume")
         done = await self.store.pause(flow, "")
         self.rows_changed()
+        if done:
+            await self.changed("schedule.resume", f"flow {flow}", before=PAUSED, after=GOING, by=by)
         return done
 
-    async def pause_all(self, *, paused: bool = True) -> bool:
+    async def pause_all(self, *, paused: bool = True, by: str = "") -> bool:
         """Pause every schedule, or let go of that; what pauses one flow stays. False when it was so already.
 
         It is the key `paused` of the row `piko_system_settings`, whose other keys stay.
@@ -170,6 +189,8 @@ class PlaneRows(PlanePart):
             RESERVED, orjson.dumps(values).decode(), schema_version=schema, effective_from=None
         )
         self.rows_changed()
+        action, was, now = ("pause", GOING, PAUSED) if paused else ("resume", PAUSED, GOING)
+        await self.changed(f"schedule.{action}_all", "all flows", before=was, after=now, by=by)
         return True
 
     async def paused_all(self) -> str:
@@ -262,6 +283,12 @@ class PlaneRows(PlanePart):
             )
             refuse(f"preview the schedule of {flow!r}", "there is a schedule to look at", came)
         return registered.schedule
+
+
+def _told(row: ScheduleRecord | None) -> dict[str, Any]:
+    """What an audit tells of a row: what people set."""
+    told: dict[str, Any] = {} if row is None else json_values(row)
+    return {name: value for name, value in told.items() if name not in UNTOLD}
 
 
 def _values(row: ConfigRecord | None) -> dict[str, Any]:

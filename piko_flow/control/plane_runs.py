@@ -14,6 +14,7 @@ from piko_flow.errors import RequestRefused
 from piko_flow.planning.run_state import RunStatus
 from piko_flow.store.protocols import RunFilter
 from piko_flow.store.records import AttemptRecord, ParamsVersion, RunRecord
+from piko_flow.store.seen import Seen
 
 MOST = 1000  # runs of one page
 
@@ -67,12 +68,14 @@ class PlaneRuns(PlanePart):
         attempts = tuple(await self.store.attempts(number))
         return RunView(run, attempts, version, given, params, await self.zone(run.flow))
 
-    async def cancel(self, run: int, *, by: str = "") -> RunRecord:
+    async def cancel(self, run: int, *, by: str = "", expected: Seen | None = None) -> RunRecord:
         """End a queued run, stop a running one; gives it as it is then. Its window stays a gap.
 
-        A running one is RUNNING until its replica has stopped it. Refused for one that has ended otherwise.
+        A running one is RUNNING until its replica has stopped it. Refused for one that has ended otherwise. Of what
+        is `expected` it has status and attempt.
         """
-        found = await self.store.cancel(run, by=by or "somebody")
+        before = await self.store.run(run)
+        found = await self.store.cancel(run, by=by or self.actor.who, seen=expected)
         if found is None:
             missing(f"cancel run {run}", "a run has a number", "there is no such run, or it has been pruned")
         if found.status not in (RunStatus.QUEUED, RunStatus.RUNNING, RunStatus.CANCELLED):
@@ -83,7 +86,13 @@ class PlaneRuns(PlanePart):
             refuse(f"cancel run {run}", "a run is cancelled before its commit is decided", "it is decided")
         if self.replica is not None:
             await self.replica.cancel_here(run)
+        if before is not None and (was := _standing(before)) != (now := _standing(found)):
+            await self.changed("run.cancel", f"run {run}", before=was, after=now, by=by)
         return found
+
+
+def _standing(run: RunRecord) -> dict[str, Any]:
+    return {"flow": run.flow, "status": run.status, "cancel_requested": bool(run.cancel_requested)}
 
 
 def _params(flow: Flow | None, text: str | None, overrides: str | None) -> dict[str, Any]:

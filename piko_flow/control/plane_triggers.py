@@ -13,7 +13,7 @@ import orjson
 from piko_flow.control.new_runs import instant_key
 from piko_flow.control.params import check_names, check_params
 from piko_flow.control.params_book import ParamsBook
-from piko_flow.control.plane_params import shown_params
+from piko_flow.control.plane_params import audited_values, shown_params
 from piko_flow.control.plane_part import PlanePart, missing, refuse
 from piko_flow.errors import RequestRefused
 from piko_flow.planning.flow_state import Change, FlowState
@@ -23,6 +23,7 @@ from piko_flow.planning.window import Window
 from piko_flow.store.batch import Decided, Decision
 from piko_flow.store.protocols import RunFilter
 from piko_flow.store.records import NewRun, ParamsVersion, RunRecord
+from piko_flow.store.seen import Seen, check_seen
 from piko_flow.store.texts import NAMES, NOT_STORABLE, storable
 
 RETRIED = frozenset({RunStatus.FAILED, RunStatus.CANCELLED})
@@ -72,10 +73,18 @@ class PlaneTriggers(PlanePart):
             made = await self._earlier(flow, key)
             if made is None:
                 raise
+        else:
+            if made is not None:
+                await self._triggered(planned, made, by)
         if made is None:
             made = await self._earlier(flow, key)
         assert made is not None  # no run was made because one of this key is there
         return made
+
+    async def _triggered(self, planned: TriggerPlan, made: RunRecord, by: str) -> None:
+        given = audited_values(self.registry.get(made.flow), planned.run.params, self.options.redact)
+        after = {"flow": made.flow, "window": made.window, "params": given}
+        await self.changed("run.trigger", f"run {made.id}", after=after, by=by)
 
     async def plan_trigger(
         self,
@@ -95,11 +104,15 @@ class PlaneTriggers(PlanePart):
         chosen = check_trigger(state, schedule.trigger, window, await self.now())
         return replace(planned, window=chosen, run=replace(planned.run, window=chosen))
 
-    async def retry(self, run: int, *, by: str = "") -> RunRecord:
-        """Queue a failed or cancelled run again, as its next attempt. Refused once its window is settled or live."""
+    async def retry(self, run: int, *, by: str = "", expected: Seen | None = None) -> RunRecord:
+        """Queue a failed or cancelled run again, as its next attempt. Refused once its window is settled or live.
+
+        Of what is `expected` it has status and attempt.
+        """
         found = await self.store.run(run)
         if found is None:
             missing(f"retry run {run}", "a run has a number", "there is no such run, or it has been pruned")
+        check_seen(f"retry run {run}", expected, status=found.status, attempt=found.attempt)
         if found.status not in RETRIED:
             rule = "a run that ended FAILED or CANCELLED is tried again"
             refuse(f"retry run {run}", rule, f"it is {found.status}")
@@ -107,10 +120,12 @@ class PlaneTriggers(PlanePart):
         def decide(state: FlowState, now: datetime) -> Decided:
             if found.window is not None:
                 check_retry(state, found.window)
-            return Decided(Change(state), reopen=run)
+            return Decided(Change(state), reopen=run, seen=expected)
 
         made = await self.queue(Decision(found.flow, decide))
         assert made is not None
+        was, now = ({"flow": one.flow, "status": one.status, "attempt": one.attempt} for one in (found, made))
+        await self.changed("run.retry", f"run {run}", before=was, after=now, by=by)
         return made
 
     async def in_force(self, flow: str, now: datetime) -> ParamsVersion | None:
@@ -142,7 +157,7 @@ class PlaneTriggers(PlanePart):
             params_version=version.id if version is not None else None,
             params=overrides,
             config_version=version.version if version is not None else None,
-            requested_by=by,
+            requested_by=by or self.actor.who,
         )
         shown = shown_params(flow, checked)
         return TriggerPlan(name, window, checked, shown, run, await self._earlier(name, key))

@@ -44,6 +44,10 @@ class Redaction:
         redacted = sorted({*hidden, *kept.get("redacted", ())})
         return json.dumps({**kept, "redacted": redacted}, ensure_ascii=False, separators=(",", ":"))
 
+    def values(self, value: Any) -> Any:
+        """A JSON value without the values of these fields."""
+        return self._without(value, {})
+
     def text(self, text: str, item: Any) -> str:
         """What was told of the item, without the values that are hidden in it."""
         if not self.names or not text:
