@@ -11,8 +11,7 @@ from fastapi import APIRouter, Depends, Request, Response
 from piko_flow.control.plane import ControlPlane
 from piko_flow.control.plane_backfills import BackfillPlan, BackfillRequest, BackfillView
 from piko_flow.errors import RequestRefused, ScheduleError
-from piko_flow.ops.console.acting import acting
-from piko_flow.ops.console.conflicts import conflict
+from piko_flow.ops.console.conflicts import conflict, seen_by
 from piko_flow.ops.console.flash import told
 from piko_flow.ops.console.forms import form_of, refuse, whole_field
 from piko_flow.ops.console.refusals import pages_route
@@ -87,27 +86,24 @@ class BackfillPages:
                 conflict(
                     f"backfill {name!r}", "the plan that was shown", f"a plan of {len(now.windows)} windows"
                 )
-            return await acting(plane, who).apply_backfill(wanted, digest=now.digest, by=who.name)
+            return await plane.acting(who.name, who.via).apply_backfill(wanted, digest=now.digest)
 
         made = await self._process.ask(apply)
         return told(request, "/backfills", f"Backfill {made.id} of {name} runs {len(made.windows)} windows.")
 
     async def change(self, request: Request, number: int, verb: str, who: Operator) -> Response:
         """Pause, resume or cancel one, if it is in the state that the page showed."""
-        seen = (await form_of(request)).get("seen", "")
+        seen = seen_by(await form_of(request), "state")
         if verb not in VERBS:
             refuse(f"change backfill {number}", f"the verbs are {', '.join(VERBS)}", f"{verb!r:.40} came")
 
         async def change(plane: ControlPlane) -> BackfillRecord:
-            by = acting(plane, who)
-            known = {one.id: one for one in await plane.store.backfills()}
-            if number in known and known[number].state != seen:
-                conflict(f"{verb} backfill {number}", seen, known[number].state)
+            by = plane.acting(who.name, who.via)
             if verb == "pause":
-                return await by.pause_backfill(number)
+                return await by.pause_backfill(number, expected=seen)
             if verb == "resume":
-                return await by.resume_backfill(number)
-            return await by.cancel_backfill(number, by=who.name)
+                return await by.resume_backfill(number, expected=seen)
+            return await by.cancel_backfill(number, expected=seen)
 
         made = await self._process.ask(change)
         return told(request, "/backfills", f"Backfill {number} is {made.state}.")

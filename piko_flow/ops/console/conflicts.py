@@ -2,58 +2,45 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import NoReturn
 
-from piko_flow.control.plane import ControlPlane
-from piko_flow.control.plane_params import ParamsView
 from piko_flow.errors import RequestConflicts
-from piko_flow.store.records import RunRecord, ScheduleRecord
+from piko_flow.ops.console.forms import refuse, whole_field
+from piko_flow.planning.run_state import RunStatus
+from piko_flow.store.seen import Seen
 
-LOOK = "Look at it again"
-
-
-def mark_of_run(run: RunRecord) -> str:
-    """What a page says of a run that it shows."""
-    return f"{run.status}, attempt {run.attempt}{', asked to stop' if run.cancel_requested else ''}"
+STATES = frozenset({"running", "paused", "cancelled", "done", "open", "replayed", "dropped"})
 
 
-async def check_run(plane: ControlPlane, number: int, seen: str) -> None:
-    """Raise RequestConflicts where the run is not as it was seen; one that is not there is refused elsewhere."""
-    run = await plane.store.run(number)
-    if run is not None and mark_of_run(run) != seen:
-        conflict(f"change run {number}", seen, mark_of_run(run))
-
-
-def conflict(what: str, seen: str, now: str) -> NoReturn:
-    """Raise RequestConflicts."""
-    raise RequestConflicts(
-        what=what,
-        rule=f"it is as the page showed it ({seen or 'not told'})",
-        came=f"it is now {now}",
-        advice=LOOK,
+def seen_by(form: Mapping[str, str], *names: str) -> Seen:
+    """What the page of this form showed. Raises RequestRefused where the form does not say it."""
+    values = {name: form.get(f"seen_{name}", "") for name in names}
+    for name, known in (("status", RunStatus.__members__), ("state", STATES)):
+        if name in values and values[name] not in known:
+            refuse(
+                "change what a page shows",
+                f"its form says the {name} that was seen",
+                f"{values[name]!r:.40} came",
+            )
+    numbers = {
+        name: whole_field(dict(form), f"seen_{name}", least=0)
+        for name in ("attempt", "version")
+        if name in values
+    }
+    return Seen(
+        status=values.get("status"),
+        attempt=numbers.get("attempt"),
+        version=numbers.get("version"),
+        state=values.get("state"),
     )
 
 
-def mark_of_row(row: ScheduleRecord | None) -> str:
-    """What a page says of a schedule row."""
-    return "no row" if row is None else f"version {row.version}"
-
-
-async def check_row(plane: ControlPlane, flow: str, seen: str) -> None:
-    """Raise RequestConflicts where the flow's schedule row is not as it was seen."""
-    now = mark_of_row(await plane.row(flow))
-    if now != seen:
-        conflict(f"change the schedule of {flow!r}", seen, now)
-
-
-def mark_of_params(view: ParamsView) -> str:
-    """What a page says of a flow's parameters."""
-    newest = view.unseen or view.refused or (view.coming[-1] if view.coming else view.version)
-    return "the model's defaults" if newest is None else f"version {newest.version}"
-
-
-async def check_params_seen(plane: ControlPlane, flow: str, seen: str) -> None:
-    """Raise RequestConflicts where the flow's parameters are not as they were seen."""
-    now = mark_of_params(await plane.params(flow))
-    if now != seen:
-        conflict(f"set the parameters of {flow!r}", seen, now)
+def conflict(what: str, seen: str, now: str) -> NoReturn:
+    """Raise RequestConflicts for what only the console compares."""
+    raise RequestConflicts(
+        what=what,
+        rule="it is as it was when you looked at it",
+        came=f"the page showed {seen or 'nothing'}, and now it is {now}",
+        advice="Look at it again, and decide anew",
+    )

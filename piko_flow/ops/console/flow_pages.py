@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
@@ -18,7 +17,6 @@ from piko_flow.control.plane_params import ParamsView, SeenParams
 from piko_flow.control.schedule_rows import Schedule, understand
 from piko_flow.ops.console import overview_rows, params_form, schedule_form
 from piko_flow.ops.console.calendar import WORDS, calendar_of, scale_for
-from piko_flow.ops.console.conflicts import mark_of_params, mark_of_row
 from piko_flow.ops.console.flow_graphs import FlowGraphs
 from piko_flow.ops.console.live_rates import LiveRates
 from piko_flow.ops.console.refusals import pages_route
@@ -40,12 +38,16 @@ SHOWN_RUNS = 10
 
 @dataclass(frozen=True, slots=True)
 class FlowFacts:
-    """What the page is made of: what is stored of the flow, what its row means, its parameters as they are and were."""
+    """What the page is made of: what is stored of the flow, what its row means, its parameters as they are and were.
+
+    `params_version` is that of their row, 0 without one.
+    """
 
     now: FlowNow
     understood: Schedule | str | None
     params: ParamsView | None
     history: tuple[SeenParams, ...]
+    params_version: int = 0
 
 
 class FlowPages:
@@ -123,7 +125,8 @@ async def read_flow(plane: ControlPlane, name: str, *, history: int) -> FlowFact
     if not history or now.flow is None:
         return FlowFacts(now, understood, None, ())
     seen = await plane.params_history(name, limit=history + 1)
-    return FlowFacts(now, understood, await plane.params(name), tuple(seen))
+    version = next((row.version for row in await plane.store.configs() if row.flow == name), 0)
+    return FlowFacts(now, understood, await plane.params(name), tuple(seen), version)
 
 
 def standing_of(facts: FlowFacts) -> tuple[str, str, str]:
@@ -186,7 +189,6 @@ def _schedule(facts: FlowFacts) -> dict[str, Any]:
         "kind": kind,
         "expression": expression,
         "zone": facts.now.zone,
-        "row_seen": mark_of_row(facts.now.row),
     }
 
 
@@ -201,8 +203,7 @@ def _params(facts: FlowFacts) -> dict[str, Any]:
         "fields": params_form.fields_of(facts.now.flow, view.values) if view is not None else [],
         "prefix": params_form.PREFIX,
         "versions": versions,
-        "params_seen": "" if view is None else mark_of_params(view),
-        "params_json": "{}" if view is None else json.dumps(view.values, indent=2, ensure_ascii=False),
+        "params_version": facts.params_version,
     }
 
 

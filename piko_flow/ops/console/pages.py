@@ -7,16 +7,28 @@ from fastapi import APIRouter, Request, Response
 from piko_flow.ops.console.assets import assets_router
 from piko_flow.ops.console.backfill_pages import BackfillPages
 from piko_flow.ops.console.flow_pages import FlowPages
+from piko_flow.ops.console.letter_pages import LetterPages
 from piko_flow.ops.console.overview_pages import OverviewPages
 from piko_flow.ops.console.params_pages import ParamsPages
 from piko_flow.ops.console.refusals import refusal
+from piko_flow.ops.console.replica_pages import ReplicaPages
 from piko_flow.ops.console.run_pages import RunPages
 from piko_flow.ops.console.schedule_pages import SchedulePages
 from piko_flow.ops.console.trigger_pages import TriggerPages
 from piko_flow.ops.console.view import View
 from piko_flow.ops.process import Process
 
-KINDS = (OverviewPages, FlowPages, SchedulePages, ParamsPages, BackfillPages, TriggerPages, RunPages)
+KINDS = (
+    OverviewPages,
+    FlowPages,
+    SchedulePages,
+    ParamsPages,
+    BackfillPages,
+    TriggerPages,
+    RunPages,
+    LetterPages,
+    ReplicaPages,
+)
 
 
 def console_router(process: Process) -> APIRouter:

@@ -13,8 +13,7 @@ from fastapi import APIRouter, Depends, Request, Response
 from piko_flow.control.params import check_params
 from piko_flow.control.plane import ControlPlane
 from piko_flow.control.plane_params import hidden, shown_params
-from piko_flow.ops.console.acting import acting
-from piko_flow.ops.console.conflicts import check_params_seen
+from piko_flow.ops.console.conflicts import seen_by
 from piko_flow.ops.console.flash import told
 from piko_flow.ops.console.forms import form_of, refuse, whole_field
 from piko_flow.ops.console.params_form import changes_of, differences
@@ -60,9 +59,9 @@ class ParamsPages:
     async def save(self, request: Request, name: str, who: Operator) -> Response:
         """Write what differs, if they are as the page showed them."""
         form = await form_of(request)
+        seen = seen_by(form, "version")
 
         async def save(plane: ControlPlane) -> ParamsVersion:
-            await check_params_seen(plane, name, form.get("seen", ""))
             changes = await _changes(plane, name, form)
             if not changes:
                 refuse(
@@ -70,10 +69,10 @@ class ParamsPages:
                     "something of them is changed",
                     "nothing differs from what holds",
                 )
-            by = acting(plane, who)
+            by = plane.acting(who.name, who.via)
             if plane.registered(name).params is None:
-                return await by.set_params(name, values=changes)
-            return await by.set_params(name, changes=changes)
+                return await by.set_params(name, values=changes, expected=seen)
+            return await by.set_params(name, changes=changes, expected=seen)
 
         version = await self._process.ask(save)
         return told(
@@ -85,9 +84,12 @@ class ParamsPages:
         form = await form_of(request)
         version, number = whole_field(form, "version", least=0), whole_field(form, "number", least=1)
 
+        seen = seen_by(form, "version")
+
         async def go_back(plane: ControlPlane) -> ParamsVersion:
-            await check_params_seen(plane, name, form.get("seen", ""))
-            return await acting(plane, who).rollback_params(name, version, number=number)
+            return await plane.acting(who.name, who.via).rollback_params(
+                name, version, number=number, expected=seen
+            )
 
         made = await self._process.ask(go_back)
         text = f"The values of version {version} hold again, as version {made.version}."

@@ -11,8 +11,7 @@ from fastapi import APIRouter, Depends, Request, Response
 from piko_flow.control.plane import ControlPlane
 from piko_flow.control.plane_explains import Explanation
 from piko_flow.control.plane_runs import RunPage, RunView
-from piko_flow.ops.console.acting import acting
-from piko_flow.ops.console.conflicts import check_run, mark_of_run
+from piko_flow.ops.console.conflicts import seen_by
 from piko_flow.ops.console.flash import told
 from piko_flow.ops.console.forms import form_of, whole
 from piko_flow.ops.console.live_rates import LiveRates
@@ -82,25 +81,19 @@ class RunPages:
 
     async def cancel(self, request: Request, number: int, who: Operator) -> Response:
         """Cancel it, if it is as the page showed it."""
-        seen = (await form_of(request)).get("seen", "")
-
-        async def cancel(plane: ControlPlane) -> RunRecord:
-            await check_run(plane, number, seen)
-            return await acting(plane, who).cancel(number, by=who.name)
-
-        run = await self._process.ask(cancel)
+        seen = seen_by(await form_of(request), "status", "attempt")
+        run = await self._process.ask(
+            lambda plane: plane.acting(who.name, who.via).cancel(number, expected=seen)
+        )
         text = "is cancelled" if run.status is RunStatus.CANCELLED else "is asked to stop"
         return told(request, f"/runs/{number}", f"Run {number} {text}.")
 
     async def retry(self, request: Request, number: int, who: Operator) -> Response:
         """Queue it once more, if it is as the page showed it."""
-        seen = (await form_of(request)).get("seen", "")
-
-        async def retry(plane: ControlPlane) -> RunRecord:
-            await check_run(plane, number, seen)
-            return await acting(plane, who).retry(number, by=who.name)
-
-        run = await self._process.ask(retry)
+        seen = seen_by(await form_of(request), "status", "attempt")
+        run = await self._process.ask(
+            lambda plane: plane.acting(who.name, who.via).retry(number, expected=seen)
+        )
         return told(request, f"/runs/{number}", f"Run {number} waits for attempt {run.attempt}.")
 
     async def _list(self, request: Request) -> dict[str, Any]:
@@ -152,7 +145,6 @@ class RunPages:
             },
             "letters": detail.letters,
             "others": [one for one in detail.others if one.id != run.id],
-            "seen": mark_of_run(run),
             "may_retry": run.status in (RunStatus.FAILED, RunStatus.CANCELLED),
         }
 

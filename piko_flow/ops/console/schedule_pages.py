@@ -12,8 +12,7 @@ from fastapi import APIRouter, Depends, Request, Response
 from piko_flow.control.plane import ControlPlane
 from piko_flow.control.plane_rows import Preview
 from piko_flow.errors import RequestRefused, ScheduleError
-from piko_flow.ops.console.acting import acting
-from piko_flow.ops.console.conflicts import check_row, conflict
+from piko_flow.ops.console.conflicts import conflict, seen_by
 from piko_flow.ops.console.flash import told
 from piko_flow.ops.console.forms import form_of, refuse
 from piko_flow.ops.console.refusals import pages_route
@@ -82,35 +81,33 @@ class SchedulePages:
         """Write the row, if it is as the page showed it."""
         form = await form_of(request)
         kind, expression = read_trigger(form)
-        columns = read_columns(form)
+        columns, seen = read_columns(form), seen_by(form, "version")
 
         async def save(plane: ControlPlane) -> None:
-            await check_row(plane, name, form.get("seen", ""))
-            await acting(plane, who).set_schedule(name, kind, expression, **columns)
+            await plane.acting(who.name, who.via).set_schedule(
+                name, kind, expression, expected=seen, **columns
+            )
 
         await self._process.ask(save)
         return told(request, _page(name), "The schedule is saved.")
 
     async def delete(self, request: Request, name: str, who: Operator) -> Response:
         """Delete the row, if it is as the page showed it."""
-        seen = (await form_of(request)).get("seen", "")
-
-        async def delete(plane: ControlPlane) -> None:
-            await check_row(plane, name, seen)
-            await acting(plane, who).delete_schedule(name)
-
-        await self._process.ask(delete)
+        seen = seen_by(await form_of(request), "version")
+        await self._process.ask(
+            lambda plane: plane.acting(who.name, who.via).delete_schedule(name, expected=seen)
+        )
         return told(request, _page(name), "The schedule is deleted; what is queued or running goes on.")
 
     async def pause(self, request: Request, name: str, who: Operator) -> Response:
         """Pause it. A conflict where it was paused already."""
-        if not await self._process.ask(lambda plane: acting(plane, who).pause(name, by=who.name)):
+        if not await self._process.ask(lambda plane: plane.acting(who.name, who.via).pause(name)):
             conflict(f"pause {name!r}", "not paused", "paused already")
         return told(request, _page(name), f"{name} is paused. Runs that are queued or running go on.")
 
     async def resume(self, request: Request, name: str, who: Operator) -> Response:
         """Resume it. A conflict where it was not paused by itself."""
-        if not await self._process.ask(lambda plane: acting(plane, who).resume(name)):
+        if not await self._process.ask(lambda plane: plane.acting(who.name, who.via).resume(name)):
             conflict(f"resume {name!r}", "paused", "not paused by itself")
         return told(request, _page(name), f"{name} makes runs again.")
 
@@ -123,7 +120,7 @@ class SchedulePages:
         return await self._all(request, who, paused=False)
 
     async def _all(self, request: Request, who: Visitor, *, paused: bool) -> Response:
-        done = await self._process.ask(lambda plane: acting(plane, who).pause_all(paused=paused))
+        done = await self._process.ask(lambda plane: plane.acting(who.name, who.via).pause_all(paused=paused))
         if not done:
             refuse("change all schedules", "it changes something", "they were so already")
         return told(request, "/", "All schedules are paused." if paused else "Schedules make runs again.")

@@ -10,7 +10,6 @@ from fastapi import APIRouter, Depends, Request, Response
 
 from piko_flow.control.plane import ControlPlane
 from piko_flow.errors import RequestRefused, ScheduleError
-from piko_flow.ops.console.acting import acting
 from piko_flow.ops.console.flash import told
 from piko_flow.ops.console.forms import form_of, refuse
 from piko_flow.ops.console.refusals import pages_route
@@ -45,7 +44,7 @@ class TriggerPages:
         async def trigger(plane: ControlPlane) -> RunRecord:
             window = await _window(plane, name, form)
             key = form.get("key", "")[:100]
-            return await acting(plane, who).trigger(
+            return await plane.acting(who.name, who.via).trigger(
                 name, params=_given(form), window=window, key=key, by=who.name
             )
 

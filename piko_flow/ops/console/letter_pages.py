@@ -1,0 +1,161 @@
+"""Dead letters: in groups that failed alike, one by one, replayed and dropped."""
+
+from __future__ import annotations
+
+import json
+from datetime import datetime
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, Request, Response
+from fastapi.responses import RedirectResponse
+
+from piko_flow.control.plane import ControlPlane
+from piko_flow.control.plane_dead_letters import LetterPage, LetterView, WhichLetters
+from piko_flow.control.plane_replays import ReplayRequest
+from piko_flow.ops.console.conflicts import conflict, seen_by
+from piko_flow.ops.console.flash import told
+from piko_flow.ops.console.forms import form_of, refuse, whole
+from piko_flow.ops.console.refusals import pages_route
+from piko_flow.ops.console.view import View, query
+from piko_flow.ops.process import Process
+from piko_flow.ops.visitor import AtLeast, Visitor
+from piko_flow.store.ops_records import Role
+from piko_flow.store.records import DeadLetterRecord, LetterGroup
+
+PAGE, GROUPS = 50, 200
+LONGEST_ITEM = 20_000  # characters of an item that a page shows
+Operator = Annotated[Visitor, Depends(AtLeast(Role.OPERATOR))]
+
+
+class LetterPages:
+    """Shows dead letters, and changes them."""
+
+    def __init__(self, process: Process, view: View) -> None:
+        self._process, self._view = process, view
+
+    def router(self) -> APIRouter:
+        """The routes."""
+        router = APIRouter(route_class=pages_route(self._view), include_in_schema=False)
+        look = [Depends(AtLeast(Role.VIEWER))]
+        router.add_api_route("/dead-letters", self.groups, dependencies=look)
+        router.add_api_route("/dead-letters/group", self.group, dependencies=look)
+        router.add_api_route("/dead-letters/group/{verb}", self.change_group, methods=["POST"])
+        router.add_api_route("/dead-letters/{number}", self.letter, dependencies=look)
+        router.add_api_route("/dead-letters/{number}/{verb}", self.change, methods=["POST"])
+        return router
+
+    async def groups(self, request: Request) -> Response:
+        """The open ones in groups."""
+        flow = request.query_params.get("flow", "")[:200]
+
+        async def read(plane: ControlPlane) -> tuple[list[LetterGroup], datetime]:
+            return await plane.letter_groups(flow=flow or None, limit=GROUPS), await plane.now()
+
+        found, now = await self._process.ask(read)
+        return self._view.page(
+            request, "letters.html", section="/dead-letters", groups=found, now=now, asked={"flow": flow}
+        )
+
+    async def group(self, request: Request) -> Response:
+        """The letters of a group."""
+        asked = request.query_params
+        flow, name = asked.get("flow", "")[:200], asked.get("group", "")[:80]
+        before = whole(asked.get("before"), 0, most=2**62)
+        if not flow or not name:
+            return RedirectResponse("/dead-letters", 303)
+
+        async def read(plane: ControlPlane) -> tuple[LetterPage, datetime]:
+            page = await plane.dead_letters(flow=flow, group=name, before=before or None, limit=PAGE)
+            return page, await plane.now()
+
+        page, now = await self._process.ask(read)
+        return self._view.page(
+            request,
+            "letter_group.html",
+            section="/dead-letters",
+            letters=page.letters,
+            before=page.before,
+            now=now,
+            asked={"flow": flow, "group": name, "before": before or ""},
+        )
+
+    async def letter(self, request: Request, number: int) -> Response:
+        """One letter with its item."""
+
+        async def read(plane: ControlPlane) -> tuple[LetterView, datetime]:
+            return await plane.dead_letter(number), await plane.now()
+
+        view, now = await self._process.ask(read)
+        item = view.text or json.dumps(view.item, indent=2, ensure_ascii=False)
+        return self._view.page(
+            request,
+            "letter.html",
+            section="/dead-letters",
+            view=view,
+            letter=view.letter,
+            item=item[:LONGEST_ITEM],
+            cut=len(item) > LONGEST_ITEM,
+            now=now,
+        )
+
+    async def change(self, request: Request, number: int, verb: str, who: Operator) -> Response:
+        """Replay or drop one letter, if it is as the page showed it."""
+        seen, which = seen_by(await form_of(request), "state"), WhichLetters((number,))
+        _check_verb(verb)
+        if verb == "replay":
+            asked = await self._process.ask(
+                lambda plane: plane.acting(who.name, who.via).replay(which, expected=seen)
+            )
+            run = asked.runs[0].id
+            return told(request, f"/runs/{run}", f"Run {run} replays dead letter {number}.")
+        await self._process.ask(lambda plane: plane.acting(who.name, who.via).drop(which, expected=seen))
+        return told(request, "/dead-letters", f"Dead letter {number} is dropped.")
+
+    async def change_group(self, request: Request, verb: str, who: Operator) -> Response:
+        """Replay or drop the open letters of a group, if no newer one has come since the page."""
+        form = await form_of(request)
+        flow, name, newest = form.get("flow", ""), form.get("group", ""), form.get("newest", "")
+        _check_verb(verb)
+        which = WhichLetters((), flow, name)
+        back = f"/dead-letters{query({'flow': flow})}"
+        if verb == "replay":
+            asked = await self._process.ask(lambda plane: _replay_group(plane, who, which, newest))
+            return told(
+                request, back, _queued(asked), tone="gap" if asked.untaken or asked.more else "success"
+            )
+        dropped = await self._process.ask(lambda plane: _drop_group(plane, who, which, newest))
+        return told(request, back, f"{len(dropped)} dead letters are dropped.")
+
+
+async def _replay_group(plane: ControlPlane, who: Visitor, which: WhichLetters, newest: str) -> ReplayRequest:
+    await _check_group(plane, which, newest)
+    return await plane.acting(who.name, who.via).replay(which)
+
+
+async def _drop_group(
+    plane: ControlPlane, who: Visitor, which: WhichLetters, newest: str
+) -> list[DeadLetterRecord]:
+    await _check_group(plane, which, newest)
+    return await plane.acting(who.name, who.via).drop(which)
+
+
+async def _check_group(plane: ControlPlane, which: WhichLetters, newest: str) -> None:
+    """Raise RequestConflicts where the group's newest open letter is not the one that was seen."""
+    page = await plane.dead_letters(flow=which.flow, group=which.group, limit=1)
+    now = str(page.letters[0].id) if page.letters else ""
+    if now != newest:
+        last = f"{now} is the newest" if now else "none of them is open"
+        conflict(f"change the dead letters of {which.flow!r} that failed alike", f"{newest} the newest", last)
+
+
+def _check_verb(verb: str) -> None:
+    if verb not in ("replay", "drop"):
+        refuse("change dead letters", "they are replayed or dropped", f"{verb!r:.40} came")
+
+
+def _queued(asked: ReplayRequest) -> str:
+    taken = sum(len(one.letters) for one in asked.replays)
+    text = f"{len(asked.runs)} runs replay {taken} dead letters."
+    if asked.untaken:
+        text += f" {len(asked.untaken)} cannot be replayed: {asked.untaken[0].reason}."
+    return f"{text} There are more: ask again when these have ended." if asked.more else text
