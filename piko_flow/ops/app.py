@@ -8,6 +8,7 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from fastapi import FastAPI
 from starlette.types import ASGIApp
 
+from piko_flow.ops.api.routes import api_router
 from piko_flow.ops.console.pages import console_router
 from piko_flow.ops.console.view import View
 from piko_flow.ops.door.answers import Answers
@@ -44,6 +45,7 @@ def make_api(process: Process, *, running: Callable[[], AbstractAsyncContextMana
         title=process.name,
         version=process.version,
         lifespan=lifespan,
+        redirect_slashes=False,  # what is asked for is there by its exact path, or not
         docs_url=None,  # these pages load what they need from elsewhere
         redoc_url=None,
         openapi_url=None,
@@ -53,5 +55,6 @@ def make_api(process: Process, *, running: Callable[[], AbstractAsyncContextMana
     api.include_router(probes(process))
     api.include_router(door_router(keeper, view))
     api.include_router(metrics_router(process))
+    api.include_router(api_router(process))
     api.include_router(console_router(process))
     return api

@@ -1,0 +1,62 @@
+"""What happens to runs, as a stream."""
+
+from __future__ import annotations
+
+from contextlib import AsyncExitStack
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Header, HTTPException, Query
+from starlette.responses import StreamingResponse
+
+from piko_flow.ops.api.asking import Look
+from piko_flow.ops.api.given import LARGEST, OnlyFlow
+from piko_flow.ops.api.problem_route import ProblemRoute
+from piko_flow.ops.live.broadcaster import TooManyListeners
+from piko_flow.ops.live.event_stream import EventStream, pieces
+from piko_flow.ops.live.topic import Topic
+
+AGAIN = 10  # seconds
+router = APIRouter(tags=["events"], route_class=ProblemRoute)
+STREAM: dict[int | str, dict[str, Any]] = {
+    200: {
+        "description": "Events, as they happen, for up to five minutes; then come back with Last-Event-ID",
+        "content": {"text/event-stream": {"schema": {"type": "string"}}},
+    }
+}
+LastEventId = Annotated[
+    str | None,
+    Header(
+        alias="Last-Event-ID",
+        max_length=64,
+        pattern=r"^[ -~]*$",
+        description="The id of the last event that was heard: the stream goes on after it.",
+    ),
+]
+
+
+@router.get(
+    "/events",
+    operation_id="listen",
+    summary="Hear what happens to runs",
+    response_class=StreamingResponse,
+    responses=STREAM,
+)
+async def listen(
+    look: Look,
+    flow: OnlyFlow = None,
+    run: Annotated[int | None, Query(ge=1, le=LARGEST, description="Only this run.")] = None,
+    last_event_id: LastEventId = None,
+) -> EventStream:
+    """Server-sent events of all runs, of a flow's, or of one: `run_began`, `run_changed`, `run_ended`, each with the run.
+
+    With a flow or a run also `run_progress`: the run's number and what its stages are at. `reset` says that what
+    happened until then is not known here: read anew what you show.
+    """
+    topic = Topic(flow, run)
+    stack = AsyncExitStack()
+    listening = look.live.listening(topic, whose=look.visitor.token, after=last_event_id or "")
+    try:
+        listener = await stack.enter_async_context(listening)
+    except TooManyListeners as error:
+        raise HTTPException(429, str(error), headers={"Retry-After": str(AGAIN)}) from None
+    return EventStream(pieces(look.live, listener), ending=stack)

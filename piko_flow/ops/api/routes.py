@@ -1,0 +1,99 @@
+"""The API `/api/v1`: every router, its description, and what is no part of it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from functools import cached_property
+from typing import Any
+
+from fastapi import APIRouter, Depends, HTTPException, Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import BaseRoute, compile_path
+
+from piko_flow.ops.api import (
+    backfill_routes,
+    dead_letter_routes,
+    event_routes,
+    flow_routes,
+    params_routes,
+    replica_routes,
+    run_routes,
+    schedule_routes,
+)
+from piko_flow.ops.api.asking import within
+from piko_flow.ops.api.description import describe, responses
+from piko_flow.ops.api.problem_route import ProblemRoute
+from piko_flow.ops.askable import Askable
+from piko_flow.ops.live.broadcaster import Broadcaster
+from piko_flow.ops.visitor import AtLeast
+from piko_flow.store.ops_records import Role
+
+PREFIX = "/api/v1"
+METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE"]
+SAFE = ("GET", "HEAD", "OPTIONS")
+ROUTERS = (
+    params_routes.router,
+    flow_routes.router,
+    schedule_routes.router,
+    schedule_routes.all_router,
+    run_routes.router,
+    backfill_routes.router,
+    dead_letter_routes.router,
+    replica_routes.router,
+    replica_routes.audit_router,
+    event_routes.router,
+)
+
+
+def api_router(process: Askable, *, live: Broadcaster | None = None) -> APIRouter:
+    """The API of a process; `live` is the one that others of the process listen to as well, where there is one."""
+    asked = Depends(within(process, live or Broadcaster(process)))
+    api = APIRouter(prefix=PREFIX, dependencies=[asked], responses=responses(), route_class=ProblemRoute)
+    for router in ROUTERS:
+        api.include_router(router)
+    description = Description(list(api.routes), process)
+
+    async def openapi() -> Response:
+        return JSONResponse(description.document)
+
+    async def elsewhere(request: Request) -> Response:
+        if (
+            request.method not in SAFE
+        ):  # nobody who may only look gets further, whatever will be there one day
+            AtLeast(Role.OPERATOR)(request)
+        methods = description.methods(request.url.path)
+        if not methods:
+            raise HTTPException(404, f"the API has no such address: see {PREFIX}/openapi.json")
+        takes = ", ".join(methods)
+        raise HTTPException(405, f"this address takes {takes}", headers={"Allow": takes})
+
+    api.add_api_route("/openapi.json", openapi, methods=["GET"], include_in_schema=False)
+    api.add_api_route("/{path:path}", elsewhere, methods=METHODS, include_in_schema=False)
+    return api
+
+
+class Description:
+    """The description of the API, made when it is first needed, and what it says of addresses."""
+
+    def __init__(self, routes: Sequence[BaseRoute], process: Askable) -> None:
+        self._routes, self._process = routes, process
+
+    @cached_property
+    def document(self) -> dict[str, Any]:
+        """The whole description (OpenAPI)."""
+        process = self._process
+        return describe(self._routes, title=f"{process.name}: Piko Flow", version=process.version)
+
+    def methods(self, path: str) -> list[str]:
+        """The methods that an address takes, sorted; none where it is no part of the API."""
+        if path == f"{PREFIX}/openapi.json":
+            return ["GET"]
+        return sorted({method for place, methods in self._places if place.match(path) for method in methods})
+
+    @cached_property
+    def _places(self) -> list[tuple[re.Pattern[str], list[str]]]:
+        paths = self.document["paths"].items()
+        return [
+            (compile_path(path)[0], [method.upper() for method in operations]) for path, operations in paths
+        ]

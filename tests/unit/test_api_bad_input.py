@@ -1,0 +1,198 @@
+"""What comes wrong gets one clear answer, and changes nothing."""
+
+import json
+import logging
+from typing import Any
+
+import pytest
+
+from piko_flow.control.flow import Flow
+from piko_flow.errors import LeadershipLost, RequestConflicts
+from piko_flow.ops.problems import problem_of
+from tests.unit.api_worlds import api_world
+from tests.unit.planes import do_nothing, queued
+
+HUGE = 10**400
+BODIES: list[tuple[str, str, Any, str]] = [
+    ("POST", "/flows/mail/runs", {"dry_run": "yes"}, "body.dry_run"),
+    ("POST", "/flows/mail/runs", {"nonsense": 1}, "body.nonsense"),
+    ("POST", "/flows/mail/runs", {"params": []}, "body.params"),
+    ("POST", "/flows/mail/runs", {"params": {"a": HUGE}}, "body.params"),
+    ("POST", "/flows/mail/runs", {"params": {"a": "\0"}}, "body.params"),
+    ("POST", "/flows/mail/runs", {"params": {"a\ud800": 1}}, "body.params"),
+    ("POST", "/flows/mail/runs", {"params": {"a": float("nan")}}, "body.params"),
+    ("POST", "/flows/mail/runs", {"key": "a\0b"}, "body.key"),
+    ("POST", "/flows/mail/runs", {"key": "k" * 184}, "body.key"),
+    ("POST", "/flows/mail/runs", {"key": 7}, "body.key"),
+    ("POST", "/flows/mail/runs", {"window": {"start": 0, "end": 1}}, "body.window.start"),
+    ("POST", "/flows/mail/runs", {"window": {"start": "2026-03-01T00:00:00"}}, "body.window.start"),
+    ("POST", "/flows/mail/runs", {"window": {"start": "9999-12-31T23:00:00-14:00"}}, "body.window.start"),
+    ("POST", "/flows/mail/runs", {"window": {"start": "2026-02-30T00:00:00Z"}}, "body.window.start"),
+    ("POST", "/flows/mail/runs", [], "body"),
+    ("POST", "/flows/mail/runs", "text", "body"),
+    ("PATCH", "/schedules/mail", {"max_instances": 0}, "body.max_instances"),
+    ("PATCH", "/schedules/mail", {"max_instances": 2**63}, "body.max_instances"),
+    ("PATCH", "/schedules/mail", {"jitter": "1"}, "body.jitter"),
+    ("PATCH", "/schedules/mail", {"jitter": True}, "body.jitter"),
+    ("PATCH", "/schedules/mail", {"schedule_type": "moon"}, "body.schedule_type"),
+    ("PATCH", "/schedules/mail", {"concurrency_group": "x" * 65}, "body.concurrency_group"),
+    ("PATCH", "/flows/mail/params", {"schema_version": 10**30}, "body.schema_version"),
+    ("POST", "/flows/mail/params/rollback", {"version": -1}, "body.version"),
+    ("POST", "/backfills", {"flow": "a/b"}, "body.flow"),
+    ("POST", "/backfills/plan", {"concurrency": 0}, "body.concurrency"),
+    ("POST", "/dead-letters/replay", {"ids": [1, "2"]}, "body.ids.1"),
+    ("POST", "/dead-letters/drop", {"ids": list(range(1, 600))}, "body.ids"),
+    ("POST", "/dead-letters/drop", {"group": "'; DROP TABLE job_run; --"}, "body.group"),
+]
+ADDRESSES = [
+    ("/runs/0", "path.run"),
+    ("/runs/-1", "path.run"),
+    ("/runs/abc", "path.run"),
+    ("/runs/1.5", "path.run"),
+    (f"/runs/{2**63}", "path.run"),
+    (f"/runs/{HUGE}", "path.run"),
+    ("/runs?limit=0", "query.limit"),
+    ("/runs?limit=1001", "query.limit"),
+    ("/runs?status=MAYBE", "query.status.0"),
+    ("/runs?before=nan", "query.before"),
+    (f"/runs?flow={'x' * 129}", "query.flow"),
+    ("/runs?flow=a%00b", "query.flow"),
+    ("/flows/a%00b", "path.flow"),
+    ("/flows/a%5Cb", "path.flow"),
+    (f"/flows/{'x' * 129}", "path.flow"),
+    ("/flows?after=%00", "query.after"),
+    ("/backfills?open=maybe", "query.open"),
+    ("/dead-letters?group=ab", "query.group"),
+    ("/dead-letters?state=lost", "query.state"),
+    ("/schedules/mail/preview?n=0", "query.n"),
+    ("/schedules/mail/preview?after=yesterday", "query.after"),
+    ("/events?run=0", "query.run"),
+]
+
+
+@pytest.mark.parametrize(("method", "path", "body", "where"), BODIES)
+async def test_a_wrong_body_is_told_place_by_place(method: str, path: str, body: Any, where: str) -> None:
+    async with api_world() as world:
+        text = json.dumps(body)
+        headers = {"Content-Type": "application/json"}
+        problem = await world.ask(method, path, 422, content=text, headers=headers)
+        assert problem["type"] == "urn:piko-flow:invalid"
+        assert where in [place["where"] for place in problem["places"]]
+        assert (await world.get("/runs"))["runs"] == []
+
+
+@pytest.mark.parametrize(("path", "where"), ADDRESSES)
+async def test_a_wrong_address_is_told_place_by_place(path: str, where: str) -> None:
+    async with api_world() as world:
+        problem = await world.get(path, 422)
+        assert [place["where"] for place in problem["places"]] == [where]
+
+
+@pytest.mark.parametrize(
+    "body",
+    ["{", "nonsense", '{"a": ', "\0", '{"key": "\\ud800"', '{"a": 1' + "0" * 5000 + "}", "[" * 100_000],
+)
+async def test_a_body_that_is_no_json_cannot_be_read(body: str) -> None:
+    async with api_world() as world:
+        headers = {"Content-Type": "application/json"}
+        problem = await world.ask("POST", "/flows/mail/runs", 400, content=body, headers=headers)
+        assert problem["status"] == 400
+
+
+async def test_a_body_of_another_kind_or_in_another_coding_is_refused() -> None:
+    async with api_world() as world:
+        form = {"Content-Type": "application/x-www-form-urlencoded"}
+        await world.ask("POST", "/flows/mail/runs", 422, content="dry_run=true", headers=form)
+        as_json = {"Content-Type": "application/json"}
+        await world.ask("POST", "/flows/mail/runs", 400, content=b'{"key": "\xff\xfe"}', headers=as_json)
+
+
+@pytest.mark.parametrize("key", ["", "x" * 129, "with blank", "caf\xe9"])
+async def test_a_wrong_key_is_refused(key: str) -> None:
+    async with api_world() as world:
+        headers = [(b"Idempotency-Key", key.encode("latin-1"))]
+        problem = await world.post("/flows/mail/runs", {}, 422, headers=headers)
+        assert problem["places"][0]["where"] == "header.Idempotency-Key"
+
+
+async def test_params_may_be_nested_but_not_without_end() -> None:
+    async with api_world() as world:
+        value: Any = 1
+        for _ in range(20):
+            value = [value]
+        await world.post("/flows/mail/runs", {"params": {"a": value}}, 201)
+        for _ in range(20):
+            value = {"b": value}
+        problem = await world.post("/flows/mail/runs", {"params": {"a": value}}, 422)
+        assert "nested at most 32 deep" in problem["detail"]
+
+
+async def test_a_window_that_ends_before_it_starts_is_refused_with_the_rule() -> None:
+    async with api_world() as world:
+        window = {"start": "2026-03-02T10:00:00Z", "end": "2026-03-02T09:00:00Z"}
+        problem = await world.post("/flows/orders/runs", {"window": window}, 422)
+        assert problem["rule"] == "the start lies before the end"
+
+
+async def test_a_trigger_without_its_expression_is_refused() -> None:
+    async with api_world() as world:
+        problem = await world.ask("PATCH", "/schedules/mail", 422, json={"schedule_type": "cron"})
+        assert problem["rule"] == "schedule_type and schedule_expr go together"
+
+
+async def test_tricks_with_paths_find_nothing() -> None:
+    async with api_world() as world:
+        for path in (
+            "//runs",
+            "/runs/../../metrics",
+            "/runs/%2e%2e/x",
+            "/flows/a%2Fb",
+            "/flows/..%2f..%2fetc",
+        ):
+            answer = await world.client.get(f"/api/v1{path}")
+            assert answer.status_code in (404, 422), path
+            assert "runs" not in answer.json(), path
+
+
+async def test_html_in_a_name_is_told_as_json_and_no_page() -> None:
+    async with api_world() as world:
+        name = "<script>alert(1)<&script>"
+        Flow.register(name, do_nothing, registry=world.scene.registry)
+        await queued(world.scene, name)
+        answer = await world.client.get("/api/v1/runs")
+        assert answer.headers["content-type"] == "application/json"
+        assert answer.json()["runs"][0]["flow"] == name
+        answer = await world.client.get("/api/v1/flows/<img src=x>")
+        assert (answer.status_code, answer.headers["content-type"]) == (404, "application/problem+json")
+
+
+async def test_another_method_is_told_what_the_address_takes() -> None:
+    async with api_world() as world:
+        for method, path, takes in (
+            ("PUT", "/flows", "GET"),
+            ("DELETE", "/runs/1", "GET"),
+            ("GET", "/runs/1/cancel", "POST"),
+            ("POST", "/schedules/mail", "DELETE, GET, PATCH"),
+            ("POST", "/openapi.json", "GET"),
+        ):
+            answer = await world.client.request(method, f"/api/v1{path}")
+            assert (answer.status_code, answer.headers["allow"]) == (405, takes)
+            assert answer.json()["type"] == "urn:piko-flow:method-not-allowed"
+
+
+async def test_what_nobody_expected_is_logged_and_not_told(caplog: pytest.LogCaptureFixture) -> None:
+    async with api_world() as world:
+        world.process.fails = RuntimeError("mysql://piko:hunter2@db")
+        with caplog.at_level(logging.ERROR, logger="piko_flow.api"):
+            answer = await world.client.get("/api/v1/runs")
+        assert answer.status_code == 500
+        assert "hunter2" not in answer.text
+        assert "RuntimeError" in caplog.text
+
+
+def test_a_conflict_and_a_lost_lead_have_their_status() -> None:
+    conflict = RequestConflicts(what="retry run 1", rule="it is as it was seen", came="it is another now")
+    problem, headers = problem_of(conflict)
+    assert (problem.status, problem.type, headers) == (409, "urn:piko-flow:conflict", {})
+    problem, headers = problem_of(LeadershipLost(lease="default"))
+    assert (problem.status, headers) == (503, {"Retry-After": "2"})
