@@ -27,7 +27,7 @@ from piko_flow.control.service import ControlService
 from piko_flow.control.watched import Watched
 from piko_flow.control.watching import watched_by, watching
 from piko_flow.errors import PikoFlowError, StoreUnavailable
-from piko_flow.ops.door.options import KILOBYTE, DoorOptions
+from piko_flow.ops.door_options import KILOBYTE, DoorOptions
 from piko_flow.settings import Settings, load_settings
 
 if TYPE_CHECKING:

@@ -12,11 +12,11 @@ from piko_flow.ops.door.answers import Answers
 from piko_flow.ops.door.asked import Asked, form_fields
 from piko_flow.ops.door.doorkeeper import Doorkeeper
 from piko_flow.ops.door.hosts import comes_from_own_page, may_be_called
-from piko_flow.ops.door.options import KILOBYTE
 from piko_flow.ops.door.request_body import ClientLeft, Message, Receive, has_body, read_body, replayed
 from piko_flow.ops.door.security_headers import guarded
 from piko_flow.ops.door.token_secrets import same
 from piko_flow.ops.door.turned_away import TurnedAway
+from piko_flow.ops.door_options import KILOBYTE
 from piko_flow.ops.visitor import Visitor
 from piko_flow.store.ops_records import Role
 
@@ -27,7 +27,8 @@ Application: TypeAlias = Callable[[Scope, Receive, Send], Awaitable[None]]
 PROBES: Final = ("/livez", "/healthz", "/readyz")
 OPEN: Final = (*PROBES, "/version")
 METRICS: Final = "/metrics"
-LOGIN, LOGOUT = "/login", "/logout"
+LOGIN: Final = "/login"
+OWN_BROWSER: Final = ("/logout", "/console/theme")  # what these change is a cookie of who asks
 LOGIN_BODY: Final = 8 * KILOBYTE
 CSRF_HEADER, CSRF_FIELD = "x-csrf-token", "csrf_token"
 FORM: Final = "application/x-www-form-urlencoded"
@@ -83,6 +84,7 @@ class Door:
                 receive = replayed(body, receive)
             return _with_state(scope), receive
         visitor = await self._keeper.visitor(asked)
+        _check_path(asked)
         stack.enter_context(self._keeper.counted(visitor))
         if asked.changes:
             _check_own_page(asked)
@@ -117,6 +119,12 @@ class Door:
         return asked.path in OPEN or asked.path in self._files
 
 
+def _check_path(asked: Asked) -> None:
+    """Routes are matched by patterns, to which a line break at the end of a path is nothing."""
+    if any(ord(letter) < 0x20 or ord(letter) == 0x7F for letter in asked.path):
+        raise TurnedAway(404, "Not found", rule="a path has no control characters", came="one came")
+
+
 def _check_own_page(asked: Asked) -> None:
     origin, site = asked.header("origin"), asked.header("sec-fetch-site")
     if not comes_from_own_page(host=asked.host, origin=origin, fetch_site=site):
@@ -131,7 +139,7 @@ def _check_own_page(asked: Asked) -> None:
 
 def _check_role(asked: Asked, visitor: Visitor) -> None:
     """A viewer changes nothing, by no route: neither by one that forgot to ask for a role."""
-    if not visitor.may(Role.OPERATOR) and asked.path != LOGOUT:
+    if not visitor.may(Role.OPERATOR) and asked.path not in OWN_BROWSER:
         raise TurnedAway(
             403,
             "Not allowed",

@@ -12,12 +12,12 @@ from typing import Final
 from piko_flow.clock import Clock, SystemClock
 from piko_flow.ops.door.asked import Asked
 from piko_flow.ops.door.known_tokens import KnownTokens
-from piko_flow.ops.door.options import DoorOptions
 from piko_flow.ops.door.rates import Rates
 from piko_flow.ops.door.session_cookie import session_of
 from piko_flow.ops.door.sessions import end_session, open_session
 from piko_flow.ops.door.token_secrets import csrf_of
 from piko_flow.ops.door.turned_away import NotLoggedIn, TooOften
+from piko_flow.ops.door_options import DoorOptions
 from piko_flow.ops.process import Process
 from piko_flow.ops.visitor import Visitor
 from piko_flow.store.ops_records import TokenKind, TokenRecord
@@ -60,9 +60,7 @@ class Doorkeeper:
         if secret is None:
             raise NotLoggedIn("none came")
         kind = TokenKind.SESSION if bearer is None else TokenKind.API
-        if (
-            self._known.remembered(secret) is None
-        ):  # who is known is not kept out by others of the same address
+        if not self._known.has_met(secret):  # who is known is not kept out by others of the same address
             self.patience(asked)
         found = await self._known.find(secret, kind)
         if found is None:
@@ -114,6 +112,8 @@ class Doorkeeper:
         made = await self._process.ask(lambda plane: open_session(plane, secret, kind=kind, lasting=lasting))
         if made is None:
             self.failed(asked)
+        else:
+            self._known.meet(made[0])
         return made
 
     async def end_session(self, asked: Asked) -> None:

@@ -11,8 +11,8 @@ from typing import Final
 from piko_flow.clock import Clock
 from piko_flow.control.plane import ControlPlane
 from piko_flow.errors import StoreUnavailable
-from piko_flow.ops.door.options import DoorOptions
 from piko_flow.ops.door.token_secrets import digest_of
+from piko_flow.ops.door_options import DoorOptions
 from piko_flow.ops.process import Process
 from piko_flow.store.ops_records import TokenKind, TokenRecord
 
@@ -31,36 +31,43 @@ class _Known:
 class KnownTokens:
     """Finds tokens by their secrets. A token that is revoked is good for two seconds at most from then on.
 
-    Only what is good is remembered: the thousand tokens that were looked up last. For one loop.
+    Only what is good is remembered: the thousand tokens that came last. For one loop.
     """
 
     def __init__(self, process: Process, options: DoorOptions, clock: Clock) -> None:
         self._process, self._options, self._clock = process, options, clock
         self._known: OrderedDict[str, _Known] = OrderedDict()
 
-    def remembered(self, secret: str) -> TokenRecord | None:
-        """The token if it was good a moment ago; the store is not asked."""
-        known = self._known.get(digest_of(secret) or "")
-        return known.token if known is not None and known.until > self._clock.monotonic() else None
+    def has_met(self, secret: str) -> bool:
+        """Whether it was good when it was looked up last, however long ago."""
+        return digest_of(secret) in self._known
+
+    def meet(self, token: TokenRecord) -> None:
+        """Remember a token that is good now."""
+        self._remember(token, self._clock.monotonic())
 
     async def find(self, secret: str, kind: TokenKind) -> TokenRecord | None:
         """The token of this kind if it is good. Raises StoreUnavailable."""
         digest = digest_of(secret)
         if digest is None:
             return None
-        found = self.remembered(secret)
+        known = self._known.get(digest)
+        found = known.token if known is not None and known.until > self._clock.monotonic() else None
         if found is None:
             asked_at = self._clock.monotonic()
             found = await self._process.ask(lambda plane: _good(plane, digest, self._options.idle))
             if found is not None:
-                self._remember(digest, found, asked_at)
+                self._remember(found, asked_at)
+            else:
+                self._known.pop(digest, None)
         return found if found is not None and found.kind is kind else None
 
     def forget(self, token: TokenRecord) -> None:
-        """Ask the store about this token when it comes again."""
+        """Take the token for an unknown one when it comes again."""
         self._known.pop(token.digest, None)
 
-    def _remember(self, digest: str, token: TokenRecord, asked_at: float) -> None:
+    def _remember(self, token: TokenRecord, asked_at: float) -> None:
+        digest = token.digest
         self._known[digest] = _Known(token, asked_at + self._options.remembered.total_seconds())
         self._known.move_to_end(digest)
         while len(self._known) > REMEMBERED:

@@ -8,8 +8,8 @@ from datetime import timedelta
 from typing import Any, TypeAlias
 
 from piko_flow.ops.door.asked import Asked
-from piko_flow.ops.door.options import KILOBYTE
 from piko_flow.ops.door.turned_away import TurnedAway
+from piko_flow.ops.door_options import KILOBYTE
 
 Message: TypeAlias = MutableMapping[str, Any]
 Receive: TypeAlias = Callable[[], Awaitable[Message]]
