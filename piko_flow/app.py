@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import getpass
 import logging
 import socket
 import sys
@@ -219,7 +218,7 @@ class App:
         address = listen(host or settings.health_host, settings.health_port if port is None else port)
         with address:
             wanted = sys.stderr.isatty() if link is None else link
-            asyncio.run(serve(self, address, tell=_tell if wanted else None, by=_user()))
+            asyncio.run(serve(self, address, tell=_tell if wanted else None))
 
     def _discover(self) -> None:
         for package in dict.fromkeys((*self._packages, *self.settings.packages)):
@@ -292,15 +291,6 @@ class App:
             yield store
         finally:
             await store.close()
-
-
-def _user() -> str:
-    """The user of the operating system that this process is of, as audits name it."""
-    try:
-        name = getpass.getuser()
-    except (KeyError, OSError):  # a user id without a name, as in containers
-        name = "somebody"
-    return f"{name}@{socket.gethostname()}"
 
 
 def _tell(text: str) -> None:

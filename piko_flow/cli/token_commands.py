@@ -10,7 +10,6 @@ import typer
 
 from piko_flow.cli.answering import Asking
 from piko_flow.cli.asking_commands import asks
-from piko_flow.cli.control_arguments import who_asks
 from piko_flow.store.ops_records import Role
 
 if TYPE_CHECKING:
@@ -64,7 +63,7 @@ def create_token(
     from piko_flow.ops.door.tokens import issue_token
 
     span = lasting(expires)
-    made, secret = asking.ask(lambda plane: issue_token(plane, name, role, by=who_asks(), lasting=span))
+    made, secret = asking.ask(lambda plane: issue_token(plane, name, role, lasting=span))
 
     def show() -> None:
         until = "for ever" if made.expires_at is None else f"until {made.expires_at:%Y-%m-%d %H:%M} UTC"
@@ -100,7 +99,7 @@ def revoke(
     """Revoke a token, with the browsers that were logged in by it; each replica sees it within two seconds."""
     from piko_flow.ops.door.tokens import revoke_token
 
-    gone = asking.ask(lambda plane: revoke_token(plane, which, by=who_asks()))
+    gone = asking.ask(lambda plane: revoke_token(plane, which))
     asking.answer(
         lambda: {"token": values(gone)}, lambda: typer.echo(f"token {gone.id} ({gone.name}) is revoked")
     )
@@ -129,7 +128,7 @@ def link(
     base = url or address_of(settings.health_host, settings.health_port)
     if not base.startswith(("http://", "https://")):
         raise typer.BadParameter(f"--url begins with http:// or https://, got {base!r}")
-    secret = asking.ask(lambda plane: issue_link(plane, role, by=who_asks()))
+    secret = asking.ask(lambda plane: issue_link(plane, role))
     made = link_at(base, secret)
     asking.answer(lambda: {"link": made}, lambda: typer.echo(made))
 

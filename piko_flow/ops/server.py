@@ -56,11 +56,11 @@ def server_for(process: Process, api: ASGIApp) -> Server:
 
 
 async def serve(
-    process: Runnable, address: socket.socket, *, tell: Callable[[str], None] | None = None, by: str = ""
+    process: Runnable, address: socket.socket, *, tell: Callable[[str], None] | None = None
 ) -> None:
     """Work and answer HTTP at the address until a signal comes; then drain, answering meanwhile, and end.
 
-    `tell` shows the person at the terminal, who is `by`, how to log in; it must not be a log, since logs are kept.
+    `tell` shows the person at the terminal how to log in; it must not be a log, since logs are kept.
     Raises KeyboardInterrupt at a second signal, which ends the process without waiting for runs.
     """
     stop = asyncio.Event()
@@ -76,7 +76,7 @@ async def serve(
                     host, port = address.getsockname()[:2]
                     log.info("%s serves at http://%s:%d as %s", process.name, host, port, process.replica_id)
                     if tell is not None:
-                        tell(await welcome(process, host, port, by=by))
+                        tell(await welcome(process, host, port))
                     await stop.wait()
                     log.info("%s drains", process.name)
             finally:

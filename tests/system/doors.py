@@ -44,7 +44,7 @@ class Served:
     async def issued(self, role: Role, name: str = "") -> tuple[TokenRecord, str]:
         """A new token with its secret."""
         return await self.world.app.ask(
-            lambda plane: issue_token(plane, name or f"a {role}", role, by="test", lasting=timedelta(days=1))
+            lambda plane: issue_token(plane, name or f"a {role}", role, lasting=timedelta(days=1))
         )
 
     async def token(self, role: Role, name: str = "") -> dict[str, str]:
@@ -53,7 +53,7 @@ class Served:
 
     async def link(self, role: Role = Role.ADMIN) -> str:
         """The path of a link that logs a browser in."""
-        secret = await self.world.app.ask(lambda plane: issue_link(plane, role, by="test"))
+        secret = await self.world.app.ask(lambda plane: issue_link(plane.acting("test", "cli"), role))
         return f"/login?token={secret}"
 
     @asynccontextmanager

@@ -152,7 +152,7 @@ async def test_a_token_that_is_revoked_lets_nobody_in_nor_the_browsers_that_it_l
         program = {"authorization": f"Bearer {secret}", "accept": "*/*"}
         assert (await browser.get("/rooms/echo")).status_code == 200
         assert (await browser.get("/rooms/echo", headers=program)).status_code == 200
-        await door.world.app.ask(lambda plane: revoke_token(plane, str(token.id), by="test"))
+        await door.world.app.ask(lambda plane: revoke_token(plane, str(token.id)))
 
         async def out() -> bool:
             answers = [await browser.get("/rooms/echo"), await browser.get("/rooms/echo", headers=program)]

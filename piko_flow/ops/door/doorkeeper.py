@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from functools import cached_property
 from ipaddress import IPv6Address, ip_address, ip_network
-from typing import Final
+from typing import Final, TypeVar
 
 from piko_flow.clock import Clock, SystemClock
+from piko_flow.control.plane import ControlPlane
+from piko_flow.errors import StoreUnavailable
 from piko_flow.ops.door.asked import Asked
 from piko_flow.ops.door.known_tokens import KnownTokens
 from piko_flow.ops.door.rates import Rates
@@ -22,6 +25,8 @@ from piko_flow.ops.process import Process
 from piko_flow.ops.visitor import Visitor
 from piko_flow.store.ops_records import TokenKind, TokenRecord
 
+T = TypeVar("T")
+ANSWERED_WITHIN: Final = 10.0  # seconds
 FAILURES: Final = 10  # wrong tokens from one address at once
 FAILURE_RATE: Final = 0.2  # a second from then on
 REMEMBERED: Final = 10_000  # addresses, and tokens, whose rates are known
@@ -41,9 +46,18 @@ class Doorkeeper:
         """How the door behaves; looked up when the first request comes."""
         return self._process.door
 
+    async def _ask(self, work: Callable[[ControlPlane], Awaitable[T]], /) -> T:
+        """What the plane answers. Raises StoreUnavailable also where it does not answer in time."""
+        try:
+            async with asyncio.timeout(ANSWERED_WITHIN):
+                return await self._process.ask(work)
+        except TimeoutError:
+            reason = f"it took longer than {ANSWERED_WITHIN:g} s"
+            raise StoreUnavailable(what="say who may come in", reason=reason) from None
+
     @cached_property
     def _known(self) -> KnownTokens:
-        return KnownTokens(self._process, self.options, self._clock)
+        return KnownTokens(self._ask, self.options, self._clock)
 
     @cached_property
     def _rates(self) -> Rates:
@@ -109,7 +123,7 @@ class Doorkeeper:
         """A session with its secret for a good token of this kind, None for another. Raises TooOften, StoreUnavailable."""
         self.patience(asked)
         lasting = self.options.session
-        made = await self._process.ask(lambda plane: open_session(plane, secret, kind=kind, lasting=lasting))
+        made = await self._ask(lambda plane: open_session(plane, secret, kind=kind, lasting=lasting))
         if made is None:
             self.failed(asked)
         else:
@@ -121,7 +135,7 @@ class Doorkeeper:
         secret = session_of(asked)
         found = None if secret is None else await self._known.find(secret, TokenKind.SESSION)
         if found is not None:
-            await self._process.ask(lambda plane: end_session(plane, found))
+            await self._ask(lambda plane: end_session(plane, found))
             self._known.forget(found)
 
 

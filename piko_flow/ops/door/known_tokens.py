@@ -4,20 +4,28 @@ from __future__ import annotations
 
 import logging
 from collections import OrderedDict
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Final
+from typing import Final, Protocol, TypeVar
 
 from piko_flow.clock import Clock
 from piko_flow.control.plane import ControlPlane
 from piko_flow.errors import StoreUnavailable
 from piko_flow.ops.door.token_secrets import digest_of
 from piko_flow.ops.door_options import DoorOptions
-from piko_flow.ops.process import Process
 from piko_flow.store.ops_records import TokenKind, TokenRecord
 
+T = TypeVar("T")
 REMEMBERED: Final = 1000  # tokens
 USE_NOTED: Final = timedelta(minutes=1)
+
+
+class Asks(Protocol):
+    """How the plane is asked. Raises StoreUnavailable."""
+
+    async def __call__(self, work: Callable[[ControlPlane], Awaitable[T]], /) -> T: ...
+
 
 log = logging.getLogger("piko_flow.door")
 
@@ -34,8 +42,8 @@ class KnownTokens:
     Only what is good is remembered: the thousand tokens that came last. For one loop.
     """
 
-    def __init__(self, process: Process, options: DoorOptions, clock: Clock) -> None:
-        self._process, self._options, self._clock = process, options, clock
+    def __init__(self, ask: Asks, options: DoorOptions, clock: Clock) -> None:
+        self._ask, self._options, self._clock = ask, options, clock
         self._known: OrderedDict[str, _Known] = OrderedDict()
 
     def has_met(self, secret: str) -> bool:
@@ -55,7 +63,7 @@ class KnownTokens:
         found = known.token if known is not None and known.until > self._clock.monotonic() else None
         if found is None:
             asked_at = self._clock.monotonic()
-            found = await self._process.ask(lambda plane: _good(plane, digest, self._options.idle))
+            found = await self._ask(lambda plane: _good(plane, digest, self._options.idle))
             if found is not None:
                 self._remember(found, asked_at)
             else:

@@ -29,10 +29,10 @@ def address_of(host: str, port: int) -> str:
     return f"http://[{bound}]:{port}" if bound.version == 6 else f"http://{bound}:{port}"
 
 
-async def welcome(process: Process, host: str, port: int, *, by: str) -> str:
+async def welcome(process: Process, host: str, port: int) -> str:
     """What a terminal shows once the server answers: a new link, or why there is none."""
     try:
-        secret = await process.ask(lambda plane: issue_link(plane, Role.ADMIN, by=by))
+        secret = await process.ask(lambda plane: issue_link(plane, Role.ADMIN))
     except (StoreUnavailable, RequestRefused) as error:
         return f"There is no link to log in yet: {error}. {ANOTHER}"
     link = link_at(address_of(host, port), secret)

@@ -7,7 +7,7 @@ from datetime import timedelta
 from piko_flow.control.plane import ControlPlane
 from piko_flow.errors import RequestRefused
 from piko_flow.ops.door.token_secrets import digest_of, new_secret
-from piko_flow.store.ops_records import AuditRecord, TokenKind, TokenRecord
+from piko_flow.store.ops_records import TokenKind, TokenRecord
 
 
 async def open_session(
@@ -42,13 +42,11 @@ async def open_session(
         made = await plane.store.add_token(session)
     except RequestRefused:  # what opened it was revoked a moment ago
         return None
-    await plane.store.add_audit([AuditRecord(made.name, "console", "session.open", f"session {made.id}")])
+    await plane.acting(made.name, "console").changed("session.open", f"session {made.id}")
     return made, own
 
 
 async def end_session(plane: ControlPlane, session: TokenRecord) -> None:
     """End the session, on every replica as soon as it looks again. Again changes nothing."""
     await plane.store.revoke_token(session.id)
-    await plane.store.add_audit(
-        [AuditRecord(session.name, "console", "session.end", f"session {session.id}")]
-    )
+    await plane.acting(session.name, "console").changed("session.end", f"session {session.id}")
