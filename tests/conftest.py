@@ -12,7 +12,12 @@ from hypothesis import settings
 
 from piko_flow.testing.leaks import no_leaks
 
-pytest_plugins = ["tests.databases.plugin", "tests.databases.buckets", "tests.databases.redis"]
+pytest_plugins = [
+    "tests.databases.plugin",
+    "tests.databases.buckets",
+    "tests.databases.redis",
+    "tests.browser.plugin",
+]
 
 settings.register_profile("desk", deadline=None)
 settings.register_profile("ci", deadline=None, derandomize=True)

@@ -6,10 +6,12 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 
 from fastapi import FastAPI
+from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp
 
 from piko_flow.ops.api.routes import api_router
 from piko_flow.ops.console.pages import console_router
+from piko_flow.ops.console.refusals import answers_errors
 from piko_flow.ops.console.view import View
 from piko_flow.ops.door.answers import Answers
 from piko_flow.ops.door.door import Door
@@ -57,4 +59,6 @@ def make_api(process: Process, *, running: Callable[[], AbstractAsyncContextMana
     api.include_router(metrics_router(process))
     api.include_router(api_router(process))
     api.include_router(console_router(process))
+    for kind in (HTTPException, Exception):
+        api.add_exception_handler(kind, answers_errors(view))
     return api

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from datetime import datetime, timedelta
 from typing import Literal
 
@@ -80,7 +80,7 @@ async def checked(order: Order) -> Order:
 class Kept:
     """Takes orders in."""
 
-    async def write(self, orders: list[Order]) -> None:
+    async def write(self, orders: Sequence[Order], /) -> None:
         """Take some."""
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from fastapi import APIRouter, Request, Response
+from fastapi import APIRouter
 
 from piko_flow.ops.console.assets import assets_router
 from piko_flow.ops.console.backfill_pages import BackfillPages
@@ -10,7 +10,6 @@ from piko_flow.ops.console.flow_pages import FlowPages
 from piko_flow.ops.console.letter_pages import LetterPages
 from piko_flow.ops.console.overview_pages import OverviewPages
 from piko_flow.ops.console.params_pages import ParamsPages
-from piko_flow.ops.console.refusals import refusal
 from piko_flow.ops.console.replica_pages import ReplicaPages
 from piko_flow.ops.console.run_pages import RunPages
 from piko_flow.ops.console.schedule_pages import SchedulePages
@@ -39,8 +38,3 @@ def console_router(process: Process) -> APIRouter:
     for pages in KINDS:
         router.include_router(pages(process, view).router())
     return router
-
-
-def refusal_page(request: Request, error: Exception) -> Response:
-    """The page that tells a person of an error; for what happens outside of the console's own routes."""
-    return refusal(View(), request, error)

@@ -21,6 +21,7 @@ from piko_flow.errors import (
     describe_error,
 )
 from piko_flow.ops.console.view import View
+from piko_flow.ops.problems import error_response
 from piko_flow.ops.visitor import MayNot
 
 log = logging.getLogger("piko_flow.console")
@@ -90,6 +91,18 @@ def refusal(view: View, request: Request, error: Exception) -> Response:
         response = view.page(request, "refusal.html", status=about.status, told=about, back=back)
     response.headers.update(headers)
     return response
+
+
+def answers_errors(view: View) -> Callable[[Request, Exception], Coroutine[Any, Any, Response]]:
+    """What answers errors of a whole application: with a page where a browser asks for one, else with a problem."""
+
+    async def answer(request: Request, error: Exception) -> Response:
+        wants_page = "text/html" in request.headers.get("accept", "")
+        if request.url.path.startswith("/api/") or not wants_page:
+            return error_response(error)
+        return refusal(view, request, error)
+
+    return answer
 
 
 def pages_route(view: View) -> type[APIRoute]:

@@ -1,0 +1,103 @@
+"""Every page in both themes, on a desk and on a phone: it opens, complains of nothing, asks nobody else, and bars nobody."""
+
+from __future__ import annotations
+
+from urllib.parse import quote
+
+import pytest
+
+from piko_flow.store.ops_records import Role
+from tests.browser.conftest import Opens
+from tests.browser.console_flows import HTML
+from tests.browser.console_scene import Scene
+
+PAGES = {
+    "overview": ("/", "Flows"),
+    "overview-filtered": ("/?health=attention", "Flows"),
+    "overview-nothing": ("/?q=there+is+none", "No flow matches"),
+    "flow-with-windows": ("/flows/sync_orders", "sync_orders"),
+    "flow-by-days": ("/flows/sync_orders?scale=days", "sync_orders"),
+    "flow-live": ("/flows/stream_orders", "live"),
+    "flow-refused": ("/flows/refused_row", "Its row is refused"),
+    "flow-job": ("/flows/tick", "A plain job"),
+    "flow-html": (f"/flows/{quote(HTML, safe='')}", HTML),
+    "runs": ("/runs", "Runs"),
+    "runs-filtered": ("/runs?flow=failing&status=FAILED", "failing"),
+    "runs-none": ("/runs?flow=there_is_none", "No run matches"),
+    "run-failed": ("/runs/{failing}", "RuntimeError"),
+    "run-with-letters": ("/runs/{check_orders}", "Items that failed for good"),
+    "run-live": ("/runs/{stream_orders}", "What it is doing"),
+    "backfills": ("/backfills", "Backfills"),
+    "letters": ("/dead-letters", "ValueError"),
+    "letters-none": ("/dead-letters?flow=tick", "No open dead letters"),
+    "letter": ("/dead-letters/1", "Traceback"),
+    "replicas": ("/replicas", "leads"),
+    "audit": ("/audit", "run.trigger"),
+}
+ERRORS = {
+    "not-found": ("/runs/999999", 404, "There is nothing here"),
+    "no-such-flow": ("/flows/there_is_none", 404, "There is nothing here"),
+    "no-such-page": ("/there/is/none", 404, "There is nothing here"),
+    "not-a-number": ("/runs/first", 422, "That could not be done"),
+}
+SIZES = {"desk": {"width": 1280, "height": 900}, "phone": {"width": 390, "height": 844}}
+
+
+def path_of(scene: Scene, path: str) -> str:
+    for flow, number in scene.runs.items():
+        path = path.replace(f"{{{flow}}}", str(number))
+    return path
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.parametrize("name", PAGES)
+def test_a_page_opens_and_bars_nobody(scene: Scene, opens: Opens, name: str, size: str, theme: str) -> None:
+    path, says = PAGES[name]
+    page = opens(path_of(scene, path), role=Role.ADMIN, color_scheme=theme, viewport=SIZES[size])
+    page.page.get_by_text(says).first.wait_for()
+    page.picture(f"{name}-{size}-{theme}")
+    assert page.barriers() == []
+    wide = page.page.evaluate("document.documentElement.scrollWidth")
+    assert wide <= SIZES[size]["width"], "the page scrolls sideways"
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+@pytest.mark.parametrize("name", ERRORS)
+def test_what_is_not_there_is_told_on_a_page(scene: Scene, opens: Opens, name: str, theme: str) -> None:
+    path, status, says = ERRORS[name]
+    page = opens("/", color_scheme=theme)
+    page.expected.add(status)
+    answer = page.page.goto(scene.address + path)
+    assert answer is not None
+    assert answer.status == status
+    assert says in page.text()
+    page.picture(f"error-{name}-{theme}")
+    assert page.barriers() == []
+
+
+def test_a_page_says_the_same_without_scripts(scene: Scene, opens: Opens) -> None:
+    page = opens("/flows/sync_orders", java_script_enabled=False)
+    assert " UTC" in page.find("#lastruns").locator("xpath=../..").inner_text()
+    page.go(path_of(scene, "/runs/{failing}"))
+    page.press("Retry")
+    assert "waits for attempt 2" in page.told()
+
+
+def test_times_are_of_the_viewer_with_utc_beside(scene: Scene, opens: Opens) -> None:
+    page = opens(path_of(scene, "/runs/{check_orders}"), timezone_id="Asia/Tokyo", locale="en-GB")
+    began = page.find(".stat time").first
+    assert "UTC" in began.inner_text()
+    assert "Asia/Tokyo" in (began.get_attribute("title") or "")
+    assert "Asia/Tokyo" in page.find("footer").inner_text()
+
+
+def test_the_theme_is_chosen_and_kept(opens: Opens) -> None:
+    page = opens("/runs?status=FAILED", color_scheme="light")
+    light = page.page.evaluate("getComputedStyle(document.body).backgroundColor")
+    for _ in range(2):  # from the system's to light, and to dark
+        page.find("button[name=theme]").click()
+    assert page.page.url.endswith("/runs?status=FAILED")
+    page.go("/backfills")
+    assert page.find("html").get_attribute("data-theme") == "dark"
+    assert page.page.evaluate("getComputedStyle(document.body).backgroundColor") != light

@@ -1,0 +1,105 @@
+"""A page in the browser that is watched: whatever it complains of, or asks elsewhere, fails the test."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from axe_playwright_python.sync_playwright import Axe  # type: ignore[import-untyped]
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser, Locator, Page
+
+SCREENSHOTS = Path(__file__).parent.parent.parent / ".screenshots"
+"""Where a person finds how the pages look; git ignores it."""
+PATIENCE = 30_000  # milliseconds that anything on a page may take
+
+
+@dataclass
+class WatchedPage:
+    """A page, and what went wrong in it. `expected` are statuses of answers that the test asks for."""
+
+    page: Page
+    address: str
+    wrong: list[str] = field(default_factory=list)
+    expected: set[int] = field(default_factory=set)
+
+    def go(self, path: str) -> None:
+        """Open a page of the application."""
+        self.page.goto(self.address + path)
+
+    def press(self, name: str) -> None:
+        """Press the button of this name, and say yes to what is asked then."""
+        self.page.get_by_role("button", name=name, exact=True).click()
+
+    def told(self) -> str:
+        """The message that the last change left."""
+        return self.page.locator(".flash").inner_text()
+
+    def text(self) -> str:
+        """What the page says."""
+        return self.page.locator("main").inner_text()
+
+    def find(self, selector: str) -> Locator:
+        """Elements of the page."""
+        return self.page.locator(selector)
+
+    def picture(self, name: str) -> None:
+        """Keep how the page looks for people."""
+        SCREENSHOTS.mkdir(exist_ok=True)
+        self.page.screenshot(path=SCREENSHOTS / f"{name}.png", full_page=True)
+
+    def barriers(self) -> list[str]:
+        """What keeps people from using the page, as axe-core finds it."""
+        found = Axe().run(self.page).response["violations"]
+        return [
+            f"{one['id']}: {place['html'][:200]} ({place.get('failureSummary', '')[:300]})"
+            for one in found
+            for place in one["nodes"]
+        ]
+
+
+@contextmanager
+def watched(browser: Browser, address: str, link: str, **options: Any) -> Iterator[WatchedPage]:
+    """A page whose browser is logged in. Raises AssertionError at the end for whatever went wrong in it."""
+    context = browser.new_context(**{"viewport": {"width": 1280, "height": 900}, **options})
+    context.set_default_timeout(PATIENCE)
+    page = WatchedPage(context.new_page(), address)
+    _watch(page)
+    try:
+        page.page.goto(link)
+        yield page
+    finally:
+        context.close()
+    assert page.wrong == []
+
+
+def _watch(watched: WatchedPage) -> None:
+    page, wrong = watched.page, watched.wrong
+
+    def said(message: Any) -> None:
+        told = any(f"status of {status}" in message.text for status in watched.expected)
+        if message.type in ("error", "warning") and not told:
+            wrong.append(f"{message.type}: {message.text}")
+
+    def answered(response: Any) -> None:
+        if response.status >= 400 and response.status not in watched.expected:
+            wrong.append(f"{response.status} for {response.request.method} {response.url}")
+
+    def asked(request: Any) -> None:
+        if not request.url.startswith((watched.address, "data:", "blob:")):
+            wrong.append(f"asked elsewhere: {request.url}")
+
+    page.on("console", said)
+    page.on("pageerror", lambda error: wrong.append(f"script: {error}"))
+    page.on("response", answered)
+    page.on("request", asked)
+    page.on("dialog", lambda dialog: dialog.accept() if dialog.type == "confirm" else _refuse(dialog, wrong))
+
+
+def _refuse(dialog: Any, wrong: list[str]) -> None:
+    wrong.append(f"a dialog: {dialog.message}")
+    dialog.dismiss()
