@@ -31,14 +31,13 @@ from piko_flow.store.texts import check, cut
 SCHEDULES_TABLE, CONFIGS_TABLE = TABLES["scheduled_job"], TABLES["job_config"]
 
 # What the store wrote itself is no edit.
-EDIT = """CASE WHEN s.last_data_time IS NULL
-OR s.last_data_time = (SELECT f.written FROM flow_state f WHERE f.job_id = s.job_id) THEN NULL
-ELSE s.last_data_time END"""
+EDIT = "CASE WHEN s.last_data_time = f.written THEN NULL ELSE s.last_data_time END"
 CONTENT: Columns = {
     **{f"s.{name}": kind for name, kind in SCHEDULE.items() if name not in ("last_data_time", "updated_at")},
     EDIT: "time",
 }
-PAUSED_FOR = "COALESCE((SELECT f.paused FROM flow_state f WHERE f.job_id = s.job_id), '')"
+WITH_STATE = "scheduled_job s LEFT JOIN flow_state f ON f.job_id = s.job_id"
+PAUSED_FOR = "COALESCE(f.paused, '')"
 SCHEDULES = f"SELECT {', '.join(SCHEDULE)} FROM scheduled_job ORDER BY job_id"
 FLOW_NAMES: Columns = {"job_id": "text"}
 ONE_SCHEDULE = f"SELECT {', '.join(SCHEDULE)} FROM scheduled_job WHERE job_id = :flow{{lock}}"
@@ -60,7 +59,7 @@ class SqlSchedules:
         self._database = database
         dialect = database.dialect
         parts = (
-            dialect.digest("scheduled_job s", CONTENT),
+            dialect.digest(WITH_STATE, CONTENT),
             dialect.digest("flow_state WHERE paused <> ''", PAUSED),
             dialect.digest("job_config", CONFIG),
         )
@@ -68,10 +67,10 @@ class SqlSchedules:
         self._schedules, self._one_schedule = map(dialect.statement, (SCHEDULES, ONE_SCHEDULE))
         told = ", ".join(dialect.json_text(name) if name == "config_json" else name for name in CONFIG)
         marked = dialect.line({**CONTENT, PAUSED_FOR: "text"})
-        self._marks = dialect.statement(f"SELECT s.job_id, {marked} FROM scheduled_job s")
+        self._marks = dialect.statement(f"SELECT s.job_id, {marked} FROM {WITH_STATE}")
         columns = ", ".join(f"s.{name}" for name in SCHEDULE)
         self._marked = dialect.statement(
-            f"SELECT {marked}, {PAUSED_FOR}, {columns} FROM scheduled_job s "
+            f"SELECT {marked}, {PAUSED_FOR}, {columns} FROM {WITH_STATE} "
             f"WHERE s.job_id IN (SELECT j.job_id FROM {dialect.rows(FLOW_NAMES)} AS j) ORDER BY s.job_id",
             FLOW_NAMES,
         )

@@ -78,6 +78,23 @@ async def a_change_of_any_config_column_changes_the_digest(stores: StoreUnderTes
         assert len({(await store.digest()).schedules}) == 1
 
 
+async def rows_that_are_changed_alike_change_the_digest(stores: StoreUnderTest) -> None:
+    async with stores.open() as store:
+        flows = [f"flow-{number}" for number in range(4)]
+        digests = []
+        for text in ('{"a": 1}', '{"a": 2}'):
+            for flow in flows:
+                await stores.edit(ConfigRecord(flow, text, version=7))
+            digests.append((await store.digest()).configs)
+        for one, other in (flows[:2], flows[2:]):
+            await stores.edit(ConfigRecord(one, '{"a": 1}', version=7))
+            digests.append((await store.digest()).configs)
+            await stores.edit(ConfigRecord(other, '{"a": 1}', version=7))
+            digests.append((await store.digest()).configs)
+        assert digests[0] == digests.pop()
+        assert len(set(digests)) == len(digests)
+
+
 async def a_deleted_config_row_changes_the_digest(stores: StoreUnderTest) -> None:
     async with stores.open() as store:
         empty = (await store.digest()).configs
@@ -219,6 +236,7 @@ CHECKS: Final[tuple[Check, ...]] = (
     what_is_no_json_object_is_refused,
     json_text_keeps_what_people_write_in_it,
     a_change_of_any_config_column_changes_the_digest,
+    rows_that_are_changed_alike_change_the_digest,
     a_deleted_config_row_changes_the_digest,
     a_deletion_that_was_seen_is_a_version_and_ends_what_was_in_force,
     a_version_that_was_seen_is_kept_once,
