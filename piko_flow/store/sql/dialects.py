@@ -326,7 +326,8 @@ class MySql(SqlDialect):
         # A CRC of one line changes with each edit of up to 32 bits, and by chance stays the same with one of four
         # billion others. Lines that are edited alike change alike: the outer CRC keeps them from cancelling out.
         told = ", ".join(
-            column if kind in ("text", "long") else f"IFNULL({column}, '-')" for column, kind in columns.items()
+            column if kind in ("text", "long") else f"IFNULL({column}, '-')"
+            for column, kind in columns.items()
         )
         line = f"CRC32(CRC32(CONCAT_WS(_utf8mb4 0x1F, {told})))"
         return f"(SELECT CONCAT(COUNT(*), ':', BIT_XOR({line})) FROM {table})"
