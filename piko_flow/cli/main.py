@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from piko_flow.cli import (
+    audit_commands,
     backfill_commands,
     db_commands,
     dead_letter_commands,
@@ -73,6 +74,7 @@ app.add_typer(dead_letter_commands.app, name="dead-letter")
 app.add_typer(params_commands.app, name="params")
 app.add_typer(leader_commands.app, name="leader")
 app.add_typer(token_commands.app, name="token")
+app.add_typer(audit_commands.app, name="audit")
 app.add_typer(db_commands.app, name="db")
 
 

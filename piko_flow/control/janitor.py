@@ -18,7 +18,8 @@ FORGOTTEN_AFTER = timedelta(days=1)  # since a dead replica's last sign of life
 
 
 class Janitor:
-    """Deletes ended runs by age and number, old dead letters and parameters, what ended runs left staged, dead replicas.
+    """Deletes ended runs by age and number, old dead letters and parameters, what ended runs left staged, what operating
+    flows left (audits, answers, episodes, tokens that are not good) when it is as old as runs may be, dead replicas.
 
     A little at a time, each subject in a step of its own, so that one with nothing to delete is one statement.
     """
@@ -26,7 +27,8 @@ class Janitor:
     def __init__(self, *, store: Store, options: ReplicaOptions, time: DatabaseTime) -> None:
         self._store, self._options, self._time = store, options, time
         self._subjects = (self._old_runs, self._surplus_runs, self._rarer)
-        self._rare = deque((self._old_letters, self._old_params, self._staged))  # each has a turn in three
+        # Each has a turn in four.
+        self._rare = deque((self._old_letters, self._old_params, self._staged, self._old_operations))
         self._ahead = deque(self._subjects)
 
     async def step(self) -> float:
@@ -70,6 +72,13 @@ class Janitor:
             return True
         before = self._time.now() - kept_for
         return await self._store.prune_params(before=before, keep=VERSIONS, limit=PRUNED) < PRUNED
+
+    async def _old_operations(self) -> bool:
+        kept_for = self._options.runs_kept_for
+        if kept_for is None:
+            return True
+        before = self._time.now() - kept_for
+        return await self._store.prune_operations(before=before, limit=PRUNED) < PRUNED
 
     async def _staged(self) -> bool:
         return not await self._store.sweep_staged(SWEPT)

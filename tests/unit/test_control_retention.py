@@ -105,6 +105,17 @@ async def test_a_replica_that_died_long_ago_is_forgotten_and_a_young_one_is_not(
         assert dead.name not in [one.id for one in await world.store.replicas()]
 
 
+async def test_what_operating_flows_left_is_deleted_when_it_is_as_old_as_runs_may_be(flows: Flows) -> None:
+    async with flows.within(runs_kept_for=timedelta(hours=2), prune_every=timedelta(minutes=5)) as world:
+        plane = world.plane.acting("ada", "console")
+        await plane.pause("often")
+        assert [one.who for one in (await plane.audit()).changes] == ["ada"]
+        await world.advance(hours=1, minutes=50)
+        assert len((await plane.audit()).changes) == 1
+        await world.advance(hours=1)
+        assert (await plane.audit()).changes == ()
+
+
 class HalfWritten(SinkTarget[int]):
     """Stages a text for each list of items, and fails at the third list."""
 

@@ -1,0 +1,92 @@
+"""`piko-flow audit`: what was changed, and by whom."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from piko_flow.cli.answering import Asking
+from piko_flow.cli.asking_commands import asks
+from piko_flow.cli.control_arguments import Limit
+
+if TYPE_CHECKING:
+    from piko_flow.control.plane_audits import AuditPage
+    from piko_flow.control.told_times import Times
+    from piko_flow.store.ops_records import AuditRecord
+
+app = typer.Typer(help="What was changed, and by whom.", no_args_is_help=True)
+TITLES = ("change", "at", "who", "via", "action", "subject", "before", "after")
+
+
+@app.callback()
+def changes() -> None:
+    """What was changed, and by whom."""
+
+
+@app.command("list")
+@asks(code=False, times=True)
+def list_changes(
+    asking: Asking,
+    subject: Annotated[
+        str | None,
+        typer.Option(
+            help='Only of this one, as the list names it: "flow orders", "run 12".', show_default=False
+        ),
+    ] = None,
+    before: Annotated[
+        int | None,
+        typer.Option(help="Only changes before this number, to go on after a page.", show_default=False),
+    ] = None,
+    limit: Limit = 20,
+) -> None:
+    """List changes that people and programs made, the newest first."""
+    page = asking.ask(lambda plane: plane.audit(subject=subject, before=before, limit=limit))
+    asking.answer(
+        lambda: {"changes": [_values(one) for one in page.changes], "before": page.before},
+        lambda: _show(page, asking.times()),
+    )
+
+
+def _values(change: AuditRecord) -> dict[str, object]:
+    """The change with what was and became as values."""
+    return {
+        "id": change.id,
+        "at": change.at,
+        "who": change.who,
+        "via": change.via,
+        "action": change.action,
+        "subject": change.subject,
+        "before": json.loads(change.before) if change.before else None,
+        "after": json.loads(change.after) if change.after else None,
+    }
+
+
+def _show(page: AuditPage, times: Times) -> None:
+    from piko_flow.cli.tables import show_table, when
+
+    rows = [
+        (
+            one.id,
+            when(one.at, times),
+            one.who,
+            one.via,
+            one.action,
+            one.subject,
+            one.before or None,
+            one.after or None,
+        )
+        for one in page.changes
+    ]
+    show_table(
+        TITLES,
+        rows,
+        right={"change"},
+        wraps={"before", "after", "subject", "who"},
+        drops=("via",),
+        notes={"at": times.name},
+        empty="nothing was changed",
+    )
+    if page.before is not None:
+        typer.echo(f"There are more: --before {page.before}")
