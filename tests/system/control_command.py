@@ -10,7 +10,7 @@ from typer.testing import CliRunner
 from piko_flow.cli.main import app
 
 PACKAGE = "tests.system.control_flows"
-WITHOUT_FLOWS = ("leader", "db", "check")
+WITHOUT_FLOWS = ("leader", "db", "check", "audit")
 
 
 class Done(NamedTuple):
