@@ -102,7 +102,9 @@ async def test_so_many_streams_of_a_token_are_open_and_when_one_ends_there_is_ro
                 continue
 
 
-async def test_after_some_wrong_tokens_an_address_waits_but_who_is_known_is_let_in(tmp_path: Path) -> None:
+async def test_after_some_wrong_tokens_an_address_waits_but_who_is_known_is_let_in(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     async with served(tmp_path) as door, door.client() as client, door.browser() as browser:
         known = await door.token(Role.VIEWER)
         assert (await client.get("/rooms/echo", headers=known)).status_code == 200
@@ -113,6 +115,8 @@ async def test_after_some_wrong_tokens_an_address_waits_but_who_is_known_is_let_
         ]
         assert wrong[:9] == [401] * 9
         assert wrong[-1] == 429
+        assert "127.0.0.1 sent wrong tokens and has to wait" in caplog.text
+        assert "pf_" not in caplog.text
         held = await client.post("/login", data={"token": new_secret()}, headers=PAGE)
         assert held.status_code == 429
         assert int(held.headers["retry-after"]) >= 1

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
@@ -30,6 +31,8 @@ ANSWERED_WITHIN: Final = 10.0  # seconds
 FAILURES: Final = 10  # wrong tokens from one address at once
 FAILURE_RATE: Final = 0.2  # a second from then on
 REMEMBERED: Final = 10_000  # addresses, and tokens, whose rates are known
+
+log = logging.getLogger("piko_flow.door")
 
 
 class Doorkeeper:
@@ -115,7 +118,10 @@ class Doorkeeper:
 
     def failed(self, asked: Asked) -> None:
         """Note that a wrong token came."""
-        self._failures.take(_neighbourhood(asked.client))
+        address = _neighbourhood(asked.client)
+        self._failures.take(address)
+        if self._failures.wait(address) > 0:
+            log.warning("%s sent wrong tokens and has to wait", address or "somebody")
 
     async def open_session(
         self, asked: Asked, secret: str, kind: TokenKind
