@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Protocol
 from fastapi import APIRouter, Request, Response
 
 from piko_flow.clock import Clock, SystemClock
+from piko_flow.dataflow.running.garbage import fewer_collections
 
 if TYPE_CHECKING:
     from prometheus_client import CollectorRegistry
@@ -70,7 +71,8 @@ class MetricsPage:
         with self._lock:
             page, now = self._rendered.get(kind), self._clock.monotonic()
             if page is None or now - page.at >= EVERY:
-                text = encode(self._registry)
+                with fewer_collections():  # one over all that a page is made of would stop every loop
+                    text = encode(self._registry)
                 page = self._rendered[kind] = Rendered(text, gzip.compress(text, 1), now)
         return page
 

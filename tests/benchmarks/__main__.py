@@ -19,6 +19,7 @@ from tests.benchmarks import (
     fused_chain,
     import_time,
     memory,
+    telemetry,
     worker_processes,
 )
 from tests.benchmarks.control_databases import Databases, databases
@@ -60,7 +61,7 @@ def _arguments() -> argparse.Namespace:
 
 def _halves(fresh: Databases, asked: argparse.Namespace) -> list[list[Figure]]:
     """The figures of moving items, and those of scheduling and recording runs."""
-    modules = (fused_chain, concurrent_calls, worker_processes, memory, import_time, delivery_redis)
+    modules = (fused_chain, concurrent_calls, worker_processes, memory, import_time, delivery_redis, telemetry)
     dataflow = [figure for module in modules for figure in module.figures()]
     for module in (delivery_sql, delivery_csv, delivery_spool):
         dataflow += module.figures(fresh)

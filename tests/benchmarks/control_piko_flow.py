@@ -59,7 +59,7 @@ class PikoFlow(ControlHalf):
     async def empty_runs(self, url: str, *, count: int, in_flight: int) -> float:
         registry = registry_of(["empty"], schedule=every_year(), max_instances=in_flight + SPARE)
         async with serving(url, registry, slots=in_flight + SPARE) as service:
-            return await service.call(lambda plane: _runs(plane, count, in_flight))
+            return await service.call(lambda plane: runs_through(plane, count, in_flight))
 
     async def due_to_start(self, url: str, *, each_second: int, seconds: int, together: bool) -> list[float]:
         late: list[tuple[datetime, float]] = []
@@ -163,7 +163,7 @@ async def _said(true: bool) -> bool:
     return true
 
 
-async def _runs(plane: ControlPlane, count: int, in_flight: int) -> float:
+async def runs_through(plane: ControlPlane, count: int, in_flight: int) -> float:
     """Queue runs of "empty" with the leader's steps, so many at once, until all have ended and are recorded."""
     replica, numbers = replica_of(plane), iter(range(count))
     label = datetime.now(UTC).isoformat()
@@ -254,7 +254,7 @@ async def _sent(plane: ControlPlane, seconds: float) -> int:
 
 async def _counted(plane: ControlPlane, count: int, in_flight: int) -> Statements:
     before = plane.store.statements
-    await _runs(plane, count, in_flight)
+    await runs_through(plane, count, in_flight)
     loaded = (plane.store.statements - before) / count
     replica, lone, fires = replica_of(plane), 0, 5
     await plane.pause("alone")

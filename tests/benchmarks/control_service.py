@@ -15,6 +15,7 @@ from piko_flow.control.registry import Registry
 from piko_flow.control.replica import Replica
 from piko_flow.control.run_context import RunContext
 from piko_flow.control.service import ControlService
+from piko_flow.control.watched import Watched
 from piko_flow.planning.cron import Cron
 from piko_flow.planning.trigger import Trigger
 from piko_flow.store.opening import open_store
@@ -54,13 +55,19 @@ async def stored(url: str) -> AsyncIterator[Store]:
 
 @asynccontextmanager
 async def serving(
-    url: str, registry: Registry, *, slots: int = 100, options: ReplicaOptions | None = None
+    url: str,
+    registry: Registry,
+    *,
+    slots: int = 100,
+    options: ReplicaOptions | None = None,
+    watched: Watched | None = None,
 ) -> AsyncIterator[ControlService]:
     """A service that leads."""
     service = ControlService(
         open_store=lambda: stored(url),
         registry=registry,
         options=options or ReplicaOptions(slots=slots, drain=SHORT, runs_kept=None),
+        watched=watched,
     )
     await service.start()
     try:
