@@ -64,6 +64,14 @@ class Scene:
         assert found is not None
         return found
 
+    def wait_log(self, number: int) -> None:
+        """Return when lines of the run have been kept."""
+
+        async def kept() -> bool:
+            return bool(await self.place.world.app.ask(lambda plane: plane.store.log(number)))
+
+        self.do(eventually(kept))
+
     def newest(self, flow: str) -> RunRecord:
         """The newest run of a flow."""
         found = self.ask(lambda plane: plane.store.runs(RunFilter(flow=flow, limit=1)))

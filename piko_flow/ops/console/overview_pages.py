@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from itertools import islice
 from typing import Any
 
@@ -79,25 +80,29 @@ class OverviewPages:
         names = [one.name for one in shown]
         detail = await self._process.ask(lambda plane: flows_in_detail(plane, names, runs=BARS))
         rows = [overview_rows.flow_row(one, registry.get(one.name), detail, now, zone) for one in shown]
-        attentions = overview_rows.attentions(standings, now)
-        return {
+        first = not search and not health and page == 1
+        return _totals(now, standings) | {
             "section": "/",
-            "now": now.now,
-            "leader": now.leader,
             "rows": rows,
-            "total": len(standings),
             "found": len(found),
-            "counts": overview_rows.counts(standings),
-            "health_of": overview_rows.HEALTH,
-            "running": sum(one.running for one in standings),
-            "queued": sum(one.queued for one in standings),
-            "letters": sum(one.letters for one in standings),
-            "attention": sum(map(overview_rows.needs_attention, standings)),
-            "attentions": list(islice(attentions, ATTENTIONS))
-            if not search and not health and page == 1
-            else [],
-            "paused_all": now.paused_all,
+            "attentions": list(islice(overview_rows.attentions(standings, now), ATTENTIONS)) if first else [],
             "asked": {"q": search, "health": health, "page": page if page > 1 else ""},
             "page": page,
             "pages": max(-(-len(found) // PAGE), 1),
         }
+
+
+def _totals(now: FlowsNow, standings: Sequence[overview_rows.Standing]) -> dict[str, Any]:
+    """What is told of all flows together."""
+    return {
+        "now": now.now,
+        "leader": now.leader,
+        "paused_all": now.paused_all,
+        "total": len(standings),
+        "counts": overview_rows.counts(standings),
+        "health_of": overview_rows.HEALTH,
+        "running": sum(one.running for one in standings),
+        "queued": sum(one.queued for one in standings),
+        "letters": sum(one.letters for one in standings),
+        "attention": sum(map(overview_rows.needs_attention, standings)),
+    }

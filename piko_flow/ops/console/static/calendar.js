@@ -1,8 +1,10 @@
 // A range of windows is selected with the mouse (press, drag, release) or with keys (arrows, Space at both ends).
 "use strict";
 
+// In the order of time; on the page the newest row comes first.
 function cellsOf(calendar) {
-  return [...calendar.querySelectorAll("button.cell")];
+  const at = (cell) => Date.parse(cell.dataset.start.replace(" ", "T"));
+  return [...calendar.querySelectorAll("button.cell")].sort((one, two) => at(one) - at(two));
 }
 
 function mark(calendar, one, two) {

@@ -16,7 +16,7 @@ function localTime(element) {
   element.title = `${dated.format(instant)} ${zone}, ${utc} UTC`;
   if (style === "ago") return;
   element.textContent = local;
-  if (style === "clock") return;
+  if (style === "clock" || instant.getTimezoneOffset() === 0) return;
   const beside = document.createElement("span");
   beside.className = "utc";
   beside.textContent = `${utc.slice(11, 16)} UTC`;
@@ -30,6 +30,7 @@ function localSpan(element) {
   const utc = element.textContent;
   element.title = `${dated.format(start)} to ${dated.format(end)} ${zone}, ${utc}`;
   element.textContent = dated.formatRange(start, end);
+  if (start.getTimezoneOffset() === 0 && end.getTimezoneOffset() === 0) return;
   const beside = document.createElement("span");
   beside.className = "utc";
   beside.textContent = `${element.dataset.start.slice(11, 16)} – ${element.dataset.end.slice(11, 16)} UTC`;
@@ -39,7 +40,7 @@ function localSpan(element) {
 function settle(root) {
   root.querySelectorAll("span[data-start][data-end]").forEach(localSpan);
   root.querySelectorAll("time[datetime]").forEach(localTime);
-  root.querySelectorAll("[data-zone]").forEach((element) => { element.textContent = zone; });
+  root.querySelectorAll("[data-zone]").forEach((element) => { element.textContent = zone === "UTC" ? "Times in UTC." : `Times in ${zone}, UTC beside.`; });
   root.querySelectorAll("[data-needs-script]").forEach((element) => { element.hidden = false; });
 }
 
