@@ -15,7 +15,6 @@ from piko_flow.connectors.spool_errors import SpoolClosed
 from piko_flow.control.detail_writing import DetailAsk, DetailWriting
 from piko_flow.control.line_redaction import LineRedaction
 from piko_flow.control.outcome import Outcome
-from piko_flow.control.redaction import Redaction
 from piko_flow.control.run_order import RunOrder
 from piko_flow.control.run_watch import RunWatch
 from piko_flow.control.timing import woken
@@ -113,7 +112,7 @@ class RunDetails:
 
     def told(self, order: RunOrder) -> ToldAttempt:
         """What is to be known of an attempt that begins."""
-        return ToldAttempt(Redaction.of(order.flow.redact, self._redact))
+        return ToldAttempt(order.flow.redact, self._redact)
 
     def observer(self) -> Observer:
         """The observer of a pipeline of the current run."""
