@@ -165,6 +165,12 @@ SUBJECTS: Final = (
         "ClaimLost LeadershipLost TermOutdated PortTaken",
     ),
     Subject(
+        "",
+        "Requests that are refused for what is there: see [audits and conflicts](semantics/audits.md).",
+        "piko_flow.errors",
+        "RequestConflicts NotFound",
+    ),
+    Subject(
         "Testing",
         "See [test your pipeline](how-to/test-your-pipeline.md).",
         "piko_flow.testing",
