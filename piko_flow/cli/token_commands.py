@@ -96,7 +96,10 @@ def revoke(
         str, typer.Argument(metavar="TOKEN", help="Its number or its name.", show_default=False)
     ],
 ) -> None:
-    """Revoke a token, with the browsers that were logged in by it; each replica sees it within two seconds."""
+    """Revoke a token, with the browsers that were logged in by it; each replica sees it within two seconds.
+
+    The number may be that of a session, as the audit has it: then that browser is logged out.
+    """
     from piko_flow.ops.door.tokens import revoke_token
 
     gone = asking.ask(lambda plane: revoke_token(plane, which))

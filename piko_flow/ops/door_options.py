@@ -16,7 +16,8 @@ class DoorOptions:
     `hosts` are names by which the server may be called besides its own; `proxies` the addresses of proxies whose word
     on who asks is taken; `body` is the bytes of a request's body that
     are taken; `rate` the requests a second of one token; `idle` how long a session lasts that is not used, `session`
-    how long one lasts at all; `metrics_open` whether `/metrics` needs no token.
+    how long one lasts at all; `metrics_open` whether `/metrics` needs no token;
+    `looked_again` how often it is asked while a stream lasts whether its visitor is still let in.
     """
 
     hosts: Collection[str] = ()
@@ -29,3 +30,4 @@ class DoorOptions:
     idle: timedelta = timedelta(hours=12)
     session: timedelta = timedelta(days=30)
     remembered: timedelta = timedelta(seconds=2)
+    looked_again: timedelta = timedelta(seconds=10)

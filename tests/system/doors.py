@@ -6,16 +6,17 @@ import asyncio
 import sqlite3
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import httpx
+import pytest
 from fastapi import APIRouter, FastAPI, Request, Response
 from fastapi.responses import StreamingResponse
 
-from piko_flow import Flow, Registry
+from piko_flow import App, Flow, Registry
 from piko_flow.app import listen
 from piko_flow.ops.app import make_api
 from piko_flow.ops.door.tokens import issue_link, issue_token
@@ -89,6 +90,10 @@ def rooms() -> APIRouter:
     def stream() -> StreamingResponse:
         return StreamingResponse(_ticks(), media_type="text/event-stream")
 
+    @router.get("/ticking")
+    def ticking() -> StreamingResponse:
+        return StreamingResponse(_many_ticks(), media_type="text/event-stream")
+
     @router.get("/broken")
     def broken() -> None:
         raise ValueError("a secret that nobody should see")
@@ -105,6 +110,12 @@ def rooms() -> APIRouter:
 async def _ticks() -> AsyncIterator[bytes]:
     yield b"data: first\n\n"
     await asyncio.Event().wait()  # until the one who listens leaves
+
+
+async def _many_ticks() -> AsyncIterator[bytes]:
+    while True:
+        yield b"data: again\n\n"
+        await asyncio.sleep(0.05)
 
 
 async def csrf(client: httpx.AsyncClient) -> dict[str, str]:
@@ -131,3 +142,9 @@ async def served(
                     yield Served(world, api, f"http://127.0.0.1:{port}", port)
                 finally:
                     server.should_exit = True
+
+
+def limited(monkeypatch: pytest.MonkeyPatch, **changes: object) -> None:
+    """Let applications have a door with other options than settings can say."""
+    made = vars(App)["door"].fget
+    monkeypatch.setattr(App, "door", property(lambda app: replace(made(app), **changes)))

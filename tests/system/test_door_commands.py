@@ -118,6 +118,17 @@ def test_who_made_and_revoked_tokens_is_in_the_audit_without_secrets(desk: Token
     assert all("@" in row[3] for row in rows)
 
 
+def test_a_link_that_nobody_followed_is_revoked_by_its_number(desk: TokenDesk, tmp_path: Path) -> None:
+    desk.token("link")
+    assert re.fullmatch(r"token 1 \(.+\) is revoked\n", desk.token("revoke", "1").out)
+    with closing(sqlite3.connect(tmp_path / "flows.db")) as connection:
+        assert connection.execute(
+            "SELECT count(*) FROM access_token WHERE revoked_at IS NULL"
+        ).fetchone() == (0,)
+    for wrong in ("2", "0", "9" * 30, "1.0"):
+        assert "there is none such" in desk.token("revoke", wrong).err
+
+
 def test_without_a_database_nothing_is_made(tmp_path: Path) -> None:
     done = TokenDesk(tmp_path / "nowhere").token("create", "ci")
     assert (done.code, done.out) == (1, "")

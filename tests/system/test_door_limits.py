@@ -3,25 +3,17 @@
 import asyncio
 from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack, suppress
-from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
-from piko_flow.app import App
 from piko_flow.ops.door.token_secrets import new_secret
 from piko_flow.ops.door_options import KILOBYTE, DoorOptions
 from piko_flow.store.ops_records import Role
-from tests.system.doors import PAGE, served
+from tests.system.doors import PAGE, limited, served
 from tests.system.running_app import eventually
 from tests.system.test_door_closed import raw, request, status
-
-
-def limited(monkeypatch: pytest.MonkeyPatch, **changes: object) -> None:
-    """Let applications have a door with other options than settings can say."""
-    made = vars(App)["door"].fget
-    monkeypatch.setattr(App, "door", property(lambda app: replace(made(app), **changes)))
 
 
 async def pieces(count: int) -> AsyncIterator[bytes]:

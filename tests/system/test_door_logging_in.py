@@ -161,6 +161,19 @@ async def test_a_token_that_is_revoked_lets_nobody_in_nor_the_browsers_that_it_l
         assert await eventually(out, within=10)
 
 
+async def test_a_browser_is_logged_out_by_the_number_of_its_session(tmp_path: Path) -> None:
+    async with served(tmp_path) as door, door.browser() as browser:
+        newest = (await door.world.app.ask(lambda plane: plane.store.audit()))[0]
+        assert newest.action == "session.open"
+        number = newest.subject.removeprefix("session ")
+        await door.world.app.ask(lambda plane: revoke_token(plane, number))
+
+        async def out() -> bool:
+            return (await browser.get("/rooms/echo")).status_code == 303
+
+        assert await eventually(out, within=10)
+
+
 async def test_a_token_is_good_only_for_what_it_was_made_for(tmp_path: Path) -> None:
     async with served(tmp_path) as door, door.browser() as browser, door.client() as anybody:
         session = browser.cookies[f"piko_flow_{door.port}"]

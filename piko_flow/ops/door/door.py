@@ -6,12 +6,15 @@ from collections.abc import Awaitable, Callable, Collection, MutableMapping
 from contextlib import ExitStack
 from typing import Any, Final, TypeAlias
 
+from starlette.requests import ClientDisconnect
+
 from piko_flow.errors import StoreUnavailable
 from piko_flow.ops.console.assets import assets
 from piko_flow.ops.door.answers import Answers
 from piko_flow.ops.door.asked import Asked, form_fields
 from piko_flow.ops.door.doorkeeper import Doorkeeper
 from piko_flow.ops.door.hosts import comes_from_own_page, may_be_called
+from piko_flow.ops.door.long_answers import CutOff
 from piko_flow.ops.door.request_body import ClientLeft, Message, Receive, has_body, read_body, replayed
 from piko_flow.ops.door.security_headers import guarded
 from piko_flow.ops.door.token_secrets import same
@@ -64,7 +67,19 @@ class Door:
             except (TurnedAway, StoreUnavailable) as why:
                 await self._answers.to(asked, scope, why)(scope, receive, guarded_send)
                 return
-            await self._app(scope, receive, guarded_send)
+            await self._answer(asked, scope, receive, guarded_send)
+
+    async def _answer(self, asked: Asked, scope: Scope, receive: Receive, send: Send) -> None:
+        """Let the application answer, for as long as the visitor is let in."""
+        if "visitor" not in scope["state"]:
+            await self._app(scope, receive, send)
+            return
+        long = self._keeper.long_answer(asked, send)
+        try:
+            await self._app(scope, receive, long)
+        except (CutOff, ClientDisconnect):
+            if not long.is_cut:
+                raise
 
     async def _let_in(
         self, asked: Asked, scope: Scope, receive: Receive, stack: ExitStack

@@ -16,6 +16,7 @@ from piko_flow.control.plane import ControlPlane
 from piko_flow.errors import StoreUnavailable
 from piko_flow.ops.door.asked import Asked
 from piko_flow.ops.door.known_tokens import KnownTokens
+from piko_flow.ops.door.long_answers import LongAnswer, Send
 from piko_flow.ops.door.rates import Rates
 from piko_flow.ops.door.session_cookie import session_of
 from piko_flow.ops.door.sessions import end_session, open_session
@@ -108,6 +109,11 @@ class Doorkeeper:
             self._busy[who] -= 1
             if not self._busy[who]:
                 del self._busy[who]
+
+    def long_answer(self, asked: Asked, send: Send) -> LongAnswer:
+        """The answer to this request, which ends when its visitor is let in no more."""
+        every = self.options.looked_again
+        return LongAnswer(send, good=lambda: self.visitor(asked), every=every, clock=self._clock)
 
     def patience(self, asked: Asked) -> None:
         """Raise TooOften where too many wrong tokens came from this address: then none is looked at."""
