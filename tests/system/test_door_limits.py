@@ -10,6 +10,7 @@ import pytest
 
 from piko_flow.ops.door.token_secrets import new_secret
 from piko_flow.ops.door_options import KILOBYTE, DoorOptions
+from piko_flow.ops.server import server_for
 from piko_flow.store.ops_records import Role
 from tests.system.doors import PAGE, limited, served
 from tests.system.running_app import eventually
@@ -127,6 +128,21 @@ async def test_after_some_wrong_tokens_an_address_waits_but_who_is_known_is_let_
         assert await eventually(looked_up_again)
         new = await client.get("/rooms/echo", headers={"authorization": f"Bearer {new_secret()}"})
         assert new.status_code == 429
+
+
+async def test_wrong_tokens_in_the_form_and_used_links_count_as_well(tmp_path: Path) -> None:
+    async with served(tmp_path) as door, door.client(headers=PAGE) as client:
+        tries = [await client.post("/login", data={"token": new_secret()}) for _ in range(12)]
+        assert [one.status_code for one in tries[:10]] == [401] * 10
+        assert tries[-1].status_code == 429
+        assert (await client.get("/login", params={"token": new_secret()})).status_code == 429
+
+
+async def test_a_server_takes_a_bounded_number_of_connections_and_logs_no_address(tmp_path: Path) -> None:
+    async with served(tmp_path) as door:
+        config = server_for(door.world.app, door.api).config
+        assert config.limit_concurrency == 1000
+        assert not config.access_log  # an address may hold the secret of a link
 
 
 def many(count: int) -> Iterator[str]:
