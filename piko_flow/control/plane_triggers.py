@@ -15,6 +15,7 @@ from piko_flow.control.params import check_names, check_params
 from piko_flow.control.params_book import ParamsBook
 from piko_flow.control.plane_params import audited_values, shown_params
 from piko_flow.control.plane_part import PlanePart, missing, refuse
+from piko_flow.dataflow.running.trace_parent import trace_parent
 from piko_flow.errors import RequestRefused
 from piko_flow.planning.flow_state import Change, FlowState
 from piko_flow.planning.requests import check_retry, check_trigger
@@ -158,6 +159,7 @@ class PlaneTriggers(PlanePart):
             params=overrides,
             config_version=version.version if version is not None else None,
             requested_by=by or self.actor.who,
+            trace=trace_parent.get(),
         )
         shown = shown_params(flow, checked)
         return TriggerPlan(name, window, checked, shown, run, await self._earlier(name, key))

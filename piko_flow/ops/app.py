@@ -20,6 +20,7 @@ from piko_flow.ops.door.pages import door_router
 from piko_flow.ops.health import probes
 from piko_flow.ops.metrics import metrics_router
 from piko_flow.ops.process import Process
+from piko_flow.ops.trace_header import TraceHeader
 
 
 class GuardedApi(FastAPI):
@@ -53,7 +54,7 @@ def make_api(process: Process, *, running: Callable[[], AbstractAsyncContextMana
         openapi_url=None,
     )
     keeper, view = Doorkeeper(process), View(name=process.name, version=process.version)
-    api.door = lambda inside: Door(inside, keeper=keeper, answers=Answers(view))
+    api.door = lambda inside: Door(TraceHeader(inside), keeper=keeper, answers=Answers(view))
     api.include_router(probes(process))
     api.include_router(door_router(keeper, view))
     api.include_router(metrics_router(process))

@@ -14,9 +14,11 @@ from piko_flow.dataflow.running.trace_parent import trace_parent
 from piko_flow.engines.subprocess import SubprocessEngine
 from piko_flow.errors import RequestRefused
 from piko_flow.store.batch import Batch
+from piko_flow.store.ops_records import Role
 from piko_flow.store.records import NewRun
 from piko_flow.telemetry import names, switches
 from tests.services.collector import Collected, attributes, collector
+from tests.system.doors import served
 from tests.system.running_app import Running, running
 from tests.system.traced_flows import doubled, halved, put, waited
 
@@ -73,6 +75,27 @@ async def test_a_run_and_its_stages_and_the_spans_of_user_code_are_one_trace(
         assert len(spans) == 3
         assert {(span.trace_id, span.parent_span_id) for span in spans} == {(TRACE, stages[stage].span_id)}
     assert "test" in collected.services
+
+
+@pytest.mark.parametrize(
+    ("header", "kept"),
+    [(PARENT, PARENT), ("00-nothing-01", ""), (PARENT.upper(), ""), ("ff" + PARENT[2:], "")],
+)
+async def test_the_trace_of_a_request_becomes_that_of_the_run_which_it_triggers(
+    tmp_path: Path, header: str, kept: str
+) -> None:
+    registry: Registry[Flow] = Registry()
+
+    async def does(run: RunContext) -> None:
+        """Nothing."""
+
+    Flow.register("does", does, registry=registry)
+    async with served(tmp_path, registry=registry) as app, app.client() as client:
+        headers = {**await app.token(Role.OPERATOR), "traceparent": header}
+        answer = await client.post("/api/v1/flows/does/runs", headers=headers, json={})
+        assert answer.status_code == 201, answer.text
+        [run] = await app.world.at_least(1, "does", "SUCCESS")
+    assert run.trace == kept
 
 
 async def test_a_unit_in_an_interpreter_of_its_own_joins_the_trace_of_its_run(
