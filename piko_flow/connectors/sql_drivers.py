@@ -5,6 +5,7 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Sequence
 from contextlib import suppress
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from piko_flow.connectors.sql_connection import CONNECT_WITHIN, SqlConnection, failed
@@ -145,12 +146,14 @@ CONNECTIONS: Final = {one.dialect: one for one in (SqliteConnection, MySqlConnec
 async def connect(url: URL, *, reads: bool = False) -> SqlConnection:
     """A new connection to the database; one that `reads` sees what others have committed since its last statement.
 
-    Raises DatabaseFailed when it cannot be reached. After that, and after a cancellation, none is left open.
+    Raises DatabaseFailed when it cannot be reached; the file of an SQLite database has to be there. After that, and after a cancellation, none is left open.
     """
     from sqlalchemy.ext.asyncio import create_async_engine
     from sqlalchemy.pool import NullPool
 
     kind = CONNECTIONS[url.get_backend_name()]
+    if kind is SqliteConnection:
+        _check_file(url)
     engine = create_async_engine(
         url, poolclass=NullPool, connect_args=dict(kind.arguments), hide_parameters=True
     )
@@ -174,6 +177,13 @@ async def connect(url: URL, *, reads: bool = False) -> SqlConnection:
             raise failed("connect", url, error) from error
         raise
     return opened
+
+
+def _check_file(url: URL) -> None:
+    """SQLite would make an empty one, in which a misspelt name shows as a table that is not there."""
+    name = url.database or ""
+    if not name.startswith("file:") and not Path(name).exists():
+        raise failed("connect", url, FileNotFoundError(f"there is no file {Path(name).absolute()}"))
 
 
 async def _ended(made: Any) -> None:

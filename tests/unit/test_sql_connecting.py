@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -22,6 +23,23 @@ OTHERS = {
 }
 
 
+@pytest.fixture
+def database(database_url: str) -> str:
+    """An empty database of each kind, which is there."""
+    url = make_url(database_url)
+    if url.get_backend_name() == "sqlite":
+        Path(url.database or "").touch()
+    return database_url
+
+
+async def test_a_file_that_is_not_there_is_told_and_not_made(tmp_path: Path) -> None:
+    missing = tmp_path / "orders.db"
+    url = read_url(f"sqlite:///{missing}", what="", where="", refuse=refuse)
+    with pytest.raises(DatabaseFailed, match=f"there is no file {missing}"):
+        await connect(url)
+    assert not missing.exists()
+
+
 async def nobody_is_connected(url: str, threads: set[threading.Thread]) -> None:
     """Wait until the database has no connection left, and no thread of a driver works."""
     kind = make_url(url).get_backend_name()
@@ -38,10 +56,10 @@ async def nobody_is_connected(url: str, threads: set[threading.Thread]) -> None:
 
 
 async def test_one_that_is_cancelled_while_its_first_questions_wait_is_closed(
-    database_url: str, monkeypatch: pytest.MonkeyPatch
+    database: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     url, asked, before = (
-        read_url(database_url, what="", where="", refuse=refuse),
+        read_url(database, what="", where="", refuse=refuse),
         asyncio.Event(),
         set(threading.enumerate()),
     )
@@ -57,14 +75,14 @@ async def test_one_that_is_cancelled_while_its_first_questions_wait_is_closed(
         connecting.cancel()
         with pytest.raises(asyncio.CancelledError):
             await connecting
-    await nobody_is_connected(database_url, before)
+    await nobody_is_connected(database, before)
 
 
 @pytest.mark.parametrize("error", [OSError("the line is dead"), ValueError("not today")], ids=repr)
 async def test_one_whose_first_questions_fail_is_closed(
-    database_url: str, monkeypatch: pytest.MonkeyPatch, error: Exception
+    database: str, monkeypatch: pytest.MonkeyPatch, error: Exception
 ) -> None:
-    url, before = read_url(database_url, what="", where="", refuse=refuse), set(threading.enumerate())
+    url, before = read_url(database, what="", where="", refuse=refuse), set(threading.enumerate())
 
     def fail(dialect: Any, connection: Any) -> None:
         raise error
@@ -73,7 +91,7 @@ async def test_one_whose_first_questions_fail_is_closed(
         patched.setattr(url.get_dialect(), "initialize", fail)
         with pytest.raises(DatabaseFailed, match=str(error)):
             await connect(url)
-    await nobody_is_connected(database_url, before)
+    await nobody_is_connected(database, before)
 
 
 @pytest.mark.parametrize(
@@ -85,14 +103,14 @@ async def test_one_whose_first_questions_fail_is_closed(
     ids=["statement", "value"],
 )
 async def test_one_whose_session_is_refused_is_closed(
-    database_url: str, monkeypatch: pytest.MonkeyPatch, statement: str
+    database: str, monkeypatch: pytest.MonkeyPatch, statement: str
 ) -> None:
-    url, before = read_url(database_url, what="", where="", refuse=refuse), set(threading.enumerate())
-    await Tables(database_url).rows("CREATE TABLE once (id INTEGER PRIMARY KEY)")
+    url, before = read_url(database, what="", where="", refuse=refuse), set(threading.enumerate())
+    await Tables(database).rows("CREATE TABLE once (id INTEGER PRIMARY KEY)")
     monkeypatch.setattr(CONNECTIONS[url.get_backend_name()], "session", statement)
     with pytest.raises(DatabaseFailed, match="could not connect at "):
         await connect(url)
-    await nobody_is_connected(database_url, before)
+    await nobody_is_connected(database, before)
 
 
 def refuse(rule: str, came: str, advice: str) -> Any:
