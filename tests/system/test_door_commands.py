@@ -109,7 +109,7 @@ def test_who_made_and_revoked_tokens_is_in_the_audit_without_secrets(desk: Token
     desk.token("revoke", "ci")
     with closing(sqlite3.connect(tmp_path / "flows.db")) as connection:
         rows = connection.execute(
-            "SELECT action, subject, via, made_by FROM audit_entry ORDER BY id"
+            "SELECT action, subject, via, made_by FROM piko_flow_audit ORDER BY id"
         ).fetchall()
     assert [row[:3] for row in rows] == [
         ("token.create", "token 1", "cli"),
@@ -123,7 +123,7 @@ def test_a_link_that_nobody_followed_is_revoked_by_its_number(desk: TokenDesk, t
     assert re.fullmatch(r"token 1 \(.+\) is revoked\n", desk.token("revoke", "1").out)
     with closing(sqlite3.connect(tmp_path / "flows.db")) as connection:
         assert connection.execute(
-            "SELECT count(*) FROM access_token WHERE revoked_at IS NULL"
+            "SELECT count(*) FROM piko_flow_token WHERE revoked_at IS NULL"
         ).fetchone() == (0,)
     for wrong in ("2", "0", "9" * 30, "1.0"):
         assert "there is none such" in desk.token("revoke", wrong).err

@@ -118,12 +118,12 @@ async def test_after_some_wrong_tokens_an_address_waits_but_who_is_known_is_let_
         assert (await client.get("/rooms/echo", headers=known)).status_code == 200
         assert (await browser.get("/rooms/echo")).status_code == 200
         assert (await client.get("/login")).status_code == 200
-        door.world.sql("UPDATE access_token SET used_at = NULL")
+        door.world.sql("UPDATE piko_flow_token SET used_at = NULL")
 
         async def looked_up_again() -> bool:
             """Also when its two seconds are over, and the store is asked anew, who is known is let in."""
             assert (await browser.get("/rooms/echo")).status_code == 200
-            return bool(door.value("SELECT max(used_at) FROM access_token WHERE kind = 'session'"))
+            return bool(door.value("SELECT max(used_at) FROM piko_flow_token WHERE kind = 'session'"))
 
         assert await eventually(looked_up_again)
         new = await client.get("/rooms/echo", headers={"authorization": f"Bearer {new_secret()}"})

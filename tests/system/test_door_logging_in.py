@@ -46,7 +46,7 @@ async def test_only_links_are_taken_from_an_address_and_no_other_token_is_used_u
 async def test_a_link_that_is_too_old_opens_nothing(tmp_path: Path) -> None:
     async with served(tmp_path) as door, door.client(headers=PAGE) as browser:
         link = await door.link()
-        door.world.sql("UPDATE access_token SET expires_at = '2020-01-01 00:00:00.000000'")
+        door.world.sql("UPDATE piko_flow_token SET expires_at = '2020-01-01 00:00:00.000000'")
         assert (await browser.get(link)).status_code == 401
 
 
@@ -127,19 +127,19 @@ async def test_a_session_that_is_not_used_ends_and_one_that_is_used_goes_on(tmp_
 
         async def noted_again() -> bool:
             assert not await at_the_login()
-            return bool(door.value("SELECT max(used_at) > datetime('now', '-1 minute') FROM access_token"))
+            return bool(door.value("SELECT max(used_at) > datetime('now', '-1 minute') FROM piko_flow_token"))
 
-        door.world.sql("UPDATE access_token SET used_at = datetime('now', '-90 minutes') || '.000000'")
+        door.world.sql("UPDATE piko_flow_token SET used_at = datetime('now', '-90 minutes') || '.000000'")
         assert await eventually(noted_again)  # what the door remembers is good for two seconds
-        door.world.sql("UPDATE access_token SET used_at = datetime('now', '-121 minutes') || '.000000'")
+        door.world.sql("UPDATE piko_flow_token SET used_at = datetime('now', '-121 minutes') || '.000000'")
         assert await eventually(at_the_login)
-        door.world.sql("UPDATE access_token SET used_at = datetime('now') || '.000000'")
+        door.world.sql("UPDATE piko_flow_token SET used_at = datetime('now') || '.000000'")
         assert await at_the_login()  # it has ended, and does not begin again
 
 
 async def test_a_session_ends_at_last_however_much_it_is_used(tmp_path: Path) -> None:
     async with served(tmp_path) as door, door.browser():
-        days = door.value("SELECT julianday(max(expires_at)) - julianday('now') FROM access_token")
+        days = door.value("SELECT julianday(max(expires_at)) - julianday('now') FROM piko_flow_token")
         assert 29.9 < days < 30.1
 
 

@@ -81,7 +81,7 @@ async def test_every_route_is_closed_to_nobody_and_each_change_to_a_viewer(tmp_p
             knock[:2] for knock in found
         }
         wrong = []
-        before = door.value("SELECT count(*) FROM audit_entry")
+        before = door.value("SELECT count(*) FROM piko_flow_audit")
         for knock in found:
             nobody = await status(client, knock, {})
             if knock.route in OPEN and knock.method in ("GET", "HEAD"):
@@ -95,7 +95,7 @@ async def test_every_route_is_closed_to_nobody_and_each_change_to_a_viewer(tmp_p
             if not knock.changes and seen in REFUSED and not ADMINS_READ.fullmatch(knock.route):
                 wrong.append((knock, "viewer", seen))
         assert wrong == []
-        assert door.value("SELECT count(*) FROM audit_entry") == before
+        assert door.value("SELECT count(*) FROM piko_flow_audit") == before
 
 
 async def test_every_route_is_open_to_who_may(tmp_path: Path) -> None:

@@ -32,8 +32,8 @@ ANSWER: Columns = {
     "began_at": "time",
 }
 PLACE = "asked_by = :who AND request_key = :key"
-KEPT = f"SELECT request_key, asked_by, asked, status, body, began_at FROM kept_answer WHERE {PLACE}"
-FORGET = f"DELETE FROM kept_answer WHERE {PLACE}"
+KEPT = f"SELECT request_key, asked_by, asked, status, body, began_at FROM piko_flow_answer WHERE {PLACE}"
+FORGET = f"DELETE FROM piko_flow_answer WHERE {PLACE}"
 
 
 class SqlAudits:
@@ -43,9 +43,11 @@ class SqlAudits:
         self._database = database
         dialect = database.dialect
         key = "asked_by, request_key"
-        self._new_audits = dialect.insert("audit_entry", AUDIT)
-        self._new_answer = dialect.insert_new("kept_answer", ANSWER, key=key)
-        self._keep_answer = dialect.upsert("kept_answer", ANSWER, key=key, sets=["asked", "status", "body"])
+        self._new_audits = dialect.insert("piko_flow_audit", AUDIT)
+        self._new_answer = dialect.insert_new("piko_flow_answer", ANSWER, key=key)
+        self._keep_answer = dialect.upsert(
+            "piko_flow_answer", ANSWER, key=key, sets=["asked", "status", "body"]
+        )
         self._kept, self._forget_answer = map(dialect.statement, (KEPT, FORGET))
 
     async def add_audit(self, records: Sequence[AuditRecord]) -> None:
@@ -78,7 +80,7 @@ class SqlAudits:
         given = {"subject": subject, "before": before}
         asked = {name: value for name, value in given.items() if value is not None}
         where = " AND ".join(WHERE[name] for name in asked) or "1 = 1"
-        text = f"SELECT {READ} FROM audit_entry WHERE {where} ORDER BY id DESC LIMIT :limit"
+        text = f"SELECT {READ} FROM piko_flow_audit WHERE {where} ORDER BY id DESC LIMIT :limit"
         asking = self._database.dialect.statement(text)
         rows = await self._database.rows("list what was changed", asking, limit=limit, **asked)
         return list(map(_audit, rows))

@@ -14,15 +14,15 @@ from piko_flow.store.sql.database import Database, Session, moments
 from piko_flow.store.sql.dialects import Columns
 
 EPISODE: Columns = {"kind": "word", "subject": "text", "told": "long", "since": "time", "lasting": "int"}
-READ = "SELECT kind, subject, told, id, since, over_at FROM notice_episode"
+READ = "SELECT kind, subject, told, id, since, over_at FROM piko_flow_episode"
 LASTING = f"{READ} WHERE over_at IS NULL ORDER BY id"
 THIS = f"{READ} WHERE kind = :kind AND subject = :subject AND lasting = 1"
-END = "UPDATE notice_episode SET over_at = {now}, lasting = NULL WHERE id = :episode AND lasting = 1"
+END = "UPDATE piko_flow_episode SET over_at = {now}, lasting = NULL WHERE id = :episode AND lasting = 1"
 OLD: dict[str, tuple[Columns, str]] = {
-    "audit_entry": ({"id": "int"}, "made_at < :before"),
-    "notice_episode": ({"id": "int"}, "over_at < :before"),
-    "kept_answer": ({"asked_by": "text", "request_key": "text"}, "began_at < :before"),
-    "access_token": ({"id": "int"}, "(revoked_at < :before OR expires_at < :before)"),
+    "piko_flow_audit": ({"id": "int"}, "made_at < :before"),
+    "piko_flow_episode": ({"id": "int"}, "over_at < :before"),
+    "piko_flow_answer": ({"asked_by": "text", "request_key": "text"}, "began_at < :before"),
+    "piko_flow_token": ({"id": "int"}, "(revoked_at < :before OR expires_at < :before)"),
 }
 """For each table its key, and which rows nobody needs any more."""
 
@@ -34,7 +34,7 @@ class SqlNotices:
         self._database = database
         dialect = database.dialect
         self._lasting, self._this, self._end = map(dialect.statement, (LASTING, THIS, END))
-        self._begin = dialect.insert_new("notice_episode", EPISODE, key="kind, subject, lasting")
+        self._begin = dialect.insert_new("piko_flow_episode", EPISODE, key="kind, subject, lasting")
         self._outlived = {
             table: (
                 tuple(key),

@@ -14,11 +14,11 @@ from piko_flow.store.texts import NAMES, TOLD
 class TokenRow(StoreTable, table=True):
     """A token, without its secret."""
 
-    __tablename__ = "access_token"
+    __tablename__ = "piko_flow_token"
     __table_args__ = (
-        Index("uq_access_token_digest", "digest", unique=True),
-        Index("ix_access_token_kind", "kind", "id"),
-        Index("ix_access_token_parent", "parent"),
+        Index("uq_piko_flow_token_digest", "digest", unique=True),
+        Index("ix_piko_flow_token_kind", "kind", "id"),
+        Index("ix_piko_flow_token_parent", "parent"),
         OPTIONS,
     )
 
@@ -38,10 +38,10 @@ class TokenRow(StoreTable, table=True):
 class AuditRow(StoreTable, table=True):
     """One change that somebody made."""
 
-    __tablename__ = "audit_entry"
+    __tablename__ = "piko_flow_audit"
     __table_args__ = (
-        Index("ix_audit_entry_subject", "subject", "id"),
-        Index("ix_audit_entry_made_at", "made_at"),
+        Index("ix_piko_flow_audit_subject", "subject", "id"),
+        Index("ix_piko_flow_audit_made_at", "made_at"),
         OPTIONS,
     )
 
@@ -58,8 +58,8 @@ class AuditRow(StoreTable, table=True):
 class AnswerRow(StoreTable, table=True):
     """The answer to a request that had an idempotency key; its status is 0 while the request is being answered."""
 
-    __tablename__ = "kept_answer"
-    __table_args__ = (Index("ix_kept_answer_began_at", "began_at"), OPTIONS)
+    __tablename__ = "piko_flow_answer"
+    __table_args__ = (Index("ix_piko_flow_answer_began_at", "began_at"), OPTIONS)
 
     asked_by: str = short(NAMES["who"], primary=True)
     request_key: str = short(NAMES["key"], primary=True)
@@ -109,10 +109,10 @@ class LiveRow(StoreTable, table=True):
 class EpisodeRow(StoreTable, table=True):
     """A state of affairs that people were told of. `lasting` is 1 until it is over, and NULL from then on."""
 
-    __tablename__ = "notice_episode"
+    __tablename__ = "piko_flow_episode"
     __table_args__ = (
-        Index("uq_notice_episode_lasting", "kind", "subject", "lasting", unique=True),
-        Index("ix_notice_episode_over_at", "over_at"),
+        Index("uq_piko_flow_episode_lasting", "kind", "subject", "lasting", unique=True),
+        Index("ix_piko_flow_episode_over_at", "over_at"),
         OPTIONS,
     )
 

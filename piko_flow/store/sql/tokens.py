@@ -25,12 +25,10 @@ TOKEN: Columns = {
 }
 READ = "name, digest, role, kind, id, created_by, created_at, expires_at, revoked_at, used_at, parent"
 GOOD = "revoked_at IS NULL AND (expires_at IS NULL OR expires_at > {now})"
-BY_DIGEST = f"SELECT {READ} FROM access_token WHERE digest = :digest"
-LISTED = f"SELECT {READ} FROM access_token WHERE kind = 'api' ORDER BY id DESC LIMIT :limit"
-USE = f"UPDATE access_token SET revoked_at = {{now}}, used_at = {{now}} WHERE digest = :digest AND {GOOD}"
-REVOKE = (
-    "UPDATE access_token SET revoked_at = :at WHERE (id = :token OR parent = :token) AND revoked_at IS NULL"
-)
+BY_DIGEST = f"SELECT {READ} FROM piko_flow_token WHERE digest = :digest"
+LISTED = f"SELECT {READ} FROM piko_flow_token WHERE kind = 'api' ORDER BY id DESC LIMIT :limit"
+USE = f"UPDATE piko_flow_token SET revoked_at = {{now}}, used_at = {{now}} WHERE digest = :digest AND {GOOD}"
+REVOKE = "UPDATE piko_flow_token SET revoked_at = :at WHERE (id = :token OR parent = :token) AND revoked_at IS NULL"
 
 
 class SqlTokens:
@@ -39,14 +37,14 @@ class SqlTokens:
     def __init__(self, database: Database) -> None:
         self._database = database
         dialect, statement = database.dialect, database.dialect.statement
-        self._new_token = dialect.insert("access_token", TOKEN)
+        self._new_token = dialect.insert("piko_flow_token", TOKEN)
         self._by_digest, self._good = statement(BY_DIGEST), statement(f"{BY_DIGEST} AND {GOOD}")
         self._listed, self._use, self._revoke = map(statement, (LISTED, USE, REVOKE))
-        self._by_id = statement(f"SELECT {READ} FROM access_token WHERE id = :token{{lock}}")
+        self._by_id = statement(f"SELECT {READ} FROM piko_flow_token WHERE id = :token{{lock}}")
         self._note_use = dialect.update_from(
-            "access_token",
+            "piko_flow_token",
             {"id": "int"},
-            on="access_token.id = j.id",
+            on="piko_flow_token.id = j.id",
             sets={"used_at": "{now}"},
             where="1 = 1",
         )

@@ -15,7 +15,7 @@ down_revision: str | None = "0002"
 METADATA = MetaData()
 TABLES = (
     Table(
-        "access_token",
+        "piko_flow_token",
         METADATA,
         Column("id", BIG, primary_key=True),
         Column("name", String(128), nullable=False),
@@ -28,13 +28,13 @@ TABLES = (
         Column("revoked_at", UTCDateTime()),
         Column("used_at", UTCDateTime()),
         Column("parent", BIG, nullable=False, server_default=text("0")),
-        Index("uq_access_token_digest", "digest", unique=True),
-        Index("ix_access_token_kind", "kind", "id"),
-        Index("ix_access_token_parent", "parent"),
+        Index("uq_piko_flow_token_digest", "digest", unique=True),
+        Index("ix_piko_flow_token_kind", "kind", "id"),
+        Index("ix_piko_flow_token_parent", "parent"),
         **OPTIONS,
     ),
     Table(
-        "audit_entry",
+        "piko_flow_audit",
         METADATA,
         Column("id", BIG, primary_key=True),
         Column("made_at", UTCDateTime(), nullable=False, server_default=UtcNow()),
@@ -44,12 +44,12 @@ TABLES = (
         Column("subject", String(191), nullable=False),
         Column("value_before", LONG, nullable=False),
         Column("value_after", LONG, nullable=False),
-        Index("ix_audit_entry_subject", "subject", "id"),
-        Index("ix_audit_entry_made_at", "made_at"),
+        Index("ix_piko_flow_audit_subject", "subject", "id"),
+        Index("ix_piko_flow_audit_made_at", "made_at"),
         **OPTIONS,
     ),
     Table(
-        "kept_answer",
+        "piko_flow_answer",
         METADATA,
         Column("asked_by", String(128), primary_key=True),
         Column("request_key", String(191), primary_key=True),
@@ -57,7 +57,7 @@ TABLES = (
         Column("status", Integer(), nullable=False, server_default=text("0")),
         Column("body", LONG, nullable=False),
         Column("began_at", UTCDateTime(), nullable=False, server_default=UtcNow()),
-        Index("ix_kept_answer_began_at", "began_at"),
+        Index("ix_piko_flow_answer_began_at", "began_at"),
         **OPTIONS,
     ),
     Table(
@@ -92,7 +92,7 @@ TABLES = (
         **OPTIONS,
     ),
     Table(
-        "notice_episode",
+        "piko_flow_episode",
         METADATA,
         Column("id", BIG, primary_key=True),
         Column("kind", String(64), nullable=False),
@@ -101,8 +101,8 @@ TABLES = (
         Column("since", UTCDateTime(), nullable=False, server_default=UtcNow()),
         Column("over_at", UTCDateTime()),
         Column("lasting", Integer()),
-        Index("uq_notice_episode_lasting", "kind", "subject", "lasting", unique=True),
-        Index("ix_notice_episode_over_at", "over_at"),
+        Index("uq_piko_flow_episode_lasting", "kind", "subject", "lasting", unique=True),
+        Index("ix_piko_flow_episode_over_at", "over_at"),
         **OPTIONS,
     ),
 )
