@@ -13,6 +13,7 @@ from piko_flow.planning.flow_state import Change
 from piko_flow.planning.ledger import Ledger
 from piko_flow.store import applying
 from piko_flow.store.memory import rows, runs, schedules, staging, writing
+from piko_flow.store.memory.door import MemoryDoor
 from piko_flow.store.memory.leases import MemoryLeases
 from piko_flow.store.memory.runs import MemoryRuns
 from piko_flow.store.memory.schedules import MemorySchedules
@@ -141,6 +142,49 @@ def versions_that_go_though_a_run_has_them(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(MemorySchedules, "_pinned_versions", lambda self, flow: set())
 
 
+def links_that_are_good_twice(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(MemoryDoor, "use_token", MemoryDoor.token)
+
+
+def sessions_that_outlive_their_token(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr("piko_flow.store.memory.door.heir_of", lambda token, parent, now: token)
+
+
+def expired_tokens_that_are_good(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr("piko_flow.store.memory.door.is_good", lambda token, now: token.revoked_at is None)
+
+
+def what_was_seen_of_rows_is_not_compared(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(schedules, "check_seen", lambda what, seen, **now: None)
+
+
+def what_was_seen_of_runs_is_not_compared(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(applying, "check_seen", lambda what, seen, **now: None)
+
+
+def answers_that_are_given_to_two(patch: pytest.MonkeyPatch) -> None:
+    async def begin_answer(self: MemoryDoor, answer: Any) -> None:
+        self._rows.answers[answer.who, answer.key] = answer
+
+    patch.setattr(MemoryDoor, "begin_answer", begin_answer)
+
+
+def logs_of_runs_that_are_gone(patch: pytest.MonkeyPatch) -> None:
+    kept = rows.MemoryRows.forget_run
+
+    def forget_run(self: rows.MemoryRows, run: Any) -> None:
+        lines = self.logs.get(run.id)
+        kept(self, run)
+        if lines is not None:
+            self.logs[run.id] = lines
+
+    patch.setattr(rows.MemoryRows, "forget_run", forget_run)
+
+
+def lasting_episodes_that_go(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr("piko_flow.store.memory.notices._is_before", lambda moment, at: True)
+
+
 DEFECTS: tuple[Plant, ...] = (
     lenient_claims,
     any_replica_ends,
@@ -164,6 +208,14 @@ DEFECTS: tuple[Plant, ...] = (
     attempts_that_share_what_they_stage,
     staged_rows_that_stay,
     versions_that_go_though_a_run_has_them,
+    links_that_are_good_twice,
+    sessions_that_outlive_their_token,
+    expired_tokens_that_are_good,
+    what_was_seen_of_rows_is_not_compared,
+    what_was_seen_of_runs_is_not_compared,
+    answers_that_are_given_to_two,
+    logs_of_runs_that_are_gone,
+    lasting_episodes_that_go,
 )
 
 
