@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import shlex
 import socket
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
@@ -18,6 +19,7 @@ from piko_flow.connectors.spool_folder import state_home
 from piko_flow.control.discovery import discover
 from piko_flow.control.emitting import ItemKey, Writer
 from piko_flow.control.flow import Flow, default_registry
+from piko_flow.control.notice_options import NoticeOptions
 from piko_flow.control.options import ReplicaOptions
 from piko_flow.control.redaction import Redaction
 from piko_flow.control.registered_sink import RegisteredSink
@@ -329,6 +331,13 @@ def replica_options(settings: Settings) -> ReplicaOptions:
         first_grace=span(settings.ap_misfire_grace_s_default),
         first_instances=settings.ap_max_instances_default,
         patient=settings.startup_mode == "fail_open",
+        notices=NoticeOptions(
+            webhook=settings.notice_webhook.get_secret_value(),
+            command=tuple(shlex.split(settings.notice_command)),
+            late=span(settings.notice_late_s),
+            letters=settings.notice_dead_letters,
+            leaderless=span(settings.notice_leaderless_s),
+        ),
     )
 
 

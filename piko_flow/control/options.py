@@ -8,6 +8,8 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Literal
 
+from piko_flow.control.notice_options import NoticeOptions
+
 
 @dataclass(frozen=True, kw_only=True)
 class ReplicaOptions:
@@ -54,3 +56,5 @@ class ReplicaOptions:
     patient: bool = False
     blocked_after: timedelta = timedelta(seconds=5)
     """A call that holds the runs' loop longer than this is reported with its place."""
+    notices: NoticeOptions = field(default_factory=NoticeOptions)
+    """Whom to tell when something is wrong."""

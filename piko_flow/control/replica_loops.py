@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Sequence
 
 from piko_flow.clock import Clock
 from piko_flow.control.long_lived import LongLived
 from piko_flow.control.replica import Replica
-from piko_flow.control.survey import EVERY, Survey
+from piko_flow.control.survey import EVERY
 from piko_flow.control.timing import woken
 from piko_flow.errors import StoreUnavailable
 
@@ -27,9 +27,9 @@ class ReplicaLoops:
         *,
         clock: Clock,
         look: Callable[[], None] = lambda: None,
-        survey: Survey | None = None,
+        surveys: Sequence[Callable[[], Awaitable[None]]] = (),
     ) -> None:
-        self._replica, self._clock, self._look, self._survey = replica, clock, look, survey
+        self._replica, self._clock, self._look, self._surveys = replica, clock, look, surveys
         self._long_lived = LongLived()
 
     async def run(self, stop: asyncio.Event) -> None:
@@ -42,7 +42,7 @@ class ReplicaLoops:
                 loops.create_task(self._forever(self._lead), name="leader"),
                 loops.create_task(self._forever(self._work), name="worker"),
             ]
-            if self._survey is not None:
+            if self._surveys:
                 others.append(loops.create_task(self._forever(self._surveyed), name="survey"))
             try:
                 await stop.wait()
@@ -96,8 +96,8 @@ class ReplicaLoops:
             await self._clock.sleep(FIRST_WAIT)
 
     async def _surveyed(self) -> None:
-        assert self._survey is not None
-        await self._survey.step()
+        for survey in self._surveys:
+            await survey()
         await self._clock.sleep(EVERY)
 
     async def _drain(self) -> None:

@@ -18,6 +18,7 @@ from piko_flow.control.emitting import Writer
 from piko_flow.control.flow import Flow
 from piko_flow.control.letter_files import letter_files
 from piko_flow.control.loop_thread import LoopThread
+from piko_flow.control.notices import notices_of
 from piko_flow.control.options import ReplicaOptions
 from piko_flow.control.plane import ControlPlane
 from piko_flow.control.registry import Registry
@@ -192,9 +193,13 @@ class ControlService:
             await stack.enter_async_context(runs)
             await self._work(store, replica, runs, ready)
 
-    def _survey(self, store: Store, replica: Replica) -> Survey | None:
-        watched = self._watched
-        return Survey(replica=replica, store=store, figures=watched.figures) if watched.surveys else None
+    def _surveys(self, store: Store, replica: Replica) -> list[Callable[[], Awaitable[None]]]:
+        surveys: list[Callable[[], Awaitable[None]]] = []
+        if self._watched.surveys:
+            surveys.append(Survey(replica=replica, store=store, figures=self._watched.figures).step)
+        if self.options.notices.wanted:
+            surveys.append(notices_of(replica, store, self._registry, self._clock).step)
+        return surveys
 
     async def _work(self, store: Store, replica: Replica, runs: RunsThread, ready: Future[None]) -> None:
         """Take the replica's steps until the end is asked for."""
@@ -212,7 +217,7 @@ class ControlService:
             ready.set_result(None)
         try:
             await ReplicaLoops(
-                replica, clock=self._clock, look=self.watch.look, survey=self._survey(store, replica)
+                replica, clock=self._clock, look=self.watch.look, surveys=self._surveys(store, replica)
             ).run(self._stop)
         finally:
             self._runs = None

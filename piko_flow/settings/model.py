@@ -9,6 +9,7 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 
 from piko_flow.settings.sources import DEFAULT, PREFIX, Origin, mask
 from piko_flow.settings.values import (
+    Command,
     Count,
     CountOrNone,
     Database,
@@ -26,6 +27,7 @@ from piko_flow.settings.values import (
     Recycle,
     Seconds,
     SecondsOrNone,
+    Webhook,
     WholeSeconds,
     Zone,
     with_driver,
@@ -166,6 +168,17 @@ class Settings(BaseSettings):
     log_json: bool = False
     """True: a log line is one JSON object."""
 
+    notice_webhook: Webhook = SecretStr("")
+    """Address that gets a notice as JSON by POST when something is wrong, and when it is over; empty tells nobody."""
+    notice_command: Command = ""
+    """Program with its arguments that gets each notice as JSON on standard input; empty starts none."""
+    notice_late_s: Seconds = 300
+    """A run that has waited for longer after its time makes its flow late."""
+    notice_dead_letters: Count = 100
+    """Open dead letters of a flow from which on there is a notice."""
+    notice_leaderless_s: Seconds = 60
+    """How long nobody may lead before there is a notice."""
+
     retention_runs_days: Days = 30
     """Finished runs older than this are removed; 0 keeps them."""
     retention_runs_per_flow: CountOrNone = 10_000
@@ -232,11 +245,20 @@ class Settings(BaseSettings):
         return (init_settings,)
 
 
+def masked(secret: str) -> str:
+    """A database without its password, a web address without its path: chats know who writes by that."""
+    if not secret.startswith(("http://", "https://")):
+        return mask(secret) if secret else ""
+    scheme, _, rest = secret.partition("://")
+    host, slash, _ = rest.partition("/")
+    return f"{scheme}://{host}{slash}{'******' if slash else ''}"
+
+
 def shown(value: object) -> str:
     """A setting's value for people, a database without its password."""
     match value:
         case SecretStr():
-            return mask(value.get_secret_value()) if value.get_secret_value() else ""
+            return masked(value.get_secret_value())
         case bool():
             return "true" if value else "false"
         case float() if value.is_integer():

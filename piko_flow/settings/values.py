@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shlex
 from collections.abc import Mapping
 from ipaddress import ip_network
 from typing import Annotated, Literal
@@ -128,6 +129,21 @@ def _proxy(text: str) -> str:
     return text
 
 
+def _webhook(given: SecretStr) -> SecretStr:
+    text = given.get_secret_value()
+    if text and re.fullmatch(r"https?://[^\s/@]+(/\S*)?", text) is None:
+        raise ValueError("must be an address like https://host/path, without a user before the host")
+    return given
+
+
+def _command(text: str) -> str:
+    try:
+        shlex.split(text)
+    except ValueError as error:
+        raise ValueError(f"must be a command as a shell takes it ({error})") from None
+    return text
+
+
 Count = Annotated[int, BeforeValidator(_number), Field(ge=1, le=1_000_000)]
 CountOrNone = Annotated[int, BeforeValidator(_number), Field(ge=0, le=1_000_000_000)]
 Seconds = Annotated[float, BeforeValidator(_number), Field(gt=0, le=YEAR, allow_inf_nan=False)]
@@ -145,5 +161,7 @@ Hosts = Annotated[tuple[Annotated[str, AfterValidator(_host)], ...], BeforeValid
 Proxies = Annotated[tuple[Annotated[str, AfterValidator(_proxy)], ...], BeforeValidator(_names)]
 Hours = Annotated[float, BeforeValidator(_number), Field(gt=0, le=24 * 366, allow_inf_nan=False)]
 Limits = Annotated[Mapping[Name, Count], BeforeValidator(_limits)]
+Webhook = Annotated[SecretStr, AfterValidator(_webhook)]
+Command = Annotated[str, AfterValidator(_command)]
 Database = Annotated[SecretStr, AfterValidator(_database)]
 MysqlDsn = Annotated[SecretStr, AfterValidator(_mysql), AfterValidator(_database)]

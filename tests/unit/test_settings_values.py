@@ -5,7 +5,7 @@ import traceback
 from pathlib import Path
 
 import pytest
-from pydantic import ValidationError
+from pydantic import SecretStr, ValidationError
 
 from piko_flow.settings import Settings, SettingsRefused, load_settings
 
@@ -194,3 +194,14 @@ def test_each_setting_is_described_by_name_value_and_origin(monkeypatch: pytest.
         "g=2",
         "false",
     ]
+
+
+def test_an_address_of_notices_is_checked_and_shown_without_what_is_secret_in_it() -> None:
+    given = Settings(notice_webhook=SecretStr("https://chat.example.com/hooks/T0/s3cr3t"))
+    shown = {row.name: row.value for row in given.describe()}
+    assert shown["notice_webhook"] == "https://chat.example.com/******"
+    assert "s3cr3t" not in repr(given)
+    with pytest.raises(ValueError, match="must be an address"):
+        Settings(notice_webhook=SecretStr("chat.example.com"))
+    with pytest.raises(ValueError, match="must be a command"):
+        Settings(notice_command="mail 'root")

@@ -1,0 +1,70 @@
+"""What is worth telling people of: pure rules over what a leader sees."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from datetime import datetime, timedelta
+from typing import Final
+
+from piko_flow.planning.flow_state import SCHEDULE
+from piko_flow.planning.run_state import RunStatus
+from piko_flow.store.records import LetterGroup, RunRecord
+
+FAILED: Final = "failed"
+LATE: Final = "late"
+GAP: Final = "gap"
+LETTERS: Final = "dead_letters"
+LEADERLESS: Final = "no_leader"
+SEEN_BY_LEADER: Final = frozenset({FAILED, LATE, GAP, LETTERS})
+
+Standing = dict[tuple[str, str], str]
+"""What is so now: by kind and subject, in words."""
+UNDECIDED: Final = ""
+"""Instead of words: it goes on if it is so already, and does not begin."""
+
+
+def failed(last_runs: Mapping[str, RunRecord]) -> Standing:
+    """Flows whose last run failed for good; one whose next run has not ended is as it was."""
+    standing: Standing = {}
+    for flow, run in last_runs.items():
+        if run.status is RunStatus.FAILED:
+            error = f" with {run.error_type}" if run.error_type else ""
+            standing[FAILED, flow] = f"run {run.id} of {flow!r} failed for good{error}"
+        elif run.status is not RunStatus.SUCCESS:
+            standing[FAILED, flow] = UNDECIDED
+    return standing
+
+
+def late(live: Iterable[RunRecord], now: datetime, grace: timedelta) -> Standing:
+    """Flows with a run of their schedule that has waited for longer than it may."""
+    standing: Standing = {}
+    for run in live:
+        due = max(run.scheduled_time, run.not_before or run.scheduled_time)
+        waits = run.status is RunStatus.QUEUED and run.origin == SCHEDULE
+        if waits and now - due > grace:
+            told = f"a run of {run.flow!r} was due at {due:%Y-%m-%d %H:%M:%S} UTC and has not begun"
+            standing.setdefault((LATE, run.flow), told)
+    return standing
+
+
+def gaps(counted: Mapping[str, int]) -> Standing:
+    """Flows with missing windows."""
+    return {
+        (GAP, flow): f"{count} stretches of windows of {flow!r} are missing" if count > 1
+        else f"a stretch of windows of {flow!r} is missing"
+        for flow, count in counted.items()
+        if count
+    }  # fmt: skip
+
+
+def letters(groups: Iterable[LetterGroup], most: int) -> Standing:
+    """Flows with too many open dead letters."""
+    counted = Counter[str]()
+    for group in groups:
+        counted[group.flow] += group.count
+    return {
+        (LETTERS, flow): f"{flow!r} has {count:,} open dead letters"
+        for flow, count in counted.items()
+        if count >= most
+    }

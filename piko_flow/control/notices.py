@@ -1,0 +1,154 @@
+"""Telling people that something is wrong, once, and once more when it is over."""
+
+from __future__ import annotations
+
+import logging
+from collections import deque
+from collections.abc import Awaitable, Callable, Collection, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from functools import partial
+
+from piko_flow.clock import Clock
+from piko_flow.control import notice_rules as rules
+from piko_flow.control.leadership import own_lease
+from piko_flow.control.notice_delivery import deliver
+from piko_flow.control.notice_options import NoticeOptions
+from piko_flow.control.notice_rules import Standing
+from piko_flow.control.replica import Replica
+from piko_flow.errors import PikoFlowError, StoreUnavailable
+from piko_flow.store.ops_records import Episode
+from piko_flow.store.protocols import Store
+
+MOST = 1000  # notices that wait to be delivered
+TRIES = 5  # of one notice, a survey apart
+GROUPS = 1000  # groups of dead letters that are counted
+SLICE = 50  # flows whose states are read at once: others wait for this loop
+
+Deliver = Callable[[Mapping[str, object]], Awaitable[None]]
+
+log = logging.getLogger("piko_flow.notices")
+
+
+@dataclass(slots=True)
+class _Waiting:
+    notice: Mapping[str, object]
+    tries: int = 0
+
+
+class Notices:
+    """Compares what is so with what people were told. Of several replicas one tells: the store lets one begin an episode.
+
+    A notice that cannot be delivered is tried again with the next steps; if this process ends before, it is lost.
+    """
+
+    def __init__(
+        self,
+        *,
+        store: Store,
+        replica: Replica,
+        flows: Collection[str],
+        options: NoticeOptions,
+        clock: Clock,
+        deliver: Deliver,
+        lease: str,
+    ) -> None:
+        self._lease = lease
+        self._store, self._replica, self._flows = store, replica, flows
+        self._options, self._clock, self._deliver = options, clock, deliver
+        self._waiting: deque[_Waiting] = deque(maxlen=MOST)
+        self._leaderless_since: float | None = None
+
+    async def step(self) -> None:
+        """Look once, and tell what has begun and what is over. What the store does not answer is looked at next time."""
+        try:
+            await self._look()
+        except StoreUnavailable:
+            return  # which the ticks tell
+        finally:
+            await self._send()
+
+    async def _look(self) -> None:
+        pulse = await self._store.pulse(self._lease, "")
+        standing = self._leaderless(pulse.lease is not None and pulse.lease.until > pulse.now)
+        kinds = {rules.LEADERLESS}
+        if self._replica.leads:
+            standing |= await self._seen_by_leader(pulse.now)
+            kinds |= rules.SEEN_BY_LEADER
+        episodes = {
+            (one.kind, one.subject): one for one in await self._store.open_episodes() if one.kind in kinds
+        }
+        for (kind, subject), text in standing.items():
+            if text != rules.UNDECIDED and (kind, subject) not in episodes:
+                begun = await self._store.begin_episode(Episode(kind, subject, text))
+                if begun is not None:
+                    self._tell(begun, "begun", pulse.now)
+        for key, episode in episodes.items():
+            if key not in standing and await self._store.end_episode(episode.id):
+                self._tell(episode, "over", pulse.now)
+
+    def _leaderless(self, somebody_leads: bool) -> Standing:
+        now = self._clock.monotonic()
+        if somebody_leads:
+            self._leaderless_since = None
+            return {}
+        if self._leaderless_since is None:
+            self._leaderless_since = now
+        long = now - self._leaderless_since >= self._options.leaderless.total_seconds()
+        return {
+            (rules.LEADERLESS, self._lease): "nobody leads: nothing is planned" if long else rules.UNDECIDED
+        }
+
+    async def _seen_by_leader(self, now: datetime) -> Standing:
+        reign, store = self._replica.reign, self._store
+        assert reign is not None
+        standing = rules.failed(await store.last_runs(self._flows))
+        standing |= rules.late(list(reign.live.values()), now, self._options.late)
+        stateful = [name for name, schedule in list(reign.schedules.items()) if schedule.flow.stateful]
+        counted: dict[str, int] = {}
+        for first in range(0, len(stateful), SLICE):
+            states = await store.states(stateful[first : first + SLICE])
+            counted |= {flow: len(state.gaps()) for flow, state in states.items()}
+        standing |= rules.gaps(counted)
+        return standing | rules.letters(await store.letter_groups(limit=GROUPS), self._options.letters)
+
+    def _tell(self, episode: Episode, state: str, now: datetime) -> None:
+        text = episode.told if state == "begun" else f"over: {episode.told}"
+        notice = {
+            "kind": episode.kind,
+            "subject": episode.subject,
+            "state": state,
+            "text": text,
+            "since": episode.since or now,
+            "at": now,
+            "episode": episode.id,
+            "replica": self._replica.record.id,
+        }
+        self._waiting.append(_Waiting(notice))
+
+    async def _send(self) -> None:
+        """Deliver in order; what cannot be delivered now holds up the others until it is given up."""
+        while self._waiting:
+            one = self._waiting[0]
+            one.tries += 1
+            try:
+                await self._deliver(one.notice)
+            except PikoFlowError as error:
+                if one.tries < TRIES:
+                    return
+                log.warning("a notice was not delivered: %s", error)
+            self._waiting.popleft()
+
+
+def notices_of(replica: Replica, store: Store, flows: Collection[str], clock: Clock) -> Notices:
+    """The notices of a replica, as its options say."""
+    options = replica.options
+    return Notices(
+        store=store,
+        replica=replica,
+        flows=flows,
+        options=options.notices,
+        clock=clock,
+        deliver=partial(deliver, options=options.notices),
+        lease=options.lease_name if options.elected else own_lease(options.lease_name, replica.record.id),
+    )

@@ -1,0 +1,119 @@
+"""Notices as they reach an address and a program."""
+
+from __future__ import annotations
+
+import json
+import sys
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from piko_flow import Flow, Registry
+from piko_flow.control import notice_delivery
+from piko_flow.control.notice_delivery import NotDelivered, deliver
+from piko_flow.control.notice_options import NoticeOptions
+from piko_flow.control.run_context import RunContext
+from tests.system.running_app import eventually, running
+
+NOTICE = {"kind": "failed", "subject": "orders", "state": "begun"}
+
+
+class Chat:
+    """An address that takes notices, and answers with a status."""
+
+    def __init__(self) -> None:
+        self.got: list[Any] = []
+        self.status, self.url = 200, ""
+
+
+@pytest.fixture
+def chat() -> Iterator[Chat]:
+    found = Chat()
+
+    class Answer(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            body = self.rfile.read(int(self.headers["Content-Length"]))
+            found.got.append((self.path, self.headers["Content-Type"], json.loads(body)))
+            self.send_response(found.status)
+            self.send_header("Location", "/elsewhere")
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+
+        def log_message(self, *values: Any) -> None:
+            """Nothing is logged."""
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Answer) as server:
+        found.url = f"http://127.0.0.1:{server.server_address[1]}/hooks/s3cr3t"
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        try:
+            yield found
+        finally:
+            server.shutdown()
+            thread.join()
+
+
+async def test_an_address_gets_the_notice_as_json(chat: Chat) -> None:
+    await deliver(NOTICE, NoticeOptions(webhook=chat.url))
+    assert chat.got == [("/hooks/s3cr3t", "application/json", NOTICE)]
+
+
+@pytest.mark.parametrize("status", [302, 404, 500])
+async def test_an_address_that_refuses_is_told_without_its_path(chat: Chat, status: int) -> None:
+    chat.status = status
+    with pytest.raises(NotDelivered, match=f"127.0.0.1 answered {status}") as caught:
+        await deliver(NOTICE, NoticeOptions(webhook=chat.url))
+    assert "s3cr3t" not in str(caught.value)
+    assert len(chat.got) == 1
+
+
+async def test_an_address_that_is_not_there_is_told_without_its_path() -> None:
+    with pytest.raises(NotDelivered, match="could not be reached") as caught:
+        await deliver(NOTICE, NoticeOptions(webhook="http://127.0.0.1:1/s3cr3t"))
+    assert "s3cr3t" not in str(caught.value)
+
+
+async def test_a_program_gets_the_notice_on_its_standard_input(tmp_path: Path) -> None:
+    code = "import pathlib, sys; pathlib.Path(sys.argv[1]).write_text(sys.stdin.read())"
+    await deliver(NOTICE, NoticeOptions(command=(sys.executable, "-c", code, str(tmp_path / "notice"))))
+    assert json.loads((tmp_path / "notice").read_text()) == NOTICE
+
+
+async def test_a_program_that_fails_hangs_or_is_not_there_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(NotDelivered, match="ended with 3"):
+        await deliver(NOTICE, NoticeOptions(command=(sys.executable, "-c", "raise SystemExit(3)")))
+    with pytest.raises(NotDelivered, match="could not be started"):
+        await deliver(NOTICE, NoticeOptions(command=("/nowhere/at/all",)))
+    monkeypatch.setattr(notice_delivery, "TIMEOUT", 0.2)
+    with pytest.raises(NotDelivered, match="did not take"):
+        await deliver(NOTICE, NoticeOptions(command=(sys.executable, "-c", "import signal; signal.pause()")))
+
+
+async def test_an_application_tells_of_a_flow_that_fails_and_recovers(
+    chat: Chat, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("piko_flow.control.replica_loops.EVERY", 0.1)
+    registry: Registry[Flow] = Registry()
+    broken = [True]
+
+    async def works(run: RunContext) -> None:
+        if broken:
+            raise OSError("no")
+
+    Flow.register("works", works, registry=registry)
+    async with running(registry, tmp_path, notice_webhook=chat.url) as app:
+        await app.trigger("works")
+        await eventually(lambda: told(chat, 1))
+        broken.clear()
+        await app.trigger("works")
+        await eventually(lambda: told(chat, 2))
+    states = [(body["state"], body["kind"], body["subject"]) for _, _, body in chat.got]
+    assert states == [("begun", "failed", "works"), ("over", "failed", "works")]
+
+
+async def told(chat: Chat, count: int) -> bool:
+    return len(chat.got) >= count

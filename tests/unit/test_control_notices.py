@@ -1,0 +1,184 @@
+"""People are told once that something is wrong, and once that it is over."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from piko_flow.control.notice_delivery import NotDelivered
+from piko_flow.control.notice_options import NoticeOptions
+from piko_flow.control.notices import TRIES, Notices
+from piko_flow.planning.window import BackfillPolicy
+from piko_flow.store.records import DeadLetterRecord
+from piko_flow.testing.simulated import FlowWorld
+from tests.unit.control_worlds import HOURLY, Flows, leader
+
+Told = list[tuple[str, str, str]]
+
+
+class People:
+    """Those who are told; `away` notices in a row do not reach them."""
+
+    def __init__(self) -> None:
+        self.told: Told = []
+        self.notices: list[Mapping[str, object]] = []
+        self.away = 0
+
+    async def deliver(self, notice: Mapping[str, object]) -> None:
+        if self.away:
+            self.away -= 1
+            raise NotDelivered("the chat is away")
+        self.notices.append(notice)
+        self.told.append((str(notice["state"]), str(notice["kind"]), str(notice["subject"])))
+
+
+def notices(world: FlowWorld, people: People, replica: Any = None, **options: Any) -> Notices:
+    return Notices(
+        store=world.store,
+        replica=(replica or leader(world)).replica,
+        flows=world.replicas[0].replica.worker._flows,  # type: ignore[arg-type]  # a registry is a collection, too
+        options=NoticeOptions(**options),
+        clock=world.clock,
+        deliver=people.deliver,
+        lease="default",
+    )
+
+
+@pytest.fixture
+def flows() -> Flows:
+    return Flows()
+
+
+@pytest.fixture
+def people() -> People:
+    return People()
+
+
+async def test_a_failing_flow_is_told_once_and_once_more_when_it_has_recovered(
+    flows: Flows, people: People
+) -> None:
+    flows.add("orders", schedule=HOURLY)
+    flows.fails["orders"] = OSError("password=1")
+    async with flows.within() as world:
+        await world.advance(hours=1)
+        watching = notices(world, people)
+        for _ in range(3):
+            await watching.step()
+            await world.advance(hours=1)
+        del flows.fails["orders"]
+        await world.advance(hours=1)
+        for _ in range(2):
+            await watching.step()
+    assert people.told == [("begun", "failed", "orders"), ("over", "failed", "orders")]
+    assert "with OSError" in str(people.notices[0]["text"])
+    assert "password" not in str(people.notices)
+
+
+async def test_of_two_replicas_one_tells(flows: Flows, people: People) -> None:
+    flows.add("orders", schedule=HOURLY)
+    flows.fails["orders"] = OSError("no")
+    async with flows.within() as world:
+        await world.advance(hours=1)
+        await notices(world, people).step()
+        await notices(world, people).step()
+    assert people.told == [("begun", "failed", "orders")]
+
+
+async def test_a_gap_is_told_until_it_is_closed(flows: Flows, people: People) -> None:
+    flows.add("days", schedule=HOURLY, stateful=True, backfill=BackfillPolicy.CATCH_UP)
+    flows.fails["days"] = OSError("no")
+    async with flows.within() as world:
+        await world.advance(hours=1)
+        watching = notices(world, people)
+        await watching.step()
+        assert ("begun", "gap", "days") in people.told
+        del flows.fails["days"]
+        for run in world.runs("days"):
+            await world.plane.retry(run.id)
+        await world.advance(minutes=1)
+        await watching.step()
+    assert ("over", "gap", "days") in people.told
+
+
+async def test_a_run_that_waits_too_long_makes_its_flow_late(flows: Flows, people: People) -> None:
+    flows.add("long", schedule=HOURLY)
+    flows.takes["long"] = 2.5 * 3600
+    async with flows.within() as world:
+        await world.advance(hours=2)
+        watching = notices(world, people, late=timedelta(minutes=5))
+        await watching.step()
+        assert people.told == []
+        await world.advance(minutes=20)
+        await watching.step()
+        assert people.told == [("begun", "late", "long")]
+
+
+async def test_many_dead_letters_are_told_and_that_they_are_gone(flows: Flows, people: People) -> None:
+    flows.add("orders")
+    async with flows.within() as world:
+        await world.advance(seconds=30)
+        letters = [
+            DeadLetterRecord(
+                "orders",
+                0,
+                stage="parse",
+                payload="{}",
+                error_type="ValueError",
+                error_msg="no",
+                fingerprint="a",
+            )
+            for _ in range(3)
+        ]
+        await world.store.keep_dead_letters(letters[:2])
+        watching = notices(world, people, letters=3)
+        await watching.step()
+        assert people.told == []
+        await world.store.keep_dead_letters(letters[2:])
+        await watching.step()
+        assert people.told == [("begun", "dead_letters", "orders")]
+        found = await world.store.dead_letters(limit=10)
+        await world.store.drop_dead_letters([letter.id for letter in found])
+        await watching.step()
+    assert people.told[1:] == [("over", "dead_letters", "orders")]
+
+
+async def test_that_nobody_leads_is_told_by_who_does_not_lead_either(flows: Flows, people: People) -> None:
+    async with flows.within(replicas=2) as world:
+        await world.advance(seconds=30)
+        other = next(one for one in world.replicas if not one.replica.leads)
+        watching = notices(world, people, other, leaderless=timedelta(seconds=60))
+        watching._lease = "another"  # for which nobody competes
+        await watching.step()
+        await world.advance(seconds=30)
+        await watching.step()
+        assert people.told == []
+        await world.advance(seconds=31)
+        await watching.step()
+        await watching.step()
+        assert people.told == [("begun", "no_leader", "another")]
+        watching._lease = "default"
+        await watching.step()
+
+
+async def test_a_notice_that_does_not_arrive_is_tried_again_and_given_up_at_last(
+    flows: Flows, people: People, caplog: pytest.LogCaptureFixture
+) -> None:
+    flows.add("orders", schedule=HOURLY)
+    flows.fails["orders"] = OSError("no")
+    async with flows.within() as world:
+        await world.advance(hours=1)
+        watching = notices(world, people)
+        people.away = 2
+        for _ in range(3):
+            await watching.step()
+        assert people.told == [("begun", "failed", "orders")]
+        del flows.fails["orders"]
+        await world.advance(hours=1)
+        people.away = TRIES
+        for _ in range(TRIES + 2):
+            await watching.step()
+    assert people.told == [("begun", "failed", "orders")]
+    assert "a notice was not delivered: the chat is away" in caplog.text
