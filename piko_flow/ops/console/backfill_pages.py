@@ -59,8 +59,12 @@ class BackfillPages:
 
     async def part(self, request: Request) -> Response:
         """The table, which changes by itself."""
-        found, now = await self._process.ask(_read)
-        return self._view.part(request, "backfills_part.html", views=found, now=now)
+
+        async def read() -> dict[str, Any]:
+            found, now = await self._process.ask(_read)
+            return {"views": found, "now": now}
+
+        return await self._view.shared_part(request, "backfills_part.html", read, seconds=2)
 
     async def plan(self, request: Request, name: str, who: Operator) -> Response:
         """What a backfill would do; nothing is changed."""

@@ -132,7 +132,7 @@ class _Painter:
         when = written[0][:16]
         planned, origin = self._state.planned_until, self._state.origin
         if origin is None or planned is None or start >= planned or end <= origin:
-            early = origin is not None and end <= origin
+            early = origin is not None and planned is not None and end <= origin
             told = "before the flow began" if early else "not planned yet"
             return Cell(*written, "none" if early else "future", f"{when}: {told}")
         whole = end - start

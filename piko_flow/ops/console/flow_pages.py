@@ -74,13 +74,20 @@ class FlowPages:
 
     async def part(self, request: Request, name: str) -> Response:
         """What of it changes by itself: how it stands, its graph with its numbers, its last runs."""
-        facts = await self._process.ask(lambda plane: read_flow(plane, name, history=0))
-        return self._view.part(request, "flow_part.html", **await self._live(facts))
+
+        async def read() -> dict[str, Any]:
+            return await self._live(await self._process.ask(lambda plane: read_flow(plane, name, history=0)))
+
+        return await self._view.shared_part(request, "flow_part.html", read, seconds=1)
 
     async def why(self, request: Request, name: str) -> Response:
         """Why it is not running, which takes longer to find out than all the rest."""
-        explained: Explanation = await self._process.ask(lambda plane: plane.explain_flow(name))
-        return self._view.part(request, "why_part.html", lines=explained.lines)
+
+        async def read() -> dict[str, Any]:
+            explained: Explanation = await self._process.ask(lambda plane: plane.explain_flow(name))
+            return {"lines": explained.lines}
+
+        return await self._view.shared_part(request, "why_part.html", read, seconds=5)
 
     async def _live(self, facts: FlowFacts) -> dict[str, Any]:
         now = facts.now

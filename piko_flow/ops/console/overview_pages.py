@@ -48,7 +48,9 @@ class OverviewPages:
 
     async def part(self, request: Request) -> Response:
         """What of it changes by itself."""
-        return self._view.part(request, "overview_part.html", **await self._values(request))
+        return await self._view.shared_part(
+            request, "overview_part.html", lambda: self._values(request), seconds=3
+        )
 
     async def theme(self, request: Request) -> Response:
         """Choose the colours, and go back to a page of this application."""

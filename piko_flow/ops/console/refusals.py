@@ -118,6 +118,9 @@ def pages_route(view: View) -> type[APIRoute]:
                     return await inner(request)
                 except Exception as error:
                     return refusal(view, request, error)
+                finally:
+                    if request.method != "GET":
+                        view.shared.forget()
 
             return answer
 

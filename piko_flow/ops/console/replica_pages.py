@@ -45,7 +45,7 @@ class ReplicaPages:
 
     async def part(self, request: Request) -> Response:
         """The same, which changes by itself."""
-        return self._view.part(request, "replicas_part.html", **await self._values())
+        return await self._view.shared_part(request, "replicas_part.html", self._values, seconds=2)
 
     async def resign(self, request: Request, who: Admin) -> Response:
         """Let the leader resign, if it leads in the term that the page showed."""

@@ -36,7 +36,6 @@ class RunDetail:
     """All that the page of a run shows."""
 
     view: RunView
-    explained: Explanation
     log: list[LogLine]
     reports: dict[int, str]
     live: tuple[datetime, str] | None
@@ -59,6 +58,7 @@ class RunPages:
         router.add_api_route("/parts/runs", self.runs_part, dependencies=look)
         router.add_api_route("/runs/{number}", self.run, dependencies=look)
         router.add_api_route("/parts/runs/{number}", self.run_part, dependencies=look)
+        router.add_api_route("/parts/runs/{number}/why", self.why, dependencies=look)
         router.add_api_route("/runs/{number}/cancel", self.cancel, methods=["POST"])
         router.add_api_route("/runs/{number}/retry", self.retry, methods=["POST"])
         return router
@@ -69,7 +69,7 @@ class RunPages:
 
     async def runs_part(self, request: Request) -> Response:
         """The table of the list, which changes by itself."""
-        return self._view.part(request, "runs_part.html", **await self._list(request))
+        return await self._view.shared_part(request, "runs_part.html", lambda: self._list(request), seconds=2)
 
     async def run(self, request: Request, number: int) -> Response:
         """One run."""
@@ -77,7 +77,16 @@ class RunPages:
 
     async def run_part(self, request: Request, number: int) -> Response:
         """What changes of it while it is live."""
-        return self._view.part(request, "run_part.html", **await self._one(number))
+        return await self._view.shared_part(request, "run_part.html", lambda: self._one(number), seconds=1)
+
+    async def why(self, request: Request, number: int) -> Response:
+        """Why it waits or ended so, which takes longer to find out than all the rest."""
+
+        async def read() -> dict[str, Any]:
+            explained: Explanation = await self._process.ask(lambda plane: plane.explain_run(number))
+            return {"lines": explained.lines}
+
+        return await self._view.shared_part(request, "why_part.html", read, seconds=5)
 
     async def cancel(self, request: Request, number: int, who: Operator) -> Response:
         """Cancel it, if it is as the page showed it."""
@@ -137,7 +146,6 @@ class RunPages:
             "view": detail.view,
             "now": detail.now,
             "live": run.status in LIVE,
-            "lines": detail.explained.lines,
             "log": detail.log,
             "stages": report,
             "earlier": {
@@ -161,7 +169,6 @@ async def read_run(plane: ControlPlane, number: int) -> RunDetail:
         others = [one for one in recent if one.window == run.window]
     return RunDetail(
         view=view,
-        explained=await plane.explain_run(number),
         log=await store.log(number, limit=LOG_LINES),
         reports=await store.reports(number),
         live=shown.get(number),

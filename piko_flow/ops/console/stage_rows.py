@@ -66,7 +66,7 @@ def stages_of(text: str | None) -> Stages | None:
         return None
     try:
         values = json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):  # RecursionError: thousands of brackets
         return None
     if not isinstance(values, dict) or not isinstance(values.get("stages"), list):
         return None

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import secrets
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 from urllib.parse import quote, urlencode
 
 from fastapi import Request
 from fastapi.responses import HTMLResponse
 from jinja2 import Environment, PackageLoader, StrictUndefined
-from markupsafe import Markup
+from markupsafe import Markup, escape
 
 from piko_flow.ops.console import flash, formats, theme
 from piko_flow.ops.console.assets import address_of
+from piko_flow.ops.console.shared_parts import SharedParts
 from piko_flow.ops.visitor import Visitor
 from piko_flow.store.ops_records import Role
 
@@ -62,6 +64,9 @@ class View:
     def __init__(self, *, name: str = "", version: str = "") -> None:
         self._environment = _environment()
         self._environment.globals |= {"app_name": name, "app_version": version}
+        self.shared = SharedParts()
+        # Stands in shared parts where each visitor's own proof belongs; nobody can guess it, and write it into a name.
+        self._stand_in = secrets.token_hex(16)
 
     def page(self, request: Request, template: str, *, status: int = 200, **values: Any) -> HTMLResponse:
         """A whole page; a message that a redirect left behind is shown once."""
@@ -76,10 +81,29 @@ class View:
         """A piece of a page, which replaces an older one."""
         return HTMLResponse(self._text(request, template, flash=None, **values), status)
 
-    def _text(self, request: Request, template: str, **values: Any) -> str:
+    async def shared_part(
+        self,
+        request: Request,
+        template: str,
+        read: Callable[[], Awaitable[dict[str, Any]]],
+        *,
+        seconds: float,
+    ) -> HTMLResponse:
+        """A piece that is made at most once in so many seconds for all who ask for the same address in the same role."""
+        visitor: Visitor = request.state.visitor
+
+        async def make() -> str:
+            return self._text(request, template, csrf=self._stand_in, flash=None, **await read())
+
+        key = template, request.url.path, request.url.query, visitor.role
+        text = await self.shared.text(key, make, seconds=seconds)
+        return HTMLResponse(text.replace(self._stand_in, str(escape(visitor.csrf))))
+
+    def _text(self, request: Request, template: str, *, csrf: str | None = None, **values: Any) -> str:
         visitor: Visitor | None = getattr(request.state, "visitor", None)
         chosen = theme.chosen(request)
-        csrf = visitor.csrf if visitor is not None else ""
+        if csrf is None:
+            csrf = visitor.csrf if visitor is not None else ""
         surroundings = {
             "visitor": visitor,
             "operates": visitor is not None and visitor.may(Role.OPERATOR),

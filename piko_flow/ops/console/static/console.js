@@ -52,10 +52,12 @@ document.addEventListener("submit", (event) => {
 
 // A part that somebody works in is not taken away from under their fingers; a hidden page asks nothing.
 document.addEventListener("htmx:beforeRequest", (event) => {
-  const part = event.detail.elt;
-  if (!part.matches("[data-live]")) return;
-  const inside = part.contains(document.activeElement) && document.activeElement !== document.body;
-  if (document.hidden || inside || part.querySelector("details[open]")) event.preventDefault();
+  const held = event.detail.elt;
+  if (!held.matches("[data-live]")) return;
+  const inside = held.contains(document.activeElement) && document.activeElement !== document.body;
+  if (!document.hidden && !inside && !held.querySelector("details[open]")) return;
+  event.preventDefault();
+  due = true;
 });
 // A session that has ended answers with the page to log in at: the whole page goes there, not a part of it.
 document.addEventListener("htmx:beforeSwap", (event) => {
@@ -70,6 +72,34 @@ document.addEventListener("htmx:sendError", () => { if (lost()) lost().hidden = 
 document.addEventListener("htmx:responseError", (event) => { if (event.detail.xhr.status >= 500 && lost()) lost().hidden = false; });
 document.addEventListener("htmx:afterOnLoad", (event) => { if (event.detail.xhr.status < 500 && lost()) lost().hidden = true; });
 document.addEventListener("htmx:load", (event) => settle(event.detail.elt));
+
+// Parts refresh when the server tells of a change, at most once in their gap; where it cannot tell, once in each gap.
+// What was told while a part was held is not lost: it is due until it has been shown.
+let events = null;
+let due = false;
+let refreshed = performance.now();
+const REST = 30_000; // milliseconds after which even an unchanged part is read anew, for times that say how long ago
+
+function part() { return document.querySelector("[data-live]"); }
+
+function listen() {
+  const shown = part();
+  if (!shown || events) return;
+  events = new EventSource(`/api/v1/events?${shown.dataset.events || ""}`);
+  ["run_began", "run_changed", "run_ended", "run_progress", "reset"].forEach((name) => events.addEventListener(name, () => { due = true; }));
+}
+
+setInterval(() => {
+  const shown = part();
+  if (!shown || document.hidden) return;
+  const waited = performance.now() - refreshed;
+  const told = events?.readyState === EventSource.OPEN && !("always" in shown.dataset);
+  if (waited < Number(shown.dataset.gap) * 1000 || (told && !due && waited < REST)) return;
+  refreshed = performance.now();
+  due = false;
+  htmx.trigger(shown, "refresh");
+}, 250);
+window.addEventListener("pagehide", () => { events?.close(); events = null; });
 
 const GOES = { f: "/", r: "/runs", b: "/backfills", d: "/dead-letters", l: "/replicas", a: "/audit" };
 let afterG = 0;
@@ -96,5 +126,5 @@ document.addEventListener("click", (event) => {
   if (opener) document.getElementById(opener.dataset.opens)?.showModal();
 });
 
-if (document.readyState === "loading") document.addEventListener("DOMContentLoaded", () => settle(document));
-else settle(document);
+settle(document); // the script is deferred: the page is there
+listen();
