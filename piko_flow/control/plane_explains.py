@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import dataclass
 
 from piko_flow.control.explained_facts import Facts, Line
@@ -18,6 +19,8 @@ from piko_flow.control.told_times import Times
 from piko_flow.planning.zones import find_zone
 from piko_flow.store.batch import Term
 from piko_flow.store.records import RunRecord
+
+AT_ONCE = 50  # rows
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +86,9 @@ class PlaneExplains(PlaneRows, PlaneReplicas):
         reign.paused_all = await self.paused_all()
         refusals: dict[str, str] = {}
         reign.facts = {record.flow: record for record in await self.store.flows()}
-        for row in await self.store.schedules():
+        for place, row in enumerate(await self.store.schedules()):
+            if place % AT_ONCE == AT_ONCE - 1:
+                await asyncio.sleep(0)  # thousands of rows are read on the loop that renews the lease
             understood = understand(row, self.registry, self.options.zone)
             if isinstance(understood, str):
                 refusals[row.flow] = understood
