@@ -132,7 +132,10 @@ def _misread(error: RequestValidationError) -> Problem:
     places = [Place(where=_where(one["loc"]), rule=str(one["msg"])[:LONGEST]) for one in found[:PLACES]]
     more = f", and {len(found) - PLACES} more" if len(found) > PLACES else ""
     detail = "; ".join(f"{place.where}: {place.rule}" for place in places[:3]) + more
-    return problem(422, "invalid", "Invalid", detail).model_copy(update={"places": places})
+    # What fits the description and is against a rule that no description has is refused, as the control half does.
+    refused = all(one["type"] == "value_error" for one in found)
+    kind, title = ("refused", "Refused") if refused else ("invalid", "Invalid")
+    return problem(422, kind, title, detail).model_copy(update={"places": places})
 
 
 def _where(path: Sequence[int | str]) -> str:

@@ -96,7 +96,6 @@ Key = Annotated[
         pattern=r"^[!-~]+$",
         description="The same key with the same request gives the same answer again, for 24 hours, and changes "
         "nothing more.",
-        examples=["0b7c1c4e-6b0e-4a53-9a38-3b1f3f1c9f4d"],
     ),
 ]
 

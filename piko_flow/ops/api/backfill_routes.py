@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Query
-from pydantic import ConfigDict, Field
+from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field
 from starlette.responses import Response
 
 from piko_flow.control.plane import ControlPlane
@@ -19,18 +19,18 @@ from piko_flow.ops.api.answers.backfills import (
 )
 from piko_flow.ops.api.asking import Change, Look
 from piko_flow.ops.api.given import (
-    LONGEST_FLOW,
-    NO_SLASH,
     Body,
     Flag,
+    FlowText,
     GivenWindow,
     Limit,
     OnlyFlow,
     Params,
     SeenState,
-    Text,
     number_of,
+    plain_text,
     seen,
+    whole,
 )
 from piko_flow.ops.api.problem_route import ProblemRoute
 
@@ -52,11 +52,11 @@ class BackfillBody(Body):
 
     model_config = ConfigDict(json_schema_extra={"examples": [EXAMPLE]})
 
-    flow: Annotated[Text, Field(min_length=1, max_length=LONGEST_FLOW, pattern=NO_SLASH)]
+    flow: FlowText
     span: GivenWindow
     kind: Literal["missing", "failed", "all"] = "missing"
     newest_first: bool = False
-    concurrency: Annotated[int, Field(ge=1, le=MOST_AT_ONCE)] = 1
+    concurrency: Annotated[int, Field(ge=1, le=MOST_AT_ONCE), BeforeValidator(whole)] = 1
     params: Params | None = None
 
     def request(self) -> BackfillRequest:
@@ -76,7 +76,7 @@ class ApplyBody(BackfillBody):
 
     model_config = ConfigDict(json_schema_extra={"examples": [EXAMPLE | {"digest": "5f1c0a9be2d4"}]})
 
-    digest: Annotated[Text, Field(min_length=1, max_length=64)]
+    digest: Annotated[str, Field(min_length=1, max_length=64), AfterValidator(plain_text)]
 
 
 class StateBody(Body):
@@ -135,7 +135,7 @@ async def list_backfills(
     return BackfillsAnswer.model_validate(await look.answer(ask))
 
 
-@router.get("/{backfill}", operation_id="show_backfill", summary="Show a backfill")
+@router.get("/{backfill:int}", operation_id="show_backfill", summary="Show a backfill")
 async def show_backfill(look: Look, backfill: BackfillInPath) -> BackfillShownAnswer:
     """One backfill and how far it is."""
 
@@ -146,7 +146,7 @@ async def show_backfill(look: Look, backfill: BackfillInPath) -> BackfillShownAn
 
 
 @router.post(
-    "/{backfill}/pause",
+    "/{backfill:int}/pause",
     operation_id="pause_backfill",
     summary="Pause a backfill",
     response_model=BackfillAnswer,
@@ -162,7 +162,7 @@ async def pause_backfill(change: Change, backfill: BackfillInPath, body: StateBo
 
 
 @router.post(
-    "/{backfill}/resume",
+    "/{backfill:int}/resume",
     operation_id="resume_backfill",
     summary="Resume a backfill",
     response_model=BackfillAnswer,
@@ -180,7 +180,7 @@ async def resume_backfill(
 
 
 @router.post(
-    "/{backfill}/cancel",
+    "/{backfill:int}/cancel",
     operation_id="cancel_backfill",
     summary="Cancel a backfill",
     response_model=BackfillAnswer,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Query
-from pydantic import ConfigDict, Field
+from pydantic import BeforeValidator, ConfigDict, Field
 from starlette.responses import Response
 
 from piko_flow.control.plane import ControlPlane
@@ -21,16 +21,15 @@ from piko_flow.ops.api.answers.dead_letters import (
 from piko_flow.ops.api.asking import Change, Look
 from piko_flow.ops.api.given import (
     LARGEST,
-    LONGEST_FLOW,
-    NO_SLASH,
     Before,
     Body,
+    FlowText,
     Limit,
     OnlyFlow,
     SeenState,
-    Text,
     number_of,
     seen,
+    whole,
 )
 from piko_flow.ops.api.problem_route import ProblemRoute
 
@@ -50,8 +49,13 @@ class LettersBody(Body):
 
     model_config = ConfigDict(json_schema_extra={"examples": [{"ids": [3, 4]}, {"flow": "sync_orders"}]})
 
-    ids: Annotated[list[Annotated[int, Field(ge=1, le=LARGEST)]], Field(max_length=MOST)] | None = None
-    flow: Annotated[Text, Field(min_length=1, max_length=LONGEST_FLOW, pattern=NO_SLASH)] | None = None
+    ids: (
+        Annotated[
+            list[Annotated[int, Field(ge=1, le=LARGEST), BeforeValidator(whole)]], Field(max_length=MOST)
+        ]
+        | None
+    ) = None
+    flow: FlowText | None = None
     group: Annotated[str, Field(pattern=GROUP)] | None = None
     expected: SeenState | None = None
 
@@ -89,7 +93,7 @@ async def list_groups(look: Look, flow: OnlyFlow = None, limit: Limit = 50) -> L
     return LetterGroupsAnswer.model_validate(await look.answer(ask))
 
 
-@router.get("/{letter}", operation_id="show_dead_letter", summary="Show a dead letter")
+@router.get("/{letter:int}", operation_id="show_dead_letter", summary="Show a dead letter")
 async def show_dead_letter(look: Look, letter: LetterInPath) -> DeadLetterAnswer:
     """One letter: the item, its error, whether it can be replayed, and what its window lacks."""
 

@@ -24,8 +24,10 @@ from piko_flow.planning.window import Window
 from piko_flow.store.seen import Seen
 from piko_flow.store.texts import NOT_STORABLE, storable
 
-LARGEST: Final = 2**63 - 1
-"""The largest number that every database keeps."""
+LARGEST: Final = 2**53 - 1
+"""The largest whole number that every reader of JSON keeps as it is."""
+LONGEST_WHOLE: Final = 63
+"""Bits of a whole number in parameters, besides its sign."""
 LONGEST_FLOW: Final = 128
 DEEPEST: Final = 32
 """How deep parameters may be nested."""
@@ -64,7 +66,7 @@ def json_value(value: Any, depth: int = 0) -> Any:
         raise ValueError(f"values are nested at most {DEEPEST} deep")
     if isinstance(value, str):
         return plain_text(value)
-    if isinstance(value, int) and not -LARGEST - 1 <= value <= LARGEST:
+    if isinstance(value, int) and not -(2**LONGEST_WHOLE) <= value < 2**LONGEST_WHOLE:
         raise ValueError("a whole number has at most 64 bits")
     if isinstance(value, float):
         json.dumps(value, allow_nan=False)
@@ -76,7 +78,14 @@ def json_value(value: Any, depth: int = 0) -> Any:
     return value
 
 
-Text = Annotated[str, AfterValidator(plain_text)]
+def whole(value: object) -> object:
+    """A whole number written as 3.0 as the number it is; anything else unchanged."""
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
+FlowText = Annotated[
+    str, Field(min_length=1, max_length=LONGEST_FLOW, pattern=NO_SLASH), AfterValidator(plain_text)
+]
 Moment = Annotated[
     datetime,
     PlainValidator(read_moment),
@@ -109,7 +118,7 @@ Limit = Annotated[int, Query(ge=1, le=1000, description="How many are listed at 
 
 def number_of(what: str) -> Any:
     """The number of one thing in a path."""
-    return Path(ge=1, le=LARGEST, description=f"The number of {what}.", examples=[7])
+    return Path(ge=1, le=LARGEST, description=f"The number of {what}.", examples=[1])
 
 
 class Body(BaseModel):
@@ -122,7 +131,7 @@ class SeenRun(Body):
     """How a run was when it was looked at: where it is another now, nothing is changed (409)."""
 
     status: Annotated[RunStatus, Field(strict=False)] | None = None
-    attempt: Annotated[int, Field(ge=1, le=LARGEST)] | None = None
+    attempt: Annotated[int, Field(ge=1, le=LARGEST), BeforeValidator(whole)] | None = None
 
     def seen(self) -> Seen:
         """The same for the control half."""
@@ -132,7 +141,7 @@ class SeenRun(Body):
 class SeenVersion(Body):
     """The version of a row when it was looked at, 0 where there was none: where it is another now, nothing is changed (409)."""
 
-    version: Annotated[int, Field(ge=0, le=LARGEST)]
+    version: Annotated[int, Field(ge=0, le=LARGEST), BeforeValidator(whole)]
 
     def seen(self) -> Seen:
         """The same for the control half."""
@@ -142,7 +151,7 @@ class SeenVersion(Body):
 class SeenState(Body):
     """The state of a thing when it was looked at: where it is another now, nothing is changed (409)."""
 
-    state: Annotated[Text, Field(min_length=1, max_length=16)]
+    state: Annotated[str, Field(min_length=1, max_length=16), AfterValidator(plain_text)]
 
     def seen(self) -> Seen:
         """The same for the control half."""

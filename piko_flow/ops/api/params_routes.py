@@ -5,18 +5,18 @@ from __future__ import annotations
 from typing import Annotated, Any
 
 from fastapi import APIRouter
-from pydantic import ConfigDict, Field
+from pydantic import BeforeValidator, ConfigDict, Field
 from starlette.responses import Response
 
 from piko_flow.control.plane import ControlPlane
 from piko_flow.ops.api.answers.params import ParamsAnswer, ParamsHistoryAnswer, ParamsVersionAnswer
 from piko_flow.ops.api.asking import Change, Look
-from piko_flow.ops.api.given import LARGEST, Body, FlowInPath, Limit, Moment, Params, SeenVersion, seen
+from piko_flow.ops.api.given import LARGEST, Body, FlowInPath, Limit, Moment, Params, SeenVersion, seen, whole
 from piko_flow.ops.api.problem_route import ProblemRoute
 
 router = APIRouter(prefix="/flows/{flow}/params", tags=["params"], route_class=ProblemRoute)
 LARGEST_VERSION = 2**31 - 1
-Version = Annotated[int, Field(ge=1, le=LARGEST_VERSION)]
+Version = Annotated[int, Field(ge=1, le=LARGEST_VERSION), BeforeValidator(whole)]
 
 
 class ParamsBody(Body):
@@ -47,7 +47,7 @@ class RollbackBody(Body):
     model_config = ConfigDict(json_schema_extra={"examples": [{"version": 2}]})
 
     version: Version
-    id: Annotated[int, Field(ge=1, le=LARGEST)] | None = None
+    id: Annotated[int, Field(ge=1, le=LARGEST), BeforeValidator(whole)] | None = None
     expected: SeenVersion | None = None
 
 

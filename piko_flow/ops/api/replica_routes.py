@@ -5,17 +5,22 @@ from __future__ import annotations
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query
+from pydantic import AfterValidator
 from starlette.responses import Response
 
 from piko_flow.control.plane import ControlPlane
 from piko_flow.ops.api.answers.replicas import AuditAnswer, EndedLeaseAnswer, LeaderAnswer
 from piko_flow.ops.api.asking import Look, LookAsAdmin, Rule
-from piko_flow.ops.api.given import Before, Limit, Text
+from piko_flow.ops.api.given import Before, Limit, plain_text
 from piko_flow.ops.api.problem_route import ProblemRoute
 
 router = APIRouter(tags=["replicas"], route_class=ProblemRoute)
 audit_router = APIRouter(tags=["audit"], route_class=ProblemRoute)
-Subject = Annotated[Text | None, Query(max_length=191, description="Only changes of this, such as a flow.")]
+Subject = Annotated[
+    str | None,
+    Query(max_length=191, description="Only changes of this, such as `flow sync_orders` or `run 7`."),
+    AfterValidator(lambda text: text if text is None else plain_text(text)),
+]
 
 
 @router.get("/leader", operation_id="show_leader", summary="Who leads, and which replicas there are")

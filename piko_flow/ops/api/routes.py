@@ -89,11 +89,16 @@ class Description:
         """The methods that an address takes, sorted; none where it is no part of the API."""
         if path == f"{PREFIX}/openapi.json":
             return ["GET"]
+        exact = self._paths.get(path)
+        if exact is not None:
+            return exact
         return sorted({method for place, methods in self._places if place.match(path) for method in methods})
 
     @cached_property
-    def _places(self) -> list[tuple[re.Pattern[str], list[str]]]:
+    def _paths(self) -> dict[str, list[str]]:
         paths = self.document["paths"].items()
-        return [
-            (compile_path(path)[0], [method.upper() for method in operations]) for path, operations in paths
-        ]
+        return {path: sorted(method.upper() for method in operations) for path, operations in paths}
+
+    @cached_property
+    def _places(self) -> list[tuple[re.Pattern[str], list[str]]]:
+        return [(compile_path(path)[0], methods) for path, methods in self._paths.items()]

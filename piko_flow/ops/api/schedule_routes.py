@@ -6,7 +6,7 @@ from datetime import timedelta
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Query
-from pydantic import ConfigDict, Field
+from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field
 from starlette.responses import Response
 
 from piko_flow.control.plane import ControlPlane
@@ -20,7 +20,16 @@ from piko_flow.ops.api.answers.flows import (
     SchedulesAnswer,
 )
 from piko_flow.ops.api.asking import Change, Look
-from piko_flow.ops.api.given import Body, FlowInPath, Moment, Params, SeenVersion, Text, seen
+from piko_flow.ops.api.given import (
+    Body,
+    FlowInPath,
+    Moment,
+    Params,
+    SeenVersion,
+    plain_text,
+    seen,
+    whole,
+)
 from piko_flow.ops.api.problem_route import ProblemRoute
 from piko_flow.store.seen import Seen
 
@@ -32,7 +41,8 @@ After = Annotated[Moment | None, Query(description="From this moment on; without
 ExpectedVersion = Annotated[
     int | None, Query(ge=1, le=LARGEST, description="The row's version as it was seen: another is refused.")
 ]
-Whole = Annotated[int, Field(ge=0, le=LARGEST)]
+Amount = Annotated[int, Field(ge=0, le=LARGEST), BeforeValidator(whole)]
+ShortText = Annotated[str, Field(max_length=64), AfterValidator(plain_text)]
 Expression = Annotated[Params, Field(description="The row's schedule_expr.")]
 SECONDS = ("misfire_grace", "jitter")
 
@@ -46,7 +56,7 @@ class TriggerOfRow(Body):
 
     schedule_type: Literal["cron", "interval", "date"] | None = None
     schedule_expr: Expression | None = None
-    timezone: Annotated[Text, Field(max_length=64)] | None = None
+    timezone: ShortText | None = None
 
     def trigger(self, what: str) -> tuple[str | None, dict[str, Any] | None]:
         """Type and expression. Raises RequestRefused where one comes without the other."""
@@ -72,12 +82,12 @@ class ScheduleBody(TriggerOfRow):
     )
 
     enabled: bool | None = None
-    misfire_grace: Whole | None = None
+    misfire_grace: Amount | None = None
     coalesce: bool | None = None
-    max_instances: Annotated[int, Field(ge=1, le=LARGEST)] | None = None
-    jitter: Whole | None = None
-    concurrency_group: Annotated[Text, Field(max_length=64)] | None = None
-    max_lookback_window: Whole | None = None
+    max_instances: Annotated[int, Field(ge=1, le=LARGEST), BeforeValidator(whole)] | None = None
+    jitter: Amount | None = None
+    concurrency_group: ShortText | None = None
+    max_lookback_window: Amount | None = None
     expected: SeenVersion | None = None
 
     def columns(self) -> ScheduleColumns:

@@ -115,9 +115,9 @@ class Broadcaster:
         """Return when the next look is due."""
         await self._clock.sleep(min(max(self._due - self._clock.monotonic(), 0.0), EVERY) + 0.001)
 
-    def drains(self) -> bool:
-        """Whether the process is about to end, so that nobody should listen any more."""
-        return self._process.readiness()[0] == "draining"
+    def over(self) -> bool:
+        """Whether the process drains or has, or does not work yet, so that nobody should listen."""
+        return self._process.readiness()[0] in ("draining", "starting")
 
     async def _begin(self) -> None:
         """Take what is there as known, without telling of it; what was told before cannot be gone on from."""

@@ -33,10 +33,12 @@ class EventStream(StreamingResponse):
 
     media_type = "text/event-stream"
 
-    def __init__(self, pieces: AsyncIterator[bytes], *, ending: AsyncExitStack) -> None:
-        """`ending` is left when the stream has ended, however that comes about."""
+    def __init__(
+        self, pieces: AsyncIterator[bytes], *, ending: AsyncExitStack, slowest: float = SLOWEST
+    ) -> None:
+        """`ending` is left when the stream has ended, however that comes about; `slowest` is in seconds."""
         super().__init__(pieces, headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"})
-        self._ending = ending
+        self._ending, self._slowest = ending, slowest
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer the request."""
@@ -48,7 +50,7 @@ class EventStream(StreamingResponse):
 
         async def in_time(message: Message) -> None:
             try:
-                async with asyncio.timeout(SLOWEST):
+                async with asyncio.timeout(self._slowest):
                     await send(message)
             except TimeoutError:
                 raise _TooSlow from None
@@ -68,7 +70,7 @@ async def pieces(live: Broadcaster, listener: Listener, clock: Clock | None = No
     clock = clock or SystemClock()
     began = told = clock.monotonic()
     yield f"retry: {COME_BACK}\n: piko flow\n\n".encode()
-    while not (listener.lost or live.drains() or clock.monotonic() - began > LONGEST):
+    while not (listener.lost or live.over() or clock.monotonic() - began > LONGEST):
         if events := listener.take():
             told = clock.monotonic()
             yield "".join(
