@@ -127,6 +127,7 @@ class OperatorState:
         self.outputs = [unit.channels[n] for n, edge in edges if edge.start == last and n in unit.channels]
         self.name = self.boxes[0].name
         self.cancellation = unit.cancellation
+        self._busy_told = 0.0
 
     @property
     def input(self) -> AnyChannel:
@@ -206,6 +207,13 @@ class OperatorState:
     def validator(self, box: Box) -> Callable[[Any], Any] | None:
         """With `validate=True`, the check of the values that come to a box; None where its type is unknown."""
         return value_check(box.stage.takes) if self.unit.plan.options.validate else None
+
+    def passed(self, items: int) -> None:
+        """Tell the observer of items that went through, with the time that the operator was busy since the last."""
+        began = self.unit.working.get(self.operator.number, self.unit.started)
+        busy = left_busy(self.times, monotonic() - began)
+        self.host.observer.chunk_finished(self.name, items=items, seconds=max(busy - self._busy_told, 0.0))
+        self._busy_told = max(busy, self._busy_told)
 
     def told(self, items: int, seconds: float) -> None:
         """Count busy time and tell the observer of a chunk."""

@@ -40,6 +40,7 @@ class ConcurrentOperator:
         self.limit = max(min(LOCAL, state.unit.plan.options.capacity.items), 1)
         self.held_since = monotonic()
         self._watched = False
+        self._in_work = 0  # items of the chunk that was taken last
 
     async def run(self) -> None:
         """Work until the input has ended and every result is handed on."""
@@ -50,6 +51,7 @@ class ConcurrentOperator:
                 async with asyncio.TaskGroup() as group:
                     self._group = group
                     self._start_worker()
+                self._tell(0)
         finally:
             self._count()
         self.state.close()
@@ -147,6 +149,12 @@ class ConcurrentOperator:
         if self.output is not None:
             self.state.tally.emitted = self.output.sent
 
+    def _tell(self, taken: int) -> None:
+        """The chunk before is through, but for the items that are in flight."""
+        if self._in_work:
+            self.state.passed(self._in_work)
+        self._in_work = taken
+
     async def _place(self) -> None:
         """Wait until one more item may be taken. Each turn that passes wakes one who waits."""
         while self.taken - self.turn >= self.concurrency:
@@ -174,6 +182,7 @@ class ConcurrentOperator:
         self._count()
         chunk = self.input.take(self.limit)
         self.state.tally.received += len(chunk)
+        self._tell(len(chunk))
         self.chunk = iter(chunk)
         self._spread()
         return True

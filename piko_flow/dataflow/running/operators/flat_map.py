@@ -46,6 +46,7 @@ class FlatMapOperator:
                     for item in chunk:
                         await self.room.acquire()
                         group.create_task(self._item(item, self._turn()), name=f"{self.state.name} item")
+                    self.state.passed(len(chunk))
                     held_since = await breathe(held_since)
         self.state.close()
 

@@ -26,6 +26,7 @@ class BatchOperator:
         async with aclosing(gathered(self.state, stage.count, stage.within, stage.weight)) as lists:
             async for items in lists:
                 self.state.tally.emitted += 1
+                self.state.told(len(items), 0.0)
                 await self.state.send([items], self.state.output)
         self.state.close()
 
@@ -48,8 +49,9 @@ class ThrottleOperator:
                 break
             began = monotonic()
             await pacing.wait()
-            self.state.times.busy += monotonic() - began
+            waited = monotonic() - began
             chunk = channel.take(pacing.free)
+            self.state.told(len(chunk), waited)
             pacing.taken(len(chunk))
             tally.received += len(chunk)
             try:
@@ -79,5 +81,6 @@ class MergeOperator:
         tally = self.state.tally
         while chunk := await channel.receive(1024):
             tally.received += len(chunk)
+            self.state.told(len(chunk), 0.0)
             await self.state.send(chunk, self.state.output)
             tally.emitted += len(chunk)

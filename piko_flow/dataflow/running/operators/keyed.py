@@ -41,6 +41,7 @@ class KeyedOperator:
                     for item in chunk:
                         await self.room.acquire()
                         self._take(item, group)
+                    self.state.passed(len(chunk))
                     held_since = await breathe(held_since)
         self.state.close()
 

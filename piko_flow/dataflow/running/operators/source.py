@@ -23,6 +23,7 @@ class SourceOperator:
         self.source: Source[Any] = stage
         self._reading = False
         self._stopped = False
+        self._told = 0  # items that the observer knows of
 
     async def run(self) -> None:
         """Read until the source ends, its slice ends, or the intake closes."""
@@ -40,6 +41,7 @@ class SourceOperator:
             forget()
             if timer is not None:
                 timer.cancel()
+            self._tell()
             self.state.times.busy += monotonic() - began - self.state.times.blocked
         if self.source.reads == "slices":
             self.state.unit.position = self.source.items.position()
@@ -87,6 +89,8 @@ class SourceOperator:
             tally.emitted += 1
             if not tally.emitted & 31:
                 held_since = await breathe(held_since)
+                if not tally.emitted & 255:
+                    self._tell()
             if left is not None and tally.emitted >= left:
                 self.state.unit.more = True
                 return
@@ -94,6 +98,13 @@ class SourceOperator:
                 return
             self._reading = True
         self._reading = False
+
+    def _tell(self) -> None:
+        """Tell of the items that were given since this was called last."""
+        items = self.state.tally.emitted - self._told
+        if items:
+            self._told += items
+            self.state.passed(items)
 
     def _ended(self) -> bool:
         return self._stopped or self.state.host.intake.closed
