@@ -1,0 +1,174 @@
+"""What the console answers besides pages that work: errors without insides, files that may be kept, safe redirects."""
+
+from __future__ import annotations
+
+import re
+from base64 import urlsafe_b64encode
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any, TypeVar
+
+import httpx
+import pytest
+from fastapi import FastAPI, Request, Response
+
+import piko_flow.ops.console
+from piko_flow.control.plane import ControlPlane
+from piko_flow.errors import NotFound, RequestConflicts, RequestRefused, StoreUnavailable
+from piko_flow.ops.console.assets import address_of, assets
+from piko_flow.ops.console.pages import console_router
+from piko_flow.ops.visitor import Visitor
+from piko_flow.store.ops_records import Role
+from tests.unit.planes import scene
+
+T = TypeVar("T")
+TEMPLATES = sorted((Path(piko_flow.ops.console.__file__).parent / "templates").glob("*.html"))
+BACKSLASH = "\\"
+
+
+class Answering:
+    """A process whose control plane answers, or raises an error instead."""
+
+    name, version, replica_id = "test", "1", "one"
+
+    def __init__(self, error: Exception | None = None) -> None:
+        self._plane, self._error = scene().plane, error
+
+    async def ask(self, work: Callable[[ControlPlane], Awaitable[T]]) -> T:
+        if self._error is not None:
+            raise self._error
+        return await work(self._plane)
+
+
+@asynccontextmanager
+async def client(error: Exception | None = None, role: Role = Role.ADMIN) -> AsyncIterator[httpx.AsyncClient]:
+    process: Any = Answering(error)
+    api = FastAPI(redirect_slashes=False)
+
+    @api.middleware("http")
+    async def let_in(request: Request, go_on: Callable[[Request], Awaitable[Response]]) -> Response:
+        request.state.visitor = Visitor("me", role, "console", 1, csrf="<proof>")
+        return await go_on(request)
+
+    api.include_router(console_router(process))
+    transport = httpx.ASGITransport(api)
+    async with httpx.AsyncClient(transport=transport, base_url="http://console") as found:
+        yield found
+
+
+@pytest.mark.parametrize(
+    ("error", "status", "title"),
+    [
+        (StoreUnavailable(what="read", reason="it is away"), 503, "The database does not answer"),
+        (NotFound(what="show", rule="it is there", came="it is not"), 404, "There is nothing here"),
+        (RequestConflicts(what="do", rule="as seen", came="not as seen"), 409, "It has changed meanwhile"),
+        (RequestRefused(what="do", rule="a <rule>", came="came", advice="do that"), 422, "could not be done"),
+        (RuntimeError("a secret inside"), 500, "Something broke"),
+    ],
+)
+async def test_an_error_is_a_page_that_says_what_to_do(error: Exception, status: int, title: str) -> None:
+    async with client(error) as browser:
+        for headers in ({}, {"HX-Request": "true"}):
+            answer = await browser.get("/runs/1", headers=headers)
+            assert answer.status_code == status
+            assert title in answer.text
+            assert "a secret inside" not in answer.text
+            assert ("<html" in answer.text) is (not headers)
+            assert "<rule>" not in answer.text
+            assert ("retry-after" in answer.headers) is (status == 503)
+
+
+async def test_every_page_opens_over_an_empty_store() -> None:
+    async with client() as browser:
+        for path in (
+            "/",
+            "/flows/orders",
+            "/flows/mail",
+            "/flows/idle",
+            "/runs",
+            "/backfills",
+            "/dead-letters",
+        ):
+            answer = await browser.get(path)
+            assert answer.status_code == 200, (path, answer.text)
+        for path in (
+            "/replicas",
+            "/audit",
+            "/parts/overview",
+            "/parts/flows/orders",
+            "/parts/flows/orders/why",
+        ):
+            answer = await browser.get(path)
+            assert answer.status_code == 200, (path, answer.text)
+
+
+async def test_files_are_addressed_by_their_content_and_may_be_kept() -> None:
+    async with client() as browser:
+        for name in assets():
+            answer = await browser.get(address_of(name))
+            assert answer.status_code == 200
+            assert "immutable" in answer.headers["cache-control"]
+        for path in ("/static/000000000000/console.css", "/static/x/../console.css", "/static/x/nothing.js"):
+            assert (await browser.get(path)).status_code == 404
+
+
+@pytest.mark.parametrize(
+    ("back", "to"),
+    [
+        ("/runs?status=FAILED", "/runs?status=FAILED"),
+        ("//elsewhere.example/", "/"),
+        (f"/{BACKSLASH}elsewhere.example", "/"),
+        ("https://elsewhere.example/", "/"),
+        ("javascript:alert(1)", "/"),
+        ("/runs\r\nSet-Cookie: a=b", "/"),
+        ("", "/"),
+    ],
+)
+async def test_choosing_colours_leads_back_to_this_application_only(back: str, to: str) -> None:
+    async with client() as browser:
+        answer = await browser.post("/console/theme", data={"theme": "dark", "back": back})
+        assert (answer.status_code, answer.headers["location"]) == (303, to)
+        assert 'data-theme="dark"' in (await browser.get("/")).text
+        await browser.post("/console/theme", data={"theme": '"><script>', "back": "/"})
+        assert "data-theme" not in (await browser.get("/")).text
+
+
+@pytest.mark.parametrize(
+    "cookie",
+    [
+        "no base 64",
+        "e30=",
+        urlsafe_b64encode(b"blink:text").decode(),
+        urlsafe_b64encode(b"\xff\xfe").decode(),
+    ],
+)
+async def test_a_message_that_this_application_has_not_written_is_not_shown(cookie: str) -> None:
+    async with client() as browser:
+        browser.cookies.set("piko_told", cookie)
+        assert 'class="notice flash' not in (await browser.get("/backfills")).text
+
+
+async def test_a_message_is_shown_once_and_as_text() -> None:
+    async with client() as browser:
+        browser.cookies.set(
+            "piko_told", urlsafe_b64encode(b"success:<b>done</b>").decode(), domain="console.local"
+        )
+        first = await browser.get("/backfills")
+        assert "&lt;b&gt;done&lt;/b&gt;" in first.text
+        assert 'piko_told=""' in first.headers["set-cookie"]
+
+
+async def test_a_shared_part_has_each_visitors_own_proof() -> None:
+    async with client() as browser:
+        for _ in range(2):
+            part = (await browser.get("/parts/flows/orders")).text
+            assert 'name="csrf_token" value="&lt;proof&gt;"' in part
+
+
+@pytest.mark.parametrize("path", TEMPLATES, ids=lambda path: path.name)
+def test_no_template_has_a_style_or_a_script_of_its_own(path: Path) -> None:
+    text = path.read_text(encoding="utf-8")
+    assert re.findall(r"<[a-z][^>{]*\s(?:style|on[a-z]+)=|<style|javascript:", text) == []
+    assert all("src=" in tag for tag in re.findall(r"<script[^>]*>", text))
+    assert "|safe" not in text
