@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -13,6 +14,8 @@ from piko_flow.store.batch import Batch
 from piko_flow.store.memory import MemoryStore
 from piko_flow.store.records import DeadLetterRecord
 from piko_flow.testing import ManualClock
+from piko_flow.testing.store_contract.audits import ANSWER, AUDIT
+from piko_flow.testing.store_contract.notices import LATE
 from piko_flow.testing.store_contract.scene import (
     HOUR,
     LEASE,
@@ -27,6 +30,7 @@ from piko_flow.testing.store_contract.scene import (
     take,
     wanted,
 )
+from piko_flow.testing.store_contract.tokens import TOKEN
 
 
 async def test_time_is_what_its_clock_says() -> None:
@@ -94,6 +98,28 @@ async def test_dead_letters_are_bounded_likewise() -> None:
     with pytest.raises(StoreUnavailable, match="a dead letter"):
         await end(store, ending(run, dead_letters=letters))
     assert (await store.dead_letters(), (await store.live())[0].status) == ([], RunStatus.RUNNING)
+
+
+async def test_what_operations_leave_is_bounded_likewise() -> None:
+    clock = ManualClock()
+    store = MemoryStore(clock, most=2)
+    await store.add_audit([AUDIT])
+    with pytest.raises(StoreUnavailable, match="keep an audit: it holds 2"):
+        await store.add_audit([AUDIT, AUDIT])
+    assert len(await store.audit()) == 1
+    for number in range(2):
+        await store.add_token(replace(TOKEN, digest=f"{number}" * 64))
+        await store.begin_answer(replace(ANSWER, key=f"{number}"))
+        await store.begin_episode(replace(LATE, subject=f"{number}"))
+    for call in (
+        store.add_token(replace(TOKEN, digest="2" * 64)),
+        store.begin_answer(replace(ANSWER, key="2")),
+        store.begin_episode(replace(LATE, subject="2")),
+    ):
+        with pytest.raises(StoreUnavailable, match="as many as it may"):
+            await call
+    assert await store.prune_operations(before=clock.now() + HOUR, limit=9) == 3
+    assert await store.begin_answer(ANSWER) is None
 
 
 async def test_a_sink_that_wants_a_database_is_told_that_there_is_none() -> None:

@@ -66,10 +66,11 @@ class MemoryDoor(MemoryPart):
     async def add_audit(self, records: Sequence[AuditRecord]) -> None:
         """Store what was changed; id and time are given by the store."""
         now, rows = self._ask(), self._rows
-        for record in records:
-            rows.need_room("an audit", rows.audits)
-            number = rows.next_id("audits")
-            rows.audits[number] = replace(fitting_audit(record), id=number, at=now)
+        with rows.transaction():
+            for record in records:
+                rows.need_room("an audit", rows.audits)
+                number = rows.next_id("audits")
+                rows.put(rows.audits, number, replace(fitting_audit(record), id=number, at=now))
 
     async def audit(
         self, *, subject: str | None = None, before: int | None = None, limit: int = 100
