@@ -11,7 +11,6 @@ import httpx
 from fastapi import FastAPI
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from piko_flow.clock import Clock
 from piko_flow.control.plane import ControlPlane
 from piko_flow.ops.api.routes import api_router
 from piko_flow.ops.live.broadcaster import Broadcaster
@@ -91,11 +90,11 @@ class ApiWorld:
 
 
 @asynccontextmanager
-async def api_world(clock: Clock | None = None) -> AsyncIterator[ApiWorld]:
-    """A world without any row, whose visitor is an operator; nobody leads."""
+async def api_world(plane: ControlPlane | None = None) -> AsyncIterator[ApiWorld]:
+    """A world without any row, whose visitor is an operator; nobody leads. With `plane` that is the one which is asked."""
     found = scene()
-    process = PlaneProcess(found.plane)
-    live = Broadcaster(process, clock=clock or found.clock)
+    process = PlaneProcess(plane or found.plane)
+    live = Broadcaster(process, clock=found.clock)
     api = FastAPI(openapi_url=None, docs_url=None, redoc_url=None)
     api.include_router(api_router(process, live=live))
     let = Let(api, Visitor("ann", Role.OPERATOR, "api", 1))

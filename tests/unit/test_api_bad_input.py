@@ -1,5 +1,6 @@
 """What comes wrong gets one clear answer, and changes nothing."""
 
+import asyncio
 import json
 import logging
 from typing import Any
@@ -8,6 +9,7 @@ import pytest
 
 from piko_flow.control.flow import Flow
 from piko_flow.errors import LeadershipLost, RequestConflicts
+from piko_flow.ops.api import asking
 from piko_flow.ops.problems import problem_of
 from tests.unit.api_worlds import api_world
 from tests.unit.planes import do_nothing, queued
@@ -196,3 +198,15 @@ def test_a_conflict_and_a_lost_lead_have_their_status() -> None:
     assert (problem.status, problem.type, headers) == (409, "urn:piko-flow:conflict", {})
     problem, headers = problem_of(LeadershipLost(lease="default"))
     assert (problem.status, headers) == (503, {"Retry-After": "2"})
+
+
+async def test_a_question_that_takes_too_long_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def never(work: Any) -> Any:
+        await asyncio.Event().wait()
+
+    monkeypatch.setattr(asking, "LONGEST", 0.05)
+    async with api_world() as world:
+        world.process.ask = never  # type: ignore[method-assign]
+        answer = await world.client.get("/api/v1/runs")
+        assert (answer.status_code, answer.headers["retry-after"]) == (503, "2")
+        assert "it took longer than 0.05 s" in answer.json()["detail"]

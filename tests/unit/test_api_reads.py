@@ -94,7 +94,7 @@ async def test_a_run_has_its_log_its_reports_and_what_it_is_at() -> None:
         await store.show_live("one", {run.id: '{"stages": [{"name": "send"}]}'})
         shown = await world.get(f"/runs/{run.id}")
         assert shown["reports"] == {"1": {"stages": []}}
-        assert shown["live"]["stages"] == {"stages": [{"name": "send"}]}
+        assert shown["live"]["report"] == {"stages": [{"name": "send"}]}
         page = await world.get(f"/runs/{run.id}/log", params={"limit": 2})
         assert [line["message"] for line in page["lines"]] == ["line 0 <b>", "line 1 <b>"]
         rest = await world.get(f"/runs/{run.id}/log", params={"limit": 2, "after": page["after"]})

@@ -40,7 +40,7 @@ class Looking:
             async with asyncio.timeout(LONGEST):
                 return await self.process.ask(work)
         except TimeoutError:
-            raise StoreUnavailable(what="answer", reason=f"it took longer than {LONGEST:g} s") from None
+            raise StoreUnavailable(what="do that", reason=f"it took longer than {LONGEST:g} s") from None
 
     async def answer(self, work: Work[Mapping[str, Any]]) -> Any:
         """What the plane answers, as JSON values."""

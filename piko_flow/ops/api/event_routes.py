@@ -49,7 +49,7 @@ async def listen(
 ) -> EventStream:
     """Server-sent events of all runs, of a flow's, or of one: `run_began`, `run_changed`, `run_ended`, each with the run.
 
-    With a flow or a run also `run_progress`: the run's number and what its stages are at. `reset` says that what
+    With a flow or a run also `run_progress`: the run's number and a `report` of what its stages have done. `reset` says that what
     happened until then is not known here: read anew what you show.
     """
     topic = Topic(flow, run)

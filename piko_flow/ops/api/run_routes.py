@@ -69,7 +69,7 @@ async def show_run(look: Look, run: RunInPath) -> RunShownAnswer:
         view = await plane.run(run)
         reports = {number: json.loads(text) for number, text in (await plane.store.reports(run)).items()}
         shown = (await plane.store.shown_live([run])).get(run)
-        live = None if shown is None else {"at": shown[0], "stages": json.loads(shown[1])}
+        live = None if shown is None else {"at": shown[0], "report": json.loads(shown[1])}
         return {"run": view, "reports": reports, "live": live}
 
     return RunShownAnswer.model_validate(await look.answer(ask))

@@ -170,4 +170,4 @@ def _change(change: RunChange) -> Told:
 
 
 def _progress(run: RunRecord, at: datetime, text: str) -> Told:
-    return Told(Happening.PROGRESS, run, {"run": run.id, "at": at.isoformat(), "stages": json.loads(text)})
+    return Told(Happening.PROGRESS, run, {"run": run.id, "at": at.isoformat(), "report": json.loads(text)})

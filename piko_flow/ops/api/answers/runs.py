@@ -137,11 +137,11 @@ class RunsAnswer(Answer):
     before: int | None
 
 
-class LiveStages(Answer):
-    """What a run was at, at a moment: its stages as in a report, with rates."""
+class LiveReport(Answer):
+    """What a run was at, at a moment: as a report, of what has been done so far."""
 
     at: Moment
-    stages: dict[str, Any]
+    report: dict[str, Any]
 
 
 class RunShownAnswer(Answer):
@@ -152,7 +152,7 @@ class RunShownAnswer(Answer):
 
     run: RunView
     reports: dict[str, dict[str, Any]]
-    live: LiveStages | None
+    live: LiveReport | None
 
 
 class LogLine(Answer):
