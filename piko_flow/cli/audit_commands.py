@@ -63,6 +63,17 @@ def _values(change: AuditRecord) -> dict[str, object]:
     }
 
 
+def _told(text: str) -> str | None:
+    """What was or became, without the marks of JSON around it."""
+    if not text:
+        return None
+    values = json.loads(text)
+    return ", ".join(
+        f"{name}: {value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)}"
+        for name, value in values.items()
+    )
+
+
 def _show(page: AuditPage, times: Times) -> None:
     from piko_flow.cli.tables import show_table, when
 
@@ -74,8 +85,8 @@ def _show(page: AuditPage, times: Times) -> None:
             one.via,
             one.action,
             one.subject,
-            one.before or None,
-            one.after or None,
+            _told(one.before),
+            _told(one.after),
         )
         for one in page.changes
     ]

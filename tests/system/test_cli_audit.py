@@ -34,7 +34,7 @@ def test_changes_on_the_command_line_are_told_newest_first(desk: Desk) -> None:
     assert (pause["before"], pause["after"]) == ({"paused": False}, {"paused": True})
     shown = desk.does("audit", "list", "--subject", "flow send_mail", "--limit", "1")
     assert shown.lines[0].startswith("change at (Europe/Berlin) who")
-    assert 'schedule.pause flow send_mail {"paused": false} {"paused": true}' in shown.lines[1]
+    assert "schedule.pause flow send_mail paused: false paused: true" in shown.lines[1]
     assert shown.lines[-1] == f"There are more: --before {pause['id']}"
     page = desk.json("audit", "list", "--subject", "flow send_mail", "--before", str(pause["id"]))
     assert (page["changes"], page["before"]) == ([made], None)
