@@ -41,12 +41,19 @@ class Refusing:
 def flows(gate: asyncio.Event) -> Registry[Flow]:
     """Flows that between them do everything that is measured."""
     registry: Registry[Flow] = Registry()
+    again: list[int] = []
 
     async def hello(run: RunContext) -> None:
         await run.emit({"id": run.id}, to="away")
 
     async def fails(run: RunContext) -> None:
         raise OSError("always")
+
+    async def refilled(run: RunContext) -> None:
+        if not again:
+            again.append(run.id)
+            raise OSError("once")
+        await gate.wait()
 
     async def held(item: int) -> int:
         await gate.wait()
@@ -55,6 +62,7 @@ def flows(gate: asyncio.Event) -> Registry[Flow]:
     Flow.register("hello", hello, registry=registry, schedule=Interval(seconds=1))
     Flow.register("fails", fails, registry=registry, retry=Retry(attempts=2, first=0.01))
     Flow.register("windows", fails, registry=registry, stateful=True, schedule=Interval(hours=1))
+    Flow.register("refilled", refilled, registry=registry, stateful=True, schedule=Interval(hours=1))
     pipeline = (
         Source(range(100))
         >> Filter(even)
@@ -68,15 +76,15 @@ def flows(gate: asyncio.Event) -> Registry[Flow]:
 
 
 async def make_backfill(app: Running) -> None:
-    """A backfill of the failed window that is paused before it has begun."""
+    """A backfill of a failed window, whose run does not end by itself."""
+    await app.at_least(1, "refilled", "FAILED")
 
     async def make(plane: Any) -> None:
-        state = (await plane.store.states(["windows"]))["windows"]
+        state = (await plane.store.states(["refilled"]))["refilled"]
         span = Window(state.origin, state.planned_until)
-        request = BackfillRequest(flow="windows", span=span, kind="all")
+        request = BackfillRequest(flow="refilled", span=span, kind="all")
         plan = await plane.plan_backfill(request)
-        made = await plane.apply_backfill(request, digest=plan.digest)
-        await plane.pause_backfill(made.id)
+        await plane.apply_backfill(request, digest=plan.digest)
 
     await app.app.ask(make)
 
