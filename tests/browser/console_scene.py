@@ -7,10 +7,12 @@ import threading
 from collections.abc import Awaitable, Callable, Coroutine, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from datetime import timedelta
 from pathlib import Path
 from typing import Any, TypeVar
 
 from piko_flow import Flow, Registry
+from piko_flow.clock import now
 from piko_flow.control.plane import ControlPlane
 from piko_flow.planning.run_state import RunStatus
 from piko_flow.store.ops_records import Role
@@ -129,3 +131,13 @@ def bring_into_all_states(scene: Scene) -> None:
     scene.wait_run(scene.runs["failing"], RunStatus.FAILED)
     scene.wait_run(scene.runs["check_orders"], RunStatus.SUCCESS, RunStatus.FAILED)
     scene.wait_run(scene.runs["stream_orders"], RunStatus.RUNNING)
+    scene.do(eventually(lambda: _caught_up(scene)))
+
+
+async def _caught_up(scene: Scene) -> bool:
+    """Whether the flow over windows has dealt with all that are due."""
+    state = (await scene.place.world.app.ask(lambda plane: plane.store.states(["sync_orders"])))[
+        "sync_orders"
+    ]
+    until = state.planned_until
+    return until is not None and now() - until < timedelta(hours=1, minutes=1) and not state.live

@@ -26,7 +26,7 @@ PAGES = {
     "runs-none": ("/runs?flow=there_is_none", "No run matches"),
     "run-failed": ("/runs/{failing}", "RuntimeError"),
     "run-with-letters": ("/runs/{check_orders}", "Items that failed for good"),
-    "run-live": ("/runs/{stream_orders}", "What it is doing"),
+    "run-live": ("/runs/{stream_orders}", "What it is doing, and why"),
     "backfills": ("/backfills", "Backfills"),
     "letters": ("/dead-letters", "ValueError"),
     "letters-none": ("/dead-letters?flow=tick", "No open dead letters"),

@@ -74,7 +74,7 @@ def watched(browser: Browser, address: str, link: str, **options: Any) -> Iterat
         yield page
     finally:
         context.close()
-    assert page.wrong == []
+    assert page.wrong == [], "; ".join(page.wrong)
 
 
 def _watch(watched: WatchedPage) -> None:

@@ -11,6 +11,7 @@ from fastapi import APIRouter, Depends, Request, Response
 from piko_flow.control.plane import ControlPlane
 from piko_flow.control.plane_explains import Explanation
 from piko_flow.control.plane_runs import RunPage, RunView
+from piko_flow.control.replaying import REPLAY
 from piko_flow.ops.console.conflicts import seen_by
 from piko_flow.ops.console.flash import told
 from piko_flow.ops.console.forms import form_of, whole
@@ -41,6 +42,7 @@ class RunDetail:
     live: tuple[datetime, str] | None
     letters: list[DeadLetterRecord]
     others: list[RunRecord]
+    replayed: list[DeadLetterRecord]
     now: datetime
 
 
@@ -152,6 +154,7 @@ class RunPages:
                 attempt: stages_of(text) for attempt, text in detail.reports.items() if attempt != run.attempt
             },
             "letters": detail.letters,
+            "replayed": detail.replayed,
             "others": [one for one in detail.others if one.id != run.id],
             "may_retry": run.status in (RunStatus.FAILED, RunStatus.CANCELLED),
         }
@@ -174,5 +177,6 @@ async def read_run(plane: ControlPlane, number: int) -> RunDetail:
         live=shown.get(number),
         letters=letters,
         others=others,
+        replayed=await store.dead_letters(replay_run=number, limit=LETTERS) if run.origin == REPLAY else [],
         now=await plane.now(),
     )

@@ -1,0 +1,99 @@
+"""Keys, and pages that follow what happens."""
+
+from __future__ import annotations
+
+import re
+
+from piko_flow.planning.run_state import RunStatus
+from tests.browser.conftest import Opens
+from tests.browser.console_scene import Scene
+
+
+def test_keys_lead_from_page_to_page_and_are_told(opens: Opens) -> None:
+    page = opens("/")
+    keyboard = page.page.keyboard
+    keyboard.press("/")
+    assert page.page.evaluate("document.activeElement.id") == "q"
+    keyboard.type("g r")  # is text in a field
+    assert page.page.get_by_label("Search flows by name").input_value() == "g r"
+    page.page.get_by_label("Search flows by name").blur()
+    keyboard.press("?")
+    page.find("dialog[open]").wait_for()
+    page.picture("keys-desk-light")
+    assert page.barriers() == []
+    keyboard.press("Escape")
+    for key, path in (
+        ("r", "/runs"),
+        ("b", "/backfills"),
+        ("d", "/dead-letters"),
+        ("l", "/replicas"),
+        ("f", "/"),
+    ):
+        keyboard.press("g")
+        with page.page.expect_navigation():
+            keyboard.press(key)
+        assert page.page.url == page.address + path
+
+
+def test_the_first_key_leads_past_the_navigation(opens: Opens) -> None:
+    page = opens("/runs")
+    page.page.keyboard.press("Tab")
+    assert page.page.evaluate("document.activeElement.className") == "skip"
+    page.page.keyboard.press("Enter")
+    assert page.page.evaluate("document.activeElement.id") == "content"
+
+
+def test_what_has_the_focus_can_be_seen(opens: Opens) -> None:
+    page = opens("/flows/sync_orders")
+    page.page.keyboard.press("Tab")
+    outlines = set()
+    for _ in range(12):
+        page.page.keyboard.press("Tab")
+        outlines.add(page.page.evaluate("getComputedStyle(document.activeElement).outlineStyle"))
+    assert outlines == {"solid"}
+
+
+def test_a_page_is_told_when_a_run_ends(scene: Scene, opens: Opens) -> None:
+    page = opens("/backfills")  # a page that listens, and whose stream is seen from its beginning
+    with page.page.expect_response(re.compile("/api/v1/events")) as stream:
+        page.go("/runs?flow=unscheduled")
+    assert stream.value.status == 200
+    assert stream.value.headers["content-type"].startswith("text/event-stream")
+    number = scene.trigger("unscheduled")
+    scene.wait_run(number, RunStatus.SUCCESS)
+    page.page.get_by_role("link", name=str(number), exact=True).wait_for()
+    assert page.find("#lost").is_hidden()
+
+
+def test_a_part_that_somebody_works_in_is_left_alone(scene: Scene, opens: Opens) -> None:
+    page = opens("/flows/check_orders")
+    button = page.page.get_by_role("button", name="Run now")
+    button.focus()
+    page.page.evaluate("document.querySelector('#flow').dataset.seen = 'before'")
+    number = scene.trigger("check_orders")
+    scene.wait_run(number, RunStatus.SUCCESS, RunStatus.FAILED)
+    page.page.evaluate("htmx.trigger(document.querySelector('#flow'), 'refresh')")
+    assert page.find("#flow").get_attribute("data-seen") == "before"
+    button.blur()
+    page.page.get_by_role("link", name=str(number), exact=True).wait_for()
+    assert page.find("#flow").get_attribute("data-seen") is None
+
+
+def test_nothing_moves_for_those_who_asked_for_that(opens: Opens) -> None:
+    page = opens("/runs?status=RUNNING", reduced_motion="reduce")
+    style = "getComputedStyle(document.querySelector('.badge.running'), '::before').animationName"
+    assert page.page.evaluate(style) == "none"
+
+
+def test_a_server_that_answers_no_more_is_told(opens: Opens) -> None:
+    page = opens("/replicas")
+    page.page.route("**/parts/**", lambda route: route.abort())
+    page.page.evaluate("htmx.trigger(document.querySelector('#replicas'), 'refresh')")
+    page.find("#lost").wait_for(state="visible")
+    page.page.unroute("**/parts/**")
+    page.page.evaluate("htmx.trigger(document.querySelector('#replicas'), 'refresh')")
+    page.find("#lost").wait_for(state="hidden")
+    assert page.barriers() == []
+    page.wrong = [
+        line for line in page.wrong if "net::ERR_FAILED" not in line and "htmx:sendError" not in line
+    ]
