@@ -11,7 +11,7 @@ from tests.system.doors import PAGE, served
 
 HOST = "flows.example.com"
 BEHIND = {"host": HOST, "x-forwarded-proto": "https", "x-forwarded-for": "203.0.113.7"}
-TRUSTED: dict[str, Any] = {"forwarded_allow_ips": ("127.0.0.1",), "allowed_hosts": (HOST,)}
+TRUSTED: dict[str, Any] = {"forwarded_allow_ips": ("127.0.0.0/8",), "allowed_hosts": (HOST,)}
 
 
 async def test_behind_https_the_session_is_for_this_host_alone_and_stays_on_https(tmp_path: Path) -> None:
