@@ -14,7 +14,6 @@ from piko_flow.cli.control_arguments import Limit
 if TYPE_CHECKING:
     from piko_flow.control.plane_audits import AuditPage
     from piko_flow.control.told_times import Times
-    from piko_flow.store.ops_records import AuditRecord
 
 app = typer.Typer(help="What was changed, and by whom.", no_args_is_help=True)
 TITLES = ("change", "at", "who", "via", "action", "subject", "before", "after")
@@ -42,25 +41,13 @@ def list_changes(
     limit: Limit = 20,
 ) -> None:
     """List changes that people and programs made, the newest first."""
+    from piko_flow.control.view_values import audit_values
+
     page = asking.ask(lambda plane: plane.audit(subject=subject, before=before, limit=limit))
     asking.answer(
-        lambda: {"changes": [_values(one) for one in page.changes], "before": page.before},
+        lambda: {"changes": [audit_values(one) for one in page.changes], "before": page.before},
         lambda: _show(page, asking.times()),
     )
-
-
-def _values(change: AuditRecord) -> dict[str, object]:
-    """The change with what was and became as values."""
-    return {
-        "id": change.id,
-        "at": change.at,
-        "who": change.who,
-        "via": change.via,
-        "action": change.action,
-        "subject": change.subject,
-        "before": json.loads(change.before) if change.before else None,
-        "after": json.loads(change.after) if change.after else None,
-    }
 
 
 def _told(text: str) -> str | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING, Any
 
 from piko_flow.control.flow import Flow
@@ -11,6 +12,7 @@ from piko_flow.control.plane_params import hidden
 if TYPE_CHECKING:
     from piko_flow.control.plane_backfills import BackfillView
     from piko_flow.control.plane_triggers import TriggerPlan
+    from piko_flow.store.ops_records import AuditRecord
 
 
 def backfill_values(view: BackfillView) -> dict[str, Any]:
@@ -38,6 +40,20 @@ def flow_values(flow: Flow | None) -> dict[str, Any] | None:
         "after": flow.after,
         "timeout": flow.timeout,
         "params_schema": None if flow.params is None else params_schema(flow),
+    }
+
+
+def audit_values(change: AuditRecord) -> dict[str, Any]:
+    """A change with what was and became as values; None where there is nothing."""
+    return {
+        "id": change.id,
+        "at": change.at,
+        "who": change.who,
+        "via": change.via,
+        "action": change.action,
+        "subject": change.subject,
+        "before": json.loads(change.before) if change.before else None,
+        "after": json.loads(change.after) if change.after else None,
     }
 
 

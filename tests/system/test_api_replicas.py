@@ -89,7 +89,7 @@ async def test_every_verb_works_on_a_replica_that_stands_by(tmp_path: Path) -> N
             await _backfills(here)
             assert (await here.ask("GET", "/leader"))["leader"]["leads"]
             assert (await here.ask("POST", "/leader/resign"))["ended"]["holder"]
-            audit = (await there.ask("GET", "/audit"))["audit"]
+            audit = (await there.ask("GET", "/audit"))["changes"]
             assert {"run.trigger", "run.retry", "schedule.set", "schedule.pause"} <= {
                 one["action"] for one in audit
             }

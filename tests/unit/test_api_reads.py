@@ -52,7 +52,7 @@ ALIKE = [
     (replicas.Replica, records.ReplicaRecord),
     (replicas.Lease, records.Lease),
     (replicas.LeaderView, LeaderView),
-    (replicas.Audit, AuditRecord),
+    (replicas.Change, AuditRecord),
 ]
 
 
@@ -151,10 +151,10 @@ async def test_who_leads_is_told_to_viewers_and_the_audit_to_admins_only() -> No
         world.visit(Role.ADMIN)
         await world.scene.store.add_audit([AuditRecord("ann", "api", "pause", f"flow {n}") for n in range(3)])
         page = await world.get("/audit", params={"limit": 2})
-        assert [one["subject"] for one in page["audit"]] == ["flow 2", "flow 1"]
+        assert [one["subject"] for one in page["changes"]] == ["flow 2", "flow 1"]
         rest = await world.get("/audit", params={"limit": 2, "before": page["before"]})
-        assert ([one["subject"] for one in rest["audit"]], rest["before"]) == (["flow 0"], None)
-        assert [one["id"] for one in (await world.get("/audit?subject=flow 1"))["audit"]] == [2]
+        assert ([one["subject"] for one in rest["changes"]], rest["before"]) == (["flow 0"], None)
+        assert [one["id"] for one in (await world.get("/audit?subject=flow 1"))["changes"]] == [2]
 
 
 async def test_the_description_names_every_operation_with_its_errors_and_no_foreign_address() -> None:

@@ -9,6 +9,7 @@ from pydantic import AfterValidator
 from starlette.responses import Response
 
 from piko_flow.control.plane import ControlPlane
+from piko_flow.control.view_values import audit_values
 from piko_flow.ops.api.answers.replicas import AuditAnswer, EndedLeaseAnswer, LeaderAnswer
 from piko_flow.ops.api.asking import Look, LookAsAdmin, Rule
 from piko_flow.ops.api.given import Before, Limit, plain_text
@@ -58,7 +59,7 @@ async def list_audit(
     """Every change that a person or a program made, the newest first, page by page. Needs the role admin."""
 
     async def ask(plane: ControlPlane) -> dict[str, Any]:
-        found = await plane.store.audit(subject=subject, before=before, limit=limit)
-        return {"audit": found, "before": found[-1].id if len(found) == limit else None}
+        page = await plane.audit(subject=subject, before=before, limit=limit)
+        return {"changes": [audit_values(one) for one in page.changes], "before": page.before}
 
     return AuditAnswer.model_validate(await look.answer(ask))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from piko_flow.ops.api.answers.values import Answer, Moment
 
 
@@ -50,21 +52,21 @@ class EndedLeaseAnswer(Answer):
     ended: Lease
 
 
-class Audit(Answer):
-    """One change: who made it, through what, on what, and how that was and became, as JSON texts."""
+class Change(Answer):
+    """One change: who made it, through what, on what, and how that was and became; secrets are hidden."""
 
+    id: int
+    at: Moment | None
     who: str
     via: str
     action: str
     subject: str
-    before: str
-    after: str
-    id: int
-    at: Moment | None
+    before: dict[str, Any] | None
+    after: dict[str, Any] | None
 
 
 class AuditAnswer(Answer):
     """Changes, newest first; `before` asks for the next page, null after the last one."""
 
-    audit: list[Audit]
+    changes: list[Change]
     before: int | None
