@@ -87,6 +87,7 @@ def test_nothing_moves_for_those_who_asked_for_that(opens: Opens) -> None:
 
 def test_a_server_that_answers_no_more_is_told(opens: Opens) -> None:
     page = opens("/replicas")
+    page.forgiven |= {"net::ERR_FAILED", "htmx:sendError", "htmx:afterRequest"}
     page.page.route("**/parts/**", lambda route: route.abort())
     page.page.evaluate("htmx.trigger(document.querySelector('#replicas'), 'refresh')")
     page.find("#lost").wait_for(state="visible")
