@@ -16,7 +16,6 @@ pytest_plugins = [
     "tests.databases.plugin",
     "tests.databases.buckets",
     "tests.databases.redis",
-    "tests.browser.plugin",
 ]
 
 settings.register_profile("desk", deadline=None)

@@ -7,7 +7,7 @@
 * `private_servers`: starts servers of the test's own, for faults; a variable has no say in it.
 
 Where a server is not installed, its tests are left out and the summary says so; with `CI=true` or
-`PIKO_TEST_REQUIRE_DATABASES=1` they fail.
+`PIKO_TEST_REQUIRE_ALL=1` they fail.
 """
 
 from __future__ import annotations
@@ -28,6 +28,8 @@ from tests.databases.server import Server
 
 LEFT_OUT = "left out for want of "
 HOW_TO_GET = {
+    "Chromium": "apt-get install chromium",
+    "Prometheus": "apt-get install prometheus",
     "Redis": "apt-get install redis-server",
     **{
         brand.name: f"apt-get install {brand.package}, or set {brand.variable} to a server "
@@ -35,7 +37,7 @@ HOW_TO_GET = {
         for brand in BRANDS.values()
     },
 }
-"""What a person can do to have the tests of that server run."""
+"""What a person can do to have the tests of that program run."""
 
 
 class PrivateServers:
@@ -54,7 +56,7 @@ class PrivateServers:
 
 def required() -> bool:
     """Whether a test may not be left out."""
-    asked = os.environ.get("PIKO_TEST_REQUIRE_DATABASES", "0") not in ("", "0")
+    asked = os.environ.get("PIKO_TEST_REQUIRE_ALL", "0") not in ("", "0")
     return asked or os.environ.get("CI", "").lower() in ("true", "1")
 
 
@@ -66,7 +68,7 @@ def demand(kind: Kind) -> None:
 
 
 def leave_out(name: str) -> NoReturn:
-    """Leave the test out for want of the server of this name; fail it where that is not allowed."""
+    """Leave the test out for want of the program of this name; fail it where that is not allowed."""
     if required():
         pytest.fail(f"{name} is required here and not installed: {HOW_TO_GET[name]}", pytrace=False)
     pytest.skip(f"{LEFT_OUT}{name}")
@@ -147,7 +149,7 @@ def private_servers(database_ground: Ground) -> Iterator[PrivateServers]:
 
 
 def summary(reasons: Iterable[str]) -> list[str]:
-    """For each database that tests were left out for: how many, and how to have them run."""
+    """For each program that tests were left out for: how many, and how to have them run."""
     counts = Counter(found[1] for reason in reasons if (found := re.search(rf"{LEFT_OUT}(\w+)", reason)))
     return [
         f"{name}: tests left out: {count}. To run them: {HOW_TO_GET[name]}"
@@ -156,10 +158,10 @@ def summary(reasons: Iterable[str]) -> list[str]:
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """Say loudly which databases nothing was tried on."""
+    """Say loudly what nothing was tried with."""
     skipped = terminalreporter.stats.get("skipped", [])
     lines = summary(str(getattr(report, "longrepr", "")) for report in skipped)
     if lines:
-        terminalreporter.write_sep("!", "DATABASES LEFT OUT: nothing was tried on these", red=True, bold=True)
+        terminalreporter.write_sep("!", "LEFT OUT: nothing was tried with these", red=True, bold=True)
         for line in lines:
             terminalreporter.write_line(line, red=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import re
+import shutil
 import socket
 import subprocess
 from collections.abc import AsyncIterator
@@ -19,6 +20,7 @@ from fastapi import FastAPI
 
 from piko_flow.ops.metrics import metrics_router
 from piko_flow.telemetry.watching_files import NAMES, copy_to, main, text_of
+from tests.databases.plugin import leave_out
 from tests.system.measured_flows import flows, make_backfill, spooling
 from tests.system.running_app import Running, eventually
 
@@ -94,6 +96,13 @@ tests:
           - labels: 'piko_leader_status{job="piko-flow", instance="a:8080", host="a"}'
             value: 0
 """
+
+
+@pytest.fixture(autouse=True)
+def prometheus_is_there() -> None:
+    """Leaves the tests out, or fails them, where it is not installed."""
+    if shutil.which("promtool") is None or shutil.which("prometheus") is None:
+        leave_out("Prometheus")
 
 
 def promtool(*arguments: str, within: Path) -> str:

@@ -51,13 +51,13 @@ def test_tests_are_left_out_and_the_summary_says_how_to_have_them_run(
     outcome = suite(tmp_path, *arguments)
     assert outcome.returncode == 0, outcome.stdout + outcome.stderr
     assert "1 passed, 5 skipped" in outcome.stdout
-    assert "DATABASES LEFT OUT" in outcome.stdout
+    assert " LEFT OUT: nothing was tried with these" in outcome.stdout
     assert "MariaDB: tests left out: 3. To run them: apt-get install mariadb-server, or set" in outcome.stdout
     assert "PostgreSQL: tests left out: 1. To run them: apt-get install postgresql, or set" in outcome.stdout
     assert "Redis: tests left out: 1. To run them: apt-get install redis-server" in outcome.stdout
 
 
-@pytest.mark.parametrize("variable", [{"CI": "true"}, {"PIKO_TEST_REQUIRE_DATABASES": "1"}], ids=str)
+@pytest.mark.parametrize("variable", [{"CI": "true"}, {"PIKO_TEST_REQUIRE_ALL": "1"}], ids=str)
 def test_tests_fail_where_databases_are_demanded(tmp_path: Path, variable: dict[str, str]) -> None:
     outcome = suite(tmp_path, "-q", **variable)
     assert outcome.returncode == 1
