@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from typing import Literal
 from urllib.parse import quote
 
 import pytest
@@ -40,6 +41,7 @@ ERRORS = {
     "no-such-page": ("/there/is/none", 404, "There is nothing here"),
     "not-a-number": ("/runs/first", 422, "That could not be done"),
 }
+THEMES: tuple[Literal["light", "dark"], ...] = ("light", "dark")
 SIZES = {"desk": {"width": 1280, "height": 900}, "phone": {"width": 390, "height": 844}}
 
 
@@ -49,31 +51,33 @@ def path_of(scene: Scene, path: str) -> str:
     return path
 
 
-@pytest.mark.parametrize("theme", ["light", "dark"])
 @pytest.mark.parametrize("size", SIZES)
 @pytest.mark.parametrize("name", PAGES)
-def test_a_page_opens_and_bars_nobody(scene: Scene, opens: Opens, name: str, size: str, theme: str) -> None:
+def test_a_page_opens_and_bars_nobody(scene: Scene, opens: Opens, name: str, size: str) -> None:
     path, says = PAGES[name]
-    page = opens(path_of(scene, path), role=Role.ADMIN, color_scheme=theme, viewport=SIZES[size])
+    page = opens(path_of(scene, path), role=Role.ADMIN, viewport=SIZES[size])
     page.page.get_by_text(says).first.wait_for()
-    page.picture(f"{name}-{size}-{theme}")
-    assert page.barriers() == []
+    for theme in THEMES:
+        page.page.emulate_media(color_scheme=theme)
+        page.picture(f"{name}-{size}-{theme}")
+        assert page.barriers() == []
     wide = page.page.evaluate("document.documentElement.scrollWidth")
     assert wide <= SIZES[size]["width"], "the page scrolls sideways"
 
 
-@pytest.mark.parametrize("theme", ["light", "dark"])
 @pytest.mark.parametrize("name", ERRORS)
-def test_what_is_not_there_is_told_on_a_page(scene: Scene, opens: Opens, name: str, theme: str) -> None:
+def test_what_is_not_there_is_told_on_a_page(scene: Scene, opens: Opens, name: str) -> None:
     path, status, says = ERRORS[name]
-    page = opens("/", color_scheme=theme)
+    page = opens("/backfills")
     page.expected.add(status)
     answer = page.page.goto(scene.address + path)
     assert answer is not None
     assert answer.status == status
     assert says in page.text()
-    page.picture(f"error-{name}-{theme}")
-    assert page.barriers() == []
+    for theme in THEMES:
+        page.page.emulate_media(color_scheme=theme)
+        page.picture(f"error-{name}-{theme}")
+        assert page.barriers() == []
 
 
 def test_a_page_says_the_same_without_scripts(scene: Scene, opens: Opens) -> None:
@@ -90,6 +94,14 @@ def test_times_are_of_the_viewer_with_utc_beside(scene: Scene, opens: Opens) -> 
     assert "UTC" in began.inner_text()
     assert "Asia/Tokyo" in (began.get_attribute("title") or "")
     assert "Asia/Tokyo" in page.find("footer").inner_text()
+
+
+def test_files_may_be_kept_and_pages_not(opens: Opens) -> None:
+    page = opens("/")
+    style = page.find("link[rel=stylesheet]").get_attribute("href")
+    for path, kept in ((style, True), ("/runs", False)):
+        answer = page.page.request.get(f"{page.address}{path}")
+        assert ("immutable" in answer.headers["cache-control"]) is kept
 
 
 def test_the_theme_is_chosen_and_kept(opens: Opens) -> None:
