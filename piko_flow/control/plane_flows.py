@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -57,27 +57,27 @@ class PlaneFlows(PlaneRows):
         """The flows of the code and of the rows whose names come after this one, at most `limit`."""
         if not 1 <= limit <= MOST:
             refuse("list flows", f"a page has 1 to {MOST} flows", f"{limit} were asked for")
-        views = {view.row.flow: view for view in await self.schedules(fires=fires)}
-        names = sorted(name for name in {*self.registry, *views} if name > after)
+        rows = {row.flow: row for row in await self.store.schedules()}
+        names = sorted(name for name in {*self.registry, *rows} if name > after)
         shown = names[:limit]
-        return FlowPage(
-            tuple(await self._views(shown, views)), shown[-1] if len(names) > len(shown) else None
-        )
+        seen = await self.schedules_of([rows[name] for name in shown if name in rows], fires=fires)
+        return FlowPage(await self._views(shown, seen), shown[-1] if len(names) > len(shown) else None)
 
     async def flow(self, name: str, *, fires: int = 5) -> FlowView:
         """One flow with its next fires. Refused when neither the code nor a row knows it."""
-        views = {view.row.flow: view for view in await self.schedules(fires=fires) if view.row.flow == name}
-        if name not in self.registry and name not in views:
+        rows = [marked.row for marked in await self.store.marked_schedules([name])]
+        if name not in self.registry and not rows:
             missing(f"show flow {name!r}", "a flow is registered or has a row", self.registry.unknown(name))
-        return (await self._views([name], views))[0]
+        return (await self._views([name], await self.schedules_of(rows, fires=fires)))[0]
 
-    async def _views(self, names: Sequence[str], views: Mapping[str, ScheduleView]) -> list[FlowView]:
+    async def _views(self, names: Sequence[str], seen: Sequence[ScheduleView]) -> tuple[FlowView, ...]:
+        views = {view.row.flow: view for view in seen}
         flows = {name: self.registry.get(name) for name in names}
         states = await self.store.states([name for name, flow in flows.items() if flow and flow.stateful])
         live = Counter((run.flow, run.status) for run in await self.store.live())
         last = await self.store.last_runs(names)
         refused = {record.flow: record.refused for record in await self.store.flows() if record.refused}
-        return [
+        return tuple(
             self._flow_view(
                 name,
                 flows[name],
@@ -88,7 +88,7 @@ class PlaneFlows(PlaneRows):
                 refused.get(name, ""),
             )
             for name in names
-        ]
+        )
 
     def _flow_view(
         self,

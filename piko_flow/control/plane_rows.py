@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import asyncio
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any, TypedDict
@@ -22,6 +23,7 @@ from piko_flow.store.records import ConfigRecord, ScheduleRecord
 from piko_flow.store.seen import Seen, check_seen
 
 FIRES = 10_000  # that one preview shows at most
+AT_ONCE = 10  # rows
 UNTOLD = ("flow", "version", "updated_at", "last_data_time", "completed_at")
 GOING, PAUSED = {"paused": False}, {"paused": True}
 
@@ -78,12 +80,20 @@ class PlaneRows(PlanePart):
 
     async def schedules(self, *, fires: int = 1) -> list[ScheduleView]:
         """All schedule rows by flow, each with so many of its next fires."""
+        return await self.schedules_of(await self.store.schedules(), fires=fires)
+
+    async def schedules_of(self, rows: Sequence[ScheduleRecord], *, fires: int) -> list[ScheduleView]:
+        """What these rows mean, in their order. Others have their turn on the loop between rows."""
         now, paused_all = await self.now(), await self.paused_all()
         paused = {record.flow: record.paused for record in await self.store.flows() if record.paused}
-        return [
-            self._view(row, now, paused_all or paused.get(row.flow, ""), fires)
-            for row in await self.store.schedules()
-        ]
+        views = []
+        for place, row in enumerate(rows):
+            if place % AT_ONCE == AT_ONCE - 1:
+                await asyncio.sleep(
+                    0
+                )  # this is the loop that renews the lease, and a cron may look years ahead
+            views.append(self._view(row, now, paused_all or paused.get(row.flow, ""), fires))
+        return views
 
     async def set_schedule(
         self,
