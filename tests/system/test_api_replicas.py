@@ -152,3 +152,25 @@ async def _backfills(here: Asking) -> None:
 
     assert await eventually(done)
     await here.ask("POST", f"/backfills/{made['id']}/pause", {"expected": {"state": "running"}}, 409)
+
+
+async def test_of_many_who_ask_with_one_key_on_two_replicas_one_makes_a_run(tmp_path: Path) -> None:
+    async with (
+        served(tmp_path, registry=flows()) as one,
+        served(tmp_path, registry=flows()) as two,
+        asyncio.timeout(WAIT),
+    ):
+        await standby(one, two)
+        headers = {**await one.token(Role.OPERATOR), "idempotency-key": "once"}
+        async with one.client() as here, two.client() as there:
+            asked = [
+                client.post("/api/v1/flows/mail/runs", json={}, headers=headers)
+                for client in (here, there) * 6
+            ]
+            answers = await asyncio.gather(*asked)
+            assert {answer.status_code for answer in answers} <= {201, 409}
+            made = {answer.json()["run"]["id"] for answer in answers if answer.status_code == 201}
+            again = await there.post("/api/v1/flows/mail/runs", json={}, headers=headers)
+            assert again.headers["idempotent-replayed"] == "true"
+            assert made == {again.json()["run"]["id"]}
+        assert len(await one.world.runs("mail")) == 1
