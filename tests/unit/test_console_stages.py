@@ -95,7 +95,8 @@ def test_the_rate_of_a_live_run_is_that_of_its_last_moments() -> None:
     assert now(10, 100) == 10.0  # seen once: since it began
     assert now(12, 300) == 100.0
     assert now(12, 300) == 100.0  # the same moment, asked by another browser
-    assert now(14, 300) == 0.0
+    assert now(14, 300) == 50.0  # it stood still for a moment
+    assert [now(16 + 2 * step, 300) for step in range(6)][-1] == 0.0  # and then for all that is remembered
     assert now(1, 5) == 5.0  # another attempt begins
 
 
