@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import pytest
 
 from piko_flow.ops.door.token_secrets import new_secret
 from piko_flow.store.ops_records import Role
@@ -30,8 +31,12 @@ async def test_behind_https_the_session_is_for_this_host_alone_and_stays_on_http
         assert (await browser.get("/rooms/echo", headers=plain)).status_code == 303
 
 
-async def test_a_proxy_that_the_settings_do_not_name_is_not_believed(tmp_path: Path) -> None:
-    async with served(tmp_path, allowed_hosts=(HOST,)) as door, door.client(headers=PAGE) as browser:
+@pytest.mark.parametrize("named", [(), ("10.0.0.5", "10.1.0.0/16")])
+async def test_a_proxy_that_the_settings_do_not_name_is_not_believed(
+    tmp_path: Path, named: tuple[str, ...]
+) -> None:
+    settings: dict[str, Any] = {"allowed_hosts": (HOST,), "forwarded_allow_ips": named}
+    async with served(tmp_path, **settings) as door, door.client(headers=PAGE) as browser:
         answer = await browser.get(await door.link(), headers=BEHIND)
         assert answer.headers["set-cookie"].startswith("piko_flow_80=pf_")
         assert "strict-transport-security" not in answer.headers
