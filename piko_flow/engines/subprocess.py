@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import sys
 from collections.abc import Sequence
@@ -115,6 +116,7 @@ class _Lanes:
             listening=self._listening,
             strict=self._strict,
             trace=trace_parent.get(),
+            level=logging.getLogger().getEffectiveLevel(),
         )
 
     async def _sweep(self, dead: Unit, attempt: int) -> None:

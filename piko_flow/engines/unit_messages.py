@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any, cast
@@ -31,6 +32,7 @@ COUNTS = 36  # the unit's counts so far; absolute, so the latest is all there is
 FACTS = 37  # what the observer is to be told
 RESULT = 38  # what the unit left, the last message
 FAILED = 39  # why it failed, the last message
+LINE = 40  # a line that was logged
 
 
 @dataclass(frozen=True)
@@ -39,7 +41,7 @@ class Order:
 
     `plan` is packed once for all units. `cores` is how many processors this unit may count on, `listening`
     whether somebody wants to hear facts, `strict` whether each bad item must be told at once. `trace` is the traceparent
-    of the span that the unit works for.
+    of the span that the unit works for, `level` that of the log lines that the run takes.
     """
 
     plan: bytes
@@ -51,6 +53,7 @@ class Order:
     listening: bool
     strict: bool
     trace: str = ""
+    level: int = logging.WARNING
 
     def frame(self) -> Frame:
         """The order as a message. Neither plan nor unit is looked into on the way."""

@@ -16,6 +16,7 @@ from piko_flow.dataflow.running import transport
 from piko_flow.dataflow.running.engine import Counts
 from piko_flow.dataflow.running.link import Link
 from piko_flow.dataflow.running.transport import Frame
+from piko_flow.dataflow.running.worker_lines import log_again
 from piko_flow.dataflow.running.worker_process import Death, interpreter_options
 from piko_flow.engines import unit_messages
 from piko_flow.engines.unit_errors import ToldError
@@ -110,6 +111,8 @@ class UnitProcess:
             self._count(transport.unpack(frame))
         elif frame.kind == unit_messages.FACTS:
             self._told(transport.unpack(frame))
+        elif frame.kind == unit_messages.LINE:
+            log_again(transport.unpack(frame))  # in the context of the run, in which the link was made
         elif frame.kind == unit_messages.RESULT:
             result: SentResult = transport.unpack(frame)
             self._count(result.counts)

@@ -28,6 +28,7 @@ from piko_flow.dataflow.running.trace_parent import joined, trace_parent
 from piko_flow.dataflow.running.transport import Frame
 from piko_flow.dataflow.running.unit import run_unit
 from piko_flow.dataflow.running.unit_state import Intake, UnitState
+from piko_flow.dataflow.running.worker_lines import Line, listen
 from piko_flow.dataflow.running.worker_pool import WorkerPool
 from piko_flow.dataflow.stages.cpu import CpuMap
 from piko_flow.engines import unit_messages
@@ -57,7 +58,7 @@ class UnitProgram:
 
     def __init__(self, connection: socket.socket) -> None:
         self._link = Link(connection, received=self._take, ended=self._orphaned)
-        self._loop = asyncio.get_running_loop()
+        self._loop, self._thread = asyncio.get_running_loop(), threading.get_ident()
         self._intake = Intake()
         self._order: asyncio.Future[Order] = self._loop.create_future()
         self._task: asyncio.Task[None] | None = None
@@ -111,6 +112,7 @@ class UnitProgram:
         self._link.send(message(unit_messages.BEGUN))
         context = self._context(order, plan)
         trace_parent.set(order.trace)
+        listen(self._log, order.level)
         beat = self._loop.create_task(self._beat(), name="beat")
         try:
             async with AsyncExitStack() as stack:
@@ -146,6 +148,14 @@ class UnitProgram:
             # A run that is slow to listen gets the latest when it has caught up.
             if not self._link.backlog:
                 self._tell()
+
+    def _log(self, line: Line) -> None:
+        """From any thread: send on what was logged."""
+        frame = message(unit_messages.LINE, line)
+        if threading.get_ident() == self._thread:
+            self._link.send(frame)
+        else:
+            self._loop.call_soon_threadsafe(self._link.send, frame)
 
     def _tell_soon(self) -> None:
         if self._soon is None:

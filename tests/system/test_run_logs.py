@@ -10,11 +10,13 @@ from typing import Any
 
 from pydantic import BaseModel, SecretStr
 
-from piko_flow import Flow, Registry, Retry, Sink, Source, Transform
+from piko_flow import CpuMap, Flow, Registry, Retry, Sink, Source, Transform
 from piko_flow.control.run_context import RunContext
+from piko_flow.engines.subprocess import SubprocessEngine
 from piko_flow.store.ops_records import LogLine
 from piko_flow.telemetry.logs import JsonLines, RunFields, TextLines
 from tests.system.running_app import Running, eventually, running
+from tests.system.traced_flows import logs_in_a_worker
 
 library = logging.getLogger("some.library")
 
@@ -80,6 +82,29 @@ async def test_lines_of_any_logger_are_kept_with_the_stage_that_logged_them(tmp_
         ("item 8 is stored on a thread", "stored"),
     }
     assert {(line.logger, line.level, line.attempt) for line in kept} == {("some.library", "WARNING", 1)}
+
+
+async def test_lines_of_other_processes_are_kept_with_the_run_and_where_it_is_known_the_stage(
+    tmp_path: Path,
+) -> None:
+    registry: Registry[Flow] = Registry()
+
+    async def asks(run: RunContext) -> None:
+        await run.cpu.map(logs_in_a_worker, range(5))
+
+    Flow.register(
+        "stage", Source(range(5)) >> CpuMap(logs_in_a_worker, workers=1) >> Sink(put), registry=registry
+    )
+    Flow.register("asks", asks, registry=registry)
+    apart = Source(range(5)) >> Transform(logs_in_a_worker) >> Sink(put)
+    Flow.register("apart", apart, registry=registry, engine=SubprocessEngine())
+    async with running(registry, tmp_path) as app:
+        kept = [(await lines(app, (await app.trigger(flow)).id, 1))[0] for flow in ("stage", "asks", "apart")]
+    assert [(line.logger, line.message, line.stage) for line in kept] == [
+        ("some.library", "item 3 in a worker", "logs_in_a_worker"),
+        ("some.library", "item 3 in a worker", ""),
+        ("some.library", "item 3 in a worker", ""),
+    ]
 
 
 async def test_each_attempt_keeps_its_lines_and_the_traceback(tmp_path: Path) -> None:

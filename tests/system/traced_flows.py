@@ -1,5 +1,7 @@
 """Functions that user code of a traced flow consists of; workers import them from here."""
 
+import logging
+
 from opentelemetry import trace
 
 tracer = trace.get_tracer("tests.user")  # kept in a global, as OpenTelemetry's manuals have it
@@ -22,3 +24,9 @@ async def waited(item: int) -> int:
 
 def put(item: object) -> None:
     """A sink."""
+
+
+def logs_in_a_worker(item: int) -> int:
+    if item == 3:
+        logging.getLogger("some.library").warning("item %d in a worker", item)
+    return item

@@ -31,7 +31,7 @@ MAPPED_SIZE = 1024 * 1024  # a smaller memory is read into the heap, which is as
 MAPPED_FILES = 128  # memories mapped at a time, each holds a descriptor until its last array is gone
 SLICE = 1024 * 1024  # bytes written at a time, a fraction of a millisecond
 
-# Kinds of frames. From the run: once, sys.path and the pickler for classes by value;
+# Kinds of frames. From the run: once, sys.path, the pickler for classes by value, the level of log lines;
 SETUP = 1
 LOAD = 2  # the function `subject`, before the first call of it
 FORGET = 3  # the function `subject` will not be called again
@@ -41,6 +41,7 @@ READY = 5
 REPLY = 6  # results and failures of chunk `number`, which took `seconds`
 CANNOT_LOAD = 7  # why the function of chunk `number` could not be loaded
 CANNOT_UNPACK = 8  # why the items of chunk `number` could not be loaded
+LINE = 9  # a line that was logged in the chunk it works on
 
 # What a worker writes in its progress memory, two numbers of 32 bits: the chunk, and the item in it or one of these.
 CHUNK, ITEM = 0, 1

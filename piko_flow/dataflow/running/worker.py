@@ -7,6 +7,7 @@ at once when the process that started it is gone.
 
 from __future__ import annotations
 
+import _thread
 import contextlib
 import importlib.util
 import mmap
@@ -20,14 +21,25 @@ import types
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
+
+def beside(name: str) -> Any:
+    """The module in the file of this name beside this one.
+
+    By path: its package would import Pydantic, and a folder on sys.path would put its names before others'.
+    """
+    path = __file__.removesuffix("worker.py") + f"{name}.py"
+    spec = importlib.util.spec_from_file_location(f"piko_flow_{name}", path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
 if TYPE_CHECKING:
     from piko_flow.dataflow.running import transport
 else:
-    # By path: its package would import Pydantic, and a folder on sys.path would put its names before others'.
-    _path = __file__.removesuffix("worker.py") + "transport.py"
-    _spec = importlib.util.spec_from_file_location("piko_flow_transport", _path)
-    transport = importlib.util.module_from_spec(_spec)
-    _spec.loader.exec_module(transport)
+    transport = beside("transport")
 
 LONGEST_TEXT = 20_000  # characters of a message or a traceback that travel
 
@@ -46,6 +58,9 @@ class Worker:
         self._functions: dict[int, Function] = {}
         self._results_by_value: set[int] = set()
         self._pickler_name = b""
+        self._level = 0  # of log lines that the run takes
+        self._lines: Any = None  # what sends them on, once anything here can log
+        self._sending, self._sender = _thread.allocate_lock(), 0
 
     def serve(self) -> None:
         """Answer until the other side closes."""
@@ -60,7 +75,7 @@ class Worker:
                 self._functions.pop(frame.subject, None)
                 self._results_by_value.discard(frame.subject)
             elif frame.kind == transport.SETUP:
-                sys.path[:], self._pickler_name = transport.unpack(frame)
+                sys.path[:], self._pickler_name, self._level = transport.unpack(frame)
                 self._send(transport.Frame(transport.READY))
 
     def _next(self) -> transport.Frame | None:
@@ -80,12 +95,31 @@ class Worker:
             frame = self._reply(frame.number, frame.seconds, [None] * count, fail_all(count, error))
             outgoing = self._written(frame)
         try:
-            sent = self._link.sendmsg([outgoing.data], outgoing.rights)
-            self._link.sendall(memoryview(outgoing.data)[sent:])
+            with self._sending:  # a thread of the function's may log meanwhile
+                self._sender = _thread.get_ident()
+                try:
+                    sent = self._link.sendmsg([outgoing.data], outgoing.rights)
+                    self._link.sendall(memoryview(outgoing.data)[sent:])
+                finally:
+                    self._sender = 0
         except ConnectionError:
             return  # nobody is left to tell; the next read ends the process
         finally:
             outgoing.close()
+
+    def _listen(self) -> None:
+        """Send on what is logged from now on, if anything here can log at all."""
+        if self._lines is not None:
+            self._lines.begin()
+        elif "logging" in sys.modules:
+            self._lines = beside("worker_lines").listen(self._tell, self._level)
+
+    def _tell(self, line: tuple[Any, ...]) -> None:
+        if self._sender == _thread.get_ident():
+            return  # logged by what is thrown away while a frame is sent, which another must not interrupt
+        frame = transport.Frame(transport.LINE)
+        frame.stream, frame.buffers = transport.pack(line)
+        self._send(frame)
 
     def _written(self, frame: transport.Frame) -> transport.Outgoing:
         outgoing = transport.Outgoing(frame)
@@ -105,6 +139,7 @@ class Worker:
             function = self._function(call.subject)
         except BaseException as error:
             return self._refusal(transport.CANNOT_LOAD, call, error)
+        self._listen()
         self._progress[transport.ITEM] = transport.UNPACKING
         try:
             items: list[Any] = transport.unpack(call)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import mmap
 import os
 import pickle
@@ -13,6 +14,7 @@ import sys
 from collections import OrderedDict, deque
 from collections.abc import Callable
 from contextlib import suppress
+from contextvars import Context, copy_context
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,6 +22,7 @@ from piko_flow.dataflow.running import transport
 from piko_flow.dataflow.running.link import Link, written_gently
 from piko_flow.dataflow.running.shipping import Shipment, importable_pickler
 from piko_flow.dataflow.running.transport import Frame
+from piko_flow.dataflow.running.worker_lines import log_again
 
 PROGRAM = Path(__file__).with_name("worker.py")
 MARGIN = 1.0  # seconds beyond a timeout that the worker's own timer has to end it
@@ -56,11 +59,15 @@ Answer = Frame | Death
 
 @dataclass(frozen=True, slots=True)
 class _Asked:
-    """A call that was not answered yet; `seconds` is the timeout of each of its items, 0.0 for none."""
+    """A call that was not answered yet; `seconds` is the timeout of each of its items, 0.0 for none.
+
+    What is logged in it is logged here in the `context` of whoever asked.
+    """
 
     number: int
     answer: asyncio.Future[Answer]
     seconds: float
+    context: Context
 
 
 class WorkerProcess:
@@ -109,7 +116,9 @@ class WorkerProcess:
                 raise
         worker = cls(process, ours, progress, changed)
         setup = Frame(transport.SETUP)
-        setup.stream, setup.buffers = transport.pack((sys.path, pickle.dumps(importable_pickler())))
+        setup.stream, setup.buffers = transport.pack(
+            (sys.path, pickle.dumps(importable_pickler()), logging.getLogger().getEffectiveLevel())
+        )
         worker._link.send(setup)
         return worker
 
@@ -152,7 +161,7 @@ class WorkerProcess:
             outgoing.close()
             return Death(self._process.returncode, None)
         answer: asyncio.Future[Answer] = self._loop.create_future()
-        self._asked.append(_Asked(call.number, answer, call.seconds))
+        self._asked.append(_Asked(call.number, answer, call.seconds, copy_context()))
         self._link.post(outgoing)
         self._watch()
         try:
@@ -181,6 +190,10 @@ class WorkerProcess:
     def _take(self, frame: Frame) -> None:
         if frame.kind == transport.READY:
             self.ready = True
+            return
+        if frame.kind == transport.LINE:
+            context = self._asked[0].context if self._asked else copy_context()
+            context.run(log_again, transport.unpack(frame))
             return
         answer = self._asked.popleft().answer
         self.pace = frame.seconds
