@@ -46,6 +46,8 @@ async def test_only_links_are_taken_from_an_address_and_no_other_token_is_used_u
 async def test_a_link_that_is_too_old_opens_nothing(tmp_path: Path) -> None:
     async with served(tmp_path) as door, door.client(headers=PAGE) as browser:
         link = await door.link()
+        days = door.value("SELECT julianday(expires_at) - julianday('now') FROM piko_flow_token")
+        assert 9 < days * 24 * 60 <= 10.1
         door.world.sql("UPDATE piko_flow_token SET expires_at = '2020-01-01 00:00:00.000000'")
         assert (await browser.get(link)).status_code == 401
 
