@@ -166,3 +166,27 @@ def test_the_leader_resigns(scene: Scene, opens: Opens) -> None:
     assert "leads no more after term" in page.told()
     page.go("/audit")
     assert "leader.resign" in page.text()
+
+
+def test_parameters_are_set_for_a_later_time(scene: Scene, opens: Opens) -> None:
+    page = opens("/flows/unscheduled")
+    page.page.get_by_label("All parameters").fill('{"a": 1}')
+    page.page.get_by_label("In force from").fill("2031-05-06 07:08")
+    page.press("Save the parameters")
+    assert "holds from its time on" in page.told()
+    view = scene.ask(lambda plane: plane.params("unscheduled"))
+    assert view.version is None
+    assert [str(one.effective_from) for one in view.coming] == ["2031-05-06 07:08:00+00:00"]
+    assert "holds from" in page.find("#params").locator("xpath=../..").inner_text()
+
+
+def test_the_row_of_a_flow_without_code_is_deleted(scene: Scene, opens: Opens) -> None:
+    scene.place.world.sql(
+        "INSERT INTO scheduled_job (job_id, schedule_type, schedule_expr) VALUES ('gone', 'cron', '{\"cron\": \"0 1 * * *\"}')"
+    )
+    page = opens("/flows/gone")
+    assert "unregistered" in page.text()
+    assert page.barriers() == []
+    page.press("Delete its row")
+    assert "is deleted" in page.told()
+    assert scene.ask(lambda plane: plane.row("gone")) is None

@@ -14,13 +14,14 @@ import pytest
 from fastapi import FastAPI, Request, Response
 
 import piko_flow.ops.console
+from piko_flow import Flow
 from piko_flow.control.plane import ControlPlane
 from piko_flow.errors import NotFound, RequestConflicts, RequestRefused, StoreUnavailable
 from piko_flow.ops.console.assets import address_of, assets
 from piko_flow.ops.console.pages import console_router
 from piko_flow.ops.visitor import Visitor
-from piko_flow.store.ops_records import Role
-from tests.unit.planes import scene
+from piko_flow.store.ops_records import LogLine, Role
+from tests.unit.planes import NOW, do_nothing, scene
 
 T = TypeVar("T")
 TEMPLATES = sorted((Path(piko_flow.ops.console.__file__).parent / "templates").glob("*.html"))
@@ -34,6 +35,7 @@ class Answering:
 
     def __init__(self, error: Exception | None = None) -> None:
         self._plane, self._error = scene().plane, error
+        self.registry = self._plane.registry
 
     async def ask(self, work: Callable[[ControlPlane], Awaitable[T]]) -> T:
         if self._error is not None:
@@ -42,13 +44,13 @@ class Answering:
 
 
 @asynccontextmanager
-async def client(error: Exception | None = None, role: Role = Role.ADMIN) -> AsyncIterator[httpx.AsyncClient]:
-    process: Any = Answering(error)
+async def client(error: Exception | None = None, *, process: Any = None) -> AsyncIterator[httpx.AsyncClient]:
+    process = process or Answering(error)
     api = FastAPI(redirect_slashes=False)
 
     @api.middleware("http")
     async def let_in(request: Request, go_on: Callable[[Request], Awaitable[Response]]) -> Response:
-        request.state.visitor = Visitor("me", role, "console", 1, csrf="<proof>")
+        request.state.visitor = Visitor("me", Role.ADMIN, "console", 1, csrf="<proof>")
         return await go_on(request)
 
     api.include_router(console_router(process))
@@ -101,6 +103,35 @@ async def test_every_page_opens_over_an_empty_store() -> None:
         ):
             answer = await browser.get(path)
             assert answer.status_code == 200, (path, answer.text)
+
+
+async def test_many_flows_are_shown_in_pages_and_found_by_name() -> None:
+    process: Any = Answering()
+    for number in range(60):
+        Flow.register(f"many_{number:02d}", do_nothing, registry=process.registry)
+    async with client(process=process) as browser:
+        first, second = await browser.get("/?q=many"), await browser.get("/?q=many&page=2")
+        assert "many_49" in first.text
+        assert "many_50" not in first.text
+        assert "many_50" in second.text
+        assert "Page 2 of 2" in second.text
+        for odd in ("0", "-1", "1e3", "9" * 30, "two", "999999"):
+            assert (await browser.get(f"/?page={odd}")).status_code == 200
+
+
+async def test_the_log_of_a_run_is_shown_in_pages() -> None:
+    process: Any = Answering()
+    async with client(process=process) as browser:
+        run = await process.ask(lambda plane: plane.trigger("mail"))
+        lines = [LogLine(NOW, "INFO", "mail", f"line {number}.") for number in range(1200)]
+        await process.ask(lambda plane: plane.store.keep_log(run.id, lines))
+        page = (await browser.get(f"/runs/{run.id}")).text
+        assert "line 999." in page
+        assert "line 1000." not in page
+        [further] = re.findall(rf'href="(/runs/{run.id}[?]after=\d+)#log"', page)
+        rest = (await browser.get(further)).text
+        assert "line 1199." in rest
+        assert "line 999." not in rest
 
 
 async def test_files_are_addressed_by_their_content_and_may_be_kept() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Annotated, Any
 from urllib.parse import quote
 
@@ -21,6 +22,8 @@ from piko_flow.ops.console.refusals import pages_route
 from piko_flow.ops.console.view import View
 from piko_flow.ops.process import Process
 from piko_flow.ops.visitor import AtLeast, Visitor
+from piko_flow.planning.moment import read_moment
+from piko_flow.planning.zones import find_zone
 from piko_flow.store.ops_records import Role
 from piko_flow.store.records import ParamsVersion
 
@@ -69,15 +72,14 @@ class ParamsPages:
                     "something of them is changed",
                     "nothing differs from what holds",
                 )
-            by = plane.acting(who.name, who.via)
+            by, since = plane.acting(who.name, who.via), await _since(plane, name, form)
             if plane.registered(name).params is None:
-                return await by.set_params(name, values=changes, expected=seen)
-            return await by.set_params(name, changes=changes, expected=seen)
+                return await by.set_params(name, values=changes, effective_from=since, expected=seen)
+            return await by.set_params(name, changes=changes, effective_from=since, expected=seen)
 
         version = await self._process.ask(save)
-        return told(
-            request, _page(name), f"Version {version.version} of the parameters holds for runs from now on."
-        )
+        since = "from its time on" if version.effective_from is not None else "for runs from now on"
+        return told(request, _page(name), f"Version {version.version} of the parameters holds {since}.")
 
     async def rollback(self, request: Request, name: str, who: Operator) -> Response:
         """Write an earlier version as the newest, if that is as the page showed it."""
@@ -94,6 +96,12 @@ class ParamsPages:
         made = await self._process.ask(go_back)
         text = f"The values of version {version} hold again, as version {made.version}."
         return told(request, _page(name), text)
+
+
+async def _since(plane: ControlPlane, name: str, form: Mapping[str, str]) -> datetime | None:
+    """From when on they hold; None for at once. A time without an offset is of the flow's zone."""
+    text = form.get("effective_from", "").strip()
+    return read_moment(text, find_zone(await plane.zone(name)), "in force from") if text else None
 
 
 async def _changes(plane: ControlPlane, name: str, form: Mapping[str, str]) -> dict[str, Any]:

@@ -75,11 +75,13 @@ class RunPages:
 
     async def run(self, request: Request, number: int) -> Response:
         """One run."""
-        return self._view.page(request, "run.html", **await self._one(number))
+        return self._view.page(request, "run.html", **await self._one(request, number))
 
     async def run_part(self, request: Request, number: int) -> Response:
         """What changes of it while it is live."""
-        return await self._view.shared_part(request, "run_part.html", lambda: self._one(number), seconds=1)
+        return await self._view.shared_part(
+            request, "run_part.html", lambda: self._one(request, number), seconds=1
+        )
 
     async def why(self, request: Request, number: int) -> Response:
         """Why it waits or ended so, which takes longer to find out than all the rest."""
@@ -133,11 +135,9 @@ class RunPages:
             "asked": {"flow": flow, "status": status, "backfill": backfill or "", "before": before or ""},
         }
 
-    async def _one(self, number: int) -> dict[str, Any]:
-        async def read(plane: ControlPlane) -> RunDetail:
-            return await read_run(plane, number)
-
-        detail = await self._process.ask(read)
+    async def _one(self, request: Request, number: int) -> dict[str, Any]:
+        after = whole(request.query_params.get("after"), 0, most=2**31)
+        detail: RunDetail = await self._process.ask(lambda plane: read_run(plane, number, after=after))
         run = detail.view.run
         report = stages_of(detail.reports.get(run.attempt))
         if report is None and detail.live is not None:
@@ -149,6 +149,8 @@ class RunPages:
             "now": detail.now,
             "live": run.status in LIVE,
             "log": detail.log,
+            "after": after,
+            "more_log": detail.log[-1].number if len(detail.log) == LOG_LINES else None,
             "stages": report,
             "earlier": {
                 attempt: stages_of(text) for attempt, text in detail.reports.items() if attempt != run.attempt
@@ -160,8 +162,8 @@ class RunPages:
         }
 
 
-async def read_run(plane: ControlPlane, number: int) -> RunDetail:
-    """Everything about a run. Refused when there is none of this number."""
+async def read_run(plane: ControlPlane, number: int, *, after: int = 0) -> RunDetail:
+    """Everything about a run, with the lines of its log after this one. Refused when there is none of this number."""
     view, store = await plane.run(number), plane.store
     run = view.run
     shown = await store.shown_live([number]) if run.status is RunStatus.RUNNING else {}
@@ -172,7 +174,7 @@ async def read_run(plane: ControlPlane, number: int) -> RunDetail:
         others = [one for one in recent if one.window == run.window]
     return RunDetail(
         view=view,
-        log=await store.log(number, limit=LOG_LINES),
+        log=await store.log(number, after=after, limit=LOG_LINES),
         reports=await store.reports(number),
         live=shown.get(number),
         letters=letters,

@@ -94,10 +94,14 @@ class SchedulePages:
     async def delete(self, request: Request, name: str, who: Operator) -> Response:
         """Delete the row, if it is as the page showed it."""
         seen = seen_by(await form_of(request), "version")
-        await self._process.ask(
-            lambda plane: plane.acting(who.name, who.via).delete_schedule(name, expected=seen)
-        )
-        return told(request, _page(name), "The schedule is deleted; what is queued or running goes on.")
+
+        async def delete(plane: ControlPlane) -> bool:
+            await plane.acting(who.name, who.via).delete_schedule(name, expected=seen)
+            return name in plane.registry
+
+        known = await self._process.ask(delete)
+        text = f"The schedule of {name} is deleted; what is queued or running goes on."
+        return told(request, _page(name) if known else "/", text)
 
     async def pause(self, request: Request, name: str, who: Operator) -> Response:
         """Pause it. A conflict where it was paused already."""
