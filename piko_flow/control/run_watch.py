@@ -26,6 +26,7 @@ class RunWatch:
         self.run, self.attempt, self.flow = order.record.id, order.record.attempt, order.record.flow
         self._active, self._redaction = active, redaction
         self._counts = StageCounts(self.flow, figures)
+        self._shown: Progress | None = None
 
     def look(self) -> Progress:
         """Where the run stands; what has come since the last look is counted."""
@@ -43,9 +44,17 @@ class RunWatch:
         return fullest
 
     def live_text(self, progress: Progress) -> str:
-        """Where the run stands, as JSON: progress, the bottleneck, and how full the channels are."""
+        """Where the run stands, as JSON: progress, the bottleneck, how full the channels are, and by stage the items a
+        second since this was asked last.
+        """
         fill = {stage: round(part, 3) for (_, stage), part in self.fill(progress).items()}
-        values = {**values_of(progress), "attempt": self.attempt, "fill": fill}
+        values = {
+            **values_of(progress),
+            "attempt": self.attempt,
+            "fill": fill,
+            "rates": rates(self._shown, progress),
+        }
+        self._shown = progress
         return orjson.dumps(values).decode()
 
     def ended(self, report: RunReport | None, error: BaseException | None) -> str:
@@ -60,6 +69,21 @@ class RunWatch:
             values["written"] = [self._redaction(line) for line in report.written]
             values["leftovers"] = [self._redaction(line) for line in report.leftovers]
         return orjson.dumps(values, default=str).decode()
+
+
+def rates(before: Progress | None, now: Progress) -> dict[str, float]:
+    """By stage the items a second that it gave (a sink: took) between two looks; since the begin without a first one."""
+    earlier = {} if before is None else {stage.name: stage for stage in before.stages}
+    seconds = now.seconds - (0.0 if before is None else before.seconds)
+    if seconds <= 0:
+        return {}
+    came = {}
+    for stage in now.stages:
+        old = earlier.get(stage.name)
+        what = "received" if stage.kind == "Sink" else "emitted"
+        items = getattr(stage, what) - (0 if old is None else getattr(old, what))
+        came[stage.name] = round(max(items, 0) / seconds, 3)
+    return came
 
 
 def values_of(progress: Progress) -> dict[str, Any]:
