@@ -19,6 +19,8 @@ from tests.benchmarks import (
     fused_chain,
     import_time,
     memory,
+    ops_browsers,
+    ops_pages,
     telemetry,
     worker_processes,
 )
@@ -31,16 +33,16 @@ def main() -> int:
     """Measure what was asked for and print it."""
     asked = _arguments()
     with databases() as fresh:
-        halves = [_chosen(half, asked) for half in _halves(fresh, asked)]
+        parts = [_chosen(part, asked) for part in _parts(fresh, asked)]
         if asked.list:
-            print(*(figure.name for half in halves for figure in half), sep="\n")
+            print(*(figure.name for part in parts for figure in part), sep="\n")
             return 0
-        if not any(halves):
-            names = ", ".join(figure.name for half in _halves(fresh, asked) for figure in half)
+        if not any(parts):
+            names = ", ".join(figure.name for part in _parts(fresh, asked) for figure in part)
             print(f"no figure's name contains {asked.only!r}; there are {names}", file=sys.stderr)
             return 2
         before = machine()
-        measured = [_measured(half, fresh, asked) for half in halves]
+        measured = [_measured(part, fresh, asked) for part in parts]
     return _told(before, [outcomes for outcomes in measured if outcomes], asked)
 
 
@@ -59,13 +61,23 @@ def _arguments() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def _halves(fresh: Databases, asked: argparse.Namespace) -> list[list[Figure]]:
-    """The figures of moving items, and those of scheduling and recording runs."""
-    modules = (fused_chain, concurrent_calls, worker_processes, memory, import_time, delivery_redis, telemetry)
+def _parts(fresh: Databases, asked: argparse.Namespace) -> list[list[Figure]]:
+    """The figures of moving items, those of scheduling and recording runs, and those of what operators look at."""
+    modules = (
+        fused_chain,
+        concurrent_calls,
+        worker_processes,
+        memory,
+        import_time,
+        delivery_redis,
+        telemetry,
+    )
     dataflow = [figure for module in modules for figure in module.figures()]
     for module in (delivery_sql, delivery_csv, delivery_spool):
         dataflow += module.figures(fresh)
-    return [dataflow, control_figures.figures(fresh, written_only=not asked.without_ours)]
+    control = control_figures.figures(fresh, written_only=not asked.without_ours)
+    operations = [figure for module in (ops_pages, ops_browsers) for figure in module.figures(fresh)]
+    return [dataflow, control, operations]
 
 
 def _chosen(figures: list[Figure], asked: argparse.Namespace) -> list[Figure]:
@@ -86,14 +98,14 @@ def _measured(figures: list[Figure], fresh: Databases, asked: argparse.Namespace
     return outcomes
 
 
-def _told(before: str, halves: list[list[Outcome]], asked: argparse.Namespace) -> int:
+def _told(before: str, parts: list[list[Outcome]], asked: argparse.Namespace) -> int:
     if asked.json:
-        values = [value for outcomes in halves for value in as_values(outcomes)]
+        values = [value for outcomes in parts for value in as_values(outcomes)]
         print(json.dumps({"machine": before, "rounds": asked.rounds, "figures": values}, indent=2))
     else:
-        print(*(table(outcomes) + "\n" for outcomes in halves), sep="\n")
+        print(*(table(outcomes) + "\n" for outcomes in parts), sep="\n")
         print(f"{before} before; {machine()} after; medians of {asked.rounds}")
-    return 0 if all(outcome.met for outcomes in halves for outcome in outcomes) else 1
+    return 0 if all(outcome.met for outcomes in parts for outcome in outcomes) else 1
 
 
 if __name__ == "__main__":

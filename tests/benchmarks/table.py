@@ -41,6 +41,8 @@ def _row(outcome: Outcome, names: Sequence[str]) -> tuple[str, ...]:
 def _score(value: float, unit: str) -> str:
     if unit == "of limit" or unit == "of ideal":
         return f"{value:.0%} {unit}"
+    if unit == "of a core":
+        return f"{value:.1%} {unit}"
     if unit.endswith("/s") and value >= 100:
         return f"{value:,.0f} {unit}"
     return f"{value:.2f} {unit}"
@@ -49,7 +51,7 @@ def _score(value: float, unit: str) -> str:
 def details(outcome: Outcome) -> str:
     """What was measured, contender by contender: the median, the spread, what was written."""
     figure = outcome.figure
-    kind = {"MB": " MB", "queries": "", "queries/s": "", "a run": ""}.get(figure.unit, " s")
+    kind = {"MB": " MB", "queries": "", "queries/s": "", "a run": "", "of a core": ""}.get(figure.unit, " s")
     width = max(len(contender.name) for contender in figure.contenders)
     lines = [
         f"{figure.name}: {figure.title}",
