@@ -65,6 +65,7 @@ def test_a_schedule_is_tried_on_and_saved(scene: Scene, opens: Opens) -> None:
     after.get_by_text("As it would be").wait_for()
     assert after.locator("li").count() == 8
     assert after.get_by_text("new").count() == 8
+    page.shown("schedule-preview")
     page.press("Save the schedule")
     assert "saved" in page.told()
     row = scene.ask(lambda plane: plane.row("unscheduled"))
@@ -99,6 +100,7 @@ def test_parameters_are_changed_with_a_look_at_the_difference_and_rolled_back(
     page.press("Show what changes")
     page.find("#diff .diff").first.wait_for()
     assert page.find("#diff").inner_text().count("→") == 2
+    page.shown("params-difference")
     page.press("Save the parameters")
     assert "Version 1 of the parameters" in page.told()
     view = scene.ask(lambda plane: plane.params("sync_orders"))
@@ -106,6 +108,7 @@ def test_parameters_are_changed_with_a_look_at_the_difference_and_rolled_back(
     page.page.get_by_label("limit", exact=True).fill("300")
     page.press("Save the parameters")
     page.page.get_by_text("History").click()
+    page.shown("params-history")
     page.press("Go back to it")
     assert "hold again, as version 3" in page.told()
     assert scene.ask(lambda plane: plane.params("sync_orders")).values["limit"] == 250

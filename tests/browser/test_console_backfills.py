@@ -27,9 +27,11 @@ def test_a_range_is_dragged_previewed_and_run(scene: Scene, opens: Opens) -> Non
     page.press("Preview the backfill")
     page.find("#plan strong").wait_for()
     assert "4 windows would run" in page.find("#plan").inner_text()
+    page.shown("backfill-preview")
     page.press("Run 4 windows")
     assert "runs 4 windows" in page.told()
     page.page.get_by_text("done").first.wait_for()  # the page follows by itself
+    page.shown("backfills-with-one")
     runs = scene.ask(lambda plane: plane.store.runs(RunFilter(backfill=1)))
     assert {run.status for run in runs} <= {RunStatus.SUCCESS, RunStatus.FAILED}
     assert len(runs) == 4

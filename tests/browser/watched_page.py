@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from axe_playwright_python.sync_playwright import Axe  # type: ignore[import-untyped]
 
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 SCREENSHOTS = Path(__file__).parent.parent.parent / ".screenshots"
 """Where a person finds how the pages look; git ignores it."""
+THEMES: tuple[Literal["light", "dark"], ...] = ("light", "dark")
 PATIENCE = 30_000  # milliseconds that anything on a page may take
 
 
@@ -55,6 +56,14 @@ class WatchedPage:
         """Keep how the page looks for people."""
         SCREENSHOTS.mkdir(exist_ok=True)
         self.page.screenshot(path=SCREENSHOTS / f"{name}.png", full_page=True)
+
+    def shown(self, name: str) -> None:
+        """Keep how it looks in both themes. Raises AssertionError where it bars somebody."""
+        for theme in THEMES:
+            self.page.emulate_media(color_scheme=theme)
+            self.picture(f"{name}-{theme}")
+            found = self.barriers()
+            assert found == [], "; ".join(found)
 
     def barriers(self) -> list[str]:
         """What keeps people from using the page, as axe-core finds it."""
