@@ -73,7 +73,7 @@ async def test_schemathesis_finds_nothing(tmp_path: Path) -> None:
         words += ["--exclude-path", STREAM, "--max-examples", str(EXAMPLES), "--generation-deterministic"]
         words += [
             "--phases",
-            "examples,coverage,fuzzing",
+            "examples,coverage,fuzzing,stateful",
             "--continue-on-failure",
             "--no-shrink",
             "--no-color",
