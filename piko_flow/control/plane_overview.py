@@ -16,6 +16,7 @@ from piko_flow.store.records import BackfillRecord, FlowRecord, LetterGroup, Run
 
 LETTER_GROUPS = 1000
 BACKFILLS = 10
+REPORTS = 3  # ended runs that are asked for a report
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,9 +130,9 @@ async def flow_now(plane: ControlPlane, name: str, *, runs: int) -> FlowNow:
 
 
 async def _report(plane: ControlPlane, runs: Sequence[RunRecord]) -> tuple[int, str] | None:
-    """The report of the newest run that has ended and left one."""
+    """The report of the newest run that has ended and left one, of the newest few."""
     ended = [run.id for run in runs if run.status in (RunStatus.SUCCESS, RunStatus.FAILED)]
-    for number in ended[:1]:
+    for number in ended[:REPORTS]:
         reports = await plane.store.reports(number)
         if reports:
             return number, reports[max(reports)]

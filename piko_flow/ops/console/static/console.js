@@ -12,7 +12,7 @@ function localTime(element) {
   element.dataset.shown = element.dateTime;
   const utc = element.dateTime.replace("T", " ").replace(/(\.\d+)?(Z|\+00:00)$/, "");
   const style = element.dataset.style;
-  const local = style === "clock" ? clock.format(instant) : style === "dated" ? dated.format(instant) : short.format(instant);
+  const local = style === "clock" ? clock.format(instant) : style === "dated" || instant.getFullYear() !== new Date().getFullYear() ? dated.format(instant) : short.format(instant);
   element.title = `${dated.format(instant)} ${zone}, ${utc} UTC`;
   if (style === "ago") return;
   element.textContent = local;
