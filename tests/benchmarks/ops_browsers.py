@@ -26,6 +26,7 @@ class Open:
 
     def __init__(self, part: str, events: str, gap: float) -> None:
         self.part, self.events, self.gap = part, events, gap
+        self.begins = 0.0  # of a gap
         self.heard = self.refreshed = 0
         self._due = False
 
@@ -39,7 +40,8 @@ class Open:
                     self._due = True
 
     async def refresh(self, client: httpx.AsyncClient) -> None:
-        """Read the part anew when something was heard, at most once in its gap."""
+        """Read the part anew when something was heard, at most once in its gap; not all browsers at the same time."""
+        await asyncio.sleep(self.begins * self.gap)
         while True:
             await asyncio.sleep(self.gap)
             if self._due:
@@ -63,7 +65,8 @@ async def browsing(place: Place) -> AsyncIterator[list[Open]]:
     pages = opened()
     async with AsyncExitStack() as stack:
         tasks = []
-        for link, page in zip(place.links, pages, strict=False):
+        for number, (link, page) in enumerate(zip(place.links, pages, strict=False)):
+            page.begins = number * 7 % len(pages) / len(pages)
             client = httpx.AsyncClient(base_url=place.address, headers=PAGE, timeout=60)
             await stack.enter_async_context(client)
             answer = await client.get(f"/login?token={link}")

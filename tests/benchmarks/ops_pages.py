@@ -9,9 +9,10 @@ from time import sleep
 
 import httpx
 
-from tests.benchmarks.control_databases import Databases, Kinds
+from tests.benchmarks.control_databases import SETTLING, Databases, Kinds
 from tests.benchmarks.control_process import measure
 from tests.benchmarks.figure import OURS, Contender, Figure
+from tests.benchmarks.neighbours import wait_for_quiet
 from tests.benchmarks.ops_flows import fill_runs
 from tests.benchmarks.ops_visits import measured, served, visit
 
@@ -75,6 +76,7 @@ class Pages:
         with self._databases.empty(self._kind) as url:
             measure("prepare", OURS, url)
             fill_runs(url, flows=flows, runs=runs)
+            wait_for_quiet(SETTLING)
             with served(url, flows) as place, closing(place.browser()) as browser, place.program() as program:
                 measured(program)
                 sleep(IDLE)

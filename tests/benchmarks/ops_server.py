@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import resource
 import sys
 from collections.abc import AsyncIterator
@@ -93,7 +94,9 @@ async def _led(plane: Any) -> None:
 
 async def _lets_in(app: App) -> dict[str, Any]:
     """A token, and links for browsers."""
-    _, token = await app.ask(lambda plane: issue_token(plane, "benchmark", Role.ADMIN, lasting=None))
+    _, token = await app.ask(
+        lambda plane: issue_token(plane, f"benchmark {os.getpid()}", Role.ADMIN, lasting=None)
+    )
     links = [
         await app.ask(lambda plane: issue_link(plane.acting("benchmark", "cli"), Role.OPERATOR))
         for _ in range(LINKS)

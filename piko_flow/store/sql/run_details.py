@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
+from functools import lru_cache
 
 from piko_flow.store.ops_fitting import LINES, fitting_line
 from piko_flow.store.ops_records import LogLine
@@ -42,6 +43,8 @@ UNION ALL SELECT n.job_id, (SELECT m.run_id FROM job_run m{{of_flow}} WHERE m.jo
 ORDER BY m.run_id DESC LIMIT 1), n.place + 1 FROM recent n WHERE n.run_id IS NOT NULL AND n.place < :each)
 SELECT {columns} FROM recent n {{join}} job_run r{{by_key}} ON r.run_id = n.run_id ORDER BY r.run_id DESC"""
 
+READ_AGAIN = 5000  # rows of recent runs that are not understood anew when pages read them once more
+
 
 class SqlRunDetails:
     """RunDetailStore in a database; see the protocol for what is promised."""
@@ -62,6 +65,7 @@ class SqlRunDetails:
             RUN_ID,
         )
         self._recent = statement(RECENT.format(rows=dialect.rows(FLOW), columns=COLUMNS), FLOW)
+        self._recent_of = lru_cache(maxsize=READ_AGAIN)(run_record)
 
     async def keep_log(self, run: int, lines: Sequence[LogLine]) -> None:
         """Append lines to the log of a run; numbers are given in order."""
@@ -144,7 +148,7 @@ class SqlRunDetails:
             "read the newest runs", lambda session: session.given_rows(self._recent, wanted, each=each)
         )
         found: dict[str, list[RunRecord]] = {}
-        for run in map(run_record, rows):
+        for run in map(self._recent_of, map(tuple, rows)):
             found.setdefault(run.flow, []).append(run)
         return found
 

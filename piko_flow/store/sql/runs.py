@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection
 from dataclasses import replace
 from datetime import datetime
+from functools import lru_cache
 from typing import Any
 
 from piko_flow.planning.run_state import LIVE, Reason, RunStatus
@@ -23,6 +24,7 @@ from piko_flow.store.sql.run_records import COLUMNS, run_record
 from piko_flow.store.sql.writing import BatchStatements, Writing, is_plain
 from piko_flow.store.texts import cut
 
+READ_AGAIN = 5000  # rows of newest runs that are not understood anew when pages read them once more
 LOOK = 200  # queued runs looked at in one step of a claim
 STEPS = 25  # of one claim, when most runs are of flows that this replica does not know
 
@@ -61,6 +63,7 @@ class SqlRuns(SqlLeases):
             FLOW,
         )
         self._last, self._position = statement(LAST), statement(POSITION)
+        self._last_of = lru_cache(maxsize=READ_AGAIN)(run_record)
 
     async def write(self, batch: Batch) -> Written:
         """Write everything in the batch in one transaction.
@@ -206,7 +209,7 @@ class SqlRuns(SqlLeases):
         rows = await self._database.once(
             "read the newest runs", lambda session: session.given_rows(self._newest_runs, wanted)
         )
-        return {run.flow: run for run in map(run_record, rows)}
+        return {run.flow: run for run in map(self._last_of, map(tuple, rows))}
 
     async def attempts(self, run: int) -> list[AttemptRecord]:
         """The attempts of the run that were followed by another, the first one first."""

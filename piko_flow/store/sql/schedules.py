@@ -6,6 +6,7 @@ import hashlib
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
+from functools import lru_cache
 from typing import Any
 
 from sqlalchemy import insert, update
@@ -28,6 +29,7 @@ from piko_flow.store.sql.schedule_records import (
 )
 from piko_flow.store.texts import check, cut
 
+READ_AGAIN = 10_000  # rows that are not understood anew when all are read once more
 SCHEDULES_TABLE, CONFIGS_TABLE = TABLES["scheduled_job"], TABLES["job_config"]
 
 # What the store wrote itself is no edit.
@@ -77,6 +79,7 @@ class SqlSchedules:
         self._configs = dialect.statement(f"SELECT {told} FROM job_config ORDER BY job_id")
         self._one_config, self._flows = map(dialect.statement, (ONE_CONFIG, FLOWS))
         self._delete, self._complete, self._pause = map(dialect.statement, (DELETE, COMPLETE, PAUSE))
+        self._schedule_of = lru_cache(maxsize=READ_AGAIN)(schedule_record)
         self._add = dialect.insert_new("scheduled_job", SCHEDULE, key="job_id")
         self._refuse = dialect.upsert("flow_state", REFUSED, key="job_id", sets=["refused"])
         self._add_paused = dialect.insert_new("flow_state", PAUSED, key="job_id")
@@ -101,7 +104,8 @@ class SqlSchedules:
 
     async def schedules(self) -> list[ScheduleRecord]:
         """All schedule rows, by flow."""
-        return list(map(schedule_record, await self._database.rows("read the schedules", self._schedules)))
+        rows = await self._database.rows("read the schedules", self._schedules)
+        return list(map(self._schedule_of, map(tuple, rows)))
 
     async def configs(self) -> list[ConfigRecord]:
         """All config rows, by flow."""
