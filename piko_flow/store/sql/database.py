@@ -13,6 +13,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from piko_flow.clock import Clock
+from piko_flow.dataflow.running.cancelled import uninterrupted
 from piko_flow.retry import retry_delay
 from piko_flow.store.sql.columns import read_moment
 from piko_flow.store.sql.dialects import SqlDialect
@@ -153,6 +154,8 @@ class Database:
         self._writer = asyncio.Lock() if dialect.name == "sqlite" else None
         self.ask_now = dialect.statement("SELECT {now}")
         self._heard: tuple[datetime, float] | None = None  # a time of the database, and when it was told
+        self._closing: set[asyncio.Task[None]] = set()  # a pool that is gone takes no connection back
+        self._hollow = False  # whether one that the pool has may have to be opened again
         self.statements = 0
 
     @property
@@ -166,6 +169,8 @@ class Database:
 
     async def close(self) -> None:
         """Close all connections."""
+        if self._closing:
+            await asyncio.wait(self._closing)
         await self._engine.dispose()
 
     def host_time(self) -> datetime | None:
@@ -285,26 +290,55 @@ class Database:
                 raise Unclear(error) from error
             return result
 
+    async def _connection(self) -> AsyncConnection:
+        """One of the pool, or a new one: whoever is cancelled while that is made leaves it to nobody."""
+        pool: Any = self._engine.pool
+        if pool.checkedin() and not self._hollow:
+            return await self._engine.connect()
+        opening = asyncio.get_running_loop().create_task(self._opened(), name="open a connection")
+        try:
+            return await asyncio.shield(opening)
+        except asyncio.CancelledError:
+            if (
+                self.dialect.name != "sqlite"
+            ):  # a file is open soon, and its driver forgets one that is cancelled
+                opening.cancel()
+            await uninterrupted(_unused(opening))
+            raise
+
+    async def _opened(self) -> AsyncConnection:
+        return await self._engine.connect()
+
+    def _task(self, closing: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        task = asyncio.get_running_loop().create_task(closing, name="close a connection")
+        self._closing.add(task)
+        task.add_done_callback(self._closing.discard)
+        return task
+
     @asynccontextmanager
     async def _connected(self) -> AsyncIterator[Session]:
         """A connection; one in an unknown state is closed and not used again, by whatever way the block is left."""
         try:
-            connection = await self._engine.connect()
+            connection = await self._connection()
         except Exception as error:  # drivers raise what they like while they connect
             raise NotConnected(error) from error
         try:
             yield Session(connection, self)
         except BaseException as error:
             if not isinstance(error, Exception) or isinstance(error, NotAnswered):
-                await asyncio.shield(_task(connection.invalidate()))
+                self._hollow = True
+                await asyncio.shield(self._task(connection.invalidate()))
             raise
         finally:
             # Whoever is cancelled here leaves it to the task.
-            await asyncio.shield(_task(connection.close()))
+            await asyncio.shield(self._task(connection.close()))
 
 
-def _task(closing: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
-    return asyncio.get_running_loop().create_task(closing, name="close a connection")
+async def _unused(opening: asyncio.Task[AsyncConnection]) -> None:
+    """Close the connection, if one has been made."""
+    await asyncio.wait([opening])
+    if not opening.cancelled() and opening.exception() is None:
+        await opening.result().close()
 
 
 class SinkTransaction:
