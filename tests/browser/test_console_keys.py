@@ -22,6 +22,7 @@ def test_keys_lead_from_page_to_page_and_are_told(opens: Opens) -> None:
     page.picture("keys-desk-light")
     assert page.barriers() == []
     keyboard.press("Escape")
+    page.find("dialog[open]").wait_for(state="detached")
     for key, path in (
         ("r", "/runs"),
         ("b", "/backfills"),
@@ -29,9 +30,8 @@ def test_keys_lead_from_page_to_page_and_are_told(opens: Opens) -> None:
         ("l", "/replicas"),
         ("f", "/"),
     ):
-        keyboard.press("g")
         with page.page.expect_navigation():
-            keyboard.press(key)
+            keyboard.type(f"g{key}")
         assert page.page.url == page.address + path
 
 

@@ -78,7 +78,7 @@ class FlowPages:
         async def read() -> dict[str, Any]:
             return await self._live(await self._process.ask(lambda plane: read_flow(plane, name, history=0)))
 
-        return await self._view.shared_part(request, "flow_part.html", read, seconds=1)
+        return await self._view.shared_part(request, "flow_part.html", read, seconds=2)
 
     async def why(self, request: Request, name: str) -> Response:
         """Why it is not running, which takes longer to find out than all the rest."""

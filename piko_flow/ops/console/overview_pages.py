@@ -49,7 +49,7 @@ class OverviewPages:
     async def part(self, request: Request) -> Response:
         """What of it changes by itself."""
         return await self._view.shared_part(
-            request, "overview_part.html", lambda: self._values(request), seconds=3
+            request, "overview_part.html", lambda: self._values(request), seconds=5
         )
 
     async def theme(self, request: Request) -> Response:

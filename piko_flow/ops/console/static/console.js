@@ -105,7 +105,7 @@ const GOES = { f: "/", r: "/runs", b: "/backfills", d: "/dead-letters", l: "/rep
 let afterG = 0;
 document.addEventListener("keydown", (event) => {
   if (event.ctrlKey || event.metaKey || event.altKey) return;
-  const field = event.target.closest?.("input, textarea, select, dialog");
+  const field = event.target.closest?.("input, textarea, select, dialog[open]");
   if (field) return;
   const help = document.getElementById("help");
   if (event.key === "?" && help) { event.preventDefault(); help.showModal(); return; }
@@ -115,7 +115,7 @@ document.addEventListener("keydown", (event) => {
     return;
   }
   if (event.key === "g") { afterG = event.timeStamp; return; }
-  if (afterG && event.timeStamp - afterG < 1500 && GOES[event.key]) {
+  if (afterG && event.timeStamp - afterG < 3000 && GOES[event.key]) {
     const there = document.querySelector(`.nav a[href="${GOES[event.key]}"]`);
     if (there) { event.preventDefault(); window.location.assign(there.href); }
   }
