@@ -80,6 +80,7 @@ class SqlSchedules:
         self._one_config, self._flows = map(dialect.statement, (ONE_CONFIG, FLOWS))
         self._delete, self._complete, self._pause = map(dialect.statement, (DELETE, COMPLETE, PAUSE))
         self._schedule_of = lru_cache(maxsize=READ_AGAIN)(schedule_record)
+        self._flow_of = lru_cache(maxsize=READ_AGAIN)(_flow_record)
         self._add = dialect.insert_new("scheduled_job", SCHEDULE, key="job_id")
         self._refuse = dialect.upsert("flow_state", REFUSED, key="job_id", sets=["refused"])
         self._add_paused = dialect.insert_new("flow_state", PAUSED, key="job_id")
@@ -114,12 +115,7 @@ class SqlSchedules:
     async def flows(self) -> list[FlowRecord]:
         """What is stored of every flow besides its rows, by flow."""
         rows = await self._database.rows("read what is known of flows", self._flows)
-        return [
-            FlowRecord(
-                row[0], read_moment(row[1]), row[2] or "", read_moment(row[3]), read_moment(row[4]), *row[5:]
-            )
-            for row in rows
-        ]
+        return list(map(self._flow_of, map(tuple, rows)))
 
     async def add_schedules(self, records: Sequence[ScheduleRecord]) -> list[str]:
         """Insert rows for flows that have none; gives the flows whose row was made."""
@@ -235,3 +231,9 @@ class SqlSchedules:
 def _hashed(content: Any) -> str:
     """SQLite gives the whole content, the servers a hash of it."""
     return hashlib.blake2b(str(content or "").encode("utf-8", "surrogatepass"), digest_size=16).hexdigest()
+
+
+def _flow_record(row: Any) -> FlowRecord:
+    return FlowRecord(
+        row[0], read_moment(row[1]), row[2] or "", read_moment(row[3]), read_moment(row[4]), *row[5:]
+    )
