@@ -14,7 +14,7 @@ from time import perf_counter
 import httpx
 
 PAGE = {"accept": "text/html", "sec-fetch-site": "none", "sec-fetch-mode": "navigate"}
-WARM, TIMED, COUNTED = 3, 15, 5
+WARM, TIMED, COUNTED = 3, 15, 10
 
 
 @dataclass(frozen=True)
