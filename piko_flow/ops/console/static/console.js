@@ -82,16 +82,49 @@ const REST = 30_000; // milliseconds after which even an unchanged part is read 
 
 function part() { return document.querySelector("[data-live]"); }
 
-function listen() {
+// A browser opens six connections to a server, over all its tabs, and a stream keeps one: four tabs may hold one, so that
+// there is always room for ordinary requests. Who gets no place asks again now and then, and refreshes in each gap.
+const PLACES = ["1", "2", "3", "4"].map((number) => `piko_flow stream ${number}`);
+const PAUSE = 5_000; // milliseconds until a place is asked for again
+let leave = null; // gives the place back
+let asking = false;
+let asked = -PAUSE;
+
+function taken(place) {
+  return new Promise((tell) => {
+    navigator.locks.request(place, { ifAvailable: true }, (lock) => {
+      tell(lock !== null);
+      return lock && new Promise((done) => { leave = done; });
+    }).catch(() => tell(false)); // refused to a page that is being left
+  });
+}
+
+function silence() {
+  events?.close();
+  leave?.();
+  events = leave = null;
+}
+
+async function listen() {
+  // Browsers have locks only where the connection is safe: https, or this very computer.
+  const wants = part();
+  if (!wants || "always" in wants.dataset || events || asking || document.hidden || !navigator.locks || performance.now() - asked < PAUSE) return;
+  asking = true;
+  asked = performance.now();
+  for (const place of PLACES) if (await taken(place)) break;
+  asking = false;
   const shown = part();
-  if (!shown || events) return;
+  if (!leave) return;
+  if (!shown || document.hidden) { silence(); return; }
   events = new EventSource(`/api/v1/events?${shown.dataset.events || ""}`);
   ["run_began", "run_changed", "run_ended", "run_progress", "reset"].forEach((name) => events.addEventListener(name, () => { due = true; }));
+  events.addEventListener("error", (event) => { if (event.target.readyState === EventSource.CLOSED) { silence(); asked = performance.now() + 5 * PAUSE; } });
 }
 
 setInterval(() => {
   const shown = part();
   if (!shown || document.hidden) return;
+  listen();
   const waited = performance.now() - refreshed;
   const told = events?.readyState === EventSource.OPEN && !("always" in shown.dataset);
   if (waited < Number(shown.dataset.gap) * 1000 || (told && !due && waited < REST)) return;
@@ -99,7 +132,15 @@ setInterval(() => {
   due = false;
   htmx.trigger(shown, "refresh");
 }, 250);
-window.addEventListener("pagehide", () => { events?.close(); events = null; });
+// What happened while nobody looked, or while the page was kept for the way back, is shown at once.
+function resume() {
+  asked = -PAUSE;
+  due = true;
+  listen();
+}
+window.addEventListener("pagehide", silence);
+window.addEventListener("pageshow", (event) => { if (event.persisted) resume(); });
+document.addEventListener("visibilitychange", () => { if (document.hidden) silence(); else resume(); });
 
 const GOES = { f: "/", r: "/runs", b: "/backfills", d: "/dead-letters", l: "/replicas", a: "/audit" };
 let afterG = 0;
