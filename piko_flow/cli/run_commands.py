@@ -13,7 +13,9 @@ from piko_flow.cli.control_arguments import Limit, OnlyFlow, RunNumber, who_asks
 from piko_flow.planning.run_state import RunStatus
 
 if TYPE_CHECKING:
+    from piko_flow.control.plane import ControlPlane
     from piko_flow.control.plane_runs import RunPage, RunView
+    from piko_flow.control.told_failure import ToldFailure
     from piko_flow.control.told_times import Times
     from piko_flow.store.records import AttemptRecord, RunRecord
 
@@ -60,10 +62,23 @@ def list_runs(
 def show_run(
     asking: Asking,
     run: RunNumber,
+    traceback: Annotated[
+        bool, typer.Option("--traceback", help="Print the tracebacks whole, as --debug does.")
+    ] = False,
 ) -> None:
-    """Show one run: its attempts, the parameters it is pinned to, its error."""
-    view = asking.ask(lambda plane: plane.run(run))
-    asking.answer(lambda: {"run": view}, lambda: _show(view, asking.times()))
+    """Show one run: its attempts, the parameters it is pinned to, its errors and where they were raised."""
+    from piko_flow.control.told_failure import failures_in
+
+    async def read(plane: ControlPlane) -> tuple[RunView, dict[int, ToldFailure]]:
+        return await plane.run(run), failures_in(await plane.store.reports(run))
+
+    def show() -> None:
+        _show(view, asking.times())
+        for attempt, failure in failures.items():
+            _show_failure(attempt, failure, whole=traceback or asking.debug)
+
+    view, failures = asking.ask(read)
+    asking.answer(lambda: {"run": view, "failures": failures}, show)
 
 
 @app.command("cancel")
@@ -127,6 +142,29 @@ def _show(view: RunView, times: Times) -> None:
     begun: list[AttemptRecord | RunRecord] = [*view.attempts, *([] if waits else [view.run])]
     rows = [_attempt(one, times) for one in begun]
     show_table(("attempt", "started", "ended", "reason", "error"), rows, wraps={"error"}, empty="")
+
+
+def _show_failure(attempt: int, failure: ToldFailure, *, whole: bool) -> None:
+    """Where the attempt failed: the last lines of the flow's own code, or the traceback; nothing where none is known."""
+    from piko_flow.cli.mistakes import printable
+
+    if not failure.traceback:
+        return
+    stage = f" in stage {failure.stage!r}" if failure.stage else ""
+    if whole:
+        lines = [f"attempt {attempt} failed{stage}:", failure.traceback.rstrip()]
+    elif failure.frames:
+        lines = [
+            f"attempt {attempt} failed{stage}; the traceback with --traceback, its last lines of the flow:"
+        ]
+        lines += [f"  {frame}" for frame in failure.frames]
+    else:
+        lines = [
+            f"attempt {attempt} failed{stage} outside the flow's own code; the traceback with --traceback"
+        ]
+    if failure.item is not None:
+        lines.append(f"  item: {failure.item}")
+    typer.echo("\n" + printable("\n".join(lines)))
 
 
 def _attempt(one: AttemptRecord | RunRecord, times: Times) -> tuple[object, ...]:

@@ -11,6 +11,7 @@ from piko_flow.control.emitting import Emissions
 from piko_flow.control.failure import cause_of, hash_of, is_retryable, message_of, timed_out, type_of
 from piko_flow.control.job_run import JobRun
 from piko_flow.control.journal import Ask
+from piko_flow.control.line_redaction import LineRedaction
 from piko_flow.control.outcome import Outcome
 from piko_flow.control.params import check_params
 from piko_flow.control.pipeline_run import PipelineRun
@@ -20,6 +21,7 @@ from piko_flow.control.replaying import REPLAY
 from piko_flow.control.run_context import Emitted, RunContext
 from piko_flow.control.run_order import RunOrder, RunTools
 from piko_flow.control.told_attempt import ToldAttempt
+from piko_flow.control.told_failure import hiding, told_failure
 from piko_flow.dataflow.running.cancelled import escaped
 from piko_flow.dataflow.running.report import RunReport
 from piko_flow.dataflow.running.task_group import first_cause
@@ -177,7 +179,7 @@ class ActiveExecution:
             return Outcome(RunStatus.QUEUED, Reason.RELEASED, report=report, **self._times)
         if self._reason is None:
             return Outcome(RunStatus.SUCCESS, **self._times)
-        return self._stopped(self._reason, report)
+        return self._stopped(self._reason, report, error)
 
     def _succeeded(self, report: RunReport, work: PipelineRun) -> Outcome:
         return Outcome(
@@ -190,9 +192,11 @@ class ActiveExecution:
             **self._times,
         )
 
-    def _stopped(self, reason: Reason, report: RunReport | None) -> Outcome:
+    def _stopped(self, reason: Reason, report: RunReport | None, error: BaseException | None) -> Outcome:
         if reason is Reason.TIMEOUT:
-            return self._failed(timed_out(self.order.flow.timeout), reason=reason, report=report)
+            late = timed_out(self.order.flow.timeout)
+            late.__cause__ = error  # where it was stopped
+            return self._failed(late, reason=reason, report=report)
         status = RunStatus.QUEUED if reason is Reason.RELEASED else RunStatus.CANCELLED
         return Outcome(status, reason, report=report, **self._times)
 
@@ -206,6 +210,11 @@ class ActiveExecution:
     ) -> Outcome:
         record = self.order.record
         redaction = Redaction.of(self.order.flow.redact, self._tools.redact)
+        item = getattr(first_cause(error), "item", None)
+        lines = LineRedaction(redaction) if self.told is None else self.told.redaction
+        message = message_of(error, hiding(redaction, lines, item))
+        if self.told is not None:
+            self.told.failure = told_failure(error, message, redaction, lines)
         shown = None if redaction.names else error  # its traceback has its message
         log.debug("run %d of %r failed in attempt %d", record.id, record.flow, record.attempt, exc_info=shown)
         return Outcome(
@@ -213,7 +222,7 @@ class ActiveExecution:
             reason,
             error_type=type_of(error),
             error_hash=hash_of(error),
-            error_msg=redaction.text(message_of(error), getattr(first_cause(error), "item", None)),
+            error_msg=message,
             retryable=decided or is_retryable(error, self.order.flow.retry),
             decided=decided,
             report=report,

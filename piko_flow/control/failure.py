@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable
 
 from piko_flow.dataflow.running.failed_place import line_of, place_of
 from piko_flow.dataflow.running.task_group import first_cause
@@ -34,12 +35,15 @@ def type_of(error: BaseException) -> str:
     return type(cause_of(error)).__name__[:NAME]
 
 
-def message_of(error: BaseException) -> str:
-    """The error in one line, with its stage or its line in the flow's code, cut to what the column holds."""
+def message_of(error: BaseException, hide: Callable[[str], str] = str) -> str:
+    """The error in one line, with its stage or its line in the flow's code, cut to what the column holds.
+
+    `hide` takes out what is secret, before the cut: half a secret would not be known for one.
+    """
     first = first_cause(error)
     others = len(error.exceptions) - 1 if isinstance(error, BaseExceptionGroup) else 0
     staged = isinstance(first, StageFailed)
-    text = str(first) if staged else describe_error(first)
+    text = hide(str(first) if staged else describe_error(first))
     line = "" if staged else line_of(first)
     rest = (f" ({line})" if line else "") + (f" (and {others} more)" if others else "")
     room = LONGEST - len(rest)

@@ -133,7 +133,8 @@ async def _report(plane: ControlPlane, runs: Sequence[RunRecord]) -> tuple[int, 
     """The report of the newest run that has ended and left one, of the newest few."""
     ended = [run.id for run in runs if run.status in (RunStatus.SUCCESS, RunStatus.FAILED)]
     for number in ended[:REPORTS]:
-        reports = await plane.store.reports(number)
-        if reports:
+        found = await plane.store.reports(number)
+        reports = {attempt: text for attempt, text in found.items() if '"stages":' in text}
+        if reports:  # one of a failure alone shows no stages
             return number, reports[max(reports)]
     return None

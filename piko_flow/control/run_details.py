@@ -42,7 +42,7 @@ log = logging.getLogger("piko_flow.details")
 class RunDetails:
     """Follows the runs of a replica, on the loop that executes them; an async context manager.
 
-    Nothing is asked of the store for a plain job that logs nothing. Lines are written in groups, at most EVERY seconds
+    Nothing is asked of the store for a plain job that succeeds and logs nothing. Lines are written in groups, at most EVERY seconds
     after they came, and at the end of their attempt; while pipelines run, where they are is shown as often.
     """
 
@@ -105,6 +105,7 @@ class RunDetails:
                 return outcome
         finally:
             del self._told[record.id]
+            self._keep_report(order, told)
             if logged.lines is not None:
                 self._speaking.pop(record.id, None)
                 self._keep_lines(logged, told, logged.lines.take_rest())
@@ -120,7 +121,7 @@ class RunDetails:
 
     @contextmanager
     def watching(self, order: RunOrder, active: ActiveRun) -> Iterator[Callable[[RunReport], None]]:
-        """Inside the block the pipeline is looked at now and then; its account is kept when the block is left.
+        """Inside the block the pipeline is looked at now and then; its account is kept when the attempt has ended.
 
         The function that the block gets takes the report of a run that has one.
         """
@@ -139,8 +140,14 @@ class RunDetails:
             raise
         finally:
             del self._watches[watch.run]
-            text = watch.ended(reports[0] if reports else None, failure)
-            self._writing.add(lambda store: store.keep_report(watch.run, watch.attempt, text))
+            told.account = watch.ended(reports[0] if reports else None, failure)
+            if watch.run not in self._told:  # else it is kept with the error that ended the attempt
+                self._keep_report(order, told)
+
+    def _keep_report(self, order: RunOrder, told: ToldAttempt) -> None:
+        run, attempt, text = order.record.id, order.record.attempt, told.report()
+        if text is not None:
+            self._writing.add(lambda store: store.keep_report(run, attempt, text))
             self._wake.set()
 
     def _spoke(self, logged: LoggedRun) -> None:

@@ -57,18 +57,17 @@ class RunWatch:
         self._shown = progress
         return orjson.dumps(values).decode()
 
-    def ended(self, report: RunReport | None, error: BaseException | None) -> str:
-        """The account of the attempt as JSON: its report, or how far it came when it failed. No items are in it."""
+    def ended(self, report: RunReport | None, error: BaseException | None) -> dict[str, Any]:
+        """The account of the attempt as JSON values: its report, or how far it came when it failed. No items are in it."""
         progress = self.look()
         if isinstance(error, StageFailed):
             self._counts.failed(error.stage)
         if report is None:
-            values = {**values_of(progress), "outcome": "failed"}
-        else:
-            values = {**report.to_dict(), "dead_letters": [], "position": None}  # they are kept by themselves
-            values["written"] = [self._redaction(line) for line in report.written]
-            values["leftovers"] = [self._redaction(line) for line in report.leftovers]
-        return orjson.dumps(values, default=str).decode()
+            return {**values_of(progress), "outcome": "failed"}
+        values = {**report.to_dict(), "dead_letters": [], "position": None}  # they are kept by themselves
+        values["written"] = [self._redaction(line) for line in report.written]
+        values["leftovers"] = [self._redaction(line) for line in report.leftovers]
+        return values
 
 
 def rates(before: Progress | None, now: Progress) -> dict[str, float]:

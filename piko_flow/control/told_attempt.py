@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
+from dataclasses import asdict
+from typing import Any
+
+import orjson
 
 from piko_flow.control.line_redaction import LineRedaction, secrets_in
 from piko_flow.control.redaction import Redaction
+from piko_flow.control.told_failure import ToldFailure
 
 
 class ToldAttempt:
@@ -14,6 +19,10 @@ class ToldAttempt:
     def __init__(self, *redact: Collection[str]) -> None:
         self._names = redact
         self.params: object = None
+        self.account: Mapping[str, Any] | None = None
+        """That of its pipeline, once there is one."""
+        self.failure: ToldFailure | None = None
+        """What ended it, where that was an error."""
         self._lines: LineRedaction | None = None
 
     @property
@@ -22,3 +31,9 @@ class ToldAttempt:
         if self._lines is None:
             self._lines = LineRedaction(Redaction.of(*self._names), secrets_in(self.params))
         return self._lines
+
+    def report(self) -> str | None:
+        """Its report as JSON: the account of its pipeline and its `failure`; None where it has neither."""
+        failure = {} if self.failure is None else {"failure": asdict(self.failure)}
+        values = {**(self.account or {}), **failure}
+        return orjson.dumps(values, default=str).decode() if values else None

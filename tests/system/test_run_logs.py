@@ -182,19 +182,25 @@ async def test_lines_come_while_the_run_goes_on_and_it_is_shown_where_it_is(tmp_
     assert (report["outcome"], report["items"]) == ("succeeded", 20)
 
 
-async def test_a_failed_attempt_has_a_report_of_how_far_it_came_without_items(tmp_path: Path) -> None:
+async def test_a_failed_attempt_has_a_report_of_how_far_it_came_with_the_item_that_failed_alone(
+    tmp_path: Path,
+) -> None:
     registry: Registry[Flow] = Registry()
 
     def breaks(item: str) -> str:
         raise ValueError("no")
 
-    Flow.register("breaks", Source(["s3cr3t"]) >> Transform(breaks) >> Sink(put), registry=registry)
+    Flow.register(
+        "breaks", Source(["s3cr3t", "another"]) >> Transform(breaks) >> Sink(put), registry=registry
+    )
     async with running(registry, tmp_path) as app:
         run = await app.trigger("breaks")
         report = (await reports(app, run.id))[1]
     assert report["outcome"] == "failed"
     assert [stage["name"] for stage in report["stages"]] == ["list", "breaks", "put"]
+    assert report.pop("failure")["item"] == "'s3cr3t'"
     assert "s3cr3t" not in json.dumps(report)
+    assert "another" not in json.dumps(report)
 
 
 async def test_a_plain_job_that_logs_nothing_leaves_nothing(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query
@@ -10,6 +11,7 @@ from pydantic import ConfigDict
 from starlette.responses import Response
 
 from piko_flow.control.plane import ControlPlane
+from piko_flow.control.told_failure import failures_in
 from piko_flow.ops.api.answers.runs import (
     ExplanationAnswer,
     LogAnswer,
@@ -67,10 +69,10 @@ async def show_run(look: Look, run: RunInPath) -> RunShownAnswer:
 
     async def ask(plane: ControlPlane) -> dict[str, Any]:
         view = await plane.run(run)
-        reports = {number: json.loads(text) for number, text in (await plane.store.reports(run)).items()}
+        texts = await plane.store.reports(run)
         shown = (await plane.store.shown_live([run])).get(run)
         live = None if shown is None else {"at": shown[0], "report": json.loads(shown[1])}
-        return {"run": view, "reports": reports, "live": live}
+        return {"run": view, "failures": failures_in(texts), "reports": _accounts(texts), "live": live}
 
     return RunShownAnswer.model_validate(await look.answer(ask))
 
@@ -120,3 +122,11 @@ async def retry_run(change: Change, run: RunInPath, body: RunBody | None = None)
         return {"run": await plane.retry(run, expected=seen(body))}
 
     return await change.change(RunAnswer, ask)
+
+
+def _accounts(texts: Mapping[int, str]) -> dict[int, dict[str, Any]]:
+    """What pipelines did, in the attempts that had one."""
+    accounts = {number: json.loads(text) for number, text in texts.items()}
+    for account in accounts.values():
+        account.pop("failure", None)
+    return {number: account for number, account in accounts.items() if account}

@@ -144,13 +144,29 @@ class LiveReport(Answer):
     report: dict[str, Any]
 
 
+class Failure(Answer):
+    """The error that ended an attempt: its stage and the item as text, where it was about one, and its traceback.
+
+    `place` is the innermost line of the flow's own code, `frames` are the last five, innermost last.
+    """
+
+    error_type: str
+    message: str
+    stage: str
+    place: str
+    item: str | None
+    frames: list[str]
+    traceback: str
+
+
 class RunShownAnswer(Answer):
     """A run with the reports of its attempts (stages, edges, times, what was written) by attempt.
 
-    `live` is where a run that goes on was last seen; null where nobody shows it.
+    `failures` are the errors that ended attempts, by attempt, nothing secret in them. `live` is where a run that goes on was last seen; null where nobody shows it.
     """
 
     run: RunView
+    failures: dict[str, Failure]
     reports: dict[str, dict[str, Any]]
     live: LiveReport | None
 
