@@ -2,44 +2,32 @@
 
 from __future__ import annotations
 
-import logging
-from collections import deque
-from collections.abc import Awaitable, Callable, Collection, Mapping
-from dataclasses import dataclass
+import asyncio
+from collections.abc import Collection, Sequence
+from contextlib import suppress
 from datetime import datetime
-from functools import partial
 
 from piko_flow.clock import Clock
 from piko_flow.control import notice_rules as rules
 from piko_flow.control.leadership import own_lease
-from piko_flow.control.notice_delivery import deliver
+from piko_flow.control.notice_delivery import Deliver, places
 from piko_flow.control.notice_options import NoticeOptions
+from piko_flow.control.notice_outbox import Outbox
 from piko_flow.control.notice_rules import Standing
 from piko_flow.control.replica import Replica
-from piko_flow.errors import PikoFlowError, StoreUnavailable
+from piko_flow.errors import StoreUnavailable
 from piko_flow.store.ops_records import Episode
 from piko_flow.store.protocols import Store
 
-MOST = 1000  # notices that wait to be delivered
-TRIES = 5  # of one notice, a survey apart
 GROUPS = 1000  # groups of dead letters that are counted
 SLICE = 50  # flows whose states are read at once: others wait for this loop
-
-Deliver = Callable[[Mapping[str, object]], Awaitable[None]]
-
-log = logging.getLogger("piko_flow.notices")
-
-
-@dataclass(slots=True)
-class _Waiting:
-    notice: Mapping[str, object]
-    tries: int = 0
 
 
 class Notices:
     """Compares what is so with what people were told. Of several replicas one tells: the store lets one begin an episode.
 
-    A notice that cannot be delivered is tried again with the next steps; if this process ends before, it is lost.
+    Each place has its own queue. What cannot be delivered is tried again with the next steps; if this process ends
+    before, it is lost.
     """
 
     def __init__(
@@ -50,23 +38,22 @@ class Notices:
         flows: Collection[str],
         options: NoticeOptions,
         clock: Clock,
-        deliver: Deliver,
+        places: Sequence[Deliver],
         lease: str,
     ) -> None:
         self._lease = lease
         self._store, self._replica, self._flows = store, replica, flows
-        self._options, self._clock, self._deliver = options, clock, deliver
-        self._waiting: deque[_Waiting] = deque(maxlen=MOST)
+        self._options, self._clock = options, clock
+        self._outboxes = [Outbox(deliver, clock) for deliver in places]
         self._leaderless_since: float | None = None
 
     async def step(self) -> None:
         """Look once, and tell what has begun and what is over. What the store does not answer is looked at next time."""
-        try:
+        with suppress(StoreUnavailable):  # which the ticks tell
             await self._look()
-        except StoreUnavailable:
-            return  # which the ticks tell
-        finally:
-            await self._send()
+        async with asyncio.TaskGroup() as sending:
+            for outbox in self._outboxes:
+                sending.create_task(outbox.send(), name="notices")
 
     async def _look(self) -> None:
         pulse = await self._store.pulse(self._lease, "")
@@ -124,20 +111,8 @@ class Notices:
             "episode": episode.id,
             "replica": self._replica.record.id,
         }
-        self._waiting.append(_Waiting(notice))
-
-    async def _send(self) -> None:
-        """Deliver in order; what cannot be delivered now holds up the others until it is given up."""
-        while self._waiting:
-            one = self._waiting[0]
-            one.tries += 1
-            try:
-                await self._deliver(one.notice)
-            except PikoFlowError as error:
-                if one.tries < TRIES:
-                    return
-                log.warning("a notice was not delivered: %s", error)
-            self._waiting.popleft()
+        for outbox in self._outboxes:
+            outbox.add(notice)
 
 
 def notices_of(replica: Replica, store: Store, flows: Collection[str], clock: Clock) -> Notices:
@@ -149,6 +124,6 @@ def notices_of(replica: Replica, store: Store, flows: Collection[str], clock: Cl
         flows=flows,
         options=options.notices,
         clock=clock,
-        deliver=partial(deliver, options=options.notices),
+        places=places(options.notices),
         lease=options.lease_name if options.elected else own_lease(options.lease_name, replica.record.id),
     )

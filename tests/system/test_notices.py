@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -14,12 +16,19 @@ import pytest
 
 from piko_flow import Flow, Registry
 from piko_flow.control import notice_delivery
-from piko_flow.control.notice_delivery import NotDelivered, deliver
+from piko_flow.control.notice_delivery import places
 from piko_flow.control.notice_options import NoticeOptions
+from piko_flow.control.notice_post import NotDelivered
 from piko_flow.control.run_context import RunContext
 from tests.system.running_app import eventually, running
 
 NOTICE = {"kind": "failed", "subject": "orders", "state": "begun"}
+
+
+async def deliver(notice: dict[str, str], options: NoticeOptions) -> None:
+    """Take the notice to the one place that the options name."""
+    [place] = places(options)
+    await place(notice)
 
 
 class Chat:
@@ -75,6 +84,59 @@ async def test_an_address_that_is_not_there_is_told_without_its_path() -> None:
     with pytest.raises(NotDelivered, match="could not be reached") as caught:
         await deliver(NOTICE, NoticeOptions(webhook="http://127.0.0.1:1/s3cr3t"))
     assert "s3cr3t" not in str(caught.value)
+
+
+@asynccontextmanager
+async def answering(*pieces: bytes, drip: bytes = b"") -> AsyncIterator[str]:
+    """An address that says this whatever it is asked, then the last for ever or nothing more."""
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"}")
+        for piece in pieces:
+            writer.write(piece)
+        with suppress(ConnectionError):
+            while drip:
+                writer.write(drip)
+                await writer.drain()
+                await asyncio.sleep(0.02)
+        writer.close()
+        ended.set()
+
+    ended = asyncio.Event()
+    server = await asyncio.start_server(answer, "127.0.0.1", 0)
+    async with server:
+        yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/s3cr3t"
+        await asyncio.wait_for(ended.wait(), 10)
+
+
+@pytest.mark.parametrize("answer", [b"garbage of s3cr3t\r\n\r\n", b"HTTP/1.1 200" + b"x" * 70_000, b""])
+async def test_an_address_that_does_not_speak_http_is_told_without_its_words(answer: bytes) -> None:
+    async with answering(answer) as url:
+        with pytest.raises(NotDelivered, match=r"127\.0\.0\.1") as caught:
+            await deliver(NOTICE, NoticeOptions(webhook=url))
+    assert "s3cr3t" not in str(caught.value)
+
+
+async def test_an_answer_is_its_status_and_what_is_missing_after_it_does_no_harm() -> None:
+    async with answering(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nff\r\nab") as url:
+        await deliver(NOTICE, NoticeOptions(webhook=url))
+
+
+@pytest.mark.parametrize("address", ["http://127.0.0.1/s3cr3t with\nlines", "http://[s3cr3t/", "s3cr3t"])
+async def test_an_address_that_is_none_is_told_without_its_path(address: str) -> None:
+    with pytest.raises(NotDelivered) as caught:
+        await deliver(NOTICE, NoticeOptions(webhook=address))
+    assert "s3cr3t" not in str(caught.value)
+
+
+@pytest.mark.parametrize("begin", [b"HTTP/1.1 2", b"HTTP/1.1 200 OK\r\nA: "])
+async def test_an_address_that_drips_is_left_in_time_and_so_is_its_connection(
+    begin: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(notice_delivery, "TIMEOUT", 0.3)
+    async with answering(begin, drip=b"0") as url:  # which ends when the connection does
+        with pytest.raises(NotDelivered, match=r"did not answer a notice within 0\.3 s"):
+            await deliver(NOTICE, NoticeOptions(webhook=url))
 
 
 async def test_a_program_gets_the_notice_on_its_standard_input(tmp_path: Path) -> None:

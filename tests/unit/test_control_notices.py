@@ -8,11 +8,13 @@ from typing import Any
 
 import pytest
 
-from piko_flow.control.notice_delivery import NotDelivered
 from piko_flow.control.notice_options import NoticeOptions
-from piko_flow.control.notices import TRIES, Notices
+from piko_flow.control.notice_outbox import MOST, SENDING, TRIES, Outbox
+from piko_flow.control.notice_post import NotDelivered
+from piko_flow.control.notices import Notices
 from piko_flow.planning.window import BackfillPolicy
 from piko_flow.store.records import DeadLetterRecord
+from piko_flow.testing.manual_clock import ManualClock
 from piko_flow.testing.simulated import FlowWorld
 from tests.unit.control_worlds import HOURLY, Flows, leader
 
@@ -35,14 +37,14 @@ class People:
         self.told.append((str(notice["state"]), str(notice["kind"]), str(notice["subject"])))
 
 
-def notices(world: FlowWorld, people: People, replica: Any = None, **options: Any) -> Notices:
+def notices(world: FlowWorld, *people: People, replica: Any = None, **options: Any) -> Notices:
     return Notices(
         store=world.store,
         replica=(replica or leader(world)).replica,
         flows=world.replicas[0].replica.worker._flows,  # type: ignore[arg-type]  # a registry is a collection, too
         options=NoticeOptions(**options),
         clock=world.clock,
-        deliver=people.deliver,
+        places=[one.deliver for one in people],
         lease="default",
     )
 
@@ -114,6 +116,10 @@ async def test_a_run_that_waits_too_long_makes_its_flow_late(flows: Flows, peopl
         await world.advance(minutes=20)
         await watching.step()
         assert people.told == [("begun", "late", "long")]
+        flows.takes["long"] = 1
+        await world.advance(hours=3)
+        await watching.step()
+    assert people.told == [("begun", "late", "long"), ("over", "late", "long")]
 
 
 async def test_many_dead_letters_are_told_and_that_they_are_gone(flows: Flows, people: People) -> None:
@@ -149,7 +155,7 @@ async def test_that_nobody_leads_is_told_by_who_does_not_lead_either(flows: Flow
     async with flows.within(replicas=2) as world:
         await world.advance(seconds=30)
         other = next(one for one in world.replicas if not one.replica.leads)
-        watching = notices(world, people, other, leaderless=timedelta(seconds=60))
+        watching = notices(world, people, replica=other, leaderless=timedelta(seconds=60))
         watching._lease = "another"  # for which nobody competes
         await watching.step()
         await world.advance(seconds=30)
@@ -161,6 +167,7 @@ async def test_that_nobody_leads_is_told_by_who_does_not_lead_either(flows: Flow
         assert people.told == [("begun", "no_leader", "another")]
         watching._lease = "default"
         await watching.step()
+        assert people.told == [("begun", "no_leader", "another"), ("over", "no_leader", "another")]
 
 
 async def test_a_notice_that_does_not_arrive_is_tried_again_and_given_up_at_last(
@@ -182,3 +189,65 @@ async def test_a_notice_that_does_not_arrive_is_tried_again_and_given_up_at_last
             await watching.step()
     assert people.told == [("begun", "failed", "orders")]
     assert "a notice was not delivered: the chat is away" in caplog.text
+
+
+async def test_a_place_that_takes_nothing_makes_no_other_get_a_notice_twice(
+    flows: Flows, people: People
+) -> None:
+    flows.add("orders", schedule=HOURLY)
+    flows.fails["orders"] = OSError("no")
+    broken = People()
+    broken.away = 1000
+    async with flows.within() as world:
+        await world.advance(hours=1)
+        watching = notices(world, people, broken)
+        for _ in range(TRIES + 2):
+            await watching.step()
+    assert people.told == [("begun", "failed", "orders")]
+    assert (broken.told, broken.away) == ([], 1000 - TRIES)
+
+
+NOTICE = {"state": "begun", "kind": "failed"}
+
+
+async def test_an_error_that_nobody_expected_does_not_hold_up_notices_for_ever(people: People) -> None:
+    async def deliver(notice: Mapping[str, object]) -> None:
+        if notice["subject"] == 0:
+            raise LookupError("a defect")
+        await people.deliver(notice)
+
+    outbox = Outbox(deliver, ManualClock())
+    for number in range(2):
+        outbox.add({**NOTICE, "subject": number})
+    for _ in range(TRIES):
+        with pytest.raises(LookupError):
+            await outbox.send()
+    await outbox.send()
+    assert people.told == [("begun", "failed", "1")]
+
+
+async def test_of_too_many_notices_the_oldest_goes_and_the_log_tells(
+    people: People, caplog: pytest.LogCaptureFixture
+) -> None:
+    outbox = Outbox(people.deliver, ManualClock())
+    for number in range(MOST + 1):
+        outbox.add({**NOTICE, "subject": number})
+    assert "1,000 later ones wait (begun: failed of 0)" in caplog.text
+    await outbox.send()
+    assert [subject for _, _, subject in people.told] == [str(number) for number in range(1, MOST + 1)]
+
+
+async def test_a_slow_place_does_not_hold_the_looks_for_longer_than_a_step() -> None:
+    clock, taken = ManualClock(), list[object]()
+
+    async def deliver(notice: Mapping[str, object]) -> None:
+        taken.append(notice["subject"])
+        await clock.advance(SENDING * 0.6)
+
+    outbox = Outbox(deliver, clock)
+    for number in range(5):
+        outbox.add({**NOTICE, "subject": number})
+    await outbox.send()
+    assert taken == [0, 1]
+    await outbox.send()
+    assert taken == [0, 1, 2, 3]
