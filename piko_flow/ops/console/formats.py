@@ -88,7 +88,7 @@ def rate(value: float | None) -> str:
     if value is None:
         return DASH
     for size, letter in ((1e9, "G"), (1e6, "M"), (1e3, "k")):
-        if value >= size:
+        if value >= size * 0.9995:  # what is rounded up to it is in its unit, too
             return f"{value / size:.3g}{letter}/s"
     return f"{value:.3g}/s"
 
