@@ -67,10 +67,11 @@ def show_run(
     ] = False,
 ) -> None:
     """Show one run: its attempts, the parameters it is pinned to, its errors and where they were raised."""
-    from piko_flow.control.told_failure import failures_in
+    from piko_flow.control.told_failure import failures_of
 
     async def read(plane: ControlPlane) -> tuple[RunView, dict[int, ToldFailure]]:
-        return await plane.run(run), failures_in(await plane.store.reports(run))
+        found = await plane.run(run)
+        return found, failures_of(found.run, await plane.store.reports(run))
 
     def show() -> None:
         _show(view, asking.times())

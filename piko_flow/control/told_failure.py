@@ -13,6 +13,8 @@ from piko_flow.control.redaction import Redaction
 from piko_flow.dataflow.running.failed_place import TRACE, frames_of, trace_of
 from piko_flow.dataflow.running.task_group import first_cause
 from piko_flow.errors import StageFailed, shorten
+from piko_flow.planning.run_state import RunStatus
+from piko_flow.store.records import RunRecord
 
 ITEM = 2000  # characters of the item
 WHOLE = 8 * TRACE  # characters of a traceback of which what is secret is hidden; the end of them is kept
@@ -76,6 +78,17 @@ def failures_in(reports: Mapping[int, str]) -> dict[int, ToldFailure]:
         if failure is not None:
             found[attempt] = failure
     return found
+
+
+def failures_of(run: RunRecord, reports: Mapping[int, str]) -> dict[int, ToldFailure]:
+    """The failures of a run's attempts, from its reports.
+
+    That of its last attempt only where this has failed: a replica that lost the run may have kept another end of it.
+    """
+    failures = failures_in(reports)
+    if run.status is not RunStatus.FAILED:
+        failures.pop(run.attempt, None)
+    return failures
 
 
 def _failure(text: str) -> ToldFailure | None:

@@ -11,7 +11,7 @@ from pydantic import ConfigDict
 from starlette.responses import Response
 
 from piko_flow.control.plane import ControlPlane
-from piko_flow.control.told_failure import failures_in
+from piko_flow.control.told_failure import failures_of
 from piko_flow.ops.api.answers.runs import (
     ExplanationAnswer,
     LogAnswer,
@@ -72,7 +72,8 @@ async def show_run(look: Look, run: RunInPath) -> RunShownAnswer:
         texts = await plane.store.reports(run)
         shown = (await plane.store.shown_live([run])).get(run)
         live = None if shown is None else {"at": shown[0], "report": json.loads(shown[1])}
-        return {"run": view, "failures": failures_in(texts), "reports": _accounts(texts), "live": live}
+        failures = failures_of(view.run, texts)
+        return {"run": view, "failures": failures, "reports": _accounts(texts), "live": live}
 
     return RunShownAnswer.model_validate(await look.answer(ask))
 

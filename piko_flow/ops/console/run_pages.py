@@ -12,7 +12,7 @@ from piko_flow.control.plane import ControlPlane
 from piko_flow.control.plane_explains import Explanation
 from piko_flow.control.plane_runs import RunPage, RunView
 from piko_flow.control.replaying import REPLAY
-from piko_flow.control.told_failure import failures_in
+from piko_flow.control.told_failure import failures_of
 from piko_flow.ops.console.conflicts import seen_by
 from piko_flow.ops.console.flash import told
 from piko_flow.ops.console.forms import form_of, whole
@@ -153,7 +153,7 @@ class RunPages:
             "after": after,
             "more_log": detail.log[-1].number if len(detail.log) == LOG_LINES else None,
             "stages": report,
-            "failures": failures_in(detail.reports),
+            "failures": failures_of(run, detail.reports),
             "earlier": {
                 attempt: stages_of(text) for attempt, text in detail.reports.items() if attempt != run.attempt
             },
