@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from piko_flow.url_passwords import without_url_passwords
+
 SHOWN = 200  # characters of an item or a value that a message shows
 
 
@@ -277,11 +279,12 @@ class NotFound(RequestRefused):
 
 
 def describe_error(error: BaseException, limit: int | None = None) -> str:
-    """The error's type and message, cut to `limit` characters; never raises."""
+    """The error's type and message without passwords in URLs, cut to `limit` characters; never raises."""
     try:
         text = str(error)
     except Exception as unprintable:
         text = f"<its message raised {type(unprintable).__name__}>"
+    text = without_url_passwords(text)  # before the cut: half a password would not be known for one
     text = f"{type(error).__name__}: {text}" if text else type(error).__name__
     return text if limit is None or len(text) <= limit else text[: limit - 1] + "…"
 

@@ -11,7 +11,7 @@ from piko_flow.control.emitting import Emissions
 from piko_flow.control.failure import cause_of, hash_of, is_retryable, message_of, timed_out, type_of
 from piko_flow.control.job_run import JobRun
 from piko_flow.control.journal import Ask
-from piko_flow.control.line_redaction import LineRedaction
+from piko_flow.control.line_redaction import LineRedaction, secrets_in
 from piko_flow.control.outcome import Outcome
 from piko_flow.control.params import check_params
 from piko_flow.control.pipeline_run import PipelineRun
@@ -23,14 +23,18 @@ from piko_flow.control.run_order import RunOrder, RunTools
 from piko_flow.control.told_attempt import ToldAttempt
 from piko_flow.control.told_failure import hiding, told_failure
 from piko_flow.dataflow.running.cancelled import escaped
+from piko_flow.dataflow.running.failed_place import trace_of
 from piko_flow.dataflow.running.report import RunReport
 from piko_flow.dataflow.running.task_group import first_cause
 from piko_flow.errors import ClaimLost, RequestRefused
 from piko_flow.planning.run_state import Reason, RunStatus
+from piko_flow.store.records import RunRecord
 
 __all__ = ["ActiveExecution", "Ask", "Outcome", "RunOrder", "RunTools", "execute"]
 
 log = logging.getLogger("piko_flow.executions")
+
+LONGEST_TRACE = 100_000  # characters of a traceback in the log
 
 
 class ActiveExecution:
@@ -48,6 +52,7 @@ class ActiveExecution:
         self._flushing = 0.0
         self._times: dict[str, Any] = {}
         self._dead: dict[str, Any] = {}
+        self._params: object = None
         self.told: ToldAttempt | None = None
         """What is kept of the attempt for people, where it is."""
 
@@ -101,11 +106,15 @@ class ActiveExecution:
         """Hand a payload to the writer in this run's name."""
         record = self.order.record
         if self._emissions is None:
-            self._emissions = Emissions(Redaction.of(self.order.flow.redact, self._tools.redact))
+            self._emissions = Emissions(self._redaction())
         if self._tools.writer is None:
             raise RequestRefused(what=f"emit to {to!r}", rule="a sink is registered", came="there is none")
         item = Emitted(payload, to, key, record.flow, record.id, record.scheduled_time)
         await self._tools.writer.emit(item, self._emissions)
+
+    def _redaction(self) -> Redaction:
+        names = Redaction.of(self.order.flow.redact, self._tools.redact)
+        return names.knowing(secrets_in(self._params))
 
     async def check_claim(self) -> None:
         """Raise ClaimLost if the run was taken away; one question to the store."""
@@ -137,6 +146,7 @@ class ActiveExecution:
             record.params,
             schema_version=None if version is None else version.schema_version,
         )
+        self._params = params
         if self.told is not None:
             self.told.params = params
         return RunContext(
@@ -209,14 +219,13 @@ class ActiveExecution:
         report: RunReport | None = None,
     ) -> Outcome:
         record = self.order.record
-        redaction = Redaction.of(self.order.flow.redact, self._tools.redact)
+        redaction = self._redaction()
         item = getattr(first_cause(error), "item", None)
         lines = LineRedaction(redaction) if self.told is None else self.told.redaction
         message = message_of(error, hiding(redaction, lines, item))
         if self.told is not None:
             self.told.failure = told_failure(error, message, redaction, lines)
-        shown = None if redaction.names else error  # its traceback has its message
-        log.debug("run %d of %r failed in attempt %d", record.id, record.flow, record.attempt, exc_info=shown)
+        _log_traceback(record, error, redaction)
         return Outcome(
             RunStatus.FAILED,
             reason,
@@ -228,6 +237,19 @@ class ActiveExecution:
             report=report,
             **self._times,
         )
+
+
+def _log_traceback(record: RunRecord, error: BaseException, redaction: Redaction) -> None:
+    """For who asks for it; not where fields are to be hidden, as a traceback tells of items that are not known."""
+    if not log.isEnabledFor(logging.DEBUG):
+        return
+    whole = trace_of(error, most=LONGEST_TRACE)
+    trace = redaction.line(whole)
+    shown = error if trace == whole and len(whole) < LONGEST_TRACE and not redaction.names else None
+    told = f"\n{trace}" if shown is None and not redaction.names else ""
+    log.debug(
+        "run %d of %r failed in attempt %d%s", record.id, record.flow, record.attempt, told, exc_info=shown
+    )
 
 
 def _cancelled_by_others() -> bool:

@@ -44,7 +44,8 @@ class StoreJournal:
         redaction: Redaction = NOTHING_HIDDEN,
     ) -> None:
         self._record, self._ask, self._clock, self._flush = record, ask, clock, flush
-        self._redaction = redaction
+        self.redaction = redaction
+        """What hides secrets in dead items and in what is told of them."""
         self._fresh = record.claim <= 1  # nobody has worked on it before, so nothing is stored
         self._checked = False
         self._decision: tuple[str, list[UnitResult]] | None = None
@@ -78,7 +79,7 @@ class StoreJournal:
         self._live += [receipt.part for receipt in result.receipts.values()]
         if not result.receipts or not result.lasting:
             return
-        text = text_of_units(fingerprint, [result], self._redaction)
+        text = text_of_units(fingerprint, [result], self.redaction)
         own = self._record
         if not await self.reach(
             lambda store: store.keep_unit(own.id, own.claim, result.unit, fingerprint, text)
@@ -101,7 +102,7 @@ class StoreJournal:
         sinks = {sink for result in results for sink in result.receipts}
         if sinks <= self.joining or not all(result.lasting for result in results):
             return
-        text = text_of_units(self.plan_fingerprint, results, self._redaction)
+        text = text_of_units(self.plan_fingerprint, results, self.redaction)
         self.asked_to_decide = True
         if not await self.reach(lambda store: store.decide(self._record.id, self._record.claim, text)):
             self.asked_to_decide = False

@@ -8,10 +8,9 @@ from typing import Any
 
 from pydantic import BaseModel, SecretBytes, SecretStr
 
-from piko_flow.control.redaction import HIDDEN, Redaction
+from piko_flow.control.redaction import Redaction
+from piko_flow.url_passwords import HIDDEN
 
-SHORTEST = 3  # characters; a shorter secret would hide half of every line
-PASSWORD = re.compile(r"(?P<before>\b[a-z][a-z0-9+.-]*://[^\s:/@]*:)[^\s@/]+(?=@)", re.IGNORECASE)
 VALUE = r"""(?P<value>"(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*'|[^\s,;)\]}]+)"""
 
 
@@ -19,18 +18,17 @@ class LineRedaction:
     """Hides in a text what the redaction's fields are said to be (`name=...`, `"name": ...`), the secrets, passwords in URLs."""
 
     def __init__(self, redaction: Redaction, secrets: Iterable[str] = ()) -> None:
-        self._secrets = sorted({one for one in secrets if len(one) >= SHORTEST}, key=len, reverse=True)
+        self._redaction = redaction.knowing(secrets)
         named = "|".join(re.escape(name) for name in sorted(redaction.names))
         fields = rf"""(?P<before>\b(?:{named})["']?\s*[:=]\s*){VALUE}"""
         self._fields = re.compile(fields, re.IGNORECASE) if named else None
 
     def __call__(self, text: str) -> str:
         """The text as it may be kept."""
-        for secret in self._secrets:
-            text = text.replace(secret, HIDDEN)
+        text = self._redaction.line(text)
         if self._fields is not None:
-            text = self._fields.sub(rf"\g<before>{HIDDEN}", text)
-        return PASSWORD.sub(rf"\g<before>{HIDDEN}", text) if "://" in text else text
+            return self._fields.sub(rf"\g<before>{HIDDEN}", text)
+        return text
 
 
 def secrets_in(value: Any) -> Iterator[str]:

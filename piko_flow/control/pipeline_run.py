@@ -14,6 +14,7 @@ import orjson
 from piko_flow.control.cpu import WorkerShare
 from piko_flow.control.dead_letters import records_of
 from piko_flow.control.journal import StoreJournal
+from piko_flow.control.line_redaction import secrets_in
 from piko_flow.control.redaction import Redaction
 from piko_flow.control.run_context import RunContext
 from piko_flow.control.run_order import RunOrder, RunTools
@@ -72,6 +73,7 @@ class PipelineRun:
     async def run(self, context: RunContext[Any]) -> RunReport:
         """Run to the end and give the report. Raises what ends the run, and CancelledError when stopped while planning."""
         task = self._task = asyncio.current_task()
+        self.redaction = self.journal.redaction = self.redaction.knowing(secrets_in(context.params))
         try:
             plan = await self._planned(await self.pipeline(context))
         finally:

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Collection, Iterator
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Iterator
+from dataclasses import dataclass, field
 from typing import Any
 
 from piko_flow.control.payload import LONGEST, encode_payload, values_of
+from piko_flow.url_passwords import HIDDEN, without_url_passwords
 
-HIDDEN = "******"
+SHORTEST = 3  # characters; a shorter secret would hide half of every line
 SHORT = 4  # characters; shorter values are hidden in a text only where they stand as words of their own
+LINE = 16  # characters; longer lines of a secret, as a key has, are hidden also where a text indents them
+CUT = "…"  # at the end of a text that was cut
 INPUT = re.compile(r"input_value=.*?(?=, input_type=|$)", re.DOTALL)
 
 
@@ -19,15 +22,22 @@ INPUT = re.compile(r"input_value=.*?(?=, input_type=|$)", re.DOTALL)
 class Redaction:
     """Hides the values of the fields with these names, whatever their case, however deep they lie in an item.
 
-    An item that has no fields to be told apart, as one that is kept as its repr, is hidden as a whole.
+    An item that has no fields to be told apart, as one that is kept as its repr, is hidden as a whole. `secrets` are
+    hidden in texts, in each form in which a text may have them, and so are passwords in URLs.
     """
 
     names: frozenset[str] = frozenset()
+    secrets: tuple[str, ...] = field(default=(), repr=False)
 
     @staticmethod
     def of(*names: Collection[str]) -> Redaction:
         """A redaction of all these names."""
         return Redaction(frozenset(name.casefold() for some in names for name in some))
+
+    def knowing(self, secrets: Iterable[str]) -> Redaction:
+        """The same that hides these secrets in texts too, unless they have less than three characters."""
+        forms = {form for one in secrets for form in _secret_forms(one) if len(form) >= SHORTEST}
+        return Redaction(self.names, tuple(sorted({*self.secrets, *forms}, key=len, reverse=True)))
 
     def payload(self, item: Any, *, most: int = LONGEST) -> str:
         """The item's payload as it may be stored; it names the fields that were hidden as `redacted`."""
@@ -49,7 +59,27 @@ class Redaction:
         return self._without(value, {})
 
     def text(self, text: str, item: Any) -> str:
-        """What was told of the item, without the values that are hidden in it."""
+        """What was told of the item, without the values that are hidden in it and without secrets."""
+        return self.line(self._without_fields(text, item))
+
+    def line(self, text: str) -> str:
+        """A text that tells of no item in particular, without secrets and passwords in URLs."""
+        for secret in self.secrets:
+            text = text.replace(secret, HIDDEN)
+        if text.endswith(CUT):
+            text = self._without_begun(text)
+        return without_url_passwords(text)
+
+    def _without_begun(self, text: str) -> str:
+        """A text that was cut, without the secret in the midst of which that was."""
+        kept = text.removesuffix(CUT)
+        for secret in self.secrets:
+            for size in range(len(secret) - 1, SHORTEST, -1):
+                if kept.endswith(secret[:size]):
+                    return kept[:-size] + HIDDEN + CUT
+        return text
+
+    def _without_fields(self, text: str, item: Any) -> str:
         if not self.names or not text:
             return text
         text = INPUT.sub(f"input_value={HIDDEN}", text)
@@ -114,6 +144,21 @@ def _forms(value: Any) -> Iterator[str]:
         for one in value:
             yield from _forms(one)
     elif isinstance(value, str):
-        yield from {value, repr(value)[1:-1], json.dumps(value)[1:-1]} - {""}
+        yield from {
+            value,
+            repr(value)[1:-1],
+            ascii(value)[1:-1],
+            json.dumps(value)[1:-1],
+            json.dumps(value, ensure_ascii=False)[1:-1],
+        } - {""}
     elif value is not None and not isinstance(value, bool):
         yield str(value)
+
+
+def _secret_forms(secret: str) -> Iterator[str]:
+    """How a secret may stand in a text, as a whole or line by line."""
+    yield from _forms(secret)
+    if len(lines := secret.splitlines()) > 1:
+        for line in lines:
+            if len(line) >= LINE:
+                yield from _forms(line)

@@ -8,10 +8,11 @@ import pytest
 from pydantic import BaseModel, SecretStr
 
 from piko_flow.control.line_redaction import LineRedaction, secrets_in
-from piko_flow.control.redaction import HIDDEN, Redaction
+from piko_flow.control.redaction import Redaction
 from piko_flow.telemetry.line_capture import LineCapture
 from piko_flow.telemetry.logged_run import LoggedRun, line_of, logged_run
 from piko_flow.telemetry.run_lines import FIRST, FIRST_TEXT, LAST, LAST_TEXT, LONGEST, Line, RunLines
+from piko_flow.url_passwords import HIDDEN
 
 
 def line(text: str) -> Line:
