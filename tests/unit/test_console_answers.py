@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import hmac
 import re
 from base64 import urlsafe_b64encode
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -165,29 +167,45 @@ async def test_choosing_colours_leads_back_to_this_application_only(back: str, t
         assert "data-theme" not in (await browser.get("/")).text
 
 
+def a_message(words: bytes, *, proof: str = "<proof>") -> str:
+    """What a cookie holds in which a session that proves itself so has left the words."""
+    signature = hmac.new(proof.encode(), b"a message: " + words, hashlib.sha256).hexdigest()
+    return f"{urlsafe_b64encode(words).decode()}.{signature}"
+
+
 @pytest.mark.parametrize(
     "cookie",
     [
         "no base 64",
         "e30=",
-        urlsafe_b64encode(b"blink:text").decode(),
-        urlsafe_b64encode(b"\xff\xfe").decode(),
+        urlsafe_b64encode(b"success:unsigned").decode(),
+        a_message(b"success:of another session", proof="<another>"),
+        a_message(b"success:of nobody", proof=""),
+        a_message(b"success:one").split(".")[0] + "." + a_message(b"success:two").split(".")[1],
+        a_message(b"blink:text"),
+        a_message(bytes([0xFF, 0xFE])),
     ],
 )
-async def test_a_message_that_this_application_has_not_written_is_not_shown(cookie: str) -> None:
+async def test_a_message_that_was_not_written_for_this_session_is_not_shown(cookie: str) -> None:
     async with client() as browser:
-        browser.cookies.set("piko_told", cookie)
+        browser.cookies.set("piko_told_80", cookie, domain="console.local")
         assert 'class="notice flash' not in (await browser.get("/backfills")).text
 
 
 async def test_a_message_is_shown_once_and_as_text() -> None:
     async with client() as browser:
-        browser.cookies.set(
-            "piko_told", urlsafe_b64encode(b"success:<b>done</b>").decode(), domain="console.local"
-        )
+        browser.cookies.set("piko_told_80", a_message(b"success:<b>done</b>"), domain="console.local")
         first = await browser.get("/backfills")
         assert "&lt;b&gt;done&lt;/b&gt;" in first.text
-        assert 'piko_told=""' in first.headers["set-cookie"]
+        assert 'piko_told_80=""' in first.headers["set-cookie"]
+
+
+async def test_a_message_of_another_application_of_this_host_is_left_alone() -> None:
+    async with client() as browser:
+        browser.cookies.set("piko_told_8080", a_message(b"success:elsewhere"), domain="console.local")
+        answer = await browser.get("/backfills")
+        assert 'class="notice flash' not in answer.text
+        assert "set-cookie" not in answer.headers
 
 
 async def test_a_shared_part_has_each_visitors_own_proof() -> None:

@@ -1,13 +1,21 @@
-"""A message that a change leaves for the page to which it redirects."""
+"""A message that a change leaves for the page to which it redirects, in a cookie that only the visitor's session can read.
+
+Browsers keep cookies by host without port: the port is in the name, so that another application of the same host leaves the
+message alone; and it is signed with what the session proves itself with, so that nobody else can have a page say something.
+"""
 
 from __future__ import annotations
 
+import hashlib
+import hmac
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from binascii import Error as NotBase64
 from dataclasses import dataclass
 
 from fastapi import Request, Response
 from fastapi.responses import RedirectResponse
+
+from piko_flow.ops.visitor import Visitor
 
 COOKIE = "piko_told"
 LONGEST = 600  # characters; a cookie holds 4 kB
@@ -23,26 +31,51 @@ class Flash:
     text: str
 
 
+def cookie_name(request: Request) -> str:
+    """The cookie's name at the port that the browser sees; the door has looked at the Host header of all who have a session."""
+    return f"{COOKIE}_{request.url.port or (443 if request.url.scheme == 'https' else 80)}"
+
+
 def told(request: Request, to: str, text: str, *, tone: str = "success") -> RedirectResponse:
-    """Redirect to a page of this application, which tells the text once."""
+    """Redirect to a page of this application, which tells the text once. Who has no session is told nothing."""
     response = RedirectResponse(to, 303)
-    value = urlsafe_b64encode(f"{tone}:{text[:LONGEST]}".encode()).decode()
-    secure = request.url.scheme == "https"
-    response.set_cookie(COOKIE, value, max_age=SECONDS, httponly=True, samesite="strict", secure=secure)
+    proof = _proof(request)
+    if proof:
+        words = f"{tone}:{text[:LONGEST]}".encode()
+        value = f"{urlsafe_b64encode(words).decode()}.{_signature(proof, words)}"
+        secure = request.url.scheme == "https"
+        response.set_cookie(
+            cookie_name(request), value, max_age=SECONDS, httponly=True, samesite="strict", secure=secure
+        )
     return response
 
 
 def taken(request: Request) -> Flash | None:
-    """The message that waits; None where there is none, or one that this application has not written."""
+    """The message that waits; None where there is none, or one that was not written for this session."""
+    proof = _proof(request)
+    if not proof:
+        return None
+    value, _, signature = request.cookies.get(cookie_name(request), "").partition(".")
     try:
-        tone, colon, text = (
-            urlsafe_b64decode(request.cookies.get(COOKIE, "").encode()).decode().partition(":")
-        )
+        words = urlsafe_b64decode(value.encode())
+        if not hmac.compare_digest(_signature(proof, words).encode(), signature.encode()):
+            return None
+        tone, colon, text = words.decode().partition(":")
     except (NotBase64, UnicodeError, ValueError):
         return None
     return Flash(tone, text[:LONGEST]) if colon and tone in TONES else None
 
 
-def forget(response: Response) -> None:
+def forget(request: Request, response: Response) -> None:
     """The message has been shown."""
-    response.delete_cookie(COOKIE, httponly=True, samesite="strict")
+    response.delete_cookie(cookie_name(request), httponly=True, samesite="strict")
+
+
+def _proof(request: Request) -> str:
+    """What only the visitor's session and this application know; empty for a program, and at the login."""
+    visitor: Visitor | None = getattr(request.state, "visitor", None)
+    return visitor.csrf if visitor is not None else ""
+
+
+def _signature(proof: str, words: bytes) -> str:
+    return hmac.new(proof.encode(), b"a message: " + words, hashlib.sha256).hexdigest()

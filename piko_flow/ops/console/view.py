@@ -74,7 +74,7 @@ class View:
         text = self._text(request, template, flash=message, **values)
         response = HTMLResponse(text, status)
         if message is not None:
-            flash.forget(response)
+            flash.forget(request, response)
         return response
 
     def part(self, request: Request, template: str, *, status: int = 200, **values: Any) -> HTMLResponse:
