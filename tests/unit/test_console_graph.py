@@ -10,7 +10,7 @@ import pytest
 
 from piko_flow import Sink, Source, Transform
 from piko_flow.dataflow.stages.stage import Stage
-from piko_flow.ops.console.formats import rate
+from piko_flow.ops.console.formats import DASH, rate
 from piko_flow.ops.console.graph_picture import Box, GraphPicture
 from piko_flow.ops.console.live_rates import LiveRates
 from piko_flow.ops.console.stage_rows import Stages, stages_of
@@ -88,7 +88,7 @@ def test_edges_of_a_live_run_tell_items_a_second_and_those_of_an_ended_one_items
 @pytest.mark.parametrize(
     ("value", "told"),
     [
-        (None, "–"),
+        (None, DASH),
         (0.0, "0/s"),
         (2.5, "2.5/s"),
         (999.4, "999/s"),
