@@ -58,5 +58,5 @@ class Outbox:
 
     def _give_up(self, why: str) -> None:
         notice = self._waiting.popleft().notice
-        which = notice["state"], notice["kind"], notice["subject"]
-        log.warning("a notice was not delivered: %s (%s: %s of %r)", why, *which)
+        which = f"{notice['state']}: {notice['kind']} of {notice['subject']!r}"
+        log.warning("a notice was not delivered: %s", f"{why} ({which})")
