@@ -11,14 +11,16 @@ from typing import TYPE_CHECKING, Protocol
 from fastapi import APIRouter, Request, Response
 
 from piko_flow.clock import Clock, SystemClock
+from piko_flow.control.timing import woken
 from piko_flow.dataflow.running.garbage import fewer_collections
 
 if TYPE_CHECKING:
     from prometheus_client import CollectorRegistry
 
-EVERY = 5.0  # seconds; what is served is at most this old and the time that it takes to render it
-ASKED = 120.0  # seconds after the last question for which the page is kept fresh
-SHARE = 10  # rendering takes at most this part of the time
+EVERY, SHARE = 5.0, 10  # while somebody asks: seconds between renderings, or so many times what one takes
+IDLE, IDLE_SHARE = 60.0, 100  # while nobody does
+PLAIN = ""  # the Accept header of who takes anything
+ASKED = 120.0  # seconds after a question for which somebody is said to ask
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,14 +33,18 @@ class Rendered:
 
 
 class MetricsPage:
-    """Renders a registry in a thread, and serves what it has: a question waits only where nobody asked for long.
+    """Renders a registry in a thread from time to time, and serves what it has: nobody waits for a rendering but the
+    first of the process.
 
-    Rendering is at most every EVERY seconds for each format, less often where it takes long.
+    While somebody asks, the page is EVERY seconds old at most and the time that rendering takes, or SHARE times that
+    time; while nobody does, IDLE and IDLE_SHARE are for that, and the plain format alone is kept. A format that nobody
+    has asked for lately is answered with the plain one, and is there from the next rendering on, which begins at once.
     """
 
     def __init__(self, registry: CollectorRegistry, *, clock: Clock | None = None) -> None:
         self._registry, self._clock = registry, clock or SystemClock()
         self._lock = threading.Lock()
+        self._wake = asyncio.Event()
         self._rendered: dict[str, Rendered] = {}
         self._asked: dict[str, tuple[float, str]] = {}  # by content type: when, and with which Accept
 
@@ -46,22 +52,44 @@ class MetricsPage:
         """Content type and page for an Accept header."""
         from prometheus_client.exposition import choose_encoder
 
-        kind = choose_encoder(accept)[1]
-        self._asked[kind] = self._clock.monotonic(), accept
-        page = self._rendered.get(kind)
-        if page is None or self._clock.monotonic() - page.at > ASKED:
-            page = await asyncio.to_thread(self.render, accept)
-        return kind, page
+        kind, now = choose_encoder(accept)[1], self._clock.monotonic()
+        if kind not in self._asked:
+            self._wake.set()
+        self._asked[kind] = now, accept
+        for there in (kind, choose_encoder(PLAIN)[1]):
+            if (page := self._rendered.get(there)) is not None:
+                return there, page
+        return kind, await asyncio.to_thread(self.render, accept)
+
+    def age(self, page: Rendered) -> float:
+        """How many seconds ago the page was rendered."""
+        return self._clock.monotonic() - page.at
 
     async def keep_fresh(self) -> None:
-        """Render anew what is asked for, until it is cancelled."""
+        """Render when it is time, until it is cancelled."""
         while True:
-            began = self._clock.monotonic()
-            for asked, accept in list(self._asked.values()):
-                if began - asked <= ASKED:
-                    await asyncio.to_thread(self.render, accept)
-            took = self._clock.monotonic() - began
-            await self._clock.sleep(max(EVERY, took * SHARE))
+            seconds = await self.turn()
+            await woken(self._wake, seconds)
+
+    async def turn(self) -> float:
+        """Render what is asked for, and the plain page in any case; gives the seconds after which to do so again."""
+        self._wake.clear()
+        began = self._clock.monotonic()
+        self._forget(began)
+        for accept in {PLAIN, *(accept for _, accept in self._asked.values())}:
+            await asyncio.to_thread(self.render, accept)
+        took = self._clock.monotonic() - began
+        return max(EVERY, took * SHARE) if self._asked else max(IDLE, took * IDLE_SHARE)
+
+    def _forget(self, now: float) -> None:
+        """Formats that nobody asks for are not kept: what is answered in them would be old."""
+        from prometheus_client.exposition import choose_encoder
+
+        for kind, (asked, _) in list(self._asked.items()):
+            if now - asked > ASKED:
+                del self._asked[kind]
+        for kind in self._rendered.keys() - self._asked.keys() - {choose_encoder(PLAIN)[1]}:
+            del self._rendered[kind]
 
     def render(self, accept: str) -> Rendered:
         """The page now, unless it is younger than EVERY; from any thread."""
@@ -92,7 +120,10 @@ def metrics_router(process: Measured) -> APIRouter:
 
     @router.get("/metrics", summary="What is measured, for Prometheus", response_class=Response)
     async def metrics(request: Request) -> Response:
-        """404 where the setting metrics_enabled is off, 503 before the process has started."""
+        """404 where the setting metrics_enabled is off, 503 before the process has started.
+
+        Age has the seconds since the page was rendered.
+        """
         page = process.metrics
         if not process.metrics_enabled:
             return Response(
@@ -102,6 +133,7 @@ def metrics_router(process: Measured) -> APIRouter:
             return Response("the application is not running\n", 503, media_type="text/plain")
         kind, rendered = await page.get(request.headers.get("accept", ""))
         headers = {"Content-Type": kind, "Vary": "Accept, Accept-Encoding", "Cache-Control": "no-store"}
+        headers["Age"] = str(int(page.age(rendered)))
         if "gzip" in request.headers.get("accept-encoding", ""):
             return Response(rendered.packed, headers={**headers, "Content-Encoding": "gzip"})
         return Response(rendered.plain, headers=headers)

@@ -91,6 +91,7 @@ def _visited(client: httpx.Client, name: str, path: str, stall: float) -> dict[s
     came = visit(client, path)
     return {
         name: came.seconds,
+        f"{name} first": came.first,
         f"{name} statements": came.statements,
         "stall": max(stall, came.stall),
     }
@@ -104,6 +105,7 @@ def figures(databases: Databases) -> list[Figure]:
 def _of_kind(pages: Pages, kind: Kinds) -> list[Figure]:
     return [
         *(_page(pages, kind, name) for name in (*PAGES, *LISTS)),
+        _first_metrics(pages, kind),
         _statements(pages, kind),
         _stall(pages, kind),
     ]
@@ -124,6 +126,19 @@ def _page(pages: Pages, kind: Kinds, name: str) -> Figure:
         target=METRICS_WITHIN if name == "metrics" else WITHIN,
         how="median of 15 answers, asked for one after the other",
         yardstick=FEW_FLOWS,
+    )
+
+
+def _first_metrics(pages: Pages, kind: Kinds) -> Figure:
+    return Figure(
+        name=f"page-metrics-first-{kind}",
+        title=f"first answer of /metrics of 1,000 flows, {kind}",
+        contenders=(Contender(OURS, partial(pages.value, "metrics first", MANY), "nobody has asked before"),),
+        score=lambda seconds, _: seconds * 1000,
+        unit="ms",
+        better="less",
+        target=METRICS_WITHIN,
+        how="one answer for each start of the application",
     )
 
 
