@@ -9,6 +9,7 @@ from typing import Protocol
 from piko_flow.store.ops_records import (
     AuditRecord,
     Episode,
+    GoodToken,
     KeptAnswer,
     LogLine,
     TokenRecord,
@@ -28,6 +29,10 @@ class DoorStore(Protocol):
 
     async def token(self, digest: str) -> TokenRecord | None:
         """The token of this digest if it is good now, by the store's clock."""
+        ...
+
+    async def good_tokens(self, digests: Collection[str]) -> list[GoodToken]:
+        """Those of the tokens of these digests that are good now, in no order, with the time. One statement."""
         ...
 
     async def use_token(self, digest: str) -> TokenRecord | None:

@@ -46,6 +46,14 @@ class TokenRecord:
 
 
 @dataclass(frozen=True, slots=True)
+class GoodToken:
+    """A token that was good at this time of the store."""
+
+    token: TokenRecord
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class AuditRecord:
     """One change: who made it, through what (cli, api, console), what it was, on what, and how that was and became.
 

@@ -9,7 +9,7 @@ from itertools import islice
 
 from piko_flow.store.memory.part import MemoryPart
 from piko_flow.store.ops_fitting import TOKENS, fitting_answer, fitting_audit, fitting_token
-from piko_flow.store.ops_records import AuditRecord, KeptAnswer, TokenKind, TokenRecord
+from piko_flow.store.ops_records import AuditRecord, GoodToken, KeptAnswer, TokenKind, TokenRecord
 from piko_flow.store.ops_rules import heir_of, is_good
 
 
@@ -29,6 +29,12 @@ class MemoryDoor(MemoryPart):
     async def token(self, digest: str) -> TokenRecord | None:
         """The token of this digest if it is good now."""
         return self._good(digest, self._ask())
+
+    async def good_tokens(self, digests: Collection[str]) -> list[GoodToken]:
+        """Those of the tokens of these digests that are good now, in no order, with the time."""
+        now, wanted = self._ask(), set(digests)
+        found = (one for one in self._rows.tokens.values() if one.digest in wanted)
+        return [GoodToken(one, now) for one in found if is_good(one, now)]
 
     async def use_token(self, digest: str) -> TokenRecord | None:
         """Revoke the token of this digest if it is good now, and give it."""

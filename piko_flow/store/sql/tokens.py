@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from piko_flow.store.ops_fitting import TOKENS, fitting_token
-from piko_flow.store.ops_records import Role, TokenKind, TokenRecord
+from piko_flow.store.ops_records import GoodToken, Role, TokenKind, TokenRecord
 from piko_flow.store.ops_rules import heir_of
 from piko_flow.store.sql.columns import read_moment
 from piko_flow.store.sql.database import Database, Session, moments
@@ -26,6 +26,7 @@ TOKEN: Columns = {
 READ = "name, digest, role, kind, id, created_by, created_at, expires_at, revoked_at, used_at, parent"
 GOOD = "revoked_at IS NULL AND (expires_at IS NULL OR expires_at > {now})"
 BY_DIGEST = f"SELECT {READ} FROM piko_flow_token WHERE digest = :digest"
+DIGESTS: Columns = {"digest": "word"}
 LISTED = f"SELECT {READ} FROM piko_flow_token WHERE kind = 'api' ORDER BY id DESC LIMIT :limit"
 USE = f"UPDATE piko_flow_token SET revoked_at = {{now}}, used_at = {{now}} WHERE digest = :digest AND {GOOD}"
 REVOKE = "UPDATE piko_flow_token SET revoked_at = :at WHERE (id = :token OR parent = :token) AND revoked_at IS NULL"
@@ -40,6 +41,11 @@ class SqlTokens:
         self._new_token = dialect.insert("piko_flow_token", TOKEN)
         self._by_digest, self._good = statement(BY_DIGEST), statement(f"{BY_DIGEST} AND {GOOD}")
         self._listed, self._use, self._revoke = map(statement, (LISTED, USE, REVOKE))
+        self._all_good = statement(
+            f"SELECT {{now}}, {READ} FROM piko_flow_token "
+            f"WHERE digest IN (SELECT j.digest FROM {dialect.rows(DIGESTS)} AS j) AND {GOOD}",
+            DIGESTS,
+        )
         self._by_id = statement(f"SELECT {READ} FROM piko_flow_token WHERE id = :token{{lock}}")
         self._note_use = dialect.update_from(
             "piko_flow_token",
@@ -68,6 +74,18 @@ class SqlTokens:
         """The token of this digest if it is good now."""
         row = await self._database.row("look up a token", self._good, digest=digest)
         return None if row is None else _token(row)
+
+    async def good_tokens(self, digests: Collection[str]) -> list[GoodToken]:
+        """Those of the tokens of these digests that are good now, in no order, with the time."""
+        wanted = [{"digest": digest} for digest in sorted(digests)]
+        if not wanted:
+            return []
+
+        async def work(session: Session) -> list[GoodToken]:
+            rows = await session.given_rows(self._all_good, wanted)
+            return [GoodToken(_token(row[1:]), session.heard(row[0])) for row in rows]
+
+        return await self._database.once("look up tokens", work)
 
     async def use_token(self, digest: str) -> TokenRecord | None:
         """Revoke the token of this digest if it is good now, and give it."""

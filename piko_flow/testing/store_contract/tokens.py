@@ -44,6 +44,22 @@ async def a_token_is_good_until_it_expires_by_the_clock_of_the_store(stores: Sto
         assert [one.digest[0] for one in await store.tokens()] == ["c", "b"]
 
 
+async def of_many_tokens_those_that_are_good_are_found_by_one_statement(stores: StoreUnderTest) -> None:
+    async with stores.open() as store, stores.open() as other:
+        await lead(store)
+        now = (await store.pulse("default", "one")).now
+        lasting, soon = await made(store, "0"), await made(store, "1", expires_at=now + HOUR)
+        await made(store, "2", expires_at=now - HOUR)
+        await other.revoke_token((await made(store, "3")).id)
+        await made(store, "4")  # is not asked for
+        before = store.statements
+        found = await store.good_tokens([digit * 64 for digit in "01239"])
+        assert store.statements - before == 1
+        assert sorted((one.token for one in found), key=lambda token: token.id) == [lasting, soon]
+        assert all(now <= one.at < now + HOUR for one in found)
+        assert await store.good_tokens(["9" * 64]) == await store.good_tokens([]) == []
+
+
 async def a_token_is_used_once_by_one_of_all_who_ask_at_once(stores: StoreUnderTest) -> None:
     async with stores.open() as store, stores.open() as other:
         for digit in "0123":
@@ -125,6 +141,7 @@ async def names_of_tokens_that_are_too_long_are_refused(stores: StoreUnderTest) 
 CHECKS: Final[tuple[Check, ...]] = (
     a_token_is_found_by_its_digest_as_it_was_made,
     a_token_is_good_until_it_expires_by_the_clock_of_the_store,
+    of_many_tokens_those_that_are_good_are_found_by_one_statement,
     a_token_is_used_once_by_one_of_all_who_ask_at_once,
     tokens_of_programs_are_listed_and_no_others,
     a_revoked_token_takes_its_sessions_with_it,
