@@ -92,7 +92,9 @@ class RunDetails:
     ) -> Outcome:
         """The outcome of an attempt's work, done in the name of its run: its lines are kept, and it has a span."""
         record = order.record
-        logged = LoggedRun(record.id, record.flow, record.attempt, self._spoke, trace_of(record.trace))
+        logged = LoggedRun(
+            record.id, record.flow, record.attempt, self._spoke, trace_of(record.trace), told.hide
+        )
         logged_run.set(logged)
         self._told[record.id] = told
         try:

@@ -5,8 +5,6 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import Any
 
-import orjson
-
 from piko_flow.control.line_redaction import LineRedaction
 from piko_flow.control.run_order import RunOrder
 from piko_flow.dataflow.running.facts import Progress
@@ -14,6 +12,7 @@ from piko_flow.dataflow.running.report import RunReport
 from piko_flow.dataflow.running.run import ActiveRun
 from piko_flow.errors import StageFailed
 from piko_flow.telemetry.figures import Figures, Labels
+from piko_flow.telemetry.json_line import json_line
 from piko_flow.telemetry.stage_counts import StageCounts
 
 
@@ -55,7 +54,7 @@ class RunWatch:
             "rates": rates(self._shown, progress),
         }
         self._shown = progress
-        return orjson.dumps(values).decode()
+        return json_line(values)
 
     def ended(self, report: RunReport | None, error: BaseException | None) -> dict[str, Any]:
         """The account of the attempt as JSON values: its report, or how far it came when it failed. No items are in it."""

@@ -23,7 +23,9 @@ class LineCapture:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._users = 0
-        self._before: Callable[..., logging.LogRecord] | None = None
+        self._installed = False
+        self._before: Callable[..., logging.LogRecord] = logging.LogRecord
+        """Stays when this stands aside: a thread may be about to call `_make`."""
 
     @contextmanager
     def at_work(self, level: str) -> Iterator[None]:
@@ -45,18 +47,17 @@ class LineCapture:
                 self._remove()
 
     def _install(self) -> None:
-        if self._before is None:
-            self._before = logging.getLogRecordFactory()
+        if not self._installed:
+            self._installed, self._before = True, logging.getLogRecordFactory()
             logging.setLogRecordFactory(self._make)
 
     def _remove(self) -> None:
         """Stand aside, unless somebody else's factory has been put around this one and needs it."""
-        if self._users == 0 and self._before is not None and logging.getLogRecordFactory() == self._make:
+        if self._users == 0 and self._installed and logging.getLogRecordFactory() == self._make:
             logging.setLogRecordFactory(self._before)
-            self._before = None
+            self._installed = False
 
     def _make(self, *arguments: Any, **named: Any) -> logging.LogRecord:
-        assert self._before is not None
         record = self._before(*arguments, **named)
         logged = logged_run.get()
         if logged is not None and self._users:

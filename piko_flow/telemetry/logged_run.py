@@ -10,7 +10,9 @@ from dataclasses import dataclass, field
 
 from piko_flow.dataflow.running.loop import stage_in
 from piko_flow.telemetry.run_lines import LONGEST, Line, RunLines
+from piko_flow.url_passwords import without_url_passwords
 
+LOOKED = 16 * LONGEST  # characters of a line that are looked through for what is secret; fewer are kept
 DEPTH = 60  # calls between a stage's function and the line that it logs, at most, for its stage to be found
 
 
@@ -18,7 +20,7 @@ DEPTH = 60  # calls between a stage's function and the line that it logs, at mos
 class LoggedRun:
     """One attempt of a run, as its log lines tell of it. `trace` is the id of its trace, empty where there is none.
 
-    `spoke` is called once, with the first line, on whatever thread that comes from.
+    `hide` gives a text without what is secret in it; it and `spoke` are called on whatever thread logs. `spoke` is called once, with the first line.
     """
 
     run: int
@@ -26,11 +28,12 @@ class LoggedRun:
     attempt: int
     spoke: Callable[[LoggedRun], None] | None = None
     trace: str = ""
+    hide: Callable[[str], str] = field(default=without_url_passwords, repr=False)
     lines: RunLines | None = field(default=None, repr=False)
 
     def add(self, record: logging.LogRecord) -> None:
         """Keep what a record says."""
-        line = line_of(record)
+        line = line_of(record, self.hide)
         if self.lines is None:
             self.lines = RunLines()
             if self.spoke is not None:
@@ -57,14 +60,25 @@ def current_stage() -> str:
     return known
 
 
-def line_of(record: logging.LogRecord) -> Line:
-    """What a record says, the traceback with it."""
+def line_of(record: logging.LogRecord, hide: Callable[[str], str] = without_url_passwords) -> Line:
+    """What a record says, the traceback with it, without what `hide` takes out; never raises."""
     try:
         text = record.getMessage()
     except Exception:  # the handlers report it; here what was to be formatted is worth more than nothing
-        text = str(record.msg)
+        text = _text(record.msg)
     if record.exc_info:
         text += "\n" + logging.Formatter().formatException(record.exc_info)
-    if len(text) > LONGEST:
-        text = f"{text[: LONGEST - 40]} ... ({len(text):,} characters)"
+    size = len(text)
+    text = hide(
+        text if size <= LOOKED else text[:LOOKED] + "…"
+    )  # before the cut, which may go through a secret
+    if size > LONGEST and len(text) > LONGEST - 40:
+        text = f"{text[: LONGEST - 40]} ... ({size:,} characters)"
     return Line(record.created, record.levelname, record.name, text, current_stage())
+
+
+def _text(message: object) -> str:
+    try:
+        return str(message)
+    except Exception:  # the class is the user's; a line that it logs does not end its run
+        return object.__repr__(message)

@@ -5,9 +5,9 @@ from __future__ import annotations
 import logging
 from datetime import UTC, datetime
 
-import orjson
-
+from piko_flow.telemetry.json_line import json_line
 from piko_flow.telemetry.logged_run import current_stage, logged_run
+from piko_flow.url_passwords import without_url_passwords
 
 FIELDS = ("run", "flow", "attempt", "stage", "trace")
 QUIET = (
@@ -31,7 +31,7 @@ class RunFields(logging.Filter):
 
 
 class TextLines(logging.Formatter):
-    """A record for people: time (UTC), level, logger, message, the run it belongs to, the traceback."""
+    """A record for people: time (UTC), level, logger, message, the run it belongs to, the traceback; see `without_secrets`."""
 
     def __init__(self) -> None:
         super().__init__("%(asctime)s %(levelname)-7s %(name)s: %(message)s")
@@ -39,6 +39,10 @@ class TextLines(logging.Formatter):
     def formatTime(self, record: logging.LogRecord, datefmt: str | None = None) -> str:  # noqa: N802
         """The record's time in UTC, to the millisecond."""
         return time_of(record)
+
+    def format(self, record: logging.LogRecord) -> str:
+        """The record as text, without what is secret."""
+        return without_secrets(super().format(record))
 
     def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802
         """The line, with the run that it belongs to where it does."""
@@ -49,7 +53,9 @@ class TextLines(logging.Formatter):
 
 
 class JsonLines(logging.Formatter):
-    """A record as one JSON object: time (UTC), level, logger, message, the fields of the run, the traceback."""
+    """A record as one JSON object: time (UTC), level, logger, message, the fields of the run, the traceback; see
+    `without_secrets`.
+    """
 
     def format(self, record: logging.LogRecord) -> str:
         """One line; a value that is not JSON is shown as text."""
@@ -57,12 +63,18 @@ class JsonLines(logging.Formatter):
             "time": time_of(record),
             "level": record.levelname,
             "logger": record.name,
-            "message": record.getMessage(),
+            "message": without_secrets(record.getMessage()),
         }
         line |= fields_of(record)
         if record.exc_info:
-            line["traceback"] = self.formatException(record.exc_info)
-        return orjson.dumps(line, default=str).decode()
+            line["traceback"] = without_secrets(self.formatException(record.exc_info))
+        return json_line(line)
+
+
+def without_secrets(text: str) -> str:
+    """What is logged without passwords in URLs, and in the name of a run without that run's secrets."""
+    logged = logged_run.get()
+    return without_url_passwords(text) if logged is None else logged.hide(text)
 
 
 def fields_of(record: logging.LogRecord) -> dict[str, object]:
