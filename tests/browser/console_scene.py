@@ -88,7 +88,8 @@ def console_scene(folder: Path, registry: Registry[Flow] | None = None, **settin
 
     async def work() -> None:
         options = {"poll_interval_s": 1, "poll_s": 0.2, "drain_s": 1, **settings}
-        async with served(folder, registry=registry or console_flows(), **options) as place:
+        flows = console_flows() if registry is None else registry
+        async with served(folder, registry=flows, **options) as place:
             ready.append(Scene(asyncio.get_running_loop(), place))
             begun.set()
             await asyncio.to_thread(over.wait)
