@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
 from typing import Final
 
 from piko_flow.planning.flow_state import SCHEDULE
 from piko_flow.planning.run_state import RunStatus
-from piko_flow.store.records import LetterGroup, RunRecord
+from piko_flow.store.records import RunRecord
 
 FAILED: Final = "failed"
 LATE: Final = "late"
@@ -58,11 +57,8 @@ def gaps(counted: Mapping[str, int]) -> Standing:
     }  # fmt: skip
 
 
-def letters(groups: Iterable[LetterGroup], most: int) -> Standing:
+def letters(counted: Mapping[str, int], most: int) -> Standing:
     """Flows with too many open dead letters."""
-    counted = Counter[str]()
-    for group in groups:
-        counted[group.flow] += group.count
     return {
         (LETTERS, flow): f"{flow!r} has {count:,} open dead letters"
         for flow, count in counted.items()

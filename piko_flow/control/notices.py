@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from contextlib import suppress
 from datetime import datetime
 
@@ -15,12 +15,10 @@ from piko_flow.control.notice_options import NoticeOptions
 from piko_flow.control.notice_outbox import Outbox
 from piko_flow.control.notice_rules import Standing
 from piko_flow.control.replica import Replica
+from piko_flow.control.survey import Seen
 from piko_flow.errors import StoreUnavailable
 from piko_flow.store.ops_records import Episode
 from piko_flow.store.protocols import Store
-
-GROUPS = 1000  # groups of dead letters that are counted
-SLICE = 50  # flows whose states are read at once: others wait for this loop
 
 
 class Notices:
@@ -40,8 +38,9 @@ class Notices:
         clock: Clock,
         places: Sequence[Deliver],
         lease: str,
+        seen: Callable[[], Seen | None],
     ) -> None:
-        self._lease = lease
+        self._lease, self._seen = lease, seen
         self._store, self._replica, self._flows = store, replica, flows
         self._options, self._clock = options, clock
         self._outboxes = [Outbox(deliver, clock) for deliver in places]
@@ -59,8 +58,9 @@ class Notices:
         pulse = await self._store.pulse(self._lease, "")
         standing = self._leaderless(pulse.lease is not None and pulse.lease.until > pulse.now)
         kinds = {rules.LEADERLESS}
-        if self._replica.leads:
-            standing |= await self._seen_by_leader(pulse.now)
+        seen = self._seen()
+        if self._replica.leads and seen is not None:
+            standing |= await self._seen_by_leader(pulse.now, seen)
             kinds |= rules.SEEN_BY_LEADER
         episodes = {
             (one.kind, one.subject): one for one in await self._store.open_episodes() if one.kind in kinds
@@ -86,18 +86,13 @@ class Notices:
             (rules.LEADERLESS, self._lease): "nobody leads: nothing is planned" if long else rules.UNDECIDED
         }
 
-    async def _seen_by_leader(self, now: datetime) -> Standing:
+    async def _seen_by_leader(self, now: datetime, seen: Seen) -> Standing:
         reign, store = self._replica.reign, self._store
         assert reign is not None
         standing = rules.failed(await store.last_runs(self._flows))
         standing |= rules.late(list(reign.live.values()), now, self._options.late)
-        stateful = [name for name, schedule in list(reign.schedules.items()) if schedule.flow.stateful]
-        counted: dict[str, int] = {}
-        for first in range(0, len(stateful), SLICE):
-            states = await store.states(stateful[first : first + SLICE])
-            counted |= {flow: len(state.gaps()) for flow, state in states.items()}
-        standing |= rules.gaps(counted)
-        return standing | rules.letters(await store.letter_groups(limit=GROUPS), self._options.letters)
+        standing |= rules.gaps(seen.gaps)
+        return standing | rules.letters(seen.letters, self._options.letters)
 
     def _tell(self, episode: Episode, state: str, now: datetime) -> None:
         text = episode.told if state == "begun" else f"over: {episode.told}"
@@ -115,8 +110,10 @@ class Notices:
             outbox.add(notice)
 
 
-def notices_of(replica: Replica, store: Store, flows: Collection[str], clock: Clock) -> Notices:
-    """The notices of a replica, as its options say."""
+def notices_of(
+    replica: Replica, store: Store, flows: Collection[str], clock: Clock, seen: Callable[[], Seen | None]
+) -> Notices:
+    """The notices of a replica, as its options say; `seen` gives what the last survey found while it leads."""
     options = replica.options
     return Notices(
         store=store,
@@ -126,4 +123,5 @@ def notices_of(replica: Replica, store: Store, flows: Collection[str], clock: Cl
         clock=clock,
         places=places(options.notices),
         lease=options.lease_name if options.elected else own_lease(options.lease_name, replica.record.id),
+        seen=seen,
     )

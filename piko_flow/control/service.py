@@ -195,10 +195,12 @@ class ControlService:
 
     def _surveys(self, store: Store, replica: Replica) -> list[Callable[[], Awaitable[None]]]:
         surveys: list[Callable[[], Awaitable[None]]] = []
-        if self._watched.surveys:
-            surveys.append(Survey(replica=replica, store=store, figures=self._watched.figures).step)
+        if self._watched.surveys or self.options.notices.wanted:
+            survey = Survey(replica=replica, store=store, figures=self._watched.figures)
+            surveys.append(survey.step)
         if self.options.notices.wanted:
-            surveys.append(notices_of(replica, store, self._registry, self._clock).step)
+            notices = notices_of(replica, store, self._registry, self._clock, lambda: survey.seen)
+            surveys.append(notices.step)
         return surveys
 
     async def _work(self, store: Store, replica: Replica, runs: RunsThread, ready: Future[None]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import dataclass
 from datetime import datetime
 
 from piko_flow.control.reign import Reign
@@ -13,15 +14,28 @@ from piko_flow.telemetry.figures import Figures, Labels, Numbers
 
 EVERY = 15.0  # seconds between two surveys
 SLICE = 50  # flows whose states are read at once: others wait for this loop
-GROUPS = 1000  # groups of dead letters that are counted
+
+
+@dataclass(frozen=True)
+class Seen:
+    """What one survey found, by flow; `letters` are the open ones."""
+
+    watermarks: dict[str, datetime]
+    gaps: dict[str, int]
+    letters: dict[str, int]
 
 
 class Survey:
-    """Reads what no run tells, while its replica leads; another's figures are empty, so that sums over replicas hold."""
+    """Reads what no run tells, while its replica leads; another's figures are empty, so that sums over replicas hold.
+
+    `seen` is what the last step found, for others who look at the same: None while another leads, and where the store
+    did not answer.
+    """
 
     def __init__(self, *, replica: Replica, store: Store, figures: Figures) -> None:
         self._replica, self._store, self._figures = replica, store, figures
         self._watermarks: dict[str, datetime] = {}
+        self.seen: Seen | None = None
         figures.watermark_lag = self._lag
         figures.active = self._active
         figures.leader = lambda: {(): float(replica.leads)}
@@ -29,31 +43,30 @@ class Survey:
         figures.statements = lambda: {(): store.statements}
 
     async def step(self) -> None:
-        """Look once. What the store does not answer stays as it was."""
+        """Look once. Figures that the store does not answer stay as they were."""
+        self.seen = None
         reign = self._replica.reign
         if not self._replica.leads or reign is None:
             self._forget()
             return
         try:
-            await self._look_at_windows(reign)
-            groups = await self._store.letter_groups(limit=GROUPS)
+            seen = await self._look(reign)
         except StoreUnavailable:
             return  # which the ticks tell
+        self.seen, self._watermarks = seen, seen.watermarks
+        self._figures.gaps = {(flow,): count for flow, count in seen.gaps.items()}
+        self._figures.dead_letters = {(flow,): count for flow, count in seen.letters.items()}
         self._figures.backfill_windows = backfill_windows(reign)
-        letters = Counter[Labels]()
-        for group in groups:
-            letters[(group.flow,)] += group.count
-        self._figures.dead_letters = dict(letters)
 
-    async def _look_at_windows(self, reign: Reign) -> None:
+    async def _look(self, reign: Reign) -> Seen:
         names = [name for name, schedule in reign.schedules.items() if schedule.flow.stateful]
-        watermarks, gaps = dict[str, datetime](), dict[Labels, float]()
+        watermarks, gaps = dict[str, datetime](), dict[str, int]()
         for first in range(0, len(names), SLICE):
             for name, state in (await self._store.states(names[first : first + SLICE])).items():
-                gaps[(name,)] = len(state.gaps())
+                gaps[name] = len(state.gaps())
                 if (watermark := state.watermark) is not None:
                     watermarks[name] = watermark
-        self._watermarks, self._figures.gaps = watermarks, gaps
+        return Seen(watermarks, gaps, await self._store.open_letters())
 
     def _forget(self) -> None:
         self._watermarks = {}

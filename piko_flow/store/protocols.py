@@ -331,6 +331,10 @@ class LedgerStore(Protocol):
         """The open letters that failed alike, together; the group with the newest letter first."""
         ...
 
+    async def open_letters(self) -> dict[str, int]:
+        """How many letters of each flow are open; flows without any are left out."""
+        ...
+
     async def drop_dead_letters(self, ids: Collection[int]) -> list[DeadLetterRecord]:
         """Drop those of these letters that are open and that no live run replays; gives them as they were.
 

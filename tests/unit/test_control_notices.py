@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from datetime import timedelta
 from typing import Any
 
@@ -12,8 +12,11 @@ from piko_flow.control.notice_options import NoticeOptions
 from piko_flow.control.notice_outbox import MOST, SENDING, TRIES, Outbox
 from piko_flow.control.notice_post import NotDelivered
 from piko_flow.control.notices import Notices
+from piko_flow.control.survey import Survey
+from piko_flow.planning.flow_state import FlowState
 from piko_flow.planning.window import BackfillPolicy
 from piko_flow.store.records import DeadLetterRecord
+from piko_flow.telemetry.figures import Figures
 from piko_flow.testing.manual_clock import ManualClock
 from piko_flow.testing.simulated import FlowWorld
 from tests.unit.control_worlds import HOURLY, Flows, leader
@@ -37,16 +40,26 @@ class People:
         self.told.append((str(notice["state"]), str(notice["kind"]), str(notice["subject"])))
 
 
-def notices(world: FlowWorld, *people: People, replica: Any = None, **options: Any) -> Notices:
-    return Notices(
-        store=world.store,
-        replica=(replica or leader(world)).replica,
-        flows=world.replicas[0].replica.worker._flows,  # type: ignore[arg-type]  # a registry is a collection, too
-        options=NoticeOptions(**options),
-        clock=world.clock,
-        places=[one.deliver for one in people],
-        lease="default",
-    )
+class Looking:
+    """A survey and the notices that go by it, step by step as a replica takes them."""
+
+    def __init__(self, world: FlowWorld, *people: People, replica: Any = None, **options: Any) -> None:
+        replica = (replica or leader(world)).replica
+        self.survey = Survey(replica=replica, store=world.store, figures=Figures())
+        self.notices = Notices(
+            store=world.store,
+            replica=replica,
+            flows=world.replicas[0].replica.worker._flows,  # type: ignore[arg-type]  # a registry is a collection, too
+            options=NoticeOptions(**options),
+            clock=world.clock,
+            places=[one.deliver for one in people],
+            lease="default",
+            seen=lambda: self.survey.seen,
+        )
+
+    async def step(self) -> None:
+        await self.survey.step()
+        await self.notices.step()
 
 
 @pytest.fixture
@@ -66,7 +79,7 @@ async def test_a_failing_flow_is_told_once_and_once_more_when_it_has_recovered(
     flows.fails["orders"] = OSError("password=1")
     async with flows.within() as world:
         await world.advance(hours=1)
-        watching = notices(world, people)
+        watching = Looking(world, people)
         for _ in range(3):
             await watching.step()
             await world.advance(hours=1)
@@ -84,8 +97,8 @@ async def test_of_two_replicas_one_tells(flows: Flows, people: People) -> None:
     flows.fails["orders"] = OSError("no")
     async with flows.within() as world:
         await world.advance(hours=1)
-        await notices(world, people).step()
-        await notices(world, people).step()
+        await Looking(world, people).step()
+        await Looking(world, people).step()
     assert people.told == [("begun", "failed", "orders")]
 
 
@@ -94,7 +107,7 @@ async def test_a_gap_is_told_until_it_is_closed(flows: Flows, people: People) ->
     flows.fails["days"] = OSError("no")
     async with flows.within() as world:
         await world.advance(hours=1)
-        watching = notices(world, people)
+        watching = Looking(world, people)
         await watching.step()
         assert ("begun", "gap", "days") in people.told
         del flows.fails["days"]
@@ -110,7 +123,7 @@ async def test_a_run_that_waits_too_long_makes_its_flow_late(flows: Flows, peopl
     flows.takes["long"] = 2.5 * 3600
     async with flows.within() as world:
         await world.advance(hours=2)
-        watching = notices(world, people, late=timedelta(minutes=5))
+        watching = Looking(world, people, late=timedelta(minutes=5))
         await watching.step()
         assert people.told == []
         await world.advance(minutes=20)
@@ -122,24 +135,26 @@ async def test_a_run_that_waits_too_long_makes_its_flow_late(flows: Flows, peopl
     assert people.told == [("begun", "late", "long"), ("over", "late", "long")]
 
 
+def letter(fingerprint: str, flow: str = "orders") -> DeadLetterRecord:
+    """An open one that comes of no run."""
+    return DeadLetterRecord(
+        flow,
+        0,
+        stage="parse",
+        payload="{}",
+        error_type="ValueError",
+        error_msg="no",
+        fingerprint=fingerprint,
+    )
+
+
 async def test_many_dead_letters_are_told_and_that_they_are_gone(flows: Flows, people: People) -> None:
     flows.add("orders")
     async with flows.within() as world:
         await world.advance(seconds=30)
-        letters = [
-            DeadLetterRecord(
-                "orders",
-                0,
-                stage="parse",
-                payload="{}",
-                error_type="ValueError",
-                error_msg="no",
-                fingerprint="a",
-            )
-            for _ in range(3)
-        ]
+        letters = [letter("a") for _ in range(3)]
         await world.store.keep_dead_letters(letters[:2])
-        watching = notices(world, people, letters=3)
+        watching = Looking(world, people, letters=3)
         await watching.step()
         assert people.told == []
         await world.store.keep_dead_letters(letters[2:])
@@ -151,12 +166,44 @@ async def test_many_dead_letters_are_told_and_that_they_are_gone(flows: Flows, p
     assert people.told[1:] == [("over", "dead_letters", "orders")]
 
 
+async def test_dead_letters_of_however_many_kinds_are_counted_for_figures_and_notices(
+    flows: Flows, people: People
+) -> None:
+    flows.add("orders")
+    async with flows.within() as world:
+        await world.advance(seconds=30)
+        await world.store.keep_dead_letters([letter(f"{kind:032}") for kind in range(1500)])
+        watching = Looking(world, people, letters=1500)
+        await watching.step()
+        await world.store.keep_dead_letters([letter(f"{kind:032}", "mail") for kind in range(1500, 2500)])
+        await watching.step()
+    assert watching.survey._figures.dead_letters == {("orders",): 1500, ("mail",): 1000}
+    assert people.told == [("begun", "dead_letters", "orders")]
+
+
+async def test_figures_and_notices_read_the_states_of_flows_once(
+    flows: Flows, people: People, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    flows.add("days", schedule=HOURLY, stateful=True)
+    async with flows.within() as world:
+        await world.advance(hours=1)
+        read, states = list[str](), world.store.states
+
+        async def counted(names: Collection[str]) -> Mapping[str, FlowState]:
+            read.extend(names)
+            return await states(names)
+
+        monkeypatch.setattr(world.store, "states", counted)
+        await Looking(world, people).step()
+    assert read == ["days"]
+
+
 async def test_that_nobody_leads_is_told_by_who_does_not_lead_either(flows: Flows, people: People) -> None:
     async with flows.within(replicas=2) as world:
         await world.advance(seconds=30)
         other = next(one for one in world.replicas if not one.replica.leads)
-        watching = notices(world, people, replica=other, leaderless=timedelta(seconds=60))
-        watching._lease = "another"  # for which nobody competes
+        watching = Looking(world, people, replica=other, leaderless=timedelta(seconds=60))
+        watching.notices._lease = "another"  # for which nobody competes
         await watching.step()
         await world.advance(seconds=30)
         await watching.step()
@@ -165,7 +212,7 @@ async def test_that_nobody_leads_is_told_by_who_does_not_lead_either(flows: Flow
         await watching.step()
         await watching.step()
         assert people.told == [("begun", "no_leader", "another")]
-        watching._lease = "default"
+        watching.notices._lease = "default"
         await watching.step()
         assert people.told == [("begun", "no_leader", "another"), ("over", "no_leader", "another")]
 
@@ -177,7 +224,7 @@ async def test_a_notice_that_does_not_arrive_is_tried_again_and_given_up_at_last
     flows.fails["orders"] = OSError("no")
     async with flows.within() as world:
         await world.advance(hours=1)
-        watching = notices(world, people)
+        watching = Looking(world, people)
         people.away = 2
         for _ in range(3):
             await watching.step()
@@ -200,7 +247,7 @@ async def test_a_place_that_takes_nothing_makes_no_other_get_a_notice_twice(
     broken.away = 1000
     async with flows.within() as world:
         await world.advance(hours=1)
-        watching = notices(world, people, broken)
+        watching = Looking(world, people, broken)
         for _ in range(TRIES + 2):
             await watching.step()
     assert people.told == [("begun", "failed", "orders")]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Collection, Sequence
 from dataclasses import replace
 from datetime import datetime
@@ -58,6 +59,11 @@ class MemoryLetters(MemoryPart):
                 alike.setdefault((letter.flow, letter.fingerprint), []).append(letter)
         groups = [_group(letters) for letters in alike.values()]
         return sorted(groups, key=lambda group: group.example.id, reverse=True)[:limit]
+
+    async def open_letters(self) -> dict[str, int]:
+        """How many letters of each flow are open; flows without any are left out."""
+        self._ask()
+        return dict(Counter(letter.flow for letter in self._rows.letters.values() if letter.state == OPEN))
 
     async def letters_to_replay(self, run: int, *, after: int = 0, limit: int) -> list[DeadLetterRecord]:
         """The open letters that the run has taken, by number, those above `after`."""

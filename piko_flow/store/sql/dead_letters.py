@@ -98,6 +98,13 @@ FROM dead_letter WHERE state = 'open'{which} GROUP BY job_id, fingerprint ORDER 
         rows = await self._database.rows("group dead letters", asking, **values)
         return [_group(row[0], row[1:3], letter_record(row[3:])) for row in rows]
 
+    async def open_letters(self) -> dict[str, int]:
+        """How many letters of each flow are open; flows without any are left out."""
+        text = "SELECT job_id, COUNT(*) FROM dead_letter WHERE state = 'open' GROUP BY job_id"
+        asking = self._database.dialect.statement(text)
+        rows = await self._database.rows("count dead letters", asking)
+        return {row[0]: row[1] for row in rows}
+
     async def letters_to_replay(self, run: int, *, after: int = 0, limit: int) -> list[DeadLetterRecord]:
         """The open letters that the run has taken, by number, those above `after`."""
         rows = await self._database.rows(

@@ -99,6 +99,16 @@ async def open_letters_of_one_fingerprint_are_a_group(stores: StoreUnderTest) ->
         assert [one.count for one in await store.letter_groups(flow="mail")] == [3]
 
 
+async def open_letters_are_counted_by_flow(stores: StoreUnderTest) -> None:
+    async with stores.open() as store:
+        assert await store.open_letters() == {}
+        _, _, last = await failed_with(store, LETTER, LETTER, replace(LETTER, fingerprint="e" * 32))
+        await store.keep_dead_letters([replace(LETTER, flow="other", run=9)])
+        assert await store.open_letters() == {"mail": 3, "other": 1}
+        await store.drop_dead_letters([last.id])
+        assert await store.open_letters() == {"mail": 2, "other": 1}
+
+
 async def letters_that_come_of_no_run_are_kept(stores: StoreUnderTest) -> None:
     async with stores.open() as store:
         await store.keep_dead_letters([LETTER, replace(LETTER, flow="", run=9)])
@@ -266,6 +276,7 @@ CHECKS: Final[tuple[Check, ...]] = (
     a_letter_comes_back_with_all_that_it_was_stored_with,
     letters_are_found_by_flow_fingerprint_state_and_number,
     open_letters_of_one_fingerprint_are_a_group,
+    open_letters_are_counted_by_flow,
     letters_that_come_of_no_run_are_kept,
     a_run_takes_the_letters_that_it_replays,
     a_letter_is_replayed_by_one_live_run_at_a_time,
