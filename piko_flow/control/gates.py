@@ -7,12 +7,13 @@ from datetime import datetime
 from typing import Any
 
 from piko_flow.control.flow import Flow
+from piko_flow.control.line_redaction import described
 from piko_flow.control.params import check_params
 from piko_flow.control.plane_part import PlanePart
 from piko_flow.control.replaying import check_accepted, check_entry
 from piko_flow.control.reviving import Reviver, refused
 from piko_flow.control.run_context import RunContext
-from piko_flow.errors import PikoFlowError, RequestRefused, describe_error
+from piko_flow.errors import PikoFlowError, RequestRefused
 from piko_flow.planning.window import Window
 from piko_flow.store.records import DeadLetterRecord, RunRecord
 
@@ -94,7 +95,7 @@ class Gates:
         except PikoFlowError as error:
             raise refused(letter, "its flow gives a pipeline", str(error)) from error
         except Exception as error:  # it is the user's function that builds it
-            came = f"building it raised {describe_error(error, TOLD)}"
+            came = f"building it raised {described(error, params, TOLD)}"
             raise refused(letter, "its flow gives a pipeline", came) from error
         return check_entry(pipeline, letter)[0]
 

@@ -9,6 +9,7 @@ from typing import Any
 from pydantic import BaseModel, SecretBytes, SecretStr
 
 from piko_flow.control.redaction import Redaction
+from piko_flow.errors import describe_error
 from piko_flow.url_passwords import HIDDEN
 
 VALUE = r"""(?P<value>"(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*'|[^\s,;)\]}]+)"""
@@ -29,6 +30,12 @@ class LineRedaction:
         if self._fields is not None:
             return self._fields.sub(rf"\g<before>{HIDDEN}", text)
         return text
+
+
+def described(error: BaseException, params: object, limit: int) -> str:
+    """The error of a flow's code that was called with these params, without their secrets, cut to `limit` characters."""
+    text = Redaction().knowing(secrets_in(params)).line(describe_error(error))
+    return text if len(text) <= limit else text[: limit - 1] + "…"
 
 
 def secrets_in(value: Any) -> Iterator[str]:

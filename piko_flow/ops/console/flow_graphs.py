@@ -9,7 +9,7 @@ from datetime import timedelta
 
 from piko_flow.clock import now
 from piko_flow.control.flow import Flow
-from piko_flow.errors import describe_error
+from piko_flow.control.line_redaction import described
 from piko_flow.ops.console.graph_picture import GraphPicture
 from piko_flow.planning.window import Window
 
@@ -54,7 +54,9 @@ class FlowGraphs:
 def _built(flow: Flow) -> FlowGraph:
     end = now().replace(minute=0, second=0, microsecond=0)
     window = Window(end - timedelta(hours=1), end) if flow.stateful else None
+    params = None
     try:
-        return FlowGraph(GraphPicture(flow.pipeline(window=window)))
+        params = None if flow.params is None else flow.params()
+        return FlowGraph(GraphPicture(flow.pipeline(params, window=window)))
     except Exception as error:  # the user's function may raise anything; it is told
-        return FlowGraph(None, f"It cannot be drawn with default parameters: {describe_error(error, 300)}")
+        return FlowGraph(None, f"It cannot be drawn with default parameters: {described(error, params, 300)}")
