@@ -19,6 +19,7 @@ import uvicorn
 from fastapi import FastAPI
 
 from piko_flow.ops.metrics import metrics_router
+from piko_flow.telemetry.names import METRICS, Metric
 from piko_flow.telemetry.watching_files import NAMES, copy_to, main, text_of
 from tests.databases.plugin import leave_out
 from tests.system.measured_flows import flows, make_backfill, spooling
@@ -97,6 +98,91 @@ tests:
             value: 0
 """
 
+OTHER_ALERTS = """
+rule_files: [alerts.yml]
+evaluation_interval: 1m
+tests:
+  - interval: 1m
+    input_series:
+      - series: 'piko_flow_run_lateness_seconds_bucket{instance="a:8080", flow="orders", le="60.0"}'
+        values: '0x30'
+      - series: 'piko_flow_run_lateness_seconds_bucket{instance="a:8080", flow="orders", le="600.0"}'
+        values: '0+1x30'
+      - series: 'piko_flow_run_lateness_seconds_bucket{instance="a:8080", flow="orders", le="+Inf"}'
+        values: '0+1x30'
+      - series: 'piko_flow_run_lateness_seconds_bucket{instance="a:8080", flow="punctual", le="60.0"}'
+        values: '0+1x30'
+      - series: 'piko_flow_run_lateness_seconds_bucket{instance="a:8080", flow="punctual", le="+Inf"}'
+        values: '0+1x30'
+      - series: 'piko_flow_watermark_lag_seconds{instance="a:8080", flow="orders"}'
+        values: '90000x30'
+      - series: 'piko_flow_watermark_lag_seconds{instance="a:8080", flow="punctual"}'
+        values: '86400x30'
+      - series: 'piko_flow_dead_letters{instance="a:8080", flow="orders"}'
+        values: '100x9 101x20'
+      - series: 'piko_flow_spool_age_seconds{instance="a:8080", spool="chat"}'
+        values: '601x30'
+      - series: 'piko_flow_spool_age_seconds{instance="b:8080", spool="chat"}'
+        values: '600x30'
+      - series: 'piko_flow_channel_fill{instance="a:8080", flow="orders", stage="write"}'
+        values: '1x30'
+      - series: 'piko_flow_channel_fill{instance="a:8080", flow="orders", stage="read"}'
+        values: '0.9x30'
+      - series: 'piko_flow_leader{job="piko-flow", instance="a:8080"}'
+        values: '1x30'
+      - series: 'piko_flow_leader{job="piko-flow", instance="b:8080"}'
+        values: '0x9 1x20'
+    alert_rule_test:
+      - {eval_time: 4m, alertname: PikoFlowLate}
+      - eval_time: 20m
+        alertname: PikoFlowLate
+        exp_alerts:
+          - exp_labels: {severity: warning, flow: orders}
+            exp_annotations:
+              summary: "Runs of orders begin more than a minute after their time"
+              do: "piko-flow explain orders tells what they wait for"
+      - {eval_time: 14m, alertname: PikoFlowBehind}
+      - eval_time: 20m
+        alertname: PikoFlowBehind
+        exp_alerts:
+          - exp_labels: {severity: warning, flow: orders}
+            exp_annotations:
+              summary: "orders is 1d 1h 0m 0s behind"
+              do: "piko-flow explain orders"
+      - {eval_time: 9m, alertname: PikoFlowDeadLetters}
+      - eval_time: 10m
+        alertname: PikoFlowDeadLetters
+        exp_alerts:
+          - exp_labels: {severity: warning, flow: orders}
+            exp_annotations:
+              summary: "orders has 101 open dead letters"
+              do: "Mend the cause, then replay them: piko-flow dead-letter list"
+      - {eval_time: 4m, alertname: PikoFlowSpoolStuck}
+      - eval_time: 5m
+        alertname: PikoFlowSpoolStuck
+        exp_alerts:
+          - exp_labels: {severity: critical, instance: "a:8080", spool: chat}
+            exp_annotations:
+              summary: "The spool chat at a:8080 does not empty"
+              do: "Bring its sink back: the log of the replica tells what it fails with"
+      - {eval_time: 14m, alertname: PikoFlowStageBlocks}
+      - eval_time: 15m
+        alertname: PikoFlowStageBlocks
+        exp_alerts:
+          - exp_labels: {severity: info, flow: orders, stage: write}
+            exp_annotations:
+              summary: "write holds up orders"
+              do: "Give the stage more concurrency or workers"
+      - {eval_time: 10m, alertname: PikoFlowTwoLeaders}
+      - eval_time: 11m
+        alertname: PikoFlowTwoLeaders
+        exp_alerts:
+          - exp_labels: {severity: critical, job: piko-flow}
+            exp_annotations:
+              summary: "More than one replica leads"
+              do: "They are of one lease only by name: look at leader_name and at the database of each"
+"""
+
 
 @pytest.fixture(autouse=True)
 def prometheus_is_there() -> None:
@@ -122,7 +208,27 @@ def test_promtool_finds_no_fault_in_what_comes_with_the_package(tmp_path: Path) 
 def test_rules_give_the_old_names_and_alerts_come_when_they_should(tmp_path: Path) -> None:
     copy_to(tmp_path)
     (tmp_path / "test.yml").write_text(RULE_TEST)
-    promtool("test", "rules", "test.yml", within=tmp_path)
+    (tmp_path / "others.yml").write_text(OTHER_ALERTS)
+    promtool("test", "rules", "test.yml", "others.yml", within=tmp_path)
+
+
+def test_each_alert_is_shown_to_come() -> None:
+    shown = re.findall(r"alertname: (\w+)\n +exp_alerts", RULE_TEST + OTHER_ALERTS)
+    assert sorted(shown) == sorted(re.findall(r"alert: (\w+)", text_of("alerts.yml")))
+
+
+@pytest.mark.parametrize("file", [name for name in NAMES if name != "prometheus.yml"])
+def test_what_the_files_ask_for_is_measured(file: str) -> None:
+    asked = set(re.findall(r"\bpiko_flow_\w+", text_of(file)))
+    assert asked - {name for metric in METRICS for name in samples_of(metric)} == set()
+    assert asked
+
+
+def samples_of(metric: Metric) -> list[str]:
+    """The names that a metric's values have for Prometheus."""
+    name = metric.name.replace(".", "_") + ("_seconds" if metric.unit == "s" else "")
+    ends = {"counter": ("_total",), "histogram": ("_bucket", "_sum", "_count"), "gauge": ("",)}
+    return [name + end for end in ends[metric.kind]]
 
 
 def test_copying_writes_over_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
