@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
 from piko_flow.planning.run_state import RunStatus
@@ -135,6 +137,25 @@ def test_a_log_line_with_html_is_shown_as_text(scene: Scene, opens: Opens) -> No
     scene.wait_log(number)
     page = opens(f"/runs/{number}")
     assert f"a line with {HTML}" in page.find(".log").inner_text()
+    assert page.find("main img").count() == 0
+
+
+def test_html_in_parameters_is_shown_as_text(scene: Scene, opens: Opens) -> None:
+    number = scene.ask(lambda plane: plane.trigger("sync_orders", params={"labels": [HTML]})).id
+    scene.wait_run(number, RunStatus.SUCCESS, RunStatus.FAILED)
+    page = opens(f"/runs/{number}")
+    assert HTML in page.find("section[aria-labelledby=params]").inner_text()
+    assert page.find("main img").count() == 0
+    page.go("/flows/sync_orders")
+    field = page.page.get_by_label("labels", exact=True)
+    field.fill(json.dumps([f"</textarea>{HTML}"]))
+    page.press("Show what changes")
+    page.find("#diff ins").first.wait_for()
+    assert HTML in page.find("#diff").inner_text()
+    page.press("Save the parameters")
+    assert "img" in page.page.get_by_label("labels", exact=True).input_value()
+    page.find("summary").filter(has_text="History").click()
+    assert HTML in page.find("details .diff").first.inner_text()
     assert page.find("main img").count() == 0
 
 

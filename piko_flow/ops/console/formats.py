@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from datetime import UTC, datetime, timedelta
 
 from markupsafe import Markup
@@ -91,6 +92,11 @@ def rate(value: float | None) -> str:
         if value >= size * 0.9995:  # what is rounded up to it is in its unit, too
             return f"{value / size:.3g}{letter}/s"
     return f"{value:.3g}/s"
+
+
+def given(value: object) -> str:
+    """A parameter as one writes it: a text as it is, all else as JSON."""
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)
 
 
 def _iso(instant: datetime) -> str:

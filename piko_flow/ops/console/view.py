@@ -45,6 +45,7 @@ def _environment() -> Environment:
         "took": formats.took,
         "number": formats.number,
         "rate": formats.rate,
+        "given": formats.given,
         "tone": formats.tone,
         "segment": lambda name: quote(str(name), safe=""),
     }
