@@ -65,7 +65,12 @@ def test_a_flow_that_never_ran_tells_what_to_do_next(idle: Scene, browser: Brows
     with watched(browser, idle.address, idle.link(Role.ADMIN), viewport=SIZES[size]) as page:
         page.go("/flows/idle")
         empty = page.find("#flow .empty").filter(has_text="It has not run yet")
+        assert "none yet" in page.find("#flow .stats").inner_text()
         assert "Give it a schedule below, or run it now" in empty.inner_text()
-        page.find(".lines").get_by_text("no row of scheduled_job is about the flow").wait_for()
+        why = page.find("li").filter(has_text="no row of scheduled_job is about the flow")
+        why.wait_for()
+        command = why.locator(".under").inner_text()
+        assert command.startswith("On the command line: ")
+        assert "piko-flow schedule set" in command
         page.shown(f"fresh-flow-{size}")
         assert page.page.evaluate("document.documentElement.scrollWidth") <= SIZES[size]["width"]
