@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import json
+import shutil
+import ssl
+import subprocess
 import sys
 import threading
 from collections.abc import AsyncIterator, Iterator
@@ -20,6 +23,7 @@ from piko_flow.control.notice_delivery import places
 from piko_flow.control.notice_options import NoticeOptions
 from piko_flow.control.notice_post import NotDelivered
 from piko_flow.control.run_context import RunContext
+from tests.databases.plugin import leave_out
 from tests.system.running_app import eventually, running
 
 NOTICE = {"kind": "failed", "subject": "orders", "state": "begun"}
@@ -87,7 +91,9 @@ async def test_an_address_that_is_not_there_is_told_without_its_path() -> None:
 
 
 @asynccontextmanager
-async def answering(*pieces: bytes, drip: bytes = b"") -> AsyncIterator[str]:
+async def answering(
+    *pieces: bytes, drip: bytes = b"", tls: ssl.SSLContext | None = None
+) -> AsyncIterator[str]:
     """An address that says this whatever it is asked, then the last for ever or nothing more."""
 
     async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -103,9 +109,9 @@ async def answering(*pieces: bytes, drip: bytes = b"") -> AsyncIterator[str]:
         ended.set()
 
     ended = asyncio.Event()
-    server = await asyncio.start_server(answer, "127.0.0.1", 0)
+    server = await asyncio.start_server(answer, "127.0.0.1", 0, ssl=tls)
     async with server:
-        yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/s3cr3t"
+        yield f"{'https' if tls else 'http'}://127.0.0.1:{server.sockets[0].getsockname()[1]}/s3cr3t"
         await asyncio.wait_for(ended.wait(), 10)
 
 
@@ -136,6 +142,36 @@ async def test_an_address_that_drips_is_left_in_time_and_so_is_its_connection(
     monkeypatch.setattr(notice_delivery, "TIMEOUT", 0.3)
     async with answering(begin, drip=b"0") as url:  # which ends when the connection does
         with pytest.raises(NotDelivered, match=r"did not answer a notice within 0\.3 s"):
+            await deliver(NOTICE, NoticeOptions(webhook=url))
+
+
+@pytest.fixture
+def certified(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ssl.SSLContext:
+    """What a server shows that is trusted during the test."""
+    if shutil.which("openssl") is None:
+        leave_out("openssl")
+    make = (
+        "openssl req -x509 -newkey rsa:2048 -nodes -keyout key.pem -out cert.pem -days 2 -subj /CN=localhost"
+    )
+    command = [*make.split(), "-addext", "subjectAltName=IP:127.0.0.1"]
+    subprocess.run(command, cwd=tmp_path, check=True, capture_output=True, timeout=30)
+    monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "cert.pem"))
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(tmp_path / "cert.pem", tmp_path / "key.pem")
+    return context
+
+
+async def test_with_tls_it_is_the_same_and_who_is_not_trusted_gets_nothing(
+    certified: ssl.SSLContext, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with answering(b"HTTP/1.1 204 No Content\r\n\r\n", tls=certified) as url:
+        await deliver(NOTICE, NoticeOptions(webhook=url))
+    monkeypatch.setattr(notice_delivery, "TIMEOUT", 0.5)
+    async with answering(b"HTTP/1.1 2", drip=b"0", tls=certified) as url:
+        with pytest.raises(NotDelivered, match="did not answer"):
+            await deliver(NOTICE, NoticeOptions(webhook=url))
+        monkeypatch.delenv("SSL_CERT_FILE")
+        with pytest.raises(NotDelivered, match="CERTIFICATE_VERIFY_FAILED"):
             await deliver(NOTICE, NoticeOptions(webhook=url))
 
 
