@@ -333,7 +333,7 @@ def replica_options(settings: Settings) -> ReplicaOptions:
         patient=settings.startup_mode == "fail_open",
         notices=NoticeOptions(
             webhook=settings.notice_webhook.get_secret_value(),
-            command=tuple(shlex.split(settings.notice_command)),
+            command=tuple(shlex.split(settings.notice_command.get_secret_value())),
             late=span(settings.notice_late_s),
             letters=settings.notice_dead_letters,
             leaderless=span(settings.notice_leaderless_s),

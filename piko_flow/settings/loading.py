@@ -12,6 +12,7 @@ from piko_flow.settings.model import EMBEDDED, Contradiction, Settings, shown
 from piko_flow.settings.sources import (
     ARGUMENT,
     DEFAULT,
+    HIDDEN,
     Given,
     SettingProblem,
     SettingsRefused,
@@ -24,6 +25,7 @@ from piko_flow.settings.sources import (
 NAMES = tuple(Settings.model_fields)
 DEFAULTS = Settings()
 SECRET = ("database", "mysql_dsn")
+UNSEEN = ("notice_webhook", "notice_command")  # of them no part is known to be no secret
 
 
 def load_settings(**overrides: object) -> Settings:
@@ -91,6 +93,8 @@ def _contradiction(less: str, more: str, given: Given) -> SettingProblem:
 
 def _came(name: str, value: object) -> str:
     """What was given, as a message may show it."""
+    if name in UNSEEN:
+        return repr(HIDDEN)
     if name not in SECRET:
         return masked(value)
     text = value.get_secret_value() if isinstance(value, SecretStr) else value

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from typing import Literal, NamedTuple, Self
 
 from pydantic import Field, PrivateAttr, SecretStr, model_validator
@@ -170,7 +171,7 @@ class Settings(BaseSettings):
 
     notice_webhook: Webhook = SecretStr("")
     """Address that gets a notice as JSON by POST when something is wrong, and when it is over; empty tells nobody."""
-    notice_command: Command = ""
+    notice_command: Command = SecretStr("")
     """Program with its arguments that gets each notice as JSON on standard input; empty starts none."""
     notice_late_s: Seconds = 300
     """A run that has waited for longer after its time makes its flow late."""
@@ -219,9 +220,15 @@ class Settings(BaseSettings):
     def describe(self) -> list[SettingRow]:
         """Every setting in the order of this class."""
         return [
-            SettingRow(name, shown(getattr(self, name)), self.origin(name), info.description or "")
+            SettingRow(name, self._shown(name), self.origin(name), info.description or "")
             for name, info in type(self).model_fields.items()
         ]
+
+    def _shown(self, name: str) -> str:
+        if name == "notice_command":  # its arguments may be keys and passwords
+            program, *arguments = shlex.split(self.notice_command.get_secret_value()) or [""]
+            return f"{program} ******" if arguments else program
+        return shown(getattr(self, name))
 
     @model_validator(mode="after")
     def _fits_together(self) -> Self:

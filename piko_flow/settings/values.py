@@ -136,12 +136,12 @@ def _webhook(given: SecretStr) -> SecretStr:
     return given
 
 
-def _command(text: str) -> str:
+def _command(given: SecretStr) -> SecretStr:
     try:
-        shlex.split(text)
+        shlex.split(given.get_secret_value())
     except ValueError as error:
         raise ValueError(f"must be a command as a shell takes it ({error})") from None
-    return text
+    return given
 
 
 Count = Annotated[int, BeforeValidator(_number), Field(ge=1, le=1_000_000)]
@@ -162,6 +162,6 @@ Proxies = Annotated[tuple[Annotated[str, AfterValidator(_proxy)], ...], BeforeVa
 Hours = Annotated[float, BeforeValidator(_number), Field(gt=0, le=24 * 366, allow_inf_nan=False)]
 Limits = Annotated[Mapping[Name, Count], BeforeValidator(_limits)]
 Webhook = Annotated[SecretStr, AfterValidator(_webhook)]
-Command = Annotated[str, AfterValidator(_command)]
+Command = Annotated[SecretStr, AfterValidator(_command)]
 Database = Annotated[SecretStr, AfterValidator(_database)]
 MysqlDsn = Annotated[SecretStr, AfterValidator(_mysql), AfterValidator(_database)]

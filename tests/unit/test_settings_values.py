@@ -204,4 +204,20 @@ def test_an_address_of_notices_is_checked_and_shown_without_what_is_secret_in_it
     with pytest.raises(ValueError, match="must be an address"):
         Settings(notice_webhook=SecretStr("chat.example.com"))
     with pytest.raises(ValueError, match="must be a command"):
-        Settings(notice_command="mail 'root")
+        Settings(notice_command=SecretStr("mail 'root"))
+
+
+def test_of_the_program_that_gets_notices_no_arguments_are_shown() -> None:
+    given = Settings(notice_command=SecretStr("/usr/bin/page --key s3cr3t"))
+    assert {row.name: row.value for row in given.describe()}["notice_command"] == "/usr/bin/page ******"
+    assert "s3cr3t" not in repr(given)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("notice_command", "page --key 's3cr3t"), ("notice_webhook", "chat.example.com/hooks/s3cr3t")],
+)
+def test_where_notices_go_is_not_shown_where_it_is_refused(name: str, value: str) -> None:
+    with pytest.raises(SettingsRefused, match="must be a") as caught:
+        load_settings(**{name: value})
+    assert "s3cr3t" not in str(caught.value)
