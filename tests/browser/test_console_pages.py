@@ -11,28 +11,28 @@ from tests.browser.conftest import Opens
 from tests.browser.console_flows import HTML
 from tests.browser.console_scene import Scene
 
-PAGES = {
-    "overview": ("/", "Flows"),
-    "overview-filtered": ("/?health=attention", "Flows"),
-    "overview-nothing": ("/?q=there+is+none", "No flow matches"),
-    "flow-with-windows": ("/flows/sync_orders", "sync_orders"),
-    "flow-by-days": ("/flows/sync_orders?scale=days", "sync_orders"),
-    "flow-live": ("/flows/stream_orders", "live"),
-    "flow-refused": ("/flows/refused_row", "Its row is refused"),
-    "flow-job": ("/flows/tick", "A plain job"),
-    "flow-html": (f"/flows/{quote(HTML, safe='')}", HTML),
-    "runs": ("/runs", "Runs"),
-    "runs-filtered": ("/runs?flow=failing&status=FAILED", "failing"),
-    "runs-none": ("/runs?flow=there_is_none", "No run matches"),
-    "run-failed": ("/runs/{failing}", "RuntimeError"),
-    "run-with-letters": ("/runs/{check_orders}", "Items that failed for good"),
-    "run-live": ("/runs/{stream_orders}", "What it is doing, and why"),
-    "backfills": ("/backfills", "Backfills"),
-    "letters": ("/dead-letters", "ValueError"),
-    "letters-none": ("/dead-letters?flow=tick", "No open dead letters"),
-    "letter": ("/dead-letters/1", "Traceback"),
-    "replicas": ("/replicas", "leads"),
-    "audit": ("/audit", "run.trigger"),
+PAGES = {  # the path, its first heading, and what else stands in its main part
+    "overview": ("/", "Flows", "sync_orders"),
+    "overview-filtered": ("/?health=attention", "Flows", "refused_row"),
+    "overview-nothing": ("/?q=there+is+none", "Flows", "No flow matches"),
+    "flow-with-windows": ("/flows/sync_orders", "sync_orders", "Copy the orders that changed"),
+    "flow-by-days": ("/flows/sync_orders?scale=days", "sync_orders", "Newest runs"),
+    "flow-live": ("/flows/stream_orders", "stream_orders", "live"),
+    "flow-refused": ("/flows/refused_row", "refused_row", "Its row is refused"),
+    "flow-job": ("/flows/tick", "tick", "A plain job"),
+    "flow-html": (f"/flows/{quote(HTML, safe='')}", HTML, "Have a name that must be escaped"),
+    "runs": ("/runs", "Runs", "tick"),
+    "runs-filtered": ("/runs?flow=failing&status=FAILED", "Runs", "the answer was"),
+    "runs-none": ("/runs?flow=there_is_none", "Runs", "No run matches"),
+    "run-failed": ("/runs/{failing}", "Run {failing}", "RuntimeError"),
+    "run-with-letters": ("/runs/{check_orders}", "Run {check_orders}", "Items that failed for good"),
+    "run-live": ("/runs/{stream_orders}", "Run {stream_orders}", "What it is doing, and why"),
+    "backfills": ("/backfills", "Backfills", "No backfill yet"),
+    "letters": ("/dead-letters", "Dead letters", "ValueError"),
+    "letters-none": ("/dead-letters?flow=tick", "Dead letters", "No open dead letters"),
+    "letter": ("/dead-letters/1", "Dead letter 1", "Traceback"),
+    "replicas": ("/replicas", "Replicas", "leads"),
+    "audit": ("/audit", "Audit", "run.trigger"),
 }
 ERRORS = {
     "not-found": ("/runs/999999", 404, "There is nothing here"),
@@ -52,9 +52,10 @@ def path_of(scene: Scene, path: str) -> str:
 @pytest.mark.parametrize("size", SIZES)
 @pytest.mark.parametrize("name", PAGES)
 def test_a_page_opens_and_bars_nobody(scene: Scene, opens: Opens, name: str, size: str) -> None:
-    path, says = PAGES[name]
+    path, heading, says = PAGES[name]
     page = opens(path_of(scene, path), role=Role.ADMIN, viewport=SIZES[size])
-    page.page.get_by_text(says).first.wait_for()
+    page.find("h1").get_by_text(path_of(scene, heading), exact=True).wait_for()
+    page.find("main").get_by_text(says).first.wait_for()
     page.shown(f"{name}-{size}")
     wide = page.page.evaluate("document.documentElement.scrollWidth")
     assert wide <= SIZES[size]["width"], "the page scrolls sideways"
