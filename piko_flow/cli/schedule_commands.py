@@ -30,7 +30,7 @@ OneFlow = Annotated[
 def list_schedules(asking: Asking) -> None:
     """List the schedule rows: what each means, or why it is refused."""
     views = asking.ask(lambda plane: plane.schedules())
-    asking.answer(lambda: {"schedules": views}, lambda: _show_list(views, asking.times()))
+    asking.answer(lambda: {"schedules": views, "after": None}, lambda: _show_list(views, asking.times()))
 
 
 @app.command("set")

@@ -76,7 +76,7 @@ class PlaneFlows(PlaneRows):
         states = await self.store.states([name for name, flow in flows.items() if flow and flow.stateful])
         live = Counter((run.flow, run.status) for run in await self.store.live())
         last = await self.store.last_runs(names)
-        refused = {record.flow: record.refused for record in await self.store.flows() if record.refused}
+        refused = {record.flow: record.refused for record in await self.store.flows(names) if record.refused}
         return tuple(
             self._flow_view(
                 name,

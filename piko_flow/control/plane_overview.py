@@ -117,7 +117,7 @@ async def flow_now(plane: ControlPlane, name: str, *, runs: int) -> FlowNow:
         name=name,
         flow=flow,
         row=row,
-        record=next((one for one in await store.flows() if one.flow == name), None),
+        record=next(iter(await store.flows([name])), None),
         zone=zone_of(row, plane.options.zone),
         paused_all=await plane.paused_all(),
         runs=recent,

@@ -24,6 +24,7 @@ from piko_flow.store.seen import Seen, check_seen
 
 FIRES = 10_000  # that one preview shows at most
 AT_ONCE = 10  # rows
+MOST = 1000  # rows of one page
 UNTOLD = ("flow", "version", "updated_at", "last_data_time", "completed_at")
 GOING, PAUSED = {"paused": False}, {"paused": True}
 
@@ -59,6 +60,14 @@ class ScheduleView:
 
 
 @dataclass(frozen=True, slots=True)
+class SchedulePage:
+    """Schedule rows by flow; `after` is what to ask the next page with, None after the last one."""
+
+    schedules: tuple[ScheduleView, ...]
+    after: str | None
+
+
+@dataclass(frozen=True, slots=True)
 class PreviewedFire:
     """A coming fire; `note` is "shifted" or "doubled" where a change of clocks has to do with it."""
 
@@ -82,10 +91,27 @@ class PlaneRows(PlanePart):
         """All schedule rows by flow, each with so many of its next fires."""
         return await self.schedules_of(await self.store.schedules(), fires=fires)
 
+    async def schedule_page(self, *, after: str = "", limit: int = 100, fires: int = 1) -> SchedulePage:
+        """The schedule rows of flows whose names come after this one, at most `limit`."""
+        if not 1 <= limit <= MOST:
+            refuse("list schedules", f"a page has 1 to {MOST} schedules", f"{limit} were asked for")
+        known = {row.flow: row for row in await self.store.schedules() if row.flow > after}
+        rows = [known[flow] for flow in sorted(known)]
+        shown = await self.schedules_of(rows[:limit], fires=fires)
+        return SchedulePage(tuple(shown), shown[-1].row.flow if len(rows) > limit else None)
+
+    async def schedule_view(self, flow: str, *, fires: int = 5) -> ScheduleView:
+        """The flow's schedule row with its next fires. Refused when there is none."""
+        rows = [marked.row for marked in await self.store.marked_schedules([flow])]
+        if not rows:
+            missing(f"show the schedule of {flow!r}", "there is a row to show", "there is none for this flow")
+        return (await self.schedules_of(rows, fires=fires))[0]
+
     async def schedules_of(self, rows: Sequence[ScheduleRecord], *, fires: int) -> list[ScheduleView]:
         """What these rows mean, in their order. Others have their turn on the loop between rows."""
         now, paused_all = await self.now(), await self.paused_all()
-        paused = {record.flow: record.paused for record in await self.store.flows() if record.paused}
+        known = await self.store.flows([row.flow for row in rows])
+        paused = {record.flow: record.paused for record in known if record.paused}
         views = []
         for place, row in enumerate(rows):
             if place % AT_ONCE == AT_ONCE - 1:
@@ -223,8 +249,8 @@ class PlaneRows(PlanePart):
         return next((row for row in await self.store.configs() if row.flow == RESERVED), None)
 
     async def _paused(self, flow: str) -> str:
-        found = next((record for record in await self.store.flows() if record.flow == flow), None)
-        return await self.paused_all() or (found.paused if found is not None else "")
+        found = await self.store.flows([flow])
+        return await self.paused_all() or (found[0].paused if found else "")
 
     async def _known(self, flow: str, what: str) -> None:
         if flow not in self.registry and await self.row(flow) is None:

@@ -67,6 +67,28 @@ async def test_a_row_that_somebody_wrote_wrongly_is_listed_with_its_reason() -> 
     assert "no flow named 'gone'" in views["gone"].refused
 
 
+async def test_rows_are_told_page_by_page_and_by_themselves() -> None:
+    it = scene()
+    for flow in ("mail", "orders", "zoo", "audit", "report"):
+        await it.store.set_schedule(row(flow))
+    every = await it.plane.schedules()
+    seen, after = [], ""
+    for _ in range(3):
+        page = await it.plane.schedule_page(after=after, limit=2)
+        seen += page.schedules
+        after = page.after or "the end"
+    assert [view.row.flow for view in seen] == ["audit", "mail", "orders", "report", "zoo"]
+    assert seen == every
+    assert after == "the end"
+    assert (await it.plane.schedule_page(limit=5)).after is None
+    assert await it.plane.schedule_view("orders", fires=1) == every[2]
+    for limit in (0, 1001):
+        with pytest.raises(RequestRefused, match="1 to 1000"):
+            await it.plane.schedule_page(limit=limit)
+    with pytest.raises(RequestRefused, match="there is none"):
+        await it.plane.schedule_view("idle")
+
+
 async def test_a_row_is_deleted_once() -> None:
     it = scene()
     await it.plane.set_schedule("mail", enabled=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Query
+from fastapi import APIRouter
 from pydantic import AfterValidator, ConfigDict, Field
 from starlette.responses import Response
 
@@ -13,14 +13,11 @@ from piko_flow.control.view_values import flow_values, trigger_plan_values
 from piko_flow.ops.api.answers.flows import FlowAnswer, FlowsAnswer
 from piko_flow.ops.api.answers.runs import ExplanationAnswer, RunAnswer, TriggerPlanAnswer
 from piko_flow.ops.api.asking import Change, Look
-from piko_flow.ops.api.given import LONGEST_FLOW, Body, FlowInPath, GivenWindow, Limit, Params, plain_text
+from piko_flow.ops.api.given import AfterFlow, Body, FlowInPath, GivenWindow, Limit, Params, plain_text
 from piko_flow.ops.api.problem_route import ProblemRoute
 
 router = APIRouter(prefix="/flows", tags=["flows"], route_class=ProblemRoute)
 LONGEST_KEY = 183
-After = Annotated[
-    str, Query(max_length=LONGEST_FLOW, description="Only names after this one."), AfterValidator(plain_text)
-]
 PLAN: dict[int | str, dict[str, Any]] = {
     200: {"model": TriggerPlanAnswer, "description": "What would be done, with `dry_run`"}
 }
@@ -55,7 +52,7 @@ class TriggerBody(Body):
 @router.get("", operation_id="list_flows", summary="List flows")
 async def list_flows(
     look: Look,
-    after: After = "",
+    after: AfterFlow = "",
     limit: Limit = 100,
 ) -> FlowsAnswer:
     """The flows of the code and of the rows by name, with where each stands and when it runs next."""

@@ -113,6 +113,9 @@ Before = Annotated[
     int | None,
     Query(ge=1, le=LARGEST, description="Only those with lower numbers: the `before` of the last page."),
 ]
+AfterFlow = Annotated[
+    str, Query(max_length=LONGEST_FLOW, description="Only names after this one."), AfterValidator(plain_text)
+]
 Limit = Annotated[int, Query(ge=1, le=1000, description="How many are listed at most.")]
 
 

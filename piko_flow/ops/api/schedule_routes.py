@@ -10,7 +10,7 @@ from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field
 from starlette.responses import Response
 
 from piko_flow.control.plane import ControlPlane
-from piko_flow.control.plane_part import missing, refuse
+from piko_flow.control.plane_part import refuse
 from piko_flow.control.plane_rows import ScheduleColumns
 from piko_flow.ops.api.answers.flows import (
     DeletedAnswer,
@@ -21,8 +21,10 @@ from piko_flow.ops.api.answers.flows import (
 )
 from piko_flow.ops.api.asking import Change, Look
 from piko_flow.ops.api.given import (
+    AfterFlow,
     Body,
     FlowInPath,
+    Limit,
     Moment,
     Params,
     SeenVersion,
@@ -103,11 +105,12 @@ class ScheduleBody(TriggerOfRow):
 
 
 @router.get("", operation_id="list_schedules", summary="List schedules")
-async def list_schedules(look: Look) -> SchedulesAnswer:
+async def list_schedules(look: Look, after: AfterFlow = "", limit: Limit = 100) -> SchedulesAnswer:
     """The schedule rows by flow: what each means, or why it is refused."""
 
     async def ask(plane: ControlPlane) -> dict[str, Any]:
-        return {"schedules": await plane.schedules()}
+        page = await plane.schedule_page(after=after, limit=limit)
+        return {"schedules": page.schedules, "after": page.after}
 
     return SchedulesAnswer.model_validate(await look.answer(ask))
 
@@ -117,10 +120,7 @@ async def show_schedule(look: Look, flow: FlowInPath) -> ScheduleAnswer:
     """The schedule row of a flow with its next five fires."""
 
     async def ask(plane: ControlPlane) -> dict[str, Any]:
-        found = next((view for view in await plane.schedules(fires=5) if view.row.flow == flow), None)
-        if found is None:
-            missing(f"show the schedule of {flow!r}", "there is a row to show", "there is none for this flow")
-        return {"schedule": found}
+        return {"schedule": await plane.schedule_view(flow)}
 
     return ScheduleAnswer.model_validate(await look.answer(ask))
 

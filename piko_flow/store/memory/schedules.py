@@ -71,17 +71,18 @@ class MemorySchedules(MemoryPart):
         self._ask()
         return [row for _, row in sorted(self._rows.configs.items())]
 
-    async def flows(self) -> list[FlowRecord]:
-        """What is stored of every flow besides its rows, by flow."""
+    async def flows(self, names: Collection[str] | None = None) -> list[FlowRecord]:
+        """What is stored of flows besides their rows, of those of these names or of all, by flow."""
         self._ask()
         rows = self._rows
+        known = rows.states.keys() | rows.paused.keys() | rows.refused.keys()
         return [
             flow_record(
                 rows.states.get(flow) or FlowState(flow),
                 paused=rows.paused.get(flow, ""),
                 refused=rows.refused.get(flow, ""),
             )
-            for flow in sorted(rows.states.keys() | rows.paused.keys() | rows.refused.keys())
+            for flow in sorted(known if names is None else known & set(names))
         ]
 
     async def add_schedules(self, records: Sequence[ScheduleRecord]) -> list[str]:

@@ -45,8 +45,8 @@ FLOW_NAMES: Columns = {"job_id": "text"}
 ONE_SCHEDULE = f"SELECT {', '.join(SCHEDULE)} FROM scheduled_job WHERE job_id = :flow{{lock}}"
 ONE_CONFIG = "SELECT version FROM job_config WHERE job_id = :flow{lock}"
 FLOWS = """SELECT job_id, planned_until, schedule, origin, watermark, generation, paused, refused
-FROM flow_state WHERE planned_until IS NOT NULL OR origin IS NOT NULL OR schedule IS NOT NULL
-OR paused <> '' OR refused <> '' ORDER BY job_id"""
+FROM flow_state WHERE (planned_until IS NOT NULL OR origin IS NOT NULL OR schedule IS NOT NULL
+OR paused <> '' OR refused <> '')"""
 DELETE = "DELETE FROM scheduled_job WHERE job_id = :flow"
 COMPLETE = "UPDATE scheduled_job SET completed_at = :at WHERE job_id = :flow"
 PAUSE = "UPDATE flow_state SET paused = :reason WHERE job_id = :flow AND (paused = '') = (:reason <> '')"
@@ -77,7 +77,11 @@ class SqlSchedules:
             FLOW_NAMES,
         )
         self._configs = dialect.statement(f"SELECT {told} FROM job_config ORDER BY job_id")
-        self._one_config, self._flows = map(dialect.statement, (ONE_CONFIG, FLOWS))
+        self._one_config, self._flows = map(dialect.statement, (ONE_CONFIG, f"{FLOWS} ORDER BY job_id"))
+        self._some_flows = dialect.statement(
+            f"{FLOWS} AND job_id IN (SELECT j.job_id FROM {dialect.rows(FLOW_NAMES)} AS j) ORDER BY job_id",
+            FLOW_NAMES,
+        )
         self._delete, self._complete, self._pause = map(dialect.statement, (DELETE, COMPLETE, PAUSE))
         self._schedule_of = lru_cache(maxsize=READ_AGAIN)(schedule_record)
         self._flow_of = lru_cache(maxsize=READ_AGAIN)(_flow_record)
@@ -112,9 +116,17 @@ class SqlSchedules:
         """All config rows, by flow."""
         return list(map(config_record, await self._database.rows("read the parameters", self._configs)))
 
-    async def flows(self) -> list[FlowRecord]:
-        """What is stored of every flow besides its rows, by flow."""
-        rows = await self._database.rows("read what is known of flows", self._flows)
+    async def flows(self, names: Collection[str] | None = None) -> list[FlowRecord]:
+        """What is stored of flows besides their rows, of those of these names or of all, by flow."""
+        if names is not None and not names:
+            return []
+
+        async def work(session: Session) -> Sequence[Any]:
+            if names is None:
+                return await session.rows(self._flows)
+            return await session.given_rows(self._some_flows, [{"job_id": name} for name in names])
+
+        rows = await self._database.once("read what is known of flows", work)
         return list(map(self._flow_of, map(tuple, rows)))
 
     async def add_schedules(self, records: Sequence[ScheduleRecord]) -> list[str]:

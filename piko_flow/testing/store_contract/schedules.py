@@ -192,6 +192,17 @@ async def a_flow_is_paused_once_and_resumed_once(stores: StoreUnderTest) -> None
         assert not any(flow.paused for flow in await store.flows())
 
 
+async def what_is_known_of_some_flows_is_read_without_the_others(stores: StoreUnderTest) -> None:
+    async with stores.open() as store:
+        for flow in ("orders", "mail", "zoo"):
+            await store.pause(flow, "by hand")
+        every = await store.flows()
+        before = store.statements
+        assert await store.flows(["zoo", "nobody", "mail"]) == [one for one in every if one.flow != "orders"]
+        assert store.statements - before == 1
+        assert await store.flows([]) == []
+
+
 async def a_pause_changes_the_digest_until_it_is_over(stores: StoreUnderTest) -> None:
     async with stores.open() as store:
         await store.add_schedules([schedule()])
@@ -287,6 +298,7 @@ CHECKS: Final[tuple[Check, ...]] = (
     what_a_person_writes_into_last_data_time_changes_the_digest,
     a_digest_is_one_statement,
     a_flow_is_paused_once_and_resumed_once,
+    what_is_known_of_some_flows_is_read_without_the_others,
     a_pause_changes_the_digest_until_it_is_over,
     a_mark_is_another_one_when_its_row_or_its_pause_is,
     rows_are_read_together_with_their_marks,

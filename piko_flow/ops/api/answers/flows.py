@@ -47,9 +47,10 @@ class ScheduleView(Answer):
 
 
 class SchedulesAnswer(Answer):
-    """All schedule rows, by flow."""
+    """Schedule rows by flow; `after` asks for the next page, null after the last one."""
 
     schedules: list[ScheduleView]
+    after: str | None
 
 
 class ScheduleAnswer(Answer):
