@@ -4,6 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from piko_flow.control.plane_rows import ScheduleView
 from piko_flow.errors import RequestRefused, ScheduleError
 from tests.unit.planes import NOW, begun, hour, row, scene
 
@@ -72,7 +73,8 @@ async def test_rows_are_told_page_by_page_and_by_themselves() -> None:
     for flow in ("mail", "orders", "zoo", "audit", "report"):
         await it.store.set_schedule(row(flow))
     every = await it.plane.schedules()
-    seen, after = [], ""
+    seen: list[ScheduleView] = []
+    after = ""
     for _ in range(3):
         page = await it.plane.schedule_page(after=after, limit=2)
         seen += page.schedules
