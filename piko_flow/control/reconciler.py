@@ -58,6 +58,7 @@ class Reconciler:
         self._reign, self._store, self._flows, self._options = reign, store, flows, options
         self._registered = list(registered)
         self._seen = Seen()
+        self._polled: datetime | None = None  # when the rows were looked at last
         self.poll_interval: float | None = None
         """Seconds that the system row asks for; None where it does not."""
 
@@ -89,6 +90,7 @@ class Reconciler:
             moving = moving or UNREAD in self._seen.marks.values()  # paused by this leader meanwhile
             self._seen.schedules_digest = "" if moving else digest.schedules
             changed = True
+        self._polled = digest.now
         if changed:
             self._reign.admission.limits_changed()
         return changed
@@ -119,13 +121,15 @@ class Reconciler:
         for start in range(0, len(changed), STEP):
             for one in await self._store.marked_schedules(changed[start : start + STEP]):
                 self._reign.note(one.row.flow, paused=one.paused)
-                self._changed(replace(one.row, updated_at=None), now, refused)
+                self._changed(replace(one.row, updated_at=None), one.row.updated_at, now, refused)
                 before[one.row.flow] = one.mark
                 moving = moving or one.mark != marks[one.row.flow]
         await self._note(refused)
         return moving
 
-    def _changed(self, row: ScheduleRecord, now: datetime, refused: dict[str, str]) -> None:
+    def _changed(
+        self, row: ScheduleRecord, written: datetime | None, now: datetime, refused: dict[str, str]
+    ) -> None:
         understood = understand(row, self._flows, self._options.zone)
         if isinstance(understood, str):
             self._gone(row.flow, now)
@@ -138,18 +142,29 @@ class Reconciler:
                 self._reign.backlog.add(row.flow)
             self._reign.expect(row.flow, now)
         else:
-            self._follow_fires(understood, now)
+            self._follow_fires(understood, written, now)
 
-    def _follow_fires(self, schedule: Schedule, now: datetime) -> None:
-        """A stateless flow goes on from its last fire; with another schedule, or after a pause, from now."""
+    def _follow_fires(self, schedule: Schedule, written: datetime | None, now: datetime) -> None:
+        """A stateless flow goes on from its last fire; with another schedule from when that was written."""
         flow, identity = schedule.flow.name, schedule.identity
         facts = self._reign.facts.get(flow, FlowRecord(flow))
         if not self._reign.follows(flow):
             self._stop(flow, now)
         elif facts.planned_until is None or facts.schedule != identity:
-            date = schedule.trigger.run_date if isinstance(schedule.trigger, Date) else now
-            self._start(flow, min(now, date - INSTANT), identity)
+            begin = self._begin(facts, written, now)
+            if isinstance(schedule.trigger, Date):
+                begin = min(begin, schedule.trigger.run_date - INSTANT)
+            self._start(flow, begin, identity)
         self._reign.expect(flow, self._reign.facts[flow].planned_until or now)
+
+    def _begin(self, facts: FlowRecord, written: datetime | None, now: datetime) -> datetime:
+        """From when another schedule, or one after a pause, has fires: a fire between an edit and this poll is due.
+
+        A tool that leaves `updated_at` as it was is believed to have written the row just now.
+        """
+        seen = self._polled or facts.planned_until
+        begin = written if written is not None and seen is not None and seen < written < now else now
+        return max(begin - INSTANT, facts.planned_until or begin - INSTANT)
 
     def _start(self, flow: str, begin: datetime, identity: str) -> None:
         self._reign.starts.append(PlannedFires(flow, begin, identity))

@@ -11,6 +11,7 @@ from piko_flow.planning.run_state import Reason
 from piko_flow.testing.simulated import FlowWorld
 from tests.unit.control_worlds import (
     CATCH_UP,
+    HOUR,
     HOURLY,
     MINUTE,
     SECOND,
@@ -48,6 +49,30 @@ async def test_a_disabled_row_fires_no_more_and_an_enabled_one_goes_on_from_then
         await world.advance(hours=2)
         assert flows.fires("hourly") == [at(13), at(14), at(18), at(19)]
         assert set(statuses(world, "hourly")) == {"SUCCESS"}
+
+
+@pytest.mark.parametrize("told", [True, False], ids=["the row says when", "the row says nothing"])
+async def test_a_fire_between_an_edit_and_the_next_poll_comes_where_the_row_says_when_it_was_edited(
+    flows: Flows, told: bool
+) -> None:
+    minutes = range(0, 56, 5)
+    for minute in minutes:
+        flows.add(f"flow {minute}")
+    async with flows.within() as world:
+        for minute in minutes:
+            world.store.edit(row(f"flow {minute}", '{"hours": 24}', misfire_grace=HOUR))
+        await settled(world)
+        edited, now = {}, at(14)
+        await world.advance(hours=(now - world.clock.now()).total_seconds() / 3600)
+        for minute in minutes:
+            edited[f"flow {minute}"] = fire = now + timedelta(minutes=minute + 2)
+            text = f'{{"cron": "{fire.minute} {fire.hour} * * *"}}'
+            when = world.clock.now() if told else at(12)
+            edit(world, f"flow {minute}", schedule_type="cron", schedule_expr=text, updated_at=when)
+            await world.advance(minutes=5)
+        await settled(world)
+        came = {flow for flow, fire in edited.items() if fire in flows.fires(flow)}
+        assert (came == set(edited)) is told
 
 
 async def test_a_changed_row_fires_by_the_new_schedule_from_then_on(flows: Flows) -> None:
