@@ -15,7 +15,7 @@ from piko_flow.control.plane import ControlPlane
 from piko_flow.errors import StoreUnavailable
 from piko_flow.ops.door.token_secrets import digest_of
 from piko_flow.ops.door_options import DoorOptions
-from piko_flow.store.ops_records import GoodToken, TokenKind, TokenRecord
+from piko_flow.store.ops_records import TokenKind, TokenRecord
 
 T = TypeVar("T")
 REMEMBERED: Final = 1000  # tokens
@@ -153,7 +153,7 @@ async def _good(plane: ControlPlane, digests: Collection[str], idle: timedelta) 
     idling, unnoted = [], []
     for one in await plane.store.good_tokens(digests):
         found, used = one.token, one.token.used_at
-        if _is_idle(one, idle):
+        if found.kind is TokenKind.SESSION and one.at - (used or found.created_at or one.at) > idle:
             idling.append(found.id)
             continue
         good[found.digest] = found
@@ -167,8 +167,3 @@ async def _good(plane: ControlPlane, digests: Collection[str], idle: timedelta) 
     except StoreUnavailable as error:  # a store that only reads still says who may come in
         log.warning("the use of tokens %s was not noted: %s", [*idling, *unnoted], error)
     return good
-
-
-def _is_idle(one: GoodToken, idle: timedelta) -> bool:
-    last = one.token.used_at or one.token.created_at or one.at
-    return one.token.kind is TokenKind.SESSION and one.at - last > idle
