@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from typing import Final
 
 from opentelemetry.exporter.prometheus import PrometheusMetricReader
 from opentelemetry.sdk.metrics import AlwaysOffExemplarFilter, MeterProvider
@@ -21,6 +22,17 @@ from piko_flow.telemetry.service_resource import resource_of
 from piko_flow.telemetry.shared_tracer import in_force
 from piko_flow.telemetry.spans import Spans
 from piko_flow.telemetry.switches import exports
+
+
+PATIENCE: Final = 120_000  # milliseconds
+
+
+class PatientReader(PrometheusMetricReader):
+    """Gives a large installation on a busy computer longer than the SDK's ten seconds, after which there is no page."""
+
+    def collect(self, timeout_millis: float = PATIENCE) -> None:
+        """Read all instruments."""
+        super().collect(timeout_millis)
 
 
 class Providers:
@@ -67,7 +79,7 @@ class Providers:
     def _make_meters(self, resource: Resource, version: str, *, pushed: bool) -> MeterProvider | None:
         readers: list[MetricReader] = []
         if self.registry is not None:
-            readers.append(PrometheusMetricReader(registry=self.registry, scope_info_enabled=False))
+            readers.append(PatientReader(registry=self.registry, scope_info_enabled=False))
         if pushed:
             from opentelemetry.exporter.otlp.proto.http.metric_exporter import OTLPMetricExporter
 
