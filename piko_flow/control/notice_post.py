@@ -90,7 +90,7 @@ Made = Callable[[HTTPConnection], None]
 class _NoRedirects(urllib.request.HTTPRedirectHandler):
     """Where the notice goes is said by the settings alone."""
 
-    def redirect_request(self, *_: object) -> None:
+    def redirect_request(self, req: Any, fp: Any, code: Any, msg: Any, headers: Any, newurl: Any) -> None:
         return None
 
 
@@ -101,9 +101,9 @@ class _Http(urllib.request.HTTPHandler):
         super().__init__()
         self._made = made
 
-    def http_open(self, request: urllib.request.Request) -> Any:
+    def http_open(self, req: urllib.request.Request) -> Any:
         return self.do_open(
-            lambda *host, **options: _shown(HTTPConnection(*host, **options), self._made), request
+            lambda *host, **options: _shown(HTTPConnection(*host, **options), self._made), req
         )
 
 
@@ -114,9 +114,9 @@ class _Https(urllib.request.HTTPSHandler):
         super().__init__()
         self._made = made
 
-    def https_open(self, request: urllib.request.Request) -> Any:
+    def https_open(self, req: urllib.request.Request) -> Any:
         return self.do_open(
-            lambda *host, **options: _shown(HTTPSConnection(*host, **options), self._made), request
+            lambda *host, **options: _shown(HTTPSConnection(*host, **options), self._made), req
         )
 
 

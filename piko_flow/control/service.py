@@ -194,10 +194,10 @@ class ControlService:
             await self._work(store, replica, runs, ready)
 
     def _surveys(self, store: Store, replica: Replica) -> list[Callable[[], Awaitable[None]]]:
-        surveys: list[Callable[[], Awaitable[None]]] = []
-        if self._watched.surveys or self.options.notices.wanted:
-            survey = Survey(replica=replica, store=store, figures=self._watched.figures)
-            surveys.append(survey.step)
+        if not (self._watched.surveys or self.options.notices.wanted):
+            return []
+        survey = Survey(replica=replica, store=store, figures=self._watched.figures)
+        surveys: list[Callable[[], Awaitable[None]]] = [survey.step]
         if self.options.notices.wanted:
             notices = notices_of(replica, store, self._registry, self._clock, lambda: survey.seen)
             surveys.append(notices.step)

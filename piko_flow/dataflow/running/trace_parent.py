@@ -7,7 +7,9 @@ from contextlib import AbstractContextManager, nullcontext
 from contextvars import ContextVar
 from importlib import import_module
 
-JOINING = "piko_flow.telemetry.worker_spans"  # a name: what is below does not know what is above until it is there
+JOINING = (
+    "piko_flow.telemetry.worker_spans"  # a name: what is below does not know what is above until it is there
+)
 
 trace_parent: ContextVar[str] = ContextVar("trace_parent", default="")
 """The W3C traceparent of the span that is current here; empty where there is none."""

@@ -105,7 +105,7 @@ async def trigger_flow(change: Change, flow: FlowInPath, body: TriggerBody) -> R
 
     async def trigger(plane: ControlPlane) -> dict[str, Any]:
         # Kept by the run itself: also where this process dies before it has answered, there is one run.
-        key = body.key or change.asked.run_key
-        return {"run": await plane.trigger(flow, **asked | {"key": key})}
+        asked["key"] = body.key or change.asked.run_key
+        return {"run": await plane.trigger(flow, **asked)}
 
     return await change.change(RunAnswer, trigger, status=201)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterable
+from collections.abc import Hashable, Iterable, Sequence
 from dataclasses import replace
 from datetime import datetime
 from itertools import islice
@@ -53,10 +53,14 @@ class MemoryNotices(MemoryPart):
             (rows.tokens, (number for number, one in rows.tokens.items() if _is_over(one, at))),
         )
         for table, found in old:
-            for key in list(islice(found, limit - gone)):
-                del table[key]
-                gone += 1
+            gone += _deleted(table, list(islice(found, limit - gone)))
         return gone
+
+
+def _deleted(table: dict[Any, Any], keys: Sequence[Hashable]) -> int:
+    for key in keys:
+        del table[key]
+    return len(keys)
 
 
 def _is_over(token: TokenRecord, at: datetime) -> bool:
