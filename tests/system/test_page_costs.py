@@ -100,7 +100,8 @@ async def test_pages_and_lists_take_as_many_statements_for_300_flows_as_for_10(t
     for folder in folders:
         folder.mkdir()
     few, many = await costs(folders[0], 10), await costs(folders[1], 300)
-    assert many == few
+    # One of each is asked anew or not by the time that has passed: what is remembered for two seconds.
+    assert {path: many[path] for path in few if abs(many[path] - few[path]) > 1} == {}
     assert max(few.values()) <= 20
     assert few["/"] > 0
 
