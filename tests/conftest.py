@@ -32,7 +32,7 @@ def pytest_xdist_auto_num_workers() -> int:
 @pytest.fixture(autouse=True)
 def nothing_left() -> Iterator[None]:
     """No thread, child process or open descriptor outlives a test; the test's event loop has ended by then."""
-    with no_leaks():
+    with no_leaks(grace=10):
         yield
 
 

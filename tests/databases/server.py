@@ -99,6 +99,8 @@ class Server(Host):
     def pause(self) -> None:
         """Freeze the server: connections stay open and nothing is answered, until `resume`."""
         os.kill(self.pid, signal.SIGSTOP)
+        if not wait_until(lambda: stopped(self.pid)):
+            raise ServerFailed("it goes on")
 
     def resume(self) -> None:
         """Let a frozen server go on."""
@@ -153,6 +155,15 @@ def children(pid: int) -> list[int]:
         with suppress(OSError):  # the thread has ended meanwhile
             found += map(int, thread.read_text().split())
     return found
+
+
+def stopped(pid: int) -> bool:
+    """Whether every thread of the process stands still: the signal reaches one after the other."""
+    states = set[str]()
+    for status in Path(f"/proc/{pid}/task").glob("*/stat"):
+        with suppress(OSError):  # the thread has ended meanwhile
+            states.add(status.read_text().rpartition(")")[2].split()[0])
+    return states == {"T"}
 
 
 def ended(pid: int) -> bool:

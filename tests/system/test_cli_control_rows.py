@@ -114,7 +114,7 @@ def test_a_preview_marks_what_the_clock_shifts_and_doubles_in_the_flows_zone(des
     autumn = desk.json(*words, "--zone", "Europe/Berlin", "--after", "2026-10-24 12:00")["preview"]
     assert [one["note"] for one in autumn["fires"]] == ["doubled", ""]
     assert autumn["fires"][0]["fire"] == "2026-10-25T00:30:00+00:00"
-    assert desk.json("schedule", "list") == {"schedules": []}
+    assert desk.json("schedule", "list") == {"schedules": [], "after": None}
 
 
 def test_parameters_are_set_shown_and_rolled_back_and_no_secret_is_printed(desk: Desk) -> None:

@@ -13,6 +13,7 @@ from tests.system.control_command import Desk
 DAY = "2026-01-01..2026-01-02"
 SHOWN = "2025-12-31 18:00 .. 2026-01-01 18:00"  # that day of Berlin, in New York
 WITH_TIMES = {
+    "audit list",
     "backfill apply",
     "backfill list",
     "backfill plan",
@@ -30,6 +31,7 @@ WITH_TIMES = {
     "schedule list",
     "schedule preview",
     "schedule set",
+    "token list",
     "trigger",
 }
 
