@@ -23,12 +23,6 @@ settings.register_profile("ci", deadline=None, derandomize=True)
 settings.load_profile("ci" if os.environ.get("CI") else "desk")
 
 
-@pytest.hookimpl(optionalhook=True)
-def pytest_xdist_auto_num_workers() -> int:
-    """Half as many workers again as there are cores, as many tests wait for other processes."""
-    return len(os.sched_getaffinity(0)) * 3 // 2
-
-
 @pytest.fixture(autouse=True)
 def nothing_left() -> Iterator[None]:
     """No thread, child process or open descriptor outlives a test; the test's event loop has ended by then."""

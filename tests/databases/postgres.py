@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
-from tests.databases.server import Server, ServerFailed, bound_to_us
+from tests.databases.server import Server, ServerFailed, bound_to_us, children
 
 VERSIONS = Path("/usr/lib/postgresql")  # Debian has a folder for each below it, none of them on the PATH
 SMALL = ["-c", "shared_buffers=32MB", "-c", "max_connections=200", "-c", "unix_socket_directories="]
@@ -66,6 +66,10 @@ def prepare_postgres(template: Path, password: str) -> None:
         raise ServerFailed(f"initdb failed:\n{made.stdout[-2000:]}{made.stderr[-2000:]}")
 
 
+LAST_TO_START = "postgres: logical replication launcher"
+"""Once it is there no process is started any more but for those who connect."""
+
+
 class Postgres(Server):
     """A private PostgreSQL. `time_zone` is an offset such as +05:30, `options` are added to postgres's command."""
 
@@ -98,8 +102,16 @@ class Postgres(Server):
     def _takes_connections(self) -> bool:
         with suppress(OSError):
             status = (self.folder / "data" / "postmaster.pid").read_text().splitlines()
-            return len(status) > 7 and status[0] == str(self.pid) and status[7].strip() == "ready"
+            ready = len(status) > 7 and status[0] == str(self.pid) and status[7].strip() == "ready"
+            return ready and LAST_TO_START in map(title_of, children(self.pid))
         return False
+
+
+def title_of(pid: int) -> str:
+    """What a process of PostgreSQL says that it is; that of the main one until it has said so."""
+    with suppress(OSError):  # it has ended meanwhile
+        return Path(f"/proc/{pid}/cmdline").read_bytes().rstrip(b"\0 ").decode()
+    return ""
 
 
 def posix_zone(offset: str) -> str:
