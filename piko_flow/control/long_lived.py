@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gc
-from typing import Final
 
 from piko_flow.control.reign import Reign
 
@@ -11,12 +10,11 @@ from piko_flow.control.reign import Reign
 class LongLived:
     """Keeps the collector from walking over a leader's memory again and again.
 
-    Ten thousand schedules are some hundred thousand objects, and a full collection of these stops every thread of
-    the process for 100 ms and more. What was read when a large reign began is set aside by `gc.freeze` until it ends.
-    Objects set aside are freed as usual when nothing refers to them; only cycles among them wait for the end.
+    The modules of an application alone are a hundred thousand objects, over which a full collection stops every thread
+    of the process for 30 to 40 ms; ten thousand schedules are as many again and more. What is there when a reign begins
+    is set aside by `gc.freeze` until it ends. Objects set aside are freed as usual when nothing refers to them; only
+    cycles among them wait for the end.
     """
-
-    MANY: Final = 1_000  # schedules; a collection over fewer is a matter of milliseconds
 
     def __init__(self) -> None:
         self._reign: Reign | None = None
@@ -31,6 +29,6 @@ class LongLived:
             gc.unfreeze()
             self._set_aside = False
         # Where the application itself sets objects aside, it decides for the whole process.
-        if reign is not None and len(reign.schedules) >= self.MANY and gc.get_freeze_count() == 0:
+        if reign is not None and gc.get_freeze_count() == 0:
             gc.freeze()
             self._set_aside = True
