@@ -12,7 +12,7 @@ import typer
 from piko_flow.cli.answering import Asking
 from piko_flow.cli.asking_commands import asks
 from piko_flow.cli.backfill_options import BackfillOptions
-from piko_flow.cli.control_arguments import BackfillNumber, Limit, OnlyFlow, who_asks
+from piko_flow.cli.control_arguments import BackfillNumber, Limit, OnlyFlow
 from piko_flow.cli.mistakes import CommandMistake
 
 if TYPE_CHECKING:
@@ -65,7 +65,7 @@ def apply(asking: Asking, wanted: BackfillOptions, digest: Digest = None, yes: Y
             chosen = found.digest
             if not yes:
                 _confirm(found, asking)
-        return await plane.apply_backfill(request, digest=chosen, by=who_asks())
+        return await plane.apply_backfill(request, digest=chosen)
 
     made = asking.ask(ask)
     told = f"backfill {made.id} of {made.flow} runs {len(made.windows)} windows, {made.concurrency} at once"
@@ -116,7 +116,7 @@ def cancel(
     number: BackfillNumber,
 ) -> None:
     """End it: its queued runs are cancelled, its running ones asked to stop. What is done stays done."""
-    _set(asking, lambda plane: plane.cancel_backfill(number, by=who_asks()))
+    _set(asking, lambda plane: plane.cancel_backfill(number))
 
 
 def _set(asking: Asking, change: Callable[[ControlPlane], Awaitable[BackfillRecord]]) -> None:

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import getpass
 import json
-import socket
 from collections.abc import Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Annotated, Any
@@ -127,12 +125,3 @@ def window_of(text: str, zone: str, option: str) -> Window:
         return Window(moment_of(first, zone, option), moment_of(last, zone, option))
     except ScheduleError as error:
         raise typer.BadParameter(f"{option}: {error}") from None
-
-
-def who_asks() -> str:
-    """The person at this terminal, as it is kept with what they ask for."""
-    try:
-        name = getpass.getuser()
-    except (KeyError, OSError):  # a user id without a name, as in containers
-        name = "somebody"
-    return f"{name}@{socket.gethostname()}"

@@ -10,7 +10,7 @@ import typer
 
 from piko_flow.cli.answering import Asking
 from piko_flow.cli.asking_commands import asks
-from piko_flow.cli.control_arguments import Limit, OnlyFlow, who_asks
+from piko_flow.cli.control_arguments import Limit, OnlyFlow
 from piko_flow.planning.run_state import LIVE, RunStatus
 
 if TYPE_CHECKING:
@@ -115,7 +115,7 @@ def replay_letters(
     which = letters.which()
 
     async def ask(plane: ControlPlane) -> ReplayRequest:
-        made = await plane.replay(which, by=who_asks())
+        made = await plane.replay(which)
         return await _ended(plane, made, timeout, asking.times().exact) if wait else made
 
     made = asking.ask(ask)

@@ -9,7 +9,7 @@ import typer
 
 from piko_flow.cli.answering import Asking
 from piko_flow.cli.asking_commands import asks
-from piko_flow.cli.control_arguments import Limit, OnlyFlow, RunNumber, who_asks
+from piko_flow.cli.control_arguments import Limit, OnlyFlow, RunNumber
 from piko_flow.planning.run_state import RunStatus
 
 if TYPE_CHECKING:
@@ -89,7 +89,7 @@ def cancel_run(
     run: RunNumber,
 ) -> None:
     """End a queued run, stop a running one. Its window stays a gap."""
-    found = asking.ask(lambda plane: plane.cancel(run, by=who_asks()))
+    found = asking.ask(lambda plane: plane.cancel(run))
     told = "is cancelled" if found.status is RunStatus.CANCELLED else "is asked to stop"
     asking.answer(lambda: {"run": found}, lambda: typer.echo(f"run {found.id} of {found.flow} {told}"))
 
@@ -101,7 +101,7 @@ def retry_run(
     run: RunNumber,
 ) -> None:
     """Queue a failed or cancelled run again, as its next attempt."""
-    found = asking.ask(lambda plane: plane.retry(run, by=who_asks()))
+    found = asking.ask(lambda plane: plane.retry(run))
     told = f"run {found.id} of {found.flow} is queued for attempt {found.attempt}"
     asking.answer(lambda: {"run": found}, lambda: typer.echo(told))
 

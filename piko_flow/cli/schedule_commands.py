@@ -8,7 +8,7 @@ import typer
 
 from piko_flow.cli.answering import Asking, note_without_code
 from piko_flow.cli.asking_commands import asks
-from piko_flow.cli.control_arguments import FlowName, moment_of, who_asks
+from piko_flow.cli.control_arguments import FlowName, moment_of
 from piko_flow.cli.schedule_options import ColumnOptions, TriggerOptions
 
 if TYPE_CHECKING:
@@ -117,7 +117,7 @@ def _set_paused(asking: Asking, flow: str | None, *, every: bool, paused: bool) 
     async def ask(plane: ControlPlane) -> tuple[bool, str]:
         if flow is None:
             return await plane.pause_all(paused=paused), ""
-        done = await (plane.pause(flow, by=who_asks()) if paused else plane.resume(flow))
+        done = await (plane.pause(flow) if paused else plane.resume(flow))
         return done, await plane.paused_all()
 
     done, paused_all = asking.ask(ask)

@@ -14,7 +14,6 @@ from piko_flow.cli.control_arguments import (
     Params,
     ParamsObject,
     given_params,
-    who_asks,
     window_of,
 )
 from piko_flow.planning.run_state import LIVE, RunStatus
@@ -63,7 +62,7 @@ def trigger(
         span = None if window is None else window_of(window, zone, "--window")
         if dry_run:
             return await plane.plan_trigger(flow, params=given, window=span, key=key), zone
-        run = await plane.trigger(flow, params=given, window=span, key=key, by=who_asks())
+        run = await plane.trigger(flow, params=given, window=span, key=key)
         return await ended(plane, run, timeout, asking.times().exact) if wait else run, zone
 
     found, zone = asking.ask(ask)
