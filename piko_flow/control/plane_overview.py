@@ -12,9 +12,8 @@ from piko_flow.control.plane_part import missing, zone_of
 from piko_flow.control.plane_replicas import LeaderView
 from piko_flow.planning.flow_state import FlowState
 from piko_flow.planning.run_state import RunStatus
-from piko_flow.store.records import BackfillRecord, FlowRecord, LetterGroup, RunRecord, ScheduleRecord
+from piko_flow.store.records import BackfillRecord, FlowRecord, RunRecord, ScheduleRecord
 
-LETTER_GROUPS = 1000
 BACKFILLS = 10
 REPORTS = 3  # ended runs that are asked for a report
 
@@ -34,7 +33,7 @@ class FlowsNow:
     records: Mapping[str, FlowRecord]
     last: Mapping[str, RunRecord]
     live: tuple[RunRecord, ...]
-    letters: tuple[LetterGroup, ...]
+    letters: Mapping[str, int]
     paused_all: str
 
 
@@ -59,7 +58,7 @@ async def flows_now(plane: ControlPlane) -> FlowsNow:
         records={record.flow: record for record in await store.flows()},
         last=await store.last_runs(names),
         live=tuple(await store.live()),
-        letters=tuple(await store.letter_groups(limit=LETTER_GROUPS)),
+        letters=await store.open_letters(),
         paused_all=await plane.paused_all(),
     )
 
@@ -124,7 +123,7 @@ async def flow_now(plane: ControlPlane, name: str, *, runs: int) -> FlowNow:
         state=states.get(name),
         report=await _report(plane, recent),
         live=None if live is None else (live, shown[live][1]),
-        letters=sum(group.count for group in await store.letter_groups(flow=name, limit=LETTER_GROUPS)),
+        letters=(await store.open_letters()).get(name, 0),
         backfills=tuple((await store.backfills(flow=name))[::-1][:BACKFILLS]),
     )
 

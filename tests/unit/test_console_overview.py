@@ -17,10 +17,8 @@ from piko_flow.planning.ledger import Ledger, Mark
 from piko_flow.planning.run_state import RunStatus
 from piko_flow.planning.window import Window
 from piko_flow.store.records import (
-    DeadLetterRecord,
     FlowRecord,
     Lease,
-    LetterGroup,
     RunRecord,
     ScheduleRecord,
 )
@@ -62,7 +60,7 @@ def now(**changes: Any) -> FlowsNow:
         records=planned,
         last={name: run(name) for name in rows},
         live=(),
-        letters=(),
+        letters={},
         paused_all="",
     )
     return replace(made, **changes)
@@ -128,11 +126,10 @@ def test_a_row_is_read_once_until_it_changes() -> None:
 
 
 def test_attention_comes_worst_first_and_no_leader_before_all() -> None:
-    letter = DeadLetterRecord("bare", 1, "check", "{}", "ValueError", "no", "f" * 16, id=1)
     found = now(
         last={"jobs": run("jobs", RunStatus.FAILED, reason="error")},
         rows={"jobs": row("jobs"), "windows": row("windows", max_instances=0)},
-        letters=(LetterGroup("bare", "f" * 16, 3, NOW, NOW, letter),),
+        letters={"bare": 3},
         leader=LeaderView("default", None, False, True, (), NOW),
         paused_all="all schedules are paused",
     )

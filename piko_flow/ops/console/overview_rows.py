@@ -95,12 +95,9 @@ class Standings:
     def of(self, now: FlowsNow) -> list[Standing]:
         """The standing of every flow, by name."""
         live = Counter((run.flow, run.status) for run in now.live)
-        letters: Counter[str] = Counter()
-        for group in now.letters:
-            letters[group.flow] += group.count
         self._known = {name: found for name, found in self._known.items() if name in now.rows}
         self._due = {name: found for name, found in self._due.items() if name in now.rows}
-        return [self._standing(name, now, live, letters[name]) for name in now.names]
+        return [self._standing(name, now, live, now.letters.get(name, 0)) for name in now.names]
 
     def _standing(
         self, name: str, now: FlowsNow, live: Counter[tuple[str, RunStatus]], letters: int
