@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from html import escape
-from itertools import pairwise
 
 from piko_flow.dataflow.drawing.labels import TAIL, Label, columns, cut, labels_of, one_line, wrapped
-from piko_flow.dataflow.drawing.layers import Layers, aligned, layers_of
+from piko_flow.dataflow.drawing.layers import Layers, layers_of
+from piko_flow.dataflow.drawing.placing import Place, curve_along, places_of
 from piko_flow.dataflow.drawing.svg_style import STYLE, family_of
 from piko_flow.dataflow.graph import Box, Edge, Graph, Meeting, graph_of
 from piko_flow.dataflow.stages.stage import Stage
@@ -33,24 +32,6 @@ def draw_svg(stage: Stage) -> str:
     return _Picture(graph, layers_of(graph), labels_of(graph)).render(one_line(stage.name))
 
 
-@dataclass(frozen=True)
-class _Box:
-    """Where a slot stands: its left side and its middle from top to bottom; a bend has no extent."""
-
-    left: float
-    middle: float
-    width: float
-    height: float
-
-    @property
-    def right(self) -> float:
-        return self.left + self.width
-
-    @property
-    def top(self) -> float:
-        return self.middle - self.height / 2
-
-
 class _Picture:
     def __init__(self, graph: Graph, layers: Layers, labels: Sequence[Label]) -> None:
         self._graph, self._layers, self._labels = graph, layers, labels
@@ -58,20 +39,14 @@ class _Picture:
         self._width = max((box.right for box in self._boxes.values()), default=0.0) + EDGE
         self._height = max((box.top + box.height for box in self._boxes.values()), default=0.0) + EDGE
 
-    def _placed(self) -> dict[int, _Box]:
+    def _placed(self) -> dict[int, Place]:
         sizes = {slot: self._size(slot) for layer in self._layers.layers for slot in layer}
-        middles = aligned(self._layers, {slot: size[1] for slot, size in sizes.items()}, GAP)
-        boxes: dict[int, _Box] = {}
-        left = float(EDGE)
-        for number, layer in enumerate(self._layers.layers):
-            widest = max(sizes[slot][0] for slot in layer)
-            for slot in layer:
-                small = slot < self._layers.count and isinstance(self._graph.boxes[slot].stage, Meeting)
-                width = sizes[slot][0] if small else widest
-                boxes[slot] = _Box(left + (widest - width) / 2, EDGE + middles[slot], width, sizes[slot][1])
-            named = [text_width(_branch(link.label), 11) for link in self._layers.links_after(number)]
-            left += widest + max((BETWEEN, *(length + 44 for length in named if length)))
-        return boxes
+        small = [box.number for box in self._graph.boxes if isinstance(box.stage, Meeting)]
+        return places_of(self._layers, sizes, small=small, edge=EDGE, gap=GAP, between=self._between)
+
+    def _between(self, number: int) -> float:
+        named = [text_width(_branch(link.label), 11) for link in self._layers.links_after(number)]
+        return max((BETWEEN, *(length + 44 for length in named if length)))
 
     def _size(self, slot: int) -> tuple[float, float]:
         if slot >= self._layers.count:
@@ -107,14 +82,7 @@ class _Picture:
 
     def _edge(self, edge: Edge, path: Sequence[int]) -> Iterator[str]:
         arrives = not isinstance(self._graph.boxes[edge.end].stage, Meeting)
-        curve = ""
-        for start, end in pairwise(path):
-            one, two = self._boxes[start], self._boxes[end]
-            stop = two.left - (ARROW - 1 if arrives and end == edge.end else 0)
-            half = (stop - one.right) / 2
-            curve += "" if curve else f"M{one.right:.1f} {one.middle:.1f}"
-            curve += f"C{one.right + half:.1f} {one.middle:.1f} {stop - half:.1f} {two.middle:.1f} {stop:.1f} {two.middle:.1f}"
-            curve += f"H{two.right:.1f}" if end != edge.end else ""
+        curve = curve_along(path, self._boxes, short=ARROW - 1 if arrives else 0)
         yield f'<path class="piko-edge" d="{curve}"/>'
         if arrives:
             tip = self._boxes[edge.end]
@@ -123,7 +91,7 @@ class _Picture:
         if edge.label:
             yield from self._branch_label(edge.label, self._boxes[path[1]])
 
-    def _branch_label(self, label: str, towards: _Box) -> Iterator[str]:
+    def _branch_label(self, label: str, towards: Place) -> Iterator[str]:
         text = _branch(label)
         width = text_width(text, 11) + 12
         middle = towards.left - ARROW - 6 - width / 2

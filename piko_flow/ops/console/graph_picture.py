@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
 
 from piko_flow.dataflow.drawing.labels import TAIL, Label, cut, labels_of, wrapped
-from piko_flow.dataflow.drawing.layers import Layers, aligned, layers_of
+from piko_flow.dataflow.drawing.layers import Layers, layers_of
+from piko_flow.dataflow.drawing.placing import Place, curve_along, places_of
 from piko_flow.dataflow.drawing.svg import text_width
 from piko_flow.dataflow.graph import Edge, Graph, Meeting, graph_of
 from piko_flow.dataflow.stages.stage import Stage
@@ -68,22 +68,6 @@ class Picture:
     told: str
 
 
-@dataclass(frozen=True, slots=True)
-class _Place:
-    left: float
-    middle: float
-    width: float
-    height: float
-
-    @property
-    def right(self) -> float:
-        return self.left + self.width
-
-    @property
-    def top(self) -> float:
-        return self.middle - self.height / 2
-
-
 class GraphPicture:
     """A graph that is laid out once, and drawn with other numbers each time."""
 
@@ -105,20 +89,10 @@ class GraphPicture:
             " to ".join(label.title for label in self._labels if label.kind),
         )
 
-    def _placed(self) -> dict[int, _Place]:
+    def _placed(self) -> dict[int, Place]:
         sizes = {slot: self._size(slot) for layer in self._layers.layers for slot in layer}
-        middles = aligned(self._layers, {slot: size[1] for slot, size in sizes.items()}, GAP)
-        places: dict[int, _Place] = {}
-        left = float(EDGE)
-        for layer in self._layers.layers:
-            widest = max(sizes[slot][0] for slot in layer)
-            for slot in layer:
-                width = sizes[slot][0] if self._meets(slot) else widest
-                places[slot] = _Place(
-                    left + (widest - width) / 2, EDGE + middles[slot], width, sizes[slot][1]
-                )
-            left += widest + BETWEEN
-        return places
+        small = [box.number for box in self._graph.boxes if self._meets(box.number)]
+        return places_of(self._layers, sizes, small=small, edge=EDGE, gap=GAP, between=lambda _: BETWEEN)
 
     def _meets(self, slot: int) -> bool:
         return slot < self._layers.count and isinstance(self._graph.boxes[slot].stage, Meeting)
@@ -166,14 +140,8 @@ class GraphPicture:
             yield self._joint(edge, path, flows, blocked=row is not None and row.held_up)
 
     def _joint(self, edge: Edge, path: Sequence[int], flows: str, *, blocked: bool) -> Joint:
-        arrives, curve = not self._meets(edge.end), ""
-        for start, end in pairwise(path):
-            one, two = self._places[start], self._places[end]
-            stop = two.left - (TIP - 1 if arrives and end == edge.end else 0)
-            half = (stop - one.right) / 2
-            curve += "" if curve else f"M{one.right:.1f} {one.middle:.1f}"
-            curve += f"C{one.right + half:.1f} {one.middle:.1f} {stop - half:.1f} {two.middle:.1f} {stop:.1f} {two.middle:.1f}"
-            curve += f"H{two.right:.1f}" if end != edge.end else ""
+        arrives = not self._meets(edge.end)
+        curve = curve_along(path, self._places, short=TIP - 1 if arrives else 0)
         last, first, second = self._places[edge.end], self._places[path[0]], self._places[path[1]]
         tip = f"M{last.left:.1f} {last.middle:.1f}l{-TIP} {-TIP / 2 - 0.5}v{TIP + 1}z" if arrives else ""
         left = (first.right + second.left) / 2
