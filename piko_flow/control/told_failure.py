@@ -50,8 +50,8 @@ def told_failure(
     item = None if staged is None else staged.item
     hide = hiding(redaction, hide_in_line, item)
     shown = error if staged is None else staged.__cause__ or staged
-    trace = _end(hide(trace_of(shown, most=WHOLE)), TRACE)
-    frames = tuple(frames_of(trace)[-FRAMES:])
+    trace = hide(trace_of(shown, most=WHOLE))
+    frames = tuple(frames_of(trace)[-FRAMES:])  # of the whole: a long message leaves none of them in its end
     return ToldFailure(
         error_type=type_of(error),
         message=_writable(message),
@@ -59,7 +59,7 @@ def told_failure(
         place=_writable(frames[-1]) if frames else "",
         item=None if item is None else _writable(_shown(item, redaction, hide_in_line)),
         frames=tuple(map(_writable, frames)),
-        traceback=_writable(trace)
+        traceback=_writable(_end(trace, TRACE))
         if 'File "' in trace
         else "",  # without a frame it says no more than the message
     )

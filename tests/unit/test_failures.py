@@ -76,9 +76,10 @@ def test_a_long_item_loses_its_end_and_a_long_traceback_its_beginning() -> None:
     failure = told(of_stage("i" * 10_000, raised(ValueError("m" * 100_000 + " end"))))
     assert failure.item is not None
     assert (len(failure.item), failure.item[-1]) == (ITEM, "…")
-    plain = told(raised(ValueError("m" * 7_900 + " end")))
+    plain = told(raised(ValueError("m" * 2 * TRACE + " end")))
     assert (len(plain.traceback), plain.traceback[0]) == (TRACE, "…")
     assert plain.traceback.endswith(" end\n")
+    assert plain.place.startswith("test_failures.py:")
 
 
 def test_a_secret_at_the_cut_is_hidden_whole() -> None:
