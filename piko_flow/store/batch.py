@@ -66,7 +66,8 @@ class Decision:
 class Requeue:
     """A running run goes back to QUEUED: for its next attempt, released by its replica, or rescued from a dead one.
 
-    With `attempt` it grows and a row keeps the attempt that ended. It has to be admitted anew. A rescue names the claim it takes away like any other.
+    With `attempt` it grows. With that, and for a rescue, a row keeps the attempt that ended, or that a replica lost: it is
+    tried again under its number. It has to be admitted anew. A rescue names the claim it takes away like any other.
     """
 
     run: int

@@ -78,6 +78,10 @@ class RunDetailStore(Protocol):
         """The lines of a run with numbers above `after`, in order."""
         ...
 
+    async def last_lines(self, runs: Collection[int]) -> dict[int, int]:
+        """The number of the last line of each run's log; a run without lines is left out. One statement."""
+        ...
+
     async def keep_report(self, run: int, attempt: int, text: str) -> None:
         """Keep the report of an attempt, as JSON; again replaces it."""
 

@@ -177,7 +177,7 @@ class RunRecord:
 
 @dataclass(frozen=True, slots=True)
 class AttemptRecord:
-    """An attempt of a run that was followed by another."""
+    """An attempt of a run that was followed by another, or that a dead replica lost: then its number comes once more."""
 
     run: int
     attempt: int

@@ -32,6 +32,11 @@ class MemoryRunDetails(MemoryPart):
         self._ask()
         return [line for line in self._rows.logs.get(run, ()) if line.number > after][:limit]
 
+    async def last_lines(self, runs: Collection[int]) -> dict[int, int]:
+        """The number of the last line of each run's log."""
+        self._ask()
+        return {run: len(lines) for run in runs if (lines := self._rows.logs.get(run))}
+
     async def keep_report(self, run: int, attempt: int, text: str) -> None:
         """Keep the report of an attempt; again replaces it."""
         self._ask()

@@ -122,7 +122,7 @@ class Writing:
                 self._written.stale.add(requeue.run)
             return
         again = requeued(run, requeue, self._now)
-        if again.attempt > run.attempt:
+        if again.status is RunStatus.QUEUED and (requeue.attempt or requeue.rescue):
             self._rows.add_attempt(past_attempt(run, requeue, self._now))
         self._rows.put_run(again)
 

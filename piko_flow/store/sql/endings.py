@@ -82,7 +82,7 @@ class Endings:
             "host, pid) SELECT job_run.run_id, job_run.attempt, job_run.claim, job_run.start_time, {at}, j.reason, "
             "j.error_type, j.error_msg, COALESCE(job_run.host, ''), COALESCE(job_run.pid, 0) "
             f"FROM {dialect.rows(REQUEUE)} AS j {{join}} job_run{{by_key}} ON {SAME} "
-            f"WHERE j.grow = 1 AND job_run.cancel_requested = '' AND {mine}",
+            f"WHERE (j.grow = 1 OR j.rescue = 1) AND job_run.cancel_requested = '' AND {mine}",
             REQUEUE,
         )
         self._look = dialect.statement(
@@ -126,7 +126,7 @@ class Endings:
         if not requeues:
             return
         rows = list(map(_requeue_row, requeues))
-        if any(requeue.attempt for requeue in requeues):
+        if any(requeue.attempt or requeue.rescue for requeue in requeues):
             await session.change_rows(self._keep_attempts, rows, replica=batch.replica, at=now)
         if await session.change_rows(self._requeue, rows, replica=batch.replica, at=now) != len(rows):
             raise NotAllMoved if stale is None else Collided

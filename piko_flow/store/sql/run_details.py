@@ -32,6 +32,9 @@ REPORT: Columns = {"run_id": "int", "attempt": "int", "report": "long"}
 LIVE: Columns = {"run_id": "int", "replica_id": "text", "shown": "long", "shown_at": "time"}
 THERE = "SELECT run_id FROM job_run WHERE run_id = :run{lock}"
 LAST = "SELECT COALESCE(MAX(line), 0) FROM job_run_log WHERE run_id = :run"
+# For each run one step to the end of the index: what else its log has is not read.
+LAST_LINES = """SELECT j.run_id, (SELECT m.line FROM job_run_log m WHERE m.run_id = j.run_id ORDER BY m.line DESC LIMIT 1)
+FROM {rows} AS j"""
 LOG = """SELECT logged_at, level, logger, message, stage, attempt, line FROM job_run_log
 WHERE run_id = :run AND line > :after ORDER BY line LIMIT :limit"""
 REPORTS = "SELECT attempt, report FROM job_run_report WHERE run_id = :run ORDER BY attempt"
@@ -64,6 +67,7 @@ class SqlRunDetails:
             "{join} job_run_live l{by_key} ON l.run_id = j.run_id ORDER BY l.shown_at",
             RUN_ID,
         )
+        self._last_lines = statement(LAST_LINES.format(rows=dialect.rows(RUN_ID)), RUN_ID)
         self._recent = statement(RECENT.format(rows=dialect.rows(FLOW), columns=COLUMNS), FLOW)
         self._recent_of = lru_cache(maxsize=READ_AGAIN)(run_record)
 
@@ -98,6 +102,16 @@ class SqlRunDetails:
         """The lines of a run with numbers above `after`, in order."""
         rows = await self._database.rows("read a log", self._log, run=run, after=after, limit=limit)
         return [LogLine(_moment(row[0]), *row[1:]) for row in rows]
+
+    async def last_lines(self, runs: Collection[int]) -> dict[int, int]:
+        """The number of the last line of each run's log."""
+        if not runs:
+            return {}
+        wanted = [{"run_id": run} for run in set(runs)]
+        rows = await self._database.once(
+            "read where logs end", lambda session: session.given_rows(self._last_lines, wanted)
+        )
+        return {run: last for run, last in rows if last is not None}
 
     async def keep_report(self, run: int, attempt: int, text: str) -> None:
         """Keep the report of an attempt; again replaces it."""

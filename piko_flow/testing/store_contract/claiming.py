@@ -169,12 +169,19 @@ async def a_rescue_takes_the_run_from_another_replica_and_counts(stores: StoreUn
     async with stores.open() as store, stores.open() as other:
         [run] = await start(store, wanted(1), replica=TWO)
         rescue = Requeue(run.id, run.claim, Reason.RESCUED, rescue=True)
-        assert (await store.write(Batch("one", requeues=[rescue]))).stale == set()
+        written = await store.write(Batch("one", requeues=[rescue]))
+        assert written.stale == set()
         waiting = await found(store, run)
         assert (waiting.status, waiting.rescues, waiting.attempt) == (RunStatus.QUEUED, 1, 1)
         late = await other.write(Batch("two", endings=[ending(run)]))
         assert late.stale == {run.id}
         assert await found(store, run) == waiting
+        lost = AttemptRecord(*(run.id, 1, run.start_time, written.now, "rescued", "", "", run.host, run.pid))
+        assert await store.attempts(run.id) == [lost]
+        [again] = await take(store, run)
+        await store.write(Batch("two", requeues=[replace(rescue, claim=again.claim)]))
+        kept = await store.attempts(run.id)
+        assert [(one.attempt, one.host) for one in kept] == [(1, run.host), (1, again.host)]
 
 
 async def a_run_of_another_replica_goes_back_only_by_a_rescue(stores: StoreUnderTest) -> None:

@@ -41,6 +41,19 @@ async def lines_come_back_in_order_with_their_numbers(stores: StoreUnderTest) ->
         assert [line.message for line in await store.log(second.id)] == ["of another run"]
 
 
+async def where_logs_end_is_read_by_one_statement(stores: StoreUnderTest) -> None:
+    async with stores.open() as store:
+        first, second, silent = await start(store, *(wanted(number) for number in range(3)))
+        await store.keep_log(first.id, [LINE, LINE])
+        await store.keep_log(second.id, [LINE])
+        await store.keep_log(first.id, [LINE])
+        before = store.statements
+        found = await store.last_lines([first.id, second.id, silent.id, 999_999, first.id])
+        assert store.statements == before + 1
+        assert found == {first.id: 3, second.id: 1}
+        assert await store.last_lines([]) == {}
+
+
 async def lines_that_are_kept_at_once_get_different_numbers(stores: StoreUnderTest) -> None:
     async with stores.open() as store, stores.open() as other:
         [run] = await start(store, wanted(1))
@@ -148,6 +161,7 @@ async def the_newest_runs_of_each_flow_are_read_by_one_statement(stores: StoreUn
 
 CHECKS: Final[tuple[Check, ...]] = (
     lines_come_back_in_order_with_their_numbers,
+    where_logs_end_is_read_by_one_statement,
     lines_that_are_kept_at_once_get_different_numbers,
     a_run_that_is_gone_keeps_no_lines_and_no_report,
     texts_of_lines_are_cut_to_their_columns,
