@@ -14,6 +14,7 @@ from piko_flow.cli.asking_commands import asks
 from piko_flow.cli.backfill_options import BackfillOptions
 from piko_flow.cli.control_arguments import BackfillNumber, Limit, OnlyFlow
 from piko_flow.cli.mistakes import CommandMistake
+from piko_flow.counting import counted
 
 if TYPE_CHECKING:
     from piko_flow.control.plane import ControlPlane
@@ -68,7 +69,7 @@ def apply(asking: Asking, wanted: BackfillOptions, digest: Digest = None, yes: Y
         return await plane.apply_backfill(request, digest=chosen)
 
     made = asking.ask(ask)
-    told = f"backfill {made.id} of {made.flow} runs {len(made.windows)} windows, {made.concurrency} at once"
+    told = f"backfill {made.id} of {made.flow} runs {counted(len(made.windows), 'window')}, {made.concurrency} at once"
     asking.answer(lambda: {"backfill": made}, lambda: typer.echo(told))
 
 
@@ -131,7 +132,7 @@ def _confirm(found: BackfillPlan, asking: Asking) -> None:
             "nobody is there to be asked: name the plan with --plan, as backfill plan shows it, or give --yes"
         )
     _show_plan(found, asking.times())
-    typer.confirm(f"\nrun {len(found.windows)} windows?", abort=True, err=True)
+    typer.confirm(f"\nrun {counted(len(found.windows), 'window')}?", abort=True, err=True)
 
 
 def _show_plan(found: BackfillPlan, times: Times) -> None:

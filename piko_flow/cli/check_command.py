@@ -9,6 +9,7 @@ import typer
 
 from piko_flow.cli.answering import Asking
 from piko_flow.cli.asking_commands import asks
+from piko_flow.counting import counted
 
 if TYPE_CHECKING:
     from piko_flow.control.checking import Finding
@@ -79,6 +80,6 @@ def _show(found: list[Finding], flows: int, rows: int | None) -> None:
         typer.echo(f"{'wrong' if one.wrong else 'note '}  {one.where}: {one.told}")
     if not flows:
         typer.echo("note   no flow is registered: name a package, or set PIKO_PACKAGES")
-    seen = "no database yet" if rows is None else f"{rows} rows"
+    seen = "no database yet" if rows is None else counted(rows, "row")
     wrong = sum(one.wrong for one in found)
-    typer.echo(f"{flows} flows, {seen}: {f'{wrong} wrong' if wrong else 'nothing wrong'}")
+    typer.echo(f"{counted(flows, 'flow')}, {seen}: {f'{wrong} wrong' if wrong else 'nothing wrong'}")

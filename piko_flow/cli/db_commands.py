@@ -10,6 +10,7 @@ import typer
 
 from piko_flow.cli.answering import Asking
 from piko_flow.cli.asking_commands import asks
+from piko_flow.counting import counted
 
 if TYPE_CHECKING:
     from piko_flow.control.plane import ControlPlane
@@ -77,7 +78,10 @@ def prune(
         return await plane.prune(older_than=older, keep=options.runs_kept if keep is None else keep)
 
     gone = asking.ask(ask)
-    asking.answer(lambda: {"deleted": gone}, lambda: typer.echo(f"{gone} runs are deleted"))
+    asking.answer(
+        lambda: {"deleted": gone},
+        lambda: typer.echo(f"{counted(gone, 'run')} {'is' if gone == 1 else 'are'} deleted"),
+    )
 
 
 def _upgrade(asking: Asking, *, new: bool) -> None:

@@ -11,6 +11,7 @@ import typer
 from piko_flow.cli.answering import Asking
 from piko_flow.cli.asking_commands import asks
 from piko_flow.cli.control_arguments import Limit, OnlyFlow
+from piko_flow.counting import counted
 from piko_flow.planning.run_state import LIVE, RunStatus
 
 if TYPE_CHECKING:
@@ -142,7 +143,7 @@ def drop(asking: Asking, letters: Letters) -> None:
     """Drop them for good: what the items were is kept no longer."""
     which = letters.which()
     dropped = asking.ask(lambda plane: plane.drop(which))
-    told = f"{_counted(len(dropped))} dropped"
+    told = f"{_letters(len(dropped))} dropped"
     asking.answer(lambda: {"dropped": [one.id for one in dropped]}, lambda: typer.echo(told))
 
 
@@ -239,7 +240,7 @@ def _tell_replays(made: ReplayRequest, *, waited: bool) -> None:
         ended = f": {run.status}{f', {error}' if error else ''}"
         if run.status in LIVE:
             ended = f": still {run.status}, and --timeout is over" if waited else ""
-        typer.echo(f"run {run.id} of {run.flow} replays {_counted(len(one.letters))}{ended}")
+        typer.echo(f"run {run.id} of {run.flow} replays {_letters(len(one.letters))}{ended}")
     for left in made.untaken:
         typer.echo(f"note: left open: {left.reason}", err=True)
     if made.more:
@@ -258,7 +259,7 @@ def _completeness(found: Completeness | None) -> str:
     if found is None:
         return ""
     if found.complete:
-        return f"yes, all {found.replayed} items that were dead are replayed"
+        return f"yes, {'the one item' if found.replayed == 1 else f'all {found.replayed:,} items'} that {'was' if found.replayed == 1 else 'were'} dead {'is' if found.replayed == 1 else 'are'} replayed"
     parts = {
         "open": found.open,
         "replayed": found.replayed,
@@ -274,5 +275,5 @@ def _error(letter: DeadLetterRecord) -> str:
     return text if len(text) <= TOLD else text[: TOLD - 1] + "…"
 
 
-def _counted(letters: int) -> str:
-    return f"{letters} dead letter{'' if letters == 1 else 's'}"
+def _letters(letters: int) -> str:
+    return counted(letters, "dead letter")

@@ -10,6 +10,7 @@ import typer
 from piko_flow.cli.answering import Asking
 from piko_flow.cli.asking_commands import asks
 from piko_flow.cli.control_arguments import Limit, OnlyFlow, RunNumber
+from piko_flow.counting import counted
 from piko_flow.planning.run_state import RunStatus
 
 if TYPE_CHECKING:
@@ -182,7 +183,7 @@ def _what_it_is(view: RunView, times: Times) -> list[tuple[str, object]]:
     run = view.run
     source = "the model's defaults" if view.version is None else f"version {view.version.version} of the row"
     given = f", with {', '.join(view.given)} given" if view.given else ""
-    fires = f"{run.fires} fires, from {when(run.first_fire, times)} on" if run.fires > 1 else ""
+    fires = f"{counted(run.fires, 'fire')}, from {when(run.first_fire, times)} on" if run.fires > 1 else ""
     return [
         ("run", f"{run.id} of {run.flow}"),
         ("status", run.status),

@@ -10,6 +10,7 @@ from piko_flow.cli.answering import Asking, note_without_code
 from piko_flow.cli.asking_commands import asks
 from piko_flow.cli.control_arguments import FlowName, moment_of
 from piko_flow.cli.schedule_options import ColumnOptions, TriggerOptions
+from piko_flow.counting import counted
 
 if TYPE_CHECKING:
     from piko_flow.control.plane import ControlPlane
@@ -175,7 +176,7 @@ def _show_one(view: ScheduleView, times: Times) -> None:
             ("misfire grace", f"{row.misfire_grace.total_seconds():g} s"),
             ("coalesce", "yes" if row.coalesce else "no"),
             ("jitter", f"{row.jitter.total_seconds():g} s" if row.jitter else ""),
-            ("lookback", f"{row.max_lookback_window} windows" if row.max_lookback_window else ""),
+            ("lookback", counted(row.max_lookback_window, "window") if row.max_lookback_window else ""),
             ("version", row.version),
             ("times in", times.name if view.next_fires else ""),
         ]

@@ -14,6 +14,7 @@ from rich.text import Text
 
 from piko_flow.cli.mistakes import printable
 from piko_flow.control.told_times import Times
+from piko_flow.counting import counted
 from piko_flow.planning.window import Window
 
 NOTHING = "-"
@@ -130,7 +131,7 @@ def took(milliseconds: int | None) -> str | None:
 
 def dead_letters(count: int) -> str:
     """So many dead letters, in words; empty for none."""
-    return f"{count:,} dead letter{'' if count == 1 else 's'}" if count else ""
+    return counted(count, "dead letter") if count else ""
 
 
 def terminal_width() -> int:

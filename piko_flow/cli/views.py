@@ -13,9 +13,10 @@ from rich.table import Table
 from rich.text import Text
 
 from piko_flow.cli.following import View
+from piko_flow.counting import counted
 from piko_flow.dataflow.running.facts import Progress, StageReport
 from piko_flow.dataflow.running.report import RunReport
-from piko_flow.dataflow.running.report_words import bottleneck_line, counted, duration, number, shares, title
+from piko_flow.dataflow.running.report_words import bottleneck_line, duration, number, shares, title
 
 RATE_WINDOW = 3.0  # seconds over which the rate is taken
 BAR = 20  # columns of the bar at most

@@ -15,6 +15,7 @@ from piko_flow.connectors.input_files import InputFiles, Paths, ReadOptions, che
 from piko_flow.connectors.input_store import LOCAL, InputStore
 from piko_flow.connectors.line_blocks import LONGEST_LINE, BrokenPiece, readable
 from piko_flow.connectors.object_store import StoreGiver
+from piko_flow.counting import counted
 from piko_flow.dataflow.origin import caller
 from piko_flow.dataflow.stages.options import whole
 from piko_flow.dataflow.stages.source import Reject, Source, Table
@@ -124,7 +125,7 @@ class CsvReader:
             if rows:
                 yield Table(header, rows)
                 rows = []
-            reason = f"{len(header)} columns need {len(header)} fields, {len(fields)} came: {shorten(fields)}"
+            reason = f"{counted(len(header), 'column')} {'needs' if len(header) == 1 else 'need'} {counted(len(header), 'field')}, {len(fields)} came: {shorten(fields)}"
             reject(fields, BrokenLine(file, line, reason))
         if rows:
             yield Table(header, rows)

@@ -10,6 +10,7 @@ from piko_flow.connectors.content import Content
 from piko_flow.connectors.file_errors import PartLost
 from piko_flow.connectors.output_path import OutputPath, window_of
 from piko_flow.connectors.place import Place
+from piko_flow.counting import counted
 from piko_flow.dataflow.stages.sink import Part, Receipt
 
 _UNITS: Final = (("kB", 1e3), ("MB", 1e6), ("GB", 1e9))
@@ -123,11 +124,6 @@ def file_across(place: Place, output: OutputPath, part: Part) -> str:
 def content_of(receipt: Receipt) -> Content:
     """What the part of a receipt had in its file."""
     return Content(receipt.data["bytes"], receipt.data["crc32"])
-
-
-def counted(number: int, thing: str) -> str:
-    """`1 row`, `1,234 rows`."""
-    return f"{number:,} {thing}{'' if number == 1 else 's'}"
 
 
 def readable_size(size: int) -> str:

@@ -15,6 +15,7 @@ from piko_flow.connectors.object_store import StoreGiver
 from piko_flow.connectors.place import PartWriter
 from piko_flow.connectors.plain_values import fields_of
 from piko_flow.connectors.uninterrupted import on_own_thread
+from piko_flow.counting import counted
 from piko_flow.dataflow.stages.sink import Part
 from piko_flow.errors import ItemRejected, shorten
 
@@ -48,7 +49,7 @@ class ParquetSink(FileTarget[object]):
             stem, dot, suffix = self.output.text.rpartition(".")
             self.refuse(
                 "Parquet files cannot be joined, so each unit needs a file of its own",
-                f"the run has {part.units} units",
+                f"the run has {counted(part.units, 'unit')}",
                 f"Put {{unit}} into the name: {stem}-{{unit}}{dot}{suffix}",
             )
         await super().open(part)

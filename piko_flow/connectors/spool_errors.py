@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from piko_flow.counting import counted
 from piko_flow.errors import PikoFlowError, PipelineError, shorten
 
 
@@ -53,7 +54,7 @@ class TooManyFailed(PikoFlowError):
         self.failed, self.kept = failed, kept
 
     def __str__(self) -> str:
-        return f"{self.failed:,} items of a list failed for good, and only {self.kept:,} of them are known"
+        return f"{counted(self.failed, 'item')} of a list failed for good, and only {self.kept:,} of them are known"
 
 
 class BrokenSpool(PikoFlowError):

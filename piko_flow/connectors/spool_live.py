@@ -22,6 +22,7 @@ from piko_flow.connectors.spool_models import Models
 from piko_flow.connectors.spool_options import SpoolOptions
 from piko_flow.connectors.spool_stock import Bounds, Stock
 from piko_flow.connectors.spool_telling import Telling
+from piko_flow.counting import counted
 from piko_flow.dataflow.running.cancelled import uninterrupted
 
 log = logging.getLogger("piko_flow.spool")
@@ -110,7 +111,7 @@ class LiveSpool:
             raise SpoolClosed(self.name) from self._ended_by()
         if keys is not None and len(keys) != len(items):
             raise ValueError(
-                f"a spool takes a key for each item: {len(items)} items and {len(keys)} keys came"
+                f"a spool takes a key for each item: {counted(len(items), 'item')} and {counted(len(keys), 'key')} came"
             )
         if items:
             await self._stock.add(self._forms.encode(items), origin or Origin(), keys)

@@ -19,6 +19,7 @@ from piko_flow.connectors.spool_folder import LeftFiles, make_private
 from piko_flow.connectors.spool_items import Kept
 from piko_flow.connectors.spool_reading import carry_over
 from piko_flow.connectors.spool_thread import SpoolThread
+from piko_flow.counting import counted
 
 log = logging.getLogger("piko_flow.spool")
 
@@ -314,7 +315,10 @@ class Stock:
         while not self.closed and not self._fits(items, size):
             full = not self._fits(1 - self.items, 1 - self.bytes)  # of letters alone
             if full and not self._bounds.taken:
-                raise SpoolUnavailable(str(self.folder), f"{self.dead_letters:,} dead letters fill it")
+                raise SpoolUnavailable(
+                    str(self.folder),
+                    f"{counted(self.dead_letters, 'dead letter')} {'fills' if self.dead_letters == 1 else 'fill'} it",
+                )
             if not full and not self.items:
                 return
             self._room.clear()

@@ -20,6 +20,7 @@ from piko_flow.connectors.spool_letters import DeadLetters
 from piko_flow.connectors.spool_live import LiveSpool
 from piko_flow.connectors.spool_models import is_model
 from piko_flow.connectors.spool_options import checked_options
+from piko_flow.counting import counted
 from piko_flow.dataflow.generics import class_of, members_of
 from piko_flow.dataflow.origin import caller
 from piko_flow.dataflow.stages.function import item_of, signature_of
@@ -194,7 +195,7 @@ class Spool(SinkTarget[T_contra], Generic[T_contra]):
             return []
         data, items = receipts[-1].data, sum(receipt.items for receipt in receipts)
         waits = f", {data['wait']:,} wait in {data['folder']}" if data["wait"] else ""
-        return [f"spool {data['spool']}: {items:,} items accepted{waits}"]
+        return [f"spool {data['spool']}: {counted(items, 'item')} accepted{waits}"]
 
     async def abort(self) -> None:
         """Close a spool of the run's own; what was accepted is written all the same, now or by whoever opens it next."""

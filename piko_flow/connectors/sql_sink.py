@@ -14,6 +14,7 @@ from piko_flow.connectors.sql_ledger_part import LedgerPart, dialect_of, move
 from piko_flow.connectors.sql_rows import Span
 from piko_flow.connectors.sql_table import Mode, make_table
 from piko_flow.connectors.sql_url import place, read_url, shown
+from piko_flow.counting import counted
 from piko_flow.dataflow.origin import caller
 from piko_flow.dataflow.stages.sink import Part, Receipt, SinkTarget, Transaction
 
@@ -182,7 +183,7 @@ class SqlSink(SinkTarget[Row[M]], Generic[M]):
         if self.replaces and receipts:
             await swap(self.table, self.url, receipts, max_rows=self.max_rows)
         rows = sum(receipt.items for receipt in receipts)
-        return [f"{self.table.name} at {shown(self.url)}: {rows:,} row{'' if rows == 1 else 's'}"]
+        return [f"{self.table.name} at {shown(self.url)}: {counted(rows, 'row')}"]
 
     def joins(self, ledger: str) -> bool:
         """Whether it writes to the database with this URL, in the transaction in which the run ends."""

@@ -19,6 +19,7 @@ from piko_flow.control.letter_files import LetterFiles
 from piko_flow.control.open_spools import KeepLetters, SpoolPlace, Spools
 from piko_flow.control.redaction import NOTHING_HIDDEN, Redaction
 from piko_flow.control.run_context import Emitted
+from piko_flow.counting import counted
 from piko_flow.dataflow.origin import caller
 from piko_flow.dataflow.running.report import RunReport
 from piko_flow.dataflow.running.run import run
@@ -289,7 +290,7 @@ class LettersNotKept(PikoFlowError):
 
     def __init__(self, sink: str, items: int) -> None:
         super().__init__(
-            f"sink {sink!r} refused {items} items for good, and there is no room to keep all of them"
+            f"sink {sink!r} refused {counted(items, 'item')} for good, and there is no room to keep all of them"
         )
         self.sink, self.items = sink, items
 

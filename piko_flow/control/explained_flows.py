@@ -9,6 +9,7 @@ from piko_flow.control.explained_facts import Facts, Line, line
 from piko_flow.control.explained_runs import explain_run
 from piko_flow.control.schedule_rows import Schedule
 from piko_flow.control.windows import covers
+from piko_flow.counting import counted
 from piko_flow.planning.catch_up import plan
 from piko_flow.planning.flow_state import Change, FlowState, overlaps_live
 from piko_flow.planning.ledger import Mark
@@ -72,7 +73,7 @@ def _live(facts: Facts) -> Iterator[Line]:
                 text = f"run {run.id}{_window(run, facts)}: {told.text}"
                 yield Line(told.reason, text, told.advice, told.blocks)
     if len(mine) > SHOWN:
-        yield Line(None, f"and {len(mine) - SHOWN} more live runs", blocks=False)
+        yield Line(None, f"and {counted(len(mine) - SHOWN, 'more live run')}", blocks=False)
 
 
 def _window(run: RunRecord, facts: Facts) -> str:
@@ -113,7 +114,7 @@ def _due_windows(schedule: Schedule, facts: Facts) -> Iterator[Line]:
     elif change.queue:
         if facts.leader.leads:
             first = facts.span(change.queue[0])
-            text = f"{len(change.queue)} windows from {first} on are queued with the leader's next step"
+            text = f"{counted(len(change.queue), 'window')} from {first} on {'is' if len(change.queue) == 1 else 'are'} queued with the leader's next step"
             yield Line(None, text, blocks=False)
     else:
         yield _no_window(change, coming, facts)
@@ -156,7 +157,7 @@ def _backfills(facts: Facts) -> Iterator[Line]:
     for backfill in mine[:SHOWN]:
         left = len(backfill.windows) - backfill.position
         if backfill.state == "paused":
-            text = f"backfill {backfill.id} is paused with {left} windows left"
+            text = f"backfill {backfill.id} is paused with {counted(left, 'window')} left"
             yield line(Reason.PAUSED, text, advice=f"piko-flow backfill resume {backfill.id}")
             continue
         live = overlaps_live(facts.state, backfill.windows[backfill.position]) if left else None

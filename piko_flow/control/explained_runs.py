@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from piko_flow.control.explained_facts import Facts, Line, line
 from piko_flow.control.failure import error_text
 from piko_flow.control.reasons import MEANINGS
+from piko_flow.counting import counted
 from piko_flow.planning.flow_state import overlaps_live
 from piko_flow.planning.run_state import Reason, RunStatus
 from piko_flow.store.records import RunRecord
@@ -69,13 +70,13 @@ def _slots(facts: Facts) -> str:
     slots = sum(one.slots for one in alive)
     running = sum(one.status is RunStatus.RUNNING for one in facts.reign.live.values())
     if running >= slots:
-        return f"all {slots} slots of {len(alive)} living replicas are taken"
-    return f"nothing holds it back, and {slots - running} of {slots} slots are free: it starts with the next step"
+        return f"{'the one slot' if slots == 1 else f'all {slots:,} slots'} of {counted(len(alive), 'living replica')} {'is' if slots == 1 else 'are'} taken"
+    return f"nothing holds it back, and {slots - running} of {counted(slots, 'slot')} {'is' if slots - running == 1 else 'are'} free: it starts with the next step"
 
 
 def _ids(runs: list[RunRecord]) -> str:
     shown = ", ".join(str(one.id) for one in runs[:5]) + (", ..." if len(runs) > 5 else "")
-    return f"{len(runs)} runs ({shown})" if len(runs) != 1 else f"run {shown}"
+    return f"{counted(len(runs), 'run')} ({shown})" if len(runs) != 1 else f"run {shown}"
 
 
 def _came_back(run: RunRecord) -> Iterator[Line]:
@@ -120,9 +121,7 @@ def _ended(run: RunRecord, facts: Facts) -> Iterator[Line]:
     elif reason is Reason.CANCELLED and run.cancel_requested:
         text = f"{run.cancel_requested} cancelled it"
     elif reason in (Reason.MISFIRED, Reason.COALESCED) and run.first_fire is not None:
-        text = (
-            f"{text}: {run.fires} fires from {facts.time(run.first_fire)} to {facts.time(run.scheduled_time)}"
-        )
+        text = f"{text}: {counted(run.fires, 'fire')} from {facts.time(run.first_fire)} to {facts.time(run.scheduled_time)}"
     well = run.status is RunStatus.SUCCESS
     yield line(
         reason, f"it ended as {run.status}{ended}: {text}", advice="" if well else None, blocks=not well

@@ -14,6 +14,7 @@ from piko_flow.control.params import check_names, check_params
 from piko_flow.control.plane_params import audited_values, shown_params
 from piko_flow.control.plane_part import missing, refuse, zone_of
 from piko_flow.control.plane_triggers import PlaneTriggers
+from piko_flow.counting import counted
 from piko_flow.planning.backfill import plan_backfill, plan_digest
 from piko_flow.planning.run_state import LIVE, RunStatus
 from piko_flow.planning.window import Window
@@ -125,7 +126,7 @@ class PlaneBackfills(PlaneTriggers):
             refuse(
                 f"apply a backfill of {request.flow!r}",
                 "it does what was planned",
-                f"the plan is now {plan.digest}, with {len(plan.windows)} windows, and not {digest}",
+                f"the plan is now {plan.digest}, with {counted(len(plan.windows), 'window')}, and not {digest}",
                 "Look at it again: piko-flow backfill plan",
             )
         record = BackfillRecord(

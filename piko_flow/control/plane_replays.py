@@ -11,6 +11,7 @@ from piko_flow.control.new_runs import instant_key
 from piko_flow.control.params_book import ParamsBook
 from piko_flow.control.plane_dead_letters import PlaneDeadLetters, WhichLetters
 from piko_flow.control.replaying import REPLAY
+from piko_flow.counting import counted
 from piko_flow.errors import RequestRefused
 from piko_flow.store.records import DeadLetterRecord, NewRun, RunRecord
 from piko_flow.store.seen import Seen
@@ -77,7 +78,9 @@ class PlaneReplays(PlaneDeadLetters):
                 groups.setdefault(alike, []).append(letter)
         if not groups:
             raise RequestRefused(
-                what=f"replay {len(untaken)} dead letters", rule="one of them can be", came=untaken[0].reason
+                what=f"replay {counted(len(untaken), 'dead letter')}",
+                rule="one of them can be",
+                came=untaken[0].reason,
             )
         first = list(groups.items())[:RUNS]
         now = await self.now()

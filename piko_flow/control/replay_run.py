@@ -11,6 +11,7 @@ from piko_flow.control.emitting import SOURCE
 from piko_flow.control.pipeline_run import PipelineRun
 from piko_flow.control.replaying import MOST, Replay
 from piko_flow.control.run_context import RunContext
+from piko_flow.counting import counted
 from piko_flow.dataflow.pipeline import Pipeline
 from piko_flow.dataflow.running.entering import Entry
 from piko_flow.dataflow.running.options import PlanOptions
@@ -92,7 +93,7 @@ class ReplayRun(PipelineRun):
         if failed != known:
             raise LettersUnknown(failed=failed, known=known)
         dead = await self.records(others, self.window)
-        told = f"{len(again)} of {len(replay.letters)} dead letters failed again" if again else ""
+        told = f"{len(again)} of {counted(len(replay.letters), 'dead letter')} failed again" if again else ""
         own = report.dead - failed
         return {"replayed": True, "again": again, "dead_letters": dead, "dead_items": own, "error_msg": told}
 

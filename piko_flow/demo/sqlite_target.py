@@ -11,6 +11,7 @@ from pydantic import BaseModel
 from piko_flow.connectors.part_file import in_use
 from piko_flow.connectors.run_hold import RunHold
 from piko_flow.connectors.uninterrupted import on_own_thread
+from piko_flow.counting import counted
 from piko_flow.dataflow.stages.sink import Part, Receipt, SinkTarget
 from piko_flow.errors import PikoFlowError
 
@@ -130,7 +131,7 @@ class SqliteTarget(SinkTarget[Row], Generic[Row]):
         for receipt in receipts:
             self._file_of(receipt.part).unlink(missing_ok=True)
         moved = sum(receipt.items for receipt in receipts)
-        line = f"{self.path}: {moved:,} rows into table {self.table}"
+        line = f"{self.path}: {counted(moved, 'row')} into table {self.table}"
         return [line if rows == moved else f"{line}, which now has {rows:,}"]
 
     def _move(self, target: sqlite3.Connection, receipt: Receipt) -> None:

@@ -12,6 +12,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
+from piko_flow.counting import counted
 from piko_flow.dataflow.running import transport
 from piko_flow.dataflow.running.shipping import by_value_pickler
 from piko_flow.dataflow.running.worker_errors import RemoteError
@@ -40,7 +41,7 @@ class UnitDied(RunError):
         about = f" ({self.split})" if self.split else ""
         return (
             f"unit {self.unit}{about} was tried {self.attempts} times and its interpreter ended each time, the "
-            f"last time with {self.cause} after at least {self.read} items were read; nothing was committed. "
+            f"last time with {self.cause} after at least {counted(self.read, 'item')} {'was' if self.read == 1 else 'were'} read; nothing was committed. "
             "Look at what its stages call into: compiled code, exits, memory (the system ends what takes too "
             f"much with SIGKILL) [run {self.run}]"
         )

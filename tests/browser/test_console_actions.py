@@ -155,7 +155,7 @@ def test_dead_letters_are_replayed_and_dropped(scene: Scene, opens: Opens) -> No
     page.press("Drop")
     assert "is dropped" in page.told()
     page.page.get_by_role("button", name="Replay the items of check_orders").click()
-    assert "1 runs replay 7 dead letters" in page.told()
+    assert "1 run replays 7 dead letters" in page.told()
     scene.wait_run(scene.newest("check_orders").id, RunStatus.SUCCESS, RunStatus.FAILED)
     page.go("/dead-letters")  # they have failed again
     page.page.get_by_role("button", name="Drop the items of check_orders").click()

@@ -86,7 +86,7 @@ async def test_what_a_sink_refuses_is_a_letter_of_the_run_that_emitted_it(world:
 @pytest.mark.parametrize("to", ["shop", "whole"])
 async def test_it_is_replayed_to_that_sink(world: World, shop: Shop, to: str) -> None:
     await world.run(emitting(world, to))
-    assert (await world.replay(1)).error_msg == "1 of 1 dead letters failed again"
+    assert (await world.replay(1)).error_msg == "1 of 1 dead letter failed again"
     shop.refused = set()
     await world.replay(1)
     last = shop.taken[-1]

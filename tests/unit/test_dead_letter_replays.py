@@ -389,4 +389,4 @@ async def test_where_more_items_fail_than_are_known_all_letters_stay_open(world:
     [letter] = await world.letters()
     assert (letter.attempt, json.loads(letter.payload)["items"]) == (1, 1500)
     world.register(into(500))
-    assert (await world.replay(1)).error_msg == "1 of 1 dead letters failed again"
+    assert (await world.replay(1)).error_msg == "1 of 1 dead letter failed again"

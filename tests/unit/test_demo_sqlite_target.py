@@ -91,7 +91,7 @@ async def test_later_row_replaces_an_earlier_one_of_the_same_key(target: SqliteT
     assert [row[3] for row in rows(target)] == [3.0, 1.5]
     assert line.endswith("2 rows into table gusts")
     (line,) = await target.commit([await prepared(target, Part("r3", "all"), gust(3))])
-    assert line.endswith("1 rows into table gusts, which now has 3")
+    assert line.endswith("1 row into table gusts, which now has 3")
 
 
 async def test_committing_again_changes_nothing(target: SqliteTarget[Gust]) -> None:

@@ -160,7 +160,7 @@ async def test_a_list_with_an_item_that_cannot_be_kept_is_refused_whole(tmp_path
 
 async def test_as_many_keys_as_items_are_asked_for(tmp_path: Path) -> None:
     async with spool(Place(), tmp_path).opened() as live:
-        with pytest.raises(ValueError, match="2 items and 1 keys came"):
+        with pytest.raises(ValueError, match="2 items and 1 key came"):
             await live.accept([1, 2], keys=["a"])
 
 

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from piko_flow.counting import counted
 from piko_flow.dataflow.graph import Box, Graph, Meeting
 from piko_flow.dataflow.stages.batch import Batch, Fold, Throttle
 from piko_flow.dataflow.stages.cpu import CpuMap
@@ -102,11 +103,11 @@ def _options(stage: Stage) -> Iterator[str]:
         if stage.within is not None:
             yield f"within {_seconds(stage.within)}"
     elif isinstance(stage, CpuMap):
-        yield "a worker a core" if stage.workers is None else _count(stage.workers, "worker")
+        yield "a worker a core" if stage.workers is None else counted(stage.workers, "worker")
         if not stage.ordered:
             yield "unordered"
     elif isinstance(stage, Batch):
-        yield f"weight {stage.count:,}" if stage.weight else _count(stage.count, "item")
+        yield f"weight {stage.count:,}" if stage.weight else counted(stage.count, "item")
         if stage.within is not None:
             yield f"within {_seconds(stage.within)}"
     elif isinstance(stage, Throttle):
@@ -118,7 +119,7 @@ def _options(stage: Stage) -> Iterator[str]:
 
 def _source_options(stage: Source[Any]) -> Iterator[str]:
     if isinstance(stage.splits, Sequence):
-        yield _count(len(stage.splits), "split")
+        yield counted(len(stage.splits), "split")
     elif stage.splits is not None:
         yield "splits"
     if stage.max_items is not None:
@@ -140,7 +141,7 @@ def _call_options(options: Any) -> Iterator[str]:
         yield "on threads"
     retry = getattr(options, "retry", None)
     if isinstance(retry, Retry) and retry.attempts > 1:
-        yield f"{retry.attempts:,} attempts"
+        yield counted(retry.attempts, "attempt")
     timeout = getattr(options, "timeout", None)
     if isinstance(timeout, float | int):
         yield f"timeout {_seconds(timeout)}"
@@ -148,10 +149,6 @@ def _call_options(options: Any) -> Iterator[str]:
         yield bad
     if uses := getattr(options, "uses", None):
         yield f"uses {', '.join(uses)}"
-
-
-def _count(number: int, what: str) -> str:
-    return f"{number:,} {what}" if number == 1 else f"{number:,} {what}s"
 
 
 def _seconds(value: float) -> str:

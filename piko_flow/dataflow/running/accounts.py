@@ -7,6 +7,7 @@ from dataclasses import asdict, replace
 from datetime import datetime
 from typing import Any, TypeVar
 
+from piko_flow.counting import counted
 from piko_flow.dataflow.running.facts import (
     DeadLetter,
     EdgeReport,
@@ -61,7 +62,7 @@ class Accounts:
             ]
             shown = ", ".join(missing[:5]) + (", ..." if len(missing) > 5 else "")
             lines = [
-                f"{len(missing)} of {len(self._order)} units did not read their source to the end: {shown}"
+                f"{len(missing)} of {counted(len(self._order), 'unit')} did not read their source to the end: {shown}"
             ]
             raise Unbalanced(lines=lines, run=self._run)
         progress = self.progress({}, 0.0)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from piko_flow.counting import counted
 from piko_flow.dataflow.graph import Graph
 from piko_flow.dataflow.running.layout import ChannelSpec, Operator, Unit
 from piko_flow.dataflow.stages.batch import Batch
@@ -39,7 +40,7 @@ def explain(
         lines += [f"      {_stage(graph, box)}" for box in operator.boxes]
         for channel in channels:
             if channel.start == operator.number:
-                held = f"{channel.capacity.items:,} items"
+                held = counted(channel.capacity.items, "item")
                 if channel.capacity.size is not None:
                     held += f" or a weight of {channel.capacity.size:,.0f}"
                 lines.append(f"    -> channel to operator {channel.end + 1}, up to {held}")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from html import escape
 
+from piko_flow.counting import counted
 from piko_flow.dataflow.running.facts import RunFacts
 from piko_flow.dataflow.running.report_words import (
     TIMES,
@@ -90,7 +91,7 @@ def _dead(report: RunFacts) -> list[str]:
         f"<br>item <code>{escape(shorten(group.first.item))}</code>"
         for group in groups[:GROUPS]
     ]
-    return [*lines, f"and {len(groups) - GROUPS} more kinds"] if len(groups) > GROUPS else lines
+    return [*lines, f"and {counted(len(groups) - GROUPS, 'more kind')}"] if len(groups) > GROUPS else lines
 
 
 def shorten_line(text: str) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from textwrap import wrap
 
+from piko_flow.counting import counted
 from piko_flow.dataflow.running.facts import RunFacts
 from piko_flow.dataflow.running.report_words import (
     bottleneck_line,
@@ -62,5 +63,5 @@ def _dead(report: RunFacts, width: int) -> list[str]:
         lines.append(f"      {error if len(error) <= width - 6 else error[: width - 7] + '…'}")
         lines.append(f"      item {shorten(group.first.item, width - 11)}")
     if len(groups) > GROUPS:
-        lines.append(f"  and {number(len(groups) - GROUPS)} more kinds")
+        lines.append(f"  and {counted(len(groups) - GROUPS, 'more kind')}")
     return lines

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from piko_flow.counting import counted
 from piko_flow.dataflow.running.facts import DeadLetter, Progress, RunFacts, StageReport
 
 OUTCOMES = {
@@ -127,11 +128,6 @@ def all_lost(report: RunFacts) -> bool:
 def number(value: int) -> str:
     """The number with thousands separators."""
     return f"{value:,}"
-
-
-def counted(value: int, what: str) -> str:
-    """The number with its noun."""
-    return f"{value:,} {what}" if value == 1 else f"{value:,} {what}s"
 
 
 def duration(seconds: float) -> str:

@@ -10,6 +10,7 @@ from fastapi import APIRouter, Depends, Request, Response
 
 from piko_flow.control.plane import ControlPlane
 from piko_flow.control.plane_backfills import BackfillPlan, BackfillRequest, BackfillView
+from piko_flow.counting import counted
 from piko_flow.errors import RequestRefused, ScheduleError
 from piko_flow.ops.console.conflicts import conflict, seen_by
 from piko_flow.ops.console.flash import told
@@ -88,12 +89,18 @@ class BackfillPages:
             now = await plane.plan_backfill(wanted)
             if now.digest != form.get("digest", ""):
                 conflict(
-                    f"backfill {name!r}", "the plan that was shown", f"a plan of {len(now.windows)} windows"
+                    f"backfill {name!r}",
+                    "the plan that was shown",
+                    f"a plan of {counted(len(now.windows), 'window')}",
                 )
             return await plane.acting(who.name, who.via).apply_backfill(wanted, digest=now.digest)
 
         made = await self._process.ask(apply)
-        return told(request, "/backfills", f"Backfill {made.id} of {name} runs {len(made.windows)} windows.")
+        return told(
+            request,
+            "/backfills",
+            f"Backfill {made.id} of {name} runs {counted(len(made.windows), 'window')}.",
+        )
 
     async def change(self, request: Request, number: int, verb: str, who: Operator) -> Response:
         """Pause, resume or cancel one, if it is in the state that the page showed."""

@@ -12,6 +12,7 @@ from fastapi.responses import RedirectResponse
 from piko_flow.control.plane import ControlPlane
 from piko_flow.control.plane_dead_letters import LetterPage, LetterView, WhichLetters
 from piko_flow.control.plane_replays import ReplayRequest
+from piko_flow.counting import counted
 from piko_flow.ops.console.conflicts import conflict, seen_by
 from piko_flow.ops.console.flash import told
 from piko_flow.ops.console.forms import form_of, refuse, whole
@@ -124,7 +125,11 @@ class LetterPages:
                 request, back, _queued(asked), tone="gap" if asked.untaken or asked.more else "success"
             )
         dropped = await self._process.ask(lambda plane: _drop_group(plane, who, which, newest))
-        return told(request, back, f"{len(dropped)} dead letters are dropped.")
+        return told(
+            request,
+            back,
+            f"{counted(len(dropped), 'dead letter')} {'is' if len(dropped) == 1 else 'are'} dropped.",
+        )
 
 
 async def _replay_group(plane: ControlPlane, who: Visitor, which: WhichLetters, newest: str) -> ReplayRequest:
@@ -155,7 +160,7 @@ def _check_verb(verb: str) -> None:
 
 def _queued(asked: ReplayRequest) -> str:
     taken = sum(len(one.letters) for one in asked.replays)
-    text = f"{len(asked.runs)} runs replay {taken} dead letters."
+    text = f"{counted(len(asked.runs), 'run')} {'replays' if len(asked.runs) == 1 else 'replay'} {counted(taken, 'dead letter')}."
     if asked.untaken:
         text += f" {len(asked.untaken)} cannot be replayed: {asked.untaken[0].reason}."
     return f"{text} There are more: ask again when these have ended." if asked.more else text

@@ -8,6 +8,7 @@ from datetime import timedelta
 from typing import Any
 
 from piko_flow.control.plane_rows import ScheduleColumns
+from piko_flow.counting import counted
 from piko_flow.ops.console.forms import refuse, whole_field
 from piko_flow.store.records import ScheduleRecord
 
@@ -48,7 +49,7 @@ def read_trigger(form: Mapping[str, str]) -> tuple[str, str]:
     if kind not in KINDS:
         refuse("read the schedule", f"its kind is one of {', '.join(KINDS)}", f"{kind!r:.40} came")
     if not text or len(text) > LONGEST:
-        came = "nothing came" if not text else f"{len(text)} characters came"
+        came = "nothing came" if not text else f"{counted(len(text), 'character')} came"
         refuse("read the schedule", f"its expression has 1 to {LONGEST} characters", came)
     if text.startswith("{"):
         return kind, text

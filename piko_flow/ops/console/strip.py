@@ -50,7 +50,10 @@ def strip_of(runs: Sequence[RunRecord]) -> Strip:
         )
     counts = Counter(run.status for run in shown)
     told = ", ".join(f"{count} {status.lower()}" for status, count in counts.most_common())
-    return Strip(tuple(bars), f"The last {len(shown)} runs: {told}" if shown else "No runs yet")
+    return Strip(
+        tuple(bars),
+        f"The last {'run' if len(shown) == 1 else f'{len(shown)} runs'}: {told}" if shown else "No runs yet",
+    )
 
 
 def _title(run: RunRecord) -> str:
