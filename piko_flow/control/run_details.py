@@ -22,7 +22,7 @@ from piko_flow.control.told_attempt import ToldAttempt
 from piko_flow.dataflow.running.observer import Observer
 from piko_flow.dataflow.running.report import RunReport
 from piko_flow.dataflow.running.run import ActiveRun
-from piko_flow.store.ops_records import LogLine
+from piko_flow.store.ops_records import LogLine, RunDetail
 from piko_flow.telemetry.figures import Figures, Labels
 from piko_flow.telemetry.logged_run import LoggedRun, logged_run
 from piko_flow.telemetry.run_lines import Line
@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from piko_flow.telemetry.spans import Spans
 
 EVERY = 2.0  # seconds between two looks at what is at work
+GATHERED = 0.25  # seconds after a write in which what comes waits for the next one
 CLOSING = 5.0  # seconds that the last lines may take to be written
 
 log = logging.getLogger("piko_flow.details")
@@ -43,7 +44,8 @@ class RunDetails:
     """Follows the runs of a replica, on the loop that executes them; an async context manager.
 
     Nothing is asked of the store for a plain job that succeeds and logs nothing. Lines are written in groups, at most EVERY seconds
-    after they came, and at the end of their attempt; while pipelines run, where they are is shown as often.
+    after they came, and at the end of their attempt; while pipelines run, where they are is shown as often. What
+    many runs leave at their ends is written together, at most GATHERED seconds later than one alone would be.
     """
 
     def __init__(
@@ -57,9 +59,9 @@ class RunDetails:
         redact: tuple[str, ...] = (),
         spools: Callable[[], Mapping[str, LiveSpool]] = dict,
     ) -> None:
-        self._clock, self._replica, self._redact = clock, replica, redact
+        self._clock, self._redact = clock, redact
         self._figures, self._spans, self._spools = figures or Figures(), spans, spools
-        self._ask, self._writing = ask, DetailWriting(ask)
+        self._writing = DetailWriting(ask, replica)
         self._watches: dict[int, RunWatch] = {}
         self._told: dict[int, ToldAttempt] = {}
         self._speaking: dict[int, LoggedRun] = {}
@@ -149,7 +151,7 @@ class RunDetails:
     def _keep_report(self, order: RunOrder, told: ToldAttempt) -> None:
         run, attempt, text = order.record.id, order.record.attempt, told.report()
         if text is not None:
-            self._writing.add(lambda store: store.keep_report(run, attempt, text))
+            self._writing.add(RunDetail(run, attempt, text))
             self._wake.set()
 
     def _spoke(self, logged: LoggedRun) -> None:
@@ -164,8 +166,8 @@ class RunDetails:
 
     def _keep_lines(self, logged: LoggedRun, told: ToldAttempt, lines: list[Line]) -> None:
         if lines:
-            kept = [log_line(line, logged.attempt, told.redaction) for line in lines]
-            self._writing.add(lambda store: store.keep_log(logged.run, kept))
+            kept = tuple(log_line(line, logged.attempt, told.redaction) for line in lines)
+            self._writing.add(RunDetail(logged.run, logged.attempt, lines=kept))
 
     async def _run(self) -> None:
         while True:
@@ -177,7 +179,9 @@ class RunDetails:
                 if self._clock.monotonic() >= self._next_look:
                     self._next_look = self._clock.monotonic() + EVERY
                     await self._look()
-                await self._writing.write()
+                if self._writing.waiting:
+                    await self._writing.write()
+                    await asyncio.sleep(GATHERED)
             except Exception:
                 log.exception("the details of runs could not be kept; they are tried again")
 
@@ -195,7 +199,7 @@ class RunDetails:
                 self._keep_lines(logged, self._told[run], logged.lines.take_first())
         if texts or self._shown:
             self._shown = bool(texts)
-            self._writing.show(lambda store: store.show_live(self._replica, texts))
+            self._writing.show(texts)
         await self._look_at_spools()
 
     async def _look_at_spools(self) -> None:

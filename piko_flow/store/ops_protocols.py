@@ -12,6 +12,7 @@ from piko_flow.store.ops_records import (
     GoodToken,
     KeptAnswer,
     LogLine,
+    RunDetail,
     TokenRecord,
 )
 from piko_flow.store.records import RunRecord
@@ -70,9 +71,13 @@ class DoorStore(Protocol):
 class RunDetailStore(Protocol):
     """What is kept with a run for people to read."""
 
+    async def keep_details(self, details: Sequence[RunDetail]) -> None:
+        """Keep reports by attempt, where again replaces, and append lines to logs, where numbers are given in order. One
+        transaction, whose statements do not grow with the details. Of a run that is not there nothing is kept, nor are
+        lines beyond a run's first 10,000."""
+
     async def keep_log(self, run: int, lines: Sequence[LogLine]) -> None:
-        """Append lines to the log of a run; numbers are given in order. Where the run is not there, nothing is kept, nor
-        are lines beyond the run's first 10,000."""
+        """`keep_details` for lines of one run."""
 
     async def log(self, run: int, *, after: int = 0, limit: int = 500) -> list[LogLine]:
         """The lines of a run with numbers above `after`, in order."""
@@ -83,7 +88,7 @@ class RunDetailStore(Protocol):
         ...
 
     async def keep_report(self, run: int, attempt: int, text: str) -> None:
-        """Keep the report of an attempt, as JSON; again replaces it."""
+        """`keep_details` for the report of one attempt."""
 
     async def reports(self, run: int) -> dict[int, str]:
         """The reports of a run by attempt."""

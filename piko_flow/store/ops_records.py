@@ -84,6 +84,16 @@ class LogLine:
 
 
 @dataclass(frozen=True, slots=True)
+class RunDetail:
+    """What an attempt leaves for people to read: its report as JSON, and lines for the log of its run."""
+
+    run: int
+    attempt: int = 1
+    report: str | None = None
+    lines: tuple[LogLine, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class KeptAnswer:
     """The answer to a request with an idempotency key; `status` is 0 while the request is still being answered.
 

@@ -9,7 +9,7 @@ from itertools import islice
 
 from piko_flow.store.memory.part import MemoryPart
 from piko_flow.store.ops_fitting import LINES, fitting_line
-from piko_flow.store.ops_records import LogLine
+from piko_flow.store.ops_records import LogLine, RunDetail
 from piko_flow.store.records import RunRecord
 from piko_flow.store.texts import check, readable
 
@@ -17,15 +17,24 @@ from piko_flow.store.texts import check, readable
 class MemoryRunDetails(MemoryPart):
     """RunDetailStore in memory; see the protocol for what is promised."""
 
-    async def keep_log(self, run: int, lines: Sequence[LogLine]) -> None:
-        """Append lines to the log of a run; numbers are given in order."""
-        self._ask()
-        fit = list(map(fitting_line, lines))
-        if run not in self._rows.runs or not fit:
+    async def keep_details(self, details: Sequence[RunDetail]) -> None:
+        """Keep reports by attempt and append lines to logs."""
+        if not details:
             return
-        kept = self._rows.logs.setdefault(run, [])
-        for line in fit[: LINES - len(kept)]:
-            kept.append(replace(line, number=len(kept) + 1))
+        self._ask()
+        fit = [(detail, list(map(fitting_line, detail.lines))) for detail in details]
+        for detail, lines in fit:
+            if detail.run not in self._rows.runs:
+                continue
+            if detail.report is not None:
+                self._rows.reports.setdefault(detail.run, {})[detail.attempt] = readable(detail.report)
+            kept = self._rows.logs.setdefault(detail.run, []) if lines else []
+            for line in lines[: LINES - len(kept)]:
+                kept.append(replace(line, number=len(kept) + 1))
+
+    async def keep_log(self, run: int, lines: Sequence[LogLine]) -> None:
+        """Append lines to the log of a run."""
+        await self.keep_details([RunDetail(run, lines=tuple(lines))])
 
     async def log(self, run: int, *, after: int = 0, limit: int = 500) -> list[LogLine]:
         """The lines of a run with numbers above `after`, in order."""
@@ -39,9 +48,7 @@ class MemoryRunDetails(MemoryPart):
 
     async def keep_report(self, run: int, attempt: int, text: str) -> None:
         """Keep the report of an attempt; again replaces it."""
-        self._ask()
-        if run in self._rows.runs:
-            self._rows.reports.setdefault(run, {})[attempt] = readable(text)
+        await self.keep_details([RunDetail(run, attempt, text)])
 
     async def reports(self, run: int) -> dict[int, str]:
         """The reports of a run by attempt."""

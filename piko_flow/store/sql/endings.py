@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from datetime import datetime
+from operator import attrgetter
 from typing import Any, TypeVar
 
 from piko_flow.planning.run_state import RunStatus
@@ -94,7 +95,8 @@ class Endings:
     async def end(self, session: Session, batch: Batch, endings: Sequence[Ending], now: datetime) -> int:
         """How many of the runs have ended by this."""
         anyone = 1 if batch.term is not None else 0
-        rows = list(map(_ending_row, endings))
+        # In the order in which all lock runs, and not in that of their ends.
+        rows = list(map(_ending_row, sorted(endings, key=attrgetter("run"))))
         return await session.change_rows(self._end, rows, replica=batch.replica, anyone=anyone, at=now)
 
     async def end_all(

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from functools import lru_cache
+from typing import Any
 
 from piko_flow.store.ops_fitting import LINES, fitting_line
-from piko_flow.store.ops_records import LogLine
+from piko_flow.store.ops_records import LogLine, RunDetail
 from piko_flow.store.records import RunRecord
 from piko_flow.store.sql.columns import read_moment
 from piko_flow.store.sql.database import Database, Session, moments
@@ -30,8 +31,8 @@ LINE: Columns = {
 }
 REPORT: Columns = {"run_id": "int", "attempt": "int", "report": "long"}
 LIVE: Columns = {"run_id": "int", "replica_id": "text", "shown": "long", "shown_at": "time"}
-THERE = "SELECT run_id FROM job_run WHERE run_id = :run{lock}"
-LAST = "SELECT COALESCE(MAX(line), 0) FROM job_run_log WHERE run_id = :run"
+THERE = """SELECT r.run_id FROM {rows} AS j {{join}} job_run r{{by_key}} ON r.run_id = j.run_id
+ORDER BY r.run_id{{lock}}"""
 # For each run one step to the end of the index: what else its log has is not read.
 LAST_LINES = """SELECT j.run_id, (SELECT m.line FROM job_run_log m WHERE m.run_id = j.run_id ORDER BY m.line DESC LIMIT 1)
 FROM {rows} AS j"""
@@ -55,8 +56,11 @@ class SqlRunDetails:
     def __init__(self, database: Database) -> None:
         self._database = database
         dialect, statement = database.dialect, database.dialect.statement
-        self._there, self._last_line, self._log = map(statement, (THERE, LAST, LOG))
-        self._reports, self._hide = map(statement, (REPORTS, HIDE))
+        self._log, self._reports, self._hide = map(statement, (LOG, REPORTS, HIDE))
+        rows = dialect.rows(RUN_ID)
+        self._there, self._last_lines = (
+            statement(text.format(rows=rows), RUN_ID) for text in (THERE, LAST_LINES)
+        )
         self._new_lines, self._show = (
             dialect.insert("job_run_log", LINE),
             dialect.insert("job_run_live", LIVE),
@@ -67,36 +71,50 @@ class SqlRunDetails:
             "{join} job_run_live l{by_key} ON l.run_id = j.run_id ORDER BY l.shown_at",
             RUN_ID,
         )
-        self._last_lines = statement(LAST_LINES.format(rows=dialect.rows(RUN_ID)), RUN_ID)
         self._recent = statement(RECENT.format(rows=dialect.rows(FLOW), columns=COLUMNS), FLOW)
         self._recent_of = lru_cache(maxsize=READ_AGAIN)(run_record)
 
-    async def keep_log(self, run: int, lines: Sequence[LogLine]) -> None:
-        """Append lines to the log of a run; numbers are given in order."""
-        fit = list(map(fitting_line, lines))
+    async def keep_details(self, details: Sequence[RunDetail]) -> None:
+        """Keep reports by attempt and append lines to logs, in one transaction."""
+        texts = {
+            (detail.run, detail.attempt): readable(detail.report)
+            for detail in details
+            if detail.report is not None
+        }
+        lines = dict[int, list[LogLine]]()
+        for detail in details:
+            if detail.lines:
+                lines.setdefault(detail.run, []).extend(map(fitting_line, detail.lines))
+        wanted = [{"run_id": run} for run in sorted({run for run, _ in texts} | set(lines))]
 
         async def work(session: Session) -> None:
-            # Locked, so that it does not go meanwhile, and two who append get different numbers.
-            if await session.row(self._there, run=run) is None:
-                return
-            (last,) = await session.row(self._last_line, run=run)
-            rows = [
-                {
-                    "run_id": run,
-                    "line": last + place,
-                    "logged_at": line.at,
-                    "level": line.level,
-                    "logger": line.logger,
-                    "stage": line.stage,
-                    "attempt": line.attempt,
-                    "message": line.message,
-                }
-                for place, line in enumerate(fit[: max(LINES - last, 0)], start=1)
+            # Locked, so that they do not go meanwhile, and two who append get different numbers.
+            there = {row[0] for row in await session.given_rows(self._there, wanted)}
+            reports = [
+                {"run_id": run, "attempt": attempt, "report": text}
+                for (run, attempt), text in texts.items()
+                if run in there
             ]
-            await session.change_rows(self._new_lines, moments(rows))
+            await session.change_rows(self._report, reports)
+            await self._append(session, {run: new for run, new in lines.items() if run in there})
 
-        if fit:
-            await self._database.transact("keep log lines", work)
+        if wanted:
+            await self._database.transact("keep reports and log lines of runs", work)
+
+    async def _append(self, session: Session, lines: Mapping[int, Sequence[LogLine]]) -> None:
+        if not lines:
+            return
+        found = await session.given_rows(self._last_lines, [{"run_id": run} for run in lines])
+        rows = [
+            _line_row(run, (last or 0) + place, line)
+            for run, last in found
+            for place, line in enumerate(lines[run][: max(LINES - (last or 0), 0)], start=1)
+        ]
+        await session.change_rows(self._new_lines, moments(rows))
+
+    async def keep_log(self, run: int, lines: Sequence[LogLine]) -> None:
+        """Append lines to the log of a run."""
+        await self.keep_details([RunDetail(run, lines=tuple(lines))])
 
     async def log(self, run: int, *, after: int = 0, limit: int = 500) -> list[LogLine]:
         """The lines of a run with numbers above `after`, in order."""
@@ -115,13 +133,7 @@ class SqlRunDetails:
 
     async def keep_report(self, run: int, attempt: int, text: str) -> None:
         """Keep the report of an attempt; again replaces it."""
-        row = {"run_id": run, "attempt": attempt, "report": readable(text)}
-
-        async def work(session: Session) -> None:
-            if await session.row(self._there, run=run) is not None:
-                await session.change_rows(self._report, [row])
-
-        await self._database.transact("keep a report", work)
+        await self.keep_details([RunDetail(run, attempt, text)])
 
     async def reports(self, run: int) -> dict[int, str]:
         """The reports of a run by attempt."""
@@ -165,6 +177,19 @@ class SqlRunDetails:
         for run in map(self._recent_of, map(tuple, rows)):
             found.setdefault(run.flow, []).append(run)
         return found
+
+
+def _line_row(run: int, number: int, line: LogLine) -> dict[str, Any]:
+    return {
+        "run_id": run,
+        "line": number,
+        "logged_at": line.at,
+        "level": line.level,
+        "logger": line.logger,
+        "stage": line.stage,
+        "attempt": line.attempt,
+        "message": line.message,
+    }
 
 
 def _moment(value: object) -> datetime:

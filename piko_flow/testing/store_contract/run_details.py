@@ -8,7 +8,7 @@ from datetime import timedelta
 from typing import Final
 
 from piko_flow.store.ops_fitting import LINES
-from piko_flow.store.ops_records import LogLine
+from piko_flow.store.ops_records import LogLine, RunDetail
 from piko_flow.store.texts import TOLD
 from piko_flow.testing.store_contract.scene import (
     START,
@@ -99,6 +99,42 @@ async def reports_are_kept_by_attempt_and_replaced(stores: StoreUnderTest) -> No
         assert await store.reports(second.id) == {}
 
 
+async def details_of_many_runs_are_kept_by_as_many_statements_as_those_of_one(stores: StoreUnderTest) -> None:
+    async with stores.open() as store:
+        runs = await start(store, *(wanted(number) for number in range(30)))
+        line = replace(LINE, attempt=1)
+        await store.keep_details([RunDetail(runs[0].id, lines=(line,))])
+        sent = store.statements
+        await store.keep_details([RunDetail(runs[0].id, 1, "{}", (line,))])
+        for_one, sent = store.statements - sent, store.statements
+        gone = RunDetail(999_999, 1, "{}", (line,))
+        await store.keep_details([gone, *(RunDetail(run.id, 2, '"🦔"', (line, line)) for run in runs)])
+        assert store.statements - sent == for_one
+        for run in runs[1:]:
+            assert await store.reports(run.id) == {2: '"🦔"'}
+            assert [one.number for one in await store.log(run.id)] == [1, 2]
+        assert await store.reports(runs[0].id) == {1: "{}", 2: '"🦔"'}
+        assert [one.number for one in await store.log(runs[0].id)] == [1, 2, 3, 4]
+        sent = store.statements
+        await store.keep_details([])
+        assert (store.statements - sent, await store.reports(999_999)) == (0, {})
+
+
+async def of_details_of_one_run_that_come_together_each_is_kept(stores: StoreUnderTest) -> None:
+    async with stores.open() as store:
+        [run] = await start(store, wanted(1))
+        says = [replace(LINE, message=message, number=place + 1) for place, message in enumerate("abc")]
+        await store.keep_details(
+            [
+                RunDetail(run.id, 1, "1", (says[0],)),
+                RunDetail(run.id, 2, "2", (says[1],)),
+                RunDetail(run.id, 1, "3", (says[2],)),
+            ]
+        )
+        assert await store.log(run.id) == says
+        assert await store.reports(run.id) == {1: "3", 2: "2"}
+
+
 async def what_a_replica_shows_replaces_all_that_it_showed_before(stores: StoreUnderTest) -> None:
     async with stores.open() as store, stores.open() as other:
         await store.show_live("one", {1: '{"in": 1}', 2: "{}"})
@@ -167,6 +203,8 @@ CHECKS: Final[tuple[Check, ...]] = (
     texts_of_lines_are_cut_to_their_columns,
     the_log_of_a_run_has_a_bound,
     reports_are_kept_by_attempt_and_replaced,
+    details_of_many_runs_are_kept_by_as_many_statements_as_those_of_one,
+    of_details_of_one_run_that_come_together_each_is_kept,
     what_a_replica_shows_replaces_all_that_it_showed_before,
     of_a_run_that_two_replicas_show_the_newest_is_told,
     a_replica_that_leaves_takes_what_it_showed_with_it,
