@@ -148,6 +148,7 @@ def _show_plan(found: BackfillPlan, times: Times) -> None:
             ("kind", request.kind),
             ("windows", f"{len(windows)}, {order}, {request.concurrency} at once"),
             *(("  ", f"... {left_out} more" if one is None else times.span(one)) for one in shown),
+            *(("only a part", f"{times.span(one.part)} of {times.span(one.whole)}") for one in found.parts),
             ("params", json.dumps(found.params, ensure_ascii=False)),
             ("takes about", _about(found)),
             *zones(times, found.zone),

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from hashlib import blake2b
+from itertools import starmap
 from typing import Any
 
 import orjson
@@ -15,7 +16,7 @@ from piko_flow.control.plane_params import audited_values, shown_params
 from piko_flow.control.plane_part import missing, refuse, zone_of
 from piko_flow.control.plane_triggers import PlaneTriggers
 from piko_flow.counting import counted
-from piko_flow.planning.backfill import plan_backfill, plan_digest
+from piko_flow.planning.backfill import parts_at_edges, plan_backfill, plan_digest
 from piko_flow.planning.run_state import LIVE, RunStatus
 from piko_flow.planning.window import Window
 from piko_flow.store.protocols import RunFilter
@@ -44,12 +45,21 @@ class BackfillRequest:
 
 
 @dataclass(frozen=True, slots=True)
+class WindowPart:
+    """A part of a window, and the whole."""
+
+    part: Window
+    whole: Window
+
+
+@dataclass(frozen=True, slots=True)
 class BackfillPlan:
     """What a backfill would do: its windows in the order they would run, and the parameters of its runs as plain
     values, secrets hidden.
 
     `estimate` is a guess from the flow's last runs, None where none has succeeded yet. `digest` names the plan:
-    another request, other windows and other parameters have another one.
+    another request, other windows and other parameters have another one. `parts` are the windows that an edge of the
+    request's span has cut, each with the whole one of today's schedule.
     """
 
     request: BackfillRequest
@@ -58,6 +68,7 @@ class BackfillPlan:
     estimate: timedelta | None
     digest: str
     zone: str
+    parts: tuple[WindowPart, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,11 +124,14 @@ class PlaneBackfills(PlaneTriggers):
             advice = "Other kinds are missing, failed and all; windows that have not ended never count"
             refuse(what, f"there is a window to run ({request.kind})", f"{request.span} holds none", advice)
         pinned = str(version.id) if version is not None else ""
-        parts = (plan_digest(windows), request.kind, str(request.concurrency), given or "", pinned)
-        digest = blake2b("\0".join(parts).encode(), digest_size=6).hexdigest()
+        named = (plan_digest(windows), request.kind, str(request.concurrency), given or "", pinned)
+        digest = blake2b("\0".join(named).encode(), digest_size=6).hexdigest()
         estimate = await self._estimate(request, len(windows))
         params = shown_params(flow, checked)
-        return BackfillPlan(request, windows, params, estimate, digest, await self.zone(request.flow))
+        edges = (windows[0], windows[-1]) if len(windows) > 1 else windows
+        parts = starmap(WindowPart, parts_at_edges(edges, schedule.trigger, request.span))
+        zone = await self.zone(request.flow)
+        return BackfillPlan(request, windows, params, estimate, digest, zone, tuple(parts))
 
     async def apply_backfill(self, request: BackfillRequest, *, digest: str, by: str = "") -> BackfillRecord:
         """Begin the backfill whose plan has this digest. Refused where the plan has become another one."""

@@ -14,7 +14,7 @@ from piko_flow.planning.flow_state import FlowState
 from piko_flow.planning.ledger import Mark, joined, minus
 from piko_flow.planning.moment import EARLIEST
 from piko_flow.planning.trigger import Trigger, fires, last_fire
-from piko_flow.planning.window import Window
+from piko_flow.planning.window import Window, window_around
 
 BackfillKind: TypeAlias = Literal["missing", "failed", "all"]
 KINDS: tuple[BackfillKind, ...] = ("missing", "failed", "all")
@@ -57,6 +57,20 @@ def plan_backfill(
             advice=f"Ask for less at a time, for example up to {windows[limit].start.isoformat()}",
         )
     return windows[::-1] if newest_first else windows
+
+
+def parts_at_edges(
+    windows: Iterable[Window], trigger: Trigger, span: Window
+) -> tuple[tuple[Window, Window], ...]:
+    """Those of the windows that an edge of the span has cut, each with the whole one of the trigger."""
+    found = []
+    for window in windows:
+        whole = window_around(trigger, window.start)
+        starts_inside = window.start == span.start and whole is not None and whole.start < window.start
+        ends_inside = window.end == span.end and whole is not None and window.end < whole.end
+        if whole is not None and (starts_inside or ends_inside):
+            found.append((window, whole))
+    return tuple(found)
 
 
 def plan_digest(windows: Iterable[Window]) -> str:

@@ -7,13 +7,13 @@ from datetime import datetime
 from piko_flow.errors import RequestRefused
 from piko_flow.planning.flow_state import FlowState, overlaps_live
 from piko_flow.planning.trigger import Trigger
-from piko_flow.planning.window import Window
+from piko_flow.planning.window import Window, window_around
 
 
 def check_trigger(state: FlowState, trigger: Trigger, window: Window | None, now: datetime) -> Window:
     """The window to run: the one named; else the oldest gap, cut by today's schedule; else what is due next and
-    not planned yet. Raises RequestRefused where it overlaps a live run or has not ended, and where no window
-    is missing.
+    not planned yet. Raises RequestRefused where it overlaps a live run or has not ended, where one that is named
+    begins or ends inside a window, and where no window is missing.
     """
     chosen = oldest_gap(state, trigger, now) if window is None else window
     what = f"run of {state.flow!r}"
@@ -30,6 +30,8 @@ def check_trigger(state: FlowState, trigger: Trigger, window: Window | None, now
             rule="a window is run when it has ended",
             came=f"{chosen} ends after {now.isoformat()}",
         )
+    if window is not None:
+        _refuse_part(state, trigger, window, now, what)
     _refuse_overlap(state, chosen, what)
     return chosen
 
@@ -61,6 +63,44 @@ def check_retry(state: FlowState, window: Window) -> None:
             advice="To run it again all the same, trigger the window or plan a backfill",
         )
     _refuse_overlap(state, window, what)
+
+
+def _refuse_part(state: FlowState, trigger: Trigger, window: Window, now: datetime, what: str) -> None:
+    """A window that begins or ends inside another would leave a part that nobody expects, or run one twice.
+
+    Where the ledger has an edge, because another schedule cut it there or a gap ends, that is one as well.
+    """
+    starts, ends = (
+        None if _is_edge(state, trigger, edge) else window_around(trigger, edge) for edge in window
+    )
+    if starts is None and ends is None:
+        return
+    verb = "begins and ends" if starts and ends else "begins" if starts else "ends"
+    whole = Window(starts.start if starts else window.start, ends.end if ends else window.end)
+    around = [one for one in dict.fromkeys((starts, ends, whole)) if one is not None]
+    over = [_as_given(one) for one in around if one.end <= now]
+    raise RequestRefused(
+        what=what,
+        rule="a window begins and ends at fires of the schedule",
+        came=f"{_as_given(window)} {verb} between two",
+        advice=f"Name {' or '.join(over)}"
+        if over
+        else f"The window there, {_as_given(around[0])}, has not ended",
+    )
+
+
+def _as_given(window: Window) -> str:
+    """The window as commands take it."""
+    return "..".join(edge.isoformat().replace("+00:00", "Z") for edge in window)
+
+
+def _is_edge(state: FlowState, trigger: Trigger, instant: datetime) -> bool:
+    """Whether a window may begin or end there; before the first fire and after the last one that is anywhere."""
+    around = window_around(trigger, instant)
+    if around is None or instant in (around.start, state.origin, state.planned_until):
+        return True
+    known = (*(span.window for span in state.ledger.spans), *state.live_windows)
+    return any(instant in window for window in known)
 
 
 def _refuse_overlap(state: FlowState, window: Window, what: str) -> None:

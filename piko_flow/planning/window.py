@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from piko_flow.errors import ScheduleError, shorten
 from piko_flow.planning.moment import EARLIEST, utc
-from piko_flow.planning.trigger import Trigger
+from piko_flow.planning.trigger import Trigger, last_fire
 
 MOST = 1_000_000  # windows that one call gives when no limit is given
 MICROSECOND = timedelta(microseconds=1)
@@ -56,6 +56,12 @@ class Window(_Span):
 
     def __str__(self) -> str:
         return f"[{self.start.isoformat()}, {self.end.isoformat()})"
+
+
+def window_around(trigger: Trigger, instant: datetime) -> Window | None:
+    """The window of the trigger that holds the instant; None before its first fire and from its last one on."""
+    before, after = last_fire(trigger, at=instant), trigger.next_after(instant)
+    return None if before is None or after is None else Window(before, after)
 
 
 def windows(

@@ -12,7 +12,7 @@ import pytest
 import pytest_asyncio
 from pydantic import BaseModel, SecretStr
 
-from piko_flow import BackfillPolicy, Cron, Flow, Pipeline, Registry, RunContext, Sink, Transform, Window
+from piko_flow import BackfillPolicy, Flow, Interval, Pipeline, Registry, RunContext, Sink, Transform, Window
 from piko_flow.connectors.sql import SqlChanges, SqlSink, SqlSource
 from piko_flow.planning.run_state import RunStatus
 from tests.databases.host import Host
@@ -20,7 +20,9 @@ from tests.databases.plugin import empty_database, sqlite_file
 from tests.system.running_app import Running, eventually, running
 from tests.unit.sql_by_hand import MINUTE, NOON, Order, Tables, ids, order, orders
 
-RARELY = Cron("0 0 29 2 *")  # so that only what is triggered runs
+PAST = Interval(
+    minutes=30, start_date=NOON, end_date=NOON + 60 * MINUTE
+)  # so that only what is triggered runs
 HALF = Window(NOON, NOON + 30 * MINUTE)
 
 
@@ -68,7 +70,7 @@ class Copying:
             self.build,
             params=Wanted,
             stateful=True,
-            schedule=RARELY,
+            schedule=PAST,
             backfill=BackfillPolicy.NONE,
             registry=self.registry,
         )

@@ -5,9 +5,10 @@ from datetime import timedelta
 
 import pytest
 
-from piko_flow.control.plane_backfills import BackfillRequest
+from piko_flow.control.plane_backfills import BackfillRequest, WindowPart
 from piko_flow.errors import RequestRefused
 from piko_flow.planning.run_state import RunStatus
+from piko_flow.planning.window import Window
 from piko_flow.store.protocols import RunFilter
 from tests.unit.planes import Scene, begun, ended, hour, queued, running, scene
 
@@ -32,6 +33,20 @@ async def test_a_plan_shows_windows_params_and_a_guess_at_the_time() -> None:
     newest = await it.plane.plan_backfill(replace(MORNING, newest_first=True))
     assert newest.windows == plan.windows[::-1]
     assert await it.store.backfills() == []
+
+
+async def test_a_plan_tells_which_windows_the_edges_of_the_range_cut() -> None:
+    it = await with_orders()
+    assert (await it.plane.plan_backfill(MORNING)).parts == ()
+    span = Window(hour(4).start + timedelta(minutes=20), hour(6).start + timedelta(minutes=5))
+    for newest in (False, True):
+        plan = await it.plane.plan_backfill(replace(MORNING, span=span, newest_first=newest))
+        first, last = Window(span.start, hour(4).end), Window(hour(6).start, span.end)
+        expected = [WindowPart(first, hour(4)), WindowPart(last, hour(6))]
+        assert list(plan.parts) == (expected[::-1] if newest else expected)
+    inside = Window(hour(4).start + timedelta(minutes=20), hour(4).start + timedelta(minutes=25))
+    plan = await it.plane.plan_backfill(replace(MORNING, span=inside))
+    assert plan.parts == (WindowPart(inside, hour(4)),)
 
 
 @pytest.mark.parametrize(

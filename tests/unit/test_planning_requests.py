@@ -5,10 +5,12 @@ from dataclasses import replace
 import pytest
 
 from piko_flow.errors import RequestRefused
+from piko_flow.planning.cron import Cron
 from piko_flow.planning.flow_state import FlowState
 from piko_flow.planning.interval import Interval
 from piko_flow.planning.ledger import Ledger, Mark
 from piko_flow.planning.requests import check_retry, check_trigger
+from piko_flow.planning.window import Window
 from tests.unit.planning_flow import HOURLY, at, seen, span, with_live
 
 NOW = at(12.5)
@@ -20,8 +22,41 @@ def gapped() -> FlowState:
 
 
 def test_a_named_window_is_run_as_it_is_named_even_when_it_is_done() -> None:
-    assert check_trigger(gapped(), HOURLY, span(0.5, 1.75), NOW) == span(0.5, 1.75)
+    assert check_trigger(gapped(), HOURLY, span(0, 1), NOW) == span(0, 1)
+    assert check_trigger(gapped(), HOURLY, span(0, 3), NOW) == span(0, 3)
     assert check_trigger(FlowState("f"), HOURLY, span(-5, -4), NOW) == span(-5, -4)
+
+
+@pytest.mark.parametrize(
+    ("named", "told", "around"),
+    [
+        (span(10.25, 11.25), "begins and ends between two", [(10, 11), (11, 12), (10, 12)]),
+        (span(10.25, 10.5), "begins and ends between two", [(10, 11)]),
+        (span(9, 10.5), "2026-03-01T09:00:00Z..2026-03-01T10:30:00Z ends between two", [(10, 11), (9, 11)]),
+        (span(9.5, 10), "begins between two", [(9, 10)]),
+    ],
+)
+def test_a_window_that_begins_or_ends_inside_another_is_refused_with_those_around_it(
+    named: Window, told: str, around: list[tuple[int, int]]
+) -> None:
+    with pytest.raises(RequestRefused) as refused:
+        check_trigger(gapped(), HOURLY, named, NOW)
+    assert refused.value.rule == "a window begins and ends at fires of the schedule"
+    assert refused.value.came.endswith(told)
+    monthly = Cron("0 0 1 * *")
+    with pytest.raises(RequestRefused, match="2026-04-01T00:00:00Z, has not ended"):
+        check_trigger(gapped(), monthly, named, NOW)
+    windows = [f"2026-03-01T{start:02}:00:00Z..2026-03-01T{end:02}:00:00Z" for start, end in around]
+    assert refused.value.advice == f"Name {' or '.join(windows)}"
+
+
+def test_where_the_ledger_has_an_edge_a_named_window_may_have_one() -> None:
+    """A failed window that an older schedule cut, and what lies before a schedule's first fire and after its last."""
+    older = replace(gapped(), ledger=gapped().ledger.clear(span(5.5, 6.25)).fail(span(5.5, 6.25)))
+    assert check_trigger(older, HOURLY, span(5.5, 6.25), NOW) == span(5.5, 6.25)
+    assert check_trigger(replace(seen(0.5), ledger=Ledger()), HOURLY, span(0.5, 1), NOW) == span(0.5, 1)
+    later = Interval(hours=1, start_date=at(11))
+    assert check_trigger(gapped(), later, span(3.5, 4.5), NOW) == span(3.5, 4.5)
 
 
 def test_without_a_window_it_is_the_oldest_gap_cut_by_todays_schedule() -> None:
@@ -51,7 +86,7 @@ def test_a_window_that_has_not_ended_is_refused() -> None:
 def test_a_window_that_overlaps_a_live_run_is_refused_by_the_number_of_that_run() -> None:
     state = with_live(gapped(), span(3, 4))
     with pytest.raises(RequestRefused, match="run 1 is live over"):
-        check_trigger(state, HOURLY, span(2, 3.5), NOW)
+        check_trigger(state, HOURLY, span(2, 4), NOW)
     assert check_trigger(state, HOURLY, span(2, 3), NOW) == span(2, 3)
 
 

@@ -61,8 +61,18 @@ class BackfillRequest(Answer):
     concurrency: int
 
 
+class WindowPart(Answer):
+    """A part of a window, and the whole."""
+
+    part: Window
+    whole: Window
+
+
 class BackfillPlan(Answer):
-    """What a backfill would do; `digest` names the plan, `estimate` guesses its seconds, null where nobody knows."""
+    """What a backfill would do; `digest` names the plan, `estimate` guesses its seconds, null where nobody knows.
+
+    `parts` are the windows that an edge of the range has cut.
+    """
 
     request: BackfillRequest
     windows: list[Window]
@@ -70,6 +80,7 @@ class BackfillPlan(Answer):
     estimate: float | None
     digest: str
     zone: str
+    parts: list[WindowPart]
 
 
 class BackfillPlanAnswer(Answer):
