@@ -21,9 +21,9 @@ class Mailbox(Generic[T]):
         self._posted: deque[T] = deque()
         self._woken = False
 
-    def post(self, item: T) -> None:
-        """Hand over one thing. Raises RuntimeError when the loop is closed."""
-        self._posted.append(item)
+    def post(self, *items: T) -> None:
+        """Hand over things that are received together. Raises RuntimeError when the loop is closed."""
+        self._posted.extend(items)
         if not self._woken:
             self._woken = True
             self._loop.call_soon_threadsafe(self._deliver)

@@ -19,7 +19,7 @@ from piko_flow.store.records import NewRun, RunRecord
 from piko_flow.telemetry.figures import Figures
 
 MOST = 1000  # changes in one transaction
-TURNS = 25  # of the loop after a write: what its answers set off joins the next one
+TURNS = 12  # of the loop after a write: what its answers set off joins the next one
 FIRST_WAIT, LONGEST_WAIT = 0.05, 5.0  # seconds between tries while the store does not answer
 
 T = TypeVar("T")

@@ -69,8 +69,7 @@ class RunsThread:
     def start(self, orders: Sequence[RunOrder]) -> None:
         """Execute these; each is reported when it has ended."""
         assert self._inbox is not None
-        for order in orders:
-            self._inbox.post(order)
+        self._inbox.post(*orders)
 
     def cancel(self, run: int, reason: Reason) -> None:
         """Stop the run now; it is reported when it has."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
 from typing import Protocol
@@ -220,7 +220,7 @@ class Scheduler:
             if not request.answer.done():
                 request.answer.set_result(record)
 
-        wanted = run if then is None else replace(run, claim=True)
+        wanted = run if then is None else run.to_claim()
         draft.queue(wanted, answer, lambda error: _fail(request, error))
 
     def _decided(self, request: _Request, result: tuple[Decided, list[RunRecord]] | Exception) -> None:

@@ -169,7 +169,6 @@ def _cut(record: Told, *columns: str) -> Told:
     changed: dict[str, str] = {}
     for column in columns:
         text: str = getattr(record, column)
-        fit = cut(column, text)
-        if fit is not text:
+        if text and (fit := cut(column, text)) is not text:  # most are empty
             changed[column] = fit
     return replace(record, **changed) if changed else record  # type: ignore[arg-type]
