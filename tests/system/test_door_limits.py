@@ -8,10 +8,12 @@ from pathlib import Path
 
 import pytest
 
+from piko_flow.ops.door import doorkeeper
+from piko_flow.ops.door.known_tokens import KnownTokens
 from piko_flow.ops.door.token_secrets import new_secret
 from piko_flow.ops.door_options import KILOBYTE, DoorOptions
 from piko_flow.ops.server import server_for
-from piko_flow.store.ops_records import Role
+from piko_flow.store.ops_records import Role, TokenKind, TokenRecord
 from tests.system.doors import PAGE, limited, served
 from tests.system.running_app import eventually
 from tests.system.test_door_closed import raw, request, status
@@ -95,13 +97,13 @@ async def test_so_many_streams_of_a_token_are_open_and_when_one_ends_there_is_ro
                 continue
 
 
-async def test_after_some_wrong_tokens_an_address_waits_but_who_is_known_is_let_in(
+async def test_after_some_wrong_tokens_an_address_waits_but_who_has_a_good_one_is_let_in(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     async with served(tmp_path) as door, door.client() as client, door.browser() as browser:
         known = await door.token(Role.VIEWER)
         assert (await client.get("/rooms/echo", headers=known)).status_code == 200
-        link = await door.link()
+        link, unknown = await door.link(), await door.token(Role.VIEWER, "other")
         wrong = [
             (await client.get("/rooms/echo", headers={"authorization": f"Bearer {new_secret()}"})).status_code
             for _ in range(12)
@@ -114,7 +116,8 @@ async def test_after_some_wrong_tokens_an_address_waits_but_who_is_known_is_let_
         assert held.status_code == 429
         assert int(held.headers["retry-after"]) >= 1
         assert "Too many requests" in held.text
-        assert (await client.get(link, headers=PAGE)).status_code == 429
+        assert (await client.get("/rooms/echo", headers=unknown)).status_code == 200
+        assert (await client.get(link, headers=PAGE)).status_code == 303
         assert (await client.get("/rooms/echo", headers=known)).status_code == 200
         assert (await browser.get("/rooms/echo")).status_code == 200
         assert (await client.get("/login")).status_code == 200
@@ -136,6 +139,31 @@ async def test_wrong_tokens_in_the_form_and_used_links_count_as_well(tmp_path: P
         assert [one.status_code for one in tries[:10]] == [401] * 10
         assert tries[-1].status_code == 429
         assert (await client.get("/login", params={"token": new_secret()})).status_code == 429
+
+
+async def test_where_wrong_tokens_come_on_and_on_no_more_than_some_are_looked_up(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looked, find = 0, KnownTokens.find
+
+    async def counting(self: KnownTokens, secret: str, kind: TokenKind) -> TokenRecord | None:
+        nonlocal looked
+        looked += 1
+        return await find(self, secret, kind)
+
+    monkeypatch.setattr(KnownTokens, "find", counting)
+    monkeypatch.setattr(doorkeeper, "LOOKS", 0.5)
+    async with served(tmp_path) as door, door.client() as client:
+        good = await door.token(Role.VIEWER)
+        wrong = [{"authorization": f"Bearer {new_secret()}"} for _ in range(60)]
+        answers = [(await client.get("/rooms/echo", headers=one)).status_code for one in wrong]
+        assert set(answers) == {401, 429}
+        assert looked < len(wrong)
+
+        async def let_in() -> bool:
+            return (await client.get("/rooms/echo", headers=good)).status_code == 200
+
+        assert await eventually(let_in)
 
 
 async def test_a_server_takes_a_bounded_number_of_connections_and_logs_no_address(tmp_path: Path) -> None:

@@ -31,6 +31,8 @@ T = TypeVar("T")
 ANSWERED_WITHIN: Final = 10.0  # seconds
 FAILURES: Final = 10  # wrong tokens from one address at once
 FAILURE_RATE: Final = 0.2  # a second from then on
+LOOKS: Final = 10.0  # a second, at tokens from an address that has sent too many wrong ones
+BURST: Final = 10
 REMEMBERED: Final = 10_000  # addresses, and tokens, whose rates are known
 
 log = logging.getLogger("piko_flow.door")
@@ -43,6 +45,7 @@ class Doorkeeper:
         self._process, self._clock = process, clock or SystemClock()
         time = self._clock.monotonic
         self._failures = Rates(rate=FAILURE_RATE, burst=FAILURES, monotonic=time, remembered=REMEMBERED)
+        self._looks = Rates(rate=LOOKS, burst=BURST, monotonic=time, remembered=REMEMBERED)
         self._busy: Counter[int] = Counter()
 
     @cached_property
@@ -116,16 +119,21 @@ class Doorkeeper:
         return LongAnswer(send, good=lambda: self.visitor(asked), every=every, clock=self._clock)
 
     def patience(self, asked: Asked) -> None:
-        """Raise TooOften where too many wrong tokens came from this address: then none is looked at."""
-        waits = self._failures.wait(_neighbourhood(asked.client))
-        if waits > 0:
-            rule = "after some wrong tokens an address has to wait"
-            raise TooOften(waits, rule=rule, came="one more came")
+        """Raise TooOften where too many wrong tokens came from this address, and come on: then none is looked up.
+
+        At a slower pace they are, since a good one may be among them: who shares an address with somebody whose
+        tokens are wrong is not kept out for it.
+        """
+        address = _neighbourhood(asked.client)
+        waits = self._failures.wait(address)
+        if waits > 0 and self._looks.take(address) > 0:
+            raise _too_often(waits)
 
     def failed(self, asked: Asked) -> None:
-        """Note that a wrong token came."""
+        """Note that a wrong token came. Raises TooOften where too many have come from this address."""
         address = _neighbourhood(asked.client)
-        self._failures.take(address)
+        if (waits := self._failures.take(address)) > 0:
+            raise _too_often(waits)
         if self._failures.wait(address) > 0:
             log.warning("%s sent wrong tokens and has to wait", address or "somebody")
 
@@ -149,6 +157,10 @@ class Doorkeeper:
         if found is not None:
             await self._ask(lambda plane: end_session(plane, found))
             self._known.forget(found)
+
+
+def _too_often(waits: float) -> TooOften:
+    return TooOften(waits, rule="after some wrong tokens an address has to wait", came="one more came")
 
 
 def _neighbourhood(client: str) -> str:
