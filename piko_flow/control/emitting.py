@@ -147,6 +147,11 @@ class Writer:
             return outlet.sink, outlet.whole
         return Sink(partial(self._spool, outlet.spool), name=name), True
 
+    @property
+    def names(self) -> frozenset[str]:
+        """Of all sinks that are registered."""
+        return frozenset(self._outlets)
+
     def _outlet(self, name: str) -> _Outlet:
         outlet = self._outlets.get(name)
         if outlet is None:

@@ -45,14 +45,7 @@ class Gates:
 
         The items of what was emitted to a registered sink are looked at by the run, which knows the sink.
         """
-        if not letter.flow:
-            raise RequestRefused(
-                what=f"replay dead letter {letter.id}",
-                rule="it is replayed by a run of its flow",
-                came=f"it was emitted to {letter.sink!r} outside of any run",
-                advice="Emit the item again, then drop the letter: piko-flow dead-letter drop",
-            )
-        flow = self._plane.registered(letter.flow)
+        flow = self.flow_of(letter)
         alike = await self._alike(letter)
         if alike not in self._gates:
             try:
@@ -65,6 +58,24 @@ class Gates:
         if gate is not None and not letter.payload_file:
             gate.items(letter, letter.payload)
         return alike
+
+    def flow_of(self, letter: DeadLetterRecord) -> Flow:
+        """The flow that replays the letter. Raises RequestRefused where it can be said without its pipeline that there is
+        none, or nowhere in it to enter."""
+        if not letter.flow:
+            raise RequestRefused(
+                what=f"replay dead letter {letter.id}",
+                rule="it is replayed by a run of its flow",
+                came=f"it was emitted to {letter.sink!r} outside of any run",
+                advice="Emit the item again, then drop the letter: piko-flow dead-letter drop",
+            )
+        flow, sinks = self._plane.registered(letter.flow), self._plane.sinks
+        if letter.sink and sinks is not None and letter.sink not in sinks:
+            came = f"{letter.sink!r} is not; there are: {', '.join(sorted(sinks)) or 'none'}"
+            raise refused(letter, "the sink that it was emitted to is registered", came)
+        if not letter.sink and flow.kind == "job":
+            raise refused(letter, "it enters at the stage that it failed at", "the flow is a job by now")
+        return flow
 
     async def _alike(self, letter: DeadLetterRecord) -> Alike:
         """What the letter says of its run, and where it says nothing, what that run says itself."""
@@ -84,8 +95,6 @@ class Gates:
         if letter.sink:
             check_accepted(letter)
             return None
-        if flow.kind == "job":
-            raise refused(letter, "it enters at the stage that it failed at", "the flow is a job by now")
         params = await self._checked_params(flow, letter, alike)
         try:
             run: RunContext[Any] = RunContext.for_test(

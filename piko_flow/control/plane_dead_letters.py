@@ -98,6 +98,15 @@ class PlaneDeadLetters(PlanePart):
         window = None if letter.window is None else await completeness(self.store, letter)
         return LetterView(letter, kept.get("value"), kept.get("repr", ""), why_not, window)
 
+    def why_barred(self, letter: DeadLetterRecord) -> str:
+        """Why neither this letter nor one that failed alike can be replayed, as far as that is known without building a
+        pipeline; empty where nothing of that kind bars it."""
+        try:
+            Gates(self).flow_of(letter)
+        except RequestRefused as error:
+            return f"{error.rule}, and {error.came}"
+        return ""
+
     async def drop(
         self, which: WhichLetters, *, by: str = "", expected: Seen | None = None
     ) -> list[DeadLetterRecord]:
@@ -135,6 +144,8 @@ class PlaneDeadLetters(PlanePart):
         """Why the letter cannot be replayed now; empty where it can."""
         if letter.state != OPEN:
             return f"it was {letter.state}"
+        if run := await self._replaying(letter):
+            return f"run {run} replays it"
         try:
             await Gates(self).check(letter)
         except RequestRefused as error:

@@ -16,6 +16,7 @@ from piko_flow.control.plane_rows import PlaneRows
 from piko_flow.control.reign import Reign
 from piko_flow.control.schedule_rows import understand
 from piko_flow.control.told_times import Times
+from piko_flow.planning.run_state import RunStatus
 from piko_flow.planning.zones import find_zone
 from piko_flow.store.batch import Term
 from piko_flow.store.records import RunRecord
@@ -46,14 +47,37 @@ class PlaneExplains(PlaneRows, PlaneReplicas):
             missing(f"explain {flow!r}", "a flow is registered, or has rows", facts.unknown)
         return Explanation(flow, None, tuple(explain_flow(facts)))
 
-    async def explain_run(self, number: int, *, times: Times | None = None) -> Explanation:
-        """Why the run waits, or ended as it did. Refused when there is none of this number. `times` as above."""
-        run = await self.store.run(number)
+    async def explain_run(
+        self, number: int, *, times: Times | None = None, seen: RunRecord | None = None
+    ) -> Explanation:
+        """Why the run waits, or ended as it did. Refused when there is none of this number. `times` as above.
+
+        With `seen` it is told of the run as it was then, so that it agrees with what else is told of it.
+        """
+        run = seen or await self.store.run(number)
         if run is None:
             missing(
                 f"explain run {number}", "a run has a number", "there is no such run, or it has been pruned"
             )
-        return Explanation(run.flow, run, tuple(explain_run(run, await self._facts(run.flow, times))))
+        waits = run.status is RunStatus.QUEUED
+        facts = await (self._facts if waits else self._few_facts)(run.flow, times)
+        return Explanation(run.flow, run, tuple(explain_run(run, facts)))
+
+    async def _few_facts(self, flow: str, times: Times | None) -> Facts:
+        """What is to be known of a run that waits for nothing: others concern it no more, so they are not read."""
+        leader, row = await self.leader(), await self.row(flow)
+        registered = flow in self.registry
+        return Facts(
+            now=leader.now,
+            flow=flow,
+            registered=registered,
+            unknown="" if registered else self.registry.unknown(flow),
+            reign=Reign(Term(self.options.lease_name, 0), group_limits={}, flows=self.registry),
+            refusals={},
+            leader=leader,
+            states=await self.store.states([flow]),
+            times=times or Times(find_zone(zone_of(row, self.options.zone))),
+        )
 
     async def _facts(self, flow: str, times: Times | None) -> Facts:
         leader = await self.leader()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from datetime import datetime
 from typing import Any, NoReturn, Protocol, Self
 
@@ -46,9 +46,11 @@ class PlanePart:
         options: ReplicaOptions,
         clock: Clock,
         replica: Asks | None = None,
+        sinks: Collection[str] | None = None,
     ) -> None:
+        """`sinks` are the names of the registered ones, None where they are not known."""
         self.store, self.registry, self.options, self.clock = store, registry, options, clock
-        self.replica = replica
+        self.replica, self.sinks = replica, sinks
         self.actor = Actor()
 
     def acting(self, who: str, via: str) -> Self:

@@ -210,7 +210,12 @@ class ControlService:
         self.watch = LoopWatch(runs.thread, after=after, clock=self._clock)
         self.replica = replica
         self._plane = ControlPlane(
-            store=store, registry=self._registry, options=self.options, clock=self._clock, replica=replica
+            store=store,
+            registry=self._registry,
+            options=self.options,
+            clock=self._clock,
+            replica=replica,
+            sinks=self._writer.names,
         )
         self._stop = asyncio.Event()
         if self._stopping:

@@ -128,12 +128,33 @@ async def test_the_log_of_a_run_is_shown_in_pages() -> None:
         lines = [LogLine(NOW, "INFO", "mail", f"line {number}.") for number in range(1200)]
         await process.ask(lambda plane: plane.store.keep_log(run.id, lines))
         page = (await browser.get(f"/runs/{run.id}")).text
-        assert "line 999." in page
-        assert "line 1000." not in page
-        [further] = re.findall(rf'href="(/runs/{run.id}[?]after=\d+)#log"', page)
-        rest = (await browser.get(further)).text
-        assert "line 1199." in rest
-        assert "line 999." not in rest
+        assert "line 1199." in page
+        assert "line 700." in page
+        assert "line 699." not in page
+        seen = page
+        for first in (200, 0):
+            [older] = re.findall(rf'href="(/runs/{run.id}[?]before=\d+)#log"', seen)
+            seen = (await browser.get(older)).text
+            assert f"line {first}." in seen
+            assert f"line {first + 499}." in seen or first == 0
+        assert "line 199." in seen
+        assert "line 200." not in seen
+        assert "Older lines" not in seen
+
+
+async def test_a_page_that_shows_the_end_of_a_log_asks_for_what_has_come_since() -> None:
+    process: Any = Answering()
+    async with client(process=process) as browser:
+        run = await process.ask(lambda plane: plane.trigger("mail"))
+        lines = [LogLine(NOW, "INFO", "mail", f"line {number}.") for number in range(1200)]
+        await process.ask(lambda plane: plane.store.keep_log(run.id, lines))
+        told = (await browser.get(f"/parts/runs/{run.id}?after=1198")).text
+        assert re.findall(r"line \d+[.]", told) == ["line 1198.", "line 1199."]
+        assert 'id="log-count" hx-swap-oob="true">1,200 lines' in told
+        assert 'id="run-rest"' in told
+        assert "line 1199." not in (await browser.get(f"/parts/runs/{run.id}")).text
+        many = (await browser.get(f"/parts/runs/{run.id}?after=0")).text
+        assert re.findall(r"line \d+[.]", many)[-1] == "line 499."
 
 
 async def test_files_are_addressed_by_their_content_and_may_be_kept() -> None:

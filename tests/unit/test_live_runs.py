@@ -16,6 +16,7 @@ from piko_flow.ops.live.run_changes import run_changes
 from piko_flow.ops.live.topic import Topic
 from piko_flow.planning.run_state import RunStatus
 from piko_flow.store.batch import Batch, Ending
+from piko_flow.store.ops_records import LogLine
 from piko_flow.store.records import RunRecord
 from tests.unit.api_worlds import PlaneProcess
 from tests.unit.planes import DAY, NOW, ONE, Scene, queued, running, scene
@@ -118,6 +119,36 @@ async def test_a_topic_hears_its_own_and_what_the_stages_of_its_runs_are_at() ->
         assert await heard.next() == []
         assert [event.name for event in everything.take()] == ["reset", "run_began", "run_began"]
         assert [event.name for event in other.take()] == ["reset"]
+
+
+async def test_that_a_log_has_grown_is_told_to_those_who_look_at_its_run() -> None:
+    async with listening() as heard, AsyncExitStack() as others:
+        run = await running(heard.scene, "mail")
+        reader = await others.enter_async_context(heard.live.listening(Topic(run=run.id), whose=1))
+        flow = await others.enter_async_context(heard.live.listening(Topic(flow="mail"), whose=1))
+        await heard.next()
+        reader.take()
+        flow.take()
+        line = LogLine(NOW, "INFO", "mail", "a line")
+        for last in (2, 3):
+            await heard.scene.store.keep_log(run.id, [line] * (2 if last == 2 else 1))
+            assert await heard.next() == []
+            assert [(event.name, json.loads(event.told)) for event in reader.take()] == [
+                ("run_logged", {"run": run.id, "line": last})
+            ]
+        await heard.next()
+        assert (reader.take(), flow.take()) == ([], [])
+
+
+async def test_nobody_asks_where_logs_end_while_nobody_looks_at_a_run_that_runs() -> None:
+    async with listening(Topic(flow="mail")) as heard, AsyncExitStack() as others:
+        waiting = await queued(heard.scene, "mail")
+        await others.enter_async_context(heard.live.listening(Topic(run=waiting.id), whose=1))
+        await running(heard.scene, "mail")
+        await heard.next()
+        before = heard.scene.store.statements
+        await heard.next()
+        assert heard.scene.store.statements - before == 3  # running ones, newest ones, what the flow's are at
 
 
 async def test_fifty_listeners_cost_one_look_a_second() -> None:

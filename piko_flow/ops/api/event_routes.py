@@ -49,8 +49,9 @@ async def listen(
 ) -> EventStream:
     """Server-sent events of all runs, of a flow's, or of one: `run_began`, `run_changed`, `run_ended`, each with the run.
 
-    With a flow or a run also `run_progress`: the run's number and a `report` of what its stages have done. `reset` says that what
-    happened until then is not known here: read anew what you show.
+    With a flow or a run also `run_progress`: the run's number and a `report` of what its stages have done. With a run also
+    `run_logged`: its number and that of the last `line` of its log. `reset` says that what happened until then is not
+    known here: read anew what you show.
     """
     topic = Topic(flow, run)
     stack = AsyncExitStack()

@@ -23,6 +23,7 @@ TONES = {
 UNITS = ((86_400, "d"), (3_600, "h"), (60, "min"), (1, "s"))
 TIME = Markup('<time datetime="{}" data-style="{}">{}</time>')
 SPAN = Markup('<span class="nowrap" data-start="{}" data-end="{}">{}</span>')
+GOING = Markup('<span data-since="{}" data-now="{}">{}</span>')
 DASH = "\N{EN DASH}"
 NOTHING = Markup('<span class="soft">{}</span>').format(DASH)
 
@@ -55,6 +56,11 @@ def ago(instant: datetime | None, now: datetime) -> Markup:
     past = now - instant
     text = f"{about(past)} ago" if past >= timedelta(0) else f"in {about(-past)}"
     return TIME.format(_iso(instant.astimezone(UTC)), "ago", text)
+
+
+def going(since: datetime, now: datetime) -> Markup:
+    """How long it has been going on, as an element in which a script lets it grow."""
+    return GOING.format(_iso(since.astimezone(UTC)), _iso(now.astimezone(UTC)), about(now - since))
 
 
 def about(span: timedelta) -> str:

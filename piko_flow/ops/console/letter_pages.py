@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from datetime import datetime
 from typing import Annotated
 
@@ -17,6 +16,7 @@ from piko_flow.ops.console.conflicts import conflict, seen_by
 from piko_flow.ops.console.flash import told
 from piko_flow.ops.console.forms import form_of, refuse, whole
 from piko_flow.ops.console.refusals import pages_route
+from piko_flow.ops.console.shown_items import of_repr, of_value
 from piko_flow.ops.console.view import View, query
 from piko_flow.ops.process import Process
 from piko_flow.ops.visitor import AtLeast, Visitor
@@ -24,7 +24,10 @@ from piko_flow.store.ops_records import Role
 from piko_flow.store.records import DeadLetterRecord, LetterGroup
 
 PAGE, GROUPS = 50, 200
-LONGEST_ITEM = 20_000  # characters of an item that a page shows
+VERBS = (  # what can be done to a group: the verb, its button with its style, and what is asked before
+    ("replay", "Replay", "", "Replay these items?"),
+    ("drop", "Drop", " btn--danger", "Drop these items? What they were is kept no longer."),
+)
 Operator = Annotated[Visitor, Depends(AtLeast(Role.OPERATOR))]
 
 
@@ -49,12 +52,19 @@ class LetterPages:
         """The open ones in groups."""
         flow = request.query_params.get("flow", "")[:200]
 
-        async def read(plane: ControlPlane) -> tuple[list[LetterGroup], datetime]:
-            return await plane.letter_groups(flow=flow or None, limit=GROUPS), await plane.now()
+        async def read(plane: ControlPlane) -> tuple[list[tuple[LetterGroup, str]], datetime]:
+            found = await plane.letter_groups(flow=flow or None, limit=GROUPS)
+            return [(group, plane.why_barred(group.example)) for group in found], await plane.now()
 
         found, now = await self._process.ask(read)
         return self._view.page(
-            request, "letters.html", section="/dead-letters", groups=found, now=now, asked={"flow": flow}
+            request,
+            "letters.html",
+            section="/dead-letters",
+            groups=found,
+            verbs=VERBS,
+            now=now,
+            asked={"flow": flow},
         )
 
     async def group(self, request: Request) -> Response:
@@ -65,16 +75,19 @@ class LetterPages:
         if not flow or not name:
             return RedirectResponse("/dead-letters", 303)
 
-        async def read(plane: ControlPlane) -> tuple[LetterPage, datetime]:
+        async def read(plane: ControlPlane) -> tuple[LetterPage, str, datetime]:
             page = await plane.dead_letters(flow=flow, group=name, before=before or None, limit=PAGE)
-            return page, await plane.now()
+            barred = plane.why_barred(page.letters[0]) if page.letters else ""
+            return page, barred, await plane.now()
 
-        page, now = await self._process.ask(read)
+        page, barred, now = await self._process.ask(read)
         return self._view.page(
             request,
             "letter_group.html",
             section="/dead-letters",
             letters=page.letters,
+            barred=barred,
+            verbs=VERBS,
             before=page.before,
             now=now,
             asked={"flow": flow, "group": name, "before": before or ""},
@@ -83,19 +96,20 @@ class LetterPages:
     async def letter(self, request: Request, number: int) -> Response:
         """One letter with its item."""
 
-        async def read(plane: ControlPlane) -> tuple[LetterView, datetime]:
-            return await plane.dead_letter(number), await plane.now()
+        async def read(plane: ControlPlane) -> tuple[LetterView, str, datetime]:
+            view = await plane.dead_letter(number)
+            why_not = plane.why_barred(view.letter) if view.why_not is None else view.why_not
+            return view, why_not, await plane.now()
 
-        view, now = await self._process.ask(read)
-        item = view.text or json.dumps(view.item, indent=2, ensure_ascii=False)
+        view, why_not, now = await self._process.ask(read)
         return self._view.page(
             request,
             "letter.html",
             section="/dead-letters",
             view=view,
             letter=view.letter,
-            item=item[:LONGEST_ITEM],
-            cut=len(item) > LONGEST_ITEM,
+            why_not=why_not,
+            item=of_repr(view.text) if view.text else of_value(view.item),
             now=now,
         )
 

@@ -2,49 +2,33 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Request, Response
 
 from piko_flow.control.plane import ControlPlane
-from piko_flow.control.plane_explains import Explanation
-from piko_flow.control.plane_runs import RunPage, RunView
-from piko_flow.control.replaying import REPLAY
+from piko_flow.control.plane_runs import RunPage
+from piko_flow.control.plane_triggers import RETRIED
 from piko_flow.control.told_failure import failures_of
+from piko_flow.ops.console.attempt_rows import attempt_rows, has_begun
 from piko_flow.ops.console.conflicts import seen_by
 from piko_flow.ops.console.flash import told
 from piko_flow.ops.console.forms import form_of, whole
 from piko_flow.ops.console.live_rates import LiveRates
 from piko_flow.ops.console.refusals import pages_route
+from piko_flow.ops.console.run_detail import RunDetail, read_run
 from piko_flow.ops.console.stage_rows import stages_of
 from piko_flow.ops.console.view import View
 from piko_flow.ops.process import Process
 from piko_flow.ops.visitor import AtLeast, Visitor
 from piko_flow.planning.run_state import LIVE, RunStatus
-from piko_flow.store.ops_records import LogLine, Role
+from piko_flow.store.ops_records import Role
 from piko_flow.store.protocols import RunFilter
-from piko_flow.store.records import DeadLetterRecord, RunRecord
 
 PAGE = 50
-LOG_LINES = 1000
-LETTERS = 20
+SETTLING = timedelta(seconds=6)  # after its end a run leaves its last lines, and its report
 Operator = Annotated[Visitor, Depends(AtLeast(Role.OPERATOR))]
-
-
-@dataclass(frozen=True, slots=True)
-class RunDetail:
-    """All that the page of a run shows."""
-
-    view: RunView
-    log: list[LogLine]
-    reports: dict[int, str]
-    live: tuple[datetime, str] | None
-    letters: list[DeadLetterRecord]
-    others: list[RunRecord]
-    replayed: list[DeadLetterRecord]
-    now: datetime
 
 
 class RunPages:
@@ -61,7 +45,6 @@ class RunPages:
         router.add_api_route("/parts/runs", self.runs_part, dependencies=look)
         router.add_api_route("/runs/{number}", self.run, dependencies=look)
         router.add_api_route("/parts/runs/{number}", self.run_part, dependencies=look)
-        router.add_api_route("/parts/runs/{number}/why", self.why, dependencies=look)
         router.add_api_route("/runs/{number}/cancel", self.cancel, methods=["POST"])
         router.add_api_route("/runs/{number}/retry", self.retry, methods=["POST"])
         return router
@@ -75,23 +58,19 @@ class RunPages:
         return await self._view.shared_part(request, "runs_part.html", lambda: self._list(request), seconds=2)
 
     async def run(self, request: Request, number: int) -> Response:
-        """One run."""
-        return self._view.page(request, "run.html", **await self._one(request, number))
+        """One run, with the end of its log or the lines before one of them."""
+        before = whole(request.query_params.get("before"), 0, least=2, most=2**31)
+        return self._view.page(request, "run.html", **await self._one(request, number, before=before))
 
     async def run_part(self, request: Request, number: int) -> Response:
-        """What changes of it while it is live."""
-        return await self._view.shared_part(
-            request, "run_part.html", lambda: self._one(request, number), seconds=1
-        )
-
-    async def why(self, request: Request, number: int) -> Response:
-        """Why it waits or ended so, which takes longer to find out than all the rest."""
+        """All that changes of it while it is live, and of its log the lines after the last one that is shown."""
+        asked = request.query_params.get("after")
+        after = whole(asked, 0, least=0, most=2**31)
 
         async def read() -> dict[str, Any]:
-            explained: Explanation = await self._process.ask(lambda plane: plane.explain_run(number))
-            return {"lines": explained.lines}
+            return await self._one(request, number, after=after, log=asked is not None)
 
-        return await self._view.shared_part(request, "why_part.html", read, seconds=5)
+        return await self._view.shared_part(request, "run_answer.html", read, seconds=1)
 
     async def cancel(self, request: Request, number: int, who: Operator) -> Response:
         """Cancel it, if it is as the page showed it."""
@@ -136,51 +115,39 @@ class RunPages:
             "asked": {"flow": flow, "status": status, "backfill": backfill or "", "before": before or ""},
         }
 
-    async def _one(self, request: Request, number: int) -> dict[str, Any]:
-        after = whole(request.query_params.get("after"), 0, most=2**31)
-        detail: RunDetail = await self._process.ask(lambda plane: read_run(plane, number, after=after))
-        run = detail.view.run
-        report = stages_of(detail.reports.get(run.attempt))
+    async def _one(
+        self, request: Request, number: int, *, before: int = 0, after: int | None = None, log: bool = True
+    ) -> dict[str, Any]:
+        detail: RunDetail = await self._process.ask(
+            lambda plane: read_run(plane, number, before=before, after=after, log=log)
+        )
+        run, attempts = detail.view.run, detail.view.attempts
+        begun = has_begun(run, attempts)
+        report = stages_of(detail.reports.get(run.attempt)) if begun else None
         if report is None and detail.live is not None:
             report = self._rates.now(number, stages_of(detail.live[1]))
+        failures = failures_of(run, detail.reports)
+        live = run.status in LIVE
+        fresh = run.end_time is not None and detail.now - run.end_time < SETTLING
         return {
             "section": "/runs",
             "run": run,
             "view": detail.view,
             "now": detail.now,
-            "live": run.status in LIVE,
+            "live": live,
+            # What a run leaves comes a moment after its end.
+            "settles": not live
+            and (fresh or (after is not None and detail.log is not None and detail.log.more)),
+            "begun": begun,
+            "lines": detail.why,
             "log": detail.log,
-            "after": after,
-            "more_log": detail.log[-1].number if len(detail.log) == LOG_LINES else None,
+            "before": before,
             "stages": report,
-            "failures": failures_of(run, detail.reports),
-            "earlier": {
-                attempt: stages_of(text) for attempt, text in detail.reports.items() if attempt != run.attempt
-            },
+            "failures": failures,
+            "attempts": attempt_rows(run, attempts, detail.reports, failures),
             "letters": detail.letters,
             "replayed": detail.replayed,
-            "others": [one for one in detail.others if one.id != run.id],
-            "may_retry": run.status in (RunStatus.FAILED, RunStatus.CANCELLED),
+            "others": detail.others,
+            "may_retry": run.status in RETRIED and not detail.not_retried,
+            "not_retried": detail.not_retried,
         }
-
-
-async def read_run(plane: ControlPlane, number: int, *, after: int = 0) -> RunDetail:
-    """Everything about a run, with the lines of its log after this one. Refused when there is none of this number."""
-    view, store = await plane.run(number), plane.store
-    run = view.run
-    shown = await store.shown_live([number]) if run.status is RunStatus.RUNNING else {}
-    letters = await store.dead_letters(run=number, limit=LETTERS) if run.dead_items else []
-    others = []
-    if run.window is not None:
-        recent = await store.runs(RunFilter(flow=run.flow, limit=200))
-        others = [one for one in recent if one.window == run.window]
-    return RunDetail(
-        view=view,
-        log=await store.log(number, after=after, limit=LOG_LINES),
-        reports=await store.reports(number),
-        live=shown.get(number),
-        letters=letters,
-        others=others,
-        replayed=await store.dead_letters(replay_run=number, limit=LETTERS) if run.origin == REPLAY else [],
-        now=await plane.now(),
-    )

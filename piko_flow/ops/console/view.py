@@ -15,6 +15,7 @@ from markupsafe import Markup, escape
 from piko_flow.ops.console import flash, formats, theme
 from piko_flow.ops.console.assets import address_of
 from piko_flow.ops.console.shared_parts import SharedParts
+from piko_flow.ops.console.shown_items import shown_item
 from piko_flow.ops.visitor import Visitor
 from piko_flow.store.ops_records import Role
 
@@ -42,6 +43,8 @@ def _environment() -> Environment:
         "window": formats.window,
         "ago": formats.ago,
         "about": formats.about,
+        "going": formats.going,
+        "item": shown_item,
         "took": formats.took,
         "number": formats.number,
         "rate": formats.rate,

@@ -62,6 +62,7 @@ class Broadcaster:
         self._known: dict[int, RunRecord] = {}
         self._newest = 0
         self._shown: Shown = {}
+        self._lines: dict[int, int] = {}
         self._looked: float | None = None
         self._due = 0.0
         self._number = 0
@@ -129,21 +130,30 @@ class Broadcaster:
         self._tell([Told("reset", None, {})])
 
     async def _go_on(self) -> None:
-        before, since, watched = self._known, self._newest, self._watched()
-        found = await self._process.ask(lambda plane: look_again(plane, before, since, watched))
+        before, since, watched, read = self._known, self._newest, self._watched(), self._read()
+        found = await self._process.ask(lambda plane: look_again(plane, before, since, watched, read))
         seen, shown = found.seen, found.shown
         self._known = {run.id: run for run in seen if run.status in LIVE} | found.unsure
         self._newest = max([since, *(run.id for run in seen)])
         moved = [run for run in seen if run.id in shown and shown[run.id] != self._shown.get(run.id)]
-        self._shown = shown
+        grown = [run for run in seen if found.lines.get(run.id, 0) > self._lines.get(run.id, 0)]
+        self._shown, self._lines = shown, found.lines
         changes = map(_change, run_changes(before, seen))
-        self._tell([*changes, *(_progress(run, *shown[run.id]) for run in moved)])
+        progress = (_progress(run, *shown[run.id]) for run in moved)
+        self._tell([*changes, *progress, *(_logged(run, found.lines[run.id]) for run in grown)])
 
     def _watched(self) -> list[int]:
         """The running runs that somebody looks at closely."""
         close = [one.topic for one in self._listeners if one.topic.close]
         running = (run for run in self._known.values() if run.status is RunStatus.RUNNING)
         return [run.id for run in running if any(topic.has(run) for topic in close)][:WATCHED]
+
+    def _read(self) -> list[int]:
+        """The running runs of which somebody looks at the page, and so at the log."""
+        numbers = {one.topic.run for one in self._listeners}
+        return [
+            run.id for run in self._known.values() if run.id in numbers and run.status is RunStatus.RUNNING
+        ][:WATCHED]
 
     def _tell(self, happened: Sequence[Told]) -> None:
         events = [
@@ -171,3 +181,7 @@ def _change(change: RunChange) -> Told:
 
 def _progress(run: RunRecord, at: datetime, text: str) -> Told:
     return Told(Happening.PROGRESS, run, {"run": run.id, "at": at.isoformat(), "report": json.loads(text)})
+
+
+def _logged(run: RunRecord, line: int) -> Told:
+    return Told(Happening.LOGGED, run, {"run": run.id, "line": line})

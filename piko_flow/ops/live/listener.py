@@ -46,6 +46,8 @@ class Listener:
             self._waiting.append(event)
 
     def _wants(self, name: str, run: RunRecord) -> bool:
+        if name == Happening.LOGGED:
+            return self.topic.run == run.id
         return self.topic.has(run) and (self.topic.close or name != Happening.PROGRESS)
 
     def take(self) -> list[Event]:

@@ -23,11 +23,13 @@ Shown = dict[int, tuple[datetime, str]]
 
 
 class Look(NamedTuple):
-    """What was found: `unsure` are runs that run no more and whose ends the next look asks for."""
+    """What was found: `unsure` are runs that run no more and whose ends the next look asks for; `lines` has by run the
+    number of the last line of its log."""
 
     seen: list[RunRecord]
     unsure: dict[int, RunRecord]
     shown: Shown
+    lines: dict[int, int]
 
 
 async def read_runs(plane: ControlPlane) -> list[RunRecord]:
@@ -38,9 +40,14 @@ async def read_runs(plane: ControlPlane) -> list[RunRecord]:
 
 
 async def look_again(
-    plane: ControlPlane, before: Mapping[int, RunRecord], since: int, watched: Sequence[int]
+    plane: ControlPlane,
+    before: Mapping[int, RunRecord],
+    since: int,
+    watched: Sequence[int],
+    read: Sequence[int] = (),
 ) -> Look:
-    """The runs that live, those above number `since`, those of `before` that ended, and what the watched ones are at.
+    """The runs that live, those above number `since`, those of `before` that ended, what the watched ones are at, and
+    where the logs end of those that somebody reads.
 
     A run that waits and is no longer among the newest is left out until it begins.
     """
@@ -52,4 +59,5 @@ async def look_again(
         if run is not None:
             seen[run.id] = run
     shown = await plane.store.shown_live(watched) if watched else {}
-    return Look(list(seen.values()), {run.id: run for run in gone[ENDED:]}, shown)
+    lines = await plane.store.last_lines(read) if read else {}
+    return Look(list(seen.values()), {run.id: run for run in gone[ENDED:]}, shown, lines)

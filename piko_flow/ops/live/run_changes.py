@@ -17,6 +17,7 @@ class Happening(StrEnum):
     CHANGED = "run_changed"
     ENDED = "run_ended"
     PROGRESS = "run_progress"
+    LOGGED = "run_logged"
 
 
 class RunChange(NamedTuple):

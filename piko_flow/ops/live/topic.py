@@ -9,7 +9,8 @@ from piko_flow.store.records import RunRecord
 
 @dataclass(frozen=True, slots=True)
 class Topic:
-    """All runs; or those of one flow; or one run. What runs are at is told of a flow's and of one run only."""
+    """All runs; or those of one flow; or one run. What runs are at is told of a flow's and of one run only, that its log
+    has grown of one run only."""
 
     flow: str | None = None
     run: int | None = None

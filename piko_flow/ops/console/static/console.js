@@ -37,6 +37,27 @@ function localSpan(element) {
   element.append(" ", beside);
 }
 
+// How long something has been going on grows by itself, from what the server's clock said when the page came.
+function about(seconds) {
+  const units = [[86400, "d"], [3600, "h"], [60, "min"], [1, "s"]];
+  const place = units.findIndex(([size]) => seconds >= size);
+  if (place < 0) return "0 s";
+  const [[size, name], next] = [units[place], units[place + 1]];
+  const whole = Math.floor(seconds / size);
+  const rest = next && whole < 3 ? Math.floor((seconds % size) / next[0]) : 0;
+  return rest ? `${whole} ${name} ${rest} ${next[1]}` : `${whole} ${name}`;
+}
+
+function grow() {
+  document.querySelectorAll("[data-since]").forEach((element) => {
+    element.dataset.came ||= performance.now();
+    const told = (new Date(element.dataset.now) - new Date(element.dataset.since)) / 1000;
+    const text = about(Math.max(told + (performance.now() - element.dataset.came) / 1000, 0));
+    if (element.textContent !== text) element.textContent = text;
+  });
+}
+setInterval(grow, 1000);
+
 function settle(root) {
   root.querySelectorAll("span[data-start][data-end]").forEach(localSpan);
   root.querySelectorAll("time[datetime]").forEach(localTime);
@@ -50,12 +71,30 @@ document.addEventListener("submit", (event) => {
   if (asked && !window.confirm(asked)) event.preventDefault();
 });
 
+// Who scrolls a table, or only stands in one, loses nothing by a new one: it is scrolled as far, and stood in again.
+const REGIONS = "[role=region][aria-label]";
+let places = new Map();
+
+function held(place) {
+  const active = document.activeElement;
+  return (place.contains(active) && active !== document.body && !active.matches(REGIONS)) || place.querySelector("details[open]") !== null;
+}
+document.addEventListener("htmx:beforeSwap", () => {
+  places = new Map([...document.querySelectorAll(REGIONS)].map((one) => [one.ariaLabel, [one.scrollLeft, one === document.activeElement]]));
+});
+document.addEventListener("htmx:afterSettle", () => {
+  document.querySelectorAll(REGIONS).forEach((one) => {
+    const [left, active] = places.get(one.ariaLabel) || [0, false];
+    if (left) one.scrollLeft = left;
+    if (active && one !== document.activeElement) one.focus({ preventScroll: true });
+  });
+  places.clear();
+});
+
 // A part that somebody works in is not taken away from under their fingers; a hidden page asks nothing.
 document.addEventListener("htmx:beforeRequest", (event) => {
-  const held = event.detail.elt;
-  if (!held.matches("[data-live]")) return;
-  const inside = held.contains(document.activeElement) && document.activeElement !== document.body;
-  if (!document.hidden && !inside && !held.querySelector("details[open]")) return;
+  if (!event.detail.elt.matches("[data-live]")) return;
+  if (!document.hidden && ![...document.querySelectorAll("[data-live], [data-beside-live]")].some(held)) return;
   event.preventDefault();
   due = true;
 });
@@ -117,7 +156,7 @@ async function listen() {
   if (!leave) return;
   if (!shown || document.hidden) { silence(); return; }
   events = new EventSource(`/api/v1/events?${shown.dataset.events || ""}`);
-  ["run_began", "run_changed", "run_ended", "run_progress", "reset"].forEach((name) => events.addEventListener(name, () => { due = true; }));
+  ["run_began", "run_changed", "run_ended", "run_progress", "run_logged", "reset"].forEach((name) => events.addEventListener(name, () => { due = true; }));
   events.addEventListener("error", (event) => { if (event.target.readyState === EventSource.CLOSED) { silence(); asked = performance.now() + 5 * PAUSE; } });
 }
 
@@ -168,4 +207,5 @@ document.addEventListener("click", (event) => {
 });
 
 settle(document); // the script is deferred: the page is there
+grow();
 listen();

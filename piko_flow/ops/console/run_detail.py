@@ -1,0 +1,83 @@
+"""Everything that the page of a run shows, read at one time."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+
+from piko_flow.control.explained_facts import Line
+from piko_flow.control.plane import ControlPlane
+from piko_flow.control.plane_runs import RunView
+from piko_flow.control.plane_triggers import RETRIED
+from piko_flow.control.replaying import REPLAY
+from piko_flow.ops.console.run_log import LogPiece, read_on, read_piece
+from piko_flow.planning.run_state import RunStatus
+from piko_flow.store.protocols import RunFilter
+from piko_flow.store.records import DeadLetterRecord, RunRecord
+
+LETTERS = 20
+RECENT = 200  # newest runs of the flow among which those of the same window are looked for
+
+
+@dataclass(frozen=True, slots=True)
+class RunDetail:
+    """A run and what is kept with it; `why` tells of the run as `view` shows it.
+
+    `log` is None where it was not asked for, `not_retried` why it cannot be tried again, empty where it can.
+    """
+
+    view: RunView
+    why: tuple[Line, ...]
+    not_retried: str
+    log: LogPiece | None
+    reports: Mapping[int, str]
+    live: tuple[datetime, str] | None
+    letters: list[DeadLetterRecord]
+    others: list[RunRecord]
+    replayed: list[DeadLetterRecord]
+    now: datetime
+
+
+async def read_run(
+    plane: ControlPlane, number: int, *, before: int = 0, after: int | None = None, log: bool = True
+) -> RunDetail:
+    """Everything about a run. Refused when there is none of this number.
+
+    Of its log the lines after `after`, else the last ones `before` a number, or of all.
+    """
+    view, store = await plane.run(number), plane.store
+    run = view.run
+    piece = None
+    if log:
+        piece = (
+            await read_piece(store, number, before=before)
+            if after is None
+            else await read_on(store, number, after=after)
+        )
+    return RunDetail(
+        view=view,
+        why=await _why(plane, run),
+        not_retried=await plane.why_not_retried(run) if run.status in RETRIED else "",
+        log=piece,
+        reports=await store.reports(number),
+        live=(await store.shown_live([number])).get(number) if run.status is RunStatus.RUNNING else None,
+        letters=await store.dead_letters(run=number, limit=LETTERS) if run.dead_items else [],
+        others=await _others(plane, run),
+        replayed=await store.dead_letters(replay_run=number, limit=LETTERS) if run.origin == REPLAY else [],
+        now=await plane.now(),
+    )
+
+
+async def _why(plane: ControlPlane, run: RunRecord) -> tuple[Line, ...]:
+    if run.status is RunStatus.SUCCESS:
+        return ()
+    return (await plane.explain_run(run.id, seen=run)).lines
+
+
+async def _others(plane: ControlPlane, run: RunRecord) -> list[RunRecord]:
+    """Other runs of the same window, newest first."""
+    if run.window is None:
+        return []
+    recent = await plane.store.runs(RunFilter(flow=run.flow, limit=RECENT))
+    return [one for one in recent if one.window == run.window and one.id != run.id]
