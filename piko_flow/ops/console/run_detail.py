@@ -11,6 +11,7 @@ from piko_flow.control.plane import ControlPlane
 from piko_flow.control.plane_runs import RunView
 from piko_flow.control.plane_triggers import RETRIED
 from piko_flow.control.replaying import REPLAY
+from piko_flow.control.told_times import Times
 from piko_flow.ops.console.run_log import LogPiece, read_on, read_piece
 from piko_flow.planning.run_state import RunStatus
 from piko_flow.store.protocols import RunFilter
@@ -40,9 +41,15 @@ class RunDetail:
 
 
 async def read_run(
-    plane: ControlPlane, number: int, *, before: int = 0, after: int | None = None, log: bool = True
+    plane: ControlPlane,
+    number: int,
+    *,
+    before: int = 0,
+    after: int | None = None,
+    log: bool = True,
+    times: Times | None = None,
 ) -> RunDetail:
-    """Everything about a run. Refused when there is none of this number.
+    """Everything about a run, instants in sentences as `times` tells them. Refused when there is none of this number.
 
     Of its log the lines after `after`, else the last ones `before` a number, or of all.
     """
@@ -57,7 +64,7 @@ async def read_run(
         )
     return RunDetail(
         view=view,
-        why=await _why(plane, run),
+        why=await _why(plane, run, times),
         not_retried=await plane.why_not_retried(run) if run.status in RETRIED else "",
         log=piece,
         reports=await store.reports(number),
@@ -69,10 +76,10 @@ async def read_run(
     )
 
 
-async def _why(plane: ControlPlane, run: RunRecord) -> tuple[Line, ...]:
+async def _why(plane: ControlPlane, run: RunRecord, times: Times | None) -> tuple[Line, ...]:
     if run.status is RunStatus.SUCCESS:
         return ()
-    return (await plane.explain_run(run.id, seen=run)).lines
+    return (await plane.explain_run(run.id, times=times, seen=run)).lines
 
 
 async def _others(plane: ControlPlane, run: RunRecord) -> list[RunRecord]:
