@@ -77,7 +77,7 @@ def test_the_page_of_a_plain_job_goes_on_by_itself(
     before = took.inner_text()
     TOLD.lines = TALL + 3
     page.find("#log-lines").get_by_text(f"line {TALL + 3}.").wait_for()
-    page.page.wait_for_function(f"document.querySelector('[data-since]').textContent !== {before!r}")
+    page.find(f"[data-since]:not(:text-is('{before}'))").wait_for()
     assert page.find("#log-count").inner_text() == f"{TALL + 3} lines"
     numbers = page.find("#log-lines > li").evaluate_all(
         "lines => lines.map(line => Number(line.dataset.line))"
@@ -95,9 +95,10 @@ def test_the_log_opens_at_its_end_and_follows_unless_somebody_reads_what_is_abov
     assert log.evaluate(AT_THE_END)
     TOLD.lines = TALL + 5
     page.find("#log-lines").get_by_text(f"line {TALL + 5}.").wait_for()
-    page.page.wait_for_function(f"({AT_THE_END})(document.querySelector('.log'))")
-    log.evaluate("log => { log.scrollTop = 10; }")
-    page.page.wait_for_function("!following")
+    assert log.evaluate(AT_THE_END)
+    log.evaluate(
+        "log => new Promise(done => { log.addEventListener('scroll', () => requestAnimationFrame(done)); log.scrollTop = 10; })"
+    )
     TOLD.lines = TALL + 9
     page.find("#log-lines").get_by_text(f"line {TALL + 9}.").wait_for()
     assert log.evaluate("log => log.scrollTop") == 10

@@ -17,7 +17,7 @@ from piko_flow.store.ops_records import Role
 from tests.system.doors import served
 
 OPEN = {"/livez", "/healthz", "/readyz", "/version", "/login"}
-OWN_BROWSER = {"/logout", "/console/theme"}
+OWN_BROWSER = {"/logout", "/console/theme", "/console/message/close"}
 ADMINS_READ = re.compile(r"/audit|/api/v1/audit.*")
 REFUSED = (401, 403)
 

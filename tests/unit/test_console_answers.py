@@ -221,6 +221,19 @@ async def test_a_message_is_shown_once_and_as_text() -> None:
         assert 'piko_told_80=""' in first.headers["set-cookie"]
 
 
+async def test_a_message_that_not_all_went_well_is_shown_until_it_is_closed() -> None:
+    async with client() as browser:
+        browser.cookies.set("piko_told_80", a_message(b"gap:not all of them"), domain="console.local")
+        for path in ("/backfills", "/runs"):
+            shown = await browser.get(path)
+            assert "not all of them" in shown.text
+            assert "set-cookie" not in shown.headers
+        for back, to in (("/runs", "/runs"), ("//elsewhere.example/", "/")):
+            closed = await browser.post("/console/message/close", data={"back": back})
+            assert (closed.status_code, closed.headers["location"]) == (303, to)
+            assert 'piko_told_80=""' in closed.headers["set-cookie"]
+
+
 async def test_a_message_of_another_application_of_this_host_is_left_alone() -> None:
     async with client() as browser:
         browser.cookies.set("piko_told_8080", a_message(b"success:elsewhere"), domain="console.local")

@@ -1,4 +1,7 @@
-"""A message that a change leaves for the page to which it redirects, in a cookie that only the visitor's session can read.
+"""A message that a change leaves for the page to which it redirects; one that not all went well stays on the next pages
+until somebody closes it.
+
+It is in a cookie that only the visitor's session can read.
 
 Browsers keep cookies by host without port: the port is in the name, so that another application of the same host leaves the
 message alone; and it is signed with what the session proves itself with, so that nobody else can have a page say something.
@@ -20,7 +23,9 @@ from piko_flow.ops.visitor import Visitor
 COOKIE = "piko_told"
 LONGEST = 600  # characters; a cookie holds 4 kB
 SECONDS = 60
-TONES = frozenset({"success", "gap", "failed"})
+STAYS = 3600  # seconds, where not all went well
+PASSING = "success"
+TONES = frozenset({PASSING, "gap", "failed"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,14 +35,19 @@ class Flash:
     tone: str
     text: str
 
+    @property
+    def passes(self) -> bool:
+        """Whether it is shown on one page only."""
+        return self.tone == PASSING
+
 
 def cookie_name(request: Request) -> str:
     """The cookie's name at the port that the browser sees; the door has looked at the Host header of all who have a session."""
     return f"{COOKIE}_{request.url.port or (443 if request.url.scheme == 'https' else 80)}"
 
 
-def told(request: Request, to: str, text: str, *, tone: str = "success") -> RedirectResponse:
-    """Redirect to a page of this application, which tells the text once. Who has no session is told nothing."""
+def told(request: Request, to: str, text: str, *, tone: str = PASSING) -> RedirectResponse:
+    """Redirect to a page of this application, which tells the text. Who has no session is told nothing."""
     response = RedirectResponse(to, 303)
     proof = _proof(request)
     if proof:
@@ -45,7 +55,12 @@ def told(request: Request, to: str, text: str, *, tone: str = "success") -> Redi
         value = f"{urlsafe_b64encode(words).decode()}.{_signature(proof, words)}"
         secure = request.url.scheme == "https"
         response.set_cookie(
-            cookie_name(request), value, max_age=SECONDS, httponly=True, samesite="strict", secure=secure
+            cookie_name(request),
+            value,
+            max_age=SECONDS if tone == PASSING else STAYS,
+            httponly=True,
+            samesite="strict",
+            secure=secure,
         )
     return response
 
@@ -67,7 +82,7 @@ def taken(request: Request) -> Flash | None:
 
 
 def forget(request: Request, response: Response) -> None:
-    """The message has been shown."""
+    """The message is to be shown no more."""
     response.delete_cookie(cookie_name(request), httponly=True, samesite="strict")
 
 

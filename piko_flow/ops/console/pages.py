@@ -8,6 +8,7 @@ from piko_flow.ops.console.assets import assets_router
 from piko_flow.ops.console.backfill_pages import BackfillPages
 from piko_flow.ops.console.flow_pages import FlowPages
 from piko_flow.ops.console.letter_pages import LetterPages
+from piko_flow.ops.console.message_closing import message_router
 from piko_flow.ops.console.overview_pages import OverviewPages
 from piko_flow.ops.console.params_pages import ParamsPages
 from piko_flow.ops.console.replica_pages import ReplicaPages
@@ -35,6 +36,7 @@ def console_router(process: Process) -> APIRouter:
     view = View(name=process.name, version=process.version)
     router = APIRouter(include_in_schema=False)
     router.include_router(assets_router())
+    router.include_router(message_router(view))
     for pages in KINDS:
         router.include_router(pages(process, view).router())
     return router

@@ -73,11 +73,11 @@ class View:
         self._stand_in = secrets.token_hex(16)
 
     def page(self, request: Request, template: str, *, status: int = 200, **values: Any) -> HTMLResponse:
-        """A whole page; a message that a redirect left behind is shown once."""
+        """A whole page, with the message that a redirect left behind."""
         message = flash.taken(request)
         text = self._text(request, template, flash=message, **values)
         response = HTMLResponse(text, status)
-        if message is not None:
+        if message is not None and message.passes:
             flash.forget(request, response)
         return response
 

@@ -31,7 +31,11 @@ PROBES: Final = ("/livez", "/healthz", "/readyz")
 OPEN: Final = (*PROBES, "/version")
 METRICS: Final = "/metrics"
 LOGIN: Final = "/login"
-OWN_BROWSER: Final = ("/logout", "/console/theme")  # what these change is a cookie of who asks
+OWN_BROWSER: Final = (
+    "/logout",
+    "/console/theme",
+    "/console/message/close",
+)  # what these change is a cookie of who asks
 LOGIN_BODY: Final = 8 * KILOBYTE
 CSRF_HEADER, CSRF_FIELD = "x-csrf-token", "csrf_token"
 FORM: Final = "application/x-www-form-urlencoded"

@@ -58,11 +58,25 @@ function grow() {
 }
 setInterval(grow, 1000);
 
+// What goes on beyond an edge fades there; styles do the rest.
+const REGIONS = "[role=region][aria-label]";
+const SCROLLS = `${REGIONS}, .nav`;
+
+function edges(one) {
+  one.classList.toggle("more-left", one.scrollLeft > 1);
+  one.classList.toggle("more-right", one.scrollWidth - one.clientWidth - one.scrollLeft > 1);
+}
+const allEdges = () => document.querySelectorAll(SCROLLS).forEach(edges);
+document.addEventListener("scroll", (event) => { if (event.target.matches?.(SCROLLS)) edges(event.target); }, true);
+document.addEventListener("toggle", allEdges, true); // what a fold hides has no width
+window.addEventListener("resize", allEdges);
+
 function settle(root) {
   root.querySelectorAll("span[data-start][data-end]").forEach(localSpan);
   root.querySelectorAll("time[datetime]").forEach(localTime);
   root.querySelectorAll("[data-zone]").forEach((element) => { element.textContent = zone === "UTC" ? "Times in UTC." : `Times in ${zone}, UTC beside.`; });
   root.querySelectorAll("[data-needs-script]").forEach((element) => { element.hidden = false; });
+  allEdges();
 }
 
 // Changes that cannot be taken back are asked about once more.
@@ -72,7 +86,6 @@ document.addEventListener("submit", (event) => {
 });
 
 // Who scrolls a table, or only stands in one, loses nothing by a new one: it is scrolled as far, and stood in again.
-const REGIONS = "[role=region][aria-label]";
 let places = new Map();
 
 function held(place) {
@@ -111,6 +124,13 @@ document.addEventListener("htmx:sendError", () => { if (lost()) lost().hidden = 
 document.addEventListener("htmx:responseError", (event) => { if (event.detail.xhr.status >= 500 && lost()) lost().hidden = false; });
 document.addEventListener("htmx:afterOnLoad", (event) => { if (event.detail.xhr.status < 500 && lost()) lost().hidden = true; });
 document.addEventListener("htmx:load", (event) => settle(event.detail.elt));
+
+// Good news passes: it goes with the first new state of the page that comes after it could be read.
+const READ = 10_000; // milliseconds
+document.addEventListener("htmx:afterSettle", () => {
+  const passes = document.querySelector("[data-passes]");
+  if (passes && performance.now() > READ && !passes.matches(":hover, :focus-within")) passes.remove();
+});
 
 // Parts refresh when the server tells of a change, at most once in their gap; where it cannot tell, once in each gap.
 // What was told while a part was held is not lost: it is due until it has been shown.
@@ -202,6 +222,7 @@ document.addEventListener("keydown", (event) => {
   afterG = 0;
 });
 document.addEventListener("click", (event) => {
+  event.target.closest?.("[data-closes]")?.closest(".notice").remove();
   const opener = event.target.closest?.("[data-opens]");
   if (opener) document.getElementById(opener.dataset.opens)?.showModal();
 });
