@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Any
 
@@ -22,29 +22,22 @@ from piko_flow.errors import (
     StoreUnavailable,
     TermOutdated,
 )
+from piko_flow.ops.misread import FieldError, Misread, misread
 from piko_flow.ops.visitor import MayNot
 from piko_flow.store.texts import readable
 
 MEDIA_TYPE = "application/problem+json"
 AGAIN = 2  # seconds after which asking again makes sense, where the store or the leader is away
-PLACES = 20  # wrong places of one request that are told
-LONGEST = 500  # characters of a rule that is told of one place
+TOLD = 3  # wrong fields that the detail of a problem tells
 
 log = logging.getLogger("piko_flow.api")
-
-
-class Place(BaseModel):
-    """What is wrong in one place of a request, such as `body.window.start`."""
-
-    where: str
-    rule: str
 
 
 class Problem(BaseModel):
     """Why a request was not answered as it was meant to be (RFC 9457).
 
-    `what` was asked, `rule` is what holds, `came` what was found, `advice` what to do; `places` are what is wrong in the
-    request. What has nothing to say is left out.
+    `what` was asked, `rule` is what holds, `came` what was found, `advice` what to do. Where fields of the request are
+    wrong these are of the first one, and `errors` has each. What has nothing to say is left out.
     """
 
     model_config = ConfigDict(
@@ -71,7 +64,7 @@ class Problem(BaseModel):
     rule: str = ""
     came: str = ""
     advice: str = ""
-    places: list[Place] = []
+    errors: list[FieldError] = []
 
 
 def problem_of(error: Exception) -> tuple[Problem, dict[str, str]]:
@@ -88,11 +81,13 @@ def problem_of(error: Exception) -> tuple[Problem, dict[str, str]]:
             return _told(error, 422, "refused", "Refused"), {}
         case MayNot():
             return problem(403, "not-allowed", "Not allowed", str(error)), {}
+        case Misread():
+            return _misread(error), {}
         case StoreUnavailable() | TermOutdated() | LeadershipLost():
             away = problem(503, "unavailable", "Not available now", str(error))
             return away, {"Retry-After": str(AGAIN)}
         case RequestValidationError():
-            return _misread(error), {}
+            return _misread(misread(error)), {}
         case HTTPException():
             return _of_status(error), dict(error.headers or {})
     log.error("a request failed: %s", type(error).__name__, exc_info=error)
@@ -123,28 +118,27 @@ def _told(error: RequestRefused | ScheduleError, status: int, kind: str, title: 
     return found.model_copy(update=parts)
 
 
-def _misread(error: RequestValidationError) -> Problem:
-    """What does not fit the description of the request, place by place; the values themselves are not told."""
-    found = error.errors()
-    if any(one["type"] == "json_invalid" for one in found):
-        reason = next(one for one in found if one["type"] == "json_invalid").get("ctx", {}).get("error", "")
-        return problem(400, "unreadable", "Unreadable", f"the body is no JSON: {reason}")
-    places = [Place(where=_where(one["loc"]), rule=str(one["msg"])[:LONGEST]) for one in found[:PLACES]]
-    more = f", and {len(found) - PLACES} more" if len(found) > PLACES else ""
-    detail = "; ".join(f"{place.where}: {place.rule}" for place in places[:3]) + more
-    # What fits the description and is against a rule that no description has is refused, as the control half does.
-    refused = all(one["type"] == "value_error" for one in found)
-    kind, title = ("refused", "Refused") if refused else ("invalid", "Invalid")
-    return problem(422, kind, title, detail).model_copy(update={"places": places})
-
-
-def _where(path: Sequence[int | str]) -> str:
-    return ".".join(str(one)[:100] for one in path)
+def _misread(error: Misread) -> Problem:
+    """What does not fit the description of the request. What fits it and is against a rule that no description has is
+    refused, as the control half does."""
+    kinds = {400: ("unreadable", "Unreadable"), 415: ("other-content", "Other content")}
+    kind, title = kinds.get(error.status) or (
+        ("refused", "Refused") if error.refused else ("invalid", "Invalid")
+    )
+    left = max(0, len(error.fields) - TOLD) + error.more
+    detail = "; ".join(map(str, error.fields[:TOLD])) + (f", and {left} more" if left else "")
+    first = error.fields[0]
+    parts = {name: getattr(first, name) for name in ("what", "rule", "came", "advice")}
+    return problem(error.status, kind, title, detail).model_copy(update=parts | {"errors": error.fields})
 
 
 def _of_status(error: HTTPException) -> Problem:
     title = HTTPStatus(error.status_code).phrase
     kind = title.lower().replace(" ", "-")
+    if isinstance(error.detail, dict):
+        parts: dict[str, str] = error.detail
+        text = f"{parts['what']}: {parts['rule']}; {parts['came']}"
+        return problem(error.status_code, kind, title, text).model_copy(update=parts)
     return problem(error.status_code, kind, title, str(error.detail))
 
 

@@ -82,7 +82,13 @@ async def test_a_wrong_body_is_told_place_by_place(method: str, path: str, body:
         headers = {"Content-Type": "application/json"}
         problem = await world.ask(method, path, 422, content=text, headers=headers)
         assert problem["type"] in ("urn:piko-flow:invalid", "urn:piko-flow:refused")
-        assert where in [place["where"] for place in problem["places"]]
+        pointer = "#" + "".join(f"/{key}" for key in where.split(".")[1:])
+        told = next(one for one in problem["errors"] if one["pointer"] == pointer)
+        assert told["what"]
+        assert told["rule"]
+        assert told["came"]
+        assert {"what", "rule", "came"} < problem.keys()
+        assert "Value error" not in str(problem)
         assert (await world.get("/runs"))["runs"] == []
 
 
@@ -90,7 +96,13 @@ async def test_a_wrong_body_is_told_place_by_place(method: str, path: str, body:
 async def test_a_wrong_address_is_told_place_by_place(path: str, where: str) -> None:
     async with api_world() as world:
         problem = await world.get(path, 422)
-        assert [place["where"] for place in problem["places"]] == [where]
+        kind, _, name = where.partition(".")
+        [told] = problem["errors"]
+        assert (told["parameter"], told["what"]) == (
+            name.partition(".")[0],
+            f"{kind} parameter {name.partition('.')[0]}",
+        )
+        assert told["came"]
 
 
 @pytest.mark.parametrize(
@@ -101,13 +113,69 @@ async def test_a_body_that_is_no_json_cannot_be_read(body: str) -> None:
     async with api_world() as world:
         headers = {"Content-Type": "application/json"}
         problem = await world.ask("POST", "/flows/mail/runs", 400, content=body, headers=headers)
-        assert problem["status"] == 400
+        assert (problem["type"], problem["what"], problem["rule"]) == (
+            "urn:piko-flow:unreadable",
+            "the body",
+            "it is JSON",
+        )
+        assert problem["came"]
 
 
-async def test_a_body_of_another_kind_or_in_another_coding_is_refused() -> None:
+@pytest.mark.parametrize("kind", ["application/x-www-form-urlencoded", "text/plain", None])
+async def test_a_body_that_does_not_say_that_it_is_json_is_told_which_header_to_send(
+    kind: str | None,
+) -> None:
     async with api_world() as world:
-        form = {"Content-Type": "application/x-www-form-urlencoded"}
-        await world.ask("POST", "/flows/mail/runs", 422, content="dry_run=true", headers=form)
+        headers = {} if kind is None else {"Content-Type": kind}
+        problem = await world.ask(
+            "POST", "/flows/mail/runs", 415, content='{"dry_run": true}', headers=headers
+        )
+        assert problem["came"] == (f"it says {kind}" if kind else "it does not say what it is")
+        assert problem["advice"] == "Send the header Content-Type: application/json"
+        assert (await world.get("/runs"))["runs"] == []
+
+
+async def test_where_a_body_is_needed_and_none_came_an_example_is_told() -> None:
+    async with api_world() as world:
+        problem = await world.ask("POST", "/backfills/plan", 422)
+        assert (problem["what"], problem["rule"], problem["came"]) == (
+            "the body",
+            "it is needed",
+            "it is missing",
+        )
+        assert problem["advice"].startswith('Send for example {"flow": "sync_orders"')
+        problem = await world.ask("POST", "/backfills/plan", 422, json=[1])
+        assert (problem["rule"], problem["came"]) == ("it is a JSON object", "a list came")
+
+
+async def test_a_flow_is_triggered_without_a_body() -> None:
+    async with api_world() as world:
+        assert (await world.ask("POST", "/flows/mail/runs", 201))["run"]["flow"] == "mail"
+
+
+async def test_an_unknown_field_or_parameter_is_told_the_nearest_known_one() -> None:
+    async with api_world() as world:
+        problem = await world.post("/flows/mail/runs", {"windw": 1, "nothing_like_it": 2}, 422)
+        assert [one["advice"] for one in problem["errors"]] == [
+            "Did you mean window?",
+            "It takes dry_run, key, params, window",
+        ]
+        window = {"start": "2026-03-02T10:00:00Z", "end": "2026-03-02T11:00:00Z", "strat": 1}
+        problem = await world.post("/flows/mail/runs", {"window": window}, 422)
+        assert (problem["errors"][0]["pointer"], problem["advice"]) == (
+            "#/window/strat",
+            "Did you mean start?",
+        )
+        problem = await world.get("/runs?flw=mail", 422)
+        assert (problem["errors"][0]["parameter"], problem["advice"]) == ("flw", "Did you mean flow?")
+        problem = await world.get("/leader?x=1", 422)
+        assert problem["advice"] == "It takes none"
+        problem = await world.get("/run", 404)
+        assert problem["advice"] == "Did you mean /api/v1/runs? See /api/v1/openapi.json"
+
+
+async def test_a_body_in_another_coding_is_refused() -> None:
+    async with api_world() as world:
         as_json = {"Content-Type": "application/json"}
         await world.ask("POST", "/flows/mail/runs", 400, content=b'{"key": "\xff\xfe"}', headers=as_json)
 
@@ -117,7 +185,7 @@ async def test_a_wrong_key_is_refused(key: str) -> None:
     async with api_world() as world:
         headers = [(b"Idempotency-Key", key.encode("latin-1"))]
         problem = await world.post("/flows/mail/runs", {}, 422, headers=headers)
-        assert problem["places"][0]["where"] == "header.Idempotency-Key"
+        assert problem["errors"][0]["parameter"] == "Idempotency-Key"
 
 
 async def test_params_may_be_nested_but_not_without_end() -> None:

@@ -28,6 +28,22 @@ async def test_a_flow_is_triggered_with_params_and_a_window_once_for_a_key() -> 
         assert (shown["given"], shown["params"]["limit"]) == ({"limit": 3}, 3)
 
 
+async def test_an_expression_is_taken_as_the_answer_gives_it_and_as_an_object() -> None:
+    async with api_world() as world:
+        body = {"schedule_type": "cron", "schedule_expr": {"cron": "5 * * * *"}}
+        made = (await world.ask("PATCH", "/schedules/mail", json=body))["schedule"]["row"]
+        assert made["schedule_expr"] == '{"cron":"5 * * * *"}'
+        again = {name: made[name] for name in ("schedule_type", "schedule_expr", "misfire_grace", "timezone")}
+        row = (await world.ask("PATCH", "/schedules/mail", json=again))["schedule"]["row"]
+        assert {name: row[name] for name in again} == again
+        tried = (await world.post("/schedules/mail/preview", again | {"misfire_grace": 0}, 422))["errors"]
+        assert tried[0]["pointer"] == "#/misfire_grace"
+        for wrong in ("nonsense", "[1]", '"text"'):
+            body = {"schedule_type": "cron", "schedule_expr": wrong}
+            problem = await world.ask("PATCH", "/schedules/mail", 422, json=body)
+            assert problem["rule"] == 'it is a JSON object such as {"cron": "0 * * * *"}, or the text of one'
+
+
 async def test_a_run_is_cancelled_and_tried_again() -> None:
     async with api_world() as world:
         run = await queued(world.scene, "mail")

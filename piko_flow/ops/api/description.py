@@ -40,6 +40,7 @@ ERRORS: Mapping[int, str] = {
     405: "This address takes other methods",
     409: "What was to be changed is another now, or the first request with this key is still being answered",
     413: "The body is too large",
+    415: "The body does not say that it is JSON, by its Content-Type",
     422: "The request is against the description, or against a rule; nothing was changed",
     429: "Too many requests; the header Retry-After tells when to come again",
     500: "The request failed for a reason that is in the log of the replica",

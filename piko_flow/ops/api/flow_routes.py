@@ -93,10 +93,11 @@ async def explain_flow(look: Look, flow: FlowInPath) -> ExplanationAnswer:
     response_model=RunAnswer,
     responses=PLAN,
 )
-async def trigger_flow(change: Change, flow: FlowInPath, body: TriggerBody) -> Response:
+async def trigger_flow(change: Change, flow: FlowInPath, body: TriggerBody | None = None) -> Response:
     """Queue a run; some replica runs it. With `dry_run` everything is checked and told, and nothing is queued."""
-    asked = body.asked()
-    if body.dry_run:
+    wanted = body or TriggerBody()
+    asked = wanted.asked()
+    if wanted.dry_run:
 
         async def plan(plane: ControlPlane) -> dict[str, Any]:
             return {"plan": trigger_plan_values(await plane.plan_trigger(flow, **asked))}
@@ -105,7 +106,7 @@ async def trigger_flow(change: Change, flow: FlowInPath, body: TriggerBody) -> R
 
     async def trigger(plane: ControlPlane) -> dict[str, Any]:
         # Kept by the run itself: also where this process dies before it has answered, there is one run.
-        asked["key"] = body.key or change.asked.run_key
+        asked["key"] = wanted.key or change.asked.run_key
         return {"run": await plane.trigger(flow, **asked)}
 
     return await change.change(RunAnswer, trigger, status=201)

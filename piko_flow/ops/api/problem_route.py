@@ -6,23 +6,66 @@ from collections.abc import Callable, Coroutine
 from typing import Any
 
 from fastapi import Request
+from fastapi.dependencies.models import Dependant
+from fastapi.exceptions import RequestValidationError
 from fastapi.routing import APIRoute
+from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
+from piko_flow.ops.misread import Misread, misread, no_json, other_content, unknown_parameter
 from piko_flow.ops.problems import error_response
 
 
 class ProblemRoute(APIRoute):
-    """Answers what its endpoint, its dependencies and the reading of its request raise."""
+    """Answers what its endpoint, its dependencies and the reading of its request raise.
+
+    Of what is described it takes only parameters that it knows, and only a body that says that it is JSON.
+    """
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         """The endpoint, which raises nothing but the end of the client or of the process."""
         answer = super().get_route_handler()
+        known = _parameters(self.dependant)
+        body = None if self.body_field is None else self.body_field.field_info.annotation
 
         async def answered(request: Request) -> Response:
             try:
+                if self.include_in_schema:
+                    _check_parameters(request, known)
+                if self.body_field is not None:
+                    await _check_content(request)
                 return await answer(request)
+            except RequestValidationError as error:
+                return error_response(misread(error, body))
             except Exception as error:
-                return error_response(error)
+                return error_response(_unreadable(error))
 
         return answered
+
+
+def _parameters(dependant: Dependant) -> frozenset[str]:
+    """The parameters in the query that an endpoint and what it depends on know."""
+    own = {field.alias for field in dependant.query_params}
+    return frozenset(own.union(*map(_parameters, dependant.dependencies)))
+
+
+def _check_parameters(request: Request, known: frozenset[str]) -> None:
+    unknown = [unknown_parameter(name, known) for name in request.query_params if name not in known]
+    if unknown:
+        raise Misread(422, unknown[:20], more=max(0, len(unknown) - 20))
+
+
+async def _check_content(request: Request) -> None:
+    media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    is_json = media_type == "application/json" or (
+        media_type.startswith("application/") and media_type.endswith("+json")
+    )
+    if not is_json and await request.body():
+        raise other_content(media_type)
+
+
+def _unreadable(error: Exception) -> Exception:
+    """What FastAPI says of a body that it could not even decode; any other error as it is."""
+    if isinstance(error, HTTPException) and error.status_code == 400 and error.__cause__ is not None:
+        return no_json("it cannot be read")
+    return error

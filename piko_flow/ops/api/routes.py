@@ -11,6 +11,7 @@ from fastapi import APIRouter, Depends, HTTPException, Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, compile_path
 
+from piko_flow.errors import NotFound
 from piko_flow.ops.api import (
     backfill_routes,
     dead_letter_routes,
@@ -26,6 +27,7 @@ from piko_flow.ops.api.description import describe, responses
 from piko_flow.ops.api.problem_route import ProblemRoute
 from piko_flow.ops.askable import Askable
 from piko_flow.ops.live.broadcaster import Broadcaster
+from piko_flow.ops.misread import nearest
 from piko_flow.ops.visitor import AtLeast
 from piko_flow.store.ops_records import Role
 
@@ -63,10 +65,18 @@ def api_router(process: Askable, *, live: Broadcaster | None = None) -> APIRoute
         ):  # nobody who may only look gets further, whatever will be there one day
             AtLeast(Role.OPERATOR)(request)
         methods = description.methods(request.url.path)
+        what = f"{request.method} {request.url.path[:200]}"
         if not methods:
-            raise HTTPException(404, f"the API has no such address: see {PREFIX}/openapi.json")
+            advice = f"See {PREFIX}/openapi.json"
+            raise NotFound(
+                what=what,
+                rule="the API has the addresses of its description",
+                came="this is none of them",
+                advice=" ".join(filter(None, (description.nearest(request.url.path), advice))),
+            )
         takes = ", ".join(methods)
-        raise HTTPException(405, f"this address takes {takes}", headers={"Allow": takes})
+        told = {"what": what, "rule": f"this address takes {takes}", "came": f"{request.method} came"}
+        raise HTTPException(405, told, headers={"Allow": takes})
 
     api.add_api_route("/openapi.json", openapi, methods=["GET"], include_in_schema=False)
     api.add_api_route("/{path:path}", elsewhere, methods=METHODS, include_in_schema=False)
@@ -93,6 +103,10 @@ class Description:
         if exact is not None:
             return exact
         return sorted({method for place, methods in self._places if place.match(path) for method in methods})
+
+    def nearest(self, path: str) -> str:
+        """A question for the address that is most like this one; empty where none is."""
+        return nearest(path, self._paths)
 
     @cached_property
     def _paths(self) -> dict[str, list[str]]:

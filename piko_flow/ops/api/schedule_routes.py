@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from datetime import timedelta
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Query
-from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field
+from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, WithJsonSchema
 from starlette.responses import Response
 
 from piko_flow.control.plane import ControlPlane
@@ -45,7 +46,34 @@ ExpectedVersion = Annotated[
 ]
 Amount = Annotated[int, Field(ge=0, le=LARGEST), BeforeValidator(whole)]
 ShortText = Annotated[str, Field(max_length=64), AfterValidator(plain_text)]
-Expression = Annotated[Params, Field(description="The row's schedule_expr.")]
+
+
+def read_expression(value: object) -> object:
+    """A trigger's expression from its text, as rows and answers have it; anything else as it is. Raises ValueError."""
+    if not isinstance(value, str):
+        return value
+    try:
+        found = json.loads(value)
+    except ValueError:
+        found = None
+    if not isinstance(found, dict):
+        raise ValueError('it is a JSON object such as {"cron": "0 * * * *"}, or the text of one')
+    return found
+
+
+Expression = Annotated[
+    Params,
+    BeforeValidator(read_expression),
+    Field(description="The row's schedule_expr: an object, or its text as answers have it."),
+    WithJsonSchema(
+        {
+            "anyOf": [
+                {"type": "object", "additionalProperties": True},
+                {"type": "string", "contentMediaType": "application/json"},
+            ]
+        }
+    ),
+]
 SECONDS = ("misfire_grace", "jitter")
 
 
@@ -53,7 +81,8 @@ class TriggerOfRow(Body):
     """A trigger as a schedule row has it, and the zone that it is of (empty for the setting).
 
     `schedule_type` and `schedule_expr` go together: cron with {"cron": "0 * * * *"} or a field dictionary, interval
-    with {"minutes": 10}, date with {"run_date": "2026-03-01 09:00:00"}.
+    with {"minutes": 10}, date with {"run_date": "2026-03-01 09:00:00"}. An expression may come as text, too, as the
+    answer to GET has it, since rows may hold any text.
     """
 
     schedule_type: Literal["cron", "interval", "date"] | None = None

@@ -35,7 +35,7 @@ class Answers:
             place = local_path(f"{shown.path}?{shown.query}" if shown.query else shown.path)
             return Response(status_code=why.status, headers=why.headers | {"HX-Redirect": login_at(place)})
         if asked.is_program:
-            return self._problem(why)
+            return self._problem(asked, why)
         if isinstance(why, NotLoggedIn) and asked.method == "GET":
             if asked.comes_from_elsewhere:
                 return self.step(scope, local_path(asked.place))
@@ -55,10 +55,11 @@ class Answers:
         """
         return self._view.page(_request(scope), "step.html", place=place)
 
-    def _problem(self, why: TurnedAway) -> Response:
+    def _problem(self, asked: Asked, why: TurnedAway) -> Response:
         kind = why.title.lower().replace(" ", "-")
         found = problem(why.status, kind, why.title, str(why))
-        parts = {"rule": why.rule, "came": why.came, "advice": why.advice}
+        what = f"{asked.method} {asked.path[:200]}"
+        parts = {"what": what, "rule": why.rule, "came": why.came, "advice": why.advice}
         return problem_response(found.model_copy(update=parts), why.headers)
 
 
