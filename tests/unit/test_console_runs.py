@@ -1,0 +1,164 @@
+"""The page of a run: each attempt with who had it and what it left, and nothing offered that would be refused."""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import replace
+from html import unescape
+from typing import Any
+
+import pytest
+
+from piko_flow.errors import RequestRefused
+from piko_flow.ops.console.attempt_rows import attempt_rows, has_begun
+from piko_flow.ops.console.formats import DASH
+from piko_flow.planning.run_state import Reason, RunStatus
+from piko_flow.store.batch import Batch, Requeue
+from piko_flow.store.records import ReplicaRecord, RunRecord
+from tests.unit.api_worlds import PlaneProcess
+from tests.unit.planes import DAY, NOW, ONE, Scene, begun, ended, hour, lead, queued, running, scene
+from tests.unit.test_console_answers import client
+
+TWO = ReplicaRecord("two", host="host-2", pid=22, slots=4, started_at=NOW - DAY)
+REPORT = {
+    "seconds": 2.0,
+    "stages": [
+        {"name": "check", "kind": "Sink", "where": "f.py:1", "operator": 0, "received": 41, "busy": 1.0}
+    ],
+}
+
+
+async def page_of(it: Scene, path: str) -> str:
+    """The main part of a page, without its tags."""
+    process: Any = PlaneProcess(it.plane)
+    async with client(process=process) as browser:
+        answer = await browser.get(path)
+    assert answer.status_code == 200
+    return words(answer.text)
+
+
+def words(page: str) -> str:
+    """What a page says in its main part."""
+    main = page[page.index("<main") :]
+    return " ".join(unescape(re.sub(r"<[^>]+>", " ", main)).split())
+
+
+async def again(it: Scene, run: RunRecord, replica: ReplicaRecord = TWO) -> RunRecord:
+    """The run, claimed by another replica a minute later."""
+    await it.clock.advance(60)
+    await it.store.beat(replica, ttl=DAY)
+    [claimed] = (await it.store.write(Batch(replica.id, claim=[run.id]))).claimed
+    return claimed
+
+
+async def rescued(it: Scene) -> RunRecord:
+    """A run whose replica has died, which waits to be run by another."""
+    run = await running(it, "mail")
+    rescue = Requeue(run.id, run.claim, Reason.RESCUED, rescue=True)
+    assert not (await it.store.write(Batch("two", requeues=[rescue]))).stale
+    return run
+
+
+async def test_a_rescue_stands_among_the_attempts_with_who_had_it() -> None:
+    it = scene()
+    await lead(it)
+    run = await rescued(it)
+    waits = await page_of(it, f"/runs/{run.id}")
+    assert re.search(
+        r"Attempts 1 .{10,60} host-1, process 11 its replica died, and .{5,40} rescued 1 not begun", waits
+    )
+    await again(it, run)
+    runs = await page_of(it, f"/runs/{run.id}")
+    assert re.search(r"rescued 1 \S+ \S+ UTC host-2, process 22 running", runs)
+
+
+async def test_a_run_that_waits_for_its_next_attempt_tells_of_the_last_one_under_it_alone() -> None:
+    it = scene()
+    failed = await ended(
+        it, "mail", status=RunStatus.FAILED, error_type="OSError", error_msg="no luck at all"
+    )
+    await it.store.keep_report(failed.id, 1, json.dumps(REPORT))
+    before = await page_of(it, f"/runs/{failed.id}")
+    assert before.index("no luck at all") < before.index("Stages")
+    assert before.index("41") < before.index("Attempts")
+    await it.plane.retry(failed.id)
+    after = await page_of(it, f"/runs/{failed.id}")
+    head, attempts = after.split("Attempts")
+    assert "OSError" not in head.split("What it is doing, and why")[0]
+    assert "host-1" not in head
+    assert "41" not in head.split("Stages")[1]
+    assert f"Began {DASH} Ended {DASH}" in head
+    assert re.search(
+        r"1 .* host-1, process 11 no luck at all Its stages .* 41 .* failed 2 not begun .*queued", attempts
+    )
+    running_again = await again(it, failed)
+    assert running_again.attempt == 2
+    assert "no luck at all" not in (await page_of(it, f"/runs/{failed.id}")).split("Attempts")[0]
+
+
+async def test_a_list_tells_of_a_waiting_runs_attempt_before_by_its_number() -> None:
+    it = scene()
+    run = await running(it, "mail")
+    retry = Requeue(
+        *(run.id, run.claim, Reason.RETRY_WAIT), attempt=True, error_type="OSError", error_msg="no luck"
+    )
+    await it.store.write(Batch("one", requeues=[retry]))
+    assert "queued attempt 1: no luck" in await page_of(it, "/runs")
+    await again(it, run)
+    assert "no luck" not in await page_of(it, "/runs")
+
+
+async def test_an_attempt_that_was_cancelled_before_it_began_is_not_taken_for_the_one_before() -> None:
+    it = scene()
+    failed = await ended(it, "mail", status=RunStatus.FAILED, error_msg="no luck")
+    await it.plane.retry(failed.id)
+    await it.plane.cancel(failed.id)
+    view = await it.plane.run(failed.id)
+    assert not has_begun(view.run, view.attempts)
+    last = attempt_rows(view.run, view.attempts, {}, {})[-1]
+    assert (last.number, last.state, last.start, last.host) == (2, "cancelled", None, "")
+
+
+async def test_what_was_kept_of_a_lost_attempt_goes_with_the_last_that_had_its_number() -> None:
+    it = scene()
+    run = await rescued(it)
+    view = await it.plane.run(run.id)
+    reports = {1: json.dumps(REPORT)}
+    [lost, waits] = attempt_rows(view.run, view.attempts, reports, {})
+    assert (lost.state, lost.stages is not None, waits.stages) == ("rescued", True, None)
+    view = replace(view, run=await again(it, run))
+    assert [row.stages for row in attempt_rows(view.run, view.attempts, reports, {})] == [None, None]
+
+
+@pytest.mark.parametrize("live", [False, True])
+async def test_a_retry_is_offered_where_it_would_not_be_refused(*, live: bool) -> None:
+    it = scene()
+    await lead(it)
+    await begun(it, "orders", since=8, planned=12)
+    failed = await ended(it, "orders", hour(8), RunStatus.FAILED)
+    assert " Retry " in await page_of(it, f"/runs/{failed.id}")
+    if live:
+        says = f"run {(await running(it, 'orders', hour(8), origin='trigger')).id} works on its window"
+    else:
+        await ended(it, "orders", hour(8))
+        says = "its window is settled"
+    told = await page_of(it, f"/runs/{failed.id}")
+    assert f"No retry: {says}" in told
+    assert " Retry " not in told
+    assert await it.plane.why_not_retried(failed) == says
+    with pytest.raises(RequestRefused):
+        await it.plane.retry(failed.id)
+
+
+async def test_why_it_waits_and_that_it_waits_are_of_one_reading() -> None:
+    it = scene()
+    await lead(it)
+    run = await queued(it, "mail")
+    seen = await it.store.run(run.id)
+    assert seen is not None
+    await it.store.write(Batch("one", claim=[run.id]))
+    await it.store.beat(ONE, ttl=DAY)
+    told = await it.plane.explain_run(run.id, seen=seen)
+    assert told.run == seen
+    assert not any("it is running" in line.text for line in told.lines)
