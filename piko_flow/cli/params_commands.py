@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, TypeAlias
 
 import typer
 
@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from piko_flow.control.plane_params import ParamsView, SeenParams
     from piko_flow.control.told_times import Times
     from piko_flow.store.records import ParamsVersion
+
+    Written: TypeAlias = tuple[ParamsVersion, tuple[ParamsVersion, ...]]
 
 app = typer.Typer(help="The parameters of flows: show, set, history, rollback.", no_args_is_help=True)
 TITLES = ("version", "id", "seen", "in force from", "values", "refused")
@@ -69,20 +71,21 @@ def set_params(
     They are checked against the flow's model before they are written. Runs that are queued keep what they have.
     """
 
-    async def ask(plane: ControlPlane) -> ParamsVersion:
+    async def ask(plane: ControlPlane) -> Written:
         zone, model = await plane.zone(flow), plane.registered(flow).params
         since = None if effective_from is None else moment_of(effective_from, zone, "--effective-from")
         values: Any = None if params is None else given_params(None, params, model)
-        return await plane.set_params(
+        version = await plane.set_params(
             flow,
             values=values,
             changes=given_params(pairs, None, model),
             schema_version=schema_version,
             effective_from=since,
         )
+        return version, await plane.given_up_params(version)
 
-    version = asking.ask(ask)
-    asking.answer(lambda: {"version": version}, lambda: _tell(version, asking.times()))
+    written = asking.ask(ask)
+    asking.answer(lambda: _values(written), lambda: _tell(written, asking.times()))
 
 
 @app.command("history")
@@ -98,7 +101,7 @@ def show_history(
 
 
 @app.command("rollback")
-@asks()
+@asks(times=True)
 def rollback_params(
     asking: Asking,
     flow: FlowName,
@@ -108,14 +111,30 @@ def rollback_params(
         typer.Option("--id", help="Which one, where several had this version.", show_default=False),
     ] = None,
 ) -> None:
-    """Write an earlier version's values as the newest version."""
-    made = asking.ask(lambda plane: plane.rollback_params(flow, version, number=number))
-    asking.answer(lambda: {"version": made}, lambda: _tell(made, asking.times()))
+    """Write an earlier version's values as the newest version, in force at once; what was to come is given up."""
+
+    async def ask(plane: ControlPlane) -> Written:
+        made = await plane.rollback_params(flow, version, number=number)
+        return made, await plane.given_up_params(made)
+
+    written = asking.ask(ask)
+    asking.answer(lambda: _values(written), lambda: _tell(written, asking.times()))
 
 
-def _tell(version: ParamsVersion, times: Times) -> None:
+def _values(written: Written) -> dict[str, Any]:
+    version, given_up = written
+    return {"version": version, "given_up": given_up}
+
+
+def _tell(written: Written, times: Times) -> None:
+    version, given_up = written
     since = f"from {times.exact.at(version.effective_from)} on" if version.effective_from else "from now on"
     typer.echo(f"version {version.version} of the params of {version.flow} holds {since}")
+    for one in given_up:
+        assert one.effective_from is not None
+        typer.echo(
+            f"version {one.version}, which was to hold from {times.exact.at(one.effective_from)} on, is given up"
+        )
 
 
 def _show(view: ParamsView, times: Times) -> None:

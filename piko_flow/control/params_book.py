@@ -46,14 +46,19 @@ class ParamsBook:
         return None if version is None or version.deleted else version
 
     def coming(self, flow: str, now: datetime) -> list[ParamsVersion]:
-        """The good versions that will be in force later, the next one first."""
-        version = self.at(flow, now)
-        later = [
-            (one.effective_from, one)
-            for one in self._versions.get(flow, ())
-            if not one.refused and one is not version and one.effective_from is not None
-        ]
-        return [one for _, one in sorted(later, key=lambda pair: pair[0])]
+        """The good versions that will be in force later, the next one first.
+
+        One that a newer version comes before never will be: that is in force by then.
+        """
+        current, found, before = self.at(flow, now), list[tuple[datetime, ParamsVersion]](), None
+        for one in self._versions.get(flow, ()):
+            since = one.effective_from
+            if one is current:
+                break
+            if not one.refused and since is not None and (before is None or since < before):
+                found.append((since, one))
+                before = since
+        return [one for _, one in reversed(found)]
 
     def at(self, flow: str, now: datetime) -> ParamsVersion | None:
         """As `in_force`, or the version that says that the row has been deleted; those before it are forgotten."""

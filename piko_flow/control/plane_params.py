@@ -159,7 +159,8 @@ class PlaneParams(PlanePart):
         by: str = "",
         expected: Seen | None = None,
     ) -> ParamsVersion:
-        """Write an earlier version's values as the newest version, in force at once; gives that.
+        """Write an earlier version's values as the newest version, in force at once; gives that. Versions that were to
+        come are given up by it: `given_up_params` tells which.
 
         `version` is what the row had then; where it had other values under the same version, `number`, the id of
         the one that is meant, tells them apart. Of what is `expected` the row has its version.
@@ -182,6 +183,14 @@ class PlaneParams(PlanePart):
         written = await self._write(registered, found[0].text, found[0].schema_version, None, expected)
         await self._params_changed("params.rollback", registered, row, written, by)
         return written
+
+    async def given_up_params(self, written: ParamsVersion) -> tuple[ParamsVersion, ...]:
+        """The versions that were to come when this one was written and never will be in force, the next one first."""
+        now = await self.now()
+        earlier = [one for one in await self.store.params(written.flow) if one.id < written.id]
+        since = written.effective_from or now
+        coming = ParamsBook(earlier).coming(written.flow, now)
+        return tuple(one for one in coming if one.effective_from is not None and one.effective_from >= since)
 
     async def _write(
         self,

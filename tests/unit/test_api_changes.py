@@ -132,6 +132,9 @@ async def test_params_are_set_for_later_and_rolled_back() -> None:
         assert (shown["values"]["region"], shown["values"]["limit"], len(shown["coming"])) == ("us", 10, 1)
         made = await world.post("/flows/orders/params/rollback", {"version": 1})
         assert made["version"]["version"] == 3
+        assert [one["version"] for one in made["given_up"]] == [2]
+        made = await world.post("/flows/orders/params/rollback", {"version": 1})
+        assert made["given_up"] == []
         problem = await world.ask("PATCH", "/flows/orders/params", 422, json={"changes": {"regoin": "us"}})
         assert problem["advice"] == "Did you mean 'region'?"
 

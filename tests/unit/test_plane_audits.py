@@ -237,6 +237,7 @@ def test_no_changing_method_of_the_plane_is_left_out() -> None:
         *("runs", "run", "params", "params_history"),
         *("plan_trigger", "in_force", "plan_backfill", "backfills", "backfill", "letter_groups", "chosen"),
         *("dead_letters", "dead_letter", "leader", "audit", "explain_flow", "explain_run", "replay"),
+        "given_up_params",
     }
     verbs = {
         *("trigger", "cancel", "retry", "set_schedule", "delete_schedule", "pause", "resume", "pause_all"),

@@ -148,6 +148,19 @@ async def test_a_rollback_writes_the_old_values_as_a_new_version() -> None:
         await it.plane.rollback_params("orders", 9)
 
 
+async def test_it_is_told_which_versions_to_come_a_new_one_gives_up() -> None:
+    it = scene()
+    await it.plane.set_params("orders", values={"limit": 1})
+    for number, hours in ((2, 5), (3, 8), (4, 6)):
+        since = NOW + timedelta(hours=hours)
+        made = await it.plane.set_params("orders", values={"limit": number}, effective_from=since)
+    assert [one.version for one in await it.plane.given_up_params(made)] == [3]
+    assert [one.version for one in (await it.plane.params("orders")).coming] == [2, 4]
+    made = await it.plane.rollback_params("orders", 1)
+    assert [one.version for one in await it.plane.given_up_params(made)] == [2, 4]
+    assert (await it.plane.params("orders")).coming == ()
+
+
 async def test_a_version_that_had_two_values_is_told_apart_by_its_id() -> None:
     it = scene()
     kept = [

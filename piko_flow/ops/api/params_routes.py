@@ -74,7 +74,7 @@ async def set_params(change: Change, flow: FlowInPath, body: ParamsBody) -> Resp
             effective_from=body.effective_from,
             expected=seen(body),
         )
-        return {"version": version}
+        return {"version": version, "given_up": await plane.given_up_params(version)}
 
     return await change.change(ParamsVersionAnswer, ask)
 
@@ -96,11 +96,11 @@ async def params_history(look: Look, flow: FlowInPath, limit: Limit = 20) -> Par
     response_model=ParamsVersionAnswer,
 )
 async def rollback_params(change: Change, flow: FlowInPath, body: RollbackBody) -> Response:
-    """Write an earlier version's values as the newest version, in force at once."""
+    """Write an earlier version's values as the newest version, in force at once; what was to come is given up."""
 
     async def ask(plane: ControlPlane) -> dict[str, Any]:
         expected = seen(body)
         made = await plane.rollback_params(flow, body.version, number=body.id, expected=expected)
-        return {"version": made}
+        return {"version": made, "given_up": await plane.given_up_params(made)}
 
     return await change.change(ParamsVersionAnswer, ask)

@@ -54,9 +54,10 @@ class ParamsAnswer(Answer):
 
 
 class ParamsVersionAnswer(Answer):
-    """The version that was written."""
+    """The version that was written, and those that were to come and never will be in force because of it."""
 
     version: ParamsVersion
+    given_up: list[ParamsVersion]
 
 
 class SeenParams(Answer):
