@@ -55,11 +55,11 @@ def make_api(process: Process, *, running: Callable[[], AbstractAsyncContextMana
     )
     keeper, view = Doorkeeper(process), View(name=process.name, version=process.version)
     api.door = lambda inside: Door(TraceHeader(inside), keeper=keeper, answers=Answers(view))
+    api.include_router(console_router(process))  # first, as open pages ask most often
     api.include_router(probes(process))
     api.include_router(door_router(keeper, view))
     api.include_router(metrics_router(process))
     api.include_router(api_router(process))
-    api.include_router(console_router(process))
     for kind in (HTTPException, Exception):
         api.add_exception_handler(kind, answers_errors(view))
     return api

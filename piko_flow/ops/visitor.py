@@ -47,7 +47,12 @@ class AtLeast:
     def __init__(self, role: Role) -> None:
         self.role = role
 
-    def __call__(self, request: Request) -> Visitor:
+    async def __call__(self, request: Request) -> Visitor:
+        """As a coroutine function, which is awaited; a plain one would be called on a thread for each request."""
+        return self.of(request)
+
+    def of(self, request: Request) -> Visitor:
+        """The visitor of the request. Raises MayNot for one of a lesser role."""
         found = visitor(request)
         if not found.may(self.role):
             raise MayNot(f"this needs the role {self.role}; the token {found.name!r} has {found.role}")

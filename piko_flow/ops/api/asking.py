@@ -79,12 +79,12 @@ def within(process: Askable, live: Broadcaster) -> Callable[[Request], Awaitable
 
 
 async def _looking(request: Request) -> Looking:
-    visitor = AtLeast(Role.VIEWER)(request)
+    visitor = AtLeast(Role.VIEWER).of(request)
     return Looking(request.state.process, request.state.live, visitor)
 
 
 async def _ruling_look(request: Request) -> Looking:
-    return Looking(request.state.process, request.state.live, AtLeast(Role.ADMIN)(request))
+    return Looking(request.state.process, request.state.live, AtLeast(Role.ADMIN).of(request))
 
 
 Key = Annotated[
@@ -102,7 +102,7 @@ Key = Annotated[
 
 def _allowed(role: Role) -> Callable[[Request, str | None], Awaitable[Changing]]:
     async def changing(request: Request, key: Key = None) -> Changing:
-        visitor = AtLeast(role)(request)
+        visitor = AtLeast(role).of(request)
         asked = Asked.of(request, await request.body(), key=key, who=f"token {visitor.token}")
         return Changing(request.state.process, request.state.live, visitor, asked)
 

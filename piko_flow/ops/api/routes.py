@@ -63,7 +63,7 @@ def api_router(process: Askable, *, live: Broadcaster | None = None) -> APIRoute
         if (
             request.method not in SAFE
         ):  # nobody who may only look gets further, whatever will be there one day
-            AtLeast(Role.OPERATOR)(request)
+            AtLeast(Role.OPERATOR).of(request)
         methods = description.methods(request.url.path)
         what = f"{request.method} {request.url.path[:200]}"
         if not methods:
