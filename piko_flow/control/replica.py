@@ -281,6 +281,7 @@ class Replica:
                 self.wake.set()
 
     async def _beat(self, now: float) -> None:
+        self.worker.news.tell_rest()
         self.record = replace(self.record, running=len(self.worker.active))
         await self._store.beat(self.record, ttl=self.options.alive)
         self._next_beat = now + self.options.alive.total_seconds() / BEATS

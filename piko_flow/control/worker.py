@@ -17,6 +17,7 @@ from piko_flow.control.failure import error_text
 from piko_flow.control.flow import Flow
 from piko_flow.control.outcome import Outcome
 from piko_flow.control.recorder import Recorder
+from piko_flow.control.run_news import RunNews
 from piko_flow.control.schedule_rows import Flows
 from piko_flow.control.timing import DatabaseTime
 from piko_flow.errors import describe_error
@@ -83,6 +84,7 @@ class Worker:
         self._emptied = asyncio.Event()
         self._versions: dict[int, ParamsVersion] = {}
         self._hungry = False
+        self.news = RunNews(time)
         self._suspects: set[tuple[int, int]] = set()
 
     @property
@@ -201,6 +203,8 @@ class Worker:
             flow = self._flows.get(run.flow)
             if outcome.more:
                 self._more.add(run.id)
+            if outcome.status is RunStatus.SUCCESS:
+                self.news.note(run.id, outcome.report)
             self._write(run, next_step(run, flow, outcome, self._time.now()))
 
     def _free(self, run: RunRecord) -> None:
@@ -212,6 +216,7 @@ class Worker:
 
     def _gone(self, run: RunRecord) -> None:
         """The run was taken from this replica; whoever has it now writes what becomes of it."""
+        self.news.forget(run.id)
         self._free(run)
         self._listener.claim_lost(run)
 
@@ -284,7 +289,7 @@ class Worker:
             return
         more = run.id in self._more
         self._free(run)
-        _tell_failure(run, self._flows.get(run.flow), change)
+        self._tell(run, change)
         if isinstance(change, Ending):
             self._listener.run_ended(run, change, more=more)
             if change.status is RunStatus.FAILED:
@@ -304,14 +309,15 @@ class Worker:
                 )
             )
 
-
-def _tell_failure(run: RunRecord, flow: Flow | None, change: Ending | Requeue) -> None:
-    """Log that the attempt failed, if it did, and what follows."""
-    if follows := what_follows(run, flow, change):
-        error = error_text(change.error_type, change.error_msg)
-        log.warning(
-            "run %d of %r failed in attempt %d: %s; %s", run.id, run.flow, run.attempt, error, follows
-        )
+    def _tell(self, run: RunRecord, change: Ending | Requeue) -> None:
+        """Log how the attempt ended, and what follows a failed one."""
+        if follows := what_follows(run, self._flows.get(run.flow), change):
+            error = error_text(change.error_type, change.error_msg)
+            log.warning(
+                "run %d of %r failed in attempt %d: %s; %s", run.id, run.flow, run.attempt, error, follows
+            )
+        if isinstance(change, Ending):
+            self.news.ended(run, change)
 
 
 def _without_params(run: RunRecord) -> Ending:

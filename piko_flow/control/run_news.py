@@ -1,0 +1,78 @@
+"""Telling the log of an application which runs have succeeded."""
+
+from __future__ import annotations
+
+import logging
+from datetime import datetime, timedelta
+
+from piko_flow.control.timing import DatabaseTime
+from piko_flow.counting import counted
+from piko_flow.dataflow.running.report import RunReport
+from piko_flow.dataflow.running.report_words import duration
+from piko_flow.planning.run_state import RunStatus
+from piko_flow.planning.window import Window
+from piko_flow.store.batch import Ending
+from piko_flow.store.records import RunRecord
+
+EVERY = timedelta(seconds=1)
+MOST = 10_000  # reports of runs whose ends are not written yet
+
+log = logging.getLogger("piko_flow.worker")
+
+
+class RunNews:
+    """A line for a run that has succeeded, not more than one a second; of the others their number.
+
+    Runs that failed have lines of their own. While nobody listens at that level nothing is kept, and nothing is made.
+    """
+
+    def __init__(self, time: DatabaseTime) -> None:
+        self._time = time
+        self._reports: dict[int, RunReport] = {}
+        self._told_at: datetime | None = None
+        self._untold = 0
+
+    def note(self, run: int, report: RunReport | None) -> None:
+        """What the run has done, for when its end has been written."""
+        if report is not None and len(self._reports) < MOST and log.isEnabledFor(logging.INFO):
+            self._reports[run] = report
+
+    def ended(self, run: RunRecord, ending: Ending) -> None:
+        """The end of a run has been written; told where it is a good one."""
+        report = self._reports.pop(run.id, None)
+        if ending.status is not RunStatus.SUCCESS or not log.isEnabledFor(logging.INFO):
+            return
+        now = self._time.now()
+        if self._told_at is not None and now - self._told_at < EVERY:
+            self._untold += 1
+            return
+        self.tell_rest()
+        self._told_at = now
+        log.info("%s", sentence(run, ending, report))
+
+    def forget(self, run: int) -> None:
+        """The run is this replica's no more."""
+        self._reports.pop(run, None)
+
+    def tell_rest(self) -> None:
+        """Tell how many have succeeded since the last line, if any."""
+        if self._untold:
+            log.info("%s succeeded", counted(self._untold, "more run"))
+            self._untold = 0
+
+
+def sentence(run: RunRecord, ending: Ending, report: RunReport | None) -> str:
+    """That the run succeeded: of which flow, over which window, how long it took and what it moved."""
+    over = f" over {_span(run.window)}" if run.window is not None else ""
+    took = "" if ending.duration_ms is None else f" in {duration(ending.duration_ms / 1000)}"
+    moved = ""
+    if report is not None:
+        wrote = sum(stage.received for stage in report.stages if stage.kind == "Sink")
+        moved = f": {counted(report.items, 'item')} read, {wrote:,} to its sinks"
+    dead = f", {counted(ending.dead_items, 'dead letter')}" if ending.dead_items else ""
+    return f"run {run.id} of {run.flow!r}{over} succeeded{took}{moved}{dead}"
+
+
+def _span(window: Window) -> str:
+    start, end = (edge.isoformat().replace("+00:00", "Z") for edge in window)
+    return f"{start}..{end}"
