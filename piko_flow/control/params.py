@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable
 from difflib import get_close_matches
 from typing import Any
@@ -10,12 +9,12 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 
 from piko_flow.control.flow import Flow
+from piko_flow.control.secret_fields import may_be_secret
 from piko_flow.errors import RequestRefused, describe_error, shorten
 
 SHOWN = 60  # characters of a value that came
 TOLD = 5  # fields that one message tells of
 _JSON: TypeAdapter[Any] = TypeAdapter(Any, config=ConfigDict(ser_json_inf_nan="constants"))
-SECRET = re.compile(r"(?i)secret|passw(or)?d|passphrase|token|api_?key|private_?key|credential")
 
 
 def check_params(
@@ -133,21 +132,13 @@ def _line(model: type[BaseModel], error: Any) -> str:
     """One field that is wrong: where, the rule, and what came unless it may be a secret."""
     path, came = error["loc"], error["input"]
     where = ".".join(map(str, path)) or "the whole"
-    hidden = _is_secret(model, path)
+    hidden = may_be_secret(model, path)
     if hidden and error["type"] in ("value_error", "assertion_error"):
         return f"{where}: its value is not accepted"
     rule = error["msg"]
     if error["type"] == "missing" or hidden or isinstance(came, (dict, list)):
         return f"{where}: {rule}"
     return f"{where}: {rule}, got {shorten(came, SHOWN)}"
-
-
-def _is_secret(model: type[BaseModel], path: tuple[Any, ...]) -> bool:
-    """Whether the value at the path may be one that nobody should read; so may a model as a whole."""
-    if not path or any(SECRET.search(str(part)) for part in path):
-        return True
-    alike = [field for name, field in model.model_fields.items() if path[0] in (name, field.alias)]
-    return any(SECRET.search(repr(field.annotation)) for field in alike)
 
 
 def _kind(value: object) -> str:

@@ -5,16 +5,24 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, get_args
+from typing import Any
 
 import orjson
 from pydantic import BaseModel
 
 from piko_flow.control.flow import Flow
-from piko_flow.control.params import SECRET, check_names, check_params, ignored_names, refusal_of
+from piko_flow.control.params import check_names, check_params, ignored_names, refusal_of
 from piko_flow.control.params_book import ParamsBook
 from piko_flow.control.plane_part import PlanePart, missing, refuse
 from piko_flow.control.redaction import Redaction
+from piko_flow.control.secret_fields import (
+    SECRET,
+    field_type,
+    holds_secret,
+    inner_type,
+    shapes_in,
+    unknown_may_be_secret,
+)
 from piko_flow.errors import RequestRefused
 from piko_flow.store.records import ConfigRecord, ParamsVersion
 from piko_flow.store.seen import Seen, check_seen
@@ -244,39 +252,28 @@ def hidden(flow: Flow | None, values: Mapping[str, Any]) -> dict[str, Any]:
     return _hidden(None if flow is None else flow.params, values)
 
 
-def _hidden(model: object, values: Mapping[str, Any], inner: object = None) -> dict[str, Any]:
-    """`inner` is the type of values that no field of a model is about."""
+def _hidden(annotation: object, values: Mapping[str, Any]) -> dict[str, Any]:
+    """`annotation` is the type that the values are of, or None where nothing is known of them."""
+    mapped = inner_type(annotation, Mapping)
+    shapes = [] if mapped is not None else list(shapes_in(annotation))
+    strict = bool(shapes) and unknown_may_be_secret(annotation)
     shown: dict[str, Any] = {}
     for name, value in values.items():
-        annotation = _annotation(model, name) or inner
-        secret = SECRET.search(name) or (_model(annotation) is None and SECRET.search(repr(annotation)))
-        shown[name] = HIDDEN if secret else _hidden_inside(annotation, value)
+        known = next((found for shape in shapes if (found := field_type(shape, name)) is not None), mapped)
+        if SECRET.search(name) or (strict and known is None):
+            shown[name] = HIDDEN
+        else:
+            shown[name] = _hidden_inside(known, value)
     return shown
 
 
 def _hidden_inside(annotation: object, value: Any) -> Any:
-    inner = next(reversed(get_args(annotation)), None)
+    """What stands where something with a secret inside is expected, in another form, is hidden as a whole."""
+    if holds_secret(annotation) and not (isinstance(value, (dict, list)) and any(shapes_in(annotation))):
+        return HIDDEN
     if isinstance(value, list):
-        return [_hidden_inside(_model(annotation) or inner, item) for item in value]
-    if not isinstance(value, dict):
-        return value
-    return _hidden(_model(annotation), value, _model(annotation) or inner)  # the model, or a mapping to it
-
-
-def _model(annotation: object) -> type[BaseModel] | None:
-    """The model that the type is, or holds: Login, Login | None, list[Login]."""
-    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        return annotation
-    return next((found for one in get_args(annotation) if (found := _model(one)) is not None), None)
-
-
-def _annotation(model: object, name: str) -> object:
-    """The type of the model's field of that name or alias; None where there is none."""
-    if not (isinstance(model, type) and issubclass(model, BaseModel)):
-        return None
-    fields = model.model_fields
-    found = fields.get(name) or next((one for one in fields.values() if one.alias == name), None)
-    return None if found is None else found.annotation
+        return [_hidden_inside(inner_type(annotation, Collection) or annotation, item) for item in value]
+    return _hidden(annotation, value) if isinstance(value, dict) else value
 
 
 def _same(version: ParamsVersion, row: ConfigRecord) -> bool:

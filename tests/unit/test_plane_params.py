@@ -6,8 +6,10 @@ from typing import Any
 
 import pytest
 from pydantic import BaseModel, Field, SecretStr
+from typing_extensions import TypedDict
 
 from piko_flow.control.flow import Flow
+from piko_flow.control.params import refusal_of
 from piko_flow.control.plane_params import hidden_text
 from piko_flow.control.registry import Registry
 from piko_flow.control.run_context import RunContext
@@ -213,6 +215,56 @@ def test_secrets_of_models_within_models_and_under_another_name_are_hidden() -> 
         "thePin": "******",
     }
     assert hidden_text(flow, "no JSON") is None
+
+
+class Login(BaseModel):
+    user: str = ""
+    key: SecretStr = SecretStr("")
+
+
+class Reach(TypedDict):
+    key: SecretStr
+
+
+class Misplaced(BaseModel):
+    login: Login = Login()
+    logins: list[Login] = []
+    named: dict[str, Login] = {}
+    reach: Reach = {"key": SecretStr("")}
+    limits: dict[str, int] = {}
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        {"login": "sw0rd"},
+        {"login": ["sw0rd"]},
+        {"login": {"keey": "sw0rd"}},
+        {"login": {"user": {"a": 1}, "kee": ["sw0rd"]}},
+        {"logins": "sw0rd"},
+        {"logins": ["sw0rd"]},
+        {"logins": {"a": "sw0rd"}},
+        {"named": {"user": {"key": "sw0rd"}}},
+        {"named": {"user": "sw0rd"}},
+        {"reach": "sw0rd"},
+        {"reach": {"key": ["sw0rd"]}},
+        {"limits": {"a": "many"}, "logn": "sw0rd"},
+    ],
+)
+def test_a_secret_in_a_wrong_place_or_form_of_a_nested_model_is_shown_nowhere(values: dict[str, Any]) -> None:
+    flow = Flow.register("misplaced", do_nothing, params=Misplaced, registry=Registry())
+    text = json.dumps(values)
+    assert "sw0rd" not in refusal_of(flow, text, 1)
+    assert "sw0rd" not in str(hidden_text(flow, text))
+
+
+def test_what_is_no_secret_is_told_also_beside_a_model_with_one() -> None:
+    flow = Flow.register("shown", do_nothing, params=Misplaced, registry=Registry())
+    assert "got 'many'" in refusal_of(flow, '{"limits": {"a": "many"}}', 1)
+    assert hidden_text(flow, '{"limits": {"a": 1}, "login": {"user": "ada", "key": "x"}}') == {
+        "limits": {"a": 1},
+        "login": {"user": "ada", "key": "******"},
+    }
 
 
 async def test_times_of_a_flow_are_of_its_rows_zone() -> None:
