@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from difflib import get_close_matches
-from typing import Any
+from typing import Any, get_args
 
 from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
+from pydantic_core.core_schema import ErrorType
 
 from piko_flow.control.flow import Flow
 from piko_flow.control.secret_fields import may_be_secret
@@ -14,6 +15,8 @@ from piko_flow.errors import RequestRefused, describe_error, shorten
 
 SHOWN = 60  # characters of a value that came
 TOLD = 5  # fields that one message tells of
+# Kinds of errors whose words are of Pydantic and not of what came; all others are of a user's validator.
+PLAIN = frozenset(get_args(ErrorType)) - {"value_error", "assertion_error", "union_tag_invalid"}
 _JSON: TypeAdapter[Any] = TypeAdapter(Any, config=ConfigDict(ser_json_inf_nan="constants"))
 
 
@@ -133,7 +136,7 @@ def _line(model: type[BaseModel], error: Any) -> str:
     path, came = error["loc"], error["input"]
     where = ".".join(map(str, path)) or "the whole"
     hidden = may_be_secret(model, path)
-    if hidden and error["type"] in ("value_error", "assertion_error"):
+    if hidden and error["type"] not in PLAIN:
         return f"{where}: its value is not accepted"
     rule = error["msg"]
     if error["type"] == "missing" or hidden or isinstance(came, (dict, list)):
