@@ -8,7 +8,9 @@ from collections.abc import Iterator
 import pytest
 
 from piko_flow import Flow, Registry, RunContext
-from piko_flow.planning.run_state import RunStatus
+from piko_flow.control.plane import ControlPlane
+from piko_flow.planning.run_state import Reason, RunStatus
+from piko_flow.store.batch import Batch, Requeue
 from tests.browser.conftest import Opens
 from tests.browser.console_flows import HTML
 from tests.browser.console_scene import Scene, console_scene
@@ -141,3 +143,24 @@ def test_a_running_job_bars_nobody(scene: Scene, opens: Opens, run: int, size: s
     page.find("#log-lines").get_by_text(f"line {TALL}.").wait_for()
     page.shown(f"run-telling-{size}")
     assert page.page.evaluate("document.documentElement.scrollWidth") <= SIZES[size]["width"]
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_a_run_that_was_taken_from_its_replica_shows_who_had_it(
+    scene: Scene, opens: Opens, run: int, size: str
+) -> None:
+    page = opens(f"/runs/{run}", viewport=SIZES[size])
+
+    async def take(plane: ControlPlane) -> None:
+        found = await plane.store.run(run)
+        assert found is not None
+        lost = Requeue(run, found.claim, Reason.RESCUED, rescue=True)
+        assert not (await plane.store.write(Batch("", requeues=[lost]))).stale
+
+    scene.ask(take)
+    attempts = page.find("section[aria-labelledby=attempts]")
+    attempts.get_by_text("rescued", exact=True).wait_for()
+    told = attempts.inner_text()
+    assert "its replica died, and the run was taken from it" in told
+    assert "process" in told
+    page.shown(f"run-rescued-{size}")

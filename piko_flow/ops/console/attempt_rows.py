@@ -19,27 +19,21 @@ class AttemptRow:
     """One time that a replica had the run, or that it waits for one.
 
     `state` and `tone` are what its badge says; `why` says in words how it ended, empty where `error` does. An attempt that
-    is waited for has no `start`. `stages` and `failure` are there where no other part of the page shows them.
+    is waited for has no `start`, one that goes on no `milliseconds`. `stages` and `failure` are there where no other part
+    of the page shows them.
     """
 
     number: int
     state: str
     tone: str
     start: datetime | None
-    end: datetime | None
+    milliseconds: int | None
     host: str
     pid: int
     why: str = ""
     error: str = ""
     failure: ToldFailure | None = None
     stages: Stages | None = None
-
-    @property
-    def milliseconds(self) -> int | None:
-        """How long it took; None where it has not ended."""
-        if self.start is None or self.end is None:
-            return None
-        return int((self.end - self.start).total_seconds() * 1000)
 
 
 def has_begun(run: RunRecord, attempts: Sequence[AttemptRecord]) -> bool:
@@ -74,7 +68,7 @@ def _past(one: AttemptRecord, reports: Mapping[int, str], failures: Mapping[int,
         "rescued" if lost else "cancelled" if one.reason == Reason.CANCELLED else "failed",
         "gap" if lost or one.reason == Reason.CANCELLED else "failed",
         one.start_time,
-        one.end_time,
+        _milliseconds(one),
         one.host,
         one.pid,
         why="its replica died, and the run was taken from it" if lost else _meaning(one.reason),
@@ -89,7 +83,7 @@ def _present(run: RunRecord, *, begun: bool, shown: bool, reports: Mapping[int, 
     if begun:
         why = "" if run.status in LIVE or run.status is RunStatus.SUCCESS else _meaning(run.reason)
         return AttemptRow(
-            *(run.attempt, state, colour, run.start_time, run.end_time, run.host, run.pid), why=why
+            *(run.attempt, state, colour, run.start_time, run.duration_ms, run.host, run.pid), why=why
         )
     given_back = run.reason == Reason.RELEASED
     return AttemptRow(
@@ -97,6 +91,12 @@ def _present(run: RunRecord, *, begun: bool, shown: bool, reports: Mapping[int, 
         why=f"{run.host}, process {run.pid}, had it and gave it back" if given_back and run.host else "",
         stages=None if shown else stages_of(reports.get(run.attempt)),
     )
+
+
+def _milliseconds(one: AttemptRecord) -> int | None:
+    if one.start_time is None or one.end_time is None:
+        return None
+    return int((one.end_time - one.start_time).total_seconds() * 1000)
 
 
 def _meaning(code: str) -> str:
