@@ -45,9 +45,14 @@ async def mariadb_store(mariadb_url: str) -> AsyncIterator[SqlStore]:
 
 def asked(store: SqlStore, name: str) -> Statement:
     """The statement that the store has under this name."""
-    found = getattr(store, name)
-    assert isinstance(found, Statement)
-    return found
+    return store._recent.steps if name == "_recent" else store._newest_runs
+
+
+async def rows_of(store: SqlStore, session: Session, name: str) -> Sequence[Any]:
+    """The rows that it gives for all flows."""
+    if name == "_recent":
+        return await store._recent.rows(session, FLOWS, EACH)
+    return await session.given_rows(store._newest_runs, [{"job_id": flow} for flow in FLOWS])
 
 
 @pytest.mark.parametrize("name", ["_recent", "_newest_runs"])
@@ -68,12 +73,11 @@ async def test_sqlite_looks_for_the_newest_runs_by_indexes_alone(sqlite: SqlStor
 async def test_mariadb_reads_no_more_runs_than_it_gives_and_steps_over(
     mariadb_store: SqlStore, name: str, most: int
 ) -> None:
-    statement = asked(mariadb_store, name)
     dialect = mariadb_store._database.dialect
 
     async def work(session: Session) -> tuple[int, int]:
         await session.rows(dialect.statement("FLUSH STATUS"))
-        given = await session.given_rows(statement, [{"job_id": flow} for flow in FLOWS], each=EACH)
+        given = await rows_of(mariadb_store, session, name)
         counts = await session.rows(
             dialect.statement("SHOW SESSION STATUS WHERE Variable_name LIKE 'Handler_read%'")
         )

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
-from functools import lru_cache
 from typing import Any
 
 from piko_flow.store.ops_fitting import LINES, fitting_line
@@ -14,9 +13,8 @@ from piko_flow.store.sql.columns import read_moment
 from piko_flow.store.sql.database import Database, Session, moments
 from piko_flow.store.sql.dialects import Columns
 from piko_flow.store.sql.endings import RUN_ID
-from piko_flow.store.sql.flow_states import FLOW
 from piko_flow.store.sql.leases import HIDE
-from piko_flow.store.sql.run_records import COLUMNS, run_record
+from piko_flow.store.sql.recent_runs import RecentRuns
 from piko_flow.store.texts import check, readable
 
 LINE: Columns = {
@@ -39,15 +37,6 @@ FROM {rows} AS j"""
 LOG = """SELECT logged_at, level, logger, message, stage, attempt, line FROM job_run_log
 WHERE run_id = :run AND line > :after ORDER BY line LIMIT :limit"""
 REPORTS = "SELECT attempt, report FROM job_run_report WHERE run_id = :run ORDER BY attempt"
-# From each run to the next older one of its flow, by the index over both: nothing else of the flow is read.
-RECENT = """WITH RECURSIVE recent AS (
-SELECT j.job_id, (SELECT m.run_id FROM job_run m{{of_flow}} WHERE m.job_id = j.job_id ORDER BY m.run_id DESC LIMIT 1) AS run_id,
-1 AS place FROM {rows} AS j
-UNION ALL SELECT n.job_id, (SELECT m.run_id FROM job_run m{{of_flow}} WHERE m.job_id = n.job_id AND m.run_id < n.run_id
-ORDER BY m.run_id DESC LIMIT 1), n.place + 1 FROM recent n WHERE n.run_id IS NOT NULL AND n.place < :each)
-SELECT {columns} FROM recent n {{join}} job_run r{{by_key}} ON r.run_id = n.run_id ORDER BY r.run_id DESC"""
-
-READ_AGAIN = 5000  # rows of recent runs that are not understood anew when pages read them once more
 
 
 class SqlRunDetails:
@@ -71,8 +60,7 @@ class SqlRunDetails:
             "{join} job_run_live l{by_key} ON l.run_id = j.run_id ORDER BY l.shown_at",
             RUN_ID,
         )
-        self._recent = statement(RECENT.format(rows=dialect.rows(FLOW), columns=COLUMNS), FLOW)
-        self._recent_of = lru_cache(maxsize=READ_AGAIN)(run_record)
+        self._recent = RecentRuns(dialect)
 
     async def keep_details(self, details: Sequence[RunDetail]) -> None:
         """Keep reports by attempt and append lines to logs, in one transaction."""
@@ -169,14 +157,7 @@ class SqlRunDetails:
         """The newest `each` runs of each flow, newest first."""
         if not flows or each < 1:
             return {}
-        wanted = [{"job_id": flow} for flow in set(flows)]
-        rows = await self._database.once(
-            "read the newest runs", lambda session: session.given_rows(self._recent, wanted, each=each)
-        )
-        found: dict[str, list[RunRecord]] = {}
-        for run in map(self._recent_of, map(tuple, rows)):
-            found.setdefault(run.flow, []).append(run)
-        return found
+        return await self._recent.read(self._database, set(flows), each)
 
 
 def _line_row(run: int, number: int, line: LogLine) -> dict[str, Any]:
