@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from piko_flow.control.explained_facts import Facts, Line
@@ -81,13 +82,15 @@ class PlaneExplains(PlaneRows, PlaneReplicas):
 
     async def _facts(self, flow: str, times: Times | None) -> Facts:
         leader = await self.leader()
-        reign, refusals = await self._reign()
+        live = await self.store.live()
+        registered = self.registry.get(flow)
+        upstream = registered.after if registered is not None else None
+        names = [flow] if upstream is None else [flow, upstream]
+        reign, refusals = await self._reign(live, {*names, *(run.flow for run in live)})
         for version in reversed(await self.store.params(flow)):
             reign.params.add(version)
         row = await self.row(flow)
-        registered, used = self.registry.get(flow), reign.params.in_force(flow, leader.now)
-        upstream = registered.after if registered is not None else None
-        names = [flow] if upstream is None else [flow, upstream]
+        used = reign.params.in_force(flow, leader.now)
         return Facts(
             now=leader.now,
             flow=flow,
@@ -102,15 +105,17 @@ class PlaneExplains(PlaneRows, PlaneReplicas):
             times=times or Times(find_zone(zone_of(row, self.options.zone))),
         )
 
-    async def _reign(self) -> tuple[Reign, dict[str, str]]:
-        """What a leader would know now, and why rows are refused."""
+    async def _reign(
+        self, live: Sequence[RunRecord], concerned: Collection[str]
+    ) -> tuple[Reign, dict[str, str]]:
+        """What a leader would know now of the flows that are concerned, and why their rows are refused."""
         term = Term(self.options.lease_name, 0)
         reign = Reign(term, group_limits=self.options.group_limits, flows=self.registry)
         reign.params = ParamsBook()
         reign.paused_all = await self.paused_all()
         refusals: dict[str, str] = {}
-        reign.facts = {record.flow: record for record in await self.store.flows()}
-        for place, row in enumerate(await self.store.schedules()):
+        reign.facts = {record.flow: record for record in await self.store.flows(concerned)}
+        for place, row in enumerate([one.row for one in await self.store.marked_schedules(concerned)]):
             if place % AT_ONCE == AT_ONCE - 1:
                 await asyncio.sleep(0)  # thousands of rows are read on the loop that renews the lease
             understood = understand(row, self.registry, self.options.zone)
@@ -122,6 +127,6 @@ class PlaneExplains(PlaneRows, PlaneReplicas):
                 refusals[row.flow] = reign.facts[row.flow].refused
         for backfill in await self.store.backfills(open_only=True):
             reign.backfills[backfill.id] = backfill
-        for run in await self.store.live():
+        for run in live:
             reign.add(run)
         return reign, refusals

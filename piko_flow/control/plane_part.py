@@ -95,7 +95,8 @@ class PlanePart:
 
     async def row(self, flow: str) -> ScheduleRecord | None:
         """The flow's row of `scheduled_job`; None when it has none."""
-        return next((row for row in await self.store.schedules() if row.flow == flow), None)
+        found = await self.store.marked_schedules([flow])
+        return found[0].row if found else None
 
     async def zone(self, flow: str | None = None) -> str:
         """The zone in which times of the flow are read and shown; that of the setting without a flow or a row."""

@@ -14,7 +14,6 @@ from typing import Protocol
 from piko_flow.control.endings import next_step, what_follows
 from piko_flow.control.execution import RunOrder
 from piko_flow.control.failure import error_text
-from piko_flow.control.flow import Flow
 from piko_flow.control.outcome import Outcome
 from piko_flow.control.recorder import Recorder
 from piko_flow.control.run_news import RunNews

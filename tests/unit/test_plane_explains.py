@@ -1,6 +1,7 @@
 """Every reason is told where it holds, with what to do; and what is well is told so, too."""
 
 import re
+from collections.abc import Collection
 from datetime import timedelta
 
 import pytest
@@ -8,7 +9,7 @@ import pytest
 from piko_flow.control.reasons import MEANINGS
 from piko_flow.errors import RequestRefused
 from piko_flow.planning.run_state import Reason, RunStatus
-from piko_flow.store.records import ParamsVersion, ScheduleRecord
+from piko_flow.store.records import MarkedSchedule, ParamsVersion, ScheduleRecord
 from tests.architecture.checkout import ROOT
 from tests.unit.explained import CASES, backfilled, led, told
 from tests.unit.planes import NOW, begun, ended, hour, lead, planned_fires, queued, row, running, scene
@@ -191,3 +192,23 @@ async def test_a_run_whose_replica_gives_no_sign_of_life_is_told_as_lost() -> No
     await it.clock.advance(timedelta(days=2).total_seconds())
     [told] = [line for line in (await it.plane.explain_run(run.id)).lines if line.reason is Reason.RESCUED]
     assert told.text.endswith("its replica counts as dead: it is rescued when somebody leads")
+
+
+async def test_only_rows_that_concern_the_flow_are_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An explanation costs the same with thousands of other flows; those that run take part in its limits."""
+    it = await led(group_limits={"slow": 1})
+    await running(it, "mail")
+    asked: list[set[str]] = []
+    read = it.store.marked_schedules
+
+    async def noted(flows: Collection[str]) -> list[MarkedSchedule]:
+        asked.append(set(flows))
+        return await read(flows)
+
+    async def all_of_them() -> list[ScheduleRecord]:
+        raise AssertionError("all rows were read")
+
+    monkeypatch.setattr(it.store, "marked_schedules", noted)
+    monkeypatch.setattr(it.store, "schedules", all_of_them)
+    await told(it, "orders")
+    assert set().union(*asked) == {"orders", "mail"}
