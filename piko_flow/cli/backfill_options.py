@@ -25,7 +25,8 @@ What = Annotated[
     str,
     typer.Option(
         "--kind",
-        help="missing (and what was skipped), failed (and what was done with items missing), or all.",
+        help="gap (planned and not settled, failed or not), missing (what nobody has run, and what was skipped), failed "
+        "(and what was done with items missing), or all.",
     ),
 ]
 Newest = Annotated[bool, typer.Option("--newest-first", help="Run the newest window first.")]

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 app = typer.Typer(
     help="Which flows there are, where each stands and when it runs next.", no_args_is_help=True
 )
-TITLES = ("flow", "standing", "next", "live", "missing", "last", "due", "schedule")
+TITLES = ("flow", "health", "next", "live", "gaps", "last", "due", "schedule")
 SHOWN = 20  # stretches that are listed
 
 
@@ -55,7 +55,7 @@ def _show_page(page: FlowPage, times: Times) -> None:
     show_table(
         TITLES,
         [_row(view, times) for view in page.flows],
-        right={"live", "missing"},
+        right={"live", "gaps"},
         wraps={"flow", "schedule"},
         drops=("due", "schedule"),
         notes={"next": times.name},
@@ -73,7 +73,7 @@ def _row(view: FlowView, times: Times) -> tuple[object, ...]:
     live = view.queued + view.running
     return (
         view.name,
-        view.standing,
+        view.health,
         when(coming[0], times) if coming else None,
         live or NOTHING,
         len(view.gaps) or NOTHING,
@@ -96,6 +96,8 @@ def _show(view: FlowView, times: Times) -> None:
     flow = view.flow
     standing = f"{view.standing}: {view.why}" if view.why else view.standing
     facts: list[tuple[str, object]] = [("flow", view.name), ("standing", standing)]
+    facts.append(("health", f"{view.health}: {view.health_why}"))
+    facts += [("", f"{one.word}: {one.why}") for one in view.concerns if one.word != view.health]
     if flow is not None:
         kind = f"{flow.kind}, stateful ({flow.backfill})" if flow.stateful else flow.kind
         facts += [
@@ -116,7 +118,7 @@ def _show(view: FlowView, times: Times) -> None:
         )
     if view.watermark is not None:
         facts.append(("settled up to", when(view.watermark, times)))
-    facts += [("missing", span_text(gap, times)) for gap in view.gaps[:SHOWN]]
+    facts += [("gap", span_text(gap, times)) for gap in view.gaps[:SHOWN]]
     if len(view.gaps) > SHOWN:
         facts.append(("", f"and {len(view.gaps) - SHOWN} more"))
     facts += [("failed", span_text(gap, times)) for gap in view.failed[:SHOWN]]

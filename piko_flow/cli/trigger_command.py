@@ -28,7 +28,7 @@ WindowText = Annotated[
     str | None,
     typer.Option(
         metavar="START..END",
-        help="The window of a stateful flow; without it the oldest one that is missing. Times without an offset "
+        help="The window of a stateful flow; without it the oldest gap. Times without an offset "
         "are of the flow's zone.",
         show_default=False,
     ),

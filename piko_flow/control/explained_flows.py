@@ -7,6 +7,7 @@ from datetime import datetime
 
 from piko_flow.control.explained_facts import Facts, Line, line
 from piko_flow.control.explained_runs import explain_run
+from piko_flow.control.flow_health import gaps_told
 from piko_flow.control.schedule_rows import Schedule
 from piko_flow.control.windows import covers
 from piko_flow.counting import counted
@@ -172,9 +173,8 @@ def _failed(facts: Facts) -> Iterator[Line]:
         return
     gaps = state.gaps()
     if gaps:
-        whole = "a stretch is" if len(gaps) == 1 else f"{len(gaps)} stretches are"
-        text = f"{whole} missing, the first from {facts.span(gaps[0])}: failed or cancelled"
-        advice = f"piko-flow run list --flow {facts.flow} --status FAILED, then run retry or backfill plan"
+        text = f"{gaps_told(gaps, facts.times)}: failed or cancelled"
+        advice = f"piko-flow backfill plan {facts.flow} START..END --kind gap, or run retry"
         yield Line(None, text, advice, blocks=False)
 
 

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
 from typing import Final
 
+from piko_flow.counting import counted
 from piko_flow.planning.flow_state import SCHEDULE
 from piko_flow.planning.run_state import RunStatus
 from piko_flow.store.records import RunRecord
@@ -47,20 +48,22 @@ def late(live: Iterable[RunRecord], now: datetime, grace: timedelta) -> Standing
     return standing
 
 
-def gaps(counted: Mapping[str, int]) -> Standing:
-    """Flows with missing windows."""
+def gaps(found: Mapping[str, int]) -> Standing:
+    """Flows with gaps."""
     return {
-        (GAP, flow): f"{count} stretches of windows of {flow!r} are missing" if count > 1
-        else f"a stretch of windows of {flow!r} is missing"
-        for flow, count in counted.items()
+        (
+            GAP,
+            flow,
+        ): f"there {'is' if count == 1 else 'are'} {counted(count, 'gap')} in the windows of {flow!r}"
+        for flow, count in found.items()
         if count
-    }  # fmt: skip
+    }
 
 
-def letters(counted: Mapping[str, int], most: int) -> Standing:
+def letters(found: Mapping[str, int], most: int) -> Standing:
     """Flows with too many open dead letters."""
     return {
-        (LETTERS, flow): f"{flow!r} has {count:,} open dead letters"
-        for flow, count in counted.items()
+        (LETTERS, flow): f"{flow!r} has {counted(count, 'open dead letter')}"
+        for flow, count in found.items()
         if count >= most
     }

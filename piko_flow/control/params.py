@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from difflib import get_close_matches
 from typing import Any, get_args
 
@@ -18,6 +18,16 @@ TOLD = 5  # fields that one message tells of
 # Kinds of errors whose words are of Pydantic and not of what came; all others are of a user's validator.
 PLAIN = frozenset(get_args(ErrorType)) - {"value_error", "assertion_error", "union_tag_invalid"}
 _JSON: TypeAdapter[Any] = TypeAdapter(Any, config=ConfigDict(ser_json_inf_nan="constants"))
+
+
+class ParamsRefused(RequestRefused):
+    """Parameters do not fit the flow's model; `places` has the fields that are wrong, each with what is wrong in it."""
+
+    def __init__(
+        self, *, places: Mapping[str, str], what: str, rule: str, came: str, advice: str = ""
+    ) -> None:
+        super().__init__(what=what, rule=rule, came=came, advice=advice)
+        self.places = places
 
 
 def check_params(
@@ -121,27 +131,42 @@ def _made(flow: Flow, model: type[BaseModel], values: dict[str, Any] | None) -> 
             return model()
         return model.model_validate_json(_JSON.dump_json(values))
     except ValidationError as error:
-        lines = [_line(model, one) for one in error.errors(include_url=False)[:TOLD]]
-        more = error.error_count() - len(lines)
-        came = "; ".join(lines) + (f"; and {more} more" if more else "")
-        advice = "" if values is not None else "Write its row, or give the fields a default"
-        raise _refused(flow, f"params fit the model {model.__name__}", came, advice) from None
+        raise _misfit(flow, model, error, given=values is not None) from None
     except Exception as error:  # a validator of the user's may raise anything
         came = f"a validator raised {describe_error(error, 200)}"
         raise _refused(flow, f"params fit the model {model.__name__}", came) from error
 
 
+def _misfit(flow: Flow, model: type[BaseModel], error: ValidationError, *, given: bool) -> ParamsRefused:
+    """What is wrong, field by field; `given` says whether there were any values."""
+    found = error.errors(include_url=False)[:TOLD]
+    lines = [(_path(one), _line(model, one)) for one in found]
+    more = error.error_count() - len(lines)
+    return ParamsRefused(
+        places={path.partition(".")[0]: line for path, line in reversed(lines)},
+        what=f"params of {flow.name!r}",
+        rule=f"params fit the model {model.__name__}",
+        came="; ".join(f"{path}: {line}" for path, line in lines) + (f"; and {more} more" if more else ""),
+        advice="" if given else "Write its row, or give the fields a default",
+    )
+
+
+def _path(error: Any) -> str:
+    return ".".join(map(str, error["loc"])) or "the whole"
+
+
 def _line(model: type[BaseModel], error: Any) -> str:
-    """One field that is wrong: where, the rule, and what came unless it may be a secret."""
+    """What is wrong with one field: the rule, and what came unless it may be a secret."""
     path, came = error["loc"], error["input"]
-    where = ".".join(map(str, path)) or "the whole"
-    hidden = may_be_secret(model, path)
+    hidden, raised = may_be_secret(model, path), error["type"] in ("value_error", "assertion_error")
     if hidden and error["type"] not in PLAIN:
-        return f"{where}: its value is not accepted"
-    rule = error["msg"]
+        return "its value is not accepted"
+    rule = str(error["msg"])
+    if raised:  # what a validator of the user's said, without what Pydantic puts before it
+        rule = rule.removeprefix("Value error, ").removeprefix("Assertion failed, ")
     if error["type"] == "missing" or hidden or isinstance(came, (dict, list)):
-        return f"{where}: {rule}"
-    return f"{where}: {rule}, got {shorten(came, SHOWN)}"
+        return rule
+    return f"{rule}, got {shorten(came, SHOWN)}"
 
 
 def _kind(value: object) -> str:

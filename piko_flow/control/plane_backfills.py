@@ -121,7 +121,7 @@ class PlaneBackfills(PlaneTriggers):
             newest_first=request.newest_first,
         )
         if not windows:
-            advice = "Other kinds are missing, failed and all; windows that have not ended never count"
+            advice = "The kinds are gap, missing, failed and all; windows that have not ended never count"
             refuse(what, f"there is a window to run ({request.kind})", f"{request.span} holds none", advice)
         pinned = str(version.id) if version is not None else ""
         named = (plan_digest(windows), request.kind, str(request.concurrency), given or "", pinned)

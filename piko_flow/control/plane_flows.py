@@ -1,20 +1,25 @@
-"""Flows as people look at them: where each stands, when it runs next, what is missing."""
+"""Flows as people look at them: where each stands, when it runs next, where it has gaps."""
 
 from __future__ import annotations
 
+import asyncio
 from collections import Counter
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from piko_flow.control.flow import Flow
-from piko_flow.control.plane_part import missing, refuse
-from piko_flow.control.plane_rows import PlaneRows, ScheduleView
+from piko_flow.control.flow_health import Finding, Health, Judge, Known, due_of, grouped
+from piko_flow.control.plane_part import missing, refuse, zone_of
+from piko_flow.control.plane_rows import AT_ONCE, PlaneRows, ScheduleView
+from piko_flow.control.schedule_rows import understand
+from piko_flow.control.told_times import Times
 from piko_flow.planning.flow_state import FlowState
 from piko_flow.planning.ledger import Mark
 from piko_flow.planning.run_state import RunStatus
 from piko_flow.planning.window import Window
-from piko_flow.store.records import RunRecord
+from piko_flow.planning.zones import find_zone
+from piko_flow.store.records import RunRecord, ScheduleRecord
 
 MOST = 1000  # flows of one page
 
@@ -25,7 +30,9 @@ class FlowView:
 
     `flow` is None for a name that only the rows know. `standing` is active, paused, disabled, refused,
     unregistered or unscheduled; `why` tells more where it is not active. `queued` and `running` count live runs.
-    `watermark`, `gaps` and `failed` are of stateful flows: settled up to, missing stretches, failed ones.
+    `watermark`, `gaps` and `failed` are of stateful flows: settled up to, what was planned and is neither settled
+    nor worked on, what of it failed. `health` is how it stands in one word, with `health_why`; `concerns` is what of it
+    a person should look at. `letters` counts its open dead letters.
     """
 
     name: str
@@ -40,6 +47,10 @@ class FlowView:
     watermark: datetime | None = None
     gaps: tuple[Window, ...] = ()
     failed: tuple[Window, ...] = ()
+    health: str = "healthy"
+    health_why: str = ""
+    concerns: tuple[Finding, ...] = ()
+    letters: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,59 +72,87 @@ class PlaneFlows(PlaneRows):
         names = sorted(name for name in {*self.registry, *rows} if name > after)
         shown = names[:limit]
         seen = await self.schedules_of([rows[name] for name in shown if name in rows], fires=fires)
-        return FlowPage(await self._views(shown, seen), shown[-1] if len(names) > len(shown) else None)
+        return FlowPage(await self._views(shown, seen, rows), shown[-1] if len(names) > len(shown) else None)
 
     async def flow(self, name: str, *, fires: int = 5) -> FlowView:
         """One flow with its next fires. Refused when neither the code nor a row knows it."""
-        rows = [marked.row for marked in await self.store.marked_schedules([name])]
-        if name not in self.registry and not rows:
+        names = [name, *self.upstreams([name])]
+        rows = {marked.row.flow: marked.row for marked in await self.store.marked_schedules(names)}
+        if name not in self.registry and name not in rows:
             missing(f"show flow {name!r}", "a flow is registered or has a row", self.registry.unknown(name))
-        return (await self._views([name], await self.schedules_of(rows, fires=fires)))[0]
+        mine = [rows[name]] if name in rows else []
+        return (await self._views([name], await self.schedules_of(mine, fires=fires), rows))[0]
 
-    async def _views(self, names: Sequence[str], seen: Sequence[ScheduleView]) -> tuple[FlowView, ...]:
+    async def _views(
+        self, names: Sequence[str], seen: Sequence[ScheduleView], rows: Mapping[str, ScheduleRecord]
+    ) -> tuple[FlowView, ...]:
         views = {view.row.flow: view for view in seen}
-        flows = {name: self.registry.get(name) for name in names}
-        states = await self.store.states([name for name, flow in flows.items() if flow and flow.stateful])
-        live = Counter((run.flow, run.status) for run in await self.store.live())
-        last = await self.store.last_runs(names)
-        refused = {record.flow: record.refused for record in await self.store.flows(names) if record.refused}
+        now, paused_all = await self.now(), await self.paused_all()
+        known = await self.known_flows([*names, *self.upstreams(names)], rows, now, paused_all)
+        judge = Judge(known, now=now, paused_all=paused_all, times=lambda name: self._times(rows.get(name)))
         return tuple(
-            self._flow_view(
-                name,
-                flows[name],
-                views.get(name),
-                states.get(name),
-                live,
-                last.get(name),
-                refused.get(name, ""),
-            )
-            for name in names
+            self._flow_view(name, known[name], views.get(name), judge.health(name)) for name in names
         )
 
-    def _flow_view(
-        self,
-        name: str,
-        flow: Flow | None,
-        view: ScheduleView | None,
-        state: FlowState | None,
-        live: Counter[tuple[str, RunStatus]],
-        last: RunRecord | None,
-        refused: str,
-    ) -> FlowView:
-        standing, why = _standing(flow, view, refused)
+    def upstreams(self, names: Sequence[str]) -> list[str]:
+        """The flows that these come after, and those that they come after, without these."""
+        found: list[str] = []
+        for name in names:
+            flow = self.registry.get(name)
+            while flow is not None and flow.after is not None and flow.after not in {*names, *found}:
+                found.append(flow.after)
+                flow = self.registry.get(flow.after)
+        return found
+
+    async def known_flows(
+        self, names: Sequence[str], rows: Mapping[str, ScheduleRecord], now: datetime, paused_all: str
+    ) -> dict[str, Known]:
+        """What is known of these flows; some statements, whatever their number."""
+        flows = {name: self.registry.get(name) for name in names}
+        live = grouped(await self.store.live())
+        records = {record.flow: record for record in await self.store.flows(names)}
+        states = await self.store.states([name for name, flow in flows.items() if flow and flow.stateful])
+        last, letters = await self.store.last_runs(names), await self.store.open_letters()
+        found = {}
+        for place, (name, flow) in enumerate(flows.items()):
+            if place % AT_ONCE == AT_ONCE - 1:
+                await asyncio.sleep(0)  # this is the loop that renews the lease
+            row = rows.get(name)
+            known = Known(
+                flow=flow,
+                understood=None if row is None else understand(row, self.registry, self.options.zone),
+                record=records.get(name),
+                last=last.get(name),
+                live=live.get(name, ()),
+                letters=letters.get(name, 0),
+                state=states.get(name),
+            )
+            found[name] = replace(known, due=due_of(known, now, paused_all))
+        return found
+
+    def _times(self, row: ScheduleRecord | None) -> Times:
+        return Times(find_zone(zone_of(row, self.options.zone)))
+
+    def _flow_view(self, name: str, known: Known, view: ScheduleView | None, health: Health) -> FlowView:
+        state, counts = known.state, Counter(run.status for run in known.live)
+        standing, why = _standing(known.flow, view, known.record.refused if known.record is not None else "")
         return FlowView(
             name=name,
-            flow=flow,
+            flow=known.flow,
             standing=standing,
             why=why,
             schedule=view,
-            queued=live[name, RunStatus.QUEUED],
-            running=live[name, RunStatus.RUNNING],
-            last=last,
+            queued=counts[RunStatus.QUEUED],
+            running=counts[RunStatus.RUNNING],
+            last=known.last,
             zone=view.zone if view is not None else self.options.zone,
             watermark=state.watermark if state is not None else None,
             gaps=state.gaps() if state is not None else (),
             failed=_failed(state) if state is not None else (),
+            health=health.word,
+            health_why=health.told,
+            concerns=health.concerns,
+            letters=known.letters,
         )
 
 

@@ -7,11 +7,14 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from piko_flow.control.flow import Flow
+from piko_flow.control.flow_health import Health, Judge, Known
 from piko_flow.control.plane import ControlPlane
 from piko_flow.control.plane_part import missing, zone_of
 from piko_flow.control.plane_replicas import LeaderView
+from piko_flow.control.told_times import Times
 from piko_flow.planning.flow_state import FlowState
 from piko_flow.planning.run_state import RunStatus
+from piko_flow.planning.zones import find_zone
 from piko_flow.store.records import BackfillRecord, FlowRecord, RunRecord, ScheduleRecord
 
 BACKFILLS = 10
@@ -50,6 +53,8 @@ async def flows_now(plane: ControlPlane) -> FlowsNow:
     store, leader = plane.store, await plane.leader()
     rows = {row.flow: row for row in await store.schedules()}
     names = tuple(sorted({*plane.registry, *rows}))
+    # Before the records: a window that ends between the two reads is then taken for one that is worked on, not for a gap.
+    live = tuple(await store.live())
     return FlowsNow(
         now=leader.now,
         leader=leader,
@@ -57,7 +62,7 @@ async def flows_now(plane: ControlPlane) -> FlowsNow:
         rows=rows,
         records={record.flow: record for record in await store.flows()},
         last=await store.last_runs(names),
-        live=tuple(await store.live()),
+        live=live,
         letters=await store.open_letters(),
         paused_all=await plane.paused_all(),
     )
@@ -78,7 +83,7 @@ class FlowNow:
 
     `row` is None where it has none. `runs` are its newest, newest first; `report` is what the newest of them that has
     ended left of its stages, and `live` what one that runs shows of them, each with the run and as JSON. `backfills`
-    are its own, the newest first.
+    are its own, the newest first. `known` is what it is judged by, and what the flow that it comes after is judged by.
     """
 
     now: datetime
@@ -94,6 +99,17 @@ class FlowNow:
     live: tuple[int, str] | None
     letters: int
     backfills: tuple[BackfillRecord, ...]
+    known: Mapping[str, Known]
+
+    @property
+    def health(self) -> Health:
+        """How it stands; times are told in its zone, with their offset."""
+        return self.health_in(Times(find_zone(self.zone)))
+
+    def health_in(self, times: Times) -> Health:
+        """The same with times told so."""
+        judge = Judge(self.known, now=self.now, paused_all=self.paused_all, times=lambda name: times)
+        return judge.health(self.name)
 
 
 async def flow_now(plane: ControlPlane, name: str, *, runs: int) -> FlowNow:
@@ -102,29 +118,32 @@ async def flow_now(plane: ControlPlane, name: str, *, runs: int) -> FlowNow:
     Refused when neither the code nor a row knows the flow.
     """
     store, flow = plane.store, plane.registry.get(name)
-    marked = await store.marked_schedules([name])
-    row = marked[0].row if marked else None
-    if flow is None and row is None:
+    names = [name, *plane.upstreams([name])]
+    rows = {marked.row.flow: marked.row for marked in await store.marked_schedules(names)}
+    if flow is None and name not in rows:
         missing(f"show flow {name!r}", "a flow is registered or has a row", plane.registry.unknown(name))
+    now, paused_all = await plane.now(), await plane.paused_all()
+    known = await plane.known_flows(names, rows, now, paused_all)
     recent = tuple((await store.recent_runs([name], runs)).get(name, ()))
     running = [run.id for run in recent if run.status is RunStatus.RUNNING]
     shown = await store.shown_live(running) if running else {}
     live = max(shown, default=None)
-    states = await store.states([name]) if flow is not None and flow.stateful else {}
+    mine = known[name]
     return FlowNow(
-        now=await plane.now(),
+        now=now,
         name=name,
         flow=flow,
-        row=row,
-        record=next(iter(await store.flows([name])), None),
-        zone=zone_of(row, plane.options.zone),
-        paused_all=await plane.paused_all(),
+        row=rows.get(name),
+        record=mine.record,
+        zone=zone_of(rows.get(name), plane.options.zone),
+        paused_all=paused_all,
         runs=recent,
-        state=states.get(name),
+        state=mine.state,
         report=await _report(plane, recent),
         live=None if live is None else (live, shown[live][1]),
-        letters=(await store.open_letters()).get(name, 0),
+        letters=mine.letters,
         backfills=tuple((await store.backfills(flow=name))[::-1][:BACKFILLS]),
+        known=known,
     )
 
 

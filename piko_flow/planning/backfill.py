@@ -11,18 +11,19 @@ from typing import Literal, TypeAlias
 
 from piko_flow.errors import RequestRefused
 from piko_flow.planning.flow_state import FlowState
-from piko_flow.planning.ledger import Mark, joined, minus
+from piko_flow.planning.ledger import SETTLED, Mark, clip, joined, minus
 from piko_flow.planning.moment import EARLIEST
 from piko_flow.planning.trigger import Trigger, fires, last_fire
 from piko_flow.planning.window import Window, window_around
 
-BackfillKind: TypeAlias = Literal["missing", "failed", "all"]
-KINDS: tuple[BackfillKind, ...] = ("missing", "failed", "all")
+BackfillKind: TypeAlias = Literal["gap", "missing", "failed", "all"]
+KINDS: tuple[BackfillKind, ...] = ("gap", "missing", "failed", "all")
 MOST_WINDOWS = 100_000
 STEP = 2_000  # windows that one feeding looks at; the next goes on from there
 
 # What a run of the backfill would not change for the better.
 DONE_FOR = {
+    "gap": SETTLED,
     "missing": frozenset({Mark.DONE, Mark.INCOMPLETE}),
     "failed": frozenset({Mark.DONE, Mark.SKIPPED}),
     "all": frozenset[Mark](),
@@ -41,8 +42,8 @@ def plan_backfill(
 ) -> tuple[Window, ...]:
     """The windows inside the span that the backfill would run, in the order in which it would run them.
 
-    `missing`: what is neither settled nor failed, and what was skipped. `failed`: what failed, and what was done
-    with items missing. `all`: everything. They are cut by the trigger at its fires, at the edges of the span,
+    `gap`: what was planned and is neither settled nor worked on, failed or not. `missing`: what nobody has run, and
+    what was skipped. `failed`: what failed, and what was done with items missing. `all`: everything. They are cut by the trigger at its fires, at the edges of the span,
     and at what is to be left alone. Only what is over counts: windows that have ended, and whatever the flow's
     schedule has planned already. What a live run works on is left out, but for `all`. Raises RequestRefused
     for another kind, and where there are more windows than `limit`.
@@ -134,6 +135,8 @@ def _pieces(
     if kind == "all":
         return (past,)
     ledger = state.ledger
+    if kind == "gap":
+        return tuple(piece for gap in state.gaps() if (piece := clip(gap, past)) is not None)
     if kind == "failed":
         found = ledger.marked(past, (Mark.FAILED, Mark.INCOMPLETE))
     else:

@@ -20,8 +20,8 @@ def check_trigger(state: FlowState, trigger: Trigger, window: Window | None, now
     if chosen is None:
         raise RequestRefused(
             what=what,
-            rule="without a window it takes the oldest one that is missing",
-            came="none is",
+            rule="without a window it takes the oldest gap",
+            came="there is none",
             advice="Name one with --window",
         )
     if chosen.end > now:

@@ -135,7 +135,7 @@ GAPS: Final = Metric(
     "piko_flow.gaps",
     "gauge",
     "{gap}",
-    "Missing stretches of planned windows that are neither settled nor at work; the leader alone tells",
+    "Gaps: stretches of planned windows that are neither settled nor at work; the leader alone tells",
     (FLOW,),
 )
 BACKFILL_WINDOWS: Final = Metric(

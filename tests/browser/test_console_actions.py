@@ -173,6 +173,7 @@ def test_the_leader_resigns(scene: Scene, opens: Opens) -> None:
 
 def test_parameters_are_set_for_a_later_time(scene: Scene, opens: Opens) -> None:
     page = opens("/flows/unscheduled")
+    page.page.get_by_text("Store some all the same").click()
     page.page.get_by_label("All parameters").fill('{"a": 1}')
     page.page.get_by_label("In force from").fill("2031-05-06 07:08")
     page.press("Save the parameters")

@@ -142,7 +142,7 @@ def test_parameters_are_set_shown_and_rolled_back_and_no_secret_is_printed(desk:
 def test_flows_of_code_and_rows_are_listed_with_where_they_stand(desk: Desk) -> None:
     desk.does("schedule", "set", "sync_orders", "--disable")
     lines = desk.does("flow", "list").lines
-    assert lines[0].startswith("flow standing next (Europe/Berlin) live missing last due schedule")
+    assert lines[0].startswith("flow health next (Europe/Berlin) live gaps last due schedule")
     assert lines[1:] == [
         "send_mail unscheduled - - - - - -",
         "sync_orders disabled - - - - - 0 * * * * (Europe/Berlin)",

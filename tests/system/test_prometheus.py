@@ -78,7 +78,7 @@ tests:
         exp_alerts:
           - exp_labels: {severity: warning, flow: orders}
             exp_annotations:
-              summary: "Windows of orders are missing"
+              summary: "There is a gap in the windows of orders"
               do: "Plan a backfill: piko-flow backfill plan orders"
     promql_expr_test:
       - expr: piko_job_run_total

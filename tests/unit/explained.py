@@ -145,7 +145,7 @@ async def no_slot(it: Scene) -> Case:
     await planned_fires(it, "mail", hour(12).start, max_instances=9)
     for _ in range(4):
         await running(it, "mail")
-    return Case((await queued(it, "mail")).id, "all 4 slots of 1 living replicas are taken")
+    return Case((await queued(it, "mail")).id, "all 4 slots of 1 living replica are taken")
 
 
 async def requeued(it: Scene, reason: Reason, **columns: object) -> RunRecord:

@@ -98,19 +98,24 @@ def test_each_health_has_its_cause() -> None:
 def test_windows_behind_what_was_planned_are_gaps_unless_somebody_works_on_them() -> None:
     behind = {"windows": FlowRecord("windows", planned_until=NOW, watermark=NOW - 2 * HOUR)}
     assert health("windows", records=behind)[0] == "gaps"
-    assert health("windows", records=behind, live=(run("windows", RunStatus.RUNNING),))[0] == "running"
+    first, second = (Window(NOW - (hours + 1) * HOUR, NOW - hours * HOUR) for hours in (1, 0))
+    works = run("windows", RunStatus.RUNNING, window=first)
+    assert health("windows", records=behind, live=(works,))[0] == "running"
+    elsewhere = replace(works, window=second)  # the window at the watermark is still nobody's
+    assert health("windows", records=behind, live=(elsewhere,))[0] == "gaps"
 
 
 def test_a_flow_that_waits_for_another_is_not_late() -> None:
     records = {
         "report": FlowRecord("report", planned_until=NOW - 3 * HOUR),
-        "windows": FlowRecord("windows", planned_until=NOW, watermark=NOW - 4 * HOUR),
+        "windows": FlowRecord("windows", planned_until=NOW - 4 * HOUR, watermark=NOW - 4 * HOUR),
     }
-    assert health("report", records=records) == (
+    works = run("windows", RunStatus.RUNNING, window=Window(NOW - 4 * HOUR, NOW - 3 * HOUR))
+    assert health("report", records=records, live=(works,)) == (
         "waiting",
         "it comes after 'windows', which has not got so far",
     )
-    records["windows"] = replace(records["windows"], watermark=NOW)
+    records["windows"] = replace(records["windows"], planned_until=NOW, watermark=NOW)
     assert health("report", records=records)[0] == "late"
 
 
@@ -134,7 +139,7 @@ def test_attention_comes_worst_first_and_no_leader_before_all() -> None:
         paused_all="all schedules are paused",
     )
     standings = Standings(flows(), "UTC").of(found)
-    told = [(one.what, one.href_flow) for one in overview_rows.attentions(standings, found)]
+    told = [(one.what, one.flow) for one in overview_rows.attentions(standings, found)]
     assert told == [
         ("Nobody leads", ""),
         ("All schedules are paused", ""),
@@ -148,7 +153,7 @@ def test_attention_comes_worst_first_and_no_leader_before_all() -> None:
         "windows",
     ]
     assert [one.name for one in overview_rows.chosen(standings, "JO B", "")] == ["jobs"]
-    assert list(overview_rows.counts(standings)) == ["refused", "failing", "unscheduled"]
+    assert list(overview_rows.counts(standings)) == ["refused", "failing", "dead letters", "unscheduled"]
 
 
 def test_a_line_tells_lag_and_gaps_of_windows() -> None:

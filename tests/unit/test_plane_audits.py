@@ -233,7 +233,7 @@ def test_no_changing_method_of_the_plane_is_left_out() -> None:
     looking = {
         *("acting", "changed", "now", "schedule", "row", "zone", "registered", "rows_changed", "queue"),
         *("schedules", "schedules_of", "schedule_page", "schedule_view", "preview"),
-        *("paused_all", "flows", "flow"),
+        *("paused_all", "flows", "flow", "known_flows", "upstreams", "why_barred", "why_not_retried"),
         *("runs", "run", "params", "params_history"),
         *("plan_trigger", "in_force", "plan_backfill", "backfills", "backfill", "letter_groups", "chosen"),
         *("dead_letters", "dead_letter", "leader", "audit", "explain_flow", "explain_run", "replay"),

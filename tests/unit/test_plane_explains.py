@@ -92,16 +92,16 @@ async def test_in_strict_order_the_run_that_is_waited_for_is_named() -> None:
     assert "it is running" in lines[None]
 
 
-async def test_missing_stretches_are_told_with_what_to_do() -> None:
+async def test_gaps_are_told_with_what_to_do() -> None:
     it = await led()
     await begun(it, "orders", since=8, planned=12)
     for number in (8, 10, 11):
         await ended(it, "orders", hour(number))
     await ended(it, "orders", hour(9), RunStatus.FAILED, error_type="KeyError")
     lines = (await told(it, "orders")).lines
-    (missing,) = [line for line in lines if "missing" in line.text]
-    assert "2026-03-02 09:00+00:00 to 2026-03-02 10:00+00:00" in missing.text
-    assert "run retry" in missing.advice
+    (gap,) = [line for line in lines if "gap" in line.text]
+    assert "2026-03-02 09:00+00:00 to 2026-03-02 10:00+00:00" in gap.text
+    assert "--kind gap" in gap.advice
     assert any("its last run" in line.text and "KeyError" in line.text for line in lines)
 
 

@@ -74,7 +74,7 @@ def test_where_nothing_planned_is_missing_it_is_the_next_window_that_is_due() ->
 def test_where_nothing_is_missing_it_is_refused() -> None:
     state = replace(gapped(), ledger=gapped().ledger.settle(span(2, 5), Mark.DONE))
     for whole in (state, FlowState("f")):
-        with pytest.raises(RequestRefused, match="the oldest one that is missing; none is"):
+        with pytest.raises(RequestRefused, match="the oldest gap; there is none"):
             check_trigger(whole, HOURLY, None, NOW)
 
 

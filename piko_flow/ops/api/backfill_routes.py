@@ -47,14 +47,15 @@ EXAMPLE: dict[str, Any] = {
 class BackfillBody(Body):
     """A backfill as it is asked for; `params` go over those in force, for each of its runs.
 
-    `kind` is missing (and what was skipped), failed (and what was done with items missing), or all.
+    `kind` is gap (planned and not settled, failed or not), missing (what nobody has run, and what was skipped), failed (and
+    what was done with items missing), or all.
     """
 
     model_config = ConfigDict(json_schema_extra={"examples": [EXAMPLE]})
 
     flow: FlowText
     span: GivenWindow
-    kind: Literal["missing", "failed", "all"] = "missing"
+    kind: Literal["gap", "missing", "failed", "all"] = "missing"
     newest_first: bool = False
     concurrency: Annotated[int, Field(ge=1, le=MOST_AT_ONCE), BeforeValidator(whole)] = 1
     params: Params | None = None

@@ -11,25 +11,29 @@ from fastapi import APIRouter, Depends, Request, Response
 from piko_flow.control.plane import ControlPlane
 from piko_flow.control.plane_backfills import BackfillPlan, BackfillRequest, BackfillView
 from piko_flow.counting import counted
-from piko_flow.errors import RequestRefused, ScheduleError
+from piko_flow.errors import NotFound, RequestConflicts, RequestRefused
 from piko_flow.ops.console.conflicts import conflict, seen_by
+from piko_flow.ops.console.field_refused import about
 from piko_flow.ops.console.flash import told
-from piko_flow.ops.console.forms import form_of, refuse, whole_field
+from piko_flow.ops.console.forms import form_of, refuse, span_of, whole_field
 from piko_flow.ops.console.refusals import pages_route
 from piko_flow.ops.console.view import View
+from piko_flow.ops.console.wrong_form import wrong_form
 from piko_flow.ops.process import Process
 from piko_flow.ops.visitor import AtLeast, Visitor
-from piko_flow.planning.moment import read_moment
-from piko_flow.planning.window import Window
 from piko_flow.planning.zones import find_zone
 from piko_flow.store.ops_records import Role
 from piko_flow.store.records import BackfillRecord
 
 KINDS = {
-    "missing": "missing windows, those that were skipped too",
-    "failed": "failed windows, and those with items missing",
+    "gap": "windows of gaps, failed or missing",
+    "missing": "windows that are missing or were skipped",
+    "failed": "windows that failed or are incomplete",
     "all": "all windows, those that are done too",
 }
+LONGEST = 100  # characters of a field
+FIELDS = ("start", "end", "what", "concurrency", "newest_first")
+FORM = "backfill"
 VERBS = ("pause", "resume", "cancel")
 LISTED = 50
 MOST_AT_ONCE = 1000
@@ -48,6 +52,7 @@ class BackfillPages:
         look = [Depends(AtLeast(Role.VIEWER))]
         router.add_api_route("/backfills", self.list, dependencies=look)
         router.add_api_route("/parts/backfills", self.part, dependencies=look)
+        router.add_api_route("/flows/{name}/backfill", self.page)
         router.add_api_route("/flows/{name}/backfill/plan", self.plan, methods=["POST"])
         router.add_api_route("/flows/{name}/backfill", self.apply, methods=["POST"])
         router.add_api_route("/backfills/{number}/{verb}", self.change, methods=["POST"])
@@ -70,15 +75,32 @@ class BackfillPages:
     async def plan(self, request: Request, name: str, who: Operator) -> Response:
         """What a backfill would do; nothing is changed."""
         form = await form_of(request)
-
-        async def plan(plane: ControlPlane) -> BackfillPlan:
-            return await plane.plan_backfill(await _request(plane, name, form))
-
-        found = await self._process.ask(plan)
+        if request.headers.get("HX-Request") != "true":
+            return await self._planned(request, name, form)
+        found = await self._process.ask(lambda plane: _plan(plane, name, form))
         values: dict[str, Any] = {"plan": found, "name": name, "kinds": KINDS, "sent": form}
-        if request.headers.get("HX-Request") == "true":
-            return self._view.part(request, "plan_part.html", **values)
-        return self._view.page(request, "plan.html", section="/", **values)
+        return self._view.part(request, "plan_part.html", **values)
+
+    async def page(self, request: Request, name: str, who: Operator) -> Response:
+        """The form filled in as the address says, with what it would do; without a span that of the flow's gaps."""
+        asked = {key: value[:LONGEST] for key, value in request.query_params.items() if key in FIELDS}
+        sent = await self._process.ask(lambda plane: _filled(plane, name, asked))
+        return await self._planned(request, name, sent)
+
+    async def _planned(
+        self, request: Request, name: str, sent: dict[str, str], conflicts: RequestConflicts | None = None
+    ) -> Response:
+        """The page of a backfill: the form as it was filled in, with its preview, or with what is wrong in it."""
+        plan, wrong = None, None if conflicts is None else wrong_form(FORM, sent, conflicts)
+        try:
+            plan = await self._process.ask(lambda plane: _plan(plane, name, sent))
+        except NotFound:
+            raise
+        except RequestRefused as error:
+            wrong = wrong_form(FORM, sent, error)
+        values = {"plan": plan, "name": name, "kinds": KINDS, "sent": sent, "wrong": wrong, "section": "/"}
+        status = 200 if wrong is None or request.method == "GET" else wrong.told.status
+        return self._view.page(request, "plan.html", status=status, **values)
 
     async def apply(self, request: Request, name: str, who: Operator) -> Response:
         """Begin the one that was planned; a conflict where the plan has become another one."""
@@ -95,7 +117,10 @@ class BackfillPages:
                 )
             return await plane.acting(who.name, who.via).apply_backfill(wanted, digest=now.digest)
 
-        made = await self._process.ask(apply)
+        try:
+            made = await self._process.ask(apply)
+        except RequestConflicts as error:
+            return await self._planned(request, name, form, error)
         return told(
             request,
             "/backfills",
@@ -120,6 +145,22 @@ class BackfillPages:
         return told(request, "/backfills", f"Backfill {number} is {made.state}.")
 
 
+async def _plan(plane: ControlPlane, name: str, form: Mapping[str, str]) -> BackfillPlan:
+    return await plane.plan_backfill(await _request(plane, name, form))
+
+
+async def _filled(plane: ControlPlane, name: str, asked: Mapping[str, str]) -> dict[str, str]:
+    """What an address says of a backfill, and else what is usual: gaps, all of them, one window at a time."""
+    flow, zone = plane.registered(name), find_zone(await plane.zone(name))
+    filled = {"start": "", "end": "", "what": "gap", "concurrency": "1", **asked}
+    if flow.stateful and not asked.get("start") and not asked.get("end"):
+        gaps = (await plane.store.states([name]))[name].gaps()
+        if gaps:
+            edges = gaps[0].start, gaps[-1].end
+            filled["start"], filled["end"] = (edge.astimezone(zone).isoformat(" ") for edge in edges)
+    return filled
+
+
 async def _read(plane: ControlPlane) -> tuple[list[BackfillView], datetime]:
     return await plane.backfills(limit=LISTED), await plane.now()
 
@@ -127,15 +168,11 @@ async def _read(plane: ControlPlane) -> tuple[list[BackfillView], datetime]:
 async def _request(plane: ControlPlane, name: str, form: Mapping[str, str]) -> BackfillRequest:
     """The request of a form, whose times are of the flow's zone. Raises RequestRefused."""
     zone = find_zone(await plane.zone(name))
-    try:
-        span = Window(
-            read_moment(form.get("start", ""), zone, "start"), read_moment(form.get("end", ""), zone, "end")
-        )
-    except ScheduleError as error:
-        raise RequestRefused(what=error.what, rule=error.rule, came=error.came, advice=error.advice) from None
+    span = span_of(form.get("start", ""), form.get("end", ""), zone)
     kind = form.get("what", "missing")
-    if kind not in KINDS:
-        refuse("plan a backfill", f"it is about windows that are {', '.join(KINDS)}", f"{kind!r:.40} came")
+    with about("what"):
+        if kind not in KINDS:
+            refuse("plan a backfill", f"its kind is one of {', '.join(KINDS)}", f"{kind!r:.40} came")
     return BackfillRequest(
         flow=name,
         span=span,

@@ -9,10 +9,12 @@ from datetime import UTC, date, datetime, time, timedelta
 from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
+from piko_flow.counting import counted
+from piko_flow.planning.catch_up import WindowPolicy
 from piko_flow.planning.flow_state import FlowState
 from piko_flow.planning.ledger import Mark, clip, minus
 from piko_flow.planning.trigger import Trigger
-from piko_flow.planning.window import Window
+from piko_flow.planning.window import BackfillPolicy, Window
 
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
 DAYS, MONTHS = 14, 6  # rows of the two scales
@@ -21,7 +23,7 @@ MIXED = 6  # stretches of one cell that are told apart
 WORST = ("failed", "gap", "running", "waiting", "incomplete", "skipped", "success")
 WORDS = {
     "success": "done",
-    "incomplete": "done with items missing",
+    "incomplete": "incomplete",
     "running": "running",
     "waiting": "waiting",
     "failed": "failed",
@@ -34,6 +36,19 @@ MARKS = {
     Mark.SKIPPED: "skipped",
     Mark.FAILED: "failed",
 }
+
+
+def why_skipped(policy: WindowPolicy) -> str:
+    """Why windows of a flow with this policy are skipped: the ledger keeps that they were, and not by which rule."""
+    lookback = f"older than its newest {counted(policy.lookback, 'window')} (max_lookback_window)"
+    reasons = {
+        BackfillPolicy.SKIP: ["a newer one was due before they began (its policy is SKIP)"],
+        BackfillPolicy.NONE: ["they were due longer ago than the grace of its row (its policy is NONE)"],
+        BackfillPolicy.CATCH_UP: [],
+    }[policy.backfill]
+    told = [*reasons, *([f"they are {lookback}"] if policy.lookback else [])]
+    told.append("somebody moved last_data_time past them")
+    return f"Skipped windows were not run because {', or '.join(told)}"
 
 
 class Stretch(NamedTuple):

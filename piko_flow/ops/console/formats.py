@@ -43,10 +43,14 @@ def moment(instant: datetime | None, style: str = "short") -> Markup:
 
 
 def window(span: Window) -> Markup:
-    """The span as an element: its ends in UTC until a script has written them for the viewer."""
+    """The span as an element: its ends in UTC until a script has written them for the viewer.
+
+    Both have seconds where one has any, and parts of seconds likewise.
+    """
     start, end = (edge.astimezone(UTC) for edge in span)
-    last = f"{end:%H:%M}" if start.date() == end.date() else f"{end:%Y-%m-%d %H:%M}"
-    return SPAN.format(_iso(start), _iso(end), f"{start:%Y-%m-%d %H:%M} {DASH} {last} UTC")
+    exact = max(_exactness(start), _exactness(end))
+    last = _clock(end, exact) if start.date() == end.date() else f"{end:%Y-%m-%d} {_clock(end, exact)}"
+    return SPAN.format(_iso(start), _iso(end), f"{start:%Y-%m-%d} {_clock(start, exact)} {DASH} {last} UTC")
 
 
 def ago(instant: datetime | None, now: datetime) -> Markup:
@@ -54,7 +58,10 @@ def ago(instant: datetime | None, now: datetime) -> Markup:
     if instant is None:
         return NOTHING
     past = now - instant
-    text = f"{about(past)} ago" if past >= timedelta(0) else f"in {about(-past)}"
+    if abs(past) < timedelta(seconds=1):
+        text = "now"
+    else:
+        text = f"{about(past)} ago" if past > timedelta(0) else f"in {about(-past)}"
     return TIME.format(_iso(instant.astimezone(UTC)), "ago", text)
 
 
@@ -106,4 +113,17 @@ def given(value: object) -> str:
 
 
 def _iso(instant: datetime) -> str:
-    return instant.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    exact = "microseconds" if instant.microsecond % 1000 else "milliseconds"
+    return instant.isoformat(timespec=exact).replace("+00:00", "Z")
+
+
+def _exactness(instant: datetime) -> int:
+    """0 where the instant is a whole minute, 1 where it is a whole second, 2 where it is neither."""
+    return 2 if instant.microsecond else 1 if instant.second else 0
+
+
+def _clock(instant: datetime, exact: int) -> str:
+    if exact == 2:
+        text = f"{instant:%H:%M:%S.%f}"
+        return text if instant.microsecond % 1000 else text[:-3]
+    return f"{instant:%H:%M:%S}" if exact else f"{instant:%H:%M}"

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from typing import NoReturn
+from zoneinfo import ZoneInfo
 
 from fastapi import Request
 
 from piko_flow.errors import RequestRefused
+from piko_flow.ops.console.field_refused import FieldRefused, about
+from piko_flow.planning.moment import read_moment
+from piko_flow.planning.window import Window
 
 FIELDS = 500
 LARGEST_NUMBER = 2**63 - 1
@@ -29,9 +33,22 @@ def whole_field(form: dict[str, str], name: str, *, least: int, most: int = LARG
     """The whole number of a field. Raises RequestRefused where it is none, or out of bounds."""
     text = form.get(name, "").strip()
     if not (text.isascii() and text.isdecimal() and len(text) <= 19 and least <= int(text) <= most):
-        what, came = f"read {name.replace('_', ' ')}", f"{text!r:.60} came"
-        refuse(what, f"it is a whole number from {least} to {most}", came)
+        raise FieldRefused(
+            field=name,
+            what=f"read {name.replace('_', ' ')}",
+            rule=f"it is a whole number from {least} to {most}",
+            came=f"{text!r:.60} came",
+        )
     return int(text)
+
+
+def span_of(first: str, last: str, zone: ZoneInfo) -> Window:
+    """The window between two times of the zone, as they were written. Raises FieldRefused for `start` or `end`."""
+    with about("start"):
+        start = read_moment(first, zone, "start")
+    with about("end"):
+        end = read_moment(last, zone, "end")
+        return Window(start, end)
 
 
 def refuse(what: str, rule: str, came: str, advice: str = "") -> NoReturn:

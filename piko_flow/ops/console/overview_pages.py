@@ -10,6 +10,7 @@ from fastapi import APIRouter, Depends, Request, Response
 from fastapi.responses import RedirectResponse
 
 from piko_flow.control.flow import Flow
+from piko_flow.control.flow_health import MEANINGS
 from piko_flow.control.plane import ControlPlane
 from piko_flow.control.plane_overview import FlowsNow, flows_in_detail, flows_now
 from piko_flow.control.registry import Registry
@@ -102,7 +103,8 @@ def _totals(now: FlowsNow, standings: Sequence[overview_rows.Standing]) -> dict[
         "paused_all": now.paused_all,
         "total": len(standings),
         "counts": overview_rows.counts(standings),
-        "health_of": overview_rows.HEALTH,
+        "meanings": MEANINGS,
+        "tones": overview_rows.TONES,
         "running": sum(one.running for one in standings),
         "queued": sum(one.queued for one in standings),
         "letters": sum(one.letters for one in standings),

@@ -4,65 +4,72 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from urllib.parse import quote
 
 from piko_flow.control.flow import Flow
+from piko_flow.control.flow_health import ATTENTION, Health, Judge, Known, grouped
 from piko_flow.control.plane_overview import FlowsInDetail, FlowsNow
 from piko_flow.control.plane_part import zone_of
 from piko_flow.control.registry import Registry
 from piko_flow.control.schedule_rows import Schedule, understand
+from piko_flow.control.told_times import Times
+from piko_flow.ops.console.sentences import MARKED
 from piko_flow.ops.console.strip import Strip, strip_of
 from piko_flow.planning.run_state import RunStatus
-from piko_flow.store.records import FlowRecord, RunRecord, ScheduleRecord
+from piko_flow.store.records import RunRecord, ScheduleRecord
 
-LATE = timedelta(seconds=30)  # beyond the grace of the row; a leader plans each second
-WORST = ("refused", "failing", "late", "gaps", "running", "paused", "disabled", "unregistered", "unscheduled")
-HEALTH = {
-    "refused": ("failed", "its schedule cannot be used"),
-    "failing": ("failed", "its last run failed"),
-    "late": ("gap", "a run is due and was not started"),
-    "gaps": ("gap", "windows are missing"),
-    "running": ("running", "a run is at work"),
-    "paused": ("waiting", "it is paused"),
-    "disabled": ("waiting", "its schedule is switched off"),
-    "unregistered": ("waiting", "no code is here for it"),
-    "unscheduled": ("none", "it runs only when somebody asks"),
-    "waiting": ("waiting", "it has not run yet"),
-    "healthy": ("success", "all is well"),
+TONES = {
+    "refused": "failed",
+    "failing": "failed",
+    "late": "gap",
+    "held up": "gap",
+    "gaps": "gap",
+    "dead letters": "failed",
+    "running": "running",
+    "paused": "waiting",
+    "disabled": "waiting",
+    "unregistered": "waiting",
+    "unscheduled": "none",
+    "waiting": "waiting",
+    "healthy": "success",
 }
-"""For each health its colour and what it means."""
+"""For each health its colour."""
 
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """How a flow stands, in one word of HEALTH, with the reason where there is one."""
+    """How a flow stands, with what the overview shows of it besides."""
 
     name: str
-    health: str
-    why: str
+    judged: Health
     schedule: Schedule | None
     due: datetime | None
     queued: int
     running: int
     letters: int
     last: RunRecord | None
-    record: FlowRecord | None
+
+    @property
+    def health(self) -> str:
+        """The word for how it stands."""
+        return self.judged.word
 
     @property
     def tone(self) -> str:
         """The colour of its health."""
-        return HEALTH[self.health][0]
+        return TONES[self.judged.word]
 
     @property
     def told(self) -> str:
         """Why, else what its health means."""
-        return self.why or HEALTH[self.health][1]
+        return self.judged.told
 
 
 @dataclass(frozen=True, slots=True)
 class FlowRow:
-    """A line of the overview: the standing, the last runs, how far behind its data is and what is missing of it."""
+    """A line of the overview: the standing, the last runs, how far behind its data is and how many gaps it has."""
 
     standing: Standing
     description: str
@@ -75,13 +82,14 @@ class FlowRow:
 
 @dataclass(frozen=True, slots=True)
 class Attention:
-    """Something that a person should look at, and where."""
+    """Something that a person should look at: the flow it is about, and where to go with what the link says."""
 
     tone: str
     what: str
     text: str
-    href_flow: str = ""
+    flow: str = ""
     href: str = ""
+    link: str = "Look"
 
 
 class Standings:
@@ -92,27 +100,27 @@ class Standings:
         self._known: dict[str, tuple[ScheduleRecord, Schedule | str]] = {}
         self._due: dict[str, tuple[Schedule, datetime, datetime | None]] = {}
 
-    def of(self, now: FlowsNow) -> list[Standing]:
-        """The standing of every flow, by name."""
-        live = Counter((run.flow, run.status) for run in now.live)
+    def of(self, now: FlowsNow, times: Times = MARKED) -> list[Standing]:
+        """The standing of every flow, by name; instants in its reasons are told by `times`."""
         self._known = {name: found for name, found in self._known.items() if name in now.rows}
         self._due = {name: found for name, found in self._due.items() if name in now.rows}
-        return [self._standing(name, now, live, now.letters.get(name, 0)) for name in now.names]
+        live = grouped(now.live)
+        known = {name: self._known_of(name, now, live.get(name, ())) for name in now.names}
+        judge = Judge(known, now=now.now, paused_all=now.paused_all, times=lambda name: times)
+        return [_standing(name, one, judge.health(name)) for name, one in known.items()]
 
-    def _standing(
-        self, name: str, now: FlowsNow, live: Counter[tuple[str, RunStatus]], letters: int
-    ) -> Standing:
-        record, last, row = now.records.get(name), now.last.get(name), now.rows.get(name)
+    def _known_of(self, name: str, now: FlowsNow, live: tuple[RunRecord, ...]) -> Known:
+        row, record = now.rows.get(name), now.records.get(name)
         understood = None if row is None else self._understood(row)
-        schedule = understood if isinstance(understood, Schedule) else None
-        due = self._due_of(name, schedule, record, now)
-        running, queued = live[name, RunStatus.RUNNING], live[name, RunStatus.QUEUED]
-        health, why = self._health(name, now, understood, due, running + queued)
-        if health == "healthy" and running:
-            health = "running"
-        elif health == "healthy" and last is None:
-            health = "waiting"
-        return Standing(name, health, why, schedule, due, queued, running, letters, last, record)
+        known = Known(
+            flow=self._registry.get(name),
+            understood=understood,
+            record=record,
+            last=now.last.get(name),
+            live=live,
+            letters=now.letters.get(name, 0),
+        )
+        return replace(known, due=self._due_of(name, known, now))
 
     def _understood(self, row: ScheduleRecord) -> Schedule | str:
         known = self._known.get(row.flow)
@@ -120,50 +128,32 @@ class Standings:
             known = self._known[row.flow] = row, understand(row, self._registry, self._zone)
         return known[1]
 
-    def _due_of(
-        self, name: str, schedule: Schedule | None, record: FlowRecord | None, now: FlowsNow
-    ) -> datetime | None:
-        """The fire that is planned next; it lies in the past where the flow is late."""
-        if schedule is None or not schedule.active or now.paused_all or (record and record.paused):
+    def _due_of(self, name: str, known: Known, now: FlowsNow) -> datetime | None:
+        """The fire that is planned next, which a cron may have to look for years ahead."""
+        schedule, record = known.schedule, known.record
+        if schedule is None:
             return None
         after = record.planned_until if record is not None and record.planned_until else now.now
-        known = self._due.get(name)
-        if known is None or known[0] is not schedule or known[1] != after:
-            known = self._due[name] = schedule, after, schedule.trigger.next_after(after)
-        return known[2]
+        if not schedule.active or now.paused_all or (record is not None and record.paused):
+            return None
+        kept = self._due.get(name)
+        if kept is None or kept[0] is not schedule or kept[1] != after:
+            kept = self._due[name] = schedule, after, schedule.trigger.next_after(after)
+        return kept[2]
 
-    def _health(
-        self, name: str, now: FlowsNow, understood: Schedule | str | None, due: datetime | None, live: int
-    ) -> tuple[str, str]:
-        record, last = now.records.get(name), now.last.get(name)
-        if name not in self._registry:
-            return "unregistered", "no flow of this name is in the code"
-        if isinstance(understood, str):
-            return "refused", understood
-        if record is not None and record.refused:
-            return "refused", record.refused
-        if last is not None and last.status is RunStatus.FAILED:
-            return "failing", last.error_msg or last.reason
-        if understood is None:
-            return "unscheduled", ""
-        if not understood.active:
-            return "disabled", ""
-        if paused := now.paused_all or (record.paused if record is not None else ""):
-            return "paused", paused
-        if upstream := self._waits_for(name, due, now):
-            return "waiting", f"it comes after {upstream!r}, which has not got so far"
-        if not live and due is not None and due + understood.row.misfire_grace + LATE < now.now:
-            return "late", ""
-        return ("gaps" if not live and _behind(record, understood.flow) else "healthy"), ""
 
-    def _waits_for(self, name: str, due: datetime | None, now: FlowsNow) -> str:
-        """The flow whose windows this one waits for; empty where it waits for none."""
-        upstream = self._registry[name].after
-        if upstream is None or due is None or due > now.now:
-            return ""
-        record = now.records.get(upstream)
-        covered = record is not None and record.watermark is not None and record.watermark >= due
-        return "" if covered else upstream
+def _standing(name: str, known: Known, judged: Health) -> Standing:
+    counts = Counter(run.status for run in known.live)
+    return Standing(
+        name,
+        judged,
+        known.schedule,
+        known.due,
+        counts[RunStatus.QUEUED],
+        counts[RunStatus.RUNNING],
+        known.letters,
+        known.last,
+    )
 
 
 def flow_row(
@@ -194,13 +184,13 @@ def chosen(standings: Sequence[Standing], search: str, health: str) -> list[Stan
 
 def needs_attention(standing: Standing) -> bool:
     """Whether a person should look at the flow."""
-    return standing.health in ("refused", "failing", "late", "gaps") or standing.letters > 0
+    return bool(standing.judged.concerns)
 
 
 def counts(standings: Sequence[Standing]) -> Mapping[str, int]:
     """How many flows are in each health, the worst first; those that are well last."""
     found = Counter(one.health for one in standings)
-    return {health: found[health] for health in (*WORST, "waiting", "healthy") if found[health]}
+    return {health: found[health] for health in TONES if found[health]}
 
 
 def attentions(standings: Sequence[Standing], now: FlowsNow) -> Iterator[Attention]:
@@ -210,19 +200,25 @@ def attentions(standings: Sequence[Standing], now: FlowsNow) -> Iterator[Attenti
         yield Attention("failed", "Nobody leads", text, href="/replicas")
     if now.paused_all:
         yield Attention("gap", "All schedules are paused", "no flow makes new runs by itself")
-    for health in ("refused", "failing", "late", "gaps"):
+    for word in ATTENTION:
         for one in standings:
-            if one.health == health:
-                yield Attention(one.tone, health, one.told, one.name)
-    for one in standings:
-        if one.letters:
-            items = "item" if one.letters == 1 else "items"
-            text = f"{one.letters:,} {items} failed for good and can be looked at and replayed"
-            yield Attention("failed", "dead letters", text, one.name, "/dead-letters")
+            for finding in one.judged.concerns:
+                if finding.word == word:
+                    href, link = _where(one, word)
+                    yield Attention(TONES[word], word, finding.why, one.name, href, link)
 
 
-def _behind(record: FlowRecord | None, flow: Flow) -> bool:
-    """Whether windows that were planned are not settled."""
-    if record is None or not flow.stateful or record.watermark is None or record.planned_until is None:
-        return False
-    return record.watermark < record.planned_until
+def _where(standing: Standing, word: str) -> tuple[str, str]:
+    """Where a person goes with a concern, and what the link says; the flow's own page is linked anyway."""
+    page = f"/flows/{quote(standing.name, safe='')}"
+    if word == "dead letters":
+        return f"/dead-letters?flow={quote(standing.name, safe='')}", "Look at them"
+    if word == "gaps":
+        return f"{page}/backfill?what=gap", "Close the gap"
+    if word == "held up":
+        return f"/flows/{quote(standing.judged.upstream, safe='')}", f"To {standing.judged.upstream}"
+    if word == "refused":
+        return f"{page}#schedule", "Edit the schedule"
+    if word == "failing" and standing.last is not None:
+        return f"/runs/{standing.last.id}", f"Run {standing.last.id}"
+    return f"{page}#why", "Why"

@@ -6,6 +6,7 @@ from fastapi import APIRouter
 
 from piko_flow.ops.console.assets import assets_router
 from piko_flow.ops.console.backfill_pages import BackfillPages
+from piko_flow.ops.console.flow_page import FlowPage
 from piko_flow.ops.console.flow_pages import FlowPages
 from piko_flow.ops.console.letter_pages import LetterPages
 from piko_flow.ops.console.message_closing import message_router
@@ -18,17 +19,8 @@ from piko_flow.ops.console.trigger_pages import TriggerPages
 from piko_flow.ops.console.view import View
 from piko_flow.ops.process import Process
 
-KINDS = (
-    OverviewPages,
-    FlowPages,
-    SchedulePages,
-    ParamsPages,
-    BackfillPages,
-    TriggerPages,
-    RunPages,
-    LetterPages,
-    ReplicaPages,
-)
+KINDS = (OverviewPages, BackfillPages, RunPages, LetterPages, ReplicaPages)
+OF_FLOWS = (FlowPages, SchedulePages, ParamsPages, TriggerPages)
 
 
 def console_router(process: Process) -> APIRouter:
@@ -39,4 +31,7 @@ def console_router(process: Process) -> APIRouter:
     router.include_router(message_router(view))
     for pages in KINDS:
         router.include_router(pages(process, view).router())
+    page = FlowPage(process, view)
+    for pages_of_flow in OF_FLOWS:
+        router.include_router(pages_of_flow(process, view, page).router())
     return router

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from piko_flow.control.flow import Flow
+from piko_flow.control.params import SECRET
 from piko_flow.control.plane_params import HIDDEN
+from piko_flow.ops.console.field_refused import about
 from piko_flow.ops.console.forms import refuse
 
 PREFIX = "p:"
@@ -59,7 +61,8 @@ def changes_of(flow: Flow, form: Mapping[str, str], values: Mapping[str, Any]) -
         else:
             if sent.replace("\r\n", "\n") == field.value:
                 continue
-            value = _value(field, sent)
+            with about(field.name):
+                value = _value(field, sent)
         if value != values.get(field.name):
             changes[field.name] = value
     if HIDDEN in json.dumps(changes, ensure_ascii=False):
@@ -69,6 +72,16 @@ def changes_of(flow: Flow, form: Mapping[str, str], values: Mapping[str, Any]) -
             f"{HIDDEN} came, which stands for one",
         )
     return changes.get(WHOLE, {}) if flow.params is None else changes
+
+
+def as_sent(field: Field, sent: Mapping[str, str]) -> Field:
+    """The field as it was filled in; what may hold a secret is not shown again."""
+    posted = sent.get(PREFIX + field.name)
+    if field.kind == "flag":
+        return replace(field, value="true" if posted is not None else "false")
+    if posted is None or field.kind == "secret" or HIDDEN in field.value or SECRET.search(posted):
+        return field
+    return replace(field, value=posted.replace("\r\n", "\n"))
 
 
 def differences(old: Mapping[str, Any] | None, new: Mapping[str, Any] | None) -> list[tuple[str, str, str]]:

@@ -15,7 +15,9 @@ from piko_flow.control.params import check_params
 from piko_flow.control.plane import ControlPlane
 from piko_flow.control.plane_params import hidden, shown_params
 from piko_flow.ops.console.conflicts import seen_by
+from piko_flow.ops.console.field_refused import about
 from piko_flow.ops.console.flash import told
+from piko_flow.ops.console.flow_page import FlowPage
 from piko_flow.ops.console.forms import form_of, refuse, whole_field
 from piko_flow.ops.console.params_form import changes_of, differences
 from piko_flow.ops.console.refusals import pages_route
@@ -27,6 +29,7 @@ from piko_flow.planning.zones import find_zone
 from piko_flow.store.ops_records import Role
 from piko_flow.store.records import ParamsVersion
 
+FORM = "params"
 Operator = Annotated[Visitor, Depends(AtLeast(Role.OPERATOR))]
 
 
@@ -40,8 +43,8 @@ class Change:
 class ParamsPages:
     """What the form of parameters sends."""
 
-    def __init__(self, process: Process, view: View) -> None:
-        self._process, self._view = process, view
+    def __init__(self, process: Process, view: View, page: FlowPage) -> None:
+        self._process, self._view, self._page = process, view, page
 
     def router(self) -> APIRouter:
         """The routes."""
@@ -54,18 +57,21 @@ class ParamsPages:
     async def preview(self, request: Request, name: str, who: Operator) -> Response:
         """What would change, checked against the model; nothing is changed."""
         form = await form_of(request)
-        change = await self._process.ask(lambda plane: _change(plane, name, form))
-        if request.headers.get("HX-Request") == "true":
-            return self._view.part(request, "diff_part.html", change=change)
-        return self._view.page(request, "diff.html", change=change, name=name, section="/")
+
+        async def preview() -> Response:
+            change = await self._process.ask(lambda plane: _change(plane, name, form))
+            if request.headers.get("HX-Request") == "true":
+                return self._view.part(request, "diff_part.html", change=change)
+            return self._view.page(request, "diff.html", change=change, name=name, section="/")
+
+        return await self._page.unless_refused(request, name, FORM, form, preview)
 
     async def save(self, request: Request, name: str, who: Operator) -> Response:
         """Write what differs, if they are as the page showed them."""
         form = await form_of(request)
-        seen = seen_by(form, "version")
 
-        async def save(plane: ControlPlane) -> ParamsVersion:
-            changes = await _changes(plane, name, form)
+        async def write(plane: ControlPlane) -> ParamsVersion:
+            seen, changes = seen_by(form, "version"), await _changes(plane, name, form)
             if not changes:
                 refuse(
                     f"set params of {name!r}",
@@ -77,9 +83,12 @@ class ParamsPages:
                 return await by.set_params(name, values=changes, effective_from=since, expected=seen)
             return await by.set_params(name, changes=changes, effective_from=since, expected=seen)
 
-        version = await self._process.ask(save)
-        since = "from its time on" if version.effective_from is not None else "for runs from now on"
-        return told(request, _page(name), f"Version {version.version} of the parameters holds {since}.")
+        async def save() -> Response:
+            version = await self._process.ask(write)
+            since = "from its time on" if version.effective_from is not None else "for runs from now on"
+            return told(request, _page(name), f"Version {version.version} of the parameters holds {since}.")
+
+        return await self._page.unless_refused(request, name, FORM, form, save)
 
     async def rollback(self, request: Request, name: str, who: Operator) -> Response:
         """Write an earlier version as the newest, if that is as the page showed it."""
@@ -101,7 +110,11 @@ class ParamsPages:
 async def _since(plane: ControlPlane, name: str, form: Mapping[str, str]) -> datetime | None:
     """From when on they hold; None for at once. A time without an offset is of the flow's zone."""
     text = form.get("effective_from", "").strip()
-    return read_moment(text, find_zone(await plane.zone(name)), "in force from") if text else None
+    if not text:
+        return None
+    zone = find_zone(await plane.zone(name))
+    with about("effective_from"):
+        return read_moment(text, zone, "in force from")
 
 
 async def _changes(plane: ControlPlane, name: str, form: Mapping[str, str]) -> dict[str, Any]:

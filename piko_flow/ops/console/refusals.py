@@ -20,6 +20,7 @@ from piko_flow.errors import (
     StoreUnavailable,
     describe_error,
 )
+from piko_flow.ops.console.field_refused import fields_of_error
 from piko_flow.ops.console.view import View
 from piko_flow.ops.problems import error_response
 from piko_flow.ops.visitor import MayNot
@@ -73,7 +74,10 @@ def told_of(error: Exception) -> Told:
         title = TITLES.get(error.status_code, "That could not be done")
         return Told(error.status_code, title, text, advice=ADVICE.get(error.status_code, ""))
     if isinstance(error, RequestValidationError):
-        places = ", ".join(".".join(map(str, one["loc"])) + f": {one['msg']}" for one in error.errors()[:5])
+        places = ", ".join(
+            ".".join(map(str, one["loc"])) + f": {str(one['msg']).removeprefix('Value error, ')}"
+            for one in error.errors()[:5]
+        )
         return Told(422, TITLES[422], places)
     return Told(500, TITLES[500], "", advice=ADVICE[500])
 
@@ -86,7 +90,8 @@ def refusal(view: View, request: Request, error: Exception) -> Response:
     headers = {"Retry-After": "5"} if about.status == 503 else {}
     back = request.url.path if request.method == "GET" else ""
     if request.headers.get("HX-Request") == "true":
-        response = view.part(request, "refused.html", status=about.status, told=about)
+        fields = list(fields_of_error(error)) if isinstance(error, RequestRefused | ScheduleError) else []
+        response = view.part(request, "refused.html", status=about.status, told=about, fields=fields)
     else:
         response = view.page(request, "refusal.html", status=about.status, told=about, back=back)
     response.headers.update(headers)

@@ -18,7 +18,9 @@ from piko_flow.ops.console.forms import form_of, whole
 from piko_flow.ops.console.live_rates import LiveRates
 from piko_flow.ops.console.refusals import pages_route
 from piko_flow.ops.console.run_detail import RunDetail, read_run
+from piko_flow.ops.console.sentences import MARKED
 from piko_flow.ops.console.stage_rows import stages_of
+from piko_flow.ops.console.steps import with_steps
 from piko_flow.ops.console.view import View
 from piko_flow.ops.process import Process
 from piko_flow.ops.visitor import AtLeast, Visitor
@@ -119,7 +121,7 @@ class RunPages:
         self, request: Request, number: int, *, before: int = 0, after: int | None = None, log: bool = True
     ) -> dict[str, Any]:
         detail: RunDetail = await self._process.ask(
-            lambda plane: read_run(plane, number, before=before, after=after, log=log)
+            lambda plane: read_run(plane, number, before=before, after=after, log=log, times=MARKED)
         )
         run, attempts = detail.view.run, detail.view.attempts
         begun = has_begun(run, attempts)
@@ -139,7 +141,7 @@ class RunPages:
             "settles": not live
             and (fresh or (after is not None and detail.log is not None and detail.log.more)),
             "begun": begun,
-            "lines": detail.why,
+            "lines": with_steps(detail.why, run.flow, page_of_run=number),
             "log": detail.log,
             "before": before,
             "stages": report,

@@ -9,13 +9,29 @@ from typing import Any
 
 from piko_flow.control.plane_rows import ScheduleColumns
 from piko_flow.counting import counted
+from piko_flow.ops.console.field_refused import about
 from piko_flow.ops.console.forms import refuse, whole_field
+from piko_flow.planning.trigger_row import trigger_from_row
+from piko_flow.planning.zones import find_zone
 from piko_flow.store.records import ScheduleRecord
 
 KINDS = ("cron", "interval", "date")
 SECONDS_OF = (("weeks", 604_800), ("days", 86_400), ("hours", 3_600), ("minutes", 60), ("seconds", 1))
 MOST_SECONDS, MOST_RUNS = 365 * 86_400, 100_000
 LONGEST = 2_000  # characters of an expression
+LABELS = {
+    "kind": "kind",
+    "expression": "expression",
+    "timezone": "time zone",
+    "max_instances": "runs at once",
+    "misfire_grace": "grace in seconds",
+    "jitter": "jitter in seconds",
+    "max_lookback_window": "windows to look back",
+    "concurrency_group": "concurrency group",
+    "enabled": "enabled",
+    "coalesce": "fires that wait together are one run",
+}
+"""What the form's fields are called."""
 
 
 def written(row: ScheduleRecord | None) -> tuple[str, str]:
@@ -43,11 +59,48 @@ def written(row: ScheduleRecord | None) -> tuple[str, str]:
     return row.schedule_type, row.schedule_expr
 
 
-def read_trigger(form: Mapping[str, str]) -> tuple[str, str]:
-    """The kind and the expression, as JSON, of a form. Raises RequestRefused for what is none of either."""
-    kind, text = form.get("kind", ""), form.get("expression", "").strip()
+def filled(row: ScheduleRecord | None, sent: Mapping[str, str] | None = None) -> dict[str, str]:
+    """The form's fields by name: as the row has them, or as they were sent; a switch that is off is empty."""
+    if sent is not None:
+        return {name: sent.get(name, "") for name in LABELS}
+    kind, expression = written(row)
+    one = row or ScheduleRecord("", kind, expression)
+    return {
+        "kind": kind,
+        "expression": expression,
+        "timezone": one.timezone,
+        "max_instances": str(one.max_instances),
+        "misfire_grace": str(int(one.misfire_grace.total_seconds())),
+        "jitter": str(int(one.jitter.total_seconds())),
+        "max_lookback_window": str(one.max_lookback_window),
+        "concurrency_group": one.concurrency_group,
+        "enabled": "on" if one.enabled else "",
+        "coalesce": "on" if one.coalesce else "",
+    }
+
+
+def read_schedule(form: Mapping[str, str], zone: str) -> tuple[str, str]:
+    """The kind and the expression, as JSON, of a form. Raises FieldRefused for what is none; `zone` is that of the settings."""
+    with about("timezone"):
+        chosen = find_zone(form.get("timezone", "").strip() or zone)
+    with about("kind"):
+        kind = _kind(form)
+    with about("expression"):
+        kind, expression = read_trigger(form)
+        trigger_from_row(kind, expression, zone=chosen)
+    return kind, expression
+
+
+def _kind(form: Mapping[str, str]) -> str:
+    kind = form.get("kind", "")
     if kind not in KINDS:
         refuse("read the schedule", f"its kind is one of {', '.join(KINDS)}", f"{kind!r:.40} came")
+    return kind
+
+
+def read_trigger(form: Mapping[str, str]) -> tuple[str, str]:
+    """The kind and the expression, as JSON, of a form. Raises RequestRefused for what is none of either."""
+    kind, text = _kind(form), form.get("expression", "").strip()
     if not text or len(text) > LONGEST:
         came = "nothing came" if not text else f"{counted(len(text), 'character')} came"
         refuse("read the schedule", f"its expression has 1 to {LONGEST} characters", came)

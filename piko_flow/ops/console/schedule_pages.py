@@ -14,15 +14,17 @@ from piko_flow.control.plane_rows import Preview
 from piko_flow.errors import RequestRefused, ScheduleError
 from piko_flow.ops.console.conflicts import conflict, seen_by
 from piko_flow.ops.console.flash import told
+from piko_flow.ops.console.flow_page import FlowPage
 from piko_flow.ops.console.forms import form_of, refuse
 from piko_flow.ops.console.refusals import pages_route
-from piko_flow.ops.console.schedule_form import read_columns, read_trigger
+from piko_flow.ops.console.schedule_form import read_columns, read_schedule
 from piko_flow.ops.console.view import View
 from piko_flow.ops.process import Process
 from piko_flow.ops.visitor import AtLeast, Visitor
 from piko_flow.store.ops_records import Role
 
 FIRES = 8
+FORM = "schedule"
 Operator = Annotated[Visitor, Depends(AtLeast(Role.OPERATOR))]
 
 
@@ -38,8 +40,8 @@ class TriedOn:
 class SchedulePages:
     """What the schedule's form sends."""
 
-    def __init__(self, process: Process, view: View) -> None:
-        self._process, self._view = process, view
+    def __init__(self, process: Process, view: View, page: FlowPage) -> None:
+        self._process, self._view, self._page = process, view, page
 
     def router(self) -> APIRouter:
         """The routes."""
@@ -59,37 +61,37 @@ class SchedulePages:
     async def preview(self, request: Request, name: str, who: Operator) -> Response:
         """The next fires before and after; nothing is changed."""
         form = await form_of(request)
-        kind, expression = read_trigger(form)
-        read_columns(form)
-        zone = form.get("timezone", "").strip() or None
 
         async def try_on(plane: ControlPlane) -> TriedOn:
+            kind, expression = read_schedule(form, plane.options.zone)
+            read_columns(form)
+            zone = form.get("timezone", "").strip() or None
             after = await plane.preview(name, n=FIRES, kind=kind, expression=expression, zone=zone)
             return TriedOn(await _before(plane, name), after, await plane.now())
 
-        try:
+        async def preview() -> Response:
             tried = await self._process.ask(try_on)
-        except ScheduleError as error:
-            raise RequestRefused(
-                what=error.what, rule=error.rule, came=error.came, advice=error.advice
-            ) from None
-        if request.headers.get("HX-Request") == "true":
-            return self._view.part(request, "fires_part.html", tried=tried)
-        return self._view.page(request, "fires.html", tried=tried, name=name, section="/")
+            if request.headers.get("HX-Request") == "true":
+                return self._view.part(request, "fires_part.html", tried=tried)
+            return self._view.page(request, "fires.html", tried=tried, name=name, section="/")
+
+        return await self._page.unless_refused(request, name, FORM, form, preview)
 
     async def save(self, request: Request, name: str, who: Operator) -> Response:
         """Write the row, if it is as the page showed it."""
         form = await form_of(request)
-        kind, expression = read_trigger(form)
-        columns, seen = read_columns(form), seen_by(form, "version")
 
-        async def save(plane: ControlPlane) -> None:
-            await plane.acting(who.name, who.via).set_schedule(
-                name, kind, expression, expected=seen, **columns
-            )
+        async def write(plane: ControlPlane) -> None:
+            kind, expression = read_schedule(form, plane.options.zone)
+            columns, seen = read_columns(form), seen_by(form, "version")
+            by = plane.acting(who.name, who.via)
+            await by.set_schedule(name, kind, expression, expected=seen, **columns)
 
-        await self._process.ask(save)
-        return told(request, _page(name), "The schedule is saved.")
+        async def save() -> Response:
+            await self._process.ask(write)
+            return told(request, _page(name), "The schedule is saved.")
+
+        return await self._page.unless_refused(request, name, FORM, form, save)
 
     async def delete(self, request: Request, name: str, who: Operator) -> Response:
         """Delete the row, if it is as the page showed it."""

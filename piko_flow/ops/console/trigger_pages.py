@@ -9,27 +9,28 @@ import orjson
 from fastapi import APIRouter, Depends, Request, Response
 
 from piko_flow.control.plane import ControlPlane
-from piko_flow.errors import RequestRefused, ScheduleError
+from piko_flow.ops.console.field_refused import about
 from piko_flow.ops.console.flash import told
-from piko_flow.ops.console.forms import form_of, refuse
+from piko_flow.ops.console.flow_page import FlowPage
+from piko_flow.ops.console.forms import form_of, refuse, span_of
 from piko_flow.ops.console.refusals import pages_route
 from piko_flow.ops.console.view import View
 from piko_flow.ops.process import Process
 from piko_flow.ops.visitor import AtLeast, Visitor
-from piko_flow.planning.moment import read_moment
 from piko_flow.planning.window import Window
 from piko_flow.planning.zones import find_zone
 from piko_flow.store.ops_records import Role
 from piko_flow.store.records import RunRecord
 
+FORM = "trigger"
 Operator = Annotated[Visitor, Depends(AtLeast(Role.OPERATOR))]
 
 
 class TriggerPages:
     """What the buttons to run a flow send."""
 
-    def __init__(self, process: Process, view: View) -> None:
-        self._process, self._view = process, view
+    def __init__(self, process: Process, view: View, page: FlowPage) -> None:
+        self._process, self._view, self._page = process, view, page
 
     def router(self) -> APIRouter:
         """The routes."""
@@ -44,12 +45,16 @@ class TriggerPages:
         async def trigger(plane: ControlPlane) -> RunRecord:
             window = await _window(plane, name, form)
             key = form.get("key", "")[:100]
-            return await plane.acting(who.name, who.via).trigger(
-                name, params=_given(form), window=window, key=key, by=who.name
-            )
+            with about("params"):
+                given = _given(form)
+            by = plane.acting(who.name, who.via)
+            return await by.trigger(name, params=given, window=window, key=key, by=who.name)
 
-        run = await self._process.ask(trigger)
-        return told(request, f"/runs/{run.id}", f"Run {run.id} of {name} is queued.")
+        async def send() -> Response:
+            run = await self._process.ask(trigger)
+            return told(request, f"/runs/{run.id}", f"Run {run.id} of {name} is queued.")
+
+        return await self._page.unless_refused(request, name, FORM, form, send)
 
 
 def _given(form: Mapping[str, str]) -> dict[str, Any] | None:
@@ -70,7 +75,4 @@ async def _window(plane: ControlPlane, name: str, form: Mapping[str, str]) -> Wi
     if not first and not last:
         return None
     zone = find_zone(await plane.zone(name))
-    try:
-        return Window(read_moment(first, zone, "start"), read_moment(last, zone, "end"))
-    except ScheduleError as error:
-        raise RequestRefused(what=error.what, rule=error.rule, came=error.came, advice=error.advice) from None
+    return span_of(first, last, zone)

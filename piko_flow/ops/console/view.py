@@ -12,7 +12,8 @@ from fastapi.responses import HTMLResponse
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup, escape
 
-from piko_flow.ops.console import flash, formats, theme
+from piko_flow.counting import counted
+from piko_flow.ops.console import flash, formats, sentences, theme
 from piko_flow.ops.console.assets import address_of
 from piko_flow.ops.console.shared_parts import SharedParts
 from piko_flow.ops.console.shown_items import shown_item
@@ -41,6 +42,9 @@ def _environment() -> Environment:
     made.filters |= {
         "moment": formats.moment,
         "window": formats.window,
+        "sentence": sentences.sentence,
+        "plain": sentences.plain,
+        "counted": counted,
         "ago": formats.ago,
         "about": formats.about,
         "going": formats.going,

@@ -97,11 +97,20 @@ class PreviewAnswer(Answer):
     preview: Preview
 
 
+class Concern(Answer):
+    """What a person should look at: refused, failing, late, held up, gaps or dead letters, and why."""
+
+    word: str
+    why: str
+
+
 class FlowView(Answer):
     """A flow and where it stands; `flow` is null for one that only rows know.
 
     `standing` is active, paused, disabled, refused, unregistered or unscheduled, `why` tells more. `queued` and
-    `running` count live runs. `watermark`, `gaps` and `failed` are of flows with windows.
+    `running` count live runs. `watermark`, `gaps` and `failed` are of flows with windows. `health` is the word that the
+    pages show, with `health_why`; `concerns` is what a person should look at, the worst first, and `letters` counts open
+    dead letters.
     """
 
     name: str
@@ -116,6 +125,10 @@ class FlowView(Answer):
     watermark: Moment | None
     gaps: list[Window]
     failed: list[Window]
+    health: str
+    health_why: str
+    concerns: list[Concern]
+    letters: int
 
 
 class FlowsAnswer(Answer):

@@ -2,7 +2,11 @@
 "use strict";
 
 const short = new Intl.DateTimeFormat(undefined, { day: "numeric", month: "short", hour: "2-digit", minute: "2-digit", second: "2-digit", hourCycle: "h23" });
-const dated = new Intl.DateTimeFormat(undefined, { year: "numeric", month: "short", day: "numeric", hour: "2-digit", minute: "2-digit", hourCycle: "h23" });
+const minutes = { year: "numeric", month: "short", day: "numeric", hour: "2-digit", minute: "2-digit", hourCycle: "h23" };
+// A time is as exact as it has to be: of those that are shown together, all have seconds where one has any.
+const datedAs = [minutes, { ...minutes, second: "2-digit" }, { ...minutes, second: "2-digit", fractionalSecondDigits: 3 }].map((style) => new Intl.DateTimeFormat(undefined, style));
+const exactness = (instant) => (instant.getMilliseconds() ? 2 : instant.getSeconds() ? 1 : 0);
+const END = [16, 19, 23]; // of an instant as text, by how exact it is
 const clock = new Intl.DateTimeFormat(undefined, { hour: "2-digit", minute: "2-digit", second: "2-digit", fractionalSecondDigits: 3, hourCycle: "h23" });
 const zone = Intl.DateTimeFormat().resolvedOptions().timeZone || "local time";
 
@@ -12,6 +16,8 @@ function localTime(element) {
   element.dataset.shown = element.dateTime;
   const utc = element.dateTime.replace("T", " ").replace(/(\.\d+)?(Z|\+00:00)$/, "");
   const style = element.dataset.style;
+  const exact = exactness(instant);
+  const dated = datedAs[exact];
   const local = style === "clock" ? clock.format(instant) : style === "dated" || instant.getFullYear() !== new Date().getFullYear() ? dated.format(instant) : short.format(instant);
   element.title = `${dated.format(instant)} ${zone}, ${utc} UTC`;
   if (style === "ago") return;
@@ -19,7 +25,7 @@ function localTime(element) {
   if (style === "clock" || instant.getTimezoneOffset() === 0) return;
   const beside = document.createElement("span");
   beside.className = "utc";
-  beside.textContent = `${utc.slice(11, 16)} UTC`;
+  beside.textContent = `${element.dateTime.slice(11, END[exact])} UTC`;
   element.append(" ", beside);
 }
 
@@ -28,12 +34,14 @@ function localSpan(element) {
   const [start, end] = [new Date(element.dataset.start), new Date(element.dataset.end)];
   if (Number.isNaN(start.getTime()) || Number.isNaN(end.getTime()) || element.title) return;
   const utc = element.textContent;
+  const exact = Math.max(exactness(start), exactness(end));
+  const dated = datedAs[exact];
   element.title = `${dated.format(start)} to ${dated.format(end)} ${zone}, ${utc}`;
   element.textContent = dated.formatRange(start, end);
   if (start.getTimezoneOffset() === 0 && end.getTimezoneOffset() === 0) return;
   const beside = document.createElement("span");
   beside.className = "utc";
-  beside.textContent = `${element.dataset.start.slice(11, 16)} – ${element.dataset.end.slice(11, 16)} UTC`;
+  beside.textContent = `${element.dataset.start.slice(11, END[exact])} – ${element.dataset.end.slice(11, END[exact])} UTC`;
   element.append(" ", beside);
 }
 
@@ -110,6 +118,20 @@ document.addEventListener("htmx:beforeRequest", (event) => {
   if (!document.hidden && ![...document.querySelectorAll("[data-live], [data-beside-live]")].some(held)) return;
   event.preventDefault();
   due = true;
+});
+// What was refused names its fields: they are marked, and say what is wrong in them.
+document.addEventListener("htmx:afterSwap", (event) => {
+  const form = event.detail.requestConfig?.elt?.closest("form");
+  if (!form) return;
+  form.querySelectorAll("[data-marked]").forEach((field) => ["aria-invalid", "aria-describedby", "data-marked"].forEach((name) => field.removeAttribute(name)));
+  const wrong = event.detail.target.querySelector("[data-wrong]");
+  wrong?.dataset.wrong.split(" ").forEach((name) => {
+    const field = form.elements[name] || form.elements[`p:${name}`];
+    if (!(field instanceof Element)) return;
+    field.setAttribute("aria-invalid", "true");
+    if (!field.hasAttribute("aria-describedby")) field.setAttribute("aria-describedby", wrong.id);
+    field.dataset.marked = "";
+  });
 });
 // A session that has ended answers with the page to log in at: the whole page goes there, not a part of it.
 document.addEventListener("htmx:beforeSwap", (event) => {

@@ -1,0 +1,43 @@
+"""Which field of a form is refused."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from piko_flow.control.params import ParamsRefused
+from piko_flow.errors import NotFound, RequestConflicts, RequestRefused, ScheduleError
+
+
+class FieldRefused(RequestRefused):
+    """What one field of a form says is refused; `field` is its name."""
+
+    def __init__(self, *, field: str, what: str, rule: str, came: str, advice: str = "") -> None:
+        super().__init__(what=what, rule=rule, came=came, advice=advice)
+        self.field = field
+
+
+@contextmanager
+def about(name: str) -> Iterator[None]:
+    """What is refused in the block is about this field of the form. Raises FieldRefused instead."""
+    try:
+        yield
+    except (FieldRefused, NotFound, RequestConflicts):
+        raise
+    except (RequestRefused, ScheduleError) as error:
+        raise FieldRefused(
+            field=name, what=error.what, rule=error.rule, came=error.came, advice=error.advice
+        ) from error
+
+
+def fields_of_error(error: RequestRefused | ScheduleError, form: str = "") -> dict[str, str]:
+    """The fields that the error is about, with what is wrong in each; empty where that is not known."""
+    told = f"{error.rule}; {error.came}"
+    if isinstance(error, FieldRefused):
+        return {error.field: told}
+    if form == "trigger":  # which has one field for all parameters
+        about = {"params of": "params", "run of": "start"}
+        return {name: told for subject, name in about.items() if error.what.startswith(subject)}
+    if isinstance(error, ParamsRefused):
+        return dict(error.places)
+    return {}
