@@ -164,3 +164,19 @@ def test_a_run_that_was_taken_from_its_replica_shows_who_had_it(
     assert "its replica died, and the run was taken from it" in told
     assert "process" in told
     page.shown(f"run-rescued-{size}")
+
+
+def test_good_news_can_be_closed_and_passes_with_the_next_state_of_the_page(
+    scene: Scene, opens: Opens, run: int
+) -> None:
+    page = opens("/flows/telling")
+    page.press("Run now")
+    page.find(".flash").get_by_text("is queued").wait_for()
+    page.press("Close")
+    assert page.find(".flash").count() == 0
+    page.press("Cancel")
+    page.find(".flash").get_by_text("is cancelled").wait_for()
+    page.page.evaluate("performance.now = () => 20_000")  # by now it could be read
+    page.find(".flash").wait_for(state="detached")
+    page.go(f"/runs/{run}")
+    assert page.find(".flash").count() == 0
