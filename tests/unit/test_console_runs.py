@@ -104,9 +104,11 @@ async def test_a_list_tells_of_a_waiting_runs_attempt_before_by_its_number() -> 
         *(run.id, run.claim, Reason.RETRY_WAIT), attempt=True, error_type="OSError", error_msg="no luck"
     )
     await it.store.write(Batch("one", requeues=[retry]))
-    assert "queued attempt 1: no luck" in await page_of(it, "/runs")
+    for path in ("/runs", "/flows/mail"):
+        assert "queued attempt 1: no luck" in await page_of(it, path)
     await again(it, run)
-    assert "no luck" not in await page_of(it, "/runs")
+    for path in ("/runs", "/flows/mail"):
+        assert "no luck" not in await page_of(it, path)
 
 
 async def test_an_attempt_that_was_cancelled_before_it_began_is_not_taken_for_the_one_before() -> None:
