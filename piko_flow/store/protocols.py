@@ -14,6 +14,7 @@ from typing import Protocol
 from piko_flow.dataflow.stages.sink import Part
 from piko_flow.planning.flow_state import FlowState
 from piko_flow.planning.run_state import RunStatus
+from piko_flow.planning.window import Window
 from piko_flow.store.batch import Batch, Written
 from piko_flow.store.ops_protocols import OpsStore
 from piko_flow.store.records import (
@@ -163,11 +164,13 @@ class ScheduleStore(Protocol):
 class RunFilter:
     """Which runs to list: newest first, `limit` at most, those with ids below `before`.
 
-    `key` is a run's key, which is unique in its `flow` and means nothing without it.
+    `key` is a run's key, which is unique in its `flow` and means nothing without it. `window` is exactly the window
+    that a run covers, and is found fast together with its `flow`.
     """
 
     flow: str | None = None
     key: str | None = None
+    window: Window | None = None
     statuses: Collection[RunStatus] = ()
     backfill: int | None = None
     before: int | None = None

@@ -15,7 +15,7 @@ from piko_flow.ops.console.attempt_rows import attempt_rows, has_begun
 from piko_flow.ops.console.formats import DASH
 from piko_flow.planning.run_state import Reason, RunStatus
 from piko_flow.store.batch import Batch, Requeue
-from piko_flow.store.records import ReplicaRecord, RunRecord
+from piko_flow.store.records import NewRun, ReplicaRecord, RunRecord
 from tests.unit.api_worlds import PlaneProcess
 from tests.unit.planes import DAY, NOW, ONE, Scene, begun, ended, hour, lead, queued, running, scene
 from tests.unit.test_console_answers import client
@@ -164,3 +164,14 @@ async def test_why_it_waits_and_that_it_waits_are_of_one_reading() -> None:
     told = await it.plane.explain_run(run.id, seen=seen)
     assert told.run == seen
     assert not any("it is running" in line.text for line in told.lines)
+
+
+async def test_other_runs_of_a_window_are_told_however_old_they_are() -> None:
+    it = scene()
+    first = await ended(it, "orders", hour(1), status=RunStatus.FAILED)
+    again = await queued(it, "orders", hour(1), origin="trigger")
+    newer = [NewRun("orders", NOW, f"newer {number}") for number in range(250)]
+    await it.store.write(Batch("one", queue=newer))
+    page = await page_of(it, f"/runs/{first.id}")
+    assert f"Other runs of this window Run {again.id} trigger queued" in page
+    assert "Other runs of this window" not in await page_of(it, f"/runs/{again.id + 1}")

@@ -18,7 +18,7 @@ from piko_flow.store.protocols import RunFilter
 from piko_flow.store.records import DeadLetterRecord, RunRecord
 
 LETTERS = 20
-RECENT = 200  # newest runs of the flow among which those of the same window are looked for
+OTHERS = 10  # runs of the same window that are told
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,5 +86,5 @@ async def _others(plane: ControlPlane, run: RunRecord) -> list[RunRecord]:
     """Other runs of the same window, newest first."""
     if run.window is None:
         return []
-    recent = await plane.store.runs(RunFilter(flow=run.flow, limit=RECENT))
-    return [one for one in recent if one.window == run.window and one.id != run.id]
+    alike = await plane.store.runs(RunFilter(flow=run.flow, window=run.window, limit=OTHERS + 1))
+    return [one for one in alike if one.id != run.id][:OTHERS]

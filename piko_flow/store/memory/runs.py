@@ -113,6 +113,7 @@ class MemoryRuns(MemoryLeases):
                 (which.before is None or number < which.before)
                 and (not which.statuses or run.status in which.statuses)
                 and (which.backfill is None or run.backfill == which.backfill)
+                and (which.window is None or run.window == which.window)
             ):
                 found.append(run)
         return found

@@ -21,6 +21,9 @@ class RunRow(StoreTable, table=True):
         Index("uq_job_run_key", "run_key", "job_id", unique=True),
         Index("ix_job_run_flow", "job_id", "run_id"),
         Index("ix_job_run_live", "job_id", "end_time", **only("end_time IS NULL")),
+        Index(
+            "ix_job_run_window", "job_id", "data_time_start", "run_id", **only("data_time_start IS NOT NULL")
+        ),
         Index("ix_job_run_status", "status", "run_id"),
         Index("ix_job_run_created_at", "created_at"),
         Index("ix_job_run_backfill", "backfill_id", "status", **only("backfill_id IS NOT NULL")),

@@ -185,18 +185,23 @@ class SqlRuns(SqlLeases):
             conditions.append("r.job_id = :flow")
         if which.backfill is not None:
             conditions.append("r.backfill_id = :backfill")
+        if which.window is not None:
+            conditions.append("r.data_time_start = :first AND r.data_time_end = :last")
         if which.statuses:
             named = ", ".join(f"'{RunStatus(one)}'" for one in which.statuses)
             conditions.append(f"r.status IN ({named})")
         where = f"WHERE {' AND '.join(conditions)} " if conditions else ""
         asked = f"SELECT {COLUMNS} FROM job_run r {where}ORDER BY r.run_id DESC LIMIT :limit"
+        dialect, window = self._database.dialect, which.window
         rows = await self._database.rows(
             "list runs",
-            self._database.dialect.statement(asked),
+            dialect.statement(asked),
             flow=which.flow or "",
             key=which.key,
             before=which.before,
             backfill=which.backfill,
+            first=None if window is None else dialect.bind(window.start),
+            last=None if window is None else dialect.bind(window.end),
             limit=which.limit,
         )
         return list(map(run_record, rows))

@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Final
 
 from piko_flow.planning.run_state import RunStatus
+from piko_flow.planning.window import Window
 from piko_flow.store.batch import Batch
 from piko_flow.store.protocols import RunFilter
 from piko_flow.store.records import NewRun, RunRecord
@@ -194,6 +195,19 @@ async def a_run_is_found_by_its_flow_and_key(stores: StoreUnderTest) -> None:
         assert await store.runs(RunFilter(flow="mail", key="never queued")) == []
 
 
+async def the_runs_of_a_window_are_found_however_many_are_newer(stores: StoreUnderTest) -> None:
+    async with stores.open() as store:
+        [first] = await queue(store, windowed(1))
+        again = replace(windowed(1), key="once more", origin="trigger")
+        longer = replace(windowed(1), key="longer", window=Window(hour(1).start, hour(2).end))
+        newer = [windowed(number) for number in range(2, 60)]
+        second, *_ = await queue(store, again, longer, windowed(1, flow="other"), *newer)
+        listed = await store.runs(RunFilter(flow="orders", window=hour(1), limit=5))
+        assert [run.id for run in listed] == [second.id, first.id]
+        assert await store.runs(RunFilter(flow="orders", window=hour(1), before=second.id)) == [first]
+        assert await store.runs(RunFilter(flow="orders", window=hour(99))) == []
+
+
 async def of_each_flow_the_newest_run_is_given_in_one_statement(stores: StoreUnderTest) -> None:
     async with stores.open() as store:
         first, _ = await queue(store, wanted(2), wanted(1))
@@ -246,6 +260,7 @@ CHECKS: Final[tuple[Check, ...]] = (
     all_live_runs_are_given_oldest_first,
     runs_are_listed_newest_first_and_can_be_told_apart,
     a_run_is_found_by_its_flow_and_key,
+    the_runs_of_a_window_are_found_however_many_are_newer,
     of_each_flow_the_newest_run_is_given_in_one_statement,
     a_run_that_never_was_is_none,
     moments_keep_their_microseconds_and_come_in_utc,
