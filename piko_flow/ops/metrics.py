@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 EVERY, SHARE = 5.0, 10  # while somebody asks: seconds between renderings, or so many times what one takes
 IDLE, IDLE_SHARE = 60.0, 100  # while nobody does
+ALL_OF_A_PAGE = 10_000_000  # objects: a collection over those that a page is made of would stop every loop
 PLAIN = ""  # the Accept header of who takes anything
 ASKED = 120.0  # seconds after a question for which somebody is said to ask
 
@@ -99,7 +100,7 @@ class MetricsPage:
         with self._lock:
             page, now = self._rendered.get(kind), self._clock.monotonic()
             if page is None or now - page.at >= EVERY:
-                with fewer_collections():  # one over all that a page is made of would stop every loop
+                with fewer_collections(ALL_OF_A_PAGE):
                     text = encode(self._registry)
                 page = self._rendered[kind] = Rendered(text, gzip.compress(text, 1), now)
         return page

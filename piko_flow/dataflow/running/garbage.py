@@ -11,31 +11,39 @@ from typing import ClassVar, Final
 FIRST_GENERATION: Final = 50_000  # objects; most of those that such a loop makes are gone by then
 
 
-class _Loops:
-    """How many loops are at work for which fewer collections are enough, and what was in force before the first."""
+class _Blocks:
+    """The thresholds that blocks ask for which are open, and what was in force before the first."""
 
     lock: ClassVar[Lock] = Lock()  # threads may each run a pipeline, and the thresholds are the process's
-    count: ClassVar[int] = 0
+    asked: ClassVar[list[int]] = []
     before: ClassVar[tuple[int, int, int]] = (0, 0, 0)
+
+    @classmethod
+    def follow(cls) -> None:
+        """Set what the most patient of them asks for."""
+        first, *others = cls.before
+        if first:  # else a person has switched it off
+            gc.set_threshold(max(first, *cls.asked), *others)
 
 
 @contextmanager
-def fewer_collections() -> Iterator[None]:
+def fewer_collections(first_generation: int = FIRST_GENERATION) -> Iterator[None]:
     """Collect garbage in cycles more seldom while the block is open: what it makes has none and goes by itself.
 
-    Blocks may overlap, also in several threads: what was in force before the first is again after the last.
+    Not before so many objects have been made that are still there. Blocks may overlap, also in several threads:
+    the largest number counts, and what was in force before the first is again after the last.
     """
-    with _Loops.lock:
-        if _Loops.count == 0:
-            _Loops.before = gc.get_threshold()
-            first, *others = _Loops.before
-            if first:  # else a person has switched it off
-                gc.set_threshold(max(first, FIRST_GENERATION), *others)
-        _Loops.count += 1
+    with _Blocks.lock:
+        if not _Blocks.asked:
+            _Blocks.before = gc.get_threshold()
+        _Blocks.asked.append(first_generation)
+        _Blocks.follow()
     try:
         yield
     finally:
-        with _Loops.lock:
-            _Loops.count -= 1
-            if _Loops.count == 0:
-                gc.set_threshold(*_Loops.before)
+        with _Blocks.lock:
+            _Blocks.asked.remove(first_generation)
+            if _Blocks.asked:
+                _Blocks.follow()
+            else:
+                gc.set_threshold(*_Blocks.before)
