@@ -8,18 +8,21 @@ from datetime import timedelta
 from piko_flow.control.leadership import own_lease
 from piko_flow.control.options import ReplicaOptions
 from piko_flow.control.timing import DatabaseTime
+from piko_flow.store.ops_rules import KEPT
 from piko_flow.store.protocols import Store
 
 PRUNED = 1000  # runs deleted in one step
 VERSIONS = 100  # of each flow's parameters, that are kept however old they are
 SWEPT = 5  # runs whose staged rows are deleted in one step; each may have hundreds of megabytes of them
 POLL_AGAIN = 2.0  # seconds after which the next ones are deleted
+TOKENS_KEPT = timedelta(days=30)  # that are not good any more, so that who used them can be told
 FORGOTTEN_AFTER = timedelta(days=1)  # since a dead replica's last sign of life
 
 
 class Janitor:
-    """Deletes ended runs by age and number, old dead letters and parameters, what ended runs left staged, what operating
-    flows left (audits, answers, episodes, tokens that are not good) when it is as old as runs may be, dead replicas.
+    """Deletes ended runs by age and number, old dead letters and parameters, what ended runs left staged, audits and ended
+    episodes that are as old as runs may be, answers that are given no more, tokens that have long not been good, dead
+    replicas.
 
     A little at a time, each subject in a step of its own, so that one with nothing to delete is one statement.
     """
@@ -74,11 +77,14 @@ class Janitor:
         return await self._store.prune_params(before=before, keep=VERSIONS, limit=PRUNED) < PRUNED
 
     async def _old_operations(self) -> bool:
-        kept_for = self._options.runs_kept_for
-        if kept_for is None:
-            return True
-        before = self._time.now() - kept_for
-        return await self._store.prune_operations(before=before, limit=PRUNED) < PRUNED
+        now, kept_for = self._time.now(), self._options.runs_kept_for
+        gone = await self._store.prune_operations(
+            before=None if kept_for is None else now - kept_for,
+            answers=now - KEPT,
+            tokens=now - TOKENS_KEPT,
+            limit=PRUNED,
+        )
+        return gone < PRUNED
 
     async def _staged(self) -> bool:
         return not await self._store.sweep_staged(SWEPT)

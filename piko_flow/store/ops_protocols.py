@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Protocol
 
 from piko_flow.store.ops_records import (
@@ -15,6 +15,7 @@ from piko_flow.store.ops_records import (
     RunDetail,
     TokenRecord,
 )
+from piko_flow.store.ops_rules import KEPT, LOST
 from piko_flow.store.records import RunRecord
 
 
@@ -60,8 +61,14 @@ class DoorStore(Protocol):
         """What was changed, newest first; those with ids below `before`."""
         ...
 
-    async def begin_answer(self, answer: KeptAnswer) -> KeptAnswer | None:
-        """Note that a request is being answered; gives the one of the same key and person that is there, or None."""
+    async def begin_answer(
+        self, answer: KeptAnswer, *, kept: timedelta = KEPT, lost: timedelta = LOST
+    ) -> KeptAnswer | None:
+        """Note that a request is being answered; gives the one of the same key and person that is there, or None.
+
+        One that was begun longer ago than `kept`, or than `lost` without an answer, is replaced by the note: of all
+        who ask at once one gets None.
+        """
         ...
 
     async def end_answer(self, answer: KeptAnswer) -> None:
@@ -122,9 +129,12 @@ class NoticeStore(Protocol):
         """End an episode; whether it lasted until now."""
         ...
 
-    async def prune_operations(self, *, before: datetime, limit: int) -> int:
-        """Delete audits, ended episodes, kept answers and tokens that are not good any more, older than `before`; at
-        most `limit` a call. Gives how many went. Logs, reports and what is shown live go with their runs and replicas."""
+    async def prune_operations(
+        self, *, before: datetime | None, answers: datetime, tokens: datetime, limit: int
+    ) -> int:
+        """Delete audits and ended episodes from before `before`, all of which are kept without one, answers to requests
+        from before `answers`, and tokens that have not been good since before `tokens`; at most `limit` a call. Gives
+        how many went. Logs, reports and what is shown live go with their runs and replicas."""
         ...
 
 

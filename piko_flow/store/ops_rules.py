@@ -1,12 +1,18 @@
-"""When a token is good."""
+"""When a token is good, and how long an answer is kept."""
 
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
+from typing import Final
 
 from piko_flow.errors import RequestRefused
-from piko_flow.store.ops_records import TokenRecord
+from piko_flow.store.ops_records import KeptAnswer, TokenRecord
+
+KEPT: Final = timedelta(hours=24)
+"""How long an answer is given again."""
+LOST: Final = timedelta(minutes=1)
+"""After this a request that was not answered counts as lost with its process; longer than any may take."""
 
 
 def is_good(token: TokenRecord, now: datetime) -> bool:
@@ -22,3 +28,8 @@ def heir_of(token: TokenRecord, parent: TokenRecord | None, now: datetime) -> To
     if parent.expires_at is None:
         return token
     return replace(token, expires_at=min(token.expires_at or parent.expires_at, parent.expires_at))
+
+
+def is_over(answer: KeptAnswer, now: datetime, *, kept: timedelta, lost: timedelta) -> bool:
+    """Whether the key is free again."""
+    return answer.at is not None and answer.at < now - (kept if answer.status else lost)

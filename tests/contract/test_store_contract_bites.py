@@ -163,10 +163,14 @@ def what_was_seen_of_runs_is_not_compared(patch: pytest.MonkeyPatch) -> None:
 
 
 def answers_that_are_given_to_two(patch: pytest.MonkeyPatch) -> None:
-    async def begin_answer(self: MemoryDoor, answer: Any) -> None:
+    async def begin_answer(self: MemoryDoor, answer: Any, **bounds: Any) -> None:
         self._rows.answers[answer.who, answer.key] = answer
 
     patch.setattr(MemoryDoor, "begin_answer", begin_answer)
+
+
+def answers_that_are_never_over(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr("piko_flow.store.memory.door.is_over", lambda answer, now, **bounds: False)
 
 
 def logs_of_runs_that_are_gone(patch: pytest.MonkeyPatch) -> None:
@@ -214,6 +218,7 @@ DEFECTS: tuple[Plant, ...] = (
     what_was_seen_of_rows_is_not_compared,
     what_was_seen_of_runs_is_not_compared,
     answers_that_are_given_to_two,
+    answers_that_are_never_over,
     logs_of_runs_that_are_gone,
     lasting_episodes_that_go,
 )

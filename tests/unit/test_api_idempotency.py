@@ -115,6 +115,16 @@ async def test_an_answer_is_kept_for_a_day() -> None:
         assert "idempotent-replayed" not in answer.headers
 
 
+async def test_a_key_that_is_used_again_every_day_is_answered_for_good() -> None:
+    async with api_world() as world:
+        run = await queued(world.scene, "mail")
+        for day in range(30):
+            answer = await world.client.post(f"/api/v1/runs/{run.id}/cancel", headers=KEY)
+            assert (answer.status_code, "idempotent-replayed" in answer.headers) == (200, False), day
+            await world.scene.clock.advance(25 * 3600)
+        assert len(world.scene.store._rows.answers) == 1
+
+
 async def test_where_the_store_is_away_the_key_can_be_used_when_it_is_back() -> None:
     async with api_world() as world:
         world.process.fails = StoreUnavailable(what="do that", reason="it is away")

@@ -1,6 +1,7 @@
 """What is kept of ended runs, and what is not."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -11,6 +12,8 @@ from piko_flow.errors import RequestRefused
 from piko_flow.planning.date import Date
 from piko_flow.planning.interval import Interval
 from piko_flow.planning.window import Window
+from piko_flow.testing.store_contract.audits import ANSWER
+from piko_flow.testing.store_contract.tokens import TOKEN
 from tests.unit.control_worlds import CATCH_UP, HOURLY, Flows, at, away, config, hours, statuses
 
 
@@ -114,6 +117,24 @@ async def test_what_operating_flows_left_is_deleted_when_it_is_as_old_as_runs_ma
         assert len((await plane.audit()).changes) == 1
         await world.advance(hours=1)
         assert (await plane.audit()).changes == ()
+
+
+async def test_where_runs_are_kept_for_good_answers_and_dead_tokens_go_all_the_same(flows: Flows) -> None:
+    async with flows.within(runs_kept_for=None, prune_every=timedelta(minutes=30)) as world:
+        await world.plane.acting("ada", "console").pause("often")
+        token = await world.store.add_token(TOKEN)
+        await world.store.revoke_token(token.id)
+        await world.store.begin_answer(ANSWER)
+        await world.advance(hours=23)
+        assert len(world.store._rows.answers) == 1
+        await world.advance(hours=4)
+        assert world.store._rows.answers == {}
+        assert len(await world.store.tokens()) == 1
+        long_ago = world.clock.now() - timedelta(days=30)
+        world.store._rows.tokens[token.id] = replace(token, revoked_at=long_ago)
+        await world.advance(hours=4)
+        assert await world.store.tokens() == []
+        assert len((await world.plane.audit()).changes) == 1
 
 
 class HalfWritten(SinkTarget[int]):

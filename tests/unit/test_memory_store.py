@@ -118,7 +118,8 @@ async def test_what_operations_leave_is_bounded_likewise() -> None:
     ):
         with pytest.raises(StoreUnavailable, match="as many as it may"):
             await call
-    assert await store.prune_operations(before=clock.now() + HOUR, limit=9) == 3
+    later = clock.now() + HOUR
+    assert await store.prune_operations(before=later, answers=later, tokens=later, limit=9) == 3
     assert await store.begin_answer(ANSWER) is None
 
 

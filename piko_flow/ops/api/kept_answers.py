@@ -5,9 +5,8 @@ from __future__ import annotations
 import logging
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
 from hashlib import sha256
-from typing import Any, Final, Protocol
+from typing import Any, Protocol
 
 from fastapi import Request
 from starlette.exceptions import HTTPException
@@ -16,13 +15,6 @@ from starlette.responses import Response
 from piko_flow.control.plane import ControlPlane
 from piko_flow.errors import RequestRefused, StoreUnavailable, describe_error
 from piko_flow.store.ops_records import KeptAnswer
-
-KEPT: Final = timedelta(hours=24)
-"""How long an answer is given again."""
-STALE: Final = timedelta(minutes=1)
-"""After this a request that was not answered counts as lost with its process; longer than any may take."""
-TRIES: Final = 10
-"""How many lost requests of one key are looked past."""
 
 log = logging.getLogger("piko_flow.api")
 
@@ -77,34 +69,21 @@ async def answered_once(ask: Asks, asked: Asked, make: Callable[[], Awaitable[tu
 
 
 async def _begin(plane: ControlPlane, asked: Asked) -> KeptAnswer:
-    """The kept answer, or the note that it is being made now.
-
-    A note that has become too old is looked past under a key of the next number: of two who do so at once one gets it.
-    """
-    for number in range(TRIES):
-        note = KeptAnswer(key=f"{asked.key} {number}", who=asked.who, asked=asked.digest)
-        found = await plane.store.begin_answer(note)
-        if found is None:
-            return note
-        now = await plane.now()
-        if _over(found, now):
-            continue
-        if found.asked != asked.digest:
-            raise RequestRefused(
-                what=f"the idempotency key {asked.key!r}",
-                rule="a key belongs to one request",
-                came="it came with another address or body",
-                advice="Take a new key for a new request",
-            )
-        if found.status:
-            return found
-        break
-    raise HTTPException(409, "the first request with this idempotency key is still being answered")
-
-
-def _over(found: KeptAnswer, now: datetime) -> bool:
-    age = now - found.at if found.at is not None else timedelta(0)
-    return age > (KEPT if found.status else STALE)
+    """The kept answer, or the note that it is being made now."""
+    note = KeptAnswer(key=asked.key or "", who=asked.who, asked=asked.digest)
+    found = await plane.store.begin_answer(note)
+    if found is None:
+        return note
+    if found.asked != asked.digest:
+        raise RequestRefused(
+            what=f"the idempotency key {asked.key!r}",
+            rule="a key belongs to one request",
+            came="it came with another address or body",
+            advice="Take a new key for a new request",
+        )
+    if not found.status:
+        raise HTTPException(409, "the first request with this idempotency key is still being answered")
+    return found
 
 
 async def _end(ask: Asks, answer: KeptAnswer) -> None:

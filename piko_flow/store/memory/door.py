@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from itertools import islice
 
 from piko_flow.store.memory.part import MemoryPart
 from piko_flow.store.ops_fitting import TOKENS, fitting_answer, fitting_audit, fitting_token
 from piko_flow.store.ops_records import AuditRecord, GoodToken, KeptAnswer, TokenKind, TokenRecord
-from piko_flow.store.ops_rules import heir_of, is_good
+from piko_flow.store.ops_rules import KEPT, LOST, heir_of, is_good, is_over
 
 
 class MemoryDoor(MemoryPart):
@@ -90,13 +90,17 @@ class MemoryDoor(MemoryPart):
         )
         return list(islice(found, limit))
 
-    async def begin_answer(self, answer: KeptAnswer) -> KeptAnswer | None:
+    async def begin_answer(
+        self, answer: KeptAnswer, *, kept: timedelta = KEPT, lost: timedelta = LOST
+    ) -> KeptAnswer | None:
         """Note that a request is being answered; gives the one of the same key and person that is there, or None."""
         now, rows, answer = self._ask(), self._rows, fitting_answer(answer)
         place = (answer.who, answer.key)
-        if place in rows.answers:
-            return rows.answers[place]
-        rows.need_room("an answer", rows.answers)
+        there = rows.answers.get(place)
+        if there is not None and not is_over(there, now, kept=kept, lost=lost):
+            return there
+        if there is None:
+            rows.need_room("an answer", rows.answers)
         rows.answers[place] = replace(answer, at=now)
         return None
 

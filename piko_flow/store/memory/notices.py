@@ -42,15 +42,21 @@ class MemoryNotices(MemoryPart):
         episodes[episode] = replace(known, over_at=now)
         return True
 
-    async def prune_operations(self, *, before: datetime, limit: int) -> int:
-        """Delete what is older than `before` of what nobody needs any more, at most `limit`; gives how many went."""
+    async def prune_operations(
+        self, *, before: datetime | None, answers: datetime, tokens: datetime, limit: int
+    ) -> int:
+        """Delete of each what is older than said, at most `limit`; gives how many went."""
         self._ask()
-        at, rows, gone = utc(before, "before"), self._rows, 0
+        told = None if before is None else utc(before, "before")
+        asked, good, rows, gone = utc(answers, "answers"), utc(tokens, "tokens"), self._rows, 0
         old: tuple[tuple[dict[Any, Any], Iterable[Hashable]], ...] = (
-            (rows.audits, (number for number, one in rows.audits.items() if _is_before(one.at, at))),
-            (rows.episodes, (number for number, one in rows.episodes.items() if _is_before(one.over_at, at))),
-            (rows.answers, (place for place, one in rows.answers.items() if _is_before(one.at, at))),
-            (rows.tokens, (number for number, one in rows.tokens.items() if _is_over(one, at))),
+            (rows.audits, (number for number, one in rows.audits.items() if _is_before(one.at, told))),
+            (
+                rows.episodes,
+                (number for number, one in rows.episodes.items() if _is_before(one.over_at, told)),
+            ),
+            (rows.answers, (place for place, one in rows.answers.items() if _is_before(one.at, asked))),
+            (rows.tokens, (number for number, one in rows.tokens.items() if _is_over(one, good))),
         )
         for table, found in old:
             gone += _deleted(table, list(islice(found, limit - gone)))
@@ -67,5 +73,5 @@ def _is_over(token: TokenRecord, at: datetime) -> bool:
     return _is_before(token.revoked_at, at) or _is_before(token.expires_at, at)
 
 
-def _is_before(moment: datetime | None, at: datetime) -> bool:
-    return moment is not None and moment < at
+def _is_before(moment: datetime | None, at: datetime | None) -> bool:
+    return moment is not None and at is not None and moment < at

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import timedelta
 from typing import Any
 
 from piko_flow.store.ops_fitting import fitting_answer, fitting_audit
 from piko_flow.store.ops_records import AuditRecord, KeptAnswer
+from piko_flow.store.ops_rules import KEPT, LOST
 from piko_flow.store.sql.columns import read_moment
 from piko_flow.store.sql.database import Database, Session, moments
 from piko_flow.store.sql.dialects import Columns
@@ -32,7 +34,11 @@ ANSWER: Columns = {
     "began_at": "time",
 }
 PLACE = "asked_by = :who AND request_key = :key"
-KEPT = f"SELECT request_key, asked_by, asked, status, body, began_at FROM piko_flow_answer WHERE {PLACE}"
+THERE = f"SELECT request_key, asked_by, asked, status, body, began_at FROM piko_flow_answer WHERE {PLACE}"
+TAKE_OVER = (
+    f"UPDATE piko_flow_answer SET asked = :digest, status = 0, body = '', began_at = :now WHERE {PLACE} "
+    "AND ((status <> 0 AND began_at < :kept) OR (status = 0 AND began_at < :lost))"
+)
 FORGET = f"DELETE FROM piko_flow_answer WHERE {PLACE}"
 
 
@@ -48,7 +54,8 @@ class SqlAudits:
         self._keep_answer = dialect.upsert(
             "piko_flow_answer", ANSWER, key=key, sets=["asked", "status", "body"]
         )
-        self._kept, self._forget_answer = map(dialect.statement, (KEPT, FORGET))
+        self._answer_there, self._answer_over = map(dialect.statement, (THERE, TAKE_OVER))
+        self._forget_answer = dialect.statement(FORGET)
 
     async def add_audit(self, records: Sequence[AuditRecord]) -> None:
         """Store what was changed; id and time are given by the store."""
@@ -85,15 +92,21 @@ class SqlAudits:
         rows = await self._database.rows("list what was changed", asking, limit=limit, **asked)
         return list(map(_audit, rows))
 
-    async def begin_answer(self, answer: KeptAnswer) -> KeptAnswer | None:
+    async def begin_answer(
+        self, answer: KeptAnswer, *, kept: timedelta = KEPT, lost: timedelta = LOST
+    ) -> KeptAnswer | None:
         """Note that a request is being answered; gives the one of the same key and person that is there, or None."""
         fit = fitting_answer(answer)
+        place = {"who": fit.who, "key": fit.key}
 
         async def work(session: Session) -> KeptAnswer | None:
-            row = _row(fit, await session.now())
-            if await session.change_rows(self._new_answer, moments([row])):
+            now = await session.now()
+            if await session.change_rows(self._new_answer, moments([_row(fit, now)])):
                 return None
-            there = await session.row(self._kept, who=fit.who, key=fit.key)
+            over = {"kept": now - kept, "lost": now - lost, "now": now, "digest": fit.asked}
+            if await session.change(self._answer_over, **over, **place):
+                return None
+            there = await session.row(self._answer_there, **place)
             if there is None:
                 raise Collided
             return _answer(there)

@@ -70,13 +70,18 @@ class SqlNotices:
         """End an episode; whether it lasted until now."""
         return await self._database.change("note what is over", self._end, episode=episode) == 1
 
-    async def prune_operations(self, *, before: datetime, limit: int) -> int:
-        """Delete what is older than `before` of what nobody needs any more, at most `limit`; gives how many went."""
-        at, gone = utc(before, "before"), 0
-        for key, old, delete in self._outlived.values():
+    async def prune_operations(
+        self, *, before: datetime | None, answers: datetime, tokens: datetime, limit: int
+    ) -> int:
+        """Delete of each what is older than said, at most `limit`; gives how many went."""
+        until = {"piko_flow_answer": utc(answers, "answers"), "piko_flow_token": utc(tokens, "tokens")}
+        if before is not None:
+            until |= dict.fromkeys(("piko_flow_audit", "piko_flow_episode"), utc(before, "before"))
+        gone, what = 0, "delete what operations left"
+        for table, at in until.items():
             if gone >= limit:
                 break
-            what = "delete what operations left"
+            key, old, delete = self._outlived[table]
             found = await self._database.rows(what, old, before=at, limit=limit - gone)
             rows: list[dict[str, Any]] = [dict(zip(key, row, strict=True)) for row in found]
             if rows:

@@ -10,7 +10,7 @@ from piko_flow.errors import RequestRefused
 from piko_flow.store.ops_records import AuditRecord, KeptAnswer
 from piko_flow.store.texts import NAMES, TOLD
 from piko_flow.testing.store_contract.raising import raises
-from piko_flow.testing.store_contract.scene import Check, StoreUnderTest
+from piko_flow.testing.store_contract.scene import HOUR, Check, StoreUnderTest
 
 AUDIT: Final = AuditRecord("ann", "api", "schedule.set", "flow orders", '{"a": 1}', '{"a": "🦔"}')
 ANSWER: Final = KeptAnswer("key-1", "ann", "d" * 64)
@@ -76,6 +76,29 @@ async def a_request_that_came_to_nothing_can_be_made_again(stores: StoreUnderTes
         await store.end_answer(replace(ANSWER, key="never begun"))
 
 
+async def an_answer_that_is_over_makes_room_for_the_next_on_its_key(stores: StoreUnderTest) -> None:
+    async with stores.open() as store, stores.open() as other:
+        await store.begin_answer(ANSWER)
+        assert await other.begin_answer(ANSWER, kept=-HOUR) is not None, "it is not answered, and not lost"
+        assert await other.begin_answer(replace(ANSWER, asked="e" * 64), lost=-HOUR) is None
+        await other.end_answer(replace(ANSWER, asked="e" * 64, status=201, body="1"))
+        there = await store.begin_answer(ANSWER, lost=-HOUR)
+        assert there is not None
+        assert (there.asked, there.status, there.body) == ("e" * 64, 201, "1")
+        assert await store.begin_answer(ANSWER, kept=-HOUR) is None
+        begun = await other.begin_answer(ANSWER)
+        assert begun is not None
+        assert begun == replace(ANSWER, at=begun.at)
+
+
+async def an_answer_that_is_over_is_replaced_by_one_of_all_who_ask_at_once(stores: StoreUnderTest) -> None:
+    async with stores.open() as store, stores.open() as other:
+        for _ in range(5):
+            await store.end_answer(replace(ANSWER, status=201, body="1"))
+            asked = (one.begin_answer(ANSWER, kept=-HOUR) for one in (store, other, store, other))
+            assert (await asyncio.gather(*asked)).count(None) == 1
+
+
 async def of_all_who_ask_with_one_key_at_once_one_is_answered(stores: StoreUnderTest) -> None:
     async with stores.open() as store, stores.open() as other:
         for number in range(5):
@@ -97,6 +120,8 @@ CHECKS: Final[tuple[Check, ...]] = (
     an_answer_is_kept_for_whoever_asks_again,
     answers_are_kept_by_key_and_person,
     a_request_that_came_to_nothing_can_be_made_again,
+    an_answer_that_is_over_makes_room_for_the_next_on_its_key,
+    an_answer_that_is_over_is_replaced_by_one_of_all_who_ask_at_once,
     of_all_who_ask_with_one_key_at_once_one_is_answered,
     names_of_answers_that_are_too_long_are_refused,
 )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import replace
+from datetime import datetime
 from typing import Final
 
 from piko_flow.errors import RequestRefused
@@ -81,18 +82,37 @@ async def left_behind(store: Store) -> None:
             await store.revoke_token(token.id)
 
 
+async def pruned(store: Store, at: datetime, limit: int = 100) -> int:
+    """How much goes of all that is older than this."""
+    return await store.prune_operations(before=at, answers=at, tokens=at, limit=limit)
+
+
 async def what_operations_left_goes_when_it_is_old(stores: StoreUnderTest) -> None:
     async with stores.open() as store:
         await lead(store)
         await left_behind(store)
         now = (await store.pulse("default", "one")).now
-        assert await store.prune_operations(before=now - HOUR, limit=100) == 0
+        assert await pruned(store, now - HOUR) == 0
         assert len(await store.audit()) == 1
-        assert await store.prune_operations(before=now + HOUR, limit=100) == 4
+        assert await pruned(store, now + HOUR) == 4
         assert await store.audit() == []
         assert [one.subject for one in await store.open_episodes()] == ["lasting"]
         assert await store.begin_answer(ANSWER) is None
         assert [one.digest[0] for one in await store.tokens()] == ["1"]
+
+
+async def audits_answers_and_tokens_are_kept_each_for_its_own_time(stores: StoreUnderTest) -> None:
+    async with stores.open() as store:
+        await lead(store)
+        await left_behind(store)
+        now = (await store.pulse("default", "one")).now
+        old, young = now - HOUR, now + HOUR
+        assert await store.prune_operations(before=None, answers=old, tokens=young, limit=100) == 1
+        assert [one.digest[0] for one in await store.tokens()] == ["1"]
+        assert await store.begin_answer(ANSWER) is not None
+        assert await store.prune_operations(before=None, answers=young, tokens=young, limit=100) == 1
+        assert len(await store.audit()) == 1
+        assert await store.prune_operations(before=young, answers=old, tokens=old, limit=100) == 2
 
 
 async def tokens_that_expired_go_when_that_is_long_ago(stores: StoreUnderTest) -> None:
@@ -100,8 +120,8 @@ async def tokens_that_expired_go_when_that_is_long_ago(stores: StoreUnderTest) -
         await lead(store)
         now = (await store.pulse("default", "one")).now
         await store.add_token(replace(TOKEN, expires_at=now - HOUR))
-        assert await store.prune_operations(before=now - 2 * HOUR, limit=100) == 0
-        assert await store.prune_operations(before=now, limit=100) == 1
+        assert await pruned(store, now - 2 * HOUR) == 0
+        assert await pruned(store, now) == 1
         assert await store.tokens() == []
 
 
@@ -111,7 +131,7 @@ async def no_more_of_operations_goes_in_a_call_than_was_asked(stores: StoreUnder
         await left_behind(store)
         await store.add_audit([AUDIT, AUDIT])
         later = (await store.pulse("default", "one")).now + HOUR
-        assert [await store.prune_operations(before=later, limit=4) for _ in range(3)] == [4, 2, 0]
+        assert [await pruned(store, later, limit=4) for _ in range(3)] == [4, 2, 0]
 
 
 CHECKS: Final[tuple[Check, ...]] = (
@@ -120,6 +140,7 @@ CHECKS: Final[tuple[Check, ...]] = (
     of_all_who_begin_an_episode_at_once_one_does,
     what_was_told_of_an_episode_is_cut,
     what_operations_left_goes_when_it_is_old,
+    audits_answers_and_tokens_are_kept_each_for_its_own_time,
     tokens_that_expired_go_when_that_is_long_ago,
     no_more_of_operations_goes_in_a_call_than_was_asked,
 )
