@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from dataclasses import replace
+from datetime import timedelta
 from html import unescape
 from typing import Any
 
@@ -120,6 +121,16 @@ async def test_an_attempt_that_was_cancelled_before_it_began_is_not_taken_for_th
     assert not has_begun(view.run, view.attempts)
     last = attempt_rows(view.run, view.attempts, {}, {})[-1]
     assert (last.number, last.state, last.start, last.host) == (2, "cancelled", None, "")
+
+
+async def test_an_attempt_never_took_less_than_no_time() -> None:
+    it = scene()
+    run = await rescued(it)
+    view = await it.plane.run(run.id)
+    [lost] = view.attempts
+    assert lost.end_time is not None
+    early = replace(lost, start_time=lost.end_time + timedelta(milliseconds=5))
+    assert [row.milliseconds for row in attempt_rows(run, [early], {}, {})] == [0, None]
 
 
 async def test_what_was_kept_of_a_lost_attempt_goes_with_the_last_that_had_its_number() -> None:

@@ -96,7 +96,8 @@ def _present(run: RunRecord, *, begun: bool, shown: bool, reports: Mapping[int, 
 def _milliseconds(one: AttemptRecord) -> int | None:
     if one.start_time is None or one.end_time is None:
         return None
-    return int((one.end_time - one.start_time).total_seconds() * 1000)
+    # Both are times of transactions, which of a short attempt need not be in order.
+    return max(int((one.end_time - one.start_time).total_seconds() * 1000), 0)
 
 
 def _meaning(code: str) -> str:
