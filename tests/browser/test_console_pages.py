@@ -38,7 +38,7 @@ ERRORS = {
     "not-found": ("/runs/999999", 404, "There is nothing here"),
     "no-such-flow": ("/flows/there_is_none", 404, "There is nothing here"),
     "no-such-page": ("/there/is/none", 404, "There is nothing here"),
-    "not-a-number": ("/runs/first", 422, "That could not be done"),
+    "not-a-number": ("/runs/first", 404, "There is nothing here"),
 }
 SIZES = {"desk": {"width": 1280, "height": 900}, "phone": {"width": 390, "height": 844}}
 

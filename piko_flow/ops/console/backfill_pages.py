@@ -16,6 +16,7 @@ from piko_flow.ops.console.conflicts import conflict, seen_by
 from piko_flow.ops.console.field_refused import about
 from piko_flow.ops.console.flash import told
 from piko_flow.ops.console.forms import form_of, refuse, span_of, whole_field
+from piko_flow.ops.console.numbered import Number
 from piko_flow.ops.console.refusals import pages_route
 from piko_flow.ops.console.view import View
 from piko_flow.ops.console.wrong_form import wrong_form
@@ -127,7 +128,7 @@ class BackfillPages:
             f"Backfill {made.id} of {name} runs {counted(len(made.windows), 'window')}.",
         )
 
-    async def change(self, request: Request, number: int, verb: str, who: Operator) -> Response:
+    async def change(self, request: Request, number: Number, verb: str, who: Operator) -> Response:
         """Pause, resume or cancel one, if it is in the state that the page showed."""
         seen = seen_by(await form_of(request), "state")
         if verb not in VERBS:

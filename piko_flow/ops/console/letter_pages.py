@@ -15,6 +15,7 @@ from piko_flow.counting import counted
 from piko_flow.ops.console.conflicts import conflict, seen_by
 from piko_flow.ops.console.flash import told
 from piko_flow.ops.console.forms import form_of, refuse, whole
+from piko_flow.ops.console.numbered import Number
 from piko_flow.ops.console.refusals import pages_route
 from piko_flow.ops.console.shown_items import of_repr, of_value
 from piko_flow.ops.console.view import View, query
@@ -93,7 +94,7 @@ class LetterPages:
             asked={"flow": flow, "group": name, "before": before or ""},
         )
 
-    async def letter(self, request: Request, number: int) -> Response:
+    async def letter(self, request: Request, number: Number) -> Response:
         """One letter with its item."""
 
         async def read(plane: ControlPlane) -> tuple[LetterView, str, datetime]:
@@ -113,7 +114,7 @@ class LetterPages:
             now=now,
         )
 
-    async def change(self, request: Request, number: int, verb: str, who: Operator) -> Response:
+    async def change(self, request: Request, number: Number, verb: str, who: Operator) -> Response:
         """Replay or drop one letter, if it is as the page showed it."""
         seen, which = seen_by(await form_of(request), "state"), WhichLetters((number,))
         _check_verb(verb)

@@ -69,6 +69,8 @@ def told_of(error: Exception) -> Told:
         return Told(403, TITLES[403], str(error), advice="Log in with a token of a role that may.")
     if isinstance(error, StoreUnavailable):
         return Told(503, TITLES[503], error.reason, advice=ADVICE[503])
+    if isinstance(error, RequestValidationError) and all(one["loc"][0] == "path" for one in error.errors()):
+        return Told(404, TITLES[404], "", advice=ADVICE[404])  # nothing has such an address
     if isinstance(error, HTTPException):
         text = error.detail if error.status_code != 404 else ""
         title = TITLES.get(error.status_code, "That could not be done")

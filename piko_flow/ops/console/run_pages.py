@@ -16,6 +16,7 @@ from piko_flow.ops.console.conflicts import seen_by
 from piko_flow.ops.console.flash import told
 from piko_flow.ops.console.forms import form_of, whole
 from piko_flow.ops.console.live_rates import LiveRates
+from piko_flow.ops.console.numbered import Number
 from piko_flow.ops.console.refusals import pages_route
 from piko_flow.ops.console.run_detail import RunDetail, read_run
 from piko_flow.ops.console.sentences import MARKED
@@ -59,12 +60,12 @@ class RunPages:
         """The table of the list, which changes by itself."""
         return await self._view.shared_part(request, "runs_part.html", lambda: self._list(request), seconds=2)
 
-    async def run(self, request: Request, number: int) -> Response:
+    async def run(self, request: Request, number: Number) -> Response:
         """One run, with the end of its log or the lines before one of them."""
         before = whole(request.query_params.get("before"), 0, least=2, most=2**31)
         return self._view.page(request, "run.html", **await self._one(request, number, before=before))
 
-    async def run_part(self, request: Request, number: int) -> Response:
+    async def run_part(self, request: Request, number: Number) -> Response:
         """All that changes of it while it is live, and of its log the lines after the last one that is shown."""
         asked = request.query_params.get("after")
         after = whole(asked, 0, least=0, most=2**31)
@@ -74,7 +75,7 @@ class RunPages:
 
         return await self._view.shared_part(request, "run_answer.html", read, seconds=1)
 
-    async def cancel(self, request: Request, number: int, who: Operator) -> Response:
+    async def cancel(self, request: Request, number: Number, who: Operator) -> Response:
         """Cancel it, if it is as the page showed it."""
         seen = seen_by(await form_of(request), "status", "attempt")
         run = await self._process.ask(
@@ -83,7 +84,7 @@ class RunPages:
         text = "is cancelled" if run.status is RunStatus.CANCELLED else "is asked to stop"
         return told(request, f"/runs/{number}", f"Run {number} {text}.")
 
-    async def retry(self, request: Request, number: int, who: Operator) -> Response:
+    async def retry(self, request: Request, number: Number, who: Operator) -> Response:
         """Queue it once more, if it is as the page showed it."""
         seen = seen_by(await form_of(request), "status", "attempt")
         run = await self._process.ask(
