@@ -8,8 +8,8 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from piko_flow.control.flow import Flow
-from piko_flow.control.params import SECRET
 from piko_flow.control.plane_params import HIDDEN
+from piko_flow.control.secret_fields import SECRET
 from piko_flow.ops.console.field_refused import about
 from piko_flow.ops.console.forms import refuse
 
