@@ -48,12 +48,25 @@ def test_a_flow_is_paused_and_resumed(scene: Scene, opens: Opens) -> None:
     assert "makes runs again" in page.told()
 
 
-def test_all_schedules_are_resumed_from_the_overview(scene: Scene, opens: Opens) -> None:
-    scene.ask(lambda plane: plane.pause_all(paused=True))
+def test_all_schedules_are_paused_and_resumed_from_the_overview(scene: Scene, opens: Opens) -> None:
     page = opens("/")
-    assert "All schedules are paused" in page.text()
+    page.press("Pause all schedules")
+    assert page.questions == ["Pause the schedules of all flows? What is queued or running goes on."]
+    assert "All schedules are paused." in page.told()
+    assert scene.ask(lambda plane: plane.paused_all()) != ""
+    assert page.page.get_by_role("button", name="Pause all schedules").count() == 0
+    page.find("#attention").locator("xpath=../..").get_by_text("All schedules are paused").wait_for()
     page.press("Resume all schedules")
     assert "make runs again" in page.told()
+    assert scene.ask(lambda plane: plane.paused_all()) == ""
+    assert opens("/", role=Role.VIEWER).page.get_by_role("button", name="Pause all schedules").count() == 0
+
+
+def test_nothing_is_paused_by_who_says_no(scene: Scene, opens: Opens) -> None:
+    page = opens("/")
+    page.agrees = False
+    page.press("Pause all schedules")
+    assert len(page.questions) == 1
     assert scene.ask(lambda plane: plane.paused_all()) == ""
 
 

@@ -3,10 +3,21 @@
 from __future__ import annotations
 
 import re
+from contextlib import nullcontext
+from pathlib import Path
+from typing import TYPE_CHECKING
 
+import piko_flow.ops.console
 from piko_flow.planning.run_state import RunStatus
+from piko_flow.store.ops_records import Role
+from tests.architecture.checkout import ROOT
 from tests.browser.conftest import Opens
 from tests.browser.console_scene import Scene
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Route
+
+SCRIPT = Path(piko_flow.ops.console.__file__).parent / "static" / "console.js"
 
 
 def test_keys_lead_from_page_to_page_and_are_told(opens: Opens) -> None:
@@ -33,6 +44,28 @@ def test_keys_lead_from_page_to_page_and_are_told(opens: Opens) -> None:
         with page.page.expect_navigation():
             keyboard.type(f"g{key}")
         assert page.page.url == page.address + path
+
+
+def test_script_dialog_and_manual_know_the_same_keys(opens: Opens) -> None:
+    goes = re.search(r"const GOES = \{(.*?)\};", SCRIPT.read_text("utf-8"))
+    assert goes is not None
+    keys = set(re.findall(r"(\w+): ", goes[1]))
+    assert len(keys) > 5
+    listed = "[...document.querySelectorAll('dialog dt')].map((one) => one.innerText.trim().split(/\\s+/))"
+    for role, fewer in ((Role.ADMIN, set()), (Role.OPERATOR, {"a"})):
+        page = opens("/", role=role)
+        page.page.keyboard.press("?")
+        page.find("dialog[open]").wait_for()
+        told = {pair[1] for pair in page.page.evaluate(listed) if pair[0] == "g"}
+        assert told == keys - fewer
+        page.page.keyboard.press("Escape")
+        with page.page.expect_navigation() if role is Role.ADMIN else nullcontext():
+            page.page.keyboard.type("ga")
+        assert page.page.url.removeprefix(page.address) == ("/audit" if role is Role.ADMIN else "/")
+    manual = (ROOT / "docs" / "how-to" / "use-the-console.md").read_text("utf-8")
+    sentence = re.search(r"Press `\?` for the keys.*?\n\n", manual, re.DOTALL)
+    assert sentence is not None
+    assert set(re.findall(r"`(\w)`", sentence[0])) == keys | {"g"}
 
 
 def test_the_first_key_leads_past_the_navigation(opens: Opens) -> None:
@@ -70,12 +103,23 @@ def test_a_part_that_somebody_works_in_is_left_alone(scene: Scene, opens: Opens)
     button = page.page.get_by_role("button", name="Run now")
     button.focus()
     page.page.evaluate("document.querySelector('#flow').dataset.seen = 'before'")
+    asked: list[str] = []
+
+    def answer(route: Route) -> None:
+        asked.append(route.request.url.removeprefix(scene.address))
+        route.continue_()
+
+    page.page.route(re.compile("/parts/flows/check_orders"), answer)
     number = scene.trigger("check_orders")
     scene.wait_run(number, RunStatus.SUCCESS, RunStatus.FAILED)
-    page.page.evaluate("htmx.trigger(document.querySelector('#flow'), 'refresh')")
+    # What the page asks of its own is asked before the second, which is asked by the test.
+    refresh = "htmx.trigger(document.querySelector('#flow'), 'refresh')"
+    page.page.evaluate(f"async () => {{ {refresh}; await fetch('/parts/flows/check_orders?scale=days'); }}")
+    assert asked == ["/parts/flows/check_orders?scale=days"]
     assert page.find("#flow").get_attribute("data-seen") == "before"
     button.blur()
     page.page.get_by_role("link", name=str(number), exact=True).wait_for()
+    assert len(asked) > 1
     assert page.find("#flow").get_attribute("data-seen") is None
 
 

@@ -24,6 +24,7 @@ class WatchedPage:
     """A page, and what went wrong in it.
 
     `expected` are statuses of answers that the test asks for, `forgiven` what the page may say in its console.
+    `questions` are what it has asked before a change, which is answered with yes, or no where not `agrees`.
     """
 
     page: Page
@@ -31,13 +32,15 @@ class WatchedPage:
     wrong: list[str] = field(default_factory=list)
     expected: set[int] = field(default_factory=set)
     forgiven: set[str] = field(default_factory=set)
+    questions: list[str] = field(default_factory=list)
+    agrees: bool = True
 
     def go(self, path: str) -> None:
         """Open a page of the application."""
         self.page.goto(self.address + path)
 
     def press(self, name: str) -> None:
-        """Press the button of this name, and say yes to what is asked then."""
+        """Press the button of this name, and answer what is asked then."""
         self.page.get_by_role("button", name=name, exact=True).click()
 
     def told(self) -> str:
@@ -111,9 +114,16 @@ def _watch(watched: WatchedPage) -> None:
     page.on("pageerror", lambda error: wrong.append(f"script: {error}"))
     page.on("response", answered)
     page.on("request", asked)
-    page.on("dialog", lambda dialog: dialog.accept() if dialog.type == "confirm" else _refuse(dialog, wrong))
+    page.on("dialog", lambda dialog: _answer(watched, dialog))
 
 
-def _refuse(dialog: Any, wrong: list[str]) -> None:
-    wrong.append(f"a dialog: {dialog.message}")
-    dialog.dismiss()
+def _answer(page: WatchedPage, dialog: Any) -> None:
+    if dialog.type != "confirm":
+        page.wrong.append(f"a dialog: {dialog.message}")
+        dialog.dismiss()
+        return
+    page.questions.append(dialog.message)
+    if page.agrees:
+        dialog.accept()
+    else:
+        dialog.dismiss()
