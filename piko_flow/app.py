@@ -9,6 +9,7 @@ import socket
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from datetime import timedelta
 from functools import cached_property
 from pathlib import Path
@@ -72,6 +73,7 @@ class App:
         self._service: ControlService | None = None
         self._metrics: MetricsPage | None = None
         self._sinks: list[RegisteredSink] = []
+        self._address = ""
 
     @cached_property
     def settings(self) -> Settings:
@@ -207,6 +209,7 @@ class App:
         With `link` standard error gets a link that logs a browser in, once; by default where that is a terminal.
         Raises PortTaken, StoreUnavailable, FlowError, SettingsRefused before anything has started.
         """
+        from piko_flow.ops.door.link import address_of
         from piko_flow.ops.server import serve
         from piko_flow.telemetry.logs import configure_logging
 
@@ -219,6 +222,7 @@ class App:
             )
         address = listen(host or settings.health_host, settings.health_port if port is None else port)
         with address:
+            self._address = address_of(*address.getsockname()[:2])
             wanted = sys.stderr.isatty() if link is None else link
             asyncio.run(serve(self, address, tell=_tell if wanted else None))
 
@@ -264,7 +268,7 @@ class App:
         return ControlService(
             open_store=self._open_store,
             registry=self.registry,
-            options=replica_options(settings),
+            options=replace(replica_options(settings), address=self._address),
             writer=writer,
             cpu_workers=settings.cpu_workers or None,
             workers_per_run=settings.per_job_cpu_max,

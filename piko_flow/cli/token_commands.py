@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from piko_flow.control.plane import ControlPlane
+    from piko_flow.control.plane_replicas import LeaderView
     from piko_flow.control.told_times import Times
     from piko_flow.store.ops_records import TokenRecord
 
@@ -117,23 +118,48 @@ def link(
         str | None,
         typer.Option(
             metavar="URL",
-            help="Where the server is, such as https://flows.example.com; as the settings say without it.",
+            help="Where the server is, such as https://flows.example.com; without it where a living replica says it is, "
+            "one of this computer first.",
             show_default=False,
         ),
     ] = None,
 ) -> None:
     """Print a link that logs one browser in, once, within ten minutes."""
-    from piko_flow.cli.application import settings_in_force
-    from piko_flow.ops.door.link import address_of, link_at
+    from piko_flow.ops.door.link import link_at
     from piko_flow.ops.door.tokens import issue_link
 
-    settings = settings_in_force(asking.database)
-    base = url or address_of(settings.health_host, settings.health_port)
-    if not base.startswith(("http://", "https://")):
-        raise typer.BadParameter(f"--url begins with http:// or https://, got {base!r}")
-    secret = asking.ask(lambda plane: issue_link(plane, role))
-    made = link_at(base, secret)
+    if url is not None and not url.startswith(("http://", "https://")):
+        raise typer.BadParameter(f"--url begins with http:// or https://, got {url!r}")
+
+    async def ask(plane: ControlPlane) -> tuple[str, LeaderView]:
+        return await issue_link(plane, role), await plane.leader()
+
+    secret, view = asking.ask(ask)
+    made = link_at(url or _address(asking, view), secret)
     asking.answer(lambda: {"link": made}, lambda: typer.echo(made))
+
+
+def _address(asking: Asking, view: LeaderView) -> str:
+    """Where a living replica answers, one of this computer first; as the settings say where none tells."""
+    import socket
+
+    from piko_flow.cli.application import settings_in_force
+    from piko_flow.ops.door.link import address_of
+
+    here = socket.gethostname()
+    serving = [one for one in view.replicas if one.address and view.alive(one)]
+    serving.sort(key=lambda one: one.host != here)
+    if not serving:
+        settings = settings_in_force(asking.database)
+        found = address_of(settings.health_host, settings.health_port)
+        typer.echo(
+            f"note: no living replica says where it answers; {found} is what the settings say", err=True
+        )
+        return found
+    if serving[0].host != here:
+        note = f"note: {serving[0].host} serves at {serving[0].address}; name it as your browser reaches it with --url"
+        typer.echo(note, err=True)
+    return serving[0].address
 
 
 def values(token: TokenRecord) -> dict[str, Any]:

@@ -26,7 +26,7 @@ class ReplicaOptions:
     for each flow; None keeps them. `letters_kept_for`: how long dead letters are kept at most. `first_grace` and
     `first_instances`: what a row gets that is written for a flow which names none. `redact`: fields of items whose
     values are kept nowhere when an item fails. `letter_folder` takes up to `letter_room` bytes of large items that
-    failed. `patient`: a store that cannot be opened at start is tried again.
+    failed. `patient`: a store that cannot be opened at start is tried again. `address`: where this process answers HTTP.
     """
 
     lease_name: str = "default"
@@ -54,6 +54,7 @@ class ReplicaOptions:
     first_grace: timedelta = timedelta(seconds=300)
     first_instances: int = 1
     patient: bool = False
+    address: str = ""
     blocked_after: timedelta = timedelta(seconds=5)
     """A call that holds the runs' loop longer than this is reported with its place."""
     notices: NoticeOptions = field(default_factory=NoticeOptions)

@@ -10,6 +10,7 @@ import socket
 from collections.abc import Awaitable, Callable
 from concurrent.futures import CancelledError, Future
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, suppress
+from dataclasses import replace
 from datetime import datetime
 from typing import Any, TypeVar
 
@@ -71,7 +72,8 @@ class ControlService:
         self._open_store, self._registry, self.options = open_store, registry, options
         self._writer, self._clock = writer or Writer(), clock or SystemClock()
         self._cpu_workers, self._workers_per_run = cpu_workers, workers_per_run
-        self.record = replica_record(options.slots, version, started_at=self._clock.now())
+        found = replica_record(options.slots, version, started_at=self._clock.now())
+        self.record = replace(found, address=options.address)
         self._slow = options.poll_every.total_seconds() + SLOW
         self._thread = LoopThread("piko-flow control")
         self._serving: Future[None] | None = None

@@ -116,7 +116,9 @@ def fitting_fires(planned: PlannedFires) -> PlannedFires:
 def fitting_replica(replica: ReplicaRecord) -> ReplicaRecord:
     """The replica with its told texts cut."""
     check("replica", replica.id)
-    return _cut(replace(replica, started_at=moment(replica.started_at, "started_at")), "host", "version")
+    return _cut(
+        replace(replica, started_at=moment(replica.started_at, "started_at")), "host", "version", "address"
+    )
 
 
 def fitting_schedule(record: ScheduleRecord) -> ScheduleRecord:

@@ -212,7 +212,10 @@ class Lease:
 
 @dataclass(frozen=True, slots=True)
 class ReplicaRecord:
-    """A process of the control half; `until` is how long it counts as alive."""
+    """A process of the control half; `until` is how long it counts as alive.
+
+    `address` is where it answers HTTP, such as http://127.0.0.1:8080; empty where it does not, or does not know.
+    """
 
     id: str
     host: str = ""
@@ -222,6 +225,7 @@ class ReplicaRecord:
     version: str = ""
     started_at: datetime | None = None
     until: datetime | None = None
+    address: str = ""
 
 
 PAUSED_WEIGHT = 1_000_003

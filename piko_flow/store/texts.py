@@ -39,6 +39,7 @@ TOLD: Final[Mapping[str, int]] = {
     "error_hash": 64,
     "error_msg": 512,
     "host": 128,
+    "address": 191,
     "version": 64,
     "requested_by": 128,
     "cancel_requested": 128,

@@ -29,8 +29,35 @@ def test_serve_with_link_prints_one_that_logs_in_once(tmp_path: Path) -> None:
         told = [line for line in process.lines if "/login?token=" in line]
         assert told == [f"    {link}"]  # a line of its own and no line of the log
         assert "piko-flow token link" in process.said
+        another = commanded(tmp_path, "token", "link")
+        assert another.stdout.startswith(link.partition("/login")[0])
+        assert another.stderr == ""
+        assert httpx.get(another.stdout.strip(), headers=PAGE).status_code == 303
         process.stop()
     assert process.said.count("pf_") == 1
+
+
+def test_where_nobody_serves_a_link_is_at_the_address_of_the_settings_and_says_so(tmp_path: Path) -> None:
+    commanded(tmp_path, "db", "init")
+    told = commanded(tmp_path, "token", "link")
+    assert told.stdout.startswith("http://127.0.0.1:8080/login?token=pf_")
+    assert "no living replica says where it answers" in told.stderr
+    named = commanded(tmp_path, "token", "link", "--url", "https://flows.example.com/")
+    assert named.stdout.startswith("https://flows.example.com/login?token=pf_")
+    assert named.stderr == ""
+
+
+def commanded(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
+    """What the command says, in this folder."""
+    return subprocess.run(
+        [sys.executable, "-m", "piko_flow.cli.main", *words],
+        cwd=folder,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=60,
+    )
 
 
 def test_without_a_terminal_nothing_of_a_link_is_said(tmp_path: Path) -> None:

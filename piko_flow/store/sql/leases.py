@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 from piko_flow.store.fitting import fitting_replica
@@ -22,7 +23,7 @@ WHERE name = :name AND owner = :holder AND version = :term"""
 FORGET = "DELETE FROM scheduler_leader WHERE name = :name AND lease_until <= {now}"
 LEAVE = "DELETE FROM replica WHERE replica_id = :replica"
 HIDE = "DELETE FROM job_run_live WHERE replica_id = :replica"
-REPLICAS = """SELECT replica_id, host, pid, slots, running, version, started_at, alive_until
+REPLICAS = """SELECT replica_id, host, pid, slots, running, version, started_at, alive_until, address
 FROM replica ORDER BY replica_id"""
 ADDRESS = "SELECT host, pid FROM replica WHERE replica_id = :replica"
 DEAD = """NOT EXISTS (SELECT 1 FROM replica p WHERE p.replica_id = r.claimed_by AND p.alive_until > {now})
@@ -57,6 +58,7 @@ BEAT: Columns = {
     "running": "int",
     "version": "text",
     "started_at": "time",
+    "address": "text",
 }
 
 
@@ -166,7 +168,7 @@ class SqlLeases:
     async def replicas(self) -> list[ReplicaRecord]:
         """All replicas that have not left, by id; the dead among them too until they are swept."""
         rows = await self._database.rows("list the replicas", self._replicas)
-        return [ReplicaRecord(*row[:6], *map(read_moment, row[6:])) for row in rows]
+        return [replace(ReplicaRecord(*row[:6], *map(read_moment, row[6:8])), address=row[8]) for row in rows]
 
     async def pulse(self, name: str, replica: str) -> Pulse:
         """One statement, whatever the number of flows and ended runs."""

@@ -149,3 +149,4 @@ class ReplicaRow(StoreTable, table=True):
     version: str = short(TOLD["version"], "")
     started_at: datetime | None = instant()
     alive_until: datetime = instant(nullable=False)
+    address: str = short(TOLD["address"], "")

@@ -49,7 +49,10 @@ async def replicas_are_listed_dead_or_alive_until_they_leave(stores: StoreUnderT
     async with stores.open() as store:
         await store.beat(ONE, ttl=HOUR)
         await store.beat(TWO, ttl=NOW_OVER)
-        assert {known.id for known in await store.replicas()} == {"one", "two"}
+        assert {known.id: known.address for known in await store.replicas()} == {
+            "one": ONE.address,
+            "two": "",
+        }
         await store.leave("two")
         await store.leave("never here")
         assert [known.id for known in await store.replicas()] == ["one"]

@@ -21,7 +21,16 @@ HOUR, LONG = timedelta(hours=1), timedelta(days=1)
 NOW_OVER = timedelta(0)
 """The time to live of what has run out by the time it can be looked at."""
 
-ONE = ReplicaRecord("one", host="host-1", pid=11, slots=4, running=1, version="0.1", started_at=START)
+ONE = ReplicaRecord(
+    "one",
+    host="host-1",
+    pid=11,
+    slots=4,
+    running=1,
+    version="0.1",
+    started_at=START,
+    address="http://host-1:8080",
+)
 TWO = ReplicaRecord("two", host="host-2", pid=22)
 LEASE = "default"
 

@@ -8,7 +8,10 @@ from piko_flow.ops.api.answers.values import Answer, Moment
 
 
 class Replica(Answer):
-    """A process that schedules and runs flows; it counts as alive until `until`, or while it holds the lease."""
+    """A process that schedules and runs flows; it counts as alive until `until`, or while it holds the lease.
+
+    `address` is where it answers HTTP, empty where it does not say so.
+    """
 
     id: str
     host: str
@@ -18,6 +21,7 @@ class Replica(Answer):
     version: str
     started_at: Moment | None
     until: Moment | None
+    address: str
 
 
 class Lease(Answer):
