@@ -38,4 +38,6 @@ async def keep_sweeping(files: LetterFiles, ask: Ask, clock: Clock) -> None:
             await sweep(files, ask, clock)
         except (OSError, StoreUnavailable) as error:
             log.warning("files of dead letters are swept later: %s", error)
+        except Exception:  # nobody waits for this task, so nobody would hear of its end
+            log.exception("files of dead letters could not be swept; they are swept later")
         await clock.sleep(EVERY.total_seconds())

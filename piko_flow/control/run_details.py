@@ -190,7 +190,8 @@ class RunDetails:
         texts, fill = dict[int, str](), dict[Labels, float]()
         for watch in list(self._watches.values()):
             progress = watch.look()
-            for labels, part in watch.fill(progress).items():
+            for (flow, stage), part in watch.fill(progress).items():
+                labels = flow, self._figures.stage_of(flow, stage)
                 fill[labels] = max(fill.get(labels, 0.0), part)
             texts[watch.run] = watch.live_text(progress)
         self._figures.channel_fill = fill

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gzip
+import logging
 import threading
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
@@ -22,6 +23,8 @@ IDLE, IDLE_SHARE = 60.0, 100  # while nobody does
 ALL_OF_A_PAGE = 10_000_000  # objects: a collection over those that a page is made of would stop every loop
 PLAIN = ""  # the Accept header of who takes anything
 ASKED = 120.0  # seconds after a question for which somebody is said to ask
+
+log = logging.getLogger("piko_flow.metrics")
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,9 +70,18 @@ class MetricsPage:
         return self._clock.monotonic() - page.at
 
     async def keep_fresh(self) -> None:
-        """Render when it is time, until it is cancelled."""
+        """Render when it is time, until it is cancelled. A page that cannot be rendered stays as it was until it can be."""
+        told: set[type[Exception]] = set()
         while True:
-            seconds = await self.turn()
+            seconds = EVERY
+            try:
+                seconds = await self.turn()
+            except Exception as error:
+                if (
+                    type(error) not in told
+                ):  # the next one of the kind, EVERY seconds later, would tell nothing new
+                    told.add(type(error))
+                    log.exception("the page of metrics could not be rendered; it is tried again")
             await woken(self._wake, seconds)
 
     async def turn(self) -> float:

@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Final, Protocol
 
 Labels = tuple[str, ...]
 """The values of a metric's attributes, in the order in which `names` lists them."""
 Numbers = Mapping[Labels, float]
+STAGES: Final = 500
+"""How many stages of one flow have series of their own."""
+OTHER: Final = "other"
+"""The stage under which all others of a flow are counted."""
+
+log = logging.getLogger("piko_flow.telemetry")
 
 
 class Measures(Protocol):
@@ -36,6 +43,7 @@ class Figures:
     stage_time: dict[Labels, float] = field(default_factory=dict)
     stage_retries: dict[Labels, float] = field(default_factory=dict)
     stage_errors: dict[Labels, float] = field(default_factory=dict)
+    stages: dict[str, set[str]] = field(default_factory=dict)
     channel_fill: Numbers = field(default_factory=dict)
     gaps: Numbers = field(default_factory=dict)
     backfill_windows: Numbers = field(default_factory=dict)
@@ -65,6 +73,19 @@ class Figures:
     def run_retried(self, flow: str) -> None:
         """An attempt failed and another follows."""
         add(self.run_retries, (flow,), 1)
+
+    def stage_of(self, flow: str, stage: str) -> str:
+        """The name under which a stage of the flow is counted: OTHER once STAGES others have one of their own."""
+        known = self.stages.setdefault(flow, set())
+        if stage in known:
+            return stage
+        if len(known) < STAGES:
+            known.add(stage)
+            return stage
+        if OTHER not in known:
+            known.add(OTHER)
+            log.warning("stages of %r have more than %s names: others are counted as %r", flow, STAGES, OTHER)
+        return OTHER
 
     def reconciled(self, seconds: float) -> None:
         """The rows were compared with what is in force."""

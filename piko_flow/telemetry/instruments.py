@@ -9,6 +9,7 @@ from opentelemetry.metrics import CallbackOptions, Histogram, Meter, Observation
 
 from piko_flow.telemetry import names
 from piko_flow.telemetry.figures import Figures, Numbers
+from piko_flow.telemetry.label_values import label_value
 from piko_flow.telemetry.names import Metric
 
 Look = Callable[[CallbackOptions], Iterable[Observation]]
@@ -61,4 +62,4 @@ def _observed(
 ) -> Iterator[Observation]:
     found = numbers()
     for labels in tuple(found):  # other threads add to it meanwhile, and take nothing away
-        yield Observation(found[labels], dict(zip(metric.attributes, labels, strict=True)))
+        yield Observation(found[labels], dict(zip(metric.attributes, map(label_value, labels), strict=True)))

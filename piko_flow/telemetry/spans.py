@@ -12,6 +12,7 @@ from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapProp
 
 from piko_flow.dataflow.running.trace_parent import trace_parent
 from piko_flow.telemetry import names
+from piko_flow.telemetry.label_values import label_value
 from piko_flow.telemetry.stage_context import StageContext
 
 Value = str | int | float | bool
@@ -72,7 +73,8 @@ class StageSpans(StageContext):
     def stage_started(self, stage: str) -> None:
         """Called in the operator's own task, whose context ends with it."""
         super().stage_started(stage)
-        span = self._tracer.start_span(names.STAGE_SPAN, self._above, attributes={names.STAGE_NAME: stage})
+        facts = {names.STAGE_NAME: label_value(stage)}
+        span = self._tracer.start_span(names.STAGE_SPAN, self._above, attributes=facts)
         task = asyncio.current_task()
         if task is not None and not any(other == id(task) for other, _ in self._begun):
             context.attach(trace.set_span_in_context(span, self._above))

@@ -29,7 +29,7 @@ class StageCounts:
 
     def failed(self, stage: str) -> None:
         """A failure of the stage has ended the run."""
-        add(self._figures.stage_errors, (self._flow, stage), 1)
+        add(self._figures.stage_errors, (self._flow, self._figures.stage_of(self._flow, stage)), 1)
 
     def _count(self, stage: StageReport) -> None:
         now = (stage.received, stage.emitted, stage.filtered, stage.skipped, stage.dead, stage.retried)
@@ -39,7 +39,8 @@ class StageCounts:
         before = before or (0,) * len(now)
         came = [max(new - old, 0) for new, old in zip(now, before, strict=True)]
         self._counted[stage.name] = tuple(old + more for old, more in zip(before, came, strict=True))
-        figures, flow, name = self._figures, self._flow, stage.name
+        figures, flow = self._figures, self._flow
+        name = figures.stage_of(flow, stage.name)
         for state, amount in zip(("in", "out", "filtered", "skipped", "dead"), came, strict=False):
             if amount or state in ("in", "out"):
                 add(figures.stage_items, (flow, name, state), amount)
@@ -51,8 +52,9 @@ class StageCounts:
     def _spend(self, stage: StageReport) -> None:
         spent = self._spent.setdefault(stage.operator, [0.0, 0.0, 0.0])
         now = (stage.busy, stage.waiting, stage.blocked)
+        name = self._figures.stage_of(self._flow, stage.name)
         for place, state in enumerate(("busy", "waiting", "blocked")):
             if now[place] > spent[place]:
-                labels: Labels = (self._flow, stage.name, state)
+                labels: Labels = (self._flow, name, state)
                 add(self._figures.stage_time, labels, now[place] - spent[place])
                 spent[place] = now[place]

@@ -14,7 +14,8 @@ PLACEHOLDER = re.compile(r"%\.?\d*[a-z]")
 
 def warnings() -> Iterator[tuple[str, str]]:
     """Each message that is logged as a warning or worse, with … for what differs; and where."""
-    for path in python_files("piko_flow/connectors", "piko_flow/control", "piko_flow/ops", "piko_flow/store"):
+    floors = ("connectors", "control", "ops", "store", "telemetry")
+    for path in python_files(*(f"piko_flow/{floor}" for floor in floors)):
         for found in ast.walk(tree(path)):
             called = found.func if isinstance(found, ast.Call) else None
             if isinstance(called, ast.Attribute) and called.attr in WARNS and _is_log(called.value):

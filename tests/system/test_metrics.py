@@ -15,7 +15,16 @@ from fastapi import FastAPI
 from prometheus_client.parser import text_string_to_metric_families
 
 from piko_flow import App, Registry, Settings
-from piko_flow.ops.metrics import ASKED, EVERY, IDLE, IDLE_SHARE, SHARE, MetricsPage, metrics_router
+from piko_flow.ops.metrics import (
+    ASKED,
+    EVERY,
+    IDLE,
+    IDLE_SHARE,
+    SHARE,
+    MetricsPage,
+    Rendered,
+    metrics_router,
+)
 from piko_flow.telemetry import names
 from piko_flow.telemetry.names import Metric
 from piko_flow.telemetry.providers import Providers
@@ -181,6 +190,31 @@ async def test_a_page_that_takes_long_is_rendered_less_often(monkeypatch: pytest
         assert await metrics.turn() == 2 * IDLE_SHARE
         metrics._asked["text"] = clock.monotonic(), ""
         assert await metrics.turn() == 2 * SHARE
+
+
+async def test_a_page_that_cannot_be_rendered_once_is_rendered_the_next_time(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    clock = ManualClock()
+    with measured(clock) as (_, metrics):
+        fails, rendered, render = [1, 2], asyncio.Event(), metrics.render
+
+        def failing(accept: str) -> Rendered:
+            metrics._wake.set()  # the next turn begins at once
+            if fails:
+                fails.pop()
+                raise UnicodeEncodeError("utf-8", "\udcff", 0, 1, "half of a character")
+            rendered.set()
+            return render(accept)
+
+        monkeypatch.setattr(metrics, "render", failing)
+        fresh = asyncio.create_task(metrics.keep_fresh())
+        async with asyncio.timeout(30):
+            await rendered.wait()
+        fresh.cancel()
+        await asyncio.wait([fresh])
+    told = [one for one in caplog.records if one.name == "piko_flow.metrics"]
+    assert [(one.levelname, one.exc_info is not None) for one in told] == [("ERROR", True)]
 
 
 async def asked(app: App, headers: dict[str, str]) -> httpx.Response:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+import logging
 import os
 import resource
 from collections.abc import Iterator
@@ -16,7 +18,7 @@ import pytest
 
 from piko_flow import Pipeline, Sink, Source, Transform
 from piko_flow.control.letter_files import PARTIAL, LetterFiles
-from piko_flow.control.letter_sweeping import YOUNG, sweep
+from piko_flow.control.letter_sweeping import EVERY, YOUNG, keep_sweeping, sweep
 from piko_flow.control.options import ReplicaOptions
 from piko_flow.control.payload import LONGEST
 from piko_flow.control.plane_dead_letters import WhichLetters
@@ -217,3 +219,34 @@ def test_a_full_disk_takes_nothing_and_leaves_no_half_file(tmp_path: Path) -> No
 def test_a_folder_that_cannot_be_made_takes_nothing(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     assert LetterFiles(tmp_path / "file", ledger="memory://", most=ROOM).keep("{}") == ""
+
+
+async def test_sweeping_goes_on_after_an_error_that_nobody_expected(
+    world: Large, caplog: pytest.LogCaptureFixture
+) -> None:
+    clock, told, swept = ManualClock(), asyncio.Event(), asyncio.Event()
+
+    class Bell(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            told.set()
+
+    class Failing(LetterFiles):
+        def names(self, *, before: datetime) -> set[str]:
+            if clock.monotonic() - began < EVERY.total_seconds():
+                raise LookupError("a name that nobody expected")
+            swept.set()
+            return set()
+
+    began = clock.monotonic()
+    failing = Failing(world.files.folder, ledger=world.store.url, most=ROOM)
+    bell, log = Bell(), logging.getLogger("piko_flow.letters")
+    log.addHandler(bell)
+    sweeping = asyncio.create_task(keep_sweeping(failing, world.ask, clock))
+    async with asyncio.timeout(30):
+        await told.wait()
+        await clock.advance(EVERY.total_seconds())
+        await swept.wait()
+    log.removeHandler(bell)
+    sweeping.cancel()
+    await asyncio.wait([sweeping])
+    assert [(one.levelname, one.exc_info is not None) for one in caplog.records] == [("ERROR", True)]

@@ -5,11 +5,12 @@ from __future__ import annotations
 import re
 from dataclasses import replace
 
+import pytest
 from prometheus_client import generate_latest
 
 from piko_flow.dataflow.running.facts import Progress, StageReport
 from piko_flow.telemetry import names
-from piko_flow.telemetry.figures import Figures
+from piko_flow.telemetry.figures import OTHER, STAGES, Figures
 from piko_flow.telemetry.instruments import looks
 from piko_flow.telemetry.providers import Providers
 from piko_flow.telemetry.stage_counts import StageCounts
@@ -46,6 +47,39 @@ def test_two_runs_of_a_flow_add_up_and_stay_when_they_have_ended() -> None:
     for _ in range(2):
         StageCounts("orders", figures).look(progress(replace(PARSE, received=5, emitted=5)))
     assert figures.stage_items["orders", "parse", "in"] == 10
+
+
+def test_stages_named_by_data_are_counted_together_beyond_a_number_of_names(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    figures = Figures()
+    for number in range(STAGES + 20):
+        named = replace(PARSE, name=f"stage-{number}", received=2, skipped=1, retried=1, busy=1.0)
+        counts = StageCounts("orders", figures)
+        counts.look(progress(named))
+        counts.failed(named.name)
+    StageCounts("mail", figures).look(progress(replace(PARSE, received=5)))
+    assert figures.stage_items["orders", "stage-0", "in"] == 2
+    assert figures.stage_items["orders", OTHER, "in"] == 40
+    assert figures.stage_time["orders", OTHER, "busy"] == 20
+    assert figures.stage_items["mail", "parse", "in"] == 5
+    for counted in (figures.stage_retries, figures.stage_errors, figures.stage_time):
+        assert len({stage for flow, stage, *_ in counted if flow == "orders"}) == STAGES + 1
+    assert [record.getMessage() for record in caplog.records] == [
+        "stages of 'orders' have more than 500 names: others are counted as 'other'"
+    ]
+
+
+def test_a_name_that_no_format_has_hides_no_other_figure() -> None:
+    providers = Providers(service="test", version="1", environ={})
+    try:
+        counts = StageCounts("orders", providers.figures)
+        counts.look(progress(replace(PARSE, name="half \udcff", received=1), replace(PARSE, received=2)))
+        text = text_of(providers)
+    finally:
+        providers.close()
+    assert 'piko_flow_stage_items_total{flow="orders",stage="half ?",state="in"} 1.0' in text
+    assert 'piko_flow_stage_items_total{flow="orders",stage="parse",state="in"} 2.0' in text
 
 
 def test_a_time_that_goes_back_adds_nothing_until_it_has_passed_where_it_was() -> None:
