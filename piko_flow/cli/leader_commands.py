@@ -22,7 +22,7 @@ TITLES = ("replica", "host", "process", "slots", "running", "version", "since", 
 @asks(code=False, times=True)
 def show_leader(asking: Asking) -> None:
     """Show who leads until when, and the replicas."""
-    view = asking.ask(lambda plane: plane.leader())
+    view = asking.ask(lambda plane: plane.leader(counted=True))
     asking.answer(lambda: {"leader": view}, lambda: _show(view, asking.times()))
 
 
@@ -73,12 +73,8 @@ def _who(view: LeaderView, times: Times) -> str:
 def _row(one: ReplicaRecord, view: LeaderView, times: Times) -> tuple[object, ...]:
     from piko_flow.cli.tables import when
 
-    leads = view.leads and view.lease is not None and one.id == view.lease.holder
     alive = view.alive(one)
-    ends = [one.until] if one.until is not None else []
-    if view.lease is not None and one.id == view.lease.holder:
-        ends.append(view.lease.until)  # a leader gives no other sign of life
-    until = "by its lease" if leads else when(max(ends, default=None), times)
+    until = "by its lease" if view.holds(one) else when(one.until, times)
     since = when(one.started_at, times)
     return (
         one.id,

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections import Counter
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from piko_flow.control.plane_part import PlanePart, refuse
+from piko_flow.planning.run_state import RunStatus
 from piko_flow.store.records import Lease, ReplicaRecord
 
 PRUNED = 1000  # runs that one transaction deletes
@@ -28,24 +30,50 @@ class LeaderView:
 
     def alive(self, replica: ReplicaRecord) -> bool:
         """Whether the replica counts as alive: by its own signs, or because it holds the lease."""
-        holds = self.leads and self.lease is not None and self.lease.holder == replica.id
-        return holds or (replica.until is not None and replica.until > self.now)
+        until = self.until(replica)
+        return until is not None and until > self.now
+
+    def until(self, replica: ReplicaRecord) -> datetime | None:
+        """How long the replica counts as alive if it gives no further sign.
+
+        Who leads, or did last, renews the lease instead of beating: then it is the end of that.
+        """
+        if self.lease is None or self.lease.holder != replica.id:
+            return replica.until
+        return self.lease.until if replica.until is None else max(self.lease.until, replica.until)
+
+    def holds(self, replica: ReplicaRecord) -> bool:
+        """Whether this replica leads."""
+        return self.leads and self.lease is not None and self.lease.holder == replica.id
 
 
 class PlaneReplicas(PlanePart):
     """Show and end leadership; prune."""
 
-    async def leader(self) -> LeaderView:
-        """Who leads now, and which replicas there are."""
+    async def leader(self, *, counted: bool = False) -> LeaderView:
+        """Who leads now, and which replicas there are.
+
+        With `counted` each has the runs that are running on it now, and counts as alive until then: who leads renews
+        the lease instead of beating, so what its last beat said of both is old.
+        """
         pulse = await self.store.pulse(self.options.lease_name, "")
         lease = pulse.lease
-        return LeaderView(
+        view = LeaderView(
             name=self.options.lease_name,
             lease=lease,
             leads=lease is not None and bool(lease.holder) and lease.until > pulse.now,
             elected=self.options.elected,
             replicas=tuple(await self.store.replicas()),
             now=pulse.now,
+        )
+        if not counted:
+            return view
+        runs = Counter(run.replica for run in await self.store.live() if run.status is RunStatus.RUNNING)
+        return replace(
+            view,
+            replicas=tuple(
+                replace(one, running=runs[one.id], until=view.until(one)) for one in view.replicas
+            ),
         )
 
     async def resign_leader(self, *, by: str = "") -> Lease:

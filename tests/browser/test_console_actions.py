@@ -112,7 +112,7 @@ def test_parameters_are_changed_with_a_look_at_the_difference_and_rolled_back(
     page.page.get_by_label("region").select_option("apac")
     page.press("Show what changes")
     page.find("#diff .diff").first.wait_for()
-    assert page.find("#diff").inner_text().count("→") == 2
+    assert page.find("#diff").inner_text().count("would be") == 2
     page.shown("params-difference")
     page.press("Save the parameters")
     assert "Version 1 of the parameters" in page.told()

@@ -81,3 +81,21 @@ async def test_ended_runs_are_pruned_by_age_and_number_and_live_ones_stay() -> N
     for wrong in ({"older_than": -DAY, "keep": None}, {"older_than": None, "keep": -1}):
         with pytest.raises(RequestRefused):
             await it.plane.prune(**wrong)
+
+
+async def test_a_leader_lives_by_its_lease_and_has_the_runs_that_it_runs_now() -> None:
+    it = scene()
+    await running(it, "mail")
+    await it.store.beat(ONE, ttl=timedelta(seconds=15))
+    await it.clock.advance(60)  # it leads from now on, and beats no more
+    lease = await it.store.acquire("default", holder="one", ttl=timedelta(minutes=1))
+    assert lease is not None
+    view = await it.plane.leader(counted=True)
+    [replica] = view.replicas
+    assert view.holds(replica)
+    assert view.alive(replica)
+    assert (replica.until, replica.running) == (lease.until, 1)
+    await it.clock.advance(61)
+    view = await it.plane.leader(counted=True)
+    assert not view.alive(view.replicas[0])
+    assert view.replicas[0].until == lease.until  # the last that is known of it

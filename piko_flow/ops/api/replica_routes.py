@@ -29,7 +29,7 @@ async def show_leader(look: Look) -> LeaderAnswer:
     """The lease, and the replicas, alive or not, at the store's time."""
 
     async def ask(plane: ControlPlane) -> dict[str, Any]:
-        return {"leader": await plane.leader()}
+        return {"leader": await plane.leader(counted=True)}
 
     return LeaderAnswer.model_validate(await look.answer(ask))
 

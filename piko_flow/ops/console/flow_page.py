@@ -188,7 +188,9 @@ def _params(facts: FlowFacts, wrong: Wrong | None) -> dict[str, Any]:
     ][:VERSIONS]
     return {
         "params": view,
-        "fields": fields if sent is None else [params_form.as_sent(field, sent) for field in fields],
+        "fields": fields
+        if sent is None
+        else [params_form.as_sent(facts.now.flow, field, sent) for field in fields],
         "takes_none": view is not None and _takes_none(facts, view),
         "since": "" if sent is None else sent.get("effective_from", ""),
         "prefix": params_form.PREFIX,
@@ -228,7 +230,7 @@ def _meanwhile(facts: FlowFacts, wrong: Wrong) -> tuple[Change, ...]:
         )
     if wrong.form == "params" and facts.params is not None:
         fields = params_form.fields_of(facts.now.flow, facts.params.values)
-        pairs = [(field, params_form.as_sent(field, wrong.sent)) for field in fields]
+        pairs = [(field, params_form.as_sent(facts.now.flow, field, wrong.sent)) for field in fields]
         return tuple(
             Change(field.title, typed.value or "empty", field.value or "empty")
             for field, typed in pairs

@@ -9,7 +9,7 @@ from typing import Any
 
 from piko_flow.control.flow import Flow
 from piko_flow.control.plane_params import HIDDEN
-from piko_flow.control.secret_fields import SECRET
+from piko_flow.control.secret_fields import SECRET, may_be_secret
 from piko_flow.ops.console.field_refused import about
 from piko_flow.ops.console.forms import refuse
 
@@ -74,12 +74,14 @@ def changes_of(flow: Flow, form: Mapping[str, str], values: Mapping[str, Any]) -
     return changes.get(WHOLE, {}) if flow.params is None else changes
 
 
-def as_sent(field: Field, sent: Mapping[str, str]) -> Field:
+def as_sent(flow: Flow | None, field: Field, sent: Mapping[str, str]) -> Field:
     """The field as it was filled in; what may hold a secret is not shown again."""
     posted = sent.get(PREFIX + field.name)
     if field.kind == "flag":
         return replace(field, value="true" if posted is not None else "false")
     if posted is None or field.kind == "secret" or HIDDEN in field.value or SECRET.search(posted):
+        return field
+    if flow is not None and flow.params is not None and may_be_secret(flow.params, (field.name,)):
         return field
     return replace(field, value=posted.replace("\r\n", "\n"))
 

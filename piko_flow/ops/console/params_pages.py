@@ -78,6 +78,7 @@ class ParamsPages:
                     "something of them is changed",
                     "nothing differs from what holds",
                 )
+            await _change(plane, name, form)  # which refuses field by field what the model does not take
             by, since = plane.acting(who.name, who.via), await _since(plane, name, form)
             if plane.registered(name).params is None:
                 return await by.set_params(name, values=changes, effective_from=since, expected=seen)

@@ -80,7 +80,7 @@ class ReplicaPages:
         )
 
     async def _values(self) -> dict[str, Any]:
-        view: LeaderView = await self._process.ask(lambda plane: plane.leader())
+        view: LeaderView = await self._process.ask(lambda plane: plane.leader(counted=True))
         return {
             "section": "/replicas",
             "leader": view,

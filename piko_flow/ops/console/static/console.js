@@ -16,7 +16,7 @@ function localTime(element) {
   element.dataset.shown = element.dateTime;
   const utc = element.dateTime.replace("T", " ").replace(/(\.\d+)?(Z|\+00:00)$/, "");
   const style = element.dataset.style;
-  const exact = exactness(instant);
+  const exact = style === "dated" ? exactness(instant) : Math.min(exactness(instant), 1);
   const dated = datedAs[exact];
   const local = style === "clock" ? clock.format(instant) : style === "dated" || instant.getFullYear() !== new Date().getFullYear() ? dated.format(instant) : short.format(instant);
   element.title = `${dated.format(instant)} ${zone}, ${utc} UTC`;
