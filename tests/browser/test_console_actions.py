@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import json
 import re
+from datetime import timedelta
 from urllib.parse import quote
+from zoneinfo import ZoneInfo
 
+from piko_flow.planning.ledger import Mark
 from piko_flow.planning.run_state import RunStatus
+from piko_flow.planning.window import Window
 from piko_flow.store.ops_records import Role
 from tests.browser.conftest import Opens
 from tests.browser.console_flows import HTML
@@ -30,11 +34,20 @@ def test_a_flow_is_run_now_and_the_page_of_its_run_opens(scene: Scene, opens: Op
 
 
 def test_a_flow_is_run_with_other_values_over_one_window(scene: Scene, opens: Opens) -> None:
+    state = scene.ask(lambda plane: plane.store.states(["sync_orders"]))["sync_orders"]
+    failed = next(span for span in state.ledger.spans if span.mark is Mark.FAILED)
+    times = [
+        f"{instant.astimezone(ZoneInfo('Europe/Berlin')):%Y-%m-%d %H:%M}"
+        for instant in (failed.start, failed.start + timedelta(hours=1))
+    ]
     page = opens("/flows/sync_orders")
+    page.page.get_by_label("Window from").fill(times[0])
+    page.page.get_by_label("Window up to").fill(times[1])
     page.page.get_by_label("Parameters for this run alone, as JSON").fill('{"limit": 7, "region": "us"}')
     page.press("Run with these")
     number = number_in(page.told())
     run = scene.wait_run(number, RunStatus.SUCCESS, RunStatus.FAILED)
+    assert run.window == Window(failed.start, failed.start + timedelta(hours=1))
     assert json.loads(run.params or "{}") == {"limit": 7, "region": "us"}
     assert "given with it" in page.text()
 
@@ -167,6 +180,14 @@ def test_dead_letters_are_replayed_and_dropped(scene: Scene, opens: Opens) -> No
     page.find("main .lines a.name").first.click()
     page.press("Drop")
     assert "is dropped" in page.told()
+    page.page.get_by_role("link", name="ValueError").click()
+    page.find("main .lines a.name").first.click()
+    letter = number_in(page.find("h1").inner_text())
+    page.press("Replay")
+    number = number_in(page.page.url.removeprefix(scene.address))
+    assert page.told().strip().startswith(f"Run {number} replays dead letter {letter}.")
+    assert scene.wait_run(number, RunStatus.SUCCESS, RunStatus.FAILED).origin == "replay"
+    page.go("/dead-letters")  # it has failed again
     page.page.get_by_role("button", name="Replay the items of check_orders").click()
     assert "1 run replays 7 dead letters" in page.told()
     scene.wait_run(scene.newest("check_orders").id, RunStatus.SUCCESS, RunStatus.FAILED)

@@ -30,6 +30,7 @@ PAGES = {  # the path, its first heading, and what else stands in its main part
     "backfills": ("/backfills", "Backfills", "No backfill yet"),
     "letters": ("/dead-letters", "Dead letters", "ValueError"),
     "letters-none": ("/dead-letters?flow=tick", "Dead letters", "No open dead letters"),
+    "letter-group": ("/dead-letters/group?flow=check_orders&group={group}", "ValueError", "has no price"),
     "letter": ("/dead-letters/1", "Dead letter 1", "Traceback"),
     "replicas": ("/replicas", "Replicas", "leads"),
     "audit": ("/audit", "Audit", "run.trigger"),
@@ -46,7 +47,10 @@ SIZES = {"desk": {"width": 1280, "height": 900}, "phone": {"width": 390, "height
 def path_of(scene: Scene, path: str) -> str:
     for flow, number in scene.runs.items():
         path = path.replace(f"{{{flow}}}", str(number))
-    return path
+    if "{group}" not in path:
+        return path
+    [group] = scene.ask(lambda plane: plane.letter_groups(flow="check_orders", limit=1))
+    return path.replace("{group}", group.fingerprint)
 
 
 @pytest.mark.parametrize("size", SIZES)
