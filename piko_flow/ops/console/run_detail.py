@@ -64,25 +64,25 @@ async def read_run(
         )
     return RunDetail(
         view=view,
-        why=await _why(plane, run, times),
+        why=await read_why(plane, run, times),
         not_retried=await plane.why_not_retried(run) if run.status in RETRIED else "",
         log=piece,
         reports=await store.reports(number),
         live=(await store.shown_live([number])).get(number) if run.status is RunStatus.RUNNING else None,
         letters=await store.dead_letters(run=number, limit=LETTERS) if run.dead_items else [],
-        others=await _others(plane, run),
+        others=await read_others(plane, run),
         replayed=await store.dead_letters(replay_run=number, limit=LETTERS) if run.origin == REPLAY else [],
         now=await plane.now(),
     )
 
 
-async def _why(plane: ControlPlane, run: RunRecord, times: Times | None) -> tuple[Line, ...]:
+async def read_why(plane: ControlPlane, run: RunRecord, times: Times | None) -> tuple[Line, ...]:
     if run.status is RunStatus.SUCCESS:
         return ()
     return (await plane.explain_run(run.id, times=times, seen=run)).lines
 
 
-async def _others(plane: ControlPlane, run: RunRecord) -> list[RunRecord]:
+async def read_others(plane: ControlPlane, run: RunRecord) -> list[RunRecord]:
     """Other runs of the same window, newest first."""
     if run.window is None:
         return []
