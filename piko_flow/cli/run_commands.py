@@ -11,7 +11,7 @@ from piko_flow.cli.answering import Asking
 from piko_flow.cli.asking_commands import asks
 from piko_flow.cli.control_arguments import Limit, OnlyFlow, RunNumber
 from piko_flow.counting import counted
-from piko_flow.planning.run_state import RunStatus
+from piko_flow.planning.run_state import Reason, RunStatus
 
 if TYPE_CHECKING:
     from piko_flow.control.plane import ControlPlane
@@ -102,9 +102,18 @@ def retry_run(
     run: RunNumber,
 ) -> None:
     """Queue a failed or cancelled run again, as its next attempt."""
-    found = asking.ask(lambda plane: plane.retry(run))
+
+    async def ask(plane: ControlPlane) -> tuple[RunRecord, list[str]]:
+        queued = await plane.retry(run)
+        lines = (await plane.explain_run(queued.id, times=asking.times().exact)).lines
+        waits = [one for one in lines if one.reason in (Reason.UNREGISTERED, Reason.NO_LEADER)]
+        return queued, [f"{one.text}. {one.advice}" if one.advice else one.text for one in waits]
+
+    found, notes = asking.ask(ask)
     told = f"run {found.id} of {found.flow} is queued for attempt {found.attempt}"
     asking.answer(lambda: {"run": found}, lambda: typer.echo(told))
+    for note in notes:
+        typer.echo(f"note: {note}", err=True)
 
 
 def _show_page(page: RunPage, times: Times) -> None:

@@ -53,7 +53,7 @@ def check_rows(
         where = f"scheduled_job {row.flow}"
         understood = understand(row, flows, zone)
         if flows.get(row.flow) is None:
-            yield Finding(where, "no flow of this name is in the code", wrong=False)
+            yield Finding(where, "its code is not here", wrong=False)
         elif isinstance(understood, str):
             yield Finding(where, understood)
     for config in configs:
@@ -64,7 +64,7 @@ def check_rows(
         elif flow is not None and (ignored := ignored_names(flow, config.text)):
             yield Finding(where, ignored, wrong=False)
         elif flow is None and config.flow != RESERVED:
-            yield Finding(where, "no flow of this name is in the code", wrong=False)
+            yield Finding(where, "its code is not here", wrong=False)
 
 
 def check_lacking(flows: Iterable[Flow], configs: Sequence[ConfigRecord]) -> Iterator[Finding]:

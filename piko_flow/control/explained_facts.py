@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
+from piko_flow.control.code_elsewhere import elsewhere
 from piko_flow.control.plane_replicas import LeaderView
 from piko_flow.control.reasons import MEANINGS
 from piko_flow.control.reign import Reign
@@ -36,7 +37,8 @@ class Facts:
 
     `reign` is what a leader would know: schedules, live runs, backfills, limits, parameters. `refusals` tells of
     the flows whose row cannot be used, why; `ignored` of names in the params in force that the flow's model does not
-    have. `states` has those of the flow and of the one it comes after. `times` tells instants.
+    have. `states` has those of the flow and of the one it comes after. `times` tells instants. `ran`
+    is a run that began, of a flow whose code is not here.
     """
 
     now: datetime
@@ -49,6 +51,7 @@ class Facts:
     times: Times
     states: Mapping[str, FlowState] = field(default_factory=dict)
     last: RunRecord | None = None
+    ran: RunRecord | None = None
     ignored: str = ""
 
     @property
@@ -74,3 +77,9 @@ def line(reason: Reason, text: str = "", *, advice: str | None = None, blocks: b
     """A line with the code's own meaning and advice where none are given."""
     meaning = MEANINGS[reason]
     return Line(reason, text or meaning.text, meaning.advice if advice is None else advice, blocks)
+
+
+def code_missing(facts: Facts) -> Line:
+    """That the flow's code is not in this process, where it may be, and what to do."""
+    told, advice = elsewhere(facts.ran, facts.leader)
+    return line(Reason.UNREGISTERED, f"{facts.unknown}: {told}", advice=advice)

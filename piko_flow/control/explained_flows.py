@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import datetime
 
-from piko_flow.control.explained_facts import Facts, Line, line
+from piko_flow.control.explained_facts import Facts, Line, code_missing, line
 from piko_flow.control.explained_runs import explain_run
 from piko_flow.control.flow_health import gaps_told
 from piko_flow.control.schedule_rows import Schedule
@@ -33,7 +33,7 @@ def explain_flow(facts: Facts) -> list[Line]:
 
 def _row(facts: Facts) -> Iterator[Line]:
     if not facts.registered:
-        yield line(Reason.UNREGISTERED, facts.unknown)
+        yield code_missing(facts)
     refused = facts.refusals.get(facts.flow, "")
     schedule = facts.schedule
     if refused and facts.registered:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from piko_flow.control.explained_facts import Facts, Line, line
+from piko_flow.control.explained_facts import Facts, Line, code_missing, line
 from piko_flow.control.failure import error_text
 from piko_flow.control.reasons import MEANINGS
 from piko_flow.counting import counted
@@ -29,7 +29,7 @@ def _waits(run: RunRecord, facts: Facts) -> Iterator[Line]:
         yield line(Reason.RETRY_WAIT, f"attempt {run.attempt} starts at {facts.time(run.not_before)}")
         return
     if not facts.registered:
-        yield line(Reason.UNREGISTERED, facts.unknown)
+        yield code_missing(facts)
     if facts.leader.elected and not facts.leader.leads:
         yield line(Reason.NO_LEADER)
     elif run.admitted:

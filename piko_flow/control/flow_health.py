@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
+from piko_flow.control.code_elsewhere import not_here
 from piko_flow.control.flow import Flow
 from piko_flow.control.schedule_rows import Schedule
 from piko_flow.control.told_times import Times
@@ -127,7 +128,7 @@ class Judge:
         """What is so, the worst first."""
         known, paused = self._known[name], self._paused(self._known[name])
         if known.flow is None:
-            yield Finding("unregistered", "no flow of this name is in the code")
+            yield Finding("unregistered", not_here(known.last))
         refused = known.understood if isinstance(known.understood, str) else _refused(known.record)
         if refused and known.flow is not None:
             yield Finding("refused", refused)

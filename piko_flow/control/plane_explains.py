@@ -20,9 +20,11 @@ from piko_flow.control.told_times import Times
 from piko_flow.planning.run_state import RunStatus
 from piko_flow.planning.zones import find_zone
 from piko_flow.store.batch import Term
+from piko_flow.store.protocols import RunFilter
 from piko_flow.store.records import RunRecord
 
 AT_ONCE = 50  # rows
+LAST = 20  # runs of a flow, among which one that began is looked for
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,9 +103,15 @@ class PlaneExplains(PlaneRows, PlaneReplicas):
             leader=leader,
             states=await self.store.states(names),
             last=(await self.store.last_runs([flow])).get(flow),
+            ran=None if registered is not None else await self._ran(flow),
             ignored=ignored_names(registered, used.text) if registered and used else "",
             times=times or Times(find_zone(zone_of(row, self.options.zone))),
         )
+
+    async def _ran(self, flow: str) -> RunRecord | None:
+        """The newest of the flow's last runs that began somewhere."""
+        found = await self.store.runs(RunFilter(flow=flow, limit=LAST))
+        return next((run for run in found if run.host), None)
 
     async def _reign(
         self, live: Sequence[RunRecord], concerned: Collection[str]

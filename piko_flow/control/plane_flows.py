@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
+from piko_flow.control.code_elsewhere import not_here
 from piko_flow.control.flow import Flow
 from piko_flow.control.flow_health import Finding, Health, Judge, Known, due_of, grouped
 from piko_flow.control.plane_part import missing, refuse, zone_of
@@ -135,7 +136,7 @@ class PlaneFlows(PlaneRows):
 
     def _flow_view(self, name: str, known: Known, view: ScheduleView | None, health: Health) -> FlowView:
         state, counts = known.state, Counter(run.status for run in known.live)
-        standing, why = _standing(known.flow, view, known.record.refused if known.record is not None else "")
+        standing, why = _standing(known, view)
         return FlowView(
             name=name,
             flow=known.flow,
@@ -156,12 +157,15 @@ class PlaneFlows(PlaneRows):
         )
 
 
-def _standing(flow: Flow | None, view: ScheduleView | None, refused: str) -> tuple[str, str]:
+def _standing(known: Known, view: ScheduleView | None) -> tuple[str, str]:
     """Where the flow stands, in one word, and why."""
-    if flow is None:
-        return "unregistered", "no flow of this name is in the code"
+    refused = known.record.refused if known.record is not None else ""
+    if known.flow is None:
+        return "unregistered", not_here(known.last)
     if view is None:
-        comes = "its row is written when a replica leads" if flow.schedule is not None else "it has no row"
+        comes = (
+            "its row is written when a replica leads" if known.flow.schedule is not None else "it has no row"
+        )
         return "unscheduled", comes
     if view.refused or refused:
         return "refused", view.refused or refused

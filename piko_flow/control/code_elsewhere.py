@@ -1,0 +1,33 @@
+"""What is known of the code of a flow that this process does not have."""
+
+from __future__ import annotations
+
+from piko_flow.control.plane_replicas import LeaderView
+from piko_flow.store.records import RunRecord
+
+NAME_IT = "Name its package with --package or the setting packages"
+
+
+def not_here(last: RunRecord | None) -> str:
+    """That the code is not here, and who ran the flow last, as far as that is known."""
+    where = _where(last)
+    return f"its code is not here; {where} ran it last" if where else "its code is not here"
+
+
+def elsewhere(last: RunRecord | None, leader: LeaderView) -> tuple[str, str]:
+    """The same with whether that process is alive, and what to do."""
+    where = _where(last)
+    if last is None or not where:
+        return "its code is not here, and no run tells who has it", f"{NAME_IT}, or register it"
+    replicas = {one.id: one for one in leader.replicas}
+    if last.replica in replicas and leader.alive(replicas[last.replica]):
+        advice = (
+            f"Nothing, if that process has it still; to have it here, too: {NAME_IT[0].lower()}{NAME_IT[1:]}"
+        )
+        return f"its code is not here; {where}, which is alive, ran it last", advice
+    advice = f"Start a replica that has it: piko-flow serve with its package. To have it here: {NAME_IT[0].lower()}{NAME_IT[1:]}"
+    return f"its code is not here; {where} ran it last, and is there no more", advice
+
+
+def _where(last: RunRecord | None) -> str:
+    return f"{last.host}, process {last.pid}" if last is not None and last.host else ""

@@ -1,0 +1,27 @@
+"""What is said of a flow whose code this process does not have: who ran it last, whether that lives, what to do."""
+
+from piko_flow.planning.run_state import Reason, RunStatus
+from tests.unit.planes import ended, lead, queued, row, scene
+
+
+async def test_where_no_run_tells_who_has_the_code_a_package_is_to_be_named() -> None:
+    it = scene()
+    await lead(it)
+    await it.store.add_schedules([row("gone")])
+    (line, *_) = (await it.plane.explain_flow("gone")).lines
+    assert line.reason is Reason.UNREGISTERED
+    assert line.text.endswith("its code is not here, and no run tells who has it")
+    assert line.advice == "Name its package with --package or the setting packages, or register it"
+    assert (await it.plane.flow("gone")).why == "its code is not here"
+
+
+async def test_where_a_replica_ran_it_last_it_is_named_and_whether_it_lives_is_told() -> None:
+    it = scene()
+    await lead(it)
+    done = await ended(it, "gone")
+    assert done.status is RunStatus.SUCCESS
+    where = f"{done.host}, process {done.pid}"
+    run = await queued(it, "gone")
+    (line, *_) = (await it.plane.explain_run(run.id)).lines
+    assert line.text.endswith(f"its code is not here; {where}, which is alive, ran it last")
+    assert line.advice.startswith("Nothing, if that process has it still")
