@@ -52,6 +52,10 @@ class DoorStore(Protocol):
         """Revoke a token, with the sessions that were opened by it; None where there is none. Again changes nothing."""
         ...
 
+    async def keep_newest_sessions(self, parent: int, most: int) -> list[int]:
+        """Revoke the sessions that this token opened but for the newest `most` of those that are good; gives which."""
+        ...
+
     async def add_audit(self, records: Sequence[AuditRecord]) -> None:
         """Store what was changed; id and time are given by the store."""
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from piko_flow.ops.door import doorkeeper
+from piko_flow.ops.door import doorkeeper, sessions
 from piko_flow.ops.door.known_tokens import KnownTokens
 from piko_flow.ops.door.token_secrets import new_secret
 from piko_flow.ops.door_options import KILOBYTE, DoorOptions
@@ -75,6 +75,44 @@ async def test_a_token_makes_so_many_requests_and_another_one_is_not_held_back(t
         assert int(held.headers["retry-after"]) >= 1
         assert "request_rate" in held.json()["rule"]
         assert (await client.get("/rooms/echo", headers=other)).status_code == 200
+
+
+async def test_logging_in_counts_as_a_request_of_the_token(tmp_path: Path) -> None:
+    async with (
+        served(tmp_path, request_rate=1) as door,
+        door.client(headers={**PAGE, "origin": door.address}) as client,
+    ):
+        (_, one), (_, other) = await door.issued(Role.VIEWER, "one"), await door.issued(Role.VIEWER, "other")
+        answers = [await client.post("/login", data={"token": one}) for _ in range(12)]
+        assert [found.status_code for found in answers[:2]] == [303, 303]
+        held = next(found for found in answers if found.status_code == 429)
+        assert "request_rate" in held.text
+        opened = sum(found.status_code == 303 for found in answers)
+        assert door.value("SELECT COUNT(*) FROM piko_flow_token WHERE kind = 'session'") == opened
+        assert (await client.post("/login", data={"token": other})).status_code == 303
+
+
+async def test_a_token_has_so_many_sessions_and_one_more_ends_the_oldest(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sessions, "SESSIONS", 2)
+    async with served(tmp_path) as door, AsyncExitStack() as stack:
+        _, secret = await door.issued(Role.VIEWER)
+        browsers = [
+            await stack.enter_async_context(door.client(headers={**PAGE, "origin": door.address}))
+            for _ in range(3)
+        ]
+        for browser in browsers:
+            assert (await browser.post("/login", data={"token": secret})).status_code == 303
+        first, *later = browsers
+
+        async def ended() -> bool:
+            return (await first.get("/rooms/echo")).status_code == 303
+
+        assert await eventually(ended)
+        assert [(await one.get("/rooms/echo")).status_code for one in later] == [200, 200]
+        ends = "SELECT COUNT(*) FROM piko_flow_audit WHERE action = 'session.end'"
+        assert door.value(ends) == 1
 
 
 async def test_so_many_streams_of_a_token_are_open_and_when_one_ends_there_is_room(

@@ -98,10 +98,7 @@ class Doorkeeper:
         A stream of events is an answer that takes long, so this bounds the streams of a token, too.
         """
         who, most = visitor.token, self.options.at_once
-        waits = self._rates.take(who)
-        if waits > 0:
-            rule = f"a token makes at most {self.options.rate} requests a second (setting request_rate)"
-            raise TooOften(waits, rule=rule, came="more came")
+        self._take(who)
         if self._busy[who] >= most:
             rule = f"at most {most} requests and streams of a token are answered at once"
             raise TooOften(1, rule=rule, came="one more came")
@@ -112,6 +109,13 @@ class Doorkeeper:
             self._busy[who] -= 1
             if not self._busy[who]:
                 del self._busy[who]
+
+    def _take(self, token: int) -> None:
+        """One more request of this token. Raises TooOften."""
+        waits = self._rates.take(token)
+        if waits > 0:
+            rule = f"a token makes at most {self.options.rate} requests a second (setting request_rate)"
+            raise TooOften(waits, rule=rule, came="more came")
 
     def long_answer(self, asked: Asked, send: Send) -> LongAnswer:
         """The answer to this request, which ends when its visitor is let in no more."""
@@ -140,8 +144,17 @@ class Doorkeeper:
     async def open_session(
         self, asked: Asked, secret: str, kind: TokenKind
     ) -> tuple[TokenRecord, str] | None:
-        """A session with its secret for a good token of this kind, None for another. Raises TooOften, StoreUnavailable."""
+        """A session with its secret for a good token of this kind, None for another. Raises TooOften, StoreUnavailable.
+
+        It counts as a request of the token that opens it.
+        """
         self.patience(asked)
+        if kind is TokenKind.API:  # a link is good once
+            opener = await self._known.find(secret, kind)
+            if opener is None:
+                self.failed(asked)
+                return None
+            self._take(opener.id)
         lasting = self.options.session
         made = await self._ask(lambda plane: open_session(plane, secret, kind=kind, lasting=lasting))
         if made is None:

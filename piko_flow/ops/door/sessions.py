@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from typing import Final
 
 from piko_flow.control.plane import ControlPlane
 from piko_flow.errors import RequestRefused
 from piko_flow.ops.door.token_secrets import digest_of, new_secret
 from piko_flow.store.ops_records import TokenKind, TokenRecord
+
+SESSIONS: Final = 50
+"""How many sessions that one token opened are good at once."""
 
 
 async def open_session(
@@ -15,7 +19,8 @@ async def open_session(
 ) -> tuple[TokenRecord, str] | None:
     """A session for who has this secret, with the session's own secret; None where it is no good secret of this kind.
 
-    A link is used up by it. The session has the role of what opened it, ends with it, and lasts no longer.
+    A link is used up by it. The session has the role of what opened it, ends with it, and lasts no longer. A token has
+    SESSIONS at most: one more ends the oldest.
     """
     digest = digest_of(secret)
     if digest is None:
@@ -42,7 +47,11 @@ async def open_session(
         made = await plane.store.add_token(session)
     except RequestRefused:  # what opened it was revoked a moment ago
         return None
-    await plane.acting(made.name, "console").changed("session.open", f"session {made.id}")
+    acting = plane.acting(made.name, "console")
+    await acting.changed("session.open", f"session {made.id}")
+    if made.parent:
+        for number in await plane.store.keep_newest_sessions(made.parent, SESSIONS):
+            await acting.changed("session.end", f"session {number}")
     return made, own
 
 

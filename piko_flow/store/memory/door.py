@@ -69,6 +69,15 @@ class MemoryDoor(MemoryPart):
                 tokens[one.id] = replace(one, revoked_at=now)
         return tokens[token]
 
+    async def keep_newest_sessions(self, parent: int, most: int) -> list[int]:
+        """Revoke the sessions that this token opened but for the newest `most` of those that are good; gives which."""
+        now, tokens = self._ask(), self._rows.tokens
+        sessions = [one for one in tokens.values() if one.parent == parent and one.kind is TokenKind.SESSION]
+        surplus = [one for one in sessions if is_good(one, now)][: -most or None]
+        for one in surplus:
+            tokens[one.id] = replace(one, revoked_at=now)
+        return [one.id for one in surplus]
+
     async def add_audit(self, records: Sequence[AuditRecord]) -> None:
         """Store what was changed; id and time are given by the store."""
         now, rows = self._ask(), self._rows

@@ -29,6 +29,10 @@ BY_DIGEST = f"SELECT {READ} FROM piko_flow_token WHERE digest = :digest"
 DIGESTS: Columns = {"digest": "word"}
 LISTED = f"SELECT {READ} FROM piko_flow_token WHERE kind = 'api' ORDER BY id DESC LIMIT :limit"
 USE = f"UPDATE piko_flow_token SET revoked_at = {{now}}, used_at = {{now}} WHERE digest = :digest AND {GOOD}"
+SURPLUS = (
+    "SELECT id FROM piko_flow_token WHERE parent = :parent AND kind = 'session' "
+    f"AND {GOOD} ORDER BY id DESC LIMIT :limit OFFSET :most"
+)
 REVOKE = "UPDATE piko_flow_token SET revoked_at = :at WHERE (id = :token OR parent = :token) AND revoked_at IS NULL"
 
 
@@ -47,6 +51,14 @@ class SqlTokens:
             DIGESTS,
         )
         self._by_id = statement(f"SELECT {READ} FROM piko_flow_token WHERE id = :token{{lock}}")
+        self._old_sessions = statement(SURPLUS)
+        self._end_sessions = dialect.update_from(
+            "piko_flow_token",
+            {"id": "int"},
+            on="piko_flow_token.id = j.id",
+            sets={"revoked_at": "{now}"},
+            where="revoked_at IS NULL",
+        )
         self._note_use = dialect.update_from(
             "piko_flow_token",
             {"id": "int"},
@@ -123,6 +135,17 @@ class SqlTokens:
             return replace(known, revoked_at=now)
 
         return await self._database.transact("revoke a token", work)
+
+    async def keep_newest_sessions(self, parent: int, most: int) -> list[int]:
+        """Revoke the sessions that this token opened but for the newest `most` of those that are good; gives which."""
+
+        async def work(session: Session) -> list[int]:
+            found = await session.rows(self._old_sessions, parent=parent, most=most, limit=TOKENS)
+            rows = [{"id": number} for (number,) in found]
+            await session.change_rows(self._end_sessions, rows)
+            return sorted(row["id"] for row in rows)
+
+        return await self._database.transact("end the oldest sessions", work)
 
     async def _token_of(self, session: Session, token: int) -> TokenRecord | None:
         row = await session.row(self._by_id, token=token)

@@ -109,6 +109,27 @@ async def a_session_that_is_revoked_leaves_its_token_good(stores: StoreUnderTest
         assert await store.token(TOKEN.digest) == token
 
 
+async def of_the_sessions_of_a_token_the_newest_are_kept(stores: StoreUnderTest) -> None:
+    async with stores.open() as store, stores.open() as other:
+        await lead(store)
+        now = (await store.pulse("default", "one")).now
+        token, stranger = await store.add_token(TOKEN), await made(store, "b")
+        old, ended, *rest = [
+            await store.add_token(replace(SESSION, digest=f"5{digit}" * 32, parent=token.id))
+            for digit in "0123"
+        ]
+        await store.add_token(replace(SESSION, digest="6" * 64, parent=token.id, expires_at=now - HOUR))
+        theirs = await store.add_token(replace(SESSION, digest="7" * 64, parent=stranger.id))
+        await store.revoke_token(ended.id)
+        assert await other.keep_newest_sessions(token.id, 3) == []
+        assert await other.keep_newest_sessions(token.id, 2) == [old.id]
+        assert await store.token(old.digest) is None
+        for one in (*rest, theirs, token):
+            assert await store.token(one.digest) == one
+        assert await store.keep_newest_sessions(token.id, 0) == [one.id for one in rest]
+        assert await store.token(TOKEN.digest) == token
+
+
 async def a_session_is_good_no_longer_than_its_token(stores: StoreUnderTest) -> None:
     async with stores.open() as store:
         await lead(store)
@@ -146,6 +167,7 @@ CHECKS: Final[tuple[Check, ...]] = (
     tokens_of_programs_are_listed_and_no_others,
     a_revoked_token_takes_its_sessions_with_it,
     a_session_that_is_revoked_leaves_its_token_good,
+    of_the_sessions_of_a_token_the_newest_are_kept,
     a_session_is_good_no_longer_than_its_token,
     a_session_that_is_made_while_its_token_is_revoked_is_not_good,
     names_of_tokens_that_are_too_long_are_refused,
