@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
+from functools import lru_cache
 from typing import Any
 
 from piko_flow.planning.flow_state import FlowState, LiveRun
@@ -30,6 +31,7 @@ STATE: Columns = {
 }
 SPAN: Columns = {"job_id": "text", "start_time": "time", "end_time": "time", "mark": "word"}
 SPAN_KEY: Columns = {"job_id": "text", "start_time": "time"}
+READ_AGAIN = 5000  # live runs that are not understood anew when their flow's state is read once more
 SHOWN: Columns = {"job_id": "text", "was": "time", "shown": "time"}
 
 
@@ -82,6 +84,8 @@ class FlowStates:
             where="(scheduled_job.last_data_time = j.was OR (scheduled_job.last_data_time IS NULL AND j.was IS NULL))",
         )
 
+        self._live_run = lru_cache(maxsize=READ_AGAIN)(_live_run)
+
     async def lock(
         self, session: Session, flows: Iterable[str], *, make: bool = True
     ) -> dict[str, FlowState]:
@@ -93,31 +97,41 @@ class FlowStates:
             raise Collided
         return found | {row["job_id"]: FlowState(row["job_id"]) for row in missing}
 
-    async def read(self, session: Session, locked: Mapping[str, FlowState]) -> dict[str, Known]:
-        """The whole states of flows whose rows are locked."""
+    async def read(
+        self, session: Session, locked: Mapping[str, FlowState], *, whole: Collection[str] | None = None
+    ) -> dict[str, Known]:
+        """The states of flows whose rows are locked; without live runs where the flow is not in `whole` and nobody has
+        edited it: what ends there is settled whatever else lives."""
         wanted = [{"job_id": flow} for flow in sorted(locked)]
         spans: dict[str, list[Span]] = {flow: [] for flow in locked}
-        live: dict[str, list[LiveRun]] = {flow: [] for flow in locked}
         shown: dict[str, Any] = {}
         for flow, last, start, end, mark in await session.given_rows(self._ledgers, wanted):
             shown[flow] = last
             if mark is not None:
                 spans[flow].append(Span(_moment(start), _moment(end), Mark(mark)))
-        for flow, run, start, end, status, origin in await session.given_rows(self._live, wanted):
-            window = Window(_moment(start), _moment(end))
-            live[flow].append(LiveRun(run, window, status == RunStatus.QUEUED, origin))
-        return {
-            flow: Known(
-                replace(
-                    state,
-                    shown=read_moment(shown.get(flow)),
-                    ledger=Ledger(tuple(spans[flow])),
-                    live=tuple(live[flow]),
-                ),
-                shown.get(flow),
-            )
+        read = {
+            flow: replace(state, shown=read_moment(shown.get(flow)), ledger=Ledger(tuple(spans[flow])))
             for flow, state in locked.items()
         }
+        live = await self._live_runs(
+            session,
+            [
+                flow
+                for flow, state in sorted(read.items())
+                if whole is None or flow in whole or state.shown not in (None, state.written)
+            ],
+        )
+        return {
+            flow: Known(replace(state, live=tuple(live[flow])) if flow in live else state, shown.get(flow))
+            for flow, state in read.items()
+        }
+
+    async def _live_runs(self, session: Session, flows: Collection[str]) -> dict[str, list[LiveRun]]:
+        live: dict[str, list[LiveRun]] = {flow: [] for flow in flows}
+        if flows:
+            for row in await session.given_rows(self._live, [{"job_id": flow} for flow in flows]):
+                live[row[0]].append(self._live_run(*row[1:]))
+        return live
 
     async def write(
         self, session: Session, known: Mapping[str, Known], after: Mapping[str, FlowState]
@@ -174,6 +188,10 @@ def _state(row: Any) -> FlowState:
         schedule=schedule or "",
         cut_after=read_moment(cut),
     )
+
+
+def _live_run(run: int, start: Any, end: Any, status: str, origin: str) -> LiveRun:
+    return LiveRun(run, Window(_moment(start), _moment(end)), status == RunStatus.QUEUED, origin)
 
 
 def _row(state: FlowState) -> dict[str, Any]:

@@ -92,7 +92,8 @@ class Writing:
         await do.endings.requeue_all(session, batch, self._stale, now)
         await self._plan()
         if locked:
-            self._known = await do.states.read(session, locked)
+            decided = {decision.flow for decision in batch.decisions}
+            self._known = await do.states.read(session, locked, whole=decided)
             self._states = {flow: known.state for flow, known in self._known.items()}
         self._settle(endings)
         for decision in batch.decisions:
