@@ -10,36 +10,14 @@ from functools import cache
 from typing import Final
 from urllib.parse import parse_qsl, quote, urlsplit, urlunsplit
 
-SECRET_NAMES: Final = frozenset(
-    [
-        "access_key",
-        "access_token",
-        "api-key",
-        "api_key",
-        "apikey",
-        "auth",
-        "authorization",
-        "client_secret",
-        "code",
-        "key",
-        "password",
-        "refresh_token",
-        "secret",
-        "sig",
-        "signature",
-        "token",
-        "x-amz-credential",
-        "x-amz-security-token",
-        "x-amz-signature",
-    ]
-)
+from piko_flow.url_passwords import HIDDEN, SECRET_NAMES
+
 LONGEST: Final = 500  # characters of an address that are shown
-HIDDEN: Final = "***"
 _hiding: ContextVar[frozenset[str] | None] = ContextVar("hiding", default=None)
 
 
 def shown_url(url: object, secrets: frozenset[str] = SECRET_NAMES) -> str:
-    """The address without user and password, with *** for the values of the named query parameters; never raises."""
+    """The address without user and password, with ****** for the values of the named query parameters; never raises."""
     try:
         parts = urlsplit(str(url))
         host = parts.netloc.rpartition("@")[2]

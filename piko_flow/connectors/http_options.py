@@ -9,10 +9,10 @@ from typing import Any, Final, NoReturn, Protocol
 
 from typing_extensions import TypedDict
 
-from piko_flow.connectors.hidden_secrets import SECRET_NAMES
 from piko_flow.connectors.http_request import LARGEST, Asking
 from piko_flow.connectors.rate_limit import RateLimit
 from piko_flow.retry import LONGEST, Retry, seconds
+from piko_flow.url_passwords import SECRET_NAMES
 
 RETRY: Final = Retry(attempts=5, first=0.5, limit=30)
 TIMEOUT: Final = 60.0  # seconds of one attempt as a whole

@@ -11,12 +11,13 @@ from typing import TYPE_CHECKING, Any, Final
 import orjson
 from pydantic import TypeAdapter
 
-from piko_flow.connectors.hidden_secrets import SECRET_NAMES, hiding, shown_url
+from piko_flow.connectors.hidden_secrets import hiding, shown_url
 from piko_flow.connectors.http_errors import BadAnswer, BadStatus, HttpFailed, NoAnswer
 from piko_flow.connectors.rate_limit import RateLimit
 from piko_flow.connectors.retry_after import retry_after
 from piko_flow.errors import describe_error, shorten
 from piko_flow.retry import Retry
+from piko_flow.url_passwords import SECRET_NAMES
 
 if TYPE_CHECKING:
     import httpx

@@ -8,8 +8,9 @@ from collections.abc import Callable
 from typing import Final
 
 from piko_flow.clock import Clock
-from piko_flow.connectors.hidden_secrets import HIDDEN, shown_url
+from piko_flow.connectors.hidden_secrets import shown_url
 from piko_flow.errors import describe_error
+from piko_flow.url_passwords import HIDDEN
 
 log = logging.getLogger("piko_flow.spool")
 

@@ -11,6 +11,7 @@ from piko_flow.connectors.sql_errors import REASON, DatabaseFailed
 from piko_flow.connectors.sql_row_types import Rows
 from piko_flow.connectors.sql_url import shown
 from piko_flow.errors import describe_error
+from piko_flow.url_passwords import HIDDEN
 
 if TYPE_CHECKING:
     from sqlalchemy import URL
@@ -151,5 +152,5 @@ def failed(what: str, url: URL, error: BaseException) -> DatabaseFailed:
     original = getattr(error, "orig", None) or error
     reason = describe_error(original, REASON)
     if url.password and len(url.password) > 2:  # a shorter one would garble every word, and is no secret
-        reason = reason.replace(url.password, "******")
+        reason = reason.replace(url.password, HIDDEN)
     return DatabaseFailed(what=what, url=shown(url), reason=reason)

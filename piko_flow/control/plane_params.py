@@ -26,8 +26,8 @@ from piko_flow.control.secret_fields import (
 from piko_flow.errors import RequestRefused
 from piko_flow.store.records import ConfigRecord, ParamsVersion
 from piko_flow.store.seen import Seen, check_seen
+from piko_flow.url_passwords import HIDDEN as HIDDEN
 
-HIDDEN = "******"
 HISTORY = 1000  # versions that are looked at to find one by its number
 
 

@@ -12,7 +12,6 @@ from piko_flow.settings.model import EMBEDDED, Contradiction, Settings, shown
 from piko_flow.settings.sources import (
     ARGUMENT,
     DEFAULT,
-    HIDDEN,
     Given,
     SettingProblem,
     SettingsRefused,
@@ -21,6 +20,7 @@ from piko_flow.settings.sources import (
     masked,
     nearest,
 )
+from piko_flow.url_passwords import HIDDEN
 
 NAMES = tuple(Settings.model_fields)
 DEFAULTS = Settings()

@@ -12,12 +12,12 @@ from pathlib import Path
 from typing import Literal
 
 from piko_flow.errors import SHOWN, PikoFlowError, shorten
+from piko_flow.url_passwords import HIDDEN
 
 PREFIX = "PIKO_"
 PATH_VARIABLE = "PIKO_SETTINGS_PATH"
 SEARCHED = ("settings.toml", "piko.toml", ".secrets.toml")  # in the working directory; a later one wins
 TABLE = "default"
-HIDDEN = "******"
 
 # Variables of the prefix that are no settings: where the file lies, and what the test-suite reads.
 NOT_SETTINGS = (PATH_VARIABLE, "PIKO_TEST_")

@@ -94,7 +94,7 @@ async def test_redirects_are_not_followed_and_say_where_they_lead() -> None:
         error = await failure_of(service, "/orders")
         assert len(service.asked) == 1
     assert str(error) == (
-        f"GET {service.url}/orders: status 301, which points to {service.url}/v2/orders?token=***; redirects are "
+        f"GET {service.url}/orders: status 301, which points to {service.url}/v2/orders?token=******; redirects are "
         "not followed, so name that address"
     )
 
@@ -313,7 +313,7 @@ async def test_secrets_are_in_no_message_repr_or_log(caplog: pytest.LogCaptureFi
         assert service.asked[0].headers["authorization"].startswith("Basic ")
         assert service.asked[0].query == {"api_key": "hush-3", "pin": "hush-4", "page": "2"}
     assert str(caught.value.__cause__) == (
-        f"""GET {service.url}/orders?api_key=***&pin=***&page=2: status 401, '{{"error": "no"}}'"""
+        f"""GET {service.url}/orders?api_key=******&pin=******&page=2: status 401, '{{"error": "no"}}'"""
     )
     shown = [repr(client), repr(source), repr(caught.value.__cause__), caplog.text]
     assert "HTTP Request: GET" in caplog.text  # httpx tells of each request

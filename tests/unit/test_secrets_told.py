@@ -37,11 +37,19 @@ def world() -> World:
         ("at mysql://u:p@w1@h/d", f"at mysql://u:{HIDDEN}@h/d"),
         ("at mysql://u:p/w1@h/d?x=a@b", f"at mysql://u:{HIDDEN}@h/d?x=a@b"),
         ("('redis://:pw1@h:1/0',)", f"('redis://:{HIDDEN}@h:1/0',)"),
+        ("at http://u:p@w1@h/d", f"at http://{HIDDEN}@h/d"),
+        ("'https://ghp_pw1@h/d?a=b'", f"'https://{HIDDEN}@h/d?a=b'"),
+        ("for url 'https://h/x?a=1&token=pw1&b=2'", f"for url 'https://h/x?a=1&token={HIDDEN}&b=2'"),
+        ("GET /x?X-Amz-Signature=pw1#top", f"GET /x?X-Amz-Signature={HIDDEN}#top"),
+        ("https://h/x?a=1&amp;my_api_key=pw1", f"https://h/x?a=1&amp;my_api_key={HIDDEN}"),
+        ("https://h/x?monkey=1&tokens", "https://h/x?monkey=1&tokens"),
+        (f"/login?token=pf_{'p1-_' * 10}abc", f"/login?token={HIDDEN}"),
+        (f"Bearer pf_{'p1-_' * 10}abc", f"Bearer {HIDDEN}"),
         ("GET http://h:8080/mail/a@b", "GET http://h:8080/mail/a@b"),
         ("http://h/a:b@c?x=1", "http://h/a:b@c?x=1"),
     ],
 )
-def test_of_a_url_only_the_password_is_hidden(text: str, shown: str) -> None:
+def test_of_a_url_only_what_is_secret_is_hidden(text: str, shown: str) -> None:
     assert without_url_passwords(text) == shown
 
 

@@ -8,6 +8,7 @@ from sqlalchemy.exc import DBAPIError, InterfaceError, InternalError, Operationa
 
 from piko_flow.errors import PikoFlowError, StoreUnavailable, describe_error
 from piko_flow.store.sql.dialects import SqlDialect
+from piko_flow.url_passwords import HIDDEN
 
 # PostgreSQL's classes of states: connection, authorisation, transaction, resources, locks, operator, system.
 STATES = frozenset({"08", "25", "28", "3D", "40", "53", "55", "57", "58", "XX"})
@@ -157,7 +158,7 @@ def told(error: BaseException, what: str, secret: str | None) -> PikoFlowError:
     """The error of ours that says so, without the password."""
     reason = describe_error(driver_error(error), REASON)
     if secret:
-        reason = reason.replace(secret, "******")
+        reason = reason.replace(secret, HIDDEN)
     if is_outage(error):
         return StoreUnavailable(what=what, reason=reason)
     return StatementRefused(what=what, reason=reason)
