@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from typing import Any
 
 import schemathesis
 from schemathesis import GenerationMode
+
+SECRET = os.environ["SECRET_OF_A_FLOW"].encode()  # which tests/system/test_api_schema.py serves
 
 
 @schemathesis.check
@@ -17,6 +20,13 @@ def what_the_description_allows_is_refused_by_a_rule_only(ctx: Any, response: An
         problem = response.json()
         assert problem["type"] != "urn:piko-flow:invalid", problem
     assert response.status_code != 400, response.text
+
+
+@schemathesis.check
+def no_secret_is_told(ctx: Any, response: Any, case: Any) -> None:
+    """The secret of the flow's parameters is in no answer, whatever was asked."""
+    assert SECRET not in response.content
+    assert SECRET not in str(response.headers).encode()
 
 
 @schemathesis.check
