@@ -10,7 +10,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from time import perf_counter
+from time import perf_counter, process_time
 from typing import Any
 
 from piko_flow import Filter, Flow, Registry, Sink, Source, Transform
@@ -66,7 +66,7 @@ async def empty_runs(on: bool) -> float:
 
 
 async def chain(on: bool) -> float:
-    """The million-item chain as a run of a flow."""
+    """The million-item chain as a run of a flow: the seconds that the processor worked, whatever others do on it."""
     total, clock = Total(), SystemClock()
     pipeline = (
         Source(range(ITEMS))
@@ -94,10 +94,10 @@ async def chain(on: bool) -> float:
             tools = replace(tools, details=await stack.enter_async_context(details))
         executions = Executions(tools, lambda run, outcome: ended.set_result(outcome))
         await stack.enter_async_context(executions)
-        began = perf_counter()
+        began = process_time()
         executions.start([RunOrder(record, flow)])
         outcome = await ended
-        seconds = perf_counter() - began
+        seconds = process_time() - began
     assert outcome.status is RunStatus.SUCCESS
     total.check(SUMS[ITEMS])
     return seconds
