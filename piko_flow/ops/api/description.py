@@ -6,8 +6,11 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from fastapi.openapi.utils import get_openapi
+from pydantic import BaseModel
 from starlette.routing import BaseRoute
 
+from piko_flow.ops.api.answers.values import Answer
+from piko_flow.ops.api.given import Body
 from piko_flow.ops.problems import MEDIA_TYPE, Problem
 
 INTRODUCTION = """
@@ -65,7 +68,19 @@ def describe(routes: Iterable[BaseRoute], *, title: str, version: str) -> dict[s
     found["security"] = [{"token": []}]
     for unused in ("HTTPValidationError", "ValidationError"):
         parts["schemas"].pop(unused, None)
+    _complete_examples(parts["schemas"])
     return found
+
+
+def _complete_examples(schemas: dict[str, Any]) -> None:
+    """FastAPI takes every null out of a description, also out of examples, which are wrong without."""
+    models: list[type[BaseModel]] = [Answer, Body]
+    while models:
+        model = models.pop()
+        models += model.__subclasses__()
+        extra = model.model_config.get("json_schema_extra")
+        if isinstance(extra, dict) and "examples" in extra and model.__name__ in schemas:
+            schemas[model.__name__]["examples"] = extra["examples"]
 
 
 def _problem(schemas: dict[str, Any]) -> dict[str, Any]:

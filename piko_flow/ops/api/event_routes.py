@@ -17,10 +17,11 @@ from piko_flow.ops.live.topic import Topic
 
 AGAIN = 10  # seconds
 router = APIRouter(tags=["events"], route_class=ProblemRoute)
+EXAMPLE = 'id: 5f1c0a9b-17\nevent: run_logged\ndata: {"run":42,"line":9}\n\n'
 STREAM: dict[int | str, dict[str, Any]] = {
     200: {
         "description": "Events, as they happen, for up to five minutes; then come back with Last-Event-ID",
-        "content": {"text/event-stream": {"schema": {"type": "string"}}},
+        "content": {"text/event-stream": {"schema": {"type": "string", "examples": [EXAMPLE]}}},
     }
 }
 LastEventId = Annotated[

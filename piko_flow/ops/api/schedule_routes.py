@@ -85,6 +85,12 @@ class TriggerOfRow(Body):
     answer to GET has it, since rows may hold any text.
     """
 
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [{"schedule_type": "interval", "schedule_expr": {"minutes": 10}, "timezone": "UTC"}]
+        }
+    )
+
     schedule_type: Literal["cron", "interval", "date"] | None = None
     schedule_expr: Expression | None = None
     timezone: ShortText | None = None

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from pydantic import ConfigDict
+
 from piko_flow.ops.api.answers.runs import Run
 from piko_flow.ops.api.answers.values import Answer, Moment, Window
 
@@ -117,5 +119,7 @@ class ReplayAnswer(Answer):
 
 class DroppedAnswer(Answer):
     """The numbers of the letters that were dropped."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"dropped": [3, 4]}]})
 
     dropped: list[int]

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from pydantic import ConfigDict
+
 from piko_flow.ops.api.answers.runs import Run
 from piko_flow.ops.api.answers.values import Answer, Moment, Window
 
@@ -62,6 +64,8 @@ class ScheduleAnswer(Answer):
 class DeletedAnswer(Answer):
     """The flow whose schedule row was deleted; its history stays."""
 
+    model_config = ConfigDict(json_schema_extra={"examples": [{"deleted": "sync_orders"}]})
+
     deleted: str
 
 
@@ -70,6 +74,15 @@ class PausedAnswer(Answer):
 
     A flow that was resumed stays paused while all schedules are.
     """
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {"flow": "sync_orders", "paused": True, "changed": True},
+                {"flow": None, "paused": False, "changed": False},
+            ]
+        }
+    )
 
     flow: str | None
     paused: bool
