@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from piko_flow.clock import Clock
@@ -21,6 +21,7 @@ log = logging.getLogger("piko_flow.notices")
 @dataclass(slots=True)
 class _Waiting:
     notice: Mapping[str, object]
+    ended: Callable[[], None]
     tries: int = 0
 
 
@@ -31,11 +32,14 @@ class Outbox:
         self._deliver, self._clock = deliver, clock
         self._waiting: deque[_Waiting] = deque()
 
-    def add(self, notice: Mapping[str, object]) -> None:
-        """Deliver it with the next steps; of more than MOST the oldest goes, and the log has a line."""
+    def add(self, notice: Mapping[str, object], ended: Callable[[], None]) -> None:
+        """Deliver it with the next steps; of more than MOST the oldest goes, and the log has a line.
+
+        `ended` is called once it is delivered or given up.
+        """
         if len(self._waiting) >= MOST:
             self._give_up(f"{MOST:,} later ones wait")
-        self._waiting.append(_Waiting(notice))
+        self._waiting.append(_Waiting(notice, ended))
 
     async def send(self) -> None:
         """One step: deliver until one does not arrive, or the time of a step is over."""
@@ -54,9 +58,11 @@ class Outbox:
                     self._give_up("an error that should not happen")
                 raise
             else:
-                self._waiting.popleft()
+                self._waiting.popleft().ended()
 
     def _give_up(self, why: str) -> None:
-        notice = self._waiting.popleft().notice
+        given_up = self._waiting.popleft()
+        given_up.ended()
+        notice = given_up.notice
         which = f"{notice['state']}: {notice['kind']} of {notice['subject']!r}"
         log.warning("a notice was not delivered: %s", f"{why} ({which})")

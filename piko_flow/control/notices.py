@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import Callable, Collection, Sequence
 from contextlib import suppress
-from datetime import datetime
+from datetime import datetime, timedelta
+from functools import partial
 
 from piko_flow.clock import Clock
 from piko_flow.control import notice_rules as rules
 from piko_flow.control.leadership import own_lease
 from piko_flow.control.notice_delivery import Deliver, places
 from piko_flow.control.notice_options import NoticeOptions
-from piko_flow.control.notice_outbox import Outbox
+from piko_flow.control.notice_outbox import MOST, Outbox
 from piko_flow.control.notice_rules import Standing
 from piko_flow.control.replica import Replica
 from piko_flow.control.survey import Seen
@@ -20,12 +22,18 @@ from piko_flow.errors import StoreUnavailable
 from piko_flow.store.ops_records import Episode
 from piko_flow.store.protocols import Store
 
+LOST = timedelta(
+    minutes=5
+)  # longer than a notice is tried: what has not been told by then went with a process
+Telling = tuple[int, str]
+"""The number of an episode, and "begun" or "over"."""
+
 
 class Notices:
     """Compares what is so with what people were told. Of several replicas one tells: the store lets one begin an episode.
 
     Each place has its own queue. What cannot be delivered is tried again with the next steps; if this process ends
-    before, it is lost.
+    before, whoever leads LOST later tells it. So people are told at least once, unless it is given up.
     """
 
     def __init__(
@@ -45,6 +53,8 @@ class Notices:
         self._options, self._clock = options, clock
         self._outboxes = [Outbox(deliver, clock) for deliver in places]
         self._leaderless_since: float | None = None
+        self._waiting: Counter[Telling] = Counter()  # at how many places
+        self._told: set[Telling] = set()
 
     async def step(self) -> None:
         """Look once, and tell what has begun and what is over. What the store does not answer is looked at next time."""
@@ -53,10 +63,15 @@ class Notices:
         async with asyncio.TaskGroup() as sending:
             for outbox in self._outboxes:
                 sending.create_task(outbox.send(), name="notices")
+        with suppress(StoreUnavailable):
+            await self._note()
 
     async def _look(self) -> None:
         pulse = await self._store.pulse(self._lease, "")
-        standing = self._leaderless(pulse.lease is not None and pulse.lease.until > pulse.now)
+        somebody_leads = pulse.lease is not None and pulse.lease.until > pulse.now
+        if self._replica.leads or not somebody_leads:
+            await self._tell_what_was_lost(pulse.now)
+        standing = self._leaderless(somebody_leads)
         kinds = {rules.LEADERLESS}
         seen = self._seen()
         if self._replica.leads and seen is not None:
@@ -73,6 +88,20 @@ class Notices:
         for key, episode in episodes.items():
             if key not in standing and await self._store.end_episode(episode.id):
                 self._tell(episode, "over", pulse.now)
+
+    async def _tell_what_was_lost(self, now: datetime) -> None:
+        for untold in await self._store.untold_episodes(before=now - LOST, limit=MOST):
+            for state, waits in (("begun", untold.begun), ("over", untold.over)):
+                telling = untold.episode.id, state
+                if waits and not self._waiting[telling] and telling not in self._told:
+                    self._tell(untold.episode, state, now)
+
+    async def _note(self) -> None:
+        """Note in the store what has been told, or given up."""
+        if told := frozenset(self._told):
+            begun, over = ([number for number, one in told if one == state] for state in ("begun", "over"))
+            await self._store.note_told(begun=begun, over=over)
+            self._told -= told
 
     def _leaderless(self, somebody_leads: bool) -> Standing:
         now = self._clock.monotonic()
@@ -106,8 +135,17 @@ class Notices:
             "episode": episode.id,
             "replica": self._replica.record.id,
         }
+        telling = episode.id, state
+        self._waiting[telling] = len(self._outboxes)
         for outbox in self._outboxes:
-            outbox.add(notice)
+            outbox.add(notice, partial(self._ended, telling))
+
+    def _ended(self, telling: Telling) -> None:
+        """It has been told at one more place, or was given up there."""
+        self._waiting[telling] -= 1
+        if not self._waiting[telling]:
+            del self._waiting[telling]
+            self._told.add(telling)
 
 
 def notices_of(

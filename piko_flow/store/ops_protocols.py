@@ -14,6 +14,7 @@ from piko_flow.store.ops_records import (
     LogLine,
     RunDetail,
     TokenRecord,
+    Untold,
 )
 from piko_flow.store.ops_rules import KEPT, LOST
 from piko_flow.store.records import RunRecord
@@ -132,6 +133,13 @@ class NoticeStore(Protocol):
     async def end_episode(self, episode: int) -> bool:
         """End an episode; whether it lasted until now."""
         ...
+
+    async def untold_episodes(self, *, before: datetime, limit: int) -> list[Untold]:
+        """Those that began, or ended, before this, and of which nobody has noted that people were told so; oldest first."""
+        ...
+
+    async def note_told(self, *, begun: Collection[int], over: Collection[int]) -> None:
+        """Note that people were told of the begin, or the end, of these episodes. Again changes nothing."""
 
     async def prune_operations(
         self, *, before: datetime | None, answers: datetime, tokens: datetime, limit: int

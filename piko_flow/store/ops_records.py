@@ -121,3 +121,12 @@ class Episode:
     id: int = 0
     since: datetime | None = None
     over_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Untold:
+    """An episode of whose begin, or end, nobody has noted that people were told."""
+
+    episode: Episode
+    begun: bool
+    over: bool

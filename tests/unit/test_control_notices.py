@@ -254,7 +254,54 @@ async def test_a_place_that_takes_nothing_makes_no_other_get_a_notice_twice(
     assert (broken.told, broken.away) == ([], 1000 - TRIES)
 
 
+async def test_what_a_process_had_not_told_when_it_died_is_told_by_who_leads_later(
+    flows: Flows, people: People
+) -> None:
+    flows.add("orders", schedule=HOURLY)
+    flows.fails["orders"] = OSError("no")
+    dying = People()
+    dying.away = 2
+    async with flows.within() as world:
+        await world.advance(hours=1)
+        await Looking(world, dying).step()
+        next_one = Looking(world, people)
+        await next_one.step()
+        assert people.told == [], "the other one may still be about to tell it"
+        await world.advance(minutes=6)
+        for _ in range(3):
+            await next_one.step()
+        assert people.told == [("begun", "failed", "orders")]
+        del flows.fails["orders"]
+        await world.advance(hours=1)
+        await Looking(world, dying).step()
+        await world.advance(minutes=6)
+        await next_one.step()
+        assert people.told[1:] == [("over", "failed", "orders")]
+        await world.advance(minutes=30)
+        await Looking(world, dying).step()
+    assert (len(people.told), dying.told) == (2, [])
+
+
+async def test_what_was_told_or_given_up_is_told_by_nobody_else(flows: Flows, people: People) -> None:
+    flows.add("orders", schedule=HOURLY)
+    flows.fails["orders"] = OSError("no")
+    broken = People()
+    broken.away = TRIES
+    async with flows.within() as world:
+        await world.advance(hours=1)
+        watching = Looking(world, broken)
+        for _ in range(TRIES):
+            await watching.step()
+        await world.advance(minutes=20)
+        await Looking(world, people).step()
+        await watching.step()
+    assert (broken.told, people.told) == ([], [])
+
+
 NOTICE = {"state": "begun", "kind": "failed"}
+
+
+def _nothing() -> None: ...
 
 
 async def test_an_error_that_nobody_expected_does_not_hold_up_notices_for_ever(people: People) -> None:
@@ -265,7 +312,7 @@ async def test_an_error_that_nobody_expected_does_not_hold_up_notices_for_ever(p
 
     outbox = Outbox(deliver, ManualClock())
     for number in range(2):
-        outbox.add({**NOTICE, "subject": number})
+        outbox.add({**NOTICE, "subject": number}, _nothing)
     for _ in range(TRIES):
         with pytest.raises(LookupError):
             await outbox.send()
@@ -278,7 +325,7 @@ async def test_of_too_many_notices_the_oldest_goes_and_the_log_tells(
 ) -> None:
     outbox = Outbox(people.deliver, ManualClock())
     for number in range(MOST + 1):
-        outbox.add({**NOTICE, "subject": number})
+        outbox.add({**NOTICE, "subject": number}, _nothing)
     assert "1,000 later ones wait (begun: failed of 0)" in caplog.text
     await outbox.send()
     assert [subject for _, _, subject in people.told] == [str(number) for number in range(1, MOST + 1)]
@@ -293,7 +340,7 @@ async def test_a_slow_place_does_not_hold_the_looks_for_longer_than_a_step() -> 
 
     outbox = Outbox(deliver, clock)
     for number in range(5):
-        outbox.add({**NOTICE, "subject": number})
+        outbox.add({**NOTICE, "subject": number}, _nothing)
     await outbox.send()
     assert taken == [0, 1]
     await outbox.send()

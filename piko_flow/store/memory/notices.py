@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterable, Sequence
+from collections.abc import Collection, Hashable, Iterable, Sequence
 from dataclasses import replace
 from datetime import datetime
 from itertools import islice
@@ -11,7 +11,7 @@ from typing import Any
 from piko_flow.planning.moment import utc
 from piko_flow.store.memory.part import MemoryPart
 from piko_flow.store.ops_fitting import fitting_episode
-from piko_flow.store.ops_records import Episode, TokenRecord
+from piko_flow.store.ops_records import Episode, TokenRecord, Untold
 
 
 class MemoryNotices(MemoryPart):
@@ -31,6 +31,7 @@ class MemoryNotices(MemoryPart):
         rows.need_room("an episode", rows.episodes)
         begun = replace(episode, id=rows.next_id("episodes"), since=now, over_at=None)
         rows.episodes[begun.id] = begun
+        rows.untold.add((begun.id, "begun"))
         return begun
 
     async def end_episode(self, episode: int) -> bool:
@@ -40,7 +41,25 @@ class MemoryNotices(MemoryPart):
         if known is None or known.over_at is not None:
             return False
         episodes[episode] = replace(known, over_at=now)
+        self._rows.untold.add((episode, "over"))
         return True
+
+    async def untold_episodes(self, *, before: datetime, limit: int) -> list[Untold]:
+        """Those that began, or ended, before this, and of which nobody has noted that people were told so."""
+        self._ask()
+        at, untold, found = utc(before, "before"), self._rows.untold, list[Untold]()
+        for number, one in self._rows.episodes.items():
+            begun = (number, "begun") in untold
+            over = (number, "over") in untold
+            if (begun and _is_before(one.since, at)) or (over and _is_before(one.over_at, at)):
+                found.append(Untold(one, begun, over))
+        return found[:limit]
+
+    async def note_told(self, *, begun: Collection[int], over: Collection[int]) -> None:
+        """Note that people were told of the begin, or the end, of these episodes."""
+        self._ask()
+        for state, numbers in (("begun", begun), ("over", over)):
+            self._rows.untold -= {(number, state) for number in numbers}
 
     async def prune_operations(
         self, *, before: datetime | None, answers: datetime, tokens: datetime, limit: int
@@ -60,6 +79,7 @@ class MemoryNotices(MemoryPart):
         )
         for table, found in old:
             gone += _deleted(table, list(islice(found, limit - gone)))
+        rows.untold = {(number, state) for number, state in rows.untold if number in rows.episodes}
         return gone
 
 

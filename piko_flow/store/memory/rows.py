@@ -82,6 +82,7 @@ class MemoryRows:
         self.shown: dict[str, dict[int, tuple[datetime, str]]] = {}
         """What replicas show of their runs."""
         self.episodes: dict[int, Episode] = {}
+        self.untold: set[tuple[int, str]] = set()  # episodes, with "begun" or "over"
         self._ids: defaultdict[str, int] = defaultdict(int)
         self._undo: list[tuple[dict[Any, Any], Any, Any]] = []
 

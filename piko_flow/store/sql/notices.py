@@ -2,22 +2,37 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
 from piko_flow.planning.moment import utc
 from piko_flow.store.ops_fitting import fitting_episode
-from piko_flow.store.ops_records import Episode
+from piko_flow.store.ops_records import Episode, Untold
 from piko_flow.store.sql.columns import read_moment
 from piko_flow.store.sql.database import Database, Session, moments
 from piko_flow.store.sql.dialects import Columns
 
-EPISODE: Columns = {"kind": "word", "subject": "text", "told": "long", "since": "time", "lasting": "int"}
+EPISODE: Columns = {
+    "kind": "word",
+    "subject": "text",
+    "told": "long",
+    "since": "time",
+    "lasting": "int",
+    "begun_waits": "int",
+}
 READ = "SELECT kind, subject, told, id, since, over_at FROM piko_flow_episode"
 LASTING = f"{READ} WHERE over_at IS NULL ORDER BY id"
 THIS = f"{READ} WHERE kind = :kind AND subject = :subject AND lasting = 1"
-END = "UPDATE piko_flow_episode SET over_at = {now}, lasting = NULL WHERE id = :episode AND lasting = 1"
+END = (
+    "UPDATE piko_flow_episode SET over_at = {now}, lasting = NULL, over_waits = 1 "
+    "WHERE id = :episode AND lasting = 1"
+)
+UNTOLD = (
+    "SELECT kind, subject, told, id, since, over_at, begun_waits, over_waits FROM piko_flow_episode "
+    "WHERE (begun_waits = 1 AND since < :before) OR (over_waits = 1 AND over_at < :before) ORDER BY id LIMIT :limit"
+)
 OLD: dict[str, tuple[Columns, str]] = {
     "piko_flow_audit": ({"id": "int"}, "made_at < :before"),
     "piko_flow_episode": ({"id": "int"}, "over_at < :before"),
@@ -35,6 +50,17 @@ class SqlNotices:
         dialect = database.dialect
         self._lasting, self._this, self._end = map(dialect.statement, (LASTING, THIS, END))
         self._begin = dialect.insert_new("piko_flow_episode", EPISODE, key="kind, subject, lasting")
+        self._untold = dialect.statement(UNTOLD)
+        self._note_told = {
+            column: dialect.update_from(
+                "piko_flow_episode",
+                {"id": "int"},
+                on="piko_flow_episode.id = j.id",
+                sets={column: "NULL"},
+                where="1 = 1",
+            )
+            for column in ("begun_waits", "over_waits")
+        }
         self._outlived = {
             table: (
                 tuple(key),
@@ -59,6 +85,7 @@ class SqlNotices:
                 "told": fit.told,
                 "since": await session.now(),
                 "lasting": 1,
+                "begun_waits": 1,
             }
             if not await session.change_rows(self._begin, moments([row])):
                 return None
@@ -69,6 +96,22 @@ class SqlNotices:
     async def end_episode(self, episode: int) -> bool:
         """End an episode; whether it lasted until now."""
         return await self._database.change("note what is over", self._end, episode=episode) == 1
+
+    async def untold_episodes(self, *, before: datetime, limit: int) -> list[Untold]:
+        """Those that began, or ended, before this, and of which nobody has noted that people were told so."""
+        what, at = "list what people were not told", utc(before, "before")
+        rows = await self._database.rows(what, self._untold, before=at, limit=limit)
+        return [Untold(_episode(row), begun == 1, over == 1) for *row, begun, over in rows]
+
+    async def note_told(self, *, begun: Collection[int], over: Collection[int]) -> None:
+        """Note that people were told of the begin, or the end, of these episodes."""
+
+        async def work(session: Session) -> None:
+            for column, numbers in (("begun_waits", begun), ("over_waits", over)):
+                rows = [{"id": number} for number in sorted(numbers)]
+                await session.change_rows(self._note_told[column], rows)
+
+        await self._database.transact("note what people were told", work)
 
     async def prune_operations(
         self, *, before: datetime | None, answers: datetime, tokens: datetime, limit: int

@@ -107,12 +107,15 @@ class LiveRow(StoreTable, table=True):
 
 
 class EpisodeRow(StoreTable, table=True):
-    """A state of affairs that people were told of. `lasting` is 1 until it is over, and NULL from then on."""
+    """A state of affairs that people were told of. `lasting` is 1 until it is over, and NULL from then on; so are
+    `begun_waits` and `over_waits` until it has been noted that people were told of its begin, and of its end."""
 
     __tablename__ = "piko_flow_episode"
     __table_args__ = (
         Index("uq_piko_flow_episode_lasting", "kind", "subject", "lasting", unique=True),
         Index("ix_piko_flow_episode_over_at", "over_at"),
+        Index("ix_piko_flow_episode_begun_waits", "begun_waits"),
+        Index("ix_piko_flow_episode_over_waits", "over_waits"),
         OPTIONS,
     )
 
@@ -123,3 +126,5 @@ class EpisodeRow(StoreTable, table=True):
     since: datetime = instant(now=True)
     over_at: datetime | None = instant()
     lasting: int | None = number(1, nullable=True)
+    begun_waits: int | None = number(1, nullable=True)
+    over_waits: int | None = number(1, nullable=True)

@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Final
 
 from piko_flow.errors import RequestRefused
-from piko_flow.store.ops_records import Episode
+from piko_flow.store.ops_records import Episode, Untold
 from piko_flow.store.protocols import Store
 from piko_flow.store.texts import NAMES, TOLD
 from piko_flow.testing.store_contract.audits import ANSWER, AUDIT
@@ -45,6 +45,29 @@ async def an_episode_that_is_over_may_come_again(stores: StoreUnderTest) -> None
             numbers.add(late.id)
             assert await store.end_episode(late.id)
         assert len(numbers) == 3
+
+
+async def what_people_were_not_told_is_found_until_they_are(stores: StoreUnderTest) -> None:
+    async with stores.open() as store, stores.open() as other:
+        await lead(store)
+        now = (await store.pulse("default", "one")).now
+        late, gap = await store.begin_episode(LATE), await store.begin_episode(replace(LATE, kind="gap"))
+        assert late is not None
+        assert gap is not None
+        later, most = now + HOUR, 10
+        assert await other.untold_episodes(before=now - HOUR, limit=most) == []
+        assert await other.untold_episodes(before=later, limit=1) == [Untold(late, begun=True, over=False)]
+        await store.note_told(begun=[late.id, 999_999], over=[])
+        assert await other.untold_episodes(before=later, limit=most) == [Untold(gap, begun=True, over=False)]
+        for one in (late, gap):
+            await store.end_episode(one.id)
+        found = await other.untold_episodes(before=later, limit=most)
+        told = [(one.episode.kind, one.episode.over_at is not None, one.begun, one.over) for one in found]
+        assert told == [("late", True, False, True), ("gap", True, True, True)]
+        await other.note_told(begun=[], over=[late.id, gap.id])
+        assert [one.over for one in await store.untold_episodes(before=later, limit=most)] == [False]
+        await other.note_told(begun=[gap.id], over=[])
+        assert await store.untold_episodes(before=later, limit=most) == []
 
 
 async def of_all_who_begin_an_episode_at_once_one_does(stores: StoreUnderTest) -> None:
@@ -137,6 +160,7 @@ async def no_more_of_operations_goes_in_a_call_than_was_asked(stores: StoreUnder
 CHECKS: Final[tuple[Check, ...]] = (
     an_episode_lasts_until_it_is_over,
     an_episode_that_is_over_may_come_again,
+    what_people_were_not_told_is_found_until_they_are,
     of_all_who_begin_an_episode_at_once_one_does,
     what_was_told_of_an_episode_is_cut,
     what_operations_left_goes_when_it_is_old,

@@ -101,8 +101,12 @@ TABLES = (
         Column("since", UTCDateTime(), nullable=False, server_default=UtcNow()),
         Column("over_at", UTCDateTime()),
         Column("lasting", Integer()),
+        Column("begun_waits", Integer()),
+        Column("over_waits", Integer()),
         Index("uq_piko_flow_episode_lasting", "kind", "subject", "lasting", unique=True),
         Index("ix_piko_flow_episode_over_at", "over_at"),
+        Index("ix_piko_flow_episode_begun_waits", "begun_waits"),
+        Index("ix_piko_flow_episode_over_waits", "over_waits"),
         **OPTIONS,
     ),
 )
