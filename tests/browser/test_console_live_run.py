@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Iterator
 
 import pytest
@@ -17,6 +18,7 @@ from tests.browser.console_scene import Scene, console_scene
 
 SIZES = {"desk": {"width": 1280, "height": 900}, "phone": {"width": 390, "height": 844}}
 TALL = 60  # lines that do not fit into the log's box
+STREAM = re.compile("/api/v1/events")
 AT_THE_END = "log => log.scrollHeight - log.scrollTop - log.clientHeight < 24"
 
 
@@ -180,3 +182,14 @@ def test_good_news_can_be_closed_and_passes_with_the_next_state_of_the_page(
     page.find(".flash").wait_for(state="detached")
     page.go(f"/runs/{run}")
     assert page.find(".flash").count() == 0
+
+
+def test_a_page_on_which_nothing_changes_any_more_gives_its_stream_back(
+    scene: Scene, opens: Opens, run: int
+) -> None:
+    page = opens("/backfills")
+    with page.page.expect_response(STREAM):
+        page.go(f"/runs/{run}")
+    with page.page.expect_event("requestfailed", lambda request: bool(STREAM.search(request.url))):
+        TOLD.ends = True
+    assert page.find(".head__sub .badge.success").count() == 1

@@ -132,7 +132,7 @@ class MemoryRuns(MemoryLeases):
         return {flow: self._rows.runs[next(reversed(known))] for flow, known in ids.items() if known}
 
     async def attempts(self, run: int) -> list[AttemptRecord]:
-        """The attempts of the run that were followed by another, the first one first."""
+        """The attempts of the run before the present one, the first one first."""
         self._ask()
         return list(self._rows.attempts.get(run, ()))
 

@@ -80,7 +80,7 @@ class RunIdRow(StoreTable, table=True):
 
 
 class AttemptRow(StoreTable, table=True):
-    """An attempt of a run that was followed by another."""
+    """An attempt of a run that was followed by another, or that a dead replica lost."""
 
     __tablename__ = "job_run_attempt"
 

@@ -217,7 +217,7 @@ class SqlRuns(SqlLeases):
         return {run.flow: run for run in map(self._last_of, map(tuple, rows))}
 
     async def attempts(self, run: int) -> list[AttemptRecord]:
-        """The attempts of the run that were followed by another, the first one first."""
+        """The attempts of the run before the present one, the first one first."""
         rows = await self._database.rows("list attempts", self._attempts, run=run)
         return [AttemptRecord(*[*row[:2], *map(read_moment, row[2:4]), *row[4:]]) for row in rows]
 

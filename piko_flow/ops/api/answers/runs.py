@@ -97,7 +97,8 @@ class Run(Answer):
 
 
 class Attempt(Answer):
-    """An attempt of a run that was followed by another."""
+    """An attempt of a run that was followed by another, or that a dead replica lost (`rescued`): then its number comes once
+    more."""
 
     run: int
     attempt: int

@@ -204,6 +204,7 @@ async function listen() {
 
 setInterval(() => {
   const shown = part();
+  if (!shown) silence(); // nothing changes here any more, and another tab may have the place
   if (!shown || document.hidden) return;
   listen();
   const waited = performance.now() - refreshed;
