@@ -106,14 +106,21 @@ class PlaneFlows(PlaneRows):
         return found
 
     async def known_flows(
-        self, names: Sequence[str], rows: Mapping[str, ScheduleRecord], now: datetime, paused_all: str
+        self,
+        names: Sequence[str],
+        rows: Mapping[str, ScheduleRecord],
+        now: datetime,
+        paused_all: str,
+        *,
+        last: Mapping[str, RunRecord] | None = None,
     ) -> dict[str, Known]:
-        """What is known of these flows; some statements, whatever their number."""
+        """What is known of these flows; some statements, whatever their number. `last` are their newest runs, if known."""
         flows = {name: self.registry.get(name) for name in names}
         live = grouped(await self.store.live())
         records = {record.flow: record for record in await self.store.flows(names)}
         states = await self.store.states([name for name, flow in flows.items() if flow and flow.stateful])
-        last, letters = await self.store.last_runs(names), await self.store.open_letters()
+        letters = await self.store.open_letters()
+        last = await self.store.last_runs(names) if last is None else last
         found = {}
         for place, (name, flow) in enumerate(flows.items()):
             if place % AT_ONCE == AT_ONCE - 1:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 
 from piko_flow.control.flow import Flow
@@ -26,7 +26,8 @@ class FlowsNow:
     """What is stored of all flows at the store's time `now`, by flow; nothing in it has been judged.
 
     `names` are those of the code and of the rows, in order. `live` are all queued and running runs, `last` the newest
-    run of each flow. `letters` are the open dead letters in groups, `paused_all` is why every schedule is paused.
+    run of each flow. `letters` counts open dead letters, `paused_all` is why every schedule is paused, `failing_spools`
+    are those of this process whose sink fails, with what it fails with.
     """
 
     now: datetime
@@ -38,6 +39,7 @@ class FlowsNow:
     live: tuple[RunRecord, ...]
     letters: Mapping[str, int]
     paused_all: str
+    failing_spools: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +67,7 @@ async def flows_now(plane: ControlPlane) -> FlowsNow:
         live=live,
         letters=await store.open_letters(),
         paused_all=await plane.paused_all(),
+        failing_spools=plane.failing_spools(),
     )
 
 
@@ -123,8 +126,10 @@ async def flow_now(plane: ControlPlane, name: str, *, runs: int) -> FlowNow:
     if flow is None and name not in rows:
         missing(f"show flow {name!r}", "a flow is registered or has a row", plane.registry.unknown(name))
     now, paused_all = await plane.now(), await plane.paused_all()
-    known = await plane.known_flows(names, rows, now, paused_all)
-    recent = tuple((await store.recent_runs([name], runs)).get(name, ()))
+    newest = await store.recent_runs(names, runs)
+    last = {flow: found[0] for flow, found in newest.items() if found}
+    known = await plane.known_flows(names, rows, now, paused_all, last=last)
+    recent = tuple(newest.get(name, ()))
     running = [run.id for run in recent if run.status is RunStatus.RUNNING]
     shown = await store.shown_live(running) if running else {}
     live = max(shown, default=None)

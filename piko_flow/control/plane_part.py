@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from datetime import datetime
 from typing import Any, NoReturn, Protocol, Self
 
@@ -47,10 +47,13 @@ class PlanePart:
         clock: Clock,
         replica: Asks | None = None,
         sinks: Collection[str] | None = None,
+        failing_spools: Callable[[], Mapping[str, str]] = dict,
     ) -> None:
-        """`sinks` are the names of the registered ones, None where they are not known."""
+        """`sinks` are the names of the registered ones, None where they are not known. `failing_spools` gives the spools of
+        this process whose sink does not take what it gets, each with what that last failed with.
+        """
         self.store, self.registry, self.options, self.clock = store, registry, options, clock
-        self.replica, self.sinks = replica, sinks
+        self.replica, self.sinks, self.failing_spools = replica, sinks, failing_spools
         self.actor = Actor()
 
     def acting(self, who: str, via: str) -> Self:

@@ -210,6 +210,7 @@ class RunDetails:
                 states.append(await spool.state())
         self._figures.spool_items = {(state.name,): state.items for state in states}
         self._figures.spool_age = {(state.name,): state.age for state in states}
+        self._figures.spool_failing = {state.name: state.failing for state in states if state.failing}
 
 
 def log_line(line: Line, attempt: int, redaction: LineRedaction) -> LogLine:

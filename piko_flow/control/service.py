@@ -218,6 +218,7 @@ class ControlService:
             clock=self._clock,
             replica=replica,
             sinks=self._writer.names,
+            failing_spools=lambda: self._watched.figures.spool_failing,
         )
         self._stop = asyncio.Event()
         if self._stopping:

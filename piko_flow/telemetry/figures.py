@@ -34,7 +34,8 @@ class Figures:
     """The counts of one process, by metric. They outlive runs, and only grow but for what is told of now.
 
     Each dictionary is written by one thread and may be read by others. `duration`, `lateness` and `reconcile` are
-    None while nobody measures. The functions give what is so at the moment; they are called on other threads.
+    None while nobody measures; `spool_failing` has what the sink of a spool last failed with, where it does not take what
+    it gets. The functions give what is so at the moment; they are called on other threads.
     """
 
     runs: dict[Labels, float] = field(default_factory=dict)
@@ -49,6 +50,7 @@ class Figures:
     backfill_windows: Numbers = field(default_factory=dict)
     spool_items: Numbers = field(default_factory=dict)
     spool_age: Numbers = field(default_factory=dict)
+    spool_failing: dict[str, str] = field(default_factory=dict)
     dead_letters: Numbers = field(default_factory=dict)
     active: Callable[[], Numbers] = none
     watermark_lag: Callable[[], Numbers] = none

@@ -137,12 +137,14 @@ def test_attention_comes_worst_first_and_no_leader_before_all() -> None:
         letters={"bare": 3},
         leader=LeaderView("default", None, False, True, (), NOW),
         paused_all="all schedules are paused",
+        failing_spools={"shop": "ConnectionError: nobody is there"},
     )
     standings = Standings(flows(), "UTC").of(found)
     told = [(one.what, one.flow) for one in overview_rows.attentions(standings, found)]
     assert told == [
         ("Nobody leads", ""),
         ("All schedules are paused", ""),
+        ("spool shop fails", ""),
         ("refused", "windows"),
         ("failing", "jobs"),
         ("dead letters", "bare"),

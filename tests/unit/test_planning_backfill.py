@@ -36,12 +36,25 @@ def test_failed_is_what_failed_or_came_out_incomplete() -> None:
     assert planned(mixed(), "failed", span(0, 24)) == [span(4, 5), span(5, 6), span(6, 7), span(7, 8)]
 
 
+def test_a_gap_is_what_was_planned_and_is_not_settled_failed_or_not() -> None:
+    assert planned(mixed(), "gap", span(0, 24)) == [span(4, 5), span(5, 6), span(8, 9), span(9, 10)]
+    assert planned(mixed(), "gap", span(0, 4)) == []
+    earlier = replace(mixed(), origin=at(1))
+    assert planned(earlier, "gap", span(-5, 2)) == []  # before the flow began nothing was expected
+
+
+def test_what_is_settled_meanwhile_is_no_gap_any_more() -> None:
+    state = mixed()
+    settled = replace(state, ledger=state.ledger.settle(span(4, 5), Mark.INCOMPLETE))
+    assert feed(settled, [span(4, 5), span(5, 6)], 0, room=5, kind="gap") == ([span(5, 6)], 2)
+
+
 def test_all_is_every_window_that_has_ended() -> None:
     assert planned(mixed(), "all", span(9, 24)) == [span(9, 10), span(10, 11), span(11, 12)]
 
 
 def test_another_kind_is_refused_with_those_there_are() -> None:
-    with pytest.raises(RequestRefused, match="missing, failed, all; 'everything'"):
+    with pytest.raises(RequestRefused, match="gap, missing, failed, all; 'everything'"):
         planned(mixed(), "everything", span(0, 24))
 
 

@@ -200,6 +200,9 @@ def attentions(standings: Sequence[Standing], now: FlowsNow) -> Iterator[Attenti
         yield Attention("failed", "Nobody leads", text, href="/replicas")
     if now.paused_all:
         yield Attention("gap", "All schedules are paused", "no flow makes new runs by itself")
+    for name, failing in sorted(now.failing_spools.items()):
+        text = f"what was accepted waits on the disk of the replica that you look at: {failing}"
+        yield Attention("failed", f"spool {name} fails", text, link="")
     for word in ATTENTION:
         for one in standings:
             for finding in one.judged.concerns:
