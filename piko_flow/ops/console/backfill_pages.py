@@ -17,10 +17,9 @@ from piko_flow.ops.console.field_refused import about
 from piko_flow.ops.console.flash import told
 from piko_flow.ops.console.forms import form_of, refuse, span_of, whole_field
 from piko_flow.ops.console.numbered import Number
+from piko_flow.ops.console.page_group import PageGroup
 from piko_flow.ops.console.refusals import pages_route
-from piko_flow.ops.console.view import View
 from piko_flow.ops.console.wrong_form import wrong_form
-from piko_flow.ops.process import Process
 from piko_flow.ops.visitor import AtLeast, Visitor
 from piko_flow.planning.zones import find_zone
 from piko_flow.store.ops_records import Role
@@ -41,11 +40,8 @@ MOST_AT_ONCE = 1000
 Operator = Annotated[Visitor, Depends(AtLeast(Role.OPERATOR))]
 
 
-class BackfillPages:
+class BackfillPages(PageGroup):
     """Shows backfills, and changes them."""
-
-    def __init__(self, process: Process, view: View) -> None:
-        self._process, self._view = process, view
 
     def router(self) -> APIRouter:
         """The routes."""

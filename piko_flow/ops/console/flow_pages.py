@@ -8,21 +8,16 @@ from fastapi import APIRouter, Depends, Request, Response
 
 from piko_flow.control.plane import ControlPlane
 from piko_flow.control.plane_explains import Explanation
-from piko_flow.ops.console.flow_page import FlowPage
+from piko_flow.ops.console.page_group import FlowPageGroup
 from piko_flow.ops.console.refusals import pages_route
 from piko_flow.ops.console.sentences import MARKED
 from piko_flow.ops.console.steps import with_steps
-from piko_flow.ops.console.view import View
-from piko_flow.ops.process import Process
 from piko_flow.ops.visitor import AtLeast
 from piko_flow.store.ops_records import Role
 
 
-class FlowPages:
+class FlowPages(FlowPageGroup):
     """Shows flows. What changes them is beside: schedules, parameters, backfills, triggers."""
-
-    def __init__(self, process: Process, view: View, page: FlowPage) -> None:
-        self._process, self._view, self._page = process, view, page
 
     def router(self) -> APIRouter:
         """The routes."""

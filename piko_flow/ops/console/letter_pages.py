@@ -16,10 +16,10 @@ from piko_flow.ops.console.conflicts import conflict, seen_by
 from piko_flow.ops.console.flash import told
 from piko_flow.ops.console.forms import form_of, refuse, whole
 from piko_flow.ops.console.numbered import Number
+from piko_flow.ops.console.page_group import PageGroup
 from piko_flow.ops.console.refusals import pages_route
 from piko_flow.ops.console.shown_items import of_repr, of_value
-from piko_flow.ops.console.view import View, query
-from piko_flow.ops.process import Process
+from piko_flow.ops.console.view import query
 from piko_flow.ops.visitor import AtLeast, Visitor
 from piko_flow.store.ops_records import Role
 from piko_flow.store.records import DeadLetterRecord, LetterGroup
@@ -32,11 +32,8 @@ VERBS = (  # what can be done to a group: the verb, its button with its style, a
 Operator = Annotated[Visitor, Depends(AtLeast(Role.OPERATOR))]
 
 
-class LetterPages:
+class LetterPages(PageGroup):
     """Shows dead letters, and changes them."""
-
-    def __init__(self, process: Process, view: View) -> None:
-        self._process, self._view = process, view
 
     def router(self) -> APIRouter:
         """The routes."""

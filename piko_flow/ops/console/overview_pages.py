@@ -16,6 +16,7 @@ from piko_flow.control.plane_overview import FlowsNow, flows_in_detail, flows_no
 from piko_flow.control.registry import Registry
 from piko_flow.ops.console import overview_rows, theme
 from piko_flow.ops.console.forms import form_of, whole
+from piko_flow.ops.console.page_group import PageGroup
 from piko_flow.ops.console.refusals import pages_route
 from piko_flow.ops.console.strip import BARS
 from piko_flow.ops.console.view import View
@@ -27,11 +28,11 @@ PAGE = 50
 ATTENTIONS = 12
 
 
-class OverviewPages:
+class OverviewPages(PageGroup):
     """Reads what the overview needs, and shows it."""
 
     def __init__(self, process: Process, view: View) -> None:
-        self._process, self._view = process, view
+        super().__init__(process, view)
         self._standings: overview_rows.Standings | None = None
 
     def router(self) -> APIRouter:

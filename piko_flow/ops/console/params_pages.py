@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Annotated, Any
-from urllib.parse import quote
 
 import orjson
 from fastapi import APIRouter, Depends, Request, Response
@@ -17,12 +16,11 @@ from piko_flow.control.plane_params import hidden, shown_params
 from piko_flow.ops.console.conflicts import seen_by
 from piko_flow.ops.console.field_refused import about
 from piko_flow.ops.console.flash import told
-from piko_flow.ops.console.flow_page import FlowPage
+from piko_flow.ops.console.flow_address import flow_address
 from piko_flow.ops.console.forms import form_of, refuse, whole_field
+from piko_flow.ops.console.page_group import FlowPageGroup
 from piko_flow.ops.console.params_form import changes_of, differences
 from piko_flow.ops.console.refusals import pages_route
-from piko_flow.ops.console.view import View
-from piko_flow.ops.process import Process
 from piko_flow.ops.visitor import AtLeast, Visitor
 from piko_flow.planning.moment import read_moment
 from piko_flow.planning.zones import find_zone
@@ -40,11 +38,8 @@ class Change:
     lines: list[tuple[str, str, str]]
 
 
-class ParamsPages:
+class ParamsPages(FlowPageGroup):
     """What the form of parameters sends."""
-
-    def __init__(self, process: Process, view: View, page: FlowPage) -> None:
-        self._process, self._view, self._page = process, view, page
 
     def router(self) -> APIRouter:
         """The routes."""
@@ -87,7 +82,9 @@ class ParamsPages:
         async def save() -> Response:
             version = await self._process.ask(write)
             since = "from its time on" if version.effective_from is not None else "for runs from now on"
-            return told(request, _page(name), f"Version {version.version} of the parameters holds {since}.")
+            return told(
+                request, flow_address(name), f"Version {version.version} of the parameters holds {since}."
+            )
 
         return await self._page.unless_refused(request, name, FORM, form, save)
 
@@ -105,7 +102,7 @@ class ParamsPages:
 
         made = await self._process.ask(go_back)
         text = f"The values of version {version} hold again, as version {made.version}."
-        return told(request, _page(name), text)
+        return told(request, flow_address(name), text)
 
 
 async def _since(plane: ControlPlane, name: str, form: Mapping[str, str]) -> datetime | None:
@@ -137,7 +134,3 @@ async def _change(plane: ControlPlane, name: str, form: Mapping[str, str]) -> Ch
         one for one in changes if one not in {line[0] for line in lines} and one in hidden(flow, changes)
     ]
     return Change([*lines, *((one, "a secret", "another one") for one in secrets)])
-
-
-def _page(name: str) -> str:
-    return f"/flows/{quote(name, safe='')}"

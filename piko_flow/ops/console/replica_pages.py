@@ -12,9 +12,8 @@ from piko_flow.control.plane_replicas import LeaderView
 from piko_flow.ops.console.conflicts import conflict
 from piko_flow.ops.console.flash import told
 from piko_flow.ops.console.forms import form_of, whole
+from piko_flow.ops.console.page_group import PageGroup
 from piko_flow.ops.console.refusals import pages_route
-from piko_flow.ops.console.view import View
-from piko_flow.ops.process import Process
 from piko_flow.ops.visitor import AtLeast, Visitor
 from piko_flow.store.ops_records import AuditRecord, Role
 from piko_flow.store.records import Lease
@@ -23,11 +22,8 @@ PAGE = 100
 Admin = Annotated[Visitor, Depends(AtLeast(Role.ADMIN))]
 
 
-class ReplicaPages:
+class ReplicaPages(PageGroup):
     """Shows replicas and the audit, and lets the leader resign."""
-
-    def __init__(self, process: Process, view: View) -> None:
-        self._process, self._view = process, view
 
     def router(self) -> APIRouter:
         """The routes."""

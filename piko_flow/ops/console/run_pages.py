@@ -17,6 +17,7 @@ from piko_flow.ops.console.flash import told
 from piko_flow.ops.console.forms import form_of, whole
 from piko_flow.ops.console.live_rates import LiveRates
 from piko_flow.ops.console.numbered import Number
+from piko_flow.ops.console.page_group import PageGroup
 from piko_flow.ops.console.refusals import pages_route
 from piko_flow.ops.console.run_detail import RunDetail, read_run
 from piko_flow.ops.console.sentences import MARKED
@@ -34,11 +35,12 @@ SETTLING = timedelta(seconds=6)  # after its end a run leaves its last lines, an
 Operator = Annotated[Visitor, Depends(AtLeast(Role.OPERATOR))]
 
 
-class RunPages:
+class RunPages(PageGroup):
     """Shows runs, cancels and retries them."""
 
     def __init__(self, process: Process, view: View) -> None:
-        self._process, self._view, self._rates = process, view, LiveRates()
+        super().__init__(process, view)
+        self._rates = LiveRates()
 
     def router(self) -> APIRouter:
         """The routes."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Annotated
-from urllib.parse import quote
 
 from fastapi import APIRouter, Depends, Request, Response
 
@@ -14,12 +13,11 @@ from piko_flow.control.plane_rows import Preview
 from piko_flow.errors import RequestRefused, ScheduleError
 from piko_flow.ops.console.conflicts import conflict, seen_by
 from piko_flow.ops.console.flash import told
-from piko_flow.ops.console.flow_page import FlowPage
+from piko_flow.ops.console.flow_address import flow_address
 from piko_flow.ops.console.forms import form_of, refuse
+from piko_flow.ops.console.page_group import FlowPageGroup
 from piko_flow.ops.console.refusals import pages_route
 from piko_flow.ops.console.schedule_form import read_columns, read_schedule
-from piko_flow.ops.console.view import View
-from piko_flow.ops.process import Process
 from piko_flow.ops.visitor import AtLeast, Visitor
 from piko_flow.store.ops_records import Role
 
@@ -37,11 +35,8 @@ class TriedOn:
     now: datetime
 
 
-class SchedulePages:
+class SchedulePages(FlowPageGroup):
     """What the schedule's form sends."""
-
-    def __init__(self, process: Process, view: View, page: FlowPage) -> None:
-        self._process, self._view, self._page = process, view, page
 
     def router(self) -> APIRouter:
         """The routes."""
@@ -89,7 +84,7 @@ class SchedulePages:
 
         async def save() -> Response:
             await self._process.ask(write)
-            return told(request, _page(name), "The schedule is saved.")
+            return told(request, flow_address(name), "The schedule is saved.")
 
         return await self._page.unless_refused(request, name, FORM, form, save)
 
@@ -103,19 +98,19 @@ class SchedulePages:
 
         known = await self._process.ask(delete)
         text = f"The schedule of {name} is deleted; what is queued or running goes on."
-        return told(request, _page(name) if known else "/", text)
+        return told(request, flow_address(name) if known else "/", text)
 
     async def pause(self, request: Request, name: str, who: Operator) -> Response:
         """Pause it. A conflict where it was paused already."""
         if not await self._process.ask(lambda plane: plane.acting(who.name, who.via).pause(name)):
             conflict(f"pause {name!r}", "not paused", "paused already")
-        return told(request, _page(name), f"{name} is paused. Runs that are queued or running go on.")
+        return told(request, flow_address(name), f"{name} is paused. Runs that are queued or running go on.")
 
     async def resume(self, request: Request, name: str, who: Operator) -> Response:
         """Resume it. A conflict where it was not paused by itself."""
         if not await self._process.ask(lambda plane: plane.acting(who.name, who.via).resume(name)):
             conflict(f"resume {name!r}", "paused", "not paused by itself")
-        return told(request, _page(name), f"{name} makes runs again.")
+        return told(request, flow_address(name), f"{name} makes runs again.")
 
     async def pause_all(self, request: Request, who: Operator) -> Response:
         """Pause every schedule."""
@@ -138,7 +133,3 @@ async def _before(plane: ControlPlane, name: str) -> Preview | None:
         return await plane.preview(name, n=FIRES)
     except (RequestRefused, ScheduleError):
         return None
-
-
-def _page(name: str) -> str:
-    return f"/flows/{quote(name, safe='')}"

@@ -6,9 +6,9 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final
-from urllib.parse import quote
 
 from piko_flow.control.explained_facts import Line
+from piko_flow.ops.console.flow_address import flow_address
 from piko_flow.planning.run_state import Reason
 
 SCHEDULE = "{page}#schedule", "Edit the schedule"
@@ -43,11 +43,11 @@ def step_of(line: Line, flow: str, upstream: str = "", page_of_run: int | None =
 
     A page of a run gets no link to itself.
     """
-    page = f"/flows/{quote(flow, safe='')}"
+    page = flow_address(flow)
     if line.reason is Reason.PAUSED:
         return _resume(line, page)
     if line.reason is Reason.WAITS_FOR_UPSTREAM and upstream:
-        return Step(f"/flows/{quote(upstream, safe='')}", f"To {upstream}")
+        return Step(flow_address(upstream), f"To {upstream}")
     if "--kind gap" in line.advice:
         return Step(f"{page}/backfill?what=gap", "Close the gap")
     if line.reason in PLACES:

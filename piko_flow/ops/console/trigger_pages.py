@@ -11,11 +11,9 @@ from fastapi import APIRouter, Depends, Request, Response
 from piko_flow.control.plane import ControlPlane
 from piko_flow.ops.console.field_refused import about
 from piko_flow.ops.console.flash import told
-from piko_flow.ops.console.flow_page import FlowPage
 from piko_flow.ops.console.forms import form_of, refuse, span_of
+from piko_flow.ops.console.page_group import FlowPageGroup
 from piko_flow.ops.console.refusals import pages_route
-from piko_flow.ops.console.view import View
-from piko_flow.ops.process import Process
 from piko_flow.ops.visitor import AtLeast, Visitor
 from piko_flow.planning.window import Window
 from piko_flow.planning.zones import find_zone
@@ -26,11 +24,8 @@ FORM = "trigger"
 Operator = Annotated[Visitor, Depends(AtLeast(Role.OPERATOR))]
 
 
-class TriggerPages:
+class TriggerPages(FlowPageGroup):
     """What the buttons to run a flow send."""
-
-    def __init__(self, process: Process, view: View, page: FlowPage) -> None:
-        self._process, self._view, self._page = process, view, page
 
     def router(self) -> APIRouter:
         """The routes."""
