@@ -10,7 +10,7 @@ import pytest
 
 from piko_flow.control.payload import encode_payload
 from piko_flow.control.plane_dead_letters import WhichLetters
-from piko_flow.ops.console.shown_items import LONGEST, PARSED, shown_item
+from piko_flow.ops.console.shown_items import LONGEST, PARSED, of_failure, shown_item
 from tests.unit.api_worlds import PlaneProcess
 from tests.unit.dead_letter_worlds import World, over
 from tests.unit.test_console_answers import client
@@ -48,6 +48,21 @@ SHOWN = [
 def test_an_item_is_shown_as_one_writes_it(item: Any, text: str, *, whole: bool) -> None:
     shown = shown_item(encode_payload(item))
     assert (shown.text, shown.whole, shown.cut) == (text, whole, False)
+
+
+@pytest.mark.parametrize(
+    ("kept", "text", "whole"),
+    [
+        ('{"name": "**********"}', '{\n  "name": "**********"\n}', True),
+        ("Order(number=7)", "Order(number=7)", False),
+        ("[" * 5000, "[" * 5000, False),
+    ],
+    ids=["some hidden", "as Python shows it", "deep"],
+)
+def test_the_item_of_a_failure_says_whether_it_is_only_how_python_shows_it(
+    kept: str, text: str, *, whole: bool
+) -> None:
+    assert (of_failure(kept).text, of_failure(kept).whole) == (text, whole)
 
 
 @pytest.mark.parametrize("payload", ["no JSON", "[" * 5000, "[1]", '{"type": "int"}', ""])

@@ -40,6 +40,14 @@ def shown_item(payload: str) -> ShownItem:
     return of_value(kept["value"]) if "value" in kept else _of(str(kept["repr"]), whole=False)
 
 
+def of_failure(text: str) -> ShownItem:
+    """The item of a failure, of which a text is kept: JSON where some of it was hidden, else how Python showed it."""
+    try:
+        return of_value(json.loads(text))
+    except (ValueError, RecursionError):
+        return of_repr(text)
+
+
 def of_value(value: Any) -> ShownItem:
     """A JSON value as one writes it."""
     text = value if isinstance(value, str) else json.dumps(value, indent=2, ensure_ascii=False)

@@ -16,7 +16,7 @@ from piko_flow.counting import counted
 from piko_flow.ops.console import flash, formats, sentences, theme
 from piko_flow.ops.console.assets import address_of
 from piko_flow.ops.console.shared_parts import SharedParts
-from piko_flow.ops.console.shown_items import shown_item
+from piko_flow.ops.console.shown_items import of_failure, shown_item
 from piko_flow.ops.visitor import Visitor
 from piko_flow.store.ops_records import Role
 
@@ -49,6 +49,7 @@ def _environment() -> Environment:
         "about": formats.about,
         "going": formats.going,
         "item": shown_item,
+        "failed_item": of_failure,
         "took": formats.took,
         "number": formats.number,
         "rate": formats.rate,
