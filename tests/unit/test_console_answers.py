@@ -255,3 +255,16 @@ def test_no_template_has_a_style_or_a_script_of_its_own(path: Path) -> None:
     assert re.findall(r"<[a-z][^>{]*\s(?:style|on[a-z]+)=|<style|javascript:", text) == []
     assert all("src=" in tag for tag in re.findall(r"<script[^>]*>", text))
     assert "|safe" not in text
+
+
+async def test_a_page_of_a_flow_of_any_name_is_the_one_that_its_forms_lead_back_to() -> None:
+    process: Any = Answering()
+    Flow.register("ein Fluß <b>", do_nothing, registry=process.registry)
+    place = "/flows/ein%20Flu%C3%9F%20%3Cb%3E"
+    async with client(process=process) as browser:
+        page = await browser.get(f"{place}?scale=days")
+        assert page.status_code == 200
+        assert f'name="back" value="{place}?scale=days"' in page.text
+        for form in ("/console/theme", "/console/message/close"):
+            answer = await browser.post(form, data={"back": f"{place}?scale=days", "theme": "dark"})
+            assert (answer.status_code, answer.headers["location"]) == (303, f"{place}?scale=days")

@@ -3,12 +3,13 @@
 import pytest
 
 from piko_flow.ops.door.asked import Asked, form_fields
-from piko_flow.ops.door.hosts import comes_from_own_page, local_path, may_be_called
+from piko_flow.ops.door.hosts import comes_from_own_page, may_be_called
 from piko_flow.ops.door.link import address_of
 from piko_flow.ops.door.rates import Rates
 from piko_flow.ops.door.security_headers import guarded
 from piko_flow.ops.door.session_cookie import session_cookie, session_of
 from piko_flow.ops.door.token_secrets import csrf_of, digest_of, new_secret, same
+from piko_flow.ops.local_path import local_path
 
 
 def asked(path: str = "/", *, scheme: str = "http", **headers: str) -> Asked:

@@ -9,7 +9,7 @@ from piko_flow.ops.console import flash
 from piko_flow.ops.console.forms import form_of
 from piko_flow.ops.console.refusals import pages_route
 from piko_flow.ops.console.view import View
-from piko_flow.ops.door.hosts import local_path
+from piko_flow.ops.local_path import local_path
 from piko_flow.ops.visitor import AtLeast
 from piko_flow.store.ops_records import Role
 

@@ -20,6 +20,7 @@ from piko_flow.ops.console.page_group import PageGroup
 from piko_flow.ops.console.refusals import pages_route
 from piko_flow.ops.console.strip import BARS
 from piko_flow.ops.console.view import View
+from piko_flow.ops.local_path import local_path
 from piko_flow.ops.process import Process
 from piko_flow.ops.visitor import AtLeast
 from piko_flow.store.ops_records import Role
@@ -57,9 +58,7 @@ class OverviewPages(PageGroup):
     async def theme(self, request: Request) -> Response:
         """Choose the colours, and go back to a page of this application."""
         form = await form_of(request)
-        back = form.get("back", "/")
-        local = back.startswith("/") and not back.startswith(("//", "/\\")) and back.isprintable()
-        response = RedirectResponse(back if local else "/", 303)
+        response = RedirectResponse(local_path(form.get("back")), 303)
         theme.keep(response, form.get("theme", ""), secure=request.url.scheme == "https")
         return response
 

@@ -129,4 +129,5 @@ class View:
 
 def _path(request: Request) -> str:
     asked = request.url.query
-    return request.url.path + (f"?{asked}" if asked else "") if request.method == "GET" else "/"
+    where = quote(request.scope["path"])  # as a server gets it: decoded
+    return where + (f"?{asked}" if asked else "") if request.method == "GET" else "/"

@@ -13,8 +13,8 @@ from piko_flow.errors import StoreUnavailable
 from piko_flow.ops.console.refusals import Told
 from piko_flow.ops.console.view import View
 from piko_flow.ops.door.asked import Asked
-from piko_flow.ops.door.hosts import local_path
 from piko_flow.ops.door.turned_away import NotLoggedIn, StoreAway, TurnedAway
+from piko_flow.ops.local_path import local_path
 from piko_flow.ops.problems import problem, problem_response
 
 HOME = "/"

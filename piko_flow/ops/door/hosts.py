@@ -61,16 +61,6 @@ def comes_from_own_page(*, host: str, origin: str | None, fetch_site: str | None
     return place.scheme in ("http", "https") and place.netloc.lower() == host.lower()
 
 
-def local_path(path: str | None) -> str:
-    """The path with its query if it leads to a page of this server, else `/`: nobody is sent elsewhere."""
-    text = path or ""
-    good = text.startswith("/") and not text.startswith("//") and "\\" not in text
-    printable = all(
-        "!" <= letter <= "~" for letter in text
-    )  # browsers drop some of the others, so "/\t/x" is "//x"
-    return text if good and printable and not text.startswith(("/login", "/logout")) else "/"
-
-
 def _address(text: str) -> IPv4Address | IPv6Address | None:
     try:
         found = ip_address(text)

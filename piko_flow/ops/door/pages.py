@@ -14,9 +14,9 @@ from piko_flow.ops.console.view import View
 from piko_flow.ops.door.answers import Answers
 from piko_flow.ops.door.asked import Asked, form_fields
 from piko_flow.ops.door.doorkeeper import Doorkeeper
-from piko_flow.ops.door.hosts import local_path
 from piko_flow.ops.door.session_cookie import no_session_cookie, session_cookie
 from piko_flow.ops.door.turned_away import TurnedAway
+from piko_flow.ops.local_path import local_path
 from piko_flow.store.ops_records import TokenKind
 
 USED = "This link was used before, or is too old. `piko-flow token link` prints another one."
