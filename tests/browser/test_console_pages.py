@@ -93,6 +93,37 @@ def test_times_are_of_the_viewer_with_utc_beside(scene: Scene, opens: Opens) -> 
     assert "Asia/Tokyo" in page.find("footer").inner_text()
 
 
+@pytest.mark.parametrize(
+    ("start", "end", "shown"),
+    [
+        ("12:00:00.000", "13:00:00.000", ("21:00", "22:00", "12:00", "13:00 UTC")),
+        ("12:00:00.000", "12:00:20.000", ("21:00:00", "21:00:20", "12:00:00", "12:00:20 UTC")),
+        (
+            "12:00:00.000",
+            "12:00:00.250",
+            ("21:00:00.000", "21:00:00.250", "12:00:00.000", "12:00:00.250 UTC"),
+        ),
+    ],
+)
+def test_times_are_as_exact_as_they_have_to_be(
+    start: str, end: str, shown: tuple[str, ...], opens: Opens
+) -> None:
+    page = opens("/backfills", timezone_id="Asia/Tokyo", locale="en-GB")
+    page.page.evaluate(
+        """([start, end]) => {
+            const span = document.createElement("span");
+            Object.assign(span.dataset, { start: `2026-03-10T${start}Z`, end: `2026-03-10T${end}Z` });
+            span.id = "span";
+            document.querySelector("main").append(span);
+            settle(document);
+        }""",
+        [start, end],
+    )
+    told = page.find("#span").inner_text()
+    assert all(part in told for part in shown), told
+    assert told.count(":") == sum(part.count(":") for part in shown)
+
+
 def test_files_may_be_kept_and_pages_not(opens: Opens) -> None:
     page = opens("/")
     style = page.find("link[rel=stylesheet]").get_attribute("href")

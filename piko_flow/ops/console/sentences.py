@@ -25,8 +25,8 @@ class MarkedTimes(Times):
     """Writes instants so that `sentence` finds them again."""
 
     def at(self, instant: datetime) -> str:
-        """The instant, marked."""
-        return f"{_OPEN}{instant.isoformat()}{_CLOSE}"
+        """The instant to the second, marked."""
+        return f"{_OPEN}{instant.isoformat(timespec='seconds')}{_CLOSE}"
 
     def span(self, window: Window) -> str:
         """The window, whose ends are marked."""

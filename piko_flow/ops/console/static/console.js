@@ -1,7 +1,8 @@
 // What pages do besides htmx: times in the viewer's zone, keys, questions before changes, parts that refresh.
 "use strict";
 
-const short = new Intl.DateTimeFormat(undefined, { day: "numeric", month: "short", hour: "2-digit", minute: "2-digit", second: "2-digit", hourCycle: "h23" });
+const near = { day: "numeric", month: "short", hour: "2-digit", minute: "2-digit", hourCycle: "h23" }; // in this year
+const shortAs = [near, { ...near, second: "2-digit" }].map((style) => new Intl.DateTimeFormat(undefined, style));
 const minutes = { year: "numeric", month: "short", day: "numeric", hour: "2-digit", minute: "2-digit", hourCycle: "h23" };
 // A time is as exact as it has to be: of those that are shown together, all have seconds where one has any.
 const datedAs = [minutes, { ...minutes, second: "2-digit" }, { ...minutes, second: "2-digit", fractionalSecondDigits: 3 }].map((style) => new Intl.DateTimeFormat(undefined, style));
@@ -18,7 +19,7 @@ function localTime(element) {
   const style = element.dataset.style;
   const exact = style === "dated" ? exactness(instant) : Math.min(exactness(instant), 1);
   const dated = datedAs[exact];
-  const local = style === "clock" ? clock.format(instant) : style === "dated" || instant.getFullYear() !== new Date().getFullYear() ? dated.format(instant) : short.format(instant);
+  const local = style === "clock" ? clock.format(instant) : style === "dated" || instant.getFullYear() !== new Date().getFullYear() ? dated.format(instant) : shortAs[Math.min(exact, 1)].format(instant);
   element.title = `${dated.format(instant)} ${zone}, ${utc} UTC`;
   if (style === "ago") return;
   element.textContent = local;
