@@ -128,7 +128,7 @@ class PlaneParams(PlanePart):
         return written
 
     async def _params_row(self, flow: str) -> ConfigRecord | None:
-        return next((row for row in await self.store.configs() if row.flow == flow), None)
+        return await self.store.config(flow)
 
     async def _params_changed(
         self, action: str, flow: Flow, old: ConfigRecord | None, new: ParamsVersion, by: str

@@ -246,7 +246,7 @@ class PlaneRows(PlanePart):
             )
 
     async def _system(self) -> ConfigRecord | None:
-        return next((row for row in await self.store.configs() if row.flow == RESERVED), None)
+        return await self.store.config(RESERVED)
 
     async def _paused(self, flow: str) -> str:
         found = await self.store.flows([flow])

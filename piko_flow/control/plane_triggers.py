@@ -118,7 +118,7 @@ class PlaneTriggers(PlanePart):
             rule = "a run that ended FAILED or CANCELLED is tried again"
             refuse(f"retry run {run}", rule, f"it is {found.status}")
 
-        def decide(state: FlowState, now: datetime) -> Decided:
+        def decide(state: FlowState, _now: datetime) -> Decided:
             if found.window is not None:
                 check_retry(state, found.window)
             return Decided(Change(state), reopen=run, seen=expected)

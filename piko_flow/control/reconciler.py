@@ -82,7 +82,7 @@ class Reconciler:
         digest = await self._store.digest()
         changed = False
         if digest.configs != self._seen.configs_digest:
-            await self._read_configs(digest.now)
+            await self._read_configs()
             self._seen.configs_digest = digest.configs
             changed = True
         if digest.schedules != self._seen.schedules_digest:
@@ -193,11 +193,11 @@ class Reconciler:
             if reason:
                 log.warning("the schedule row of %r is refused: %s", flow, reason)
 
-    async def _read_configs(self, now: datetime) -> None:
+    async def _read_configs(self) -> None:
         rows = {row.flow: row for row in await self._store.configs()}
         changed = [row for flow, row in rows.items() if self._seen.configs.get(flow) != row]
         if self._seen.configs.get(SYSTEM) != rows.get(SYSTEM):
-            self._system(rows.get(SYSTEM), now)
+            self._system(rows.get(SYSTEM))
         versions = [
             version for row in changed if row.flow != SYSTEM and (version := self._version(row)) is not None
         ]
@@ -221,7 +221,7 @@ class Reconciler:
             row.flow, row.text, row.schema_version, row.effective_from, row.version, refused=refused
         )
 
-    def _system(self, row: ConfigRecord | None, now: datetime) -> None:
+    def _system(self, row: ConfigRecord | None) -> None:
         """The row for the application itself; what it does not say is as the settings have it."""
         try:
             values = orjson.loads(row.text) if row is not None else {}

@@ -100,6 +100,9 @@ class ScheduleStore(Protocol):
 
     async def schedules(self) -> list[ScheduleRecord]: ...
     async def configs(self) -> list[ConfigRecord]: ...
+    async def config(self, flow: str) -> ConfigRecord | None:
+        """The flow's config row; None where it has none."""
+        ...
 
     async def flows(self, names: Collection[str] | None = None) -> list[FlowRecord]:
         """What is stored of flows besides their rows, of those of these names or of all, by flow. One statement."""

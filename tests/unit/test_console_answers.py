@@ -71,7 +71,9 @@ async def client(error: Exception | None = None, *, process: Any = None) -> Asyn
         (RuntimeError("a secret inside"), 500, "Something broke"),
     ],
 )
-async def test_an_error_is_a_page_that_says_what_to_do(error: Exception, status: int, title: str) -> None:
+async def test_an_error_is_a_page_that_says_what_to_do(
+    error: Exception, status: int, title: str, caplog: pytest.LogCaptureFixture
+) -> None:
     async with client(error) as browser:
         for headers in ({}, {"HX-Request": "true"}):
             answer = await browser.get("/runs/1", headers=headers)
@@ -81,6 +83,10 @@ async def test_an_error_is_a_page_that_says_what_to_do(error: Exception, status:
             assert ("<html" in answer.text) is (not headers)
             assert "<rule>" not in answer.text
             assert ("retry-after" in answer.headers) is (status == 503)
+    told = {
+        (one.levelname, one.exc_info is not None) for one in caplog.records if "/runs/1" in one.getMessage()
+    }
+    assert told == {500: {("ERROR", True)}, 503: {("WARNING", False)}}.get(status, set())
 
 
 async def test_every_page_opens_over_an_empty_store() -> None:

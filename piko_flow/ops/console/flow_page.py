@@ -142,7 +142,8 @@ async def read_flow(plane: ControlPlane, name: str, *, history: int) -> FlowFact
     if not history or now.flow is None:
         return FlowFacts(now, understood, None, ())
     seen = await plane.params_history(name, limit=history + 1)
-    version = next((row.version for row in await plane.store.configs() if row.flow == name), 0)
+    row = await plane.store.config(name)
+    version = 0 if row is None else row.version
     return FlowFacts(now, understood, await plane.params(name), tuple(seen), version)
 
 

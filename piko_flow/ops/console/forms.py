@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from typing import NoReturn
 from zoneinfo import ZoneInfo
 
 from fastapi import Request
 
-from piko_flow.errors import RequestRefused
+from piko_flow.control.plane_part import refuse as refuse
 from piko_flow.ops.console.field_refused import FieldRefused, about
 from piko_flow.planning.moment import read_moment
 from piko_flow.planning.window import Window
@@ -49,8 +48,3 @@ def span_of(first: str, last: str, zone: ZoneInfo) -> Window:
     with about("end"):
         end = read_moment(last, zone, "end")
         return Window(start, end)
-
-
-def refuse(what: str, rule: str, came: str, advice: str = "") -> NoReturn:
-    """Raise RequestRefused."""
-    raise RequestRefused(what=what, rule=rule, came=came, advice=advice)

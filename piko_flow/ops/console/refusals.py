@@ -87,7 +87,9 @@ def told_of(error: Exception) -> Told:
 def refusal(view: View, request: Request, error: Exception) -> Response:
     """The page for an error, or a piece of one where a piece was asked for."""
     about = told_of(error)
-    if about.status >= 500:
+    if about.status == 503:  # the store tells of itself what there is to tell
+        log.warning("%s %s: %s", request.method, request.url.path, describe_error(error, 500))
+    elif about.status >= 500:
         log.error("%s %s: %s", request.method, request.url.path, describe_error(error, 500), exc_info=error)
     headers = {"Retry-After": "5"} if about.status == 503 else {}
     back = request.url.path if request.method == "GET" else ""

@@ -71,6 +71,11 @@ class MemorySchedules(MemoryPart):
         self._ask()
         return [row for _, row in sorted(self._rows.configs.items())]
 
+    async def config(self, flow: str) -> ConfigRecord | None:
+        """The flow's config row; None where it has none."""
+        self._ask()
+        return self._rows.configs.get(flow)
+
     async def flows(self, names: Collection[str] | None = None) -> list[FlowRecord]:
         """What is stored of flows besides their rows, of those of these names or of all, by flow."""
         self._ask()

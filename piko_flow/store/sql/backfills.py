@@ -15,7 +15,7 @@ from piko_flow.planning.window import Window
 from piko_flow.store.fitting import fitting_backfill
 from piko_flow.store.records import BackfillRecord
 from piko_flow.store.seen import Seen, check_seen
-from piko_flow.store.sql.columns import read_moment
+from piko_flow.store.sql.columns import known_moment, read_moment
 from piko_flow.store.sql.database import Database, Session
 from piko_flow.store.sql.dialects import SqlDialect
 from piko_flow.store.sql.run_tables import TABLES
@@ -132,7 +132,7 @@ class SqlBackfills:
 def backfill_record(row: Any) -> BackfillRecord:
     """A row of `backfill`, its columns in the order of COLUMNS."""
     values = [*row]
-    values[3:5] = map(_moment, values[3:5])
+    values[3:5] = map(known_moment, values[3:5])
     values[WINDOWS] = windows_of(values[WINDOWS])
     values[6], values[12] = bool(values[6]), read_moment(values[12])
     return BackfillRecord(*values)
@@ -140,7 +140,7 @@ def backfill_record(row: Any) -> BackfillRecord:
 
 def windows_of(text: str) -> tuple[Window, ...]:
     """The windows as they are stored."""
-    return tuple(Window(_moment(first), _moment(last)) for first, last in orjson.loads(text))
+    return tuple(Window(known_moment(first), known_moment(last)) for first, last in orjson.loads(text))
 
 
 def _values(record: BackfillRecord, now: datetime) -> dict[str, Any]:
@@ -158,9 +158,3 @@ def _values(record: BackfillRecord, now: datetime) -> dict[str, Any]:
         "requested_by": record.requested_by,
         "created_at": now,
     }
-
-
-def _moment(value: Any) -> datetime:
-    found = read_moment(value)
-    assert found is not None
-    return found

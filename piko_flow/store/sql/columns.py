@@ -83,6 +83,13 @@ def read_moment(value: Any) -> datetime | None:
     return found if found.tzinfo is UTC else found.astimezone(UTC)
 
 
+def known_moment(value: Any) -> datetime:
+    """The same of a column that is never NULL."""
+    found = read_moment(value)
+    assert found is not None
+    return found
+
+
 BIG = BigInteger().with_variant(Integer(), "sqlite")
 """64 bits; in SQLite such a primary key is the row's own id."""
 LONG = Text().with_variant(LONGTEXT(), "mysql", "mariadb")

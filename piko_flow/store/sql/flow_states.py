@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
-from datetime import datetime
 from functools import lru_cache
 from typing import Any
 
@@ -12,7 +11,7 @@ from piko_flow.planning.flow_state import FlowState, LiveRun
 from piko_flow.planning.ledger import Ledger, Mark, Span
 from piko_flow.planning.run_state import RunStatus
 from piko_flow.planning.window import Window
-from piko_flow.store.sql.columns import read_moment
+from piko_flow.store.sql.columns import known_moment, read_moment
 from piko_flow.store.sql.database import Session
 from piko_flow.store.sql.dialects import Columns, SqlDialect
 from piko_flow.store.sql.failures import Collided
@@ -108,7 +107,7 @@ class FlowStates:
         for flow, last, start, end, mark in await session.given_rows(self._ledgers, wanted):
             shown[flow] = last
             if mark is not None:
-                spans[flow].append(Span(_moment(start), _moment(end), Mark(mark)))
+                spans[flow].append(Span(known_moment(start), known_moment(end), Mark(mark)))
         read = {
             flow: replace(state, shown=read_moment(shown.get(flow)), ledger=Ledger(tuple(spans[flow])))
             for flow, state in locked.items()
@@ -191,7 +190,7 @@ def _state(row: Any) -> FlowState:
 
 
 def _live_run(run: int, start: Any, end: Any, status: str, origin: str) -> LiveRun:
-    return LiveRun(run, Window(_moment(start), _moment(end)), status == RunStatus.QUEUED, origin)
+    return LiveRun(run, Window(known_moment(start), known_moment(end)), status == RunStatus.QUEUED, origin)
 
 
 def _row(state: FlowState) -> dict[str, Any]:
@@ -205,12 +204,6 @@ def _row(state: FlowState) -> dict[str, Any]:
         "generation": state.generation,
         "schedule": state.schedule,
     }
-
-
-def _moment(value: Any) -> datetime:
-    found = read_moment(value)
-    assert found is not None
-    return found
 
 
 def _text(value: Any) -> str | None:

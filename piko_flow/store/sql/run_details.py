@@ -9,7 +9,7 @@ from typing import Any
 from piko_flow.store.ops_fitting import LINES, fitting_line
 from piko_flow.store.ops_records import LogLine, RunDetail
 from piko_flow.store.records import RunRecord
-from piko_flow.store.sql.columns import read_moment
+from piko_flow.store.sql.columns import known_moment
 from piko_flow.store.sql.database import Database, Session, moments
 from piko_flow.store.sql.dialects import Columns
 from piko_flow.store.sql.endings import RUN_ID
@@ -107,7 +107,7 @@ class SqlRunDetails:
     async def log(self, run: int, *, after: int = 0, limit: int = 500) -> list[LogLine]:
         """The lines of a run with numbers above `after`, in order."""
         rows = await self._database.rows("read a log", self._log, run=run, after=after, limit=limit)
-        return [LogLine(_moment(row[0]), *row[1:]) for row in rows]
+        return [LogLine(known_moment(row[0]), *row[1:]) for row in rows]
 
     async def last_lines(self, runs: Collection[int]) -> dict[int, int]:
         """The number of the last line of each run's log."""
@@ -151,7 +151,7 @@ class SqlRunDetails:
         rows = await self._database.once(
             "read what runs are at", lambda session: session.given_rows(self._shown, wanted)
         )
-        return {run: (_moment(at), text) for run, at, text in rows}
+        return {run: (known_moment(at), text) for run, at, text in rows}
 
     async def recent_runs(self, flows: Collection[str], each: int) -> dict[str, list[RunRecord]]:
         """The newest `each` runs of each flow, newest first."""
@@ -171,9 +171,3 @@ def _line_row(run: int, number: int, line: LogLine) -> dict[str, Any]:
         "attempt": line.attempt,
         "message": line.message,
     }
-
-
-def _moment(value: object) -> datetime:
-    moment = read_moment(value)
-    assert moment is not None
-    return moment

@@ -76,6 +76,7 @@ class SqlSchedules:
             f"WHERE s.job_id IN (SELECT j.job_id FROM {dialect.rows(FLOW_NAMES)} AS j) ORDER BY s.job_id",
             FLOW_NAMES,
         )
+        self._config = dialect.statement(f"SELECT {told} FROM job_config WHERE job_id = :flow")
         self._configs = dialect.statement(f"SELECT {told} FROM job_config ORDER BY job_id")
         self._one_config, self._flows = map(dialect.statement, (ONE_CONFIG, f"{FLOWS} ORDER BY job_id"))
         self._some_flows = dialect.statement(
@@ -115,6 +116,11 @@ class SqlSchedules:
     async def configs(self) -> list[ConfigRecord]:
         """All config rows, by flow."""
         return list(map(config_record, await self._database.rows("read the parameters", self._configs)))
+
+    async def config(self, flow: str) -> ConfigRecord | None:
+        """The flow's config row; None where it has none."""
+        row = await self._database.row("read the parameters of a flow", self._config, flow=flow)
+        return None if row is None else config_record(row)
 
     async def flows(self, names: Collection[str] | None = None) -> list[FlowRecord]:
         """What is stored of flows besides their rows, of those of these names or of all, by flow."""

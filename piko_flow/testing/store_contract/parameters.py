@@ -24,6 +24,16 @@ async def a_config_row_counts_its_versions(stores: StoreUnderTest) -> None:
         assert replace(row, text="") == ConfigRecord("orders", "", 3, START, 2)
 
 
+async def a_config_row_is_read_by_its_flow(stores: StoreUnderTest) -> None:
+    async with stores.open() as store, stores.open() as other:
+        for flow in ("orders", "mail"):
+            await store.set_config(flow, f'{{"of": "{flow}"}}', schema_version=1, effective_from=START)
+        mail, orders = await store.configs()
+        assert await other.config("orders") == orders
+        assert await other.config("mail") == mail
+        assert await other.config("none") is None
+
+
 async def writers_of_one_config_row_each_make_a_version(stores: StoreUnderTest) -> None:
     async with stores.open() as store, stores.open() as other:
         made = await asyncio.gather(
@@ -232,6 +242,7 @@ async def _in_force(store: Store) -> dict[str, list[int]]:
 
 CHECKS: Final[tuple[Check, ...]] = (
     a_config_row_counts_its_versions,
+    a_config_row_is_read_by_its_flow,
     writers_of_one_config_row_each_make_a_version,
     what_is_no_json_object_is_refused,
     json_text_keeps_what_people_write_in_it,
