@@ -165,6 +165,23 @@ async def test_the_failed_are_run_again_by_a_backfill_of_that_kind_and_no_others
         assert world.state("orders").gaps() == ()
 
 
+async def test_a_gap_is_closed_by_a_backfill_of_that_kind_and_what_is_settled_is_left_alone(
+    flows: Flows,
+) -> None:
+    async with flows.within() as world:
+        await world.advance(minutes=10)
+        await away(world, hours=4)  # under SKIP all but the newest of these are skipped: settled, and no gap
+        flows.fails["orders"] = BROKEN
+        await world.advance(hours=1)
+        flows.fails.clear()
+        (gap,) = world.state("orders").gaps()
+        made = await apply(world, 8, 24, kind="gap")
+        await world.advance(minutes=30)
+        assert runs_of(flows, world, made) == [gap]
+        assert (await state(world, made)).state == "done"
+        assert world.state("orders").gaps() == ()
+
+
 async def test_all_is_every_window_also_those_that_are_done(flows: Flows) -> None:
     async with flows.within() as world:
         await world.advance(minutes=10)
