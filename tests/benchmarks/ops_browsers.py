@@ -51,18 +51,19 @@ class Open:
                 self.refreshed += 1
 
 
-def opened() -> list[Open]:
-    """Thirty overviews, ten lists of runs, ten pages of flows that run all the time."""
-    lists = [Open("/parts/runs", "", 5.0) for _ in range(10)]
+def opened(run: int) -> list[Open]:
+    """Twenty-seven overviews, nine lists of runs, nine pages of flows that run all the time, five of a run at work."""
+    lists = [Open("/parts/runs", "", 5.0) for _ in range(9)]
     flows = [Open("/parts/flows/always", "flow=always", 2.0) for _ in range(5)]
-    flows += [Open("/parts/flows/ticking_0", "flow=ticking_0", 2.0) for _ in range(5)]
-    return [*(Open("/parts/overview", "", 5.0) for _ in range(30)), *lists, *flows]
+    flows += [Open("/parts/flows/ticking_0", "flow=ticking_0", 2.0) for _ in range(4)]
+    runs = [Open(f"/parts/runs/{run}?after=0", f"run={run}", 2.0) for _ in range(5)]
+    return [*(Open("/parts/overview", "", 5.0) for _ in range(27)), *lists, *flows, *runs]
 
 
 @asynccontextmanager
 async def browsing(place: Place) -> AsyncIterator[list[Open]]:
     """Fifty browsers, each logged in by itself, over the block."""
-    pages = opened()
+    pages = opened(await asyncio.to_thread(_run_at_work, place))
     async with AsyncExitStack() as stack:
         tasks = []
         for number, (link, page) in enumerate(zip(place.links, pages, strict=False)):
@@ -90,6 +91,14 @@ async def share(place: Place, *, open_browsers: bool) -> float:
             worked = await _worked(program)
             assert all(page.heard and page.refreshed for page in pages)
             return worked
+
+
+def _run_at_work(place: Place) -> int:
+    """The number of the run that goes on all the time."""
+    with place.program() as program:
+        found = program.get("/api/v1/runs?flow=always&status=RUNNING").json()["runs"]
+    number: int = found[0]["id"]
+    return number
 
 
 async def _worked(program: httpx.Client) -> float:
