@@ -11,6 +11,7 @@ from piko_flow.control.long_lived import LongLived
 from piko_flow.control.replica import Replica
 from piko_flow.control.survey import EVERY
 from piko_flow.control.timing import woken
+from piko_flow.counting import counted
 from piko_flow.errors import StoreUnavailable
 
 FIRST_WAIT, LONGEST_WAIT = 1.0, 30.0  # seconds after an error that nobody expected
@@ -109,9 +110,8 @@ class ReplicaLoops:
             async with asyncio.timeout(budget):
                 await replica.worker.idle()
         except TimeoutError:
-            log.warning(
-                "%d runs have not finished within %g s; they go back", len(replica.worker.active), budget
-            )
+            unfinished = counted(len(replica.worker.active), "run")
+            log.warning("%s unfinished after %g s; what runs goes back", unfinished, budget)
             replica.worker.release_all()
             async with asyncio.timeout(budget + LONGEST_WAIT):
                 await replica.worker.idle()
