@@ -8,6 +8,7 @@ from functools import partial
 from opentelemetry.metrics import CallbackOptions, Histogram, Meter, Observation
 
 from piko_flow.telemetry import names
+from piko_flow.telemetry.distribution import Distribution
 from piko_flow.telemetry.figures import Figures, Numbers
 from piko_flow.telemetry.label_values import label_value
 from piko_flow.telemetry.names import Metric
@@ -16,10 +17,7 @@ Look = Callable[[CallbackOptions], Iterable[Observation]]
 
 
 def instrument(meter: Meter, figures: Figures) -> None:
-    """Make an instrument for each metric: histograms are recorded to, the others read the figures when asked."""
-    figures.duration = _histogram(meter, names.RUN_DURATION)
-    figures.lateness = _histogram(meter, names.RUN_LATENESS)
-    figures.reconcile = _histogram(meter, names.RECONCILE)
+    """Make an instrument for each metric that is read from the figures when somebody asks."""
     for metric, numbers in looks(figures).items():
         look = partial(_observed, metric, numbers)
         if metric.kind == "counter":
@@ -49,6 +47,22 @@ def looks(figures: Figures) -> dict[Metric, Callable[[], Numbers]]:
         names.TERM: lambda: figures.term(),
         names.STATEMENTS: lambda: figures.statements(),
     }
+
+
+def record_to(meter: Meter, figures: Figures) -> None:
+    """Record what is measured to histograms of the SDK, for readers who want what came since they read last."""
+    figures.duration = _histogram(meter, names.RUN_DURATION)
+    figures.lateness = _histogram(meter, names.RUN_LATENESS)
+    figures.reconcile = _histogram(meter, names.RECONCILE)
+
+
+def distribute(figures: Figures) -> tuple[Distribution, ...]:
+    """Count what is measured in plain numbers, and give these."""
+    duration, lateness, reconcile = map(
+        Distribution, (names.RUN_DURATION, names.RUN_LATENESS, names.RECONCILE)
+    )
+    figures.duration, figures.lateness, figures.reconcile = duration, lateness, reconcile
+    return duration, lateness, reconcile
 
 
 def _histogram(meter: Meter, metric: Metric) -> Histogram:

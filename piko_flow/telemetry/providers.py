@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
-from typing import Final
+from collections.abc import Callable, Mapping
+from typing import Any, Final
 
 from opentelemetry.exporter.prometheus import PrometheusMetricReader
 from opentelemetry.sdk.metrics import AlwaysOffExemplarFilter, MeterProvider
-from opentelemetry.sdk.metrics.export import MetricReader, PeriodicExportingMetricReader
+from opentelemetry.sdk.metrics.export import MetricReader, MetricsData, PeriodicExportingMetricReader
 from opentelemetry.sdk.metrics.view import ExplicitBucketHistogramAggregation, View
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import TracerProvider
 from prometheus_client import CollectorRegistry
 
+from piko_flow.clock import now
 from piko_flow.telemetry import names
 from piko_flow.telemetry.figures import Figures
-from piko_flow.telemetry.instruments import instrument
+from piko_flow.telemetry.histogram_points import histograms_of
+from piko_flow.telemetry.instruments import distribute, instrument, record_to
 from piko_flow.telemetry.names import Metric, most_series
 from piko_flow.telemetry.service_resource import resource_of
 from piko_flow.telemetry.shared_tracer import in_force
@@ -27,12 +29,30 @@ PATIENCE: Final = 120_000  # milliseconds
 
 
 class PatientReader(PrometheusMetricReader):
-    """Gives a large installation on a busy computer longer than the SDK's ten seconds, after which there is no page."""
+    """Gives a large installation on a busy computer longer than the SDK's ten seconds, after which there is no page.
+
+    `further` are metrics that are no instruments of the SDK.
+    """
+
+    def __init__(self, registry: CollectorRegistry, further: Callable[[], MetricsData]) -> None:
+        super().__init__(registry=registry, scope_info_enabled=False)
+        self._further, self._received = further, False
 
     # It is final for the sake of who asks for other numbers; only its default differs here.
     def collect(self, timeout_millis: float = PATIENCE) -> None:  # type: ignore[misc]
         """Read all instruments."""
+        self._received = False
         super().collect(timeout_millis)
+        # The SDK hands nothing on where no instrument has anything; and what has no resource names none for ever.
+        if not self._received and (further := self._further()).resource_metrics:
+            super()._receive_metrics(further, timeout_millis)
+
+    def _receive_metrics(
+        self, metrics_data: MetricsData, timeout_millis: float = PATIENCE, **further: Any
+    ) -> None:
+        self._received = True
+        whole = MetricsData([*metrics_data.resource_metrics, *self._further().resource_metrics])
+        super()._receive_metrics(whole, timeout_millis, **further)
 
 
 class Providers:
@@ -78,8 +98,15 @@ class Providers:
 
     def _make_meters(self, resource: Resource, version: str, *, pushed: bool) -> MeterProvider | None:
         readers: list[MetricReader] = []
+        distributions = distribute(self.figures) if self.registry is not None and not pushed else ()
         if self.registry is not None:
-            readers.append(PatientReader(registry=self.registry, scope_info_enabled=False))
+            began = _nanoseconds()
+            readers.append(
+                PatientReader(
+                    self.registry,
+                    lambda: histograms_of(distributions, resource, began=began, now=_nanoseconds()),
+                )
+            )
         if pushed:
             from opentelemetry.exporter.otlp.proto.http.metric_exporter import OTLPMetricExporter
 
@@ -93,7 +120,10 @@ class Providers:
             shutdown_on_exit=False,
             views=[view_of(metric) for metric in names.METRICS],
         )
-        instrument(meters.get_meter(names.SCOPE, version), self.figures)
+        meter = meters.get_meter(names.SCOPE, version)
+        instrument(meter, self.figures)
+        if pushed:
+            record_to(meter, self.figures)
         return meters
 
     def _exporting(self, resource: Resource) -> TracerProvider:
@@ -107,6 +137,10 @@ class Providers:
             return Spans(self._tracers.get_tracer(names.SCOPE, version))
         given = in_force.given()
         return None if given is None else Spans(given.get_tracer(names.SCOPE, version))
+
+
+def _nanoseconds() -> int:
+    return round(now().timestamp() * 1_000_000_000)
 
 
 def view_of(metric: Metric) -> View:
