@@ -10,8 +10,9 @@ import typer
 from piko_flow.cli.answering import Asking
 from piko_flow.cli.asking_commands import asks
 from piko_flow.cli.control_arguments import Limit, OnlyFlow, RunNumber
+from piko_flow.cli.waiting_notes import waiting_notes
 from piko_flow.counting import counted
-from piko_flow.planning.run_state import Reason, RunStatus
+from piko_flow.planning.run_state import RunStatus
 
 if TYPE_CHECKING:
     from piko_flow.control.plane import ControlPlane
@@ -105,9 +106,7 @@ def retry_run(
 
     async def ask(plane: ControlPlane) -> tuple[RunRecord, list[str]]:
         queued = await plane.retry(run)
-        lines = (await plane.explain_run(queued.id, times=asking.times().exact)).lines
-        waits = [one for one in lines if one.reason in (Reason.UNREGISTERED, Reason.NO_LEADER)]
-        return queued, [f"{one.text}. {one.advice}" if one.advice else one.text for one in waits]
+        return queued, await waiting_notes(plane, queued, asking.times())
 
     found, notes = asking.ask(ask)
     told = f"run {found.id} of {found.flow} is queued for attempt {found.attempt}"

@@ -16,6 +16,7 @@ from piko_flow.cli.control_arguments import (
     given_params,
     window_of,
 )
+from piko_flow.cli.waiting_notes import waiting_notes
 from piko_flow.planning.run_state import LIVE, RunStatus
 
 if TYPE_CHECKING:
@@ -56,6 +57,8 @@ def trigger(
 ) -> None:
     """Queue a run of a flow now; some replica runs it. Parameters go over those in force."""
 
+    notes: list[str] = []
+
     async def ask(plane: ControlPlane) -> tuple[TriggerPlan | RunRecord, str]:
         zone = await plane.zone(flow)
         given = given_params(param, params, plane.registered(flow).params)
@@ -63,10 +66,15 @@ def trigger(
         if dry_run:
             return await plane.plan_trigger(flow, params=given, window=span, key=key), zone
         run = await plane.trigger(flow, params=given, window=span, key=key)
-        return await ended(plane, run, timeout, asking.times().exact) if wait else run, zone
+        if wait:
+            return await ended(plane, run, timeout, asking.times().exact), zone
+        notes.extend(await waiting_notes(plane, run, asking.times()))
+        return run, zone
 
     found, zone = asking.ask(ask)
     asking.answer(lambda: _values(found), lambda: _show(found, asking.times(), zone))
+    for note in notes:
+        typer.echo(f"note: {note}", err=True)
     from piko_flow.store.records import RunRecord
 
     if wait and isinstance(found, RunRecord) and found.status is not RunStatus.SUCCESS:

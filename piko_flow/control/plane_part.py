@@ -19,8 +19,6 @@ from piko_flow.store.batch import Batch, Decision
 from piko_flow.store.protocols import Store
 from piko_flow.store.records import NewRun, RunRecord, ScheduleRecord
 
-NO_PACKAGE = "Name its package: --package, or the setting packages"
-
 
 class Asks(Protocol):
     """The replica in whose process the plane is, if there is one: what it can do faster than through the store."""
@@ -110,10 +108,7 @@ class PlanePart:
         """The flow of this name. Refused when the code has none."""
         flow = self.registry.get(name)
         if flow is None:
-            advice = "" if self.registry else NO_PACKAGE
-            missing(
-                f"find flow {name!r}", "a flow is registered in code", self.registry.unknown(name), advice
-            )
+            missing(f"find flow {name!r}", "a flow is registered in code", self.registry.unknown(name))
         return flow
 
     def rows_changed(self) -> None:

@@ -140,7 +140,8 @@ class PlaneRows(PlanePart):
         registered, old = self.registered(flow), await self.row(flow)
         check_seen(f"set the schedule of {flow!r}", expected, version=0 if old is None else old.version)
         if not columns and kind is None:
-            refuse(f"set the schedule of {flow!r}", "something of it is set", "nothing was given")
+            advice = "Give it a trigger (--cron, --interval, --date) or something else of the row: --help lists all"
+            refuse(f"set the schedule of {flow!r}", "something of it is set", "nothing was given", advice)
         row = self._new_row(registered, old, kind, expression)
         row = replace(row, is_stateful=registered.stateful, **columns)
         understood = understand(row, self.registry, self.options.zone)

@@ -21,6 +21,12 @@ RULES = {
     "model_attributes_type": "it is a JSON object",
     "model_type": "it is a JSON object",
     "dict_type": "it is a JSON object",
+    "list_type": "it is a list",
+    "string_type": "it is text",
+    "bool_type": "it is true or false",
+    "int_type": "it is a whole number",
+    "int_parsing": "it is a whole number",
+    "int_from_float": "it is a whole number",
 }
 KINDS: tuple[tuple[type | tuple[type, ...], str], ...] = (
     (bool, "true or false came"),

@@ -30,6 +30,11 @@ def main(arguments: list[str]) -> int:
         return 2
     try:
         copied = copy_to(Path(arguments[0]))
+    except FileExistsError as error:
+        sys.stderr.write(
+            f"error: {error.filename} is there already, and was left as it is; name another folder\n"
+        )
+        return 1
     except OSError as error:
         sys.stderr.write(f"error: {error}\n")
         return 1

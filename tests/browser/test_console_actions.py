@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from urllib.parse import quote
 from zoneinfo import ZoneInfo
 
@@ -138,6 +138,19 @@ def test_parameters_are_changed_with_a_look_at_the_difference_and_rolled_back(
     page.press("Go back to it")
     assert "hold again, as version 3" in page.told()
     assert scene.ask(lambda plane: plane.params("sync_orders")).values["limit"] == 250
+
+
+def test_a_rollback_tells_which_version_to_come_is_given_up(scene: Scene, opens: Opens) -> None:
+    later = datetime(2099, 1, 1, tzinfo=UTC)
+    scene.ask(lambda plane: plane.set_params("sync_orders", changes={"limit": 50}))
+    coming = scene.ask(
+        lambda plane: plane.set_params("sync_orders", changes={"limit": 60}, effective_from=later)
+    )
+    page = opens("/flows/sync_orders")
+    page.page.get_by_text("History").click()
+    page.page.get_by_role("button", name="Go back to it", exact=True).first.click()
+    assert f"Version {coming.version}, which was to come, is given up." in page.told()
+    assert scene.ask(lambda plane: plane.params("sync_orders")).coming == ()
 
 
 def test_a_value_that_the_model_refuses_is_told_and_a_secret_can_be_set(scene: Scene, opens: Opens) -> None:

@@ -48,9 +48,11 @@ def test_a_dry_run_shows_what_a_trigger_would_do_and_queues_nothing(desk: Desk) 
 
 def test_a_triggered_run_is_listed_shown_explained_cancelled_and_retried(desk: Desk) -> None:
     words = ("trigger", "sync_orders", "--window", DAY, "--params", '{"api_token": "hush"}', "--key", "first")
-    assert desk.does(*words).out == (
+    queued = desk.does(*words)
+    assert queued.out == (
         "run 1 of sync_orders over 2026-01-01 00:00+01:00 .. 2026-01-02 00:00+01:00 is QUEUED\n"
     )
+    assert queued.err.startswith("note: no replica leads, so nothing is planned")
     assert desk.json(*words)["run"]["id"] == 1
     listed = desk.does("run", "list", "--flow", "sync_orders", "--status", "queued").lines
     assert listed[1] == "1 sync_orders QUEUED 2026-01-01 .. 2026-01-02 - 1 -"
@@ -61,7 +63,9 @@ def test_a_triggered_run_is_listed_shown_explained_cancelled_and_retried(desk: D
     assert explained[0] == "run 1 of sync_orders: QUEUED (times in Europe/Berlin)"
     assert explained[1].startswith("no_leader no replica leads")
     assert desk.does("run", "cancel", "1").out == "run 1 of sync_orders is cancelled\n"
-    assert desk.does("run", "retry", "1").out == "run 1 of sync_orders is queued for attempt 2\n"
+    retried = desk.does("run", "retry", "1")
+    assert retried.out == "run 1 of sync_orders is queued for attempt 2\n"
+    assert "no replica leads" in retried.err
     assert "it is QUEUED" in desk.refused("run", "retry", "1")
     attempts = desk.does("run", "show", "1").lines
     assert [line[:2] for line in attempts if line.startswith(("1 ", "2 "))] == ["1 "]

@@ -24,6 +24,7 @@ WITH_TIMES = {
     "flow show",
     "leader show",
     "params history",
+    "params rollback",
     "params set",
     "params show",
     "runs list",

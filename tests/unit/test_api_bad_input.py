@@ -146,6 +146,8 @@ async def test_where_a_body_is_needed_and_none_came_an_example_is_told() -> None
         assert problem["advice"].startswith('Send for example {"flow": "sync_orders"')
         problem = await world.ask("POST", "/backfills/plan", 422, json=[1])
         assert (problem["rule"], problem["came"]) == ("it is a JSON object", "a list came")
+        problem = await world.get("/runs/abc", 422)
+        assert (problem["rule"], problem["came"]) == ("it is a whole number", "'abc' came")
 
 
 async def test_a_flow_is_triggered_without_a_body() -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Annotated, Any
@@ -28,6 +28,7 @@ from piko_flow.store.ops_records import Role
 from piko_flow.store.records import ParamsVersion
 
 FORM = "params"
+Written = tuple[ParamsVersion, tuple[ParamsVersion, ...]]
 Operator = Annotated[Visitor, Depends(AtLeast(Role.OPERATOR))]
 
 
@@ -65,7 +66,7 @@ class ParamsPages(FlowPageGroup):
         """Write what differs, if they are as the page showed them."""
         form = await form_of(request)
 
-        async def write(plane: ControlPlane) -> ParamsVersion:
+        async def write(plane: ControlPlane) -> Written:
             seen, changes = seen_by(form, "version"), await _changes(plane, name, form)
             if not changes:
                 refuse(
@@ -75,16 +76,17 @@ class ParamsPages(FlowPageGroup):
                 )
             await _change(plane, name, form)  # which refuses field by field what the model does not take
             by, since = plane.acting(who.name, who.via), await _since(plane, name, form)
-            if plane.registered(name).params is None:
-                return await by.set_params(name, values=changes, effective_from=since, expected=seen)
-            return await by.set_params(name, changes=changes, effective_from=since, expected=seen)
+            given: dict[str, Any] = {
+                "values" if plane.registered(name).params is None else "changes": changes
+            }
+            made = await by.set_params(name, **given, effective_from=since, expected=seen)
+            return made, await plane.given_up_params(made)
 
         async def save() -> Response:
-            version = await self._process.ask(write)
+            version, given_up = await self._process.ask(write)
             since = "from its time on" if version.effective_from is not None else "for runs from now on"
-            return told(
-                request, flow_address(name), f"Version {version.version} of the parameters holds {since}."
-            )
+            text = f"Version {version.version} of the parameters holds {since}."
+            return told(request, flow_address(name), text + _given_up(given_up))
 
         return await self._page.unless_refused(request, name, FORM, form, save)
 
@@ -95,14 +97,24 @@ class ParamsPages(FlowPageGroup):
 
         seen = seen_by(form, "version")
 
-        async def go_back(plane: ControlPlane) -> ParamsVersion:
-            return await plane.acting(who.name, who.via).rollback_params(
-                name, version, number=number, expected=seen
-            )
+        async def go_back(plane: ControlPlane) -> Written:
+            by = plane.acting(who.name, who.via)
+            made = await by.rollback_params(name, version, number=number, expected=seen)
+            return made, await plane.given_up_params(made)
 
-        made = await self._process.ask(go_back)
+        made, given_up = await self._process.ask(go_back)
         text = f"The values of version {version} hold again, as version {made.version}."
-        return told(request, flow_address(name), text)
+        return told(request, flow_address(name), text + _given_up(given_up))
+
+
+def _given_up(versions: Sequence[ParamsVersion]) -> str:
+    """What is told of versions that were to come and never will; empty for none."""
+    if not versions:
+        return ""
+    numbers = " and ".join(str(one.version) for one in versions)
+    if len(versions) == 1:
+        return f" Version {numbers}, which was to come, is given up."
+    return f" Versions {numbers}, which were to come, are given up."
 
 
 async def _since(plane: ControlPlane, name: str, form: Mapping[str, str]) -> datetime | None:

@@ -1,0 +1,21 @@
+"""What a person should know of a run that was just queued: that nobody is there who would run it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from piko_flow.planning.run_state import LIVE, Reason
+
+if TYPE_CHECKING:
+    from piko_flow.control.plane import ControlPlane
+    from piko_flow.control.told_times import Times
+    from piko_flow.store.records import RunRecord
+
+
+async def waiting_notes(plane: ControlPlane, run: RunRecord, times: Times) -> list[str]:
+    """That nobody leads, or that the code is not here, where it is so, each with what to do; empty where all is well."""
+    if run.status not in LIVE:
+        return []
+    lines = (await plane.explain_run(run.id, times=times.exact)).lines
+    told = [one for one in lines if one.reason in (Reason.UNREGISTERED, Reason.NO_LEADER)]
+    return [f"{one.text}. {one.advice}" if one.advice else one.text for one in told]
