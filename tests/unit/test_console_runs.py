@@ -88,7 +88,7 @@ async def test_a_run_that_waits_for_its_next_attempt_tells_of_the_last_one_under
     head, attempts = after.split("Attempts")
     assert "OSError" not in head.split("What it is doing, and why")[0]
     assert "host-1" not in head
-    assert "41" not in head.split("Stages")[1]
+    assert "41" not in head
     assert f"Began {DASH} Ended {DASH}" in head
     assert re.search(
         r"1 .* host-1, process 11 no luck at all Its stages .* 41 .* failed 2 not begun .*queued", attempts
@@ -96,6 +96,14 @@ async def test_a_run_that_waits_for_its_next_attempt_tells_of_the_last_one_under
     running_again = await again(it, failed)
     assert running_again.attempt == 2
     assert "no luck at all" not in (await page_of(it, f"/runs/{failed.id}")).split("Attempts")[0]
+
+
+async def test_a_plain_job_has_no_stages_to_be_looked_for() -> None:
+    it = scene()
+    run = await ended(it, "mail", status=RunStatus.FAILED)
+    assert "Stages" not in await page_of(it, f"/runs/{run.id}")
+    it.plane.registry = type(it.registry)()
+    assert "Nothing is kept of its stages" in await page_of(it, f"/runs/{run.id}")
 
 
 async def test_a_list_tells_of_a_waiting_runs_attempt_before_by_its_number() -> None:

@@ -25,10 +25,12 @@ OTHERS = 10  # runs of the same window that are told
 class RunDetail:
     """A run and what is kept with it; `why` tells of the run as `view` shows it.
 
-    `log` is None where it was not asked for, `not_retried` why it cannot be tried again, empty where it can.
+    `job` says that its flow is a plain job today. `log` is None where it was not asked for, `not_retried` why it cannot
+    be tried again, empty where it can.
     """
 
     view: RunView
+    job: bool
     why: tuple[Line, ...]
     not_retried: str
     log: LogPiece | None
@@ -64,6 +66,7 @@ async def read_run(
         )
     return RunDetail(
         view=view,
+        job=(flow := plane.registry.get(run.flow)) is not None and flow.kind == "job",
         why=await read_why(plane, run, times),
         not_retried=await plane.why_not_retried(run) if run.status in RETRIED else "",
         log=piece,

@@ -148,6 +148,7 @@ class RunPages(PageGroup):
             "log": detail.log,
             "before": before,
             "stages": report,
+            "job": detail.job,
             "failures": failures,
             "attempts": attempt_rows(run, attempts, detail.reports, failures),
             "letters": detail.letters,
