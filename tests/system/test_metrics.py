@@ -33,6 +33,7 @@ from tests.system.measured_flows import flows, make_backfill, spooling
 from tests.system.running_app import Running, eventually, running
 
 OPENMETRICS = "application/openmetrics-text; version=1.0.0"
+STATEMENTS = "piko_flow_store_statements_total"
 Series = dict[str, dict[tuple[str, ...], float]]
 
 
@@ -75,15 +76,24 @@ async def test_all_that_has_a_name_is_measured(tmp_path: Path) -> None:
             found = await page(app)
             return found if all(sample in found for sample in samples.values()) else None
 
+        async def later() -> Series | None:
+            now = await page(app)
+            grown = now[STATEMENTS][()] > found[STATEMENTS][()]
+            return now if grown and now["piko_flow_spool_age_seconds"]["away",] > 0 else None
+
+        found: Series = {}
         try:
-            found = await eventually(everything)
+            first = await eventually(everything)
+            assert first is not None
+            found.update(first)
+            again = await eventually(later)
+            assert again is not None
         except TimeoutError:
             missing = {sample for sample in samples.values() if sample not in await page(app)}
-            raise AssertionError(f"never measured: {missing}") from None
+            raise AssertionError(f"never measured, or not growing: {missing}") from None
         finally:
             gate.set()
-        assert found is not None
-        check_values(found)
+        check_values(again)
         assert held.id
         assert "otel_metric_overflow" not in str(found)
 
@@ -101,6 +111,14 @@ def check_values(found: Series) -> None:
     assert found["piko_flow_run_retries_total"]["fails",] == 1
     assert found["piko_flow_run_duration_seconds_count"]["fails", "FAILED"] == 1
     assert found["piko_flow_runs_active"]["held",] == 1
+    assert found["piko_flow_run_lateness_seconds_count"]["hello",] >= 1
+    assert 0 <= found["piko_flow_run_lateness_seconds_sum"]["hello",] < 60
+    assert found["piko_flow_reconcile_duration_seconds_count"][()] >= 1
+    assert found["piko_flow_reconcile_duration_seconds_sum"][()] > 0
+    spent = found["piko_flow_stage_time_seconds_total"]
+    assert 0 < spent["items", "third", "busy"] < 60
+    assert spent["items", "put", "waiting"] > 0
+    assert found[STATEMENTS][()] > 50
     assert 0 < found["piko_flow_channel_fill"]["held", "held"] <= 1
     assert found["piko_flow_gaps"]["windows",] == 1
     assert found["piko_flow_watermark_lag_seconds"]["windows",] > 0

@@ -19,9 +19,11 @@ import uvicorn
 from fastapi import FastAPI
 
 from piko_flow.ops.metrics import metrics_router
+from piko_flow.store.ops_records import Role
 from piko_flow.telemetry.names import METRICS, Metric
 from piko_flow.telemetry.watching_files import NAMES, copy_to, main, text_of
 from tests.databases.plugin import leave_out
+from tests.system.doors import served as behind_door
 from tests.system.measured_flows import flows, make_backfill, spooling
 from tests.system.running_app import Running, eventually
 
@@ -261,13 +263,13 @@ async def served(app: Running) -> AsyncIterator[int]:
 
 @asynccontextmanager
 async def prometheus(folder: Path, target: int) -> AsyncIterator[str]:
-    """A Prometheus that scrapes the port each second and evaluates our rules; its address."""
+    """A Prometheus as our files make it, but for the port, and scraping each second; its address."""
     copy_to(folder)
-    (folder / "scrape.yml").write_text(
-        "global: {scrape_interval: 1s, evaluation_interval: 1s}\n"
-        "rule_files: [recording.yml, alerts.yml]\n"
-        f"scrape_configs: [{{job_name: piko-flow, static_configs: [{{targets: ['127.0.0.1:{target}']}}]}}]\n"
-    )
+    ours = (folder / "prometheus.yml").read_text()
+    scrape = ours.replace("15s", "1s").replace("127.0.0.1:8080", f"127.0.0.1:{target}")
+    assert ours.count("15s") == scrape.count(" 1s") == scrape.count(f":{target}") + 1 == 2
+    (folder / "scrape.yml").write_text(scrape)
+    (folder / "piko-flow.token").touch()
     port = free_port()
     options = [
         "--config.file=scrape.yml",
@@ -303,6 +305,20 @@ async def test_every_query_gives_data_from_an_application_at_work(tmp_path: Path
     assert {rule["health"] for group in rules for rule in group["rules"]} == {"ok"}
     assert len(RECORDED) == 7
     assert len(QUERIES) > 20
+
+
+async def test_the_files_scrape_through_the_door_with_their_token(tmp_path: Path) -> None:
+    folder = tmp_path / "prometheus"
+    async with (
+        behind_door(tmp_path) as door,
+        prometheus(folder, door.port) as url,
+        httpx.AsyncClient(base_url=url) as client,
+    ):
+        _, secret = await door.issued(Role.VIEWER)
+        await eventually(partial(answer, client, "up{job='piko-flow'} == 0"))
+        (folder / "piko-flow.token").write_text(secret)
+        await eventually(partial(answer, client, "up{job='piko-flow'} == 1"))
+        await eventually(partial(answer, client, "piko_flow_leader{job='piko-flow'} == 1"))
 
 
 async def answer(client: httpx.AsyncClient, query: str) -> bool:

@@ -98,6 +98,26 @@ async def test_the_trace_of_a_request_becomes_that_of_the_run_which_it_triggers(
     assert run.trace == kept
 
 
+async def test_a_request_with_a_trace_finds_itself_in_the_sink_and_in_the_worker(
+    collected: Collected, tmp_path: Path
+) -> None:
+    registry: Registry[Flow] = Registry()
+    pipeline = Source(range(3)) >> CpuMap(halved, workers=1) >> Sink(put)
+    Flow.register("traced", pipeline, registry=registry)
+    async with served(tmp_path, registry=registry) as app, app.client() as client:
+        headers = {**await app.token(Role.OPERATOR), "traceparent": PARENT}
+        answer = await client.post("/api/v1/flows/traced/runs", headers=headers, json={})
+        assert answer.status_code == 201, answer.text
+        await app.world.at_least(1, "traced", "SUCCESS")
+    run = one(collected.named(names.RUN_SPAN))
+    stages = {attributes(span)[names.STAGE_NAME]: span for span in collected.named(names.STAGE_SPAN)}
+    assert (run.trace_id, run.parent_span_id.hex()) == (TRACE, "b7ad6b7169203331")
+    assert (stages["put"].trace_id, stages["put"].parent_span_id) == (TRACE, run.span_id)
+    in_worker = collected.named("halve")
+    assert len(in_worker) == 3
+    assert {(span.trace_id, span.parent_span_id) for span in in_worker} == {(TRACE, stages["halved"].span_id)}
+
+
 async def test_a_unit_in_an_interpreter_of_its_own_joins_the_trace_of_its_run(
     collected: Collected, tmp_path: Path
 ) -> None:
