@@ -5,11 +5,13 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import Iterator
+from datetime import timedelta
 
 import pytest
 
 from piko_flow import Flow, Registry, RunContext
 from piko_flow.control.plane import ControlPlane
+from piko_flow.ops.console.formats import about
 from piko_flow.planning.run_state import Reason, RunStatus
 from piko_flow.store.batch import Batch, Requeue
 from tests.browser.conftest import Opens
@@ -193,3 +195,10 @@ def test_a_page_on_which_nothing_changes_any_more_gives_its_stream_back(
     with page.page.expect_event("requestfailed", lambda request: bool(STREAM.search(request.url))):
         TOLD.ends = True
     assert page.find(".head__sub .badge.success").count() == 1
+
+
+def test_what_grows_by_itself_is_written_as_the_server_writes_it(scene: Scene, opens: Opens) -> None:
+    page = opens("/runs")
+    spans = [0, 1, 59, 60, 61, 179, 180, 3599, 3600, 3661, 10_799, 10_800, 86_399, 86_400, 90_000, 259_200]
+    written = page.page.evaluate("spans => spans.map(about)", spans)
+    assert written == [about(timedelta(seconds=span)) for span in spans]
