@@ -72,10 +72,13 @@ async def answers(place: Served, runs: list[int]) -> dict[str, str]:
     """What the API and the console tell of runs that have failed, by path."""
     numbers = [f"/runs/{run}" for run in runs]
     paths = ["/runs", "/dead-letters", *numbers, "/dead-letters/1", "/audit"]
-    pages = ["/", *paths, *(f"/flows/{name}" for name in flows())]
+    of_flows = [f"/flows/{name}" for name in flows()]
+    pages = ["/", *paths, *of_flows, *(f"/parts{path}?after=0" for path in numbers)]
+    api = ["/schedules", *paths, *(f"{path}/{part}" for path in numbers for part in ("log", "explanation"))]
+    api += [*of_flows, *(f"{path}/{part}" for path in of_flows for part in ("params", "explanation"))]
     found = {}
     async with place.client(headers=await place.token(Role.ADMIN)) as client:
-        for path in [f"/api/v1{path}" for path in paths]:
+        for path in [f"/api/v1{path}" for path in api]:
             found[path] = await read(client, path)
     async with place.browser() as browser:
         for path in pages:
