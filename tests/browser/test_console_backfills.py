@@ -21,6 +21,9 @@ def test_a_range_is_dragged_previewed_and_run(scene: Scene, opens: Opens) -> Non
     first, last = skipped.nth(0), skipped.nth(3)
     first.drag_to(last)
     assert page.find('.cell[aria-pressed="true"]').count() == 4
+    told = page.find("[data-told]").inner_text()
+    assert told.startswith("Selected ")
+    assert "skipped. Skipped windows were not run because they are older than its newest 100 windows" in told
     start, end = chosen(page)
     assert start == first.get_attribute("data-start")
     assert end == last.get_attribute("data-end")

@@ -45,7 +45,7 @@ class WatchedPage:
 
     def told(self) -> str:
         """The message that the last change left."""
-        return self.page.locator(".flash").inner_text()
+        return self.page.locator(".flash > span").inner_text()
 
     def text(self) -> str:
         """What the page says."""

@@ -15,7 +15,9 @@ function mark(calendar, one, two) {
   form.elements.start.value = cells[first].dataset.start;
   form.elements.end.value = cells[last].dataset.end;
   const told = calendar.querySelector("[data-told]");
-  told.textContent = `Selected ${cells[first].dataset.start} to ${cells[last].dataset.end}`;
+  const became = new Set(cells.slice(first, last + 1).flatMap((cell) => cell.getAttribute("aria-label").split(": ").pop().split(", ")));
+  const why = became.has("skipped") && calendar.dataset.skipped ? ` ${calendar.dataset.skipped}.` : "";
+  told.textContent = `Selected ${cells[first].dataset.start} to ${cells[last].dataset.end}: ${[...became].join(", ")}.${why}`;
 }
 
 function reach(calendar, cell) {
