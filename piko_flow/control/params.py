@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from difflib import get_close_matches
-from typing import Any, get_args
+from typing import Any
 
 from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
-from pydantic_core.core_schema import ErrorType
 
 from piko_flow.control.flow import Flow
 from piko_flow.control.secret_fields import may_be_secret
@@ -15,8 +14,7 @@ from piko_flow.errors import RequestRefused, describe_error, shorten
 
 SHOWN = 60  # characters of a value that came
 TOLD = 5  # fields that one message tells of
-# Kinds of errors whose words are of Pydantic and not of what came; all others are of a user's validator.
-PLAIN = frozenset(get_args(ErrorType)) - {"value_error", "assertion_error", "union_tag_invalid"}
+TELLING = ("value_error", "assertion_error", "union_tag_invalid")  # kinds of errors that may tell what came
 _JSON: TypeAdapter[Any] = TypeAdapter(Any, config=ConfigDict(ser_json_inf_nan="constants"))
 
 
@@ -139,7 +137,7 @@ def _made(flow: Flow, model: type[BaseModel], values: dict[str, Any] | None) -> 
 
 def _misfit(flow: Flow, model: type[BaseModel], error: ValidationError, *, given: bool) -> ParamsRefused:
     """What is wrong, field by field; `given` says whether there were any values."""
-    found = error.errors(include_url=False)[:TOLD]
+    found = error.errors()[:TOLD]  # those of Pydantic itself have a URL, with its words alone
     lines = [(_path(one), _line(model, one)) for one in found]
     more = error.error_count() - len(lines)
     return ParamsRefused(
@@ -159,7 +157,7 @@ def _line(model: type[BaseModel], error: Any) -> str:
     """What is wrong with one field: the rule, and what came unless it may be a secret."""
     path, came = error["loc"], error["input"]
     hidden, raised = may_be_secret(model, path), error["type"] in ("value_error", "assertion_error")
-    if hidden and error["type"] not in PLAIN:
+    if hidden and ("url" not in error or error["type"] in TELLING):
         return "its value is not accepted"
     rule = str(error["msg"])
     if raised:  # what a validator of the user's said, without what Pydantic puts before it
