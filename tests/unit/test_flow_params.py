@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from pydantic import BaseModel, Field, SecretStr, field_validator
+from pydantic_core import PydanticCustomError
 
 from piko_flow.control.flow import Flow
 from piko_flow.control.params import check_params, ignored_names, refusal_of
@@ -113,6 +114,8 @@ class Guarded(BaseModel):
     @field_validator("token", mode="before")
     @classmethod
     def _checked(cls, value: object) -> object:
+        if value == "s3cr3t-value-too":
+            raise PydanticCustomError("too_short", "{value} is too short", {"value": str(value)})
         if value == "s3cr3t-value":
             raise ValueError(f"{value} is too short")
         return value
@@ -123,6 +126,7 @@ class Guarded(BaseModel):
     [
         '{"password": "s3cr3t-value"}',
         '{"token": "s3cr3t-value"}',
+        '{"token": "s3cr3t-value-too"}',
         '{"token": ["s3cr3t-value"]}',
         '{"nested": {"a": ["s3cr3t-value"]}}',
         '{"nested": "s3cr3t-value"}',
