@@ -11,7 +11,7 @@ from piko_flow.control.explained_flows import explain_flow
 from piko_flow.control.explained_runs import explain_run
 from piko_flow.control.params import ignored_names
 from piko_flow.control.params_book import ParamsBook
-from piko_flow.control.plane_part import missing, zone_of
+from piko_flow.control.plane_part import missing
 from piko_flow.control.plane_replicas import PlaneReplicas
 from piko_flow.control.plane_rows import PlaneRows
 from piko_flow.control.reign import Reign
@@ -68,7 +68,7 @@ class PlaneExplains(PlaneRows, PlaneReplicas):
 
     async def _few_facts(self, flow: str, times: Times | None) -> Facts:
         """What is to be known of a run that waits for nothing: others concern it no more, so they are not read."""
-        leader, row = await self.leader(), await self.row(flow)
+        leader = await self.leader()
         registered = flow in self.registry
         return Facts(
             now=leader.now,
@@ -79,7 +79,7 @@ class PlaneExplains(PlaneRows, PlaneReplicas):
             refusals={},
             leader=leader,
             states=await self.store.states([flow]),
-            times=times or Times(find_zone(zone_of(row, self.options.zone))),
+            times=times or Times(find_zone(await self.zone(flow))),
         )
 
     async def _facts(self, flow: str, times: Times | None) -> Facts:
@@ -91,7 +91,6 @@ class PlaneExplains(PlaneRows, PlaneReplicas):
         reign, refusals = await self._reign(live, {*names, *(run.flow for run in live)})
         for version in reversed(await self.store.params(flow)):
             reign.params.add(version)
-        row = await self.row(flow)
         used = reign.params.in_force(flow, leader.now)
         return Facts(
             now=leader.now,
@@ -105,7 +104,7 @@ class PlaneExplains(PlaneRows, PlaneReplicas):
             last=(await self.store.last_runs([flow])).get(flow),
             ran=None if registered is not None else await self._ran(flow),
             ignored=ignored_names(registered, used.text) if registered and used else "",
-            times=times or Times(find_zone(zone_of(row, self.options.zone))),
+            times=times or Times(find_zone(await self.zone(flow))),
         )
 
     async def _ran(self, flow: str) -> RunRecord | None:

@@ -14,6 +14,7 @@ from piko_flow.control.options import ReplicaOptions
 from piko_flow.control.plane import ControlPlane
 from piko_flow.control.plane_overview import flow_now, flows_in_detail, flows_now
 from piko_flow.ops.console.run_pages import read_run
+from piko_flow.ops.console.sentences import MARKED
 from piko_flow.store.batch import Batch
 from piko_flow.store.opening import open_store
 from piko_flow.store.records import NewRun, ScheduleRecord
@@ -51,7 +52,7 @@ READS: dict[str, tuple[Callable[[ControlPlane], Awaitable[Any]], int]] = {
     "overview": (flows_now, 10),
     "details": (lambda plane: flows_in_detail(plane, list(plane.registry), runs=20), 4),
     "flow": (lambda plane: flow_now(plane, "flow_0", runs=20), 14),
-    "run": (lambda plane: read_run(plane, 1), 14),
+    "run": (lambda plane: read_run(plane, 1, times=MARKED), 18),
 }
 
 
