@@ -123,6 +123,21 @@ def test_a_part_that_somebody_works_in_is_left_alone(scene: Scene, opens: Opens)
     assert page.find("#flow").get_attribute("data-seen") is None
 
 
+def test_a_page_that_stands_still_says_so(scene: Scene, opens: Opens) -> None:
+    page = opens("/backfills")
+    page.page.clock.install()
+    page.go("/flows/check_orders")
+    told = page.find("#held")
+    page.page.get_by_role("button", name="Run now").focus()
+    page.page.evaluate("htmx.trigger(document.querySelector('#flow'), 'refresh')")
+    assert told.is_hidden()
+    page.page.clock.fast_forward(60_000)
+    told.get_by_role("link").wait_for()
+    page.shown("held")
+    page.page.get_by_role("button", name="Run now").blur()
+    told.wait_for(state="hidden")
+
+
 def test_nothing_moves_for_those_who_asked_for_that(opens: Opens) -> None:
     page = opens("/runs?status=RUNNING", reduced_motion="reduce")
     style = "getComputedStyle(document.querySelector('.badge.running'), '::before').animationName"

@@ -116,10 +116,20 @@ document.addEventListener("htmx:afterSettle", () => {
 // A part that somebody works in is not taken away from under their fingers; a hidden page asks nothing.
 document.addEventListener("htmx:beforeRequest", (event) => {
   if (!event.detail.elt.matches("[data-live]")) return;
-  if (!document.hidden && ![...document.querySelectorAll("[data-live], [data-beside-live]")].some(held)) return;
+  const worked = [...document.querySelectorAll("[data-live], [data-beside-live]")].some(held);
+  stands(worked && !document.hidden);
+  if (!worked && !document.hidden) return;
   event.preventDefault();
   due = true;
 });
+// What stands still for a while says so, and how to see what is there now.
+const STILL = 10_000; // milliseconds
+let since = null;
+function stands(still) {
+  since = still ? (since ?? performance.now()) : null;
+  const told = document.getElementById("held");
+  if (told) told.hidden = since === null || performance.now() - since < STILL;
+}
 // What was refused names its fields: they are marked, and say what is wrong in them.
 document.addEventListener("htmx:afterSwap", (event) => {
   const form = event.detail.requestConfig?.elt?.closest("form");
