@@ -140,7 +140,8 @@ async def test_nothing_in_an_address_breaks_a_page(tmp_path: Path, role: Role) -
     ):
         await filled(door)
         token = {"csrf_token": forms_in((await browser.get("/")).text)[0].fields["csrf_token"]}
-        wrong, statuses = [], set()
+        wrong: list[str] = []
+        statuses: set[int] = set()
         for turn, (method, address) in enumerate(addresses(door, VALUES[role])):
             part = {"hx-request": "true"} if turn % 2 else {}
             content = body(token) if method == "POST" else ""
@@ -165,7 +166,8 @@ async def test_nothing_in_a_field_breaks_a_page_or_what_is_shown_of_it_later(
         known = {form.action for form in forms}
         assert {"/flows/sync_orders/schedule", "/flows/sync_orders/backfill/plan"} <= known
         own = forms_in((await browser.get("/")).text)[0].fields["csrf_token"]
-        wrong, statuses = [], set()
+        wrong: list[str] = []
+        statuses: set[int] = set()
         for form in forms:
             for name in form.fields:
                 for turn, value in enumerate(VALUES[role]):
