@@ -135,11 +135,12 @@ def _misread(error: Misread) -> Problem:
 def _of_status(error: HTTPException) -> Problem:
     title = HTTPStatus(error.status_code).phrase
     kind = title.lower().replace(" ", "-")
-    if isinstance(error.detail, dict):
-        parts: dict[str, str] = error.detail
+    told: object = error.detail  # typed as text; whoever raises it may tell its parts
+    if isinstance(told, dict):
+        parts = {str(name): str(part) for name, part in told.items()}
         text = f"{parts['what']}: {parts['rule']}; {parts['came']}"
         return problem(error.status_code, kind, title, text).model_copy(update=parts)
-    return problem(error.status_code, kind, title, str(error.detail))
+    return problem(error.status_code, kind, title, str(told))
 
 
 def _readable(value: Any) -> Any:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from datetime import datetime, timedelta
 from operator import attrgetter
 
@@ -85,6 +85,7 @@ class FlowRecord:
 
     `planned_until`: the last fire (or end of window) that became a row. `watermark`: as last computed.
     `paused` and `refused`: why it is paused, why its schedule row is not used; empty if it is not so.
+    `first_failed`: where the first failed stretch of its ledger begins, wherever that lies.
     """
 
     flow: str
@@ -95,6 +96,7 @@ class FlowRecord:
     generation: int = 0
     paused: str = ""
     refused: str = ""
+    first_failed: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,7 +137,8 @@ class NewRun:
         return NewRun(*values)
 
 
-_values_of_new, _CLAIM = attrgetter(*NewRun.__slots__), NewRun.__slots__.index("claim")
+_NAMES = [one.name for one in fields(NewRun)]
+_values_of_new, _CLAIM = attrgetter(*_NAMES), _NAMES.index("claim")
 
 
 @dataclass(frozen=True, slots=True)
