@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from functools import partial
 
 from tests.benchmarks.figure import OURS, Contender, Figure, ratio
+from tests.services.collector import collector
 
 OFF = "telemetry off"
+ENDPOINT = "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT"
 
 
 def figures() -> list[Figure]:
@@ -18,6 +21,8 @@ def figures() -> list[Figure]:
         _beside(
             "telemetry-chain", "1,000,000 integers through six stages, as a run of a flow", "chain", 1.05
         ),
+        _spans("telemetry-spans-empty-runs", "5,000 empty runs on SQLite, 100 in flight", "empty-runs"),
+        _spans("telemetry-spans-chain", "1,000,000 integers through six stages, as a run of a flow", "chain"),
         Figure(
             name="telemetry-stall",
             title="longest stall of a loop while /metrics of 1,000 flows is rendered",
@@ -34,12 +39,17 @@ def figures() -> list[Figure]:
     ]
 
 
-def _beside(name: str, title: str, what: str, target: float) -> Figure:
+def _spans(name: str, title: str, what: str) -> Figure:
+    """What spans cost that go out to a collector, which works in a process of its own."""
+    return _beside(name, title + ", spans to a collector", what, None, "spans")
+
+
+def _beside(name: str, title: str, what: str, target: float | None, how: str = "on") -> Figure:
     return Figure(
         name=name,
         title=title,
         contenders=(
-            Contender(OURS, partial(measured, what, "on"), "metrics, lines and reports kept, /metrics read"),
+            Contender(OURS, partial(measured, what, how), "metrics, lines and reports kept, /metrics read"),
             Contender(OFF, partial(measured, what, "off"), "without"),
         ),
         score=ratio,
@@ -54,5 +64,10 @@ def _beside(name: str, title: str, what: str, target: float) -> Figure:
 def measured(what: str, how: str) -> float:
     """Seconds, measured in a process of its own."""
     command = [sys.executable, "-m", "tests.benchmarks.telemetry_process", what, how]
-    done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True, timeout=300)
+    with collector() as receiver:
+        where = {ENDPOINT: f"{receiver.url}/v1/traces"} if how == "spans" else {}
+        done = subprocess.run(
+            command, check=True, stdout=subprocess.PIPE, text=True, timeout=300, env=os.environ | where
+        )
+        assert bool(receiver.spans) is (how == "spans"), "spans are exported where they are measured"
     return float(done.stdout.splitlines()[-1])

@@ -1,8 +1,12 @@
-"""The process in which telemetry is measured: `python -m tests.benchmarks.telemetry_process WHAT on|off`; prints seconds."""
+"""The process in which telemetry is measured: `python -m tests.benchmarks.telemetry_process WHAT HOW`; prints seconds.
+
+HOW is on, off, or spans where an OTEL_* variable says who gets them.
+"""
 
 from __future__ import annotations
 
 import asyncio
+import os
 import sys
 import tempfile
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -37,12 +41,12 @@ FLOWS, STAGES = 1000, 3
 
 
 @asynccontextmanager
-async def telemetry(on: bool) -> AsyncIterator[Watched]:
+async def telemetry(how: str) -> AsyncIterator[Watched]:
     """What an application has around its runs, or nothing."""
-    if not on:
+    if how == "off":
         yield Watched()
         return
-    providers = Providers(service="benchmark", version="0", environ={})
+    providers = Providers(service="benchmark", version="0", environ=os.environ if how == "spans" else {})
     assert providers.registry is not None
     page = MetricsPage(providers.registry)
     await page.get("")
@@ -53,19 +57,19 @@ async def telemetry(on: bool) -> AsyncIterator[Watched]:
         await asyncio.wait([fresh])
 
 
-async def empty_runs(on: bool) -> float:
+async def empty_runs(how: str) -> float:
     """So many runs of a job that does nothing, through one replica on SQLite."""
     registry = registry_of(["empty"], schedule=every_year(), max_instances=IN_FLIGHT + SPARE)
     with tempfile.TemporaryDirectory() as folder:
         url = f"sqlite+aiosqlite:///{Path(folder) / 'piko.db'}"
         async with (
-            telemetry(on) as watched,
+            telemetry(how) as watched,
             serving(url, registry, slots=IN_FLIGHT + SPARE, watched=watched) as service,
         ):
             return await service.call(lambda plane: runs_through(plane, RUNS, IN_FLIGHT))
 
 
-async def chain(on: bool) -> float:
+async def chain(how: str) -> float:
     """The million-item chain as a run of a flow: the seconds that the processor worked, whatever others do on it."""
     total, clock = Total(), SystemClock()
     pipeline = (
@@ -88,9 +92,11 @@ async def chain(on: bool) -> float:
 
     tools, ended = RunTools(ask=ask, clock=clock, ledger=store.url), asyncio.Future[Outcome]()
     async with AsyncExitStack() as stack:
-        if on:
-            watched = await stack.enter_async_context(telemetry(on))
-            details = RunDetails(ask=ask, clock=clock, replica="a", figures=watched.figures)
+        if how != "off":
+            watched = await stack.enter_async_context(telemetry(how))
+            details = RunDetails(
+                ask=ask, clock=clock, replica="a", figures=watched.figures, spans=watched.spans
+            )
             tools = replace(tools, details=await stack.enter_async_context(details))
         executions = Executions(tools, lambda run, outcome: ended.set_result(outcome))
         await stack.enter_async_context(executions)
@@ -103,7 +109,7 @@ async def chain(on: bool) -> float:
     return seconds
 
 
-async def stall(on: bool) -> float:
+async def stall(how: str) -> float:
     """The longest time for which a loop stood still while a page of a thousand flows was rendered, or while nothing was."""
     providers = Providers(service="benchmark", version="0", environ={})
     assert providers.registry is not None
@@ -116,7 +122,7 @@ async def stall(on: bool) -> float:
                 providers.figures.stage_time[f"flow {flow}", f"stage {stage}", state] = 1.5
     page = MetricsPage(providers.registry)
     idle = partial(asyncio.sleep, 0.5)
-    rendering = asyncio.create_task(asyncio.to_thread(page.render, "") if on else idle())
+    rendering = asyncio.create_task(asyncio.to_thread(page.render, "") if how == "on" else idle())
     longest, last = 0.0, perf_counter()
     while not rendering.done():
         await asyncio.sleep(0.001)
@@ -127,4 +133,4 @@ async def stall(on: bool) -> float:
 
 if __name__ == "__main__":
     work = {"empty-runs": empty_runs, "chain": chain, "stall": stall}[sys.argv[1]]
-    print(asyncio.run(work(sys.argv[2] == "on")))
+    print(asyncio.run(work(sys.argv[2])))
