@@ -25,7 +25,7 @@ What = Annotated[
     str,
     typer.Option(
         "--kind",
-        help="gap (planned and not settled, failed or not), missing (what nobody has run, and what was skipped), failed "
+        help="gap (what failed, and what was planned and is missing), missing (what nobody has run, and what was skipped), failed "
         "(and what was done with items missing), or all.",
     ),
 ]

@@ -168,10 +168,7 @@ def _backfills(facts: Facts) -> Iterator[Line]:
 
 
 def _failed(facts: Facts) -> Iterator[Line]:
-    state = facts.state
-    if state.origin is None or state.planned_until is None or state.origin >= state.planned_until:
-        return
-    gaps = state.gaps()
+    gaps = facts.state.gaps()
     if gaps:
         text = f"{gaps_told(gaps, facts.times)}: failed or cancelled"
         advice = f"piko-flow backfill plan {facts.flow} START..END --kind gap, or run retry"

@@ -216,9 +216,10 @@ class Judge:
         if known.flow is None or not known.flow.stateful or record is None:
             return ""
         mark, planned = record.watermark, record.planned_until
-        if mark is None or planned is None or mark >= planned or any(map(_at(mark), known.live)):
-            return ""
-        return f"there is a gap from {times.at(mark)} on"
+        behind = mark if mark is not None and planned is not None and mark < planned else None
+        begins = (one for one in (record.first_failed, behind) if one is not None)
+        first = min((one for one in begins if not any(map(_at(one), known.live))), default=None)
+        return "" if first is None else f"there is a gap from {times.at(first)} on"
 
 
 def gaps_told(gaps: tuple[Window, ...], times: Times) -> str:

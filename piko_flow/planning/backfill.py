@@ -42,7 +42,7 @@ def plan_backfill(
 ) -> tuple[Window, ...]:
     """The windows inside the span that the backfill would run, in the order in which it would run them.
 
-    `gap`: what was planned and is neither settled nor worked on, failed or not. `missing`: what nobody has run, and
+    `gap`: what was planned and is neither settled nor worked on, failed or not, and what failed elsewhere. `missing`: what nobody has run, and
     what was skipped. `failed`: what failed, and what was done with items missing. `all`: everything. They are cut by the trigger at its fires, at the edges of the span,
     and at what is to be left alone. Only what is over counts: windows that have ended, and whatever the flow's
     schedule has planned already. What a live run works on is left out, but for `all`. Raises RequestRefused
@@ -128,7 +128,9 @@ def _pieces(
     state: FlowState, trigger: Trigger, kind: BackfillKind, span: Window, now: datetime
 ) -> tuple[Window, ...]:
     """The stretches of the span to be run, in order, not yet cut into windows."""
-    start, end = _expected_from(state, trigger, span), min(span.end, _over_until(state, trigger, now))
+    start, end = span.start, min(span.end, now)
+    if kind in ("missing", "all"):  # the others take only what was planned or run, whatever cuts it today
+        start, end = _expected_from(state, trigger, span), min(end, _over_until(state, trigger, now))
     if end <= start:
         return ()
     past = Window(start, end)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
-from piko_flow.planning.ledger import SETTLED, Ledger, Mark, clip, minus
+from piko_flow.planning.ledger import SETTLED, Ledger, Mark, clip, joined, minus
 from piko_flow.planning.moment import LATEST
 from piko_flow.planning.window import Window
 
@@ -55,11 +55,15 @@ class FlowState:
         return tuple(run.window for run in self.live)
 
     def gaps(self) -> tuple[Window, ...]:
-        """What was planned and is neither settled nor live, in order: failed, cancelled or lost windows."""
+        """What was planned and is neither settled nor live, and what failed wherever it lies, in order.
+
+        A window outside what was planned has failed because somebody asked for it; nothing else tells of it again.
+        """
+        failed = tuple(span.window for span in self.ledger.spans if span.mark is Mark.FAILED)
         if self.origin is None or self.planned_until is None or self.origin >= self.planned_until:
-            return ()
-        expected = Window(self.origin, self.planned_until)
-        return minus(self.ledger.unsettled(expected), self.live_windows)
+            return minus(failed, self.live_windows)
+        unsettled = self.ledger.unsettled(Window(self.origin, self.planned_until))
+        return minus(joined(sorted((*unsettled, *failed))), self.live_windows)
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,6 +8,7 @@ from datetime import datetime
 
 from piko_flow.errors import RequestConflicts, RequestRefused
 from piko_flow.planning.flow_state import Change, FlowState, LiveRun, finished, observe_edit, without
+from piko_flow.planning.ledger import Mark
 from piko_flow.planning.run_state import LIVE, Reason, RunStatus
 from piko_flow.store.batch import Batch, Decided, Decision, Ending, Requeue
 from piko_flow.store.fitting import fitting_decided
@@ -310,4 +311,5 @@ def flow_record(state: FlowState, *, paused: str = "", refused: str = "") -> Flo
         generation=state.generation,
         paused=paused,
         refused=refused,
+        first_failed=next((span.start for span in state.ledger.spans if span.mark is Mark.FAILED), None),
     )

@@ -96,7 +96,8 @@ class Drawing:
         history.plan()
         for kind in ("", "missing", "failed", "missing"):
             if kind and history.state.origin is not None and history.state.origin < history.now:
-                span = Window(history.state.origin, history.now)
+                failed = [gap.start for gap in history.state.gaps()] if kind == "failed" else []
+                span = Window(min(history.state.origin, *failed, history.now), history.now)
                 history.apply_backfill(kind, span, newest_first=self.draw.random() < 0.5)
             for _ in range(2000):
                 busy = self._finish_all()

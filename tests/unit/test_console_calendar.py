@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from itertools import pairwise
 from zoneinfo import ZoneInfo
@@ -82,6 +83,18 @@ def test_before_the_flow_began_nothing_was_expected() -> None:
     rows = shown(state((0, 12, Mark.DONE))).rows
     assert {cell.tone for cell in rows[1][1]} == {"none"}
     assert rows[1][1][0].told == "2026-03-09 00:00: before the flow began"
+
+
+def test_what_is_known_is_shown_wherever_it_lies() -> None:
+    """A trigger and a backfill reach back to before the origin, and ahead of what was planned."""
+    live = (LiveRun(1, Window(at(5), at(6)), queued=False),)
+    known = FlowState("flow", origin=at(6), planned_until=at(8), live=live)
+    ledger = Ledger().settle(Window(at(1), at(2)), Mark.DONE).fail(Window(at(2), at(3)))
+    ledger = ledger.settle(Window(at(6), at(8)), Mark.DONE).fail(Window(at(9), at(10)))
+    found = today(replace(known, ledger=ledger))
+    assert found[:6] == ["none", "success", "failed", "none", "none", "running"]
+    assert found[6:11] == ["success", "success", "future", "failed", "future"]
+    assert today(FlowState("flow", ledger=ledger))[:4] == ["future", "success", "failed", "future"]
 
 
 @pytest.mark.parametrize("of", [FlowState("flow"), FlowState("flow", origin=at(0))])

@@ -94,6 +94,19 @@ def test_gaps_are_counted_where_the_ledger_is_known() -> None:
     )
 
 
+def test_a_window_that_failed_before_the_flow_began_is_a_gap_unless_a_run_works_on_it() -> None:
+    early = Window(NOW - 30 * HOUR, NOW - 29 * HOUR)
+    one = known()
+    assert one.record is not None
+    one = replace(one, record=replace(one.record, first_failed=early.start))
+    assert health(one).told == "there is a gap from 2026-03-09 06:00+00:00 on"
+    assert health(replace(one, live=(run(status=RunStatus.RUNNING, window=early),))).word == "running"
+    state = FlowState("first", origin=NOW - HOUR, planned_until=NOW, ledger=Ledger().fail(early))
+    state = replace(state, ledger=state.ledger.settle(Window(NOW - HOUR, NOW), Mark.DONE))
+    told = "there is a gap from 2026-03-09 06:00+00:00 to 2026-03-09 07:00+00:00"
+    assert health(replace(one, state=state)).told == told
+
+
 @pytest.mark.parametrize(
     ("waits", "word"), [(timedelta(minutes=5), "waiting"), (timedelta(minutes=7), "late")]
 )

@@ -10,6 +10,7 @@ from piko_flow.planning.backfill import feed, plan_backfill, plan_digest
 from piko_flow.planning.flow_state import FlowState
 from piko_flow.planning.interval import Interval
 from piko_flow.planning.ledger import Ledger, Mark
+from piko_flow.planning.requests import oldest_gap
 from piko_flow.planning.trigger import Trigger
 from piko_flow.planning.window import Window
 from tests.unit.planning_flow import HOURLY, at, end, seen, span, with_live
@@ -153,3 +154,13 @@ def test_one_feeding_looks_at_a_bounded_number_of_windows() -> None:
     state = replace(seen(0), ledger=Ledger().settle(span(0, 1), Mark.DONE))
     assert feed(state, windows, 0, room=5, kind="missing") == ([], 2_000)
     assert feed(state, windows, 2_000, room=5, kind="missing") == ([], 3_600)
+
+
+def test_what_failed_is_a_gap_wherever_it_lies_and_nothing_else_before_the_origin_is() -> None:
+    state = replace(seen(6, planned=8), ledger=Ledger().settle(span(1, 2), Mark.DONE).fail(span(2, 3)))
+    state = replace(state, ledger=state.ledger.settle(span(6, 7), Mark.DONE).fail(span(9, 10)))
+    assert state.gaps() == (span(2, 3), span(7, 8), span(9, 10))
+    assert planned(state, "gap", span(0, 12)) == [span(2, 3), span(7, 8), span(9, 10)]
+    assert oldest_gap(state, HOURLY, at(12)) == span(2, 3)
+    assert with_live(state, span(2, 3)).gaps() == (span(7, 8), span(9, 10))
+    assert state.watermark == at(7)

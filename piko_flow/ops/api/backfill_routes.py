@@ -47,7 +47,7 @@ EXAMPLE: dict[str, Any] = {
 class BackfillBody(Body):
     """A backfill as it is asked for; `params` go over those in force, for each of its runs.
 
-    `kind` is gap (planned and not settled, failed or not), missing (what nobody has run, and what was skipped), failed (and
+    `kind` is gap (what failed, and what was planned and is missing), missing (what nobody has run, and what was skipped), failed (and
     what was done with items missing), or all.
     """
 

@@ -145,11 +145,6 @@ class _Painter:
     def _cell(self, start: datetime, end: datetime) -> Cell:
         written = f"{_written(start, self._zone)}", f"{_written(end, self._zone)}"
         when = written[0][:16]
-        planned, origin = self._state.planned_until, self._state.origin
-        if origin is None or planned is None or start >= planned or end <= origin:
-            early = origin is not None and planned is not None and end <= origin
-            told = "before the flow began" if early else "not planned yet"
-            return Cell(*written, "none" if early else "future", f"{when}: {told}")
         whole = end - start
         parts = []
         for stretch in self._inside(start, end):
@@ -157,7 +152,10 @@ class _Painter:
             right = round(1000 * ((min(stretch.end, end) - start) / whole))
             parts.append((stretch.tone, left, max(right - left, 1)))
         if not parts:
-            return Cell(*written, "future", f"{when}: not planned yet")
+            planned, origin = self._state.planned_until, self._state.origin
+            early = origin is not None and planned is not None and end <= origin
+            told = "before the flow began" if early else "not planned yet"
+            return Cell(*written, "none" if early else "future", f"{when}: {told}")
         tones = {tone for tone, _, _ in parts}
         worst = next(tone for tone in WORST if tone in tones)
         told = ", ".join(WORDS[tone] for tone in WORST if tone in tones)
@@ -174,12 +172,7 @@ class _Painter:
 
 
 def _stretches(state: FlowState, shown: Window) -> list[Stretch]:
-    """What became of time in this span, in order and without overlaps."""
-    if state.origin is None or state.planned_until is None or state.origin >= state.planned_until:
-        return []
-    expected = clip(Window(state.origin, state.planned_until), shown)
-    if expected is None:
-        return []
+    """What became of time in this span, in order and without overlaps; what is missing only of what was planned."""
     live = [
         (piece, "waiting" if run.queued else "running")
         for run in state.live
@@ -191,8 +184,16 @@ def _stretches(state: FlowState, shown: Window) -> list[Stretch]:
         if span.end > shown.start and span.start < shown.end:
             piece = clip(span.window, shown)
             found += [Stretch(*part, MARKS[span.mark]) for part in minus([piece] if piece else [], taken)]
-    found += [Stretch(*part, "gap") for part in minus(state.ledger.untouched(expected), taken)]
+    expected = _expected(state, shown)
+    if expected is not None:
+        found += [Stretch(*part, "gap") for part in minus(state.ledger.untouched(expected), taken)]
     return sorted(found)
+
+
+def _expected(state: FlowState, shown: Window) -> Window | None:
+    if state.origin is None or state.planned_until is None or state.origin >= state.planned_until:
+        return None
+    return clip(Window(state.origin, state.planned_until), shown)
 
 
 def _days(until: date, scale: str) -> list[tuple[str, list[date]]]:

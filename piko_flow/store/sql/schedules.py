@@ -44,7 +44,8 @@ SCHEDULES = f"SELECT {', '.join(SCHEDULE)} FROM scheduled_job ORDER BY job_id"
 FLOW_NAMES: Columns = {"job_id": "text"}
 ONE_SCHEDULE = f"SELECT {', '.join(SCHEDULE)} FROM scheduled_job WHERE job_id = :flow{{lock}}"
 ONE_CONFIG = "SELECT version FROM job_config WHERE job_id = :flow{lock}"
-FLOWS = """SELECT job_id, planned_until, schedule, origin, watermark, generation, paused, refused
+FLOWS = """SELECT job_id, planned_until, schedule, origin, watermark, generation, paused, refused,
+(SELECT MIN(p.start_time) FROM flow_span p WHERE p.job_id = flow_state.job_id AND p.mark = 'failed')
 FROM flow_state WHERE (planned_until IS NOT NULL OR origin IS NOT NULL OR schedule IS NOT NULL
 OR paused <> '' OR refused <> '')"""
 DELETE = "DELETE FROM scheduled_job WHERE job_id = :flow"
@@ -252,6 +253,7 @@ def _hashed(content: Any) -> str:
 
 
 def _flow_record(row: Any) -> FlowRecord:
+    origin, watermark, failed = (read_moment(row[place]) for place in (3, 4, 8))
     return FlowRecord(
-        row[0], read_moment(row[1]), row[2] or "", read_moment(row[3]), read_moment(row[4]), *row[5:]
+        row[0], read_moment(row[1]), row[2] or "", origin, watermark, row[5], row[6], row[7], failed
     )

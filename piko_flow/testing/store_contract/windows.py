@@ -204,6 +204,7 @@ async def a_failure_marks_its_window_and_a_cancelled_run_leaves_a_gap(stores: St
             Span(*hour(2), Mark.INCOMPLETE),
         )
         assert (known.gaps(), known.watermark) == ((Window(START, START + 2 * HOUR),), START)
+        assert [record.first_failed for record in await store.flows()] == [hour(0).start]
 
 
 async def an_ending_asked_for_again_settles_its_window_once(stores: StoreUnderTest) -> None:
