@@ -224,7 +224,8 @@ def test_parameters_are_set_for_a_later_time(scene: Scene, opens: Opens) -> None
     page.page.get_by_label("All parameters").fill('{"a": 1}')
     page.page.get_by_label("In force from").fill("2031-05-06 07:08")
     page.press("Save the parameters")
-    assert "holds from its time on" in page.told()
+    told = page.told()
+    assert "holds for runs that are queued from May 6, 2031" in told.replace("6 May", "May 6,")
     view = scene.ask(lambda plane: plane.params("unscheduled"))
     assert view.version is None
     assert [str(one.effective_from) for one in view.coming] == ["2031-05-06 07:08:00+00:00"]

@@ -66,10 +66,82 @@ def test_parameters_that_do_not_fit_are_told_at_their_fields(opens: Opens) -> No
     told = summary(page, "params")
     assert "greater than or equal to 1" in told
     wrong = page.find("form[aria-label=Parameters] [aria-invalid=true]")
-    assert wrong.count() == 1
-    assert wrong.input_value() == "0"
+    assert [one.input_value() for one in wrong.all()] == ["0", ""]  # the secret is to be typed again
     assert "hush" not in page.page.content()
     page.shown("params-refused")
+
+
+def test_a_secret_that_was_typed_into_an_old_page_is_asked_for_again(scene: Scene, opens: Opens) -> None:
+    page = opens("/flows/sync_orders")
+    page.expected.add(409)
+    form = page.find("form[aria-label=Parameters]")
+    form.get_by_label("limit").fill("77")
+    form.get_by_label("api token").fill("hush hush")
+    scene.ask(lambda plane: plane.set_params("sync_orders", changes={"region": "us"}))
+    page.press("Save the parameters")
+    told = " ".join(summary(page, "params").split())
+    assert "but for what may be secret: type api token again" in told
+    assert "api token now a secret, you typed one that is not shown" in told
+    secret = form.get_by_label("api token")
+    assert (secret.input_value(), secret.get_attribute("aria-invalid")) == ("", "true")
+    assert "Type it again" in described(page, secret.get_attribute("id") or "")
+    assert form.get_by_label("limit").input_value() == "77"
+    assert "hush" not in page.page.content()
+    page.shown("params-conflict-with-secret")
+
+
+def test_all_fields_that_cannot_be_read_are_told_at_once(opens: Opens) -> None:
+    page = opens("/flows/sync_orders")
+    page.expected.add(422)
+    form = page.find("form[aria-label=Parameters]")
+    form.evaluate("form => { form.noValidate = true; }")  # as without the browser's own checks
+    form.get_by_label("labels").fill("")
+    form.get_by_label("limit").fill("0")
+    page.press("Save the parameters")
+    told = summary(page, "params")
+    assert "an empty list is []" in told
+    assert "greater than or equal to 1" in told
+
+
+def test_a_secret_for_one_run_is_not_sent_back(opens: Opens) -> None:
+    page = opens("/flows/sync_orders")
+    page.expected.add(422)
+    page.page.get_by_label("Parameters for this run alone").fill('{"api_token": "s3cr3t", "limit": 0}')
+    page.press("Run with these")
+    assert "type parameters again" in summary(page, "trigger")
+    assert page.page.get_by_label("Parameters for this run alone").input_value() == '{"limit": 0}'
+    page.page.get_by_label("Parameters for this run alone").fill('{"api_token": "s3cr3t", "limit": 1')
+    page.press("Run with these")
+    assert "from line 1, character 35 on" in described(page, "tr-params")
+    page.page.get_by_label("Parameters for this run alone").fill('{"limit": 0}')
+    page.page.get_by_label("api token, for this run alone").fill("s3cr3t")
+    page.press("Run with these")
+    assert "type api token again" in summary(page, "trigger")
+    assert "Type it again" in described(page, "tr-secret-1")
+    assert "s3cr3t" not in page.page.content()
+    page.shown("run-refused-with-secret")
+
+
+def test_what_would_run_is_shown_before_and_refused_in_the_zone_of_the_fields(opens: Opens) -> None:
+    page = opens("/flows/sync_orders", timezone_id="America/New_York")
+    page.expected.add(422)
+    assert "A time of Europe/Berlin" in page.find("#tr-zone-start").inner_text()
+    page.page.get_by_label("Window from").fill("2026-03-01 10:20")
+    page.page.get_by_label("Window up to").fill("2026-03-01 11:05")
+    page.press("Show what would run")
+    told = page.find("#runs-it [role=alert]")
+    told.wait_for()
+    assert "Name 2026-03-01 10:00+01:00 to 2026-03-01 11:00+01:00" in told.inner_text()
+    assert page.find("#tr-start").get_attribute("aria-invalid") == "true"
+    page.page.get_by_label("Window from").fill("2026-03-01 10:00+01:00")
+    page.page.get_by_label("Window up to").fill("2026-03-01 11:00")
+    page.page.get_by_label("api token, for this run alone").fill("s3cr3t")
+    page.press("Show what would run")
+    page.page.get_by_text("One window would run").wait_for()
+    shown = page.find("#runs-it").inner_text()
+    assert "In Europe/Berlin, as it is typed: 2026-03-01 10:00 .. 11:00+01:00" in shown
+    assert "s3cr3t" not in page.page.content()
+    page.shown("run-preview")
 
 
 def test_a_run_that_is_refused_keeps_its_values(opens: Opens) -> None:

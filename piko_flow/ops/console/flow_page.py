@@ -15,7 +15,7 @@ from piko_flow.control.plane_overview import FlowNow, flow_now
 from piko_flow.control.plane_params import ParamsView, SeenParams
 from piko_flow.control.schedule_rows import Schedule, understand
 from piko_flow.errors import NotFound, RequestRefused, ScheduleError
-from piko_flow.ops.console import params_form, schedule_form
+from piko_flow.ops.console import params_form, schedule_form, trigger_form
 from piko_flow.ops.console.calendar import WORDS, calendar_of, scale_for, why_skipped
 from piko_flow.ops.console.flow_graphs import FlowGraphs
 from piko_flow.ops.console.live_rates import LiveRates
@@ -68,9 +68,9 @@ class FlowPage:
         """The page, with a form that was refused as it was filled in."""
         facts = await self._process.ask(lambda plane: read_flow(plane, name, history=VERSIONS))
         if wrong is not None:
-            wrong = replace(wrong, meanwhile=_meanwhile(facts, wrong))
+            wrong = replace(wrong, meanwhile=_meanwhile(facts, wrong), again=_again(facts, wrong))
         values = await self._live(facts) | _windows(facts, request)
-        values |= _schedule(facts, wrong) | _params(facts, wrong) | {"wrong": wrong}
+        values |= _schedule(facts, wrong) | _params(facts, wrong) | _trigger(facts, wrong) | {"wrong": wrong}
         return self._view.page(request, "flow.html", status=status, **values)
 
     async def live(self, name: str) -> dict[str, Any]:
@@ -200,6 +200,15 @@ def _params(facts: FlowFacts, wrong: Wrong | None) -> dict[str, Any]:
     }
 
 
+def _trigger(facts: FlowFacts, wrong: Wrong | None) -> dict[str, Any]:
+    sent = wrong.sent if wrong is not None and wrong.form == "trigger" else {}
+    return {
+        "run_params": trigger_form.as_sent(facts.now.flow, sent),
+        "run_secrets": trigger_form.secrets_of(facts.now.flow),
+        "secrets_prefix": trigger_form.SECRETS,
+    }
+
+
 def _values(seen: SeenParams | None) -> Mapping[str, Any] | None:
     return None if seen is None else seen.values
 
@@ -232,9 +241,21 @@ def _meanwhile(facts: FlowFacts, wrong: Wrong) -> tuple[Change, ...]:
     if wrong.form == "params" and facts.params is not None:
         fields = params_form.fields_of(facts.now.flow, facts.params.values)
         pairs = [(field, params_form.as_sent(facts.now.flow, field, wrong.sent)) for field in fields]
-        return tuple(
+        shown = (
             Change(field.title, typed.value or "empty", field.value or "empty")
             for field, typed in pairs
             if typed.value != field.value
         )
+        again = _again(facts, wrong).values()
+        return (*shown, *(Change(title, "one that is not shown", "a secret") for title in again))
     return ()
+
+
+def _again(facts: FlowFacts, wrong: Wrong) -> Mapping[str, str]:
+    """The fields whose text no page shows again, with their titles: it has to be typed again."""
+    flow, view = facts.now.flow, facts.params
+    if wrong.form == "params" and view is not None:
+        return params_form.to_type_again(flow, view.values, wrong.sent)
+    if wrong.form == "trigger" and flow is not None:
+        return trigger_form.to_type_again(flow, wrong.sent)
+    return {}

@@ -8,9 +8,10 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from piko_flow.control.flow import Flow
+from piko_flow.control.params import ParamsRefused
 from piko_flow.control.plane_params import HIDDEN
 from piko_flow.control.secret_fields import SECRET, may_be_secret
-from piko_flow.ops.console.field_refused import about
+from piko_flow.errors import RequestRefused
 from piko_flow.ops.console.forms import refuse
 
 PREFIX = "p:"
@@ -47,31 +48,57 @@ def fields_of(flow: Flow | None, values: Mapping[str, Any]) -> list[Field]:
 
 
 def changes_of(flow: Flow, form: Mapping[str, str], values: Mapping[str, Any]) -> dict[str, Any]:
-    """What the form says that differs from these values. Raises RequestRefused for what cannot be read.
+    """What the form says that differs from these values. Raises ParamsRefused with all fields that cannot be read.
 
     A secret that is left empty stays as it is.
     """
-    changes: dict[str, Any] = {}
+    changes, unread = read_changes(flow, form, values)
+    if unread:
+        raise unreadable(flow, unread)
+    return changes
+
+
+def read_changes(
+    flow: Flow, form: Mapping[str, str], values: Mapping[str, Any]
+) -> tuple[dict[str, Any], dict[str, str]]:
+    """What the form says that differs from these values, and what is wrong with each field that cannot be read."""
+    changes, unread = dict[str, Any](), dict[str, str]()
     for field in fields_of(flow, values):
         sent = form.get(PREFIX + field.name)
         if field.kind == "flag":
             value: Any = sent is not None
-        elif sent is None or (field.kind == "secret" and not sent):
+        elif (
+            sent is None or (field.kind == "secret" and not sent) or sent.replace("\r\n", "\n") == field.value
+        ):
             continue
         else:
-            if sent.replace("\r\n", "\n") == field.value:
-                continue
-            with about(field.name):
+            try:
                 value = _value(field, sent)
+            except RequestRefused as error:
+                unread[field.name] = f"{error.rule}; {error.came}"
+                continue
         if value != values.get(field.name):
             changes[field.name] = value
-    if HIDDEN in json.dumps(changes, ensure_ascii=False):
-        refuse(
-            "read the parameters",
-            "a secret inside a value is written out",
-            f"{HIDDEN} came, which stands for one",
-        )
-    return changes.get(WHOLE, {}) if flow.params is None else changes
+    for name in [name for name, value in changes.items() if HIDDEN in json.dumps(value, ensure_ascii=False)]:
+        del changes[name]
+        unread[name] = f"a secret inside a value is written out; {HIDDEN} came, which stands for one"
+    return changes.get(WHOLE, {}) if flow.params is None else changes, unread
+
+
+def unreadable(flow: Flow, places: Mapping[str, str]) -> ParamsRefused:
+    """What is told of a form with these fields that cannot be used, each with what is wrong in it."""
+    came = "; ".join(f"{name}: {told}" for name, told in places.items())
+    return ParamsRefused(places=places, what=f"params of {flow.name!r}", rule="each can be read", came=came)
+
+
+def to_type_again(flow: Flow | None, values: Mapping[str, Any], sent: Mapping[str, str]) -> dict[str, str]:
+    """The fields in which something was typed that a page does not show again, by name, with their titles."""
+    found = {}
+    for field in fields_of(flow, values):
+        posted = sent.get(PREFIX + field.name, "").replace("\r\n", "\n")
+        if field.kind != "flag" and posted not in ("", field.value, as_sent(flow, field, sent).value):
+            found[field.name] = field.title
+    return found
 
 
 def as_sent(flow: Flow | None, field: Field, sent: Mapping[str, str]) -> Field:
@@ -135,14 +162,24 @@ def _value(field: Field, sent: str) -> Any:
         return None
     if field.kind in ("text", "choice", "secret"):
         return sent
+    what, wanted = f"read the parameter {field.name!r}", "a number" if field.kind == "number" else "JSON"
+    if not sent.strip():
+        shape = {"[": "an empty list is []", "{": "an empty object is {}"}.get(field.value[:1], "")
+        refuse(what, f"it is {wanted}", "it was left empty" + (f", and {shape}" if shape else ""))
     try:
         value = json.loads(sent)
-    except (ValueError, RecursionError):
-        wanted = "a number" if field.kind == "number" else "JSON"
-        refuse(f"read the parameter {field.name!r}", f"it is {wanted}", f"{sent[:60]!r} came")
+    except (ValueError, RecursionError) as error:
+        refuse(what, f"it is {wanted}", f"{sent[:60]!r} came" if field.kind == "number" else where(error))
     if field.name == WHOLE and not isinstance(value, dict):
-        refuse("read the parameters", "they are a JSON object", f"{sent[:60]!r} came")
+        refuse("read the parameters", "they are a JSON object", "another value came")
     return value
+
+
+def where(error: ValueError | RecursionError) -> str:
+    """Where a text stops being JSON; the text itself, which may have a secret in it, is not told."""
+    if isinstance(error, json.JSONDecodeError):
+        return f"what came is none from line {error.lineno}, character {error.colno} on"
+    return "what came is none" if isinstance(error, ValueError) else "what came is nested too deep"
 
 
 def _shown(values: Mapping[str, Any], name: str) -> str:

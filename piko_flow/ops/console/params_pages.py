@@ -10,7 +10,8 @@ from typing import Annotated, Any
 import orjson
 from fastapi import APIRouter, Depends, Request, Response
 
-from piko_flow.control.params import check_params
+from piko_flow.control.flow import Flow
+from piko_flow.control.params import ParamsRefused, check_params
 from piko_flow.control.plane import ControlPlane
 from piko_flow.control.plane_params import hidden, shown_params
 from piko_flow.ops.console.conflicts import seen_by
@@ -19,8 +20,9 @@ from piko_flow.ops.console.flash import told
 from piko_flow.ops.console.flow_address import flow_address
 from piko_flow.ops.console.forms import form_of, refuse, whole_field
 from piko_flow.ops.console.page_group import FlowPageGroup
-from piko_flow.ops.console.params_form import changes_of, differences
+from piko_flow.ops.console.params_form import differences, read_changes, unreadable
 from piko_flow.ops.console.refusals import pages_route
+from piko_flow.ops.console.sentences import MARKED
 from piko_flow.ops.visitor import AtLeast, Visitor
 from piko_flow.planning.moment import read_moment
 from piko_flow.planning.zones import find_zone
@@ -34,9 +36,10 @@ Operator = Annotated[Visitor, Depends(AtLeast(Role.OPERATOR))]
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """What a form would change: names with both values, secrets hidden."""
+    """What a form would change: names with both values, secrets hidden, and the values to write."""
 
     lines: list[tuple[str, str, str]]
+    values: dict[str, Any]
 
 
 class ParamsPages(FlowPageGroup):
@@ -67,14 +70,13 @@ class ParamsPages(FlowPageGroup):
         form = await form_of(request)
 
         async def write(plane: ControlPlane) -> Written:
-            seen, changes = seen_by(form, "version"), await _changes(plane, name, form)
+            seen, changes = seen_by(form, "version"), (await _change(plane, name, form)).values
             if not changes:
                 refuse(
                     f"set params of {name!r}",
                     "something of them is changed",
                     "nothing differs from what holds",
                 )
-            await _change(plane, name, form)  # which refuses field by field what the model does not take
             by, since = plane.acting(who.name, who.via), await _since(plane, name, form)
             given: dict[str, Any] = {
                 "values" if plane.registered(name).params is None else "changes": changes
@@ -84,7 +86,9 @@ class ParamsPages(FlowPageGroup):
 
         async def save() -> Response:
             version, given_up = await self._process.ask(write)
-            since = "from its time on" if version.effective_from is not None else "for runs from now on"
+            since = "for runs from now on"
+            if version.effective_from is not None:
+                since = f"for runs that are queued from {MARKED.at(version.effective_from)} on"
             text = f"Version {version.version} of the parameters holds {since}."
             return told(request, flow_address(name), text + _given_up(given_up))
 
@@ -127,22 +131,28 @@ async def _since(plane: ControlPlane, name: str, form: Mapping[str, str]) -> dat
         return read_moment(text, zone, "in force from")
 
 
-async def _changes(plane: ControlPlane, name: str, form: Mapping[str, str]) -> dict[str, Any]:
-    flow, view = plane.registered(name), await plane.params(name)
-    return changes_of(flow, form, view.values)
-
-
 async def _change(plane: ControlPlane, name: str, form: Mapping[str, str]) -> Change:
-    """What the form would change. Refused where the flow's model does not take it."""
+    """What the form would change. Refused, with all fields that are wrong, where the flow's model does not take it."""
     flow, view = plane.registered(name), await plane.params(name)
-    changes = changes_of(flow, form, view.values)
+    changes, unread = read_changes(flow, form, view.values)
     base = None if view.version is None else view.version.text
+    if unread:
+        raise unreadable(flow, {**_misfits(flow, base, changes), **unread})
     if flow.params is None:
         check_params(flow, orjson.dumps(changes).decode())
-        return Change(differences(view.values, hidden(flow, changes)))
+        return Change(differences(view.values, hidden(flow, changes)), changes)
     checked = check_params(flow, base, orjson.dumps(changes).decode() if changes else None)
     lines = differences(view.values, shown_params(flow, checked))
     secrets = [
         one for one in changes if one not in {line[0] for line in lines} and one in hidden(flow, changes)
     ]
-    return Change([*lines, *((one, "a secret", "another one") for one in secrets)])
+    return Change([*lines, *((one, "a secret", "another one") for one in secrets)], changes)
+
+
+def _misfits(flow: Flow, base: str | None, changes: Mapping[str, Any]) -> Mapping[str, str]:
+    """What the model does not take of the fields that could be read, by field."""
+    try:
+        check_params(flow, base, orjson.dumps(changes).decode())
+    except ParamsRefused as error:
+        return {name: told for name, told in error.places.items() if name in changes}
+    return {}

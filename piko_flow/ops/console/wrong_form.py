@@ -23,7 +23,8 @@ class Change:
 class Wrong:
     """A form that was refused: its name, what is told of it, what is told of its fields, and all that was sent.
 
-    `meanwhile` is what differs from what is there now, where somebody else has changed it.
+    `meanwhile` is what differs from what is there now, where somebody else has changed it. `again` are fields that may
+    hold a secret, which no page shows again, with their titles: who typed something there has to type it again.
     """
 
     form: str
@@ -31,6 +32,7 @@ class Wrong:
     fields: Mapping[str, str] = field(default_factory=dict)
     sent: Mapping[str, str] = field(default_factory=dict)
     meanwhile: tuple[Change, ...] = ()
+    again: Mapping[str, str] = field(default_factory=dict)
 
 
 def wrong_form(form: str, sent: Mapping[str, str], error: RequestRefused | ScheduleError) -> Wrong:
