@@ -174,7 +174,7 @@ def _show_list(views: list[BackfillView], times: Times) -> None:
         (
             one.backfill.id,
             one.backfill.flow,
-            one.backfill.state,
+            one.told,
             one.backfill.kind,
             times.span(Window(one.backfill.start, one.backfill.end)),
             f"{one.done:.0%}",

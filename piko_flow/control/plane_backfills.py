@@ -26,6 +26,7 @@ from piko_flow.store.seen import Seen
 MEASURED = 50  # runs from which the time of the next ones is guessed
 STOPPED = 1000  # running runs that a cancel stops
 MOST_AT_ONCE = 10_000
+UNDONE = (*LIVE, RunStatus.FAILED, RunStatus.CANCELLED)  # where its run is so, a window needs something more
 DURATION = timedelta(milliseconds=1)
 
 
@@ -89,10 +90,25 @@ class BackfillView:
 
     @property
     def done(self) -> float:
-        """The share of its windows that need nothing more, from 0 to 1."""
-        live = sum(self.counts.get(status, 0) for status in LIVE)
+        """The share of its windows that need nothing more, from 0 to 1; one whose run failed or was cancelled does."""
+        open_ = sum(self.counts.get(status, 0) for status in UNDONE)
         whole = len(self.backfill.windows)
-        return max(self.backfill.position - live, 0) / whole if whole else 1.0
+        return max(self.backfill.position - open_, 0) / whole if whole else 1.0
+
+    @property
+    def failed(self) -> int:
+        """How many of its runs failed, and were not retried with better luck."""
+        return self.counts.get(RunStatus.FAILED, 0)
+
+    @property
+    def outcome(self) -> str:
+        """The backfill's state; "failed" where it has ended by itself, and runs of it failed."""
+        return "failed" if self.backfill.state == "done" and self.failed else self.backfill.state
+
+    @property
+    def told(self) -> str:
+        """The outcome in words."""
+        return f"ended, {self.failed:,} failed" if self.outcome == "failed" else self.outcome
 
 
 class PlaneBackfills(PlaneTriggers):

@@ -9,15 +9,16 @@ from datetime import datetime
 from piko_flow.control.flow import Flow
 from piko_flow.control.flow_health import Health, Judge, Known
 from piko_flow.control.plane import ControlPlane
+from piko_flow.control.plane_backfills import BackfillView
 from piko_flow.control.plane_part import missing, zone_of
 from piko_flow.control.plane_replicas import LeaderView
 from piko_flow.control.told_times import Times
 from piko_flow.planning.flow_state import FlowState
 from piko_flow.planning.run_state import RunStatus
 from piko_flow.planning.zones import find_zone
-from piko_flow.store.records import BackfillRecord, FlowRecord, RunRecord, ScheduleRecord
+from piko_flow.store.records import FlowRecord, RunRecord, ScheduleRecord
 
-BACKFILLS = 10
+BACKFILLS = 5
 REPORTS = 3  # ended runs that are asked for a report
 
 
@@ -101,7 +102,7 @@ class FlowNow:
     report: tuple[int, str] | None
     live: tuple[int, str] | None
     letters: int
-    backfills: tuple[BackfillRecord, ...]
+    backfills: tuple[BackfillView, ...]
     known: Mapping[str, Known]
 
     @property
@@ -128,26 +129,28 @@ async def flow_now(plane: ControlPlane, name: str, *, runs: int) -> FlowNow:
     now, paused_all = await plane.now(), await plane.paused_all()
     newest = await store.recent_runs(names, runs)
     last = {flow: found[0] for flow, found in newest.items() if found}
+    zone = zone_of(rows.get(name), plane.options.zone)
     known = await plane.known_flows(names, rows, now, paused_all, last=last)
     recent = tuple(newest.get(name, ()))
     running = [run.id for run in recent if run.status is RunStatus.RUNNING]
     shown = await store.shown_live(running) if running else {}
     live = max(shown, default=None)
     mine = known[name]
+    backfills = (await store.backfills(flow=name))[::-1][:BACKFILLS]
     return FlowNow(
         now=now,
         name=name,
         flow=flow,
         row=rows.get(name),
         record=mine.record,
-        zone=zone_of(rows.get(name), plane.options.zone),
+        zone=zone,
         paused_all=paused_all,
         runs=recent,
         state=mine.state,
         report=await _report(plane, recent),
         live=None if live is None else (live, shown[live][1]),
         letters=mine.letters,
-        backfills=tuple((await store.backfills(flow=name))[::-1][:BACKFILLS]),
+        backfills=tuple([BackfillView(one, await store.backfill_counts(one.id), zone) for one in backfills]),
         known=known,
     )
 

@@ -17,7 +17,13 @@ if TYPE_CHECKING:
 
 def backfill_values(view: BackfillView) -> dict[str, Any]:
     """A backfill and how far it is."""
-    return {"backfill": view.backfill, "counts": view.counts, "done": view.done, "left": view.left}
+    return {
+        "backfill": view.backfill,
+        "counts": view.counts,
+        "done": view.done,
+        "left": view.left,
+        "outcome": view.outcome,
+    }
 
 
 def trigger_plan_values(plan: TriggerPlan) -> dict[str, Any]:

@@ -11,11 +11,12 @@ from typing import Any
 
 import pytest
 
+from piko_flow.control.plane_backfills import BackfillRequest
 from piko_flow.errors import RequestRefused
 from piko_flow.ops.console.attempt_rows import attempt_rows, has_begun
-from piko_flow.ops.console.formats import DASH
+from piko_flow.ops.console.formats import DASH, tone
 from piko_flow.planning.run_state import Reason, RunStatus
-from piko_flow.store.batch import Batch, Requeue
+from piko_flow.store.batch import Batch, Ending, Requeue
 from piko_flow.store.records import NewRun, ReplicaRecord, RunRecord
 from tests.unit.api_worlds import PlaneProcess
 from tests.unit.planes import DAY, NOW, ONE, Scene, begun, ended, hour, lead, queued, running, scene
@@ -194,3 +195,26 @@ async def test_other_runs_of_a_window_are_told_however_old_they_are() -> None:
     page = await page_of(it, f"/runs/{first.id}")
     assert f"Other runs of this window Run {again.id} trigger queued" in page
     assert "Other runs of this window" not in await page_of(it, f"/runs/{again.id + 1}")
+
+
+async def test_a_replay_whose_items_failed_again_is_not_shown_as_all_well() -> None:
+    it = scene()
+    run = await ended(it, "mail", error_msg="48 of 48 dead letters failed again")
+    assert (tone(run), tone(await ended(it, "mail"))) == ("incomplete", "success")
+    said = await page_of(it, f"/runs/{run.id}")
+    assert "Not all of it succeeded 48 of 48 dead letters failed again" in said
+    assert "It failed" not in said
+
+
+@pytest.mark.parametrize("path", ["/backfills", "/flows/orders"])
+async def test_a_backfill_whose_windows_failed_is_not_shown_as_done(path: str) -> None:
+    it = scene()
+    await begun(it, "orders", since=8, planned=12)
+    asked = BackfillRequest(flow="orders", span=hour(4, 4))
+    made = await it.plane.apply_backfill(asked, digest=(await it.plane.plan_backfill(asked)).digest)
+    for place in range(4):
+        run = await running(it, "orders", hour(4 + place), backfill=made.id)
+        ending = Ending(run.id, run.claim, "orders", RunStatus.FAILED, "error", window=run.window)
+        assert not (await it.store.write(Batch("one", endings=[ending]))).stale
+    await it.store.set_backfill(made.id, state="done")
+    assert "ended, 4 failed" in await page_of(it, path)

@@ -6,6 +6,7 @@ from datetime import timedelta
 import pytest
 
 from piko_flow.control.plane_backfills import BackfillRequest, WindowPart
+from piko_flow.control.view_values import backfill_values
 from piko_flow.errors import RequestRefused
 from piko_flow.planning.run_state import RunStatus
 from piko_flow.planning.window import Window
@@ -122,6 +123,19 @@ async def test_a_backfill_is_listed_with_its_progress() -> None:
     assert [one.backfill.id for one in await it.plane.backfills()] == [second, number]
     assert len(await it.plane.backfills(limit=1)) == 1
     assert await it.plane.backfills(flow="report") == []
+
+
+async def test_a_backfill_whose_windows_failed_has_ended_and_is_not_done() -> None:
+    it = await with_orders()
+    number = await applied(it)
+    known = await it.plane.backfill(number)
+    done = replace(known.backfill, position=4, state="done")
+    view = replace(known, backfill=done, counts={RunStatus.SUCCESS: 1, RunStatus.FAILED: 3})
+    assert (view.outcome, view.told, view.done, view.failed) == ("failed", "ended, 3 failed", 0.25, 3)
+    told = backfill_values(view)
+    assert (told["outcome"], told["done"]) == ("failed", 0.25)
+    well = replace(view, counts={RunStatus.SUCCESS: 4})
+    assert (well.outcome, well.told, well.done) == ("done", "done", 1.0)
 
 
 async def test_a_backfill_is_paused_resumed_and_ended_and_then_stays_as_it_is() -> None:

@@ -79,7 +79,7 @@ def _past(one: AttemptRecord, reports: Mapping[int, str], failures: Mapping[int,
 
 
 def _present(run: RunRecord, *, begun: bool, shown: bool, reports: Mapping[int, str]) -> AttemptRow:
-    state, colour = str(run.status).lower(), tone(run.status)
+    state, colour = str(run.status).lower(), tone(run)
     if begun:
         why = "" if run.status in LIVE or run.status is RunStatus.SUCCESS else _meaning(run.reason)
         return AttemptRow(

@@ -10,6 +10,7 @@ from markupsafe import Markup
 from piko_flow.dataflow.running.report_words import duration
 from piko_flow.planning.run_state import RunStatus
 from piko_flow.planning.window import Window
+from piko_flow.store.records import RunRecord
 
 TONES = {
     RunStatus.SUCCESS: "success",
@@ -28,9 +29,9 @@ DASH = "\N{EN DASH}"
 NOTHING = Markup('<span class="soft">{}</span>').format(DASH)
 
 
-def tone(status: RunStatus) -> str:
-    """The colour of a state."""
-    return TONES[status]
+def tone(run: RunRecord) -> str:
+    """The colour of a run: that of its state, but of a replay whose items failed again that of what is incomplete."""
+    return "incomplete" if run.status is RunStatus.SUCCESS and run.error_msg else TONES[run.status]
 
 
 def moment(instant: datetime | None, style: str = "short") -> Markup:

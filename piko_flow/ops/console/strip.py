@@ -45,9 +45,7 @@ def strip_of(runs: Sequence[RunRecord]) -> Strip:
     for place, run in enumerate(shown, first):
         height = LEAST + (HEIGHT - LEAST) * log1p(run.duration_ms or 0) / longest
         left = round(place * STEP, 1)
-        bars.append(
-            Bar(left, round(HEIGHT - height, 1), BAR, round(height, 1), tone(run.status), _title(run))
-        )
+        bars.append(Bar(left, round(HEIGHT - height, 1), BAR, round(height, 1), tone(run), _title(run)))
     counts = Counter(run.status for run in shown)
     told = ", ".join(f"{count} {status.lower()}" for status, count in counts.most_common())
     return Strip(

@@ -25,12 +25,16 @@ class Backfill(Answer):
 
 
 class BackfillView(Answer):
-    """A backfill and how far it is: its runs by state, the share that needs nothing more, the windows left."""
+    """A backfill and how far it is: its runs by state, the share that needs nothing more, the windows left.
+
+    `outcome` is its state, and "failed" where it has ended by itself and runs of it failed.
+    """
 
     backfill: Backfill
     counts: dict[str, int]
     done: float
     left: int
+    outcome: str
 
 
 class BackfillsAnswer(Answer):
