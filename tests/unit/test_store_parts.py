@@ -1,32 +1,50 @@
-"""The parts of the store in SQL share one object, so each must keep to names of its own."""
+"""A store is made of parts that share one object, so no two of them may mean different things by one name."""
 
 from __future__ import annotations
 
 import ast
 import inspect
-from collections import defaultdict
+import textwrap
+from collections import Counter
 
-from piko_flow.store.sql.store import PARTS
+import pytest
 
-SHARED = {"__init__", "_database"}
+from piko_flow.store.memory.store import MemoryStore
+from piko_flow.store.sql.store import SqlStore
 
-
-def names(part: type) -> set[str]:
-    """What the class itself defines or sets on its object."""
-    (tree,) = ast.parse(inspect.getsource(part)).body
-    written = (node for node in ast.walk(tree) if isinstance(node, ast.Attribute))
-    own = {
-        node.attr
-        for node in written
-        if isinstance(node.ctx, ast.Store) and isinstance(node.value, ast.Name) and node.value.id == "self"
-    }
-    return own | {name for name, value in vars(part).items() if inspect.isfunction(value)}
+SHARED = {"_database", "_abc_impl"}  # one object for all parts, and what Python itself keeps
 
 
-def test_no_two_parts_of_the_store_have_a_name_in_common() -> None:
-    owners: dict[str, set[str]] = defaultdict(set)
-    for one in {one for part in PARTS for one in part.__mro__ if one is not object}:
-        for name in names(one) - SHARED:
-            owners[name].add(one.__name__)
-    assert {"claim", "delete_schedule", "_oldest"} <= set(owners)
-    assert {name: found for name, found in owners.items() if len(found) > 1} == {}
+def own_names(part: type) -> set[str]:
+    """What a class itself defines, and what it sets of `self`."""
+    tree = ast.parse(textwrap.dedent(inspect.getsource(part)))
+    found = {name for name in vars(part) if not name.startswith("__")}
+    for node in ast.walk(tree):
+        targets = node.targets if isinstance(node, ast.Assign) else []
+        targets += [node.target] if isinstance(node, ast.AnnAssign) and node.value is not None else []
+        for target in targets:
+            for one in target.elts if isinstance(target, ast.Tuple) else [target]:
+                if (
+                    isinstance(one, ast.Attribute)
+                    and isinstance(one.value, ast.Name)
+                    and one.value.id == "self"
+                ):
+                    found.add(one.attr)
+    return found
+
+
+def parts(store: type) -> list[type]:
+    return [
+        part
+        for part in store.__mro__
+        if part.__module__.startswith("piko_flow.store.") and not getattr(part, "_is_protocol", False)
+    ]
+
+
+@pytest.mark.parametrize("store", [SqlStore, MemoryStore])
+def test_no_two_parts_of_a_store_use_one_name(store: type) -> None:
+    found = parts(store)
+    assert len(found) > 3
+    assert {"runs", "write"} <= {name for part in found for name in own_names(part)}
+    many = Counter(name for part in found for name in own_names(part) if name not in SHARED)
+    assert [name for name, count in many.items() if count > 1] == []
