@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from piko_flow.control.flow import Flow
 from piko_flow.control.flow_options import RESERVED
 from piko_flow.control.params import check_params, ignored_names, refusal_of
-from piko_flow.control.schedule_rows import Flows, understand
+from piko_flow.control.schedule_rows import Flows, understand, unreadable
 from piko_flow.errors import RequestRefused, describe_error
 from piko_flow.planning.window import Window, newest_window
 from piko_flow.store.records import ConfigRecord, ScheduleRecord
@@ -59,7 +59,10 @@ def check_rows(
     for config in configs:
         flow = flows.get(config.flow)
         where = f"job_config {config.flow}"
-        if flow is not None and (refused := refusal_of(flow, config.text, config.schema_version)):
+        refused = unreadable(config)
+        if flow is not None:
+            refused = refused or refusal_of(flow, config.text, config.schema_version)
+        if refused:
             yield Finding(where, refused)
         elif flow is not None and (ignored := ignored_names(flow, config.text)):
             yield Finding(where, ignored, wrong=False)

@@ -25,7 +25,8 @@ from piko_flow.store.seen import Seen, check_seen
 FIRES = 10_000  # that one preview shows at most
 AT_ONCE = 10  # rows
 MOST = 1000  # rows of one page
-UNTOLD = ("flow", "version", "updated_at", "last_data_time", "completed_at")
+UNTOLD = ("flow", "version", "updated_at", "last_data_time", "completed_at", "unreadable")
+WRITTEN = frozenset({"version"})  # anew with every change, whatever stood there
 GOING, PAUSED = {"paused": False}, {"paused": True}
 
 
@@ -143,7 +144,10 @@ class PlaneRows(PlanePart):
             advice = "Give it a trigger (--cron, --interval, --date) or something else of the row: --help lists all"
             refuse(f"set the schedule of {flow!r}", "something of it is set", "nothing was given", advice)
         row = self._new_row(registered, old, kind, expression)
-        row = replace(row, is_stateful=registered.stateful, **columns)
+        left = tuple(
+            one for one in row.unreadable if one[0].removesuffix("_s") not in WRITTEN | columns.keys()
+        )
+        row = replace(row, is_stateful=registered.stateful, **columns, unreadable=left)
         understood = understand(row, self.registry, self.options.zone)
         if isinstance(understood, str):
             refuse(f"set the schedule of {flow!r}", "only a row that can be used is written", understood)
@@ -298,7 +302,9 @@ class PlaneRows(PlanePart):
                 misfire_grace=options.first_grace,
                 max_instances=options.first_instances,
             )
-        return replace(old, schedule_type=kind, schedule_expr=text)
+        mended = ("schedule_type", "schedule_expr")
+        left = tuple(one for one in old.unreadable if one[0] not in mended)
+        return replace(old, schedule_type=kind, schedule_expr=text, unreadable=left)
 
     async def _trigger(
         self,

@@ -14,11 +14,12 @@ from piko_flow.control.options import ReplicaOptions
 from piko_flow.control.params import refusal_of
 from piko_flow.control.params_book import ParamsBook
 from piko_flow.control.reign import Reign
-from piko_flow.control.schedule_rows import Flows, Schedule, first_row, understand
+from piko_flow.control.schedule_rows import Flows, Schedule, first_row, understand, unreadable
 from piko_flow.planning.date import Date
 from piko_flow.store.batch import PlannedFires
 from piko_flow.store.protocols import ScheduleStore
 from piko_flow.store.records import ConfigRecord, FlowRecord, ParamsVersion, ScheduleRecord
+from piko_flow.store.texts import fits, readable
 
 SYSTEM = "piko_system_settings"
 """The `job_config` row whose JSON sets `poll_interval_s` and `paused` of the running application."""
@@ -186,8 +187,9 @@ class Reconciler:
         """Store the reasons that are new or have gone, and log the new ones once."""
         facts, unknown = self._reign.facts, FlowRecord("")
         fresh = {flow: text for flow, text in refused.items() if facts.get(flow, unknown).refused != text}
-        if fresh:
-            await self._store.note_refusals(fresh)
+        # A name that no database keeps is no flow's; that its row is refused is in the log alone.
+        if kept := {flow: text for flow, text in fresh.items() if fits("flow", flow)}:
+            await self._store.note_refusals(kept)
         for flow, reason in fresh.items():
             self._reign.note(flow, refused=reason)
             if reason:
@@ -214,12 +216,11 @@ class Reconciler:
         if flow is None:
             log.warning("the params row of %r is not used: no flow of that name is registered", row.flow)
             return None
-        refused = refusal_of(flow, row.text, row.schema_version)
+        refused = unreadable(row) or refusal_of(flow, row.text, row.schema_version)
         if refused:
             log.warning("the params row of %r is refused: %s", row.flow, refused)
-        return ParamsVersion(
-            row.flow, row.text, row.schema_version, row.effective_from, row.version, refused=refused
-        )
+        text = readable(row.text)
+        return ParamsVersion(row.flow, text, row.schema_version, row.effective_from, row.version, refused)
 
     def _system(self, row: ConfigRecord | None) -> None:
         """The row for the application itself; what it does not say is as the settings have it."""

@@ -13,7 +13,7 @@ from piko_flow.planning.date import Date
 from piko_flow.planning.stateless import FirePolicy
 from piko_flow.planning.trigger import Trigger
 from piko_flow.planning.trigger_row import row_from_trigger, trigger_from_row
-from piko_flow.store.records import ScheduleRecord
+from piko_flow.store.records import ConfigRecord, ScheduleRecord
 
 LEAST_GRACE = timedelta(seconds=1)
 
@@ -78,13 +78,18 @@ def understand(row: ScheduleRecord, flows: Flows, zone: str) -> Schedule | str:
     flow = flows.get(row.flow)
     if flow is None:
         return f"unregistered: no flow named {row.flow!r} is registered in this application"
-    if reason := _bad_numbers(row):
+    if reason := unreadable(row) or _bad_numbers(row):
         return reason
     try:
         trigger = trigger_from_row(row.schedule_type, row.schedule_expr, zone=row.timezone or zone)
     except ValueError as error:  # ScheduleError is one
         return str(error)
     return Schedule(flow, row, trigger, active=row.enabled and not _completed(row, trigger))
+
+
+def unreadable(row: ScheduleRecord | ConfigRecord) -> str:
+    """What of the row's cells is nothing that their columns can hold, as one sentence; empty where all is well."""
+    return "; ".join(told for _, told in row.unreadable)
 
 
 def first_row(flow: Flow, *, grace: timedelta, instances: int) -> ScheduleRecord:

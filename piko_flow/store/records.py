@@ -15,7 +15,8 @@ from piko_flow.planning.window import Window
 class ScheduleRecord:
     """One row of `scheduled_job`, every column as it stands; nothing in it has been checked.
 
-    `timezone` empty means the setting. The defaults are those of the server.
+    `timezone` empty means the setting. The defaults are those of the server. `unreadable` has the columns whose cell is
+    nothing that the column can hold, each with the reason; the default stands for it here.
     """
 
     flow: str
@@ -35,6 +36,7 @@ class ScheduleRecord:
     completed_at: datetime | None = None
     version: int = 1
     updated_at: datetime | None = None
+    unreadable: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,13 +50,14 @@ class MarkedSchedule:
 
 @dataclass(frozen=True, slots=True)
 class ConfigRecord:
-    """One row of `job_config`; `text` is the JSON as stored, unchecked."""
+    """One row of `job_config`; `text` is the JSON as stored, unchecked. `unreadable` as of a ScheduleRecord."""
 
     flow: str
     text: str
     schema_version: int = 1
     effective_from: datetime | None = None
     version: int = 1
+    unreadable: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

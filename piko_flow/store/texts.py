@@ -78,6 +78,11 @@ def check(column: str, text: str) -> str:
     return check_free(column, text)
 
 
+def fits(column: str, text: str) -> bool:
+    """Whether `check` takes the text."""
+    return len(text) <= NAMES[column] and storable(text)
+
+
 def check_free(column: str, text: str) -> str:
     """A text of any length, as it is. Raises RequestRefused when no database can keep it."""
     if not storable(text):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -26,6 +27,8 @@ DRIVERS = {
 KNOWN = "sqlite:///file.db, mariadb://user:password@host/name, mysql://..., postgresql://... or memory://"
 ADVICE = "name another database with --database or the setting PIKO_DATABASE"
 CONNECT_WITHIN = 10  # seconds
+# SQLite keeps bytes as text that are none; one such cell would fail every query that reads it.
+ANY_TEXT = partial(str, encoding="utf-8", errors="backslashreplace")
 
 
 def read_url(given: str) -> URL:
@@ -116,6 +119,8 @@ def _prepare_connections(engine: AsyncEngine, dialect: SqlDialect) -> None:
         for statement in dialect.session:
             asking.execute(statement)
         asking.close()
+        if dialect.name == "sqlite":
+            connection.driver_connection.text_factory = ANY_TEXT
 
 
 def _refused(came: str, advice: str) -> RequestRefused:

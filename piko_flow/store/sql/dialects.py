@@ -73,8 +73,8 @@ class SqlDialect(ABC):
             text = text.replace(f"{{{word}}}", getattr(self, word))
         return statement(text, self.mark, columns, each=each)
 
-    def json_text(self, column: str) -> str:
-        """A JSON column as the text that it holds."""
+    def cell(self, column: str, kind: Kind) -> str:
+        """A column that people edit, as something that the driver gives whatever stands there."""
         return column
 
     @abstractmethod
@@ -315,6 +315,9 @@ class MySql(SqlDialect):
             f"UPDATE run_id_block SET next_id = LAST_INSERT_ID(GREATEST(next_id, {FREE_ID})) + :count"
         )
 
+    def cell(self, column: str, kind: Kind) -> str:
+        return f"CAST({column} AS CHAR)" if kind == "time" else column  # the driver gives None for 0000-00-00
+
     def line(self, columns: Columns) -> str:
         told = ", ".join(
             f"QUOTE({column})" if kind in ("text", "long") else f"IFNULL({column}, '-')"
@@ -356,8 +359,12 @@ class Postgres(SqlDialect):
         "time": "timestamptz",
     }
 
-    def json_text(self, column: str) -> str:
-        return f"CAST({column} AS text)"  # the driver would give Python's objects
+    def cell(self, column: str, kind: Kind) -> str:
+        if kind == "time":  # the driver fails at years that Python has not
+            return f"trim('\"' FROM CAST(to_json({column}) AS text))"
+        return (
+            f"CAST({column} AS text)" if kind == "long" else column
+        )  # of JSON it would give Python's objects
 
     def rows(self, columns: Columns) -> str:
         said = ", ".join(f"{name} {self.types[kind]}" for name, kind in columns.items())

@@ -11,6 +11,7 @@ from piko_flow.planning.flow_state import FlowState, LiveRun
 from piko_flow.planning.ledger import Ledger, Mark, Span
 from piko_flow.planning.run_state import RunStatus
 from piko_flow.planning.window import Window
+from piko_flow.store.sql.cells import Cells
 from piko_flow.store.sql.columns import known_moment, read_moment
 from piko_flow.store.sql.database import Session
 from piko_flow.store.sql.dialects import Columns, SqlDialect
@@ -28,6 +29,7 @@ STATE: Columns = {
     "generation": "int",
     "schedule": "long",
 }
+LAST = ("last_data_time",)
 SPAN: Columns = {"job_id": "text", "start_time": "time", "end_time": "time", "mark": "word"}
 SPAN_KEY: Columns = {"job_id": "text", "start_time": "time"}
 READ_AGAIN = 5000  # live runs that are not understood anew when their flow's state is read once more
@@ -36,10 +38,14 @@ SHOWN: Columns = {"job_id": "text", "was": "time", "shown": "time"}
 
 @dataclass(slots=True)
 class Known:
-    """A flow's state as it was read; `shown` is what the row's `last_data_time` reads like in the database."""
+    """A flow's state as it was read; `shown` is what the row's `last_data_time` reads like in the database.
+
+    With `unreadable` no instant stands there: that is an edit that nobody can take over, and it is not written over.
+    """
 
     state: FlowState
     shown: Any
+    unreadable: bool = False
 
 
 class FlowStates:
@@ -55,7 +61,7 @@ class FlowStates:
         self._add = dialect.insert_new("flow_state", FLOW, key="job_id")
         # Not in the statement that waits for the lock: that one sees other tables as they were before it waited.
         self._ledgers = dialect.statement(
-            "SELECT j.job_id, s.last_data_time, p.start_time, p.end_time, p.mark "
+            f"SELECT j.job_id, {dialect.cell('s.last_data_time', 'time')}, p.start_time, p.end_time, p.mark "
             f"FROM {rows} AS j LEFT JOIN scheduled_job s ON s.job_id = j.job_id "
             "LEFT JOIN flow_span p ON p.job_id = j.job_id ORDER BY j.job_id, p.start_time",
             FLOW,
@@ -108,8 +114,9 @@ class FlowStates:
             shown[flow] = last
             if mark is not None:
                 spans[flow].append(Span(known_moment(start), known_moment(end), Mark(mark)))
+        cells = {flow: Cells(LAST, (shown.get(flow),)) for flow in locked}
         read = {
-            flow: replace(state, shown=read_moment(shown.get(flow)), ledger=Ledger(tuple(spans[flow])))
+            flow: replace(state, shown=cells[flow].moment(*LAST), ledger=Ledger(tuple(spans[flow])))
             for flow, state in locked.items()
         }
         live = await self._live_runs(
@@ -121,7 +128,11 @@ class FlowStates:
             ],
         )
         return {
-            flow: Known(replace(state, live=tuple(live[flow])) if flow in live else state, shown.get(flow))
+            flow: Known(
+                replace(state, live=tuple(live[flow])) if flow in live else state,
+                shown.get(flow),
+                bool(cells[flow].unreadable),
+            )
             for flow, state in read.items()
         }
 
@@ -153,7 +164,10 @@ class FlowStates:
         show = [
             {"job_id": state.flow, "was": _text(one.shown), "shown": maybe_text(state.shown)}
             for one, state in changed
-            if state.shown is not None and state.shown == state.written and state.shown != one.state.shown
+            if not one.unreadable
+            and state.shown is not None
+            and state.shown == state.written
+            and state.shown != one.state.shown
         ]
         if show:
             await session.change_rows(self._show, show)

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from datetime import datetime, timedelta
-from typing import Any, TypeVar
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
 
 from piko_flow.store.records import ConfigRecord, ScheduleRecord
-from piko_flow.store.sql.columns import read_moment
+from piko_flow.store.sql.cells import MOST_VERSION, Cells
 from piko_flow.store.sql.dialects import Columns
 
-T = TypeVar("T")
 SECOND = timedelta(seconds=1)
 SCHEDULE: Columns = {
     "job_id": "text",
@@ -43,27 +42,29 @@ CONFIG: Columns = {
 def schedule_record(row: Any) -> ScheduleRecord:
     """A row of `scheduled_job`, its columns in the order of SCHEDULE.
 
-    SQLite lets a person write any text into any column: what is no number or no instant counts as the default.
+    `executor`, `is_stateful` and `updated_at` decide nothing, so whatever stands there does no harm.
     """
-    return ScheduleRecord(
+    cells, idle = Cells(SCHEDULE, row), Cells(SCHEDULE, row)
+    record = ScheduleRecord(
         flow=str(row[0]),
-        schedule_type=str(row[1]),
-        schedule_expr=str(row[2]),
-        timezone=str(row[3]),
-        enabled=_read(bool, row[4], True),
-        misfire_grace=_read(_seconds, row[5], 300 * SECOND),
-        coalesce=_read(bool, row[6], True),
-        max_instances=_read(int, row[7], 1),
-        jitter=_read(_seconds, row[8], 0 * SECOND),
-        executor=str(row[9]),
-        concurrency_group=str(row[10]),
-        is_stateful=_read(bool, row[11], False),
-        last_data_time=_moment(row[12]),
-        max_lookback_window=_read(int, row[13], 0),
-        completed_at=_moment(row[14]),
-        version=_read(int, row[15], 1),
-        updated_at=_moment(row[16]),
+        schedule_type=cells.text("schedule_type"),
+        schedule_expr=cells.text("schedule_expr"),
+        timezone=cells.text("timezone"),
+        enabled=cells.yes_or_no("enabled", True),
+        misfire_grace=cells.number("misfire_grace_s", 300) * SECOND,
+        coalesce=cells.yes_or_no("coalesce", True),
+        max_instances=cells.number("max_instances", 1),
+        jitter=cells.number("jitter_s", 0) * SECOND,
+        executor=idle.text("executor", "cpu"),
+        concurrency_group=cells.text("concurrency_group", "default"),
+        is_stateful=idle.yes_or_no("is_stateful", False),
+        last_data_time=cells.moment("last_data_time"),
+        max_lookback_window=cells.number("max_lookback_window", 0),
+        completed_at=cells.moment("completed_at"),
+        version=cells.number("version", 1, most=MOST_VERSION),
+        updated_at=idle.moment("updated_at"),
     )
+    return replace(record, unreadable=cells.unreadable) if cells.unreadable else record
 
 
 def schedule_row(record: ScheduleRecord) -> dict[str, Any]:
@@ -92,24 +93,12 @@ def schedule_row(record: ScheduleRecord) -> dict[str, Any]:
 
 def config_record(row: Any) -> ConfigRecord:
     """A row of `job_config`, its columns in the order of CONFIG."""
-    return ConfigRecord(
-        str(row[0]), str(row[1]), _read(int, row[2], 1), _moment(row[3]), _read(int, row[4], 1)
+    cells = Cells(CONFIG, row)
+    record = ConfigRecord(
+        str(row[0]),
+        cells.text("config_json"),
+        cells.number("schema_version", 1),
+        cells.moment("effective_from"),
+        cells.number("version", 1, most=MOST_VERSION),
     )
-
-
-def _read(kind: Callable[[Any], T], value: Any, default: T) -> T:
-    try:
-        return default if isinstance(value, str) and not value.lstrip("-").isdigit() else kind(value)
-    except (TypeError, ValueError, OverflowError):
-        return default
-
-
-def _seconds(value: Any) -> timedelta:
-    return int(value) * SECOND
-
-
-def _moment(value: Any) -> datetime | None:
-    try:
-        return read_moment(value)
-    except ValueError:
-        return None
+    return replace(record, unreadable=cells.unreadable) if cells.unreadable else record

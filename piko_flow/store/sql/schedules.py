@@ -40,10 +40,11 @@ CONTENT: Columns = {
 }
 WITH_STATE = "scheduled_job s LEFT JOIN flow_state f ON f.job_id = s.job_id"
 PAUSED_FOR = "COALESCE(f.paused, '')"
-SCHEDULES = f"SELECT {', '.join(SCHEDULE)} FROM scheduled_job ORDER BY job_id"
+SCHEDULES = "SELECT {columns} FROM scheduled_job ORDER BY job_id"
 FLOW_NAMES: Columns = {"job_id": "text"}
-ONE_SCHEDULE = f"SELECT {', '.join(SCHEDULE)} FROM scheduled_job WHERE job_id = :flow{{lock}}"
-ONE_CONFIG = "SELECT version FROM job_config WHERE job_id = :flow{lock}"
+SCHEDULED = "SELECT job_id FROM scheduled_job"
+ONE_SCHEDULE = "SELECT {columns} FROM scheduled_job WHERE job_id = :flow{lock}"
+ONE_CONFIG = "SELECT {columns} FROM job_config WHERE job_id = :flow{lock}"
 FLOWS = """SELECT job_id, planned_until, schedule, origin, watermark, generation, paused, refused,
 (SELECT MIN(p.start_time) FROM flow_span p WHERE p.job_id = flow_state.job_id AND p.mark = 'failed')
 FROM flow_state WHERE (planned_until IS NOT NULL OR origin IS NOT NULL OR schedule IS NOT NULL
@@ -67,11 +68,14 @@ class SqlSchedules:
             dialect.digest("job_config", CONFIG),
         )
         self._digest = dialect.statement(f"SELECT {{now}}, {', '.join(parts)}")
-        self._schedules, self._one_schedule = map(dialect.statement, (SCHEDULES, ONE_SCHEDULE))
-        told = ", ".join(dialect.json_text(name) if name == "config_json" else name for name in CONFIG)
+        told = ", ".join(dialect.cell(name, kind) for name, kind in SCHEDULE.items())
+        schedules, one_schedule = (text.replace("{columns}", told) for text in (SCHEDULES, ONE_SCHEDULE))
+        self._schedules, self._one_schedule = map(dialect.statement, (schedules, one_schedule))
+        self._scheduled = dialect.statement(SCHEDULED)
+        told = ", ".join(dialect.cell(name, kind) for name, kind in CONFIG.items())
         marked = dialect.line({**CONTENT, PAUSED_FOR: "text"})
         self._marks = dialect.statement(f"SELECT s.job_id, {marked} FROM {WITH_STATE}")
-        columns = ", ".join(f"s.{name}" for name in SCHEDULE)
+        columns = ", ".join(dialect.cell(f"s.{name}", kind) for name, kind in SCHEDULE.items())
         self._marked = dialect.statement(
             f"SELECT {marked}, {PAUSED_FOR}, {columns} FROM {WITH_STATE} "
             f"WHERE s.job_id IN (SELECT j.job_id FROM {dialect.rows(FLOW_NAMES)} AS j) ORDER BY s.job_id",
@@ -79,7 +83,8 @@ class SqlSchedules:
         )
         self._config = dialect.statement(f"SELECT {told} FROM job_config WHERE job_id = :flow")
         self._configs = dialect.statement(f"SELECT {told} FROM job_config ORDER BY job_id")
-        self._one_config, self._flows = map(dialect.statement, (ONE_CONFIG, f"{FLOWS} ORDER BY job_id"))
+        self._one_config = dialect.statement(ONE_CONFIG.replace("{columns}", told))
+        self._flows = dialect.statement(f"{FLOWS} ORDER BY job_id")
         self._some_flows = dialect.statement(
             f"{FLOWS} AND job_id IN (SELECT j.job_id FROM {dialect.rows(FLOW_NAMES)} AS j) ORDER BY job_id",
             FLOW_NAMES,
@@ -100,7 +105,9 @@ class SqlSchedules:
     async def schedule_marks(self) -> dict[str, str]:
         """For each flow that has a schedule row its content, or a hash of it, with the flow's pause."""
         rows = await self._database.rows("look which rows have changed", self._marks)
-        return {row[0]: row[1] for row in rows}
+        return {
+            row[0]: row[1] for row in rows if isinstance(row[0], str)
+        }  # SQLite takes bytes as a name, too
 
     async def marked_schedules(self, flows: Collection[str]) -> list[MarkedSchedule]:
         """The rows of these flows with their marks, by flow; by one query."""
@@ -142,7 +149,7 @@ class SqlSchedules:
 
         async def work(session: Session) -> list[str]:
             now = await session.now()
-            there = {row[0] for row in await session.rows(self._schedules)}
+            there = {row[0] for row in await session.rows(self._scheduled)}
             new = {flow: record for flow, record in wanted.items() if flow not in there}
             rows = moments(schedule_row(replace(record, updated_at=now)) for record in new.values())
             if new and await session.change_rows(self._add, rows) != len(new):
@@ -199,8 +206,9 @@ class SqlSchedules:
 
         async def work(session: Session) -> ConfigRecord:
             now, row = await session.now(), await session.row(self._one_config, flow=flow)
-            check_seen(what, seen, version=0 if row is None else row[0])
-            made = ConfigRecord(flow, text, schema_version, effective, 1 if row is None else row[0] + 1)
+            version = 0 if row is None else config_record(row).version
+            check_seen(what, seen, version=version)
+            made = ConfigRecord(flow, text, schema_version, effective, version + 1)
             values = {
                 "schema_version": schema_version,
                 "config_json": text,

@@ -1,0 +1,76 @@
+"""The cells of a row that people edit: each read as what it is to be, or told why it cannot be."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import UTC, datetime
+from typing import Any, TypeVar
+
+from piko_flow.errors import ScheduleError, shorten
+from piko_flow.planning.moment import utc
+
+T = TypeVar("T")
+MOST_NUMBER = 2**31 - 1  # what a column of whole numbers holds in every database but SQLite
+MOST_VERSION = 2**63 - 2  # the next one is stored, too
+SHOWN = 60  # characters of what came
+
+
+class Cells:
+    """One row. SQLite lets a person write anything into any column, the servers let moments stand that are none.
+
+    A cell that cannot be read gives the column's default, and `unreadable` then has the column with the reason.
+    """
+
+    def __init__(self, columns: Iterable[str], row: Iterable[Any]) -> None:
+        self._cells = dict(zip(columns, row, strict=True))
+        self._unreadable: list[tuple[str, str]] = []
+
+    @property
+    def unreadable(self) -> tuple[tuple[str, str], ...]:
+        """The columns that could not be read so far, each with the reason, which begins with its name."""
+        return tuple(self._unreadable)
+
+    def text(self, column: str, default: str = "") -> str:
+        """A text; one that is missing is the default."""
+        value = self._cells[column]
+        if value is None:
+            return default
+        return value if isinstance(value, str) else self._refuse(column, "it is text", default)
+
+    def number(self, column: str, default: int, *, most: int = MOST_NUMBER) -> int:
+        """A whole number; one that is missing is the default."""
+        value = self._cells[column]
+        if value is None:
+            return default
+        if isinstance(value, int) and -most - 1 <= value <= most:
+            return int(value)
+        return self._refuse(column, f"it is a whole number up to {most}", default)
+
+    def yes_or_no(self, column: str, default: bool) -> bool:
+        """A truth value; one that is missing is the default."""
+        value = self._cells[column]
+        if value is None:
+            return default
+        return bool(value) if value in (0, 1) else self._refuse(column, "it is 1 or 0", default)
+
+    def moment(self, column: str) -> datetime | None:
+        """An instant in UTC; None where none stands there."""
+        value = self._cells[column]
+        try:
+            return None if value is None else utc(_aware(value), column)
+        except ScheduleError as error:  # no year of it can be reckoned with
+            return self._refuse(column, error.rule, None)
+        except (TypeError, ValueError, OverflowError):
+            rule = "it is an instant such as '2026-01-08 10:00:00', in UTC, or NULL"
+            return self._refuse(column, rule, None)
+
+    def _refuse(self, column: str, rule: str, default: T) -> T:
+        self._unreadable.append((column, f"{column}: {rule}; got {shorten(self._cells[column], SHOWN)}"))
+        return default
+
+
+def _aware(value: Any) -> datetime:
+    found = datetime.fromisoformat(value) if isinstance(value, str) else value
+    if not isinstance(found, datetime):
+        raise TypeError("no instant")  # SQLite keeps a number where a time should be
+    return found.replace(tzinfo=UTC) if found.tzinfo is None else found
