@@ -62,10 +62,15 @@ class LetterView:
 class PlaneDeadLetters(PlanePart):
     """List, show, drop."""
 
-    async def letter_groups(self, *, flow: str | None = None, limit: int = 100) -> list[LetterGroup]:
-        """The open letters that failed alike, together; the group with the newest letter first."""
+    async def letter_groups(
+        self, *, flow: str | None = None, fingerprint: str | None = None, limit: int = 100
+    ) -> list[LetterGroup]:
+        """The open letters that failed alike, together; the group with the newest letter first.
+
+        With `fingerprint`, which is a whole one, only that group.
+        """
         _check_page(limit)
-        return await self.store.letter_groups(flow=flow, limit=limit)
+        return await self.store.letter_groups(flow=flow, fingerprint=fingerprint, limit=limit)
 
     async def dead_letters(
         self,
@@ -112,12 +117,13 @@ class PlaneDeadLetters(PlanePart):
     ) -> list[DeadLetterRecord]:
         """Drop open letters, but for those that a live run replays: what their items were is kept no longer.
 
-        Gives them as they were. Refused where there are none. Of what is `expected` a letter has its state.
+        Gives them as they were. Refused where there are none. Of what is `expected` a letter has its state and attempt.
         """
         chosen, _ = await self.chosen(which, "drop", expected)
         dropped = await self.store.drop_dead_letters([letter.id for letter in chosen])
         if not dropped:
-            check_seen("drop dead letters", expected, state="dropped or replayed meanwhile")
+            attempt = None if expected is None else expected.attempt
+            check_seen("drop dead letters", expected, attempt=attempt, state="dropped or replayed meanwhile")
         for flow in sorted({letter.flow for letter in dropped}):
             was = {"letters": [letter.id for letter in dropped if letter.flow == flow], "state": OPEN}
             await self.changed(
@@ -163,7 +169,8 @@ class PlaneDeadLetters(PlanePart):
             return await self._numbered(which.ids, what, expected), False
         found = await self._found(which.flow, which.group, OPEN, limit=MOST + 1)
         if not found:
-            check_seen(what, expected, state="open no more")
+            attempt = None if expected is None else expected.attempt
+            check_seen(what, expected, attempt=attempt, state="open no more")
             refuse(what, "there is an open one", f"of flow {which.flow!r} there is none")
         return found[:MOST], len(found) > MOST
 
@@ -175,7 +182,8 @@ class PlaneDeadLetters(PlanePart):
             came = f"there is no dead letter {min(unknown)}, or its run has been pruned"
             missing(what, "a dead letter has a number", came)
         for letter in found:
-            check_seen(f"{what}, {letter.id} among them", expected, state=letter.state)
+            named = f"{what}, {letter.id} among them"
+            check_seen(named, expected, attempt=letter.attempt, state=letter.state)
             if letter.state != OPEN:
                 by = f" by run {letter.replay_run}" if letter.replay_run else ""
                 refuse(what, "a letter is open", f"dead letter {letter.id} was {letter.state}{by}")

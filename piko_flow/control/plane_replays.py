@@ -63,7 +63,7 @@ class PlaneReplays(PlaneDeadLetters):
 
         A letter is taken by one replay at a time: of those that another has taken by then none is given to two.
         Letters that cannot be replayed are told with the reason; refused where that are all. Of what is `expected` a
-        letter has its state.
+        letter has its state and attempt.
         """
         chosen, more = await self.chosen(which, "replay", expected)
         gates, groups, untaken = Gates(self), dict[Alike, list[DeadLetterRecord]](), list[Untaken]()

@@ -336,7 +336,9 @@ class LedgerStore(Protocol):
         """The letters of these numbers, newest first; those that are not there are left out."""
         ...
 
-    async def letter_groups(self, *, flow: str | None = None, limit: int = 100) -> list[LetterGroup]:
+    async def letter_groups(
+        self, *, flow: str | None = None, fingerprint: str | None = None, limit: int = 100
+    ) -> list[LetterGroup]:
         """The open letters that failed alike, together; the group with the newest letter first."""
         ...
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -153,6 +154,41 @@ async def test_a_letter_that_a_run_replays_is_offered_to_no_other() -> None:
     [letter] = await pages(world, paths[2])
     assert f"run {run.id} replays it" in letter
     assert " Replay " not in letter
+
+
+def form_of(page: str, action: str) -> dict[str, str]:
+    """What the form with this action sends."""
+    [form] = re.findall(rf'<form[^>]* action="{action}"[^>]*>(.*?)</form>', page)
+    return dict(re.findall(r'name="(\w+)" value="([^"]*)"', form))
+
+
+@pytest.mark.parametrize("place", [0, 1, 2], ids=["groups", "group", "letter"])
+async def test_an_old_page_drops_no_letters_that_were_replayed_meanwhile(place: int) -> None:
+    world, paths = await with_letters("one", "two")
+    process: Any = PlaneProcess(world.plane)
+    action = "/dead-letters/group/drop" if place < 2 else "/dead-letters/2/drop"
+    async with client(process=process) as browser:
+        old = form_of((await browser.get(paths[place])).text, action)
+        world.register(over([], refuse, []))
+        await world.clock.advance(1)
+        await world.replay(1, 2)  # and they have failed again
+        refused = await browser.post(action, data=old)
+        assert refused.status_code == 409
+        assert "Look at it again" in refused.text
+        assert [letter.state for letter in await world.letters()] == ["open", "open"]
+        new = form_of((await browser.get(paths[place])).text, action)
+        assert (await browser.post(action, data=new)).status_code == 303
+    assert len(await world.letters()) == (0 if place < 2 else 1)
+
+
+async def test_who_drops_a_group_is_asked_with_its_number() -> None:
+    world, paths = await with_letters("one", "two")
+    process: Any = PlaneProcess(world.plane)
+    async with client(process=process) as browser:
+        for path in paths[:2]:
+            page = (await browser.get(path)).text
+            assert 'data-ask="Drop 2 items? What failed is kept no longer."' in page
+            assert 'data-ask="Replay 2 items?"' in page
 
 
 async def test_a_letter_of_a_sink_that_is_not_registered_any_more_is_not_offered() -> None:

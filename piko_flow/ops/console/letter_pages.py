@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Request, Response
@@ -18,6 +18,7 @@ from piko_flow.ops.console.forms import form_of, refuse, whole
 from piko_flow.ops.console.numbered import Number
 from piko_flow.ops.console.page_group import PageGroup
 from piko_flow.ops.console.refusals import pages_route
+from piko_flow.ops.console.sentences import MARKED
 from piko_flow.ops.console.shown_items import of_repr, of_value
 from piko_flow.ops.console.view import query
 from piko_flow.ops.visitor import AtLeast, Visitor
@@ -26,8 +27,8 @@ from piko_flow.store.records import DeadLetterRecord, LetterGroup
 
 PAGE, GROUPS = 50, 200
 VERBS = (  # what can be done to a group: the verb, its button with its style, and what is asked before
-    ("replay", "Replay", "", "Replay these items?"),
-    ("drop", "Drop", " btn--danger", "Drop these items? What they were is kept no longer."),
+    ("replay", "Replay", "", "Replay {}?"),
+    ("drop", "Drop", " btn--danger", "Drop {}? What failed is kept no longer."),
 )
 Operator = Annotated[Visitor, Depends(AtLeast(Role.OPERATOR))]
 
@@ -61,6 +62,7 @@ class LetterPages(PageGroup):
             section="/dead-letters",
             groups=found,
             verbs=VERBS,
+            facts=facts_of,
             now=now,
             asked={"flow": flow},
         )
@@ -73,19 +75,22 @@ class LetterPages(PageGroup):
         if not flow or not name:
             return RedirectResponse("/dead-letters", 303)
 
-        async def read(plane: ControlPlane) -> tuple[LetterPage, str, datetime]:
+        async def read(plane: ControlPlane) -> tuple[LetterPage, LetterGroup | None, str, datetime]:
             page = await plane.dead_letters(flow=flow, group=name, before=before or None, limit=PAGE)
             barred = plane.why_barred(page.letters[0]) if page.letters else ""
-            return page, barred, await plane.now()
+            alike = await _group(plane, flow, page.letters[0].fingerprint) if page.letters else None
+            return page, alike, barred, await plane.now()
 
-        page, barred, now = await self._process.ask(read)
+        page, alike, barred, now = await self._process.ask(read)
         return self._view.page(
             request,
             "letter_group.html",
             section="/dead-letters",
             letters=page.letters,
+            alike=alike,
             barred=barred,
             verbs=VERBS,
+            facts=facts_of,
             before=page.before,
             now=now,
             asked={"flow": flow, "group": name, "before": before or ""},
@@ -113,7 +118,7 @@ class LetterPages(PageGroup):
 
     async def change(self, request: Request, number: Number, verb: str, who: Operator) -> Response:
         """Replay or drop one letter, if it is as the page showed it."""
-        seen, which = seen_by(await form_of(request), "state"), WhichLetters((number,))
+        seen, which = seen_by(await form_of(request), "state", "attempt"), WhichLetters((number,))
         _check_verb(verb)
         if verb == "replay":
             asked = await self._process.ask(
@@ -125,18 +130,18 @@ class LetterPages(PageGroup):
         return told(request, "/dead-letters", f"Dead letter {number} is dropped.")
 
     async def change_group(self, request: Request, verb: str, who: Operator) -> Response:
-        """Replay or drop the open letters of a group, if no newer one has come since the page."""
+        """Replay or drop the open letters of a group, if it is as the page showed it."""
         form = await form_of(request)
-        flow, name, newest = form.get("flow", ""), form.get("group", ""), form.get("newest", "")
+        flow, name, seen = form.get("flow", ""), form.get("group", ""), form.get("seen_group", "")
         _check_verb(verb)
         which = WhichLetters((), flow, name)
         back = f"/dead-letters{query({'flow': flow})}"
         if verb == "replay":
-            asked = await self._process.ask(lambda plane: _replay_group(plane, who, which, newest))
+            asked = await self._process.ask(lambda plane: _replay_group(plane, who, which, seen))
             return told(
                 request, back, _queued(asked), tone="gap" if asked.untaken or asked.more else "success"
             )
-        dropped = await self._process.ask(lambda plane: _drop_group(plane, who, which, newest))
+        dropped = await self._process.ask(lambda plane: _drop_group(plane, who, which, seen))
         return told(
             request,
             back,
@@ -144,25 +149,51 @@ class LetterPages(PageGroup):
         )
 
 
-async def _replay_group(plane: ControlPlane, who: Visitor, which: WhichLetters, newest: str) -> ReplayRequest:
-    await _check_group(plane, which, newest)
+async def _replay_group(plane: ControlPlane, who: Visitor, which: WhichLetters, seen: str) -> ReplayRequest:
+    await _check_group(plane, which, seen)
     return await plane.acting(who.name, who.via).replay(which)
 
 
 async def _drop_group(
-    plane: ControlPlane, who: Visitor, which: WhichLetters, newest: str
+    plane: ControlPlane, who: Visitor, which: WhichLetters, seen: str
 ) -> list[DeadLetterRecord]:
-    await _check_group(plane, which, newest)
-    return await plane.acting(who.name, who.via).drop(which)
+    await _check_group(plane, which, seen)
+    dropped = await plane.acting(who.name, who.via).drop(which)
+    if not dropped:
+        conflict(f"drop the dead letters of {which.flow!r} that failed alike", "open ones", "a run replays them")
+    return dropped
 
 
-async def _check_group(plane: ControlPlane, which: WhichLetters, newest: str) -> None:
-    """Raise RequestConflicts where the group's newest open letter is not the one that was seen."""
-    page = await plane.dead_letters(flow=which.flow, group=which.group, limit=1)
-    now = str(page.letters[0].id) if page.letters else ""
-    if now != newest:
-        last = f"{now} is the newest" if now else "none of them is open"
-        conflict(f"change the dead letters of {which.flow!r} that failed alike", f"{newest} the newest", last)
+async def _check_group(plane: ControlPlane, which: WhichLetters, seen: str) -> None:
+    """Raise RequestConflicts where a letter of the group has come, gone, or failed once more since it was seen."""
+    group = await _group(plane, which.flow or "", which.group or "")
+    now = "" if group is None else facts_of(group)
+    if now != seen:
+        what = f"change the dead letters of {which.flow!r} that failed alike"
+        conflict(what, _told_facts(seen), _told_facts(now))
+
+
+async def _group(plane: ControlPlane, flow: str, fingerprint: str) -> LetterGroup | None:
+    """The group of this fingerprint; None where none of its letters is open."""
+    return next(iter(await plane.letter_groups(flow=flow, fingerprint=fingerprint, limit=1)), None)
+
+
+def facts_of(group: LetterGroup) -> str:
+    """What a form says that its page showed of a group: each replay that fails again makes it another text."""
+    return f"{group.count}/{group.example.id}/{group.last.astimezone(UTC).isoformat()}"
+
+
+def _told_facts(facts: str) -> str:
+    """The facts of a group as people read them."""
+    count, _, rest = facts.partition("/")
+    newest, _, last = rest.partition("/")
+    if not count.isascii() or not count.isdecimal() or len(count) > 18:
+        return "none that is open"
+    try:
+        failed = MARKED.at(datetime.fromisoformat(last))
+    except ValueError:
+        failed = "an unknown time"
+    return f"{counted(int(count), 'open one')}, number {newest:.20} the newest, of which one failed last at {failed}"
 
 
 def _check_verb(verb: str) -> None:

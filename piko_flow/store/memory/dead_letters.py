@@ -50,12 +50,15 @@ class MemoryLetters(MemoryPart):
         letters = self._rows.letters
         return [letters[number] for number in sorted(set(ids), reverse=True) if number in letters]
 
-    async def letter_groups(self, *, flow: str | None = None, limit: int = 100) -> list[LetterGroup]:
+    async def letter_groups(
+        self, *, flow: str | None = None, fingerprint: str | None = None, limit: int = 100
+    ) -> list[LetterGroup]:
         """The open letters that failed alike, together; the group with the newest letter first."""
         self._ask()
         alike: dict[tuple[str, str], list[DeadLetterRecord]] = {}
         for letter in self._rows.letters.values():
-            if letter.state == OPEN and flow in (None, letter.flow):
+            of_group = flow in (None, letter.flow) and fingerprint in (None, letter.fingerprint)
+            if letter.state == OPEN and of_group:
                 alike.setdefault((letter.flow, letter.fingerprint), []).append(letter)
         groups = [_group(letters) for letters in alike.values()]
         return sorted(groups, key=lambda group: group.example.id, reverse=True)[:limit]

@@ -86,16 +86,20 @@ class SqlLetters:
         what = "look up dead letters"
         return await self._database.transact(what, lambda session: self._found(session, ids))
 
-    async def letter_groups(self, *, flow: str | None = None, limit: int = 100) -> list[LetterGroup]:
+    async def letter_groups(
+        self, *, flow: str | None = None, fingerprint: str | None = None, limit: int = 100
+    ) -> list[LetterGroup]:
         """The open letters that failed alike, together; the group with the newest letter first."""
-        which = "" if flow is None else " AND job_id = :flow"
+        given = {"flow": flow, "fingerprint": fingerprint}
+        values = {name: value for name, value in given.items() if value is not None}
+        columns = {"flow": "job_id", "fingerprint": "fingerprint"}
+        which = "".join(f" AND {columns[name]} = :{name}" for name in values)
         text = f"""SELECT g.amount, g.first_at, g.last_at, {COLUMNS} FROM (
 SELECT COUNT(*) AS amount, MIN(created_at) AS first_at, MAX(COALESCE(failed_at, created_at)) AS last_at, MAX(id) AS newest
 FROM dead_letter WHERE state = 'open'{which} GROUP BY job_id, fingerprint ORDER BY MAX(id) DESC LIMIT :limit
 ) g JOIN dead_letter d ON d.id = g.newest ORDER BY d.id DESC"""
         asking = self._database.dialect.statement(text)
-        values = {"limit": limit} if flow is None else {"limit": limit, "flow": flow}
-        rows = await self._database.rows("group dead letters", asking, **values)
+        rows = await self._database.rows("group dead letters", asking, limit=limit, **values)
         return [_group(row[0], row[1:3], letter_record(row[3:])) for row in rows]
 
     async def open_letters(self) -> dict[str, int]:

@@ -95,6 +95,8 @@ async def open_letters_of_one_fingerprint_are_a_group(stores: StoreUnderTest) ->
         assert (groups[0].first, groups[0].last) == (first.created_at, newest.created_at)
         assert await store.letter_groups(limit=1) == groups[:1]
         assert await store.letter_groups(flow="other") == []
+        assert await store.letter_groups(flow="mail", fingerprint="e" * 32) == groups[1:]
+        assert await store.letter_groups(fingerprint="e" * 31) == []
         await store.drop_dead_letters([alone.id])
         assert [one.count for one in await store.letter_groups(flow="mail")] == [3]
 
