@@ -27,6 +27,9 @@ class MemoryLeases(MemoryPart):
             return None
         else:
             taken = Lease(name, check("replica", holder), held.term + 1, now + ttl)
+            before = self._rows.replicas.get(held.holder)
+            if before is not None and before.until is not None and before.until < held.until:
+                self._rows.replicas[before.id] = replace(before, until=held.until)
         self._rows.leases[name] = taken
         return taken
 

@@ -18,6 +18,7 @@ TAKE = """UPDATE scheduler_leader SET owner = :holder, version = :term, lease_un
 WHERE name = :name"""
 RENEW = """UPDATE scheduler_leader SET lease_until = {later}, updated_at = {now}
 WHERE name = :name AND owner = :holder AND version = :term"""
+LAST_SIGN = "UPDATE replica SET alive_until = :until WHERE replica_id = :owner AND alive_until < :until"
 RELEASE = """UPDATE scheduler_leader SET owner = '', lease_until = {now}
 WHERE name = :name AND owner = :holder AND version = :term"""
 FORGET = "DELETE FROM scheduler_leader WHERE name = :name AND lease_until <= {now}"
@@ -70,6 +71,7 @@ class SqlLeases:
         dialect = database.dialect
         self._lease, self._take, self._release = map(dialect.statement, (LEASE, TAKE, RELEASE))
         self._renew, self._forget_lease = map(dialect.statement, (RENEW, FORGET))
+        self._last_sign = dialect.statement(LAST_SIGN)
         self._leave, self._replicas, self._pulse = map(dialect.statement, (LEAVE, REPLICAS, PULSE))
         self._address, self._hide_runs = dialect.statement(ADDRESS), dialect.statement(HIDE)
         self._new_lease = dialect.insert_new("scheduler_leader", NEW_LEASE, key="name")
@@ -107,6 +109,8 @@ class SqlLeases:
                 if until > now:
                     return None
                 term += 1
+                if owner:  # who led has not beaten meanwhile: the end of its lease is its last sign
+                    await session.change(self._last_sign, owner=owner, until=until)
             return await self._prolong(session, Lease(name, holder, term, now + ttl), now)
 
         return await self._database.transact(f"take the lease {name!r}", work)

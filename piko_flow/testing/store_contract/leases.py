@@ -7,6 +7,7 @@ from dataclasses import replace
 from datetime import UTC, timedelta
 from typing import Final
 
+from piko_flow.store.records import ReplicaRecord
 from piko_flow.testing.store_contract.scene import HOUR, LEASE, LONG, NOW_OVER, Check, StoreUnderTest
 
 
@@ -177,6 +178,23 @@ async def a_lease_ends_to_the_microsecond(stores: StoreUnderTest) -> None:
         assert (await store.pulse(LEASE, "one")).lease == lease
 
 
+async def who_led_and_lost_its_lease_is_known_to_have_lived_until_its_end(stores: StoreUnderTest) -> None:
+    async with stores.open() as store:
+        await store.beat(ReplicaRecord("one"), ttl=NOW_OVER)
+        lease = await store.acquire(LEASE, holder="one", ttl=NOW_OVER)
+        assert lease is not None
+        assert await store.acquire(LEASE, holder="two", ttl=HOUR) is not None
+        [known] = await store.replicas()
+        assert known.until == lease.until
+        taken = await store.acquire(LEASE, holder="two", ttl=NOW_OVER)
+        assert taken is not None
+        await store.beat(ReplicaRecord("two"), ttl=LONG)
+        assert await store.acquire(LEASE, holder="three", ttl=HOUR) is not None
+        two = {one.id: one for one in await store.replicas()}["two"]
+        assert two.until is not None
+        assert two.until > taken.until  # its own sign was later
+
+
 CHECKS: Final[tuple[Check, ...]] = (
     a_free_lease_is_taken_in_a_first_term,
     a_held_lease_is_refused_to_others,
@@ -195,4 +213,5 @@ CHECKS: Final[tuple[Check, ...]] = (
     of_all_who_ask_at_once_one_gets_the_lease,
     of_all_who_want_a_lease_that_ran_out_one_gets_it,
     a_lease_ends_to_the_microsecond,
+    who_led_and_lost_its_lease_is_known_to_have_lived_until_its_end,
 )
