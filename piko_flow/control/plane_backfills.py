@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from hashlib import blake2b
 from itertools import starmap
@@ -11,6 +11,7 @@ from typing import Any
 
 import orjson
 
+from piko_flow.control.kept_secrets import has_stars, values_of, without_kept
 from piko_flow.control.params import check_names, check_params
 from piko_flow.control.plane_params import audited_values, shown_params
 from piko_flow.control.plane_part import missing, refuse, zone_of
@@ -125,6 +126,8 @@ class PlaneBackfills(PlaneTriggers):
         schedule, now = await self.schedule(request.flow), await self.now()
         version = await self.in_force(request.flow, now)
         check_names(flow, request.params or ())
+        if has_stars(request.params or {}):
+            request = replace(request, params=without_kept(flow, request.params or {}, values_of(version)))
         given = given_text(request)
         checked = check_params(flow, version.text if version is not None else None, given)
         state = (await self.store.states([request.flow]))[request.flow]
@@ -138,7 +141,12 @@ class PlaneBackfills(PlaneTriggers):
         )
         if not windows:
             advice = "The kinds are gap, missing, failed and all; windows that have not ended never count"
-            refuse(what, f"there is a window to run ({request.kind})", f"{request.span} holds none", advice)
+            refuse(
+                what,
+                f"its range holds windows of the kind {request.kind}",
+                f"{request.span} has none",
+                advice,
+            )
         pinned = str(version.id) if version is not None else ""
         named = (plan_digest(windows), request.kind, str(request.concurrency), given or "", pinned)
         digest = blake2b("\0".join(named).encode(), digest_size=6).hexdigest()
@@ -157,7 +165,7 @@ class PlaneBackfills(PlaneTriggers):
                 f"apply a backfill of {request.flow!r}",
                 "it does what was planned",
                 f"the plan is now {plan.digest}, with {counted(len(plan.windows), 'window')}, and not {digest}",
-                "Look at it again: piko-flow backfill plan",
+                "Look at its plan again",
             )
         record = BackfillRecord(
             id=0,
@@ -168,7 +176,7 @@ class PlaneBackfills(PlaneTriggers):
             windows=plan.windows,
             newest_first=request.newest_first,
             concurrency=request.concurrency,
-            params=given_text(request),
+            params=given_text(plan.request),
             requested_by=by or self.actor.who,
         )
         made = await self.store.add_backfill(record)

@@ -11,18 +11,12 @@ import orjson
 from pydantic import BaseModel
 
 from piko_flow.control.flow import Flow
+from piko_flow.control.kept_secrets import has_stars, with_secrets, without_kept
 from piko_flow.control.params import check_names, check_params, ignored_names, refusal_of
 from piko_flow.control.params_book import ParamsBook
 from piko_flow.control.plane_part import PlanePart, missing, refuse
 from piko_flow.control.redaction import Redaction
-from piko_flow.control.secret_fields import (
-    SECRET,
-    field_type,
-    holds_secret,
-    inner_type,
-    shapes_in,
-    unknown_may_be_secret,
-)
+from piko_flow.control.shown_params import hidden as hidden
 from piko_flow.errors import RequestRefused
 from piko_flow.store.records import ConfigRecord, ParamsVersion
 from piko_flow.store.seen import Seen, check_seen
@@ -110,7 +104,7 @@ class PlaneParams(PlanePart):
     ) -> ParamsVersion:
         """Write the flow's parameters: `values` instead of what is in force, or `changes` to it, name by name.
 
-        They are checked against the flow's model first. Runs queued from `effective_from` on have them, at once
+        They are checked against the flow's model first. Stars in a secret's place keep the secret that is there. Runs queued from `effective_from` on have them, at once
         without one; runs queued before keep theirs. Gives the new version. Of what is `expected` the row has its
         version.
         """
@@ -119,8 +113,11 @@ class PlaneParams(PlanePart):
         if values is None and not changes:
             refuse(f"set params of {flow!r}", "something of them is set", "nothing was given")
         check_names(registered, {**(values or {}), **(changes or {})})
-        base = await self._base(registered, row) if values is None else dict(values)
-        text = _text(registered, {**base, **(changes or {})})
+        stars = has_stars(values or {}) or has_stars(changes or {})
+        base = await self._base(registered, row) if values is None or stars else {}
+        whole = base if values is None else with_secrets(registered, values, base)
+        over = without_kept(registered, changes or {}, base)
+        text = _text(registered, {**whole, **over})
         if schema_version is None:
             schema_version = _schema(registered, row)
         written = await self._write(registered, text, schema_version, effective_from, expected)
@@ -245,35 +242,6 @@ def audited_values(flow: Flow | None, text: str | None, redact: Collection[str])
         return {"unreadable": True}
     values: dict[str, Any] = Redaction.of(() if flow is None else flow.redact, redact).values(shown)
     return values
-
-
-def hidden(flow: Flow | None, values: Mapping[str, Any]) -> dict[str, Any]:
-    """The values with stars for what the flow's model, or its name, says is a secret; also deeper inside."""
-    return _hidden(None if flow is None else flow.params, values)
-
-
-def _hidden(annotation: object, values: Mapping[str, Any]) -> dict[str, Any]:
-    """`annotation` is the type that the values are of, or None where nothing is known of them."""
-    mapped = inner_type(annotation, Mapping)
-    shapes = [] if mapped is not None else list(shapes_in(annotation))
-    strict = bool(shapes) and unknown_may_be_secret(annotation)
-    shown: dict[str, Any] = {}
-    for name, value in values.items():
-        known = next((found for shape in shapes if (found := field_type(shape, name)) is not None), mapped)
-        if SECRET.search(name) or (strict and known is None):
-            shown[name] = HIDDEN
-        else:
-            shown[name] = _hidden_inside(known, value)
-    return shown
-
-
-def _hidden_inside(annotation: object, value: Any) -> Any:
-    """What stands where something with a secret inside is expected, in another form, is hidden as a whole."""
-    if holds_secret(annotation) and not (isinstance(value, (dict, list)) and any(shapes_in(annotation))):
-        return HIDDEN
-    if isinstance(value, list):
-        return [_hidden_inside(inner_type(annotation, Collection) or annotation, item) for item in value]
-    return _hidden(annotation, value) if isinstance(value, dict) else value
 
 
 def _same(version: ParamsVersion, row: ConfigRecord) -> bool:

@@ -10,6 +10,7 @@ from typing import Any
 
 import orjson
 
+from piko_flow.control.kept_secrets import values_of, without_kept
 from piko_flow.control.new_runs import instant_key
 from piko_flow.control.params import check_names, check_params
 from piko_flow.control.params_book import ParamsBook
@@ -167,7 +168,8 @@ class PlaneTriggers(PlanePart):
         check_names(flow, params or ())
         now = await self.now()
         version = await self.in_force(name, now)
-        overrides = orjson.dumps(dict(params)).decode() if params else None
+        params = without_kept(flow, params or {}, values_of(version))
+        overrides = orjson.dumps(params).decode() if params else None
         checked = check_params(flow, version.text if version is not None else None, overrides)
         run = NewRun(
             flow=name,
