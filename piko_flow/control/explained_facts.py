@@ -37,8 +37,8 @@ class Facts:
 
     `reign` is what a leader would know: schedules, live runs, backfills, limits, parameters. `refusals` tells of
     the flows whose row cannot be used, why; `ignored` of names in the params in force that the flow's model does not
-    have. `states` has those of the flow and of the one it comes after. `times` tells instants. `ran`
-    is a run that began, of a flow whose code is not here.
+    have. `declared` says that its code has a schedule. `states` has those of the flow and of the one it comes after.
+    `times` tells instants. `ran` is a run that began, of a flow whose code is not here.
     """
 
     now: datetime
@@ -53,6 +53,7 @@ class Facts:
     last: RunRecord | None = None
     ran: RunRecord | None = None
     ignored: str = ""
+    declared: bool = False
 
     @property
     def schedule(self) -> Schedule | None:

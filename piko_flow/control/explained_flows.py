@@ -39,7 +39,7 @@ def _row(facts: Facts) -> Iterator[Line]:
     if refused and facts.registered:
         yield line(Reason.ROW_REFUSED, f"its schedule row is refused: {refused}")
     elif schedule is None and facts.registered:
-        yield line(Reason.NO_SCHEDULE)
+        yield _no_schedule(facts)
     elif schedule is not None and not schedule.active:
         done = f"its date, {facts.time(schedule.date)}, has been dealt with" if schedule.date else ""
         text = done if schedule.row.enabled else "its row is not enabled"
@@ -47,6 +47,14 @@ def _row(facts: Facts) -> Iterator[Line]:
     if paused := facts.reign.paused(facts.flow):
         all_too = "piko-flow schedule resume --all" if facts.reign.paused_all else ""
         yield line(Reason.PAUSED, paused, advice=all_too or f"piko-flow schedule resume {facts.flow}")
+
+
+def _no_schedule(facts: Facts) -> Line:
+    """A flow that nobody meant to schedule lacks nothing: neither its code has a schedule for it, nor a row ever had."""
+    record = facts.reign.facts.get(facts.flow)
+    if facts.declared or (record is not None and record.planned_until is not None):
+        return line(Reason.NO_SCHEDULE)
+    return line(Reason.NO_SCHEDULE, "it has no schedule: it runs when somebody asks", blocks=False)
 
 
 def _leader(facts: Facts) -> Iterator[Line]:

@@ -151,10 +151,10 @@ class Judge:
     def _well(self, name: str, upstream: str) -> Finding:
         """What there is to say of a flow of which nothing else is."""
         known = self._known[name]
-        if known.understood is None:
-            return Finding("unscheduled", "")
         if any(run.status is RunStatus.RUNNING for run in known.live):
             return Finding("running", "")
+        if known.understood is None:
+            return Finding("unscheduled", "")
         if upstream:
             return Finding("waiting", f"it comes after {upstream!r}, which has not got so far")
         return Finding("waiting" if known.last is None else "healthy", "")

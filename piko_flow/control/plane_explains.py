@@ -102,6 +102,7 @@ class PlaneExplains(PlaneRows, PlaneReplicas):
             leader=leader,
             states=await self.store.states(names),
             last=(await self.store.last_runs([flow])).get(flow),
+            declared=registered is not None and registered.schedule is not None,
             ran=None if registered is not None else await self._ran(flow),
             ignored=ignored_names(registered, used.text) if registered and used else "",
             times=times or Times(find_zone(await self.zone(flow))),

@@ -67,8 +67,9 @@ def test_a_flow_that_never_ran_tells_what_to_do_next(idle: Scene, browser: Brows
         empty = page.find("#flow .empty").filter(has_text="It has not run yet")
         assert "none yet" in page.find("#flow .stats").inner_text()
         assert "Give it a schedule below, or run it now" in empty.inner_text()
-        why = page.find("li").filter(has_text="no row of scheduled_job is about the flow")
+        why = page.find("li").filter(has_text="it has no schedule: it runs when somebody asks")
         why.wait_for()
+        assert why.locator(".badge.none").inner_text() == "no schedule"  # which is no fault
         command = why.locator(".under").inner_text()
         assert command.startswith("On the command line: ")
         assert "piko-flow schedule set" in command

@@ -45,7 +45,7 @@ async def unregistered(it: Scene) -> Case:
 
 
 async def no_schedule(it: Scene) -> Case:
-    return Case("idle", "no row of scheduled_job")
+    return Case("mail", "no row of scheduled_job")
 
 
 async def row_refused(it: Scene) -> Case:

@@ -145,4 +145,5 @@ def test_what_holds_up_one_flow_holds_up_those_after_it() -> None:
 def test_a_flow_without_a_row_runs_when_somebody_asks() -> None:
     bare = Known(flow=FLOWS["first"], last=run())
     assert health(bare).word == "unscheduled"
+    assert health(replace(bare, live=(run(status=RunStatus.RUNNING),))).word == "running"
     assert health(replace(bare, letters=2)).word == "dead letters"

@@ -39,6 +39,16 @@ async def test_a_flow_for_which_all_is_well_is_told_its_next_fire_and_nothing_bl
     assert [(line.reason, line.blocks) for line in lines] == [(Reason.NOT_DUE, False)]
 
 
+async def test_a_flow_that_nobody_meant_to_schedule_lacks_nothing() -> None:
+    it = await led()
+    (line,) = (await told(it, "idle")).lines
+    assert (line.reason, line.text) == (
+        Reason.NO_SCHEDULE,
+        "it has no schedule: it runs when somebody asks",
+    )
+    assert not line.blocks
+
+
 async def test_names_of_params_that_count_for_nothing_are_told_and_block_nothing() -> None:
     it = await led()
     await it.store.keep_params([ParamsVersion("orders", '{"limt": 9}')])
