@@ -28,7 +28,7 @@ from piko_flow.control.registry import Registry
 from piko_flow.control.service import ControlService
 from piko_flow.control.watched import Watched
 from piko_flow.control.watching import watched_by, watching
-from piko_flow.errors import PikoFlowError, StoreUnavailable
+from piko_flow.errors import NotRunning, PikoFlowError
 from piko_flow.ops.door_options import KILOBYTE, DoorOptions
 from piko_flow.settings import Settings, load_settings
 
@@ -148,10 +148,10 @@ class App:
     async def ask(self, work: Callable[[ControlPlane], Awaitable[T]]) -> T:
         """What the control plane answers, from any loop; the work is done on the control thread.
 
-        Raises RequestRefused, and StoreUnavailable also while the application is not running.
+        Raises RequestRefused, StoreUnavailable, and its kind NotRunning while the application is not running.
         """
         if self._service is None:
-            raise StoreUnavailable(what="do that", reason="the application is not running")
+            raise NotRunning(name=self.name)
         return await self._service.call(work)
 
     @property

@@ -234,6 +234,16 @@ class StoreUnavailable(PikoFlowError):
         self.what, self.reason = what, reason
 
 
+class NotRunning(StoreUnavailable):
+    """The application was asked before it had started, or after it had stopped; nothing was changed."""
+
+    def __init__(self, *, name: str) -> None:
+        PikoFlowError.__init__(
+            self, f"the application {name!r} is starting or stopping, and answers nothing yet"
+        )
+        self.what, self.reason = "do that", f"the application {name!r} is starting or stopping"
+
+
 class TermOutdated(PikoFlowError):
     """Another replica leads in a newer term; what this one wanted to write was refused and nothing was written."""
 

@@ -49,15 +49,15 @@ def _limit(reason: Reason, run: RunRecord, facts: Facts) -> str:
     running = [one for one in reign.live.values() if one.status is RunStatus.RUNNING or one.admitted]
     if reason is Reason.MAX_INSTANCES:
         same = [one for one in running if one.flow == run.flow and one.backfill is None]
-        return f"{_ids(same)} of {run.flow!r} run, and max_instances is {reign.instances(run.flow)}"
+        return f"{_working(same, repr(run.flow))}, and max_instances is {reign.instances(run.flow)}"
     if reason is Reason.GROUP_FULL:
         group = reign.waiting(run).group
         same = [one for one in running if reign.waiting(one).group == group]
-        return f"{_ids(same)} of group {group!r} run, and its limit is {reign.group(group)}"
+        return f"{_working(same, f'group {group!r}')}, and its limit is {reign.group(group)}"
     if reason is Reason.BACKFILL_FULL and run.backfill is not None:
         same = [one for one in running if one.backfill == run.backfill]
         most = reign.backfill(run.backfill)
-        return f"{_ids(same)} of backfill {run.backfill} run, and {most} of it go at once"
+        return f"{_working(same, f'backfill {run.backfill}')}, and {most} of it go at once"
     if reason is Reason.PAUSED:
         return f"backfill {run.backfill} is paused"
     if reason is Reason.NO_SLOT:
@@ -72,6 +72,10 @@ def _slots(facts: Facts) -> str:
     if running >= slots:
         return f"{'the one slot' if slots == 1 else f'all {slots:,} slots'} of {counted(len(alive), 'living replica')} {'is' if slots == 1 else 'are'} taken"
     return f"nothing holds it back, and {slots - running} of {counted(slots, 'slot')} {'is' if slots - running == 1 else 'are'} free: it starts with the next step"
+
+
+def _working(runs: list[RunRecord], whose: str) -> str:
+    return f"{_ids(runs)} of {whose} {'is' if len(runs) == 1 else 'are'} at work"
 
 
 def _ids(runs: list[RunRecord]) -> str:

@@ -22,6 +22,14 @@ Standing = dict[tuple[str, str], str]
 """What is so now: by kind and subject, in words."""
 UNDECIDED: Final = ""
 """Instead of words: it goes on if it is so already, and does not begin."""
+OVER: Final = {
+    FAILED: "{subject!r} has succeeded again",
+    LATE: "no run of {subject!r} is late any more",
+    GAP: "{subject!r} has no gap any more",
+    LETTERS: "{subject!r} has fewer open dead letters again",
+    LEADERLESS: "somebody leads again",
+}
+"""What is well again, by kind; a kind that is not here is told by the words of its beginning alone."""
 
 
 def failed(last_runs: Mapping[str, RunRecord]) -> Standing:
@@ -67,3 +75,9 @@ def letters(found: Mapping[str, int], most: int) -> Standing:
         for flow, count in found.items()
         if count >= most
     }
+
+
+def over_told(kind: str, subject: str, told: str) -> str:
+    """What is told of an episode that is over: what is well again, and then what it was about."""
+    well = OVER[kind].format(subject=subject) + "; " if kind in OVER else ""
+    return f"{well}over: {told}"

@@ -124,7 +124,8 @@ class Notices:
         return standing | rules.letters(seen.letters, self._options.letters)
 
     def _tell(self, episode: Episode, state: str, now: datetime) -> None:
-        text = episode.told if state == "begun" else f"over: {episode.told}"
+        over = rules.over_told(episode.kind, episode.subject, episode.told)
+        text = episode.told if state == "begun" else over
         notice = {
             "kind": episode.kind,
             "subject": episode.subject,

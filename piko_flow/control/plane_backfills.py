@@ -11,7 +11,7 @@ from typing import Any
 
 import orjson
 
-from piko_flow.control.kept_secrets import has_stars, values_of, without_kept
+from piko_flow.control.kept_secrets import values_of, without_kept
 from piko_flow.control.params import check_names, check_params
 from piko_flow.control.plane_params import audited_values, shown_params
 from piko_flow.control.plane_part import missing, refuse, zone_of
@@ -126,8 +126,7 @@ class PlaneBackfills(PlaneTriggers):
         schedule, now = await self.schedule(request.flow), await self.now()
         version = await self.in_force(request.flow, now)
         check_names(flow, request.params or ())
-        if has_stars(request.params or {}):
-            request = replace(request, params=without_kept(flow, request.params or {}, values_of(version)))
+        request = replace(request, params=without_kept(flow, request.params or {}, values_of(version)))
         given = given_text(request)
         checked = check_params(flow, version.text if version is not None else None, given)
         state = (await self.store.states([request.flow]))[request.flow]

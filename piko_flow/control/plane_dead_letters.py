@@ -164,7 +164,8 @@ class PlaneDeadLetters(PlanePart):
         """The open letters that are meant, newest first, and whether there are more. Refused where there are none."""
         what = f"{verb} dead letters"
         if bool(which.ids) == bool(which.flow or which.group):
-            refuse(what, "they are named by number, or by flow and group", f"{which} came")
+            came = "numbers came, and a flow or a group too" if which.ids else "neither came"
+            refuse(what, "they are named by number, or by flow and group", came)
         if which.ids:
             return await self._numbered(which.ids, what, expected), False
         found = await self._found(which.flow, which.group, OPEN, limit=MOST + 1)

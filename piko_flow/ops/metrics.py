@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 EVERY, SHARE = 5.0, 10  # while somebody asks: seconds between renderings, or so many times what one takes
 IDLE, IDLE_SHARE = 60.0, 100  # while nobody does
+BEGINNING = 60.0  # seconds from the start in which it is as if somebody asked
 ALL_OF_A_PAGE = 10_000_000  # objects: a collection over those that a page is made of would stop every loop
 PLAIN = ""  # the Accept header of who takes anything
 ASKED = 120.0  # seconds after a question for which somebody is said to ask
@@ -41,7 +42,7 @@ class MetricsPage:
     first of the process.
 
     While somebody asks, the page is EVERY seconds old at most and the time that rendering takes, or SHARE times that
-    time; while nobody does, IDLE and IDLE_SHARE are for that, and the plain format alone is kept. A format that nobody
+    time, and so it is at the BEGINNING, when each rendering tells more; while nobody does, IDLE and IDLE_SHARE are for that, and the plain format alone is kept. A format that nobody
     has asked for lately is answered with the plain one, and is there from the next rendering on, which begins at once.
     """
 
@@ -50,6 +51,7 @@ class MetricsPage:
         self._lock = threading.Lock()
         self._wake = asyncio.Event()
         self._rendered: dict[str, Rendered] = {}
+        self._quick_until = self._clock.monotonic() + BEGINNING
         self._asked: dict[str, tuple[float, str]] = {}  # by content type: when, and with which Accept
 
     async def get(self, accept: str) -> tuple[str, Rendered]:
@@ -92,7 +94,8 @@ class MetricsPage:
         for accept in {PLAIN, *(accept for _, accept in self._asked.values())}:
             await asyncio.to_thread(self.render, accept)
         took = self._clock.monotonic() - began
-        return max(EVERY, took * SHARE) if self._asked else max(IDLE, took * IDLE_SHARE)
+        quick = self._asked or began < self._quick_until
+        return max(EVERY, took * SHARE) if quick else max(IDLE, took * IDLE_SHARE)
 
     def _forget(self, now: float) -> None:
         """Formats that nobody asks for are not kept: what is answered in them would be old."""

@@ -98,12 +98,12 @@ def other_content(media_type: str) -> Misread:
 def unknown_parameter(name: str, known: Collection[str]) -> FieldError:
     """A parameter in the query that the address does not have."""
     advice = nearest(name, known) or (f"It takes {', '.join(sorted(known))}" if known else "It takes none")
-    rule = "the address takes only parameters that it knows"
+    rule = "an address has only parameters that are described"
     return FieldError(
         parameter=name[:100],
         what=f"query parameter {name[:100]}",
         rule=rule,
-        came="it is none of them",
+        came="no parameter is named so",
         advice=advice,
     )
 
@@ -126,8 +126,10 @@ def _field(error: Mapping[str, Any], body: object) -> FieldError:
     what = f"field {'.'.join(keys)}" if keys else "the body"
     if error["type"] == "extra_forbidden":
         known = _names(body, path[:-1])
-        told |= {"rule": "only fields that are known are taken", "came": "it is none of them"}
+        told |= {"rule": "a body has only fields that are described", "came": "no field is named so"}
         told["advice"] = nearest(keys[-1], known) or (f"It takes {', '.join(sorted(known))}" if known else "")
+        if len(keys) == 1 and not told["advice"].startswith("Did") and (example := _example(body)):
+            told["advice"] += f". Send for example {example}"
     elif not keys and (example := _example(body)):
         told["advice"] = f"Send for example {example}"
     return FieldError(pointer=pointer, what=what, **told)

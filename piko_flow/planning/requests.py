@@ -22,7 +22,7 @@ def check_trigger(state: FlowState, trigger: Trigger, window: Window | None, now
             what=what,
             rule="without a window it takes the oldest gap",
             came="there is none",
-            advice="Name one with --window",
+            advice="Name a window",
         )
     if chosen.end > now:
         raise RequestRefused(

@@ -6,7 +6,7 @@ import os
 import re
 import tomllib
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Literal
@@ -38,23 +38,28 @@ class UnknownSetting(UserWarning):
 
 @dataclass(frozen=True, slots=True)
 class Origin:
-    """Where a value came from: `where` is the file or the variable as a person would look for it."""
+    """Where a value came from: `where` is the file or the variable as a person would look for it.
+
+    `beneath` is where another one comes from that holds without this one; empty for the default.
+    """
 
     kind: Literal["default", "file", "variable", "argument"]
     where: str
+    beneath: str = ""
 
     def __str__(self) -> str:
         return self.where
 
     def advice(self, name: str, default: str) -> str:
         """What to do about a wrong value of the setting `name`."""
+        holds = f"that of {self.beneath}" if self.beneath else f"the default, {default}"
         match self.kind:
             case "file":
-                return f"Change it in {self.where} under [{TABLE}], or remove it for the default, {default}"
+                return f"Change it in {self.where} under [{TABLE}], or remove it for {holds}"
             case "variable":
-                return f"Change {self.where}, or unset it for the default, {default}"
+                return f"Change {self.where}, or unset it for {holds}"
             case _:
-                return f"Give {name} another value, or leave it out for the default, {default}"
+                return f"Give {name} another value, or leave it out for {holds}"
 
 
 DEFAULT = Origin("default", "default")
@@ -99,6 +104,9 @@ class Given:
 
     def take(self, name: str, value: object, origin: Origin) -> None:
         """Put a value over what an earlier layer said."""
+        beneath = self.origins.get(name, DEFAULT)
+        if beneath.kind != "default":
+            origin = replace(origin, beneath=beneath.where)
         self.values[name], self.origins[name] = value, origin
 
     def read_files(self) -> None:

@@ -37,11 +37,15 @@ def check_seen(what: str, seen: Seen | None, **now: object) -> None:
         if now[name] != value:
             raise RequestConflicts(
                 what=what,
-                rule="it is as it was when you looked at it",
-                came=f"its {name} was {_shown(name, value)} and is {_shown(name, now[name])}",
+                rule="it has not changed since you looked at it",
+                came=_changed(name, value, now[name]),
                 advice="Look at it again, and decide anew",
             )
 
 
-def _shown(name: str, value: object) -> str:
-    return "none" if name == "version" and not value else str(value)
+def _changed(name: str, was: object, now: object) -> str:
+    if name == "version" and not was:
+        return f"there was none then, and now there is version {now}"
+    if name == "version" and not now:
+        return f"it was version {was} then, and now there is none"
+    return f"its {name} was {was} and is {now}"

@@ -116,14 +116,16 @@ async def already_settled(it: Scene) -> Case:
 async def max_instances(it: Scene) -> Case:
     await planned_fires(it, "mail", hour(12).start)
     working = await running(it, "mail")
-    return Case((await queued(it, "mail")).id, f"run {working.id} of 'mail' run, and max_instances is 1")
+    return Case(
+        (await queued(it, "mail")).id, f"run {working.id} of 'mail' is at work, and max_instances is 1"
+    )
 
 
 async def group_full(it: Scene) -> Case:
     await planned_fires(it, "mail", hour(12).start, concurrency_group="slow")
     await planned_fires(it, "idle", hour(12).start, concurrency_group="slow")
     await running(it, "idle")
-    return Case((await queued(it, "mail")).id, "of group 'slow' run, and its limit is 1")
+    return Case((await queued(it, "mail")).id, "of group 'slow' is at work, and its limit is 1")
 
 
 async def backfilled(it: Scene, *, state: str = "running", concurrency: int = 1) -> int:
@@ -138,7 +140,7 @@ async def backfill_full(it: Scene) -> Case:
     number = await backfilled(it)
     await running(it, "orders", hour(2), backfill=number)
     waits = await queued(it, "orders", hour(3), backfill=number)
-    return Case(waits.id, f"of backfill {number} run, and 1 of it go at once")
+    return Case(waits.id, f"of backfill {number} is at work, and 1 of it go at once")
 
 
 async def no_slot(it: Scene) -> Case:

@@ -12,9 +12,10 @@ from piko_flow.errors import LeadershipLost, RequestConflicts
 from piko_flow.ops.api import asking
 from piko_flow.ops.problems import problem_of
 from tests.unit.api_worlds import api_world
-from tests.unit.planes import do_nothing, queued
+from tests.unit.planes import begun, do_nothing, ended, hour, queued
 
 HUGE = 10**400
+WINDOW = '{"window": {"start": "2026-03-01T08:00:00Z", "end": "2026-03-01T09:00:00Z"}}'
 BODIES: list[tuple[str, str, Any, str]] = [
     ("POST", "/flows/mail/runs", {"dry_run": "yes"}, "body.dry_run"),
     ("POST", "/flows/mail/runs", {"nonsense": 1}, "body.nonsense"),
@@ -160,8 +161,10 @@ async def test_an_unknown_field_or_parameter_is_told_the_nearest_known_one() -> 
         problem = await world.post("/flows/mail/runs", {"windw": 1, "nothing_like_it": 2}, 422)
         assert [one["advice"] for one in problem["errors"]] == [
             "Did you mean window?",
-            "It takes dry_run, key, params, window",
+            f"It takes dry_run, key, params, window. Send for example {WINDOW}",
         ]
+        bare = await world.ask("PATCH", "/flows/mail/params", 422, json={"region": "us"})
+        assert bare["advice"].endswith('. Send for example {"changes": {"region": "us"}}')
         window = {"start": "2026-03-02T10:00:00Z", "end": "2026-03-02T11:00:00Z", "strat": 1}
         problem = await world.post("/flows/mail/runs", {"window": window}, 422)
         assert (problem["errors"][0]["pointer"], problem["advice"]) == (
@@ -174,6 +177,24 @@ async def test_an_unknown_field_or_parameter_is_told_the_nearest_known_one() -> 
         assert problem["advice"] == "It takes none"
         problem = await world.get("/run", 404)
         assert problem["advice"] == "Did you mean /api/v1/runs? See /api/v1/openapi.json"
+
+
+async def test_a_moment_without_its_offset_is_told_what_it_lacks() -> None:
+    async with api_world() as world:
+        window = {"start": "2026-03-02T10:00:00", "end": "2026-03-02T11:00:00Z"}
+        problem = await world.post("/flows/mail/runs", {"window": window}, 422)
+        assert (problem["what"], problem["came"]) == ("field window.start", "text came")
+        assert problem["rule"].endswith("as 2026-03-01T09:00:00Z does, and this one has none")
+
+
+async def test_no_advice_of_the_api_is_one_for_a_terminal() -> None:
+    async with api_world() as world:
+        await begun(world.scene, "orders", since=11, planned=12)
+        await ended(world.scene, "orders", hour(11))
+        problem = await world.post("/flows/orders/runs", {}, 422)
+        assert (problem["came"], problem["advice"]) == ("there is none", "Name a window")
+        problem = await world.post("/dead-letters/replay", {}, 422)
+        assert problem["came"] == "neither came"
 
 
 async def test_a_body_in_another_coding_is_refused() -> None:

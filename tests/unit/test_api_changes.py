@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from piko_flow.ops.api.schedule_routes import NO_EXPRESSION
 from piko_flow.planning.run_state import RunStatus
 from piko_flow.store.ops_records import Role
 from tests.unit.api_worlds import api_world
@@ -41,7 +42,7 @@ async def test_an_expression_is_taken_as_the_answer_gives_it_and_as_an_object() 
         for wrong in ("nonsense", "[1]", '"text"'):
             body = {"schedule_type": "cron", "schedule_expr": wrong}
             problem = await world.ask("PATCH", "/schedules/mail", 422, json=body)
-            assert problem["rule"] == 'it is a JSON object such as {"cron": "0 * * * *"}, or the text of one'
+            assert problem["rule"] == NO_EXPRESSION
 
 
 async def test_a_run_is_cancelled_and_tried_again() -> None:

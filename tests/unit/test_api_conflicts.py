@@ -32,7 +32,7 @@ async def test_a_schedule_that_was_set_by_another() -> None:
         new = {"schedule_type": "interval", "schedule_expr": {"minutes": 5}, "expected": {"version": 0}}
         await world.ask("PATCH", "/schedules/mail", json=new)
         came = await conflict(world, "PATCH", "/schedules/mail", new)
-        assert came == "its version was none and is 1"
+        assert came == "there was none then, and now there is version 1"
         await conflict(world, "DELETE", "/schedules/mail?expected_version=2")
         await world.ask("PATCH", "/schedules/mail", json={"enabled": False, "expected": {"version": 1}})
         assert (await world.get("/schedules/mail"))["schedule"]["row"]["version"] == 2

@@ -18,7 +18,7 @@ from fastapi import FastAPI, Request, Response
 import piko_flow.ops.console
 from piko_flow import Flow
 from piko_flow.control.plane import ControlPlane
-from piko_flow.errors import NotFound, RequestConflicts, RequestRefused, StoreUnavailable
+from piko_flow.errors import NotFound, NotRunning, RequestConflicts, RequestRefused, StoreUnavailable
 from piko_flow.ops.console.assets import address_of, assets
 from piko_flow.ops.console.pages import console_router
 from piko_flow.ops.visitor import Visitor
@@ -65,6 +65,7 @@ async def client(error: Exception | None = None, *, process: Any = None) -> Asyn
     ("error", "status", "title"),
     [
         (StoreUnavailable(what="read", reason="it is away"), 503, "The database does not answer"),
+        (NotRunning(name="shop"), 503, "It is starting"),
         (NotFound(what="show", rule="it is there", came="it is not"), 404, "There is nothing here"),
         (RequestConflicts(what="do", rule="as seen", came="not as seen"), 409, "It has changed meanwhile"),
         (RequestRefused(what="do", rule="a <rule>", came="came", advice="do that"), 422, "could not be done"),

@@ -89,6 +89,7 @@ async def test_a_failing_flow_is_told_once_and_once_more_when_it_has_recovered(
             await watching.step()
     assert people.told == [("begun", "failed", "orders"), ("over", "failed", "orders")]
     assert "with OSError" in str(people.notices[0]["text"])
+    assert str(people.notices[1]["text"]).startswith("'orders' has succeeded again; over: run ")
     assert "password" not in str(people.notices)
 
 

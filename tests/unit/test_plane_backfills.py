@@ -57,10 +57,10 @@ async def test_a_plan_tells_which_windows_the_edges_of_the_range_cut() -> None:
         ({"flow": "ordres"}, "did you mean"),
         ({"flow": "audit"}, "no row"),
         ({"kind": "some"}, "missing, failed, all"),
-        ({"kind": "failed"}, "holds none"),
+        ({"kind": "failed"}, "has none"),
         ({"concurrency": 0}, "1 to 10000"),
         ({"params": {"limit": "many"}}, "limit"),
-        ({"span": hour(14, 2)}, "holds none"),
+        ({"span": hour(14, 2)}, "has none"),
     ],
 )
 async def test_a_backfill_that_makes_no_sense_is_refused(wrong: dict[str, object], told: str) -> None:

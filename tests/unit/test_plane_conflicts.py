@@ -27,7 +27,7 @@ async def test_a_run_that_began_meanwhile_is_not_cancelled() -> None:
     with pytest.raises(RequestConflicts) as caught:
         await world.plane.cancel(run.id, expected=Seen(status=RunStatus.QUEUED, attempt=1))
     assert str(caught.value) == (
-        f"cancel run {run.id}: it is as it was when you looked at it; its status was QUEUED and is RUNNING. "
+        f"cancel run {run.id}: it has not changed since you looked at it; its status was QUEUED and is RUNNING. "
         "Look at it again, and decide anew"
     )
     assert await world.store.run(run.id) == run
@@ -68,10 +68,10 @@ async def test_a_schedule_that_somebody_changed_meanwhile_is_neither_set_nor_del
     ):
         with pytest.raises(RequestConflicts, match="version was 1 and is 2"):
             await act()
-    with pytest.raises(RequestConflicts, match="version was none and is 2"):
+    with pytest.raises(RequestConflicts, match="there was none then, and now there is version 2"):
         await world.plane.set_schedule("idle", max_instances=3, expected=Seen(version=0))
     await world.plane.delete_schedule("idle", expected=Seen(version=2))
-    with pytest.raises(RequestConflicts, match="version was 2 and is none"):
+    with pytest.raises(RequestConflicts, match="it was version 2 then, and now there is none"):
         await world.plane.delete_schedule("idle", expected=Seen(version=2))
 
 

@@ -36,6 +36,15 @@ def test_a_message_says_what_where_the_rule_what_came_and_what_to_do(monkeypatch
     )
 
 
+def test_what_holds_without_a_wrong_value_is_told_where_it_is_not_the_default(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    Path("piko.toml").write_text("[default]\nmax_runs = 7\n")
+    monkeypatch.setenv("PIKO_MAX_RUNS", "none")
+    assert refused().endswith("Change PIKO_MAX_RUNS, or unset it for that of piko.toml")
+    assert refused(max_runs=0).endswith("leave it out for that of PIKO_MAX_RUNS")
+
+
 def test_every_wrong_setting_is_told_at_once_with_its_own_origin(monkeypatch: pytest.MonkeyPatch) -> None:
     Path("piko.toml").write_text("[default]\ntimezone = 'Europe/Berln'\n")
     monkeypatch.setenv("PIKO_EXECUTE", "some")

@@ -46,6 +46,8 @@ def read_moment(value: object) -> datetime:
     """A moment from its text in ISO 8601 with an offset. Raises ValueError for anything else."""
     if isinstance(value, datetime):
         return utc(value, "moment")
+    if isinstance(value, str) and MOMENT.fullmatch(f"{value}Z"):
+        raise ValueError("a moment ends with its offset, as 2026-03-01T09:00:00Z does, and this one has none")
     if not isinstance(value, str) or not MOMENT.fullmatch(value):
         raise ValueError("a moment is text such as 2026-03-01T09:00:00Z, with its offset")
     return utc(datetime.fromisoformat(value), "moment")

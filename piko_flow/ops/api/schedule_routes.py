@@ -39,6 +39,7 @@ from piko_flow.store.seen import Seen
 router = APIRouter(prefix="/schedules", tags=["schedules"], route_class=ProblemRoute)
 all_router = APIRouter(tags=["schedules"], route_class=ProblemRoute)
 LARGEST = 2**31 - 1
+NO_EXPRESSION = 'it is a JSON object such as {"cron": "0 * * * *"}, or that as text, and this text is none'
 Fires = Annotated[int, Query(ge=1, le=1000, description="How many fires.")]
 After = Annotated[Moment | None, Query(description="From this moment on; without it from now.")]
 ExpectedVersion = Annotated[
@@ -57,7 +58,7 @@ def read_expression(value: object) -> object:
     except ValueError:
         found = None
     if not isinstance(found, dict):
-        raise ValueError('it is a JSON object such as {"cron": "0 * * * *"}, or the text of one')
+        raise ValueError(NO_EXPRESSION)
     return found
 
 

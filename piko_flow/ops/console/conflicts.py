@@ -40,7 +40,7 @@ def conflict(what: str, seen: str, now: str) -> NoReturn:
     """Raise RequestConflicts for what only the console compares."""
     raise RequestConflicts(
         what=what,
-        rule="it is as it was when you looked at it",
-        came=f"the page showed {seen or 'nothing'}, and now it is {now}",
+        rule="it has not changed since you looked at it",
+        came=f"the page showed: {seen or 'nothing'}; now: {now}",
         advice="Look at it again, and decide anew",
     )

@@ -14,6 +14,7 @@ from starlette.exceptions import HTTPException
 
 from piko_flow.errors import (
     NotFound,
+    NotRunning,
     RequestConflicts,
     RequestRefused,
     ScheduleError,
@@ -67,6 +68,8 @@ def told_of(error: Exception) -> Told:
         return Told(status, title, error.what, error.rule, error.came, error.advice)
     if isinstance(error, MayNot):
         return Told(403, TITLES[403], str(error), advice="Log in with a token of a role that may.")
+    if isinstance(error, NotRunning):
+        return Told(503, "It is starting", error.reason, advice="Load the page again in a moment.")
     if isinstance(error, StoreUnavailable):
         return Told(503, TITLES[503], error.reason, advice=ADVICE[503])
     if isinstance(error, RequestValidationError) and all(one["loc"][0] == "path" for one in error.errors()):
