@@ -10,6 +10,7 @@ from piko_flow.control.flow import Flow
 from piko_flow.control.flow_options import RESERVED
 from piko_flow.control.params import check_params, ignored_names, refusal_of
 from piko_flow.control.schedule_rows import Flows, understand, unreadable
+from piko_flow.control.system_row import read_system_row
 from piko_flow.errors import RequestRefused, describe_error
 from piko_flow.planning.window import Window, newest_window
 from piko_flow.store.records import ConfigRecord, ScheduleRecord
@@ -60,6 +61,8 @@ def check_rows(
         flow = flows.get(config.flow)
         where = f"job_config {config.flow}"
         refused = unreadable(config)
+        if config.flow == RESERVED:
+            refused = refused or "; ".join(read_system_row(config.text).refused)
         if flow is not None:
             refused = refused or refusal_of(flow, config.text, config.schema_version)
         if refused:

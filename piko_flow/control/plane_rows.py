@@ -17,6 +17,7 @@ from piko_flow.control.flow_options import RESERVED
 from piko_flow.control.json_values import json_values
 from piko_flow.control.plane_part import PlanePart, missing, refuse, zone_of
 from piko_flow.control.schedule_rows import first_row, understand
+from piko_flow.control.system_row import SystemRow, read_system_row
 from piko_flow.planning.trigger import FireNote, Trigger, explain_fire, next_fires
 from piko_flow.planning.trigger_row import trigger_from_row
 from piko_flow.store.records import ConfigRecord, ScheduleRecord
@@ -221,8 +222,8 @@ class PlaneRows(PlanePart):
         It is the key `paused` of the row `piko_system_settings`, whose other keys stay.
         """
         row = await self._system()
-        values = _values(row)
-        if bool(values.get("paused")) == paused:
+        said, values = _said(row), _values(row)
+        if bool(said.paused) == paused and not (said.keeps_pause or said.unread):
             return False
         values["paused"] = paused
         schema = 1 if row is None else row.schema_version
@@ -236,7 +237,7 @@ class PlaneRows(PlanePart):
 
     async def paused_all(self) -> str:
         """Why every schedule is paused; empty when it is not so."""
-        return "all schedules are paused" if _values(await self._system()).get("paused") else ""
+        return "all schedules are paused" if _said(await self._system()).paused else ""
 
     async def _refuse_past(self, flow: str, date: datetime, grace: timedelta) -> None:
         """A date that is over by more than its grace would only be recorded as misfired."""
@@ -332,6 +333,10 @@ def _told(row: ScheduleRecord | None) -> dict[str, Any]:
     """What an audit tells of a row: what people set."""
     told: dict[str, Any] = {} if row is None else json_values(row)
     return {name: value for name, value in told.items() if name not in UNTOLD}
+
+
+def _said(row: ConfigRecord | None) -> SystemRow:
+    return read_system_row(None if row is None else row.text)
 
 
 def _values(row: ConfigRecord | None) -> dict[str, Any]:

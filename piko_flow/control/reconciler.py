@@ -7,14 +7,13 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
-import orjson
-
 from piko_flow.control.flow import Flow
 from piko_flow.control.options import ReplicaOptions
 from piko_flow.control.params import refusal_of
 from piko_flow.control.params_book import ParamsBook
 from piko_flow.control.reign import Reign
 from piko_flow.control.schedule_rows import Flows, Schedule, first_row, understand, unreadable
+from piko_flow.control.system_row import read_system_row
 from piko_flow.planning.date import Date
 from piko_flow.store.batch import PlannedFires
 from piko_flow.store.protocols import ScheduleStore
@@ -25,6 +24,7 @@ SYSTEM = "piko_system_settings"
 """The `job_config` row whose JSON sets `poll_interval_s` and `paused` of the running application."""
 STEP = 200  # rows between two turns of the loop
 INSTANT = timedelta(microseconds=1)
+PAUSED = "paused by the system row"
 UNREAD = ""  # the mark of a row that is to be read whatever it says
 
 log = logging.getLogger("piko_flow.reconciler")
@@ -223,21 +223,15 @@ class Reconciler:
         return ParamsVersion(row.flow, text, row.schema_version, row.effective_from, row.version, refused)
 
     def _system(self, row: ConfigRecord | None) -> None:
-        """The row for the application itself; what it does not say is as the settings have it."""
-        try:
-            values = orjson.loads(row.text) if row is not None else {}
-        except orjson.JSONDecodeError:
-            values = None
-        if not isinstance(values, dict):
-            log.warning("the row %s is not used: config_json must be a JSON object", SYSTEM)
+        """The row for the application itself; what it does not say is as the settings have it, and of what it says
+        wrongly the pause stays as it is."""
+        said = read_system_row(None if row is None else row.text)
+        for told in said.refused:
+            log.warning("the row %s is not used: %s", SYSTEM, told)
+        if said.unread:
             return
-        interval = values.get("poll_interval_s")
-        self.poll_interval = None
-        if isinstance(interval, (int, float)) and not isinstance(interval, bool) and interval > 0:
-            self.poll_interval = float(interval)
-        elif interval is not None:
-            log.warning("%s: poll_interval_s must be a number above 0, got %.80r", SYSTEM, interval)
-        paused = "paused by the system row" if values.get("paused") else ""
+        self.poll_interval = said.poll_interval
+        paused = PAUSED if said.paused else self._reign.paused_all if said.keeps_pause else ""
         if paused != self._reign.paused_all:
             self._reign.paused_all = paused
             self._seen.marks = {}

@@ -304,6 +304,21 @@ async def test_a_system_row_that_makes_no_sense_leaves_everything_as_the_setting
         assert flows.fires("hourly") == [at(13)]
 
 
+@pytest.mark.parametrize("wrong", ['{"paused": "maybe"}', '{"paused": 2}', '{"paused": []}'])
+@pytest.mark.parametrize("before", [False, True])
+async def test_what_is_neither_true_nor_false_pauses_nothing_lets_nothing_go_and_is_told(
+    flows: Flows, wrong: str, before: bool, caplog: pytest.LogCaptureFixture
+) -> None:
+    flows.add("hourly", schedule=HOURLY)
+    async with flows.within() as world:
+        world.store.edit(config(SYSTEM, f'{{"paused": {str(before).lower()}}}'))
+        await settled(world)
+        world.store.edit(config(SYSTEM, wrong))
+        await world.advance(hours=1)
+        assert flows.fires("hourly") == ([] if before else [at(13)])
+    assert f"the row {SYSTEM} is not used: paused must be true or false, got" in caplog.text
+
+
 async def test_unchanged_rows_are_compared_by_one_query(flows: Flows) -> None:
     flows.add("hourly", schedule=HOURLY)
     async with flows.within() as world:

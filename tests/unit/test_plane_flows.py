@@ -114,6 +114,22 @@ def test_rows_that_are_refused_are_found_and_those_of_strangers_are_only_noted()
     ]
 
 
+def test_cells_that_nobody_can_read_and_a_pause_that_is_none_are_found() -> None:
+    it = scene()
+    bad = (("max_instances", "max_instances: it is a whole number; got 'abc'"),)
+    configs = [
+        ConfigRecord("orders", "{}", unreadable=(("effective_from", "effective_from: it is an instant"),)),
+        ConfigRecord("piko_system_settings", '{"paused": "maybe"}'),
+    ]
+    found = list(check_rows([row("mail", unreadable=bad)], configs, it.registry, "UTC"))
+    assert all(one.wrong for one in found)
+    assert [(one.where, one.told) for one in found] == [
+        ("scheduled_job mail", "max_instances: it is a whole number; got 'abc'"),
+        ("job_config orders", "effective_from: it is an instant"),
+        ("job_config piko_system_settings", "paused must be true or false, got 'maybe'"),
+    ]
+
+
 def test_names_that_the_model_does_not_have_are_noted_with_the_nearest_and_their_row_is_used() -> None:
     it = scene()
     [found] = check_rows([], [ConfigRecord("orders", '{"limt": 5, "limit": 7}')], it.registry, "UTC")

@@ -144,6 +144,17 @@ async def test_a_schedule_is_paused_and_resumed_once() -> None:
         await it.plane.pause("orderz")
 
 
+async def test_a_pause_that_is_neither_true_nor_false_is_none_and_is_written_over() -> None:
+    it = scene()
+    await it.store.set_config(
+        "piko_system_settings", '{"paused": "maybe"}', schema_version=1, effective_from=None
+    )
+    assert await it.plane.paused_all() == ""
+    assert await it.plane.pause_all(paused=False)
+    (config,) = await it.store.configs()
+    assert config.text == '{"paused":false}'
+
+
 async def test_everything_is_paused_by_the_system_row_whose_other_keys_stay() -> None:
     it = scene()
     await it.store.set_config(
