@@ -48,7 +48,9 @@ class BackfillPages(PageGroup):
         router = APIRouter(route_class=pages_route(self._view), include_in_schema=False)
         look = [Depends(AtLeast(Role.VIEWER))]
         router.add_api_route("/backfills", self.list, dependencies=look)
+        router.add_api_route("/backfills/{number}", self.one, dependencies=look)
         router.add_api_route("/parts/backfills", self.part, dependencies=look)
+        router.add_api_route("/parts/backfills/{number}", self.part_of_one, dependencies=look)
         router.add_api_route("/flows/{name}/backfill", self.page)
         router.add_api_route("/flows/{name}/backfill/plan", self.plan, methods=["POST"])
         router.add_api_route("/flows/{name}/backfill", self.apply, methods=["POST"])
@@ -58,14 +60,30 @@ class BackfillPages(PageGroup):
     async def list(self, request: Request) -> Response:
         """The newest ones."""
         found, now = await self._process.ask(_read)
-        return self._view.page(request, "backfills.html", section="/backfills", views=found, now=now)
+        return self._view.page(request, "backfills.html", section="/backfills", views=found, now=now, only=0)
+
+    async def one(self, request: Request, number: Number) -> Response:
+        """One, as it stands in the list."""
+        found, now = await self._process.ask(lambda plane: _read_one(plane, number))
+        return self._view.page(
+            request, "backfills.html", section="/backfills", views=found, now=now, only=number
+        )
 
     async def part(self, request: Request) -> Response:
         """The table, which changes by itself."""
 
         async def read() -> dict[str, Any]:
             found, now = await self._process.ask(_read)
-            return {"views": found, "now": now}
+            return {"views": found, "now": now, "only": 0}
+
+        return await self._view.shared_part(request, "backfills_part.html", read, seconds=2)
+
+    async def part_of_one(self, request: Request, number: Number) -> Response:
+        """The table with one, which changes by itself."""
+
+        async def read() -> dict[str, Any]:
+            found, now = await self._process.ask(lambda plane: _read_one(plane, number))
+            return {"views": found, "now": now, "only": number}
 
         return await self._view.shared_part(request, "backfills_part.html", read, seconds=2)
 
@@ -160,6 +178,10 @@ async def _filled(plane: ControlPlane, name: str, asked: Mapping[str, str]) -> d
 
 async def _read(plane: ControlPlane) -> tuple[list[BackfillView], datetime]:
     return await plane.backfills(limit=LISTED), await plane.now()
+
+
+async def _read_one(plane: ControlPlane, number: int) -> tuple[list[BackfillView], datetime]:
+    return [await plane.backfill(number)], await plane.now()
 
 
 async def _request(plane: ControlPlane, name: str, form: Mapping[str, str]) -> BackfillRequest:

@@ -8,6 +8,7 @@ from piko_flow.ops.console.assets import assets_router
 from piko_flow.ops.console.backfill_pages import BackfillPages
 from piko_flow.ops.console.flow_page import FlowPage
 from piko_flow.ops.console.flow_pages import FlowPages
+from piko_flow.ops.console.form_addresses import form_address_router
 from piko_flow.ops.console.letter_pages import LetterPages
 from piko_flow.ops.console.message_closing import message_router
 from piko_flow.ops.console.overview_pages import OverviewPages
@@ -34,4 +35,5 @@ def console_router(process: Process) -> APIRouter:
     page = FlowPage(process, view)
     for pages_of_flow in OF_FLOWS:
         router.include_router(pages_of_flow(process, view, page).router())
+    router.include_router(form_address_router(view))
     return router
