@@ -15,8 +15,11 @@ FAILED: Final = "failed"
 LATE: Final = "late"
 GAP: Final = "gap"
 LETTERS: Final = "dead_letters"
+REFUSED: Final = "refused"
+PARAMS: Final = "params_refused"
+HELD_UP: Final = "held_up"
 LEADERLESS: Final = "no_leader"
-SEEN_BY_LEADER: Final = frozenset({FAILED, LATE, GAP, LETTERS})
+SEEN_BY_LEADER: Final = frozenset({FAILED, LATE, GAP, LETTERS, REFUSED, PARAMS, HELD_UP})
 
 Standing = dict[tuple[str, str], str]
 """What is so now: by kind and subject, in words."""
@@ -27,6 +30,9 @@ OVER: Final = {
     LATE: "no run of {subject!r} is late any more",
     GAP: "{subject!r} has no gap any more",
     LETTERS: "{subject!r} has fewer open dead letters again",
+    REFUSED: "{subject!r} has a schedule again, or its row is gone",
+    PARAMS: "the newest parameters of {subject!r} are used",
+    HELD_UP: "{subject!r} is held up no more",
     LEADERLESS: "somebody leads again",
 }
 """What is well again, by kind; a kind that is not here is told by the words of its beginning alone."""
@@ -74,6 +80,22 @@ def letters(found: Mapping[str, int], most: int) -> Standing:
         (LETTERS, flow): f"{flow!r} has {counted(count, 'open dead letter')}"
         for flow, count in found.items()
         if count >= most
+    }
+
+
+def refused(rows: Iterable[str], params: Iterable[str]) -> Standing:
+    """Flows whose schedule rows, and those whose parameters nobody can use. Why is not told: it may show data."""
+    told = "the schedule row of {!r} cannot be used: it has no schedule until the row is mended"
+    standing = {(REFUSED, flow): told.format(flow) for flow in rows}
+    told = "the newest parameters of {!r} cannot be used: those before them stay in force"
+    return standing | {(PARAMS, flow): told.format(flow) for flow in params}
+
+
+def held_up(found: Mapping[str, str]) -> Standing:
+    """Flows that wait for another one that does not get on."""
+    return {
+        (HELD_UP, flow): f"{flow!r} waits for {upstream!r}, which does not get on by itself"
+        for flow, upstream in found.items()
     }
 
 

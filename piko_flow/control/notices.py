@@ -11,6 +11,7 @@ from functools import partial
 
 from piko_flow.clock import Clock
 from piko_flow.control import notice_rules as rules
+from piko_flow.control import stopped_flows as stopped
 from piko_flow.control.leadership import own_lease
 from piko_flow.control.notice_delivery import Deliver, places
 from piko_flow.control.notice_options import NoticeOptions
@@ -118,9 +119,12 @@ class Notices:
     async def _seen_by_leader(self, now: datetime, seen: Seen) -> Standing:
         reign, store = self._replica.reign, self._store
         assert reign is not None
-        standing = rules.failed(await store.last_runs(self._flows))
+        last = await store.last_runs(self._flows)
+        standing = rules.failed(last)
         standing |= rules.late(list(reign.live.values()), now, self._options.late)
         standing |= rules.gaps(seen.gaps)
+        standing |= rules.refused(*stopped.refused(reign, self._flows))
+        standing |= rules.held_up(stopped.held_up(reign, seen, last, now))
         return standing | rules.letters(seen.letters, self._options.letters)
 
     def _tell(self, episode: Episode, state: str, now: datetime) -> None:

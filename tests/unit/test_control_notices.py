@@ -19,7 +19,7 @@ from piko_flow.store.records import DeadLetterRecord
 from piko_flow.telemetry.figures import Figures
 from piko_flow.testing.manual_clock import ManualClock
 from piko_flow.testing.simulated import FlowWorld
-from tests.unit.control_worlds import HOURLY, Flows, leader
+from tests.unit.control_worlds import HOURLY, Flows, config, edit, leader
 
 Told = list[tuple[str, str, str]]
 
@@ -134,6 +134,51 @@ async def test_a_run_that_waits_too_long_makes_its_flow_late(flows: Flows, peopl
         await world.advance(hours=3)
         await watching.step()
     assert people.told == [("begun", "late", "long"), ("over", "late", "long")]
+
+
+async def test_a_refused_row_and_refused_parameters_are_told_until_they_are_mended(
+    flows: Flows, people: People
+) -> None:
+    flows.add("orders", schedule=HOURLY)
+    flows.add("mail", schedule=HOURLY)
+    async with flows.within() as world:
+        await world.advance(minutes=15)
+        watching = Looking(world, people)
+        edit(world, "orders", max_instances=0)
+        world.store.edit(config("mail", "[]"))
+        await world.advance(minutes=15)
+        for _ in range(2):
+            await watching.step()
+        assert people.told == [("begun", "refused", "orders"), ("begun", "params_refused", "mail")]
+        people.told.clear()
+        edit(world, "orders", max_instances=1)
+        world.store.edit(config("mail", "{}"))
+        await world.advance(minutes=15)
+        await watching.step()
+    assert sorted(people.told) == [("over", "params_refused", "mail"), ("over", "refused", "orders")]
+
+
+async def test_a_flow_that_is_held_up_is_told_until_the_other_one_gets_on(
+    flows: Flows, people: People
+) -> None:
+    flows.add("orders", schedule=HOURLY, stateful=True, backfill=BackfillPolicy.CATCH_UP)
+    flows.add("report", schedule=HOURLY, stateful=True, backfill=BackfillPolicy.CATCH_UP, after="orders")
+    flows.add("mail", schedule=HOURLY)
+    async with flows.within() as world:
+        await world.advance(minutes=30)
+        watching = Looking(world, people)
+        await watching.step()
+        assert people.told == []
+        await world.plane.pause("orders")
+        await world.advance(hours=2)
+        for _ in range(2):
+            await watching.step()
+        assert people.told == [("begun", "held_up", "report")]
+        assert "'report' waits for 'orders'" in str(people.notices[0]["text"])
+        await world.plane.resume("orders")
+        await world.advance(hours=2)
+        await watching.step()
+    assert people.told == [("begun", "held_up", "report"), ("over", "held_up", "report")]
 
 
 def letter(fingerprint: str, flow: str = "orders") -> DeadLetterRecord:
