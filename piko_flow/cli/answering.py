@@ -82,9 +82,14 @@ class Asking:
         write_json(json_values(values()))
 
 
+WITHOUT_CODE = "code not given (-p)"
+"""How a flow stands as far as a command knows that was given no code at all; replicas may have it."""
+
+
 def note_without_code(known: bool) -> None:
     """Say on standard error that no code is known, where rows are listed whose flows nobody has."""
     if not known:
         from piko_flow.control.registry import NO_PACKAGE
 
-        typer.echo(f"note: the code of none of these is known: {NO_PACKAGE}", err=True)
+        told = "replicas may have it, and flows without a row are not listed"
+        typer.echo(f"note: the code of none of these is known here ({told}): {NO_PACKAGE}", err=True)

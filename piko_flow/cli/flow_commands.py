@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from piko_flow.cli.answering import Asking, note_without_code
+from piko_flow.cli.answering import WITHOUT_CODE, Asking, note_without_code
 from piko_flow.cli.asking_commands import asks
 from piko_flow.cli.control_arguments import FlowName, Limit
 
@@ -51,29 +51,30 @@ def show_flow(
 def _show_page(page: FlowPage, times: Times) -> None:
     from piko_flow.cli.tables import show_table
 
+    known = not page.flows or any(view.flow is not None for view in page.flows)
     empty = "no flow: name a package with --package or in the setting packages"
     show_table(
         TITLES,
-        [_row(view, times) for view in page.flows],
+        [_row(view, times, known) for view in page.flows],
         right={"live", "gaps"},
         wraps={"flow", "schedule"},
         drops=("due", "schedule"),
         notes={"next": times.name},
         empty=empty,
     )
-    note_without_code(not page.flows or any(view.flow is not None for view in page.flows))
+    note_without_code(known)
     if page.after is not None:
         typer.echo(f"more with --after {page.after!r}", err=True)
 
 
-def _row(view: FlowView, times: Times) -> tuple[object, ...]:
+def _row(view: FlowView, times: Times, known: bool) -> tuple[object, ...]:
     from piko_flow.cli.tables import NOTHING, when
 
     coming = view.schedule.next_fires if view.schedule is not None else ()
     live = view.queued + view.running
     return (
         view.name,
-        view.health,
+        view.health if known else WITHOUT_CODE,
         when(coming[0], times) if coming else None,
         live or NOTHING,
         len(view.gaps) or NOTHING,

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from piko_flow.cli.answering import Asking, note_without_code
+from piko_flow.cli.answering import WITHOUT_CODE, Asking, note_without_code
 from piko_flow.cli.asking_commands import asks
 from piko_flow.cli.control_arguments import FlowName, moment_of
 from piko_flow.cli.schedule_options import ColumnOptions, TriggerOptions
@@ -135,29 +135,31 @@ def _set_paused(asking: Asking, flow: str | None, *, every: bool, paused: bool) 
 def _show_list(views: list[ScheduleView], times: Times) -> None:
     from piko_flow.cli.tables import show_table
 
+    known = not views or any(view.standing != "unregistered" for view in views)
     empty = "no schedule row: a flow that brings a schedule gets its row when a replica leads"
     show_table(
         TITLES,
-        [_row(view, times) for view in views],
+        [_row(view, times, known) for view in views],
         right={"at once", "version"},
         wraps={"flow", "schedule", "group"},
         drops=("version", "group", "at once"),
         notes={"next": times.name},
         empty=empty,
     )
-    note_without_code(not views or any(view.standing != "unregistered" for view in views))
+    note_without_code(known)
     for view in views:
         if view.standing == "refused":
             typer.echo(f"\n{view.row.flow}: {view.refused}")
 
 
-def _row(view: ScheduleView, times: Times) -> tuple[object, ...]:
+def _row(view: ScheduleView, times: Times, known: bool) -> tuple[object, ...]:
     from piko_flow.cli.tables import when
 
     row = view.row
     shown = str(view.trigger) if view.trigger else f"{row.schedule_type} {row.schedule_expr}"
     coming = when(view.next_fires[0], times) if view.next_fires else None
-    return row.flow, shown, view.standing, coming, row.max_instances, row.concurrency_group, row.version
+    stands = view.standing if known else WITHOUT_CODE
+    return row.flow, shown, stands, coming, row.max_instances, row.concurrency_group, row.version
 
 
 def _show_one(view: ScheduleView, times: Times) -> None:

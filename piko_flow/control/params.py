@@ -19,13 +19,16 @@ _JSON: TypeAdapter[Any] = TypeAdapter(Any, config=ConfigDict(ser_json_inf_nan="c
 
 
 class ParamsRefused(RequestRefused):
-    """Parameters do not fit the flow's model; `places` has the fields that are wrong, each with what is wrong in it."""
+    """Parameters do not fit the flow's model; `places` has the fields that are wrong, each with what is wrong in it.
+
+    `field` is where they stood in what was asked, empty where that is not known.
+    """
 
     def __init__(
         self, *, places: Mapping[str, str], what: str, rule: str, came: str, advice: str = ""
     ) -> None:
         super().__init__(what=what, rule=rule, came=came, advice=advice)
-        self.places = places
+        self.places, self.field = places, ""
 
 
 def check_params(
@@ -53,10 +56,7 @@ def check_names(flow: Flow, given: Iterable[str]) -> None:
     """
     unknown, known = _unknown_names(flow, given)
     if unknown and flow.params is not None:
-        close = get_close_matches(unknown[0], known, n=1)
-        advice = f"Did you mean {close[0]!r}?" if close else f"It has {', '.join(known) or 'none'}"
-        rule = f"params have names of the model {flow.params.__name__}"
-        raise _refused(flow, rule, f"{shorten(unknown[0], SHOWN)} is none of them", advice)
+        raise _unknown(flow, flow.params.__name__, unknown, known)
 
 
 def ignored_names(flow: Flow, text: str) -> str:
@@ -89,6 +89,23 @@ def _unknown_names(flow: Flow, given: Iterable[str]) -> tuple[list[str], list[st
             return [], []
         known |= {alias for alias in (field.alias, field.validation_alias) if alias is not None}
     return [name for name in given if name not in known], sorted(known)
+
+
+def _unknown(flow: Flow, model: str, unknown: list[str], known: list[str]) -> ParamsRefused:
+    """All names that the model does not have, each with the nearest that it has."""
+    told = unknown[:TOLD]
+    close = {name: get_close_matches(name, known, n=1) for name in told}
+    has = f"It has {', '.join(known) or 'none'}"
+    hints = {name: f"Did you mean {near[0]!r}?" for name, near in close.items() if near}
+    more = f" and {len(unknown) - len(told)} more" if len(unknown) > len(told) else ""
+    names = ", ".join(shorten(name, SHOWN) for name in told)
+    return ParamsRefused(
+        places={name: f"no name of the model. {hints.get(name, has)}" for name in told},
+        what=f"params of {flow.name!r}",
+        rule=f"params have names of the model {model}",
+        came=f"{names}{more} {'is' if len(unknown) == 1 else 'are'} none of them",
+        advice=" ".join(dict.fromkeys(hints.values())) or has,
+    )
 
 
 def refusal_of(flow: Flow, text: str, schema_version: int) -> str:

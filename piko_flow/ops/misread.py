@@ -108,6 +108,11 @@ def unknown_parameter(name: str, known: Collection[str]) -> FieldError:
     )
 
 
+def escaped(key: str) -> str:
+    """The key as a pointer has it (RFC 6901)."""
+    return key.replace("~", "~0").replace("/", "~1")
+
+
 def nearest(name: str, known: Collection[str]) -> str:
     """A question for the known name that is most like this one; empty where none is."""
     close = get_close_matches(name, sorted(known), n=1)
@@ -122,7 +127,7 @@ def _field(error: Mapping[str, Any], body: object) -> FieldError:
         noun = "header" if place == "header" else f"{place} parameter"
         return FieldError(parameter=name, what=f"{noun} {name}", **told)
     keys = [str(one)[:100] for one in path]
-    pointer = "#" + "".join("/" + key.replace("~", "~0").replace("/", "~1") for key in keys)
+    pointer = "#" + "".join("/" + escaped(key) for key in keys)
     what = f"field {'.'.join(keys)}" if keys else "the body"
     if error["type"] == "extra_forbidden":
         known = _names(body, path[:-1])

@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
+from piko_flow.control.params import ParamsRefused
 from piko_flow.errors import (
     LeadershipLost,
     NotFound,
@@ -22,7 +23,7 @@ from piko_flow.errors import (
     StoreUnavailable,
     TermOutdated,
 )
-from piko_flow.ops.misread import FieldError, Misread, misread
+from piko_flow.ops.misread import FieldError, Misread, escaped, misread
 from piko_flow.ops.visitor import MayNot
 from piko_flow.store.texts import readable
 
@@ -77,6 +78,8 @@ def problem_of(error: Exception) -> tuple[Problem, dict[str, str]]:
             return _told(error, 404, "not-found", "Not found"), {}
         case RequestConflicts():
             return _told(error, 409, "conflict", "It has changed meanwhile"), {}
+        case ParamsRefused():
+            return _params(error), {}
         case RequestRefused() | ScheduleError():
             return _told(error, 422, "refused", "Refused"), {}
         case MayNot():
@@ -116,6 +119,21 @@ def _told(error: RequestRefused | ScheduleError, status: int, kind: str, title: 
     found = problem(status, kind, title, str(error))
     parts = {"what": error.what, "rule": error.rule, "came": error.came, "advice": error.advice}
     return found.model_copy(update=parts)
+
+
+def _params(error: ParamsRefused) -> Problem:
+    """Parameters that do not fit: each field that is wrong by itself, where the body is known with a pointer to it."""
+    found = _told(error, 422, "refused", "Refused")
+    fields = [
+        FieldError(
+            pointer=f"#/{error.field}/{escaped(name)}" if error.field else "",
+            what=f"{error.what}: {name}",
+            rule=error.rule,
+            came=line,
+        )
+        for name, line in error.places.items()
+    ]
+    return found.model_copy(update={"errors": fields})
 
 
 def _misread(error: Misread) -> Problem:

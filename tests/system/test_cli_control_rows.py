@@ -151,9 +151,12 @@ def test_flows_of_code_and_rows_are_listed_with_where_they_stand(desk: Desk) -> 
     assert "about Copy the orders that changed." in shown
     assert "kind job, stateful (catch_up)" in shown
     unknown = desk.run("flow", "list", package=None)
-    assert unknown.lines[1].startswith("sync_orders unregistered")
+    assert unknown.lines[1].startswith("sync_orders code not given (-p)")
+    assert "replicas may have it, and flows without a row are not listed" in unknown.err
     assert "was a package given? Name it with -p/--package or in PIKO_PACKAGES" in unknown.err
-    assert "was a package given?" in desk.run("schedule", "list", package=None).err
+    rows = desk.run("schedule", "list", package=None)
+    assert "code not given (-p)" in rows.lines[1]
+    assert "was a package given?" in rows.err
     assert "was a package given?" in desk.run("explain", "sync_orders", package=None).out
     assert desk.does("flow", "list").err == ""
 

@@ -304,3 +304,17 @@ async def test_a_question_that_takes_too_long_is_given_up(monkeypatch: pytest.Mo
         answer = await world.client.get("/api/v1/runs")
         assert (answer.status_code, answer.headers["retry-after"]) == (503, "2")
         assert "it took longer than 0.05 s" in answer.json()["detail"]
+
+
+async def test_wrong_params_are_told_each_with_its_place() -> None:
+    async with api_world() as world:
+        problem = await world.post("/flows/orders/runs", {"params": {"limit": "x", "region": 7}}, 422)
+        assert problem["type"] == "urn:piko-flow:refused"
+        assert {one["pointer"] for one in problem["errors"]} == {"#/params/region", "#/params/limit"}
+        assert all(one["came"] and one["rule"] for one in problem["errors"])
+        wrong = {"changes": {"limt": 1, "regon": "eu", "a/b": 1}}
+        problem = await world.ask("PATCH", "/flows/orders/params", 422, json=wrong)
+        pointers = {one["pointer"] for one in problem["errors"]}
+        assert pointers == {"#/changes/limt", "#/changes/regon", "#/changes/a~1b"}
+        assert problem["advice"] == "Did you mean 'limit'? Did you mean 'region'?"
+        assert problem["came"].endswith("are none of them")

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Coroutine
-from typing import Any
+from typing import Any, Final
 
 from fastapi import Request
 from fastapi.dependencies.models import Dependant
@@ -12,8 +13,12 @@ from fastapi.routing import APIRoute
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
+from piko_flow.control.params import ParamsRefused
 from piko_flow.ops.misread import Misread, misread, no_json, other_content, unknown_parameter
 from piko_flow.ops.problems import error_response
+
+PARAMS: Final = ("params", "changes", "values")
+"""Fields of bodies that have parameters."""
 
 
 class ProblemRoute(APIRoute):
@@ -37,6 +42,9 @@ class ProblemRoute(APIRoute):
                 return await answer(request)
             except RequestValidationError as error:
                 return error_response(misread(error, body))
+            except ParamsRefused as error:
+                error.field = await _params_field(request, error)
+                return error_response(error)
             except Exception as error:
                 return error_response(_unreadable(error))
 
@@ -62,6 +70,15 @@ async def _check_content(request: Request) -> None:
     )
     if not is_json and await request.body():
         raise other_content(media_type)
+
+
+async def _params_field(request: Request, error: ParamsRefused) -> str:
+    """The field of the body that has the parameters: the one that names what is wrong, else the first that there is."""
+    body = json.loads(await request.body() or b"{}")  # it has been read by whoever refused it
+    there = [name for name in PARAMS if isinstance(body.get(name), dict)]
+    return next(
+        (name for name in there if error.places.keys() & body[name].keys()), there[0] if there else ""
+    )
 
 
 def _unreadable(error: Exception) -> Exception:
