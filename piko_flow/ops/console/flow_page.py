@@ -129,6 +129,7 @@ class FlowPage:
             "why_not_drawn": graph.why_not,
             "lag": None if watermark is None else now.now - watermark,
             "gaps": () if state is None else state.gaps(),
+            "said_last": facts.schedule is not None and now.record is not None and bool(now.record.refused),
             "letters": now.letters,
             "backfills": now.backfills,
             "stateful": state is not None,

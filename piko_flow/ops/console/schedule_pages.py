@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
+from math import ceil
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Request, Response
 
 from piko_flow.control.plane import ControlPlane
 from piko_flow.control.plane_rows import Preview
+from piko_flow.control.reconciler import SYSTEM
+from piko_flow.control.system_row import read_system_row
 from piko_flow.errors import RequestRefused, ScheduleError
 from piko_flow.ops.console.conflicts import conflict, seen_by
 from piko_flow.ops.console.flash import told
 from piko_flow.ops.console.flow_address import flow_address
+from piko_flow.ops.console.formats import about
 from piko_flow.ops.console.forms import form_of, refuse
 from piko_flow.ops.console.page_group import FlowPageGroup
 from piko_flow.ops.console.refusals import pages_route
@@ -22,6 +26,7 @@ from piko_flow.ops.visitor import AtLeast, Visitor
 from piko_flow.store.ops_records import Role
 
 FIRES = 8
+LONGEST_WAIT = 366 * 86_400  # seconds of a poll_interval_s that are told
 FORM = "schedule"
 Operator = Annotated[Visitor, Depends(AtLeast(Role.OPERATOR))]
 
@@ -76,15 +81,17 @@ class SchedulePages(FlowPageGroup):
         """Write the row, if it is as the page showed it."""
         form = await form_of(request)
 
-        async def write(plane: ControlPlane) -> None:
+        async def write(plane: ControlPlane) -> timedelta:
             kind, expression = read_schedule(form, plane.options.zone)
             columns, seen = read_columns(form), seen_by(form, "version")
             by = plane.acting(who.name, who.via)
             await by.set_schedule(name, kind, expression, expected=seen, **columns)
+            return await looked_at_within(plane)
 
         async def save() -> Response:
-            await self._process.ask(write)
-            return told(request, flow_address(name), "The schedule is saved.")
+            within = about(await self._process.ask(write))
+            text = f"The schedule is saved; the leader looks at it within {within}."
+            return told(request, flow_address(name), text)
 
         return await self._page.unless_refused(request, name, FORM, form, save)
 
@@ -125,6 +132,14 @@ class SchedulePages(FlowPageGroup):
         if not done:
             refuse("change all schedules", "it changes something", "they were so already")
         return told(request, "/", "All schedules are paused." if paused else "Schedules make runs again.")
+
+
+async def looked_at_within(plane: ControlPlane) -> timedelta:
+    """How long at most a leader leaves a row as it knows it, by the settings of this process and the system's row."""
+    row = await plane.store.config(SYSTEM)
+    said = read_system_row(None if row is None else row.text).poll_interval
+    every = plane.options.reconcile_every if said is None else timedelta(seconds=min(said, LONGEST_WAIT))
+    return timedelta(seconds=ceil((every + plane.options.reconcile_jitter).total_seconds()))
 
 
 async def _before(plane: ControlPlane, name: str) -> Preview | None:
