@@ -150,6 +150,11 @@ def test_a_rollback_tells_which_version_to_come_is_given_up(scene: Scene, opens:
     page.page.get_by_text("History").click()
     page.page.get_by_role("button", name="Go back to it", exact=True).first.click()
     assert f"Version {coming.version}, which was to come, is given up." in page.told()
+    page.page.get_by_text("History").click()
+    lines = [" ".join(one.inner_text().split()) for one in page.find("section:has(#params) .lines li").all()]
+    assert lines[0].startswith(f"version {coming.version + 1} in force")
+    assert lines[1].startswith(f"version {coming.version} given up")
+    page.shown("params-history")
     assert scene.ask(lambda plane: plane.params("sync_orders")).coming == ()
 
 

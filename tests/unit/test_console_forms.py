@@ -16,6 +16,9 @@ from piko_flow.ops.console import params_form, schedule_form
 from piko_flow.ops.console.conflicts import seen_by
 from piko_flow.store.records import ScheduleRecord
 from piko_flow.store.seen import Seen
+from tests.unit.api_worlds import PlaneProcess
+from tests.unit.planes import scene
+from tests.unit.test_console_answers import client
 
 ROW = {
     "max_instances": "2",
@@ -113,9 +116,22 @@ def test_what_cannot_be_read_is_refused(name: str, sent: str) -> None:
         params_form.changes_of(FLOW, filled(**{name: sent}), VALUES)
 
 
-def test_stars_are_never_written_over_a_secret_inside_a_value() -> None:
-    with pytest.raises(RequestRefused, match="secret"):
-        params_form.changes_of(FLOW, filled(login=json.dumps({"user": "you", "password": HIDDEN})), VALUES)
+async def test_stars_are_never_written_over_a_secret_inside_a_value() -> None:
+    plane = scene().plane
+    plane.registry = Registry[Flow]()
+    Flow.register("with_params", job, params=Params, registry=plane.registry)
+    await plane.set_params("with_params", changes={"login": {"user": "me", "password": "swordfish"}})
+    sent = filled(login=json.dumps({"user": "you", "password": HIDDEN}))
+    async with client(process=PlaneProcess(plane)) as browser:
+        saved = await browser.post("/flows/with_params/params", data={**sent, "seen_version": "1"})
+        assert saved.status_code == 303
+        shown = (await browser.get("/flows/with_params")).text
+    assert "swordfish" not in shown
+    [newest, _] = await plane.store.params("with_params")
+    assert json.loads(newest.text)["login"] == {"user": "you", "password": "swordfish"}
+
+
+def test_a_secret_inside_a_value_is_changed_by_writing_it_out() -> None:
     changed = params_form.changes_of(FLOW, filled(login='{"user": "you", "password": "new"}'), VALUES)
     assert changed == {"login": {"user": "you", "password": "new"}}
 

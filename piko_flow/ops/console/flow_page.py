@@ -23,6 +23,8 @@ from piko_flow.ops.console.overview_rows import TONES
 from piko_flow.ops.console.sentences import MARKED
 from piko_flow.ops.console.stage_rows import stages_of
 from piko_flow.ops.console.strip import BARS, strip_of
+from piko_flow.ops.console.version_marks import TONES as TONES_OF_MARKS
+from piko_flow.ops.console.version_marks import mark_of
 from piko_flow.ops.console.view import View
 from piko_flow.ops.console.wrong_form import Change, Wrong, wrong_form
 from piko_flow.ops.process import Process
@@ -184,9 +186,14 @@ def _params(facts: FlowFacts, wrong: Wrong | None) -> dict[str, Any]:
     view = facts.params
     sent = wrong.sent if wrong is not None and wrong.form == "params" else None
     fields = params_form.fields_of(facts.now.flow, view.values) if view is not None else []
+    versions_seen = [one.version for one in facts.history]
     versions = [
-        {"seen": seen, "changes": params_form.differences(_values(older), _values(seen))}
-        for seen, older in zip_longest(facts.history, facts.history[1:])
+        {
+            "seen": seen,
+            "changes": params_form.differences(_values(older), _values(seen)),
+            "mark": "" if view is None else mark_of(seen.version, view, versions_seen[:place]),
+        }
+        for place, (seen, older) in enumerate(zip_longest(facts.history, facts.history[1:]))
     ][:VERSIONS]
     return {
         "params": view,
@@ -197,6 +204,7 @@ def _params(facts: FlowFacts, wrong: Wrong | None) -> dict[str, Any]:
         "since": "" if sent is None else sent.get("effective_from", ""),
         "prefix": params_form.PREFIX,
         "versions": versions,
+        "mark_tones": TONES_OF_MARKS,
         "params_version": facts.params_version,
     }
 

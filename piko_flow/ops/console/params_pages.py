@@ -11,6 +11,7 @@ import orjson
 from fastapi import APIRouter, Depends, Request, Response
 
 from piko_flow.control.flow import Flow
+from piko_flow.control.kept_secrets import values_of, with_secrets, without_kept
 from piko_flow.control.params import ParamsRefused, check_params
 from piko_flow.control.plane import ControlPlane
 from piko_flow.control.plane_params import hidden, shown_params
@@ -135,13 +136,15 @@ async def _change(plane: ControlPlane, name: str, form: Mapping[str, str]) -> Ch
     """What the form would change. Refused, with all fields that are wrong, where the flow's model does not take it."""
     flow, view = plane.registered(name), await plane.params(name)
     changes, unread = read_changes(flow, form, view.values)
+    known = values_of(view.version)
     base = None if view.version is None else view.version.text
     if unread:
         raise unreadable(flow, {**_misfits(flow, base, changes), **unread})
     if flow.params is None:
-        check_params(flow, orjson.dumps(changes).decode())
+        check_params(flow, orjson.dumps(with_secrets(flow, changes, known)).decode())
         return Change(differences(view.values, hidden(flow, changes)), changes)
-    checked = check_params(flow, base, orjson.dumps(changes).decode() if changes else None)
+    whole = without_kept(flow, changes, known)  # where stars stand for the secret that is there
+    checked = check_params(flow, base, orjson.dumps(whole).decode() if whole else None)
     lines = differences(view.values, shown_params(flow, checked))
     secrets = [
         one for one in changes if one not in {line[0] for line in lines} and one in hidden(flow, changes)
