@@ -38,7 +38,7 @@ class Facts:
     `reign` is what a leader would know: schedules, live runs, backfills, limits, parameters. `refusals` tells of
     the flows whose row cannot be used, why; `ignored` of names in the params in force that the flow's model does not
     have. `declared` says that its code has a schedule. `states` has those of the flow and of the one it comes after.
-    `times` tells instants. `ran` is a run that began, of a flow whose code is not here.
+    `upstream` is that one's name. `times` tells instants. `ran` is a run that began, of a flow whose code is not here.
     """
 
     now: datetime
@@ -54,6 +54,7 @@ class Facts:
     ran: RunRecord | None = None
     ignored: str = ""
     declared: bool = False
+    upstream: str = ""
 
     @property
     def schedule(self) -> Schedule | None:

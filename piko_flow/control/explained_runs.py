@@ -9,6 +9,7 @@ from piko_flow.control.failure import error_text
 from piko_flow.control.reasons import MEANINGS
 from piko_flow.counting import counted
 from piko_flow.planning.flow_state import overlaps_live
+from piko_flow.planning.ledger import Mark
 from piko_flow.planning.run_state import Reason, RunStatus
 from piko_flow.store.records import RunRecord
 
@@ -17,11 +18,23 @@ RETURNED = frozenset({Reason.RELEASED, Reason.RESCUED, Reason.UNREGISTERED})
 
 def explain_run(run: RunRecord, facts: Facts) -> list[Line]:
     """Why the run waits, or ended as it did, the most important first; for one that runs, that it does."""
+    skipped = _upstream_skipped(run, facts)
     if run.status is RunStatus.QUEUED:
-        return [*_waits(run, facts), *_came_back(run)]
+        return [*_waits(run, facts), *_came_back(run), *skipped]
     if run.status is RunStatus.RUNNING:
-        return list(_runs(run, facts))
-    return [*_ended(run, facts), *_cannot_be_retried(run, facts)]
+        return [*_runs(run, facts), *skipped]
+    return [*_ended(run, facts), *_cannot_be_retried(run, facts), *skipped]
+
+
+def _upstream_skipped(run: RunRecord, facts: Facts) -> Iterator[Line]:
+    """That the flow which it comes after has settled its window without having made anything for it."""
+    upstream = facts.states.get(facts.upstream)
+    if run.window is None or upstream is None:
+        return
+    if skipped := upstream.ledger.marked(run.window, (Mark.SKIPPED,)):
+        which = "this window" if skipped == (run.window,) else "a part of this window"
+        text = f"{facts.upstream!r}, which it comes after, skipped {which}, and made nothing for it"
+        yield Line(None, text, blocks=False)
 
 
 def _waits(run: RunRecord, facts: Facts) -> Iterator[Line]:

@@ -69,7 +69,7 @@ class PlaneExplains(PlaneRows, PlaneReplicas):
     async def _few_facts(self, flow: str, times: Times | None) -> Facts:
         """What is to be known of a run that waits for nothing: others concern it no more, so they are not read."""
         leader = await self.leader()
-        registered = flow in self.registry
+        registered, upstream = flow in self.registry, self._upstream(flow)
         return Facts(
             now=leader.now,
             flow=flow,
@@ -78,7 +78,8 @@ class PlaneExplains(PlaneRows, PlaneReplicas):
             reign=Reign(Term(self.options.lease_name, 0), group_limits={}, flows=self.registry),
             refusals={},
             leader=leader,
-            states=await self.store.states([flow]),
+            states=await self.store.states([flow, upstream] if upstream else [flow]),
+            upstream=upstream,
             times=times or Times(find_zone(await self.zone(flow))),
         )
 
@@ -86,8 +87,8 @@ class PlaneExplains(PlaneRows, PlaneReplicas):
         leader = await self.leader()
         live = await self.store.live()
         registered = self.registry.get(flow)
-        upstream = registered.after if registered is not None else None
-        names = [flow] if upstream is None else [flow, upstream]
+        upstream = self._upstream(flow)
+        names = [flow, upstream] if upstream else [flow]
         reign, refusals = await self._reign(live, {*names, *(run.flow for run in live)})
         for version in reversed(await self.store.params(flow)):
             reign.params.add(version)
@@ -101,12 +102,18 @@ class PlaneExplains(PlaneRows, PlaneReplicas):
             refusals=refusals,
             leader=leader,
             states=await self.store.states(names),
+            upstream=upstream,
             last=(await self.store.last_runs([flow])).get(flow),
             declared=registered is not None and registered.schedule is not None,
             ran=None if registered is not None else await self._ran(flow),
             ignored=ignored_names(registered, used.text) if registered and used else "",
             times=times or Times(find_zone(await self.zone(flow))),
         )
+
+    def _upstream(self, flow: str) -> str:
+        """The flow that it comes after; empty where there is none."""
+        registered = self.registry.get(flow)
+        return (registered.after or "") if registered is not None else ""
 
     async def _ran(self, flow: str) -> RunRecord | None:
         """The newest of the flow's last runs that began somewhere."""

@@ -2,13 +2,18 @@
 
 import re
 from collections.abc import Collection
-from datetime import timedelta
+from dataclasses import replace
+from datetime import datetime, timedelta
 
 import pytest
 
 from piko_flow.control.reasons import MEANINGS
 from piko_flow.errors import RequestRefused
+from piko_flow.ops.console.run_detail import read_why
+from piko_flow.planning.flow_state import Change, FlowState
+from piko_flow.planning.ledger import Mark
 from piko_flow.planning.run_state import Reason, RunStatus
+from piko_flow.store.batch import Batch, Decided, Decision
 from piko_flow.store.records import MarkedSchedule, ParamsVersion, ScheduleRecord
 from tests.architecture.checkout import ROOT
 from tests.unit.explained import CASES, backfilled, led, told
@@ -222,3 +227,22 @@ async def test_only_rows_that_concern_the_flow_are_read(monkeypatch: pytest.Monk
     monkeypatch.setattr(it.store, "schedules", all_of_them)
     await told(it, "orders")
     assert set().union(*asked) == {"orders", "mail"}
+
+
+async def test_a_run_over_what_its_upstream_skipped_is_told_so() -> None:
+    it = await led()
+    await begun(it, "orders", since=8, planned=10)
+    await begun(it, "report", since=8, planned=10)
+    run = await ended(it, "report", hour(8))
+    assert "skipped" not in str((await told(it, run.id)).lines)
+
+    def edited(state: FlowState, now: datetime) -> Decided:
+        return Decided(Change(replace(state, ledger=state.ledger.settle(hour(8), Mark.SKIPPED))))
+
+    await it.store.write(Batch("one", decisions=[Decision("orders", edited)]))
+    line = (await told(it, run.id)).lines[-1]
+    assert (line.text, line.blocks) == (
+        "'orders', which it comes after, skipped this window, and made nothing for it",
+        False,
+    )
+    assert await read_why(it.plane, run, None) == (line,)

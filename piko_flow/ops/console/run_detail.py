@@ -80,9 +80,12 @@ async def read_run(
 
 
 async def read_why(plane: ControlPlane, run: RunRecord, times: Times | None) -> tuple[Line, ...]:
-    if run.status is RunStatus.SUCCESS:
+    flow = plane.registry.get(run.flow)
+    well = run.status is RunStatus.SUCCESS
+    if well and (run.window is None or flow is None or flow.after is None):
         return ()
-    return (await plane.explain_run(run.id, times=times, seen=run)).lines
+    found = (await plane.explain_run(run.id, times=times, seen=run)).lines
+    return found[1:] if well else found  # that it ended well, its head says
 
 
 async def read_others(plane: ControlPlane, run: RunRecord) -> list[RunRecord]:
