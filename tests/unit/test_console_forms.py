@@ -14,6 +14,8 @@ from piko_flow.control.plane_params import HIDDEN, shown_params
 from piko_flow.errors import RequestRefused
 from piko_flow.ops.console import params_form, schedule_form
 from piko_flow.ops.console.conflicts import seen_by
+from piko_flow.ops.console.field_refused import FieldRefused, about, came_told, fields_of_error
+from piko_flow.ops.console.refusals import told_of
 from piko_flow.store.records import ScheduleRecord
 from piko_flow.store.seen import Seen
 from tests.unit.api_worlds import PlaneProcess
@@ -230,3 +232,27 @@ def test_a_time_of_a_model_is_kept_when_nobody_changed_it() -> None:
     values = shown_params(FLOW, Params(since=since))
     fields = {field.name: field.value for field in params_form.fields_of(FLOW, values)}
     assert fields["since"] == "2026-01-31T00:00:00Z"
+
+
+@pytest.mark.parametrize(
+    ("came", "told"),
+    [
+        ("'yesterday'", "'yesterday' came"),
+        ("'70'", "'70' came"),
+        ("70", "70 came"),
+        ("-1.5", "-1.5 came"),
+        ("None", "None came"),
+        ("'a very long te…", "'a very long te… came"),
+        ("''", "nothing came"),
+        ("nothing came", "nothing came"),
+        ("'a' and 'b' came", "'a' and 'b' came"),
+        ("there is none", "there is none"),
+    ],
+)
+def test_a_message_ends_with_what_came(came: str, told: str) -> None:
+    assert came_told(came) == told
+    error = RequestRefused(what="read it", rule="it is a time", came=came)
+    assert told_of(error).came == told
+    with pytest.raises(FieldRefused) as refused, about("start"):
+        raise error
+    assert fields_of_error(refused.value) == {"start": f"it is a time; {told}"}

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Final
 
 from piko_flow.control.params import ParamsRefused
 from piko_flow.errors import NotFound, RequestConflicts, RequestRefused, ScheduleError
+
+VALUE: Final = re.compile(r"""'[^']*'|"[^"]*"|['"].*…|-?[\d.]+|None|True|False""")
 
 
 class FieldRefused(RequestRefused):
@@ -30,9 +34,16 @@ def about(name: str) -> Iterator[None]:
         ) from error
 
 
+def came_told(came: str) -> str:
+    """What came, as the end of a sentence, also where only the value itself is told."""
+    if came in ("''", '""'):
+        return "nothing came"
+    return f"{came} came" if VALUE.fullmatch(came) else came
+
+
 def fields_of_error(error: RequestRefused | ScheduleError, form: str = "") -> dict[str, str]:
     """The fields that the error is about, with what is wrong in each; empty where that is not known."""
-    told = f"{error.rule}; {error.came}"
+    told = f"{error.rule}; {came_told(error.came)}"
     if isinstance(error, FieldRefused):
         return {error.field: told}
     if form == "trigger":  # which has one field for all parameters

@@ -36,7 +36,7 @@ def whole_field(form: dict[str, str], name: str, *, least: int, most: int = LARG
             field=name,
             what=f"read {name.replace('_', ' ')}",
             rule=f"it is a whole number from {least} to {most}",
-            came=f"{text!r:.60} came",
+            came=f"{text!r:.60} came" if text else "nothing came",
         )
     return int(text)
 

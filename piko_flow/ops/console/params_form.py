@@ -12,6 +12,7 @@ from piko_flow.control.params import ParamsRefused
 from piko_flow.control.plane_params import HIDDEN
 from piko_flow.control.secret_fields import SECRET, may_be_secret
 from piko_flow.errors import RequestRefused
+from piko_flow.ops.console.field_refused import came_told
 from piko_flow.ops.console.forms import refuse
 
 PREFIX = "p:"
@@ -75,7 +76,7 @@ def read_changes(
             try:
                 value = _value(field, sent)
             except RequestRefused as error:
-                unread[field.name] = f"{error.rule}; {error.came}"
+                unread[field.name] = f"{error.rule}; {came_told(error.came)}"
                 continue
         if value != values.get(field.name):
             changes[field.name] = value
