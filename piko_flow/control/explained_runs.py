@@ -53,7 +53,7 @@ def _waits(run: RunRecord, facts: Facts) -> Iterator[Line]:
         )
     else:
         reason = facts.reign.admission.why(run.id, facts.now) or Reason.NO_SLOT
-        yield line(reason, _limit(reason, run, facts))
+        yield _slots(facts) if reason is Reason.NO_SLOT else line(reason, _limit(reason, run, facts))
 
 
 def _limit(reason: Reason, run: RunRecord, facts: Facts) -> str:
@@ -73,18 +73,19 @@ def _limit(reason: Reason, run: RunRecord, facts: Facts) -> str:
         return f"{_working(same, f'backfill {run.backfill}')}, and {most} of it go at once"
     if reason is Reason.PAUSED:
         return f"backfill {run.backfill} is paused"
-    if reason is Reason.NO_SLOT:
-        return _slots(facts)
     return ""
 
 
-def _slots(facts: Facts) -> str:
+def _slots(facts: Facts) -> Line:
+    """That all slots are taken; else that it is about to start, which nothing keeps it from."""
     alive = [one for one in facts.leader.replicas if facts.leader.alive(one)]
     slots = sum(one.slots for one in alive)
     running = sum(one.status is RunStatus.RUNNING for one in facts.reign.live.values())
     if running >= slots:
-        return f"{'the one slot' if slots == 1 else f'all {slots:,} slots'} of {counted(len(alive), 'living replica')} {'is' if slots == 1 else 'are'} taken"
-    return f"nothing holds it back, and {slots - running} of {counted(slots, 'slot')} {'is' if slots - running == 1 else 'are'} free: it starts with the next step"
+        text = f"{'the one slot' if slots == 1 else f'all {slots:,} slots'} of {counted(len(alive), 'living replica')} {'is' if slots == 1 else 'are'} taken"
+        return line(Reason.NO_SLOT, text)
+    text = f"nothing holds it back, and {slots - running} of {counted(slots, 'slot')} {'is' if slots - running == 1 else 'are'} free: it starts with the next step"
+    return Line(None, text, blocks=False)
 
 
 def _working(runs: list[RunRecord], whose: str) -> str:

@@ -243,6 +243,8 @@ def test_the_row_of_a_flow_without_code_is_deleted(scene: Scene, opens: Opens) -
     )
     page = opens("/flows/gone")
     assert "unregistered" in page.text()
+    assert "No code of this application has the flow." in page.find("#flow .empty").last.inner_text()
+    assert "next fire" not in page.find("#flow").inner_text()
     assert page.barriers() == []
     page.press("Delete its row")
     assert "is deleted" in page.told()

@@ -146,6 +146,7 @@ async def test_a_run_that_may_start_at_once_is_told_so_and_one_that_was_admitted
     waits = await queued(it, "mail")
     (line,) = (await told(it, waits.id)).lines
     assert line.text == "nothing holds it back, and 4 of 4 slots are free: it starts with the next step"
+    assert (line.reason, line.blocks) == (None, False)
     from piko_flow.store.batch import Batch
 
     await it.store.write(Batch("one", admit=[waits.id]))
