@@ -21,6 +21,7 @@ LATE: Final = timedelta(seconds=30)  # beyond the grace of the row; a leader pla
 MEANINGS: Final = {
     "unregistered": "no code is here for it",
     "refused": "its schedule cannot be used",
+    "params refused": "its newest parameters cannot be used",
     "failing": "its last run failed",
     "late": "a run is due and was not started",
     "held up": "it waits for another flow, which does not get on",
@@ -34,9 +35,12 @@ MEANINGS: Final = {
     "healthy": "all is well",
 }
 """Every word for how a flow stands, and what it means."""
-ATTENTION: Final = ("refused", "failing", "late", "held up", "gaps", "dead letters")
+ATTENTION: Final = ("refused", "params refused", "failing", "late", "held up", "gaps", "dead letters")
 """What a person should look at, the worst first."""
-STUCK: Final = frozenset({*ATTENTION, "unregistered", "paused", "disabled", "unscheduled"}) - {"dead letters"}
+STUCK: Final = frozenset({*ATTENTION, "unregistered", "paused", "disabled", "unscheduled"}) - {
+    "dead letters",
+    "params refused",
+}
 """Where a flow stands like this, one that comes after it waits for a person."""
 
 
@@ -78,7 +82,7 @@ class Known:
 
     `flow` is None where the code has none of this name, `understood` its schedule, why its row is refused, or None
     without a row. `due` is the fire that is planned next, in the past where nobody has planned it. `live` are its
-    queued and running runs; `state` is None for a flow without windows, and where only the record was read.
+    queued and running runs; `params_refused` is why its newest parameters are; `state` is None for a flow without windows, and where only the record was read.
     """
 
     flow: Flow | None
@@ -89,6 +93,7 @@ class Known:
     due: datetime | None = None
     letters: int = 0
     state: FlowState | None = None
+    params_refused: str = ""
 
     @property
     def schedule(self) -> Schedule | None:
@@ -132,6 +137,8 @@ class Judge:
         refused = known.understood if isinstance(known.understood, str) else _refused(known.record)
         if refused and known.flow is not None:
             yield Finding("refused", refused)
+        if known.params_refused and known.flow is not None:
+            yield Finding("params refused", known.params_refused)
         if known.last is not None and known.last.status is RunStatus.FAILED:
             yield Finding("failing", known.last.error_msg or known.last.reason)
         schedule = known.schedule

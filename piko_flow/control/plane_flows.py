@@ -119,7 +119,7 @@ class PlaneFlows(PlaneRows):
         live = grouped(await self.store.live())
         records = {record.flow: record for record in await self.store.flows(names)}
         states = await self.store.states([name for name, flow in flows.items() if flow and flow.stateful])
-        letters = await self.store.open_letters()
+        letters, refused = await self.store.open_letters(), await self.store.refused_params()
         last = await self.store.last_runs(names) if last is None else last
         found = {}
         for place, (name, flow) in enumerate(flows.items()):
@@ -134,6 +134,7 @@ class PlaneFlows(PlaneRows):
                 live=live.get(name, ()),
                 letters=letters.get(name, 0),
                 state=states.get(name),
+                params_refused=refused.get(name, ""),
             )
             found[name] = replace(known, due=due_of(known, now, paused_all))
         return found

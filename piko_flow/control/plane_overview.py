@@ -28,7 +28,8 @@ class FlowsNow:
 
     `names` are those of the code and of the rows, in order. `live` are all queued and running runs, `last` the newest
     run of each flow. `letters` counts open dead letters, `paused_all` is why every schedule is paused, `failing_spools`
-    are those of this process whose sink fails, with what it fails with.
+    are those of this process whose sink fails, with what it fails with. `params_refused` tells why the newest parameters
+    of a flow are not used.
     """
 
     now: datetime
@@ -41,6 +42,7 @@ class FlowsNow:
     letters: Mapping[str, int]
     paused_all: str
     failing_spools: Mapping[str, str] = field(default_factory=dict)
+    params_refused: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +54,7 @@ class FlowsInDetail:
 
 
 async def flows_now(plane: ControlPlane) -> FlowsNow:
-    """Everything that an overview of all flows is made of; eight statements, whatever the number of flows and runs."""
+    """Everything that an overview of all flows is made of; nine statements, whatever the number of flows and runs."""
     store, leader = plane.store, await plane.leader()
     rows = {row.flow: row for row in await store.schedules()}
     names = tuple(sorted({*plane.registry, *rows}))
@@ -67,6 +69,7 @@ async def flows_now(plane: ControlPlane) -> FlowsNow:
         last=await store.last_runs(names),
         live=live,
         letters=await store.open_letters(),
+        params_refused=await store.refused_params(),
         paused_all=await plane.paused_all(),
         failing_spools=plane.failing_spools(),
     )

@@ -145,6 +145,10 @@ class ScheduleStore(Protocol):
         """The versions of one flow, newest first; or of every flow all that can be in force now or later."""
         ...
 
+    async def refused_params(self) -> dict[str, str]:
+        """Why the newest version is not used, of the flows of which it is not; one statement."""
+        ...
+
     async def params_version(self, version: int) -> ParamsVersion | None: ...
 
     async def prune_params(self, *, before: datetime, keep: int, limit: int) -> int:

@@ -18,7 +18,8 @@ from piko_flow.planning.ledger import Ledger, Mark
 from piko_flow.planning.run_state import RunStatus
 from piko_flow.planning.window import Window
 from piko_flow.planning.zones import find_zone
-from piko_flow.store.records import FlowRecord, RunRecord, ScheduleRecord
+from piko_flow.store.records import FlowRecord, ParamsVersion, RunRecord, ScheduleRecord
+from tests.unit.planes import begun, scene
 
 NOW = datetime(2026, 3, 10, 12, tzinfo=UTC)
 HOUR = timedelta(hours=1)
@@ -147,3 +148,15 @@ def test_a_flow_without_a_row_runs_when_somebody_asks() -> None:
     assert health(bare).word == "unscheduled"
     assert health(replace(bare, live=(run(status=RunStatus.RUNNING),))).word == "running"
     assert health(replace(bare, letters=2)).word == "dead letters"
+
+
+async def test_refused_parameters_need_a_person_and_are_told_until_they_are_mended() -> None:
+    it = scene()
+    await begun(it, "orders", since=10, planned=12)
+    await it.store.keep_params([ParamsVersion("orders", "[]", refused="params are a JSON object")])
+    view = await it.plane.flow("orders")
+    assert ("params refused", "params are a JSON object") in [(one.word, one.why) for one in view.concerns]
+    [listed] = [one for one in (await it.plane.flows()).flows if one.name == "orders"]
+    assert listed.concerns == view.concerns
+    await it.plane.set_params("orders", values={"limit": 3})
+    assert "params refused" not in [one.word for one in (await it.plane.flow("orders")).concerns]

@@ -22,6 +22,7 @@ from piko_flow.store.records import RunRecord, ScheduleRecord
 
 TONES = {
     "refused": "failed",
+    "params refused": "failed",
     "failing": "failed",
     "late": "gap",
     "held up": "gap",
@@ -119,6 +120,7 @@ class Standings:
             last=now.last.get(name),
             live=live,
             letters=now.letters.get(name, 0),
+            params_refused=now.params_refused.get(name, ""),
         )
         return replace(known, due=self._due_of(name, known, now))
 
@@ -222,6 +224,8 @@ def _where(standing: Standing, word: str) -> tuple[str, str]:
         return f"/flows/{quote(standing.judged.upstream, safe='')}", f"To {standing.judged.upstream}"
     if word == "refused":
         return f"{page}#schedule", "Edit the schedule"
+    if word == "params refused":
+        return f"{page}#params", "Mend the parameters"
     if word == "failing" and standing.last is not None:
         return f"/runs/{standing.last.id}", f"Run {standing.last.id}"
     return f"{page}#why", "Why"

@@ -155,6 +155,12 @@ class MemorySchedules(MemoryPart):
             return params[flow][: -limit - 1 : -1] if flow in params else []
         return [version for _, known in sorted(params.items()) for version in _in_force(known, now)]
 
+    async def refused_params(self) -> dict[str, str]:
+        """Why the newest version is not used, of the flows of which it is not."""
+        self._ask()
+        known = sorted(self._rows.params.items())
+        return {flow: versions[-1].refused for flow, versions in known if versions and versions[-1].refused}
+
     async def params_version(self, version: int) -> ParamsVersion | None:
         """The version of this id."""
         self._ask()

@@ -30,6 +30,8 @@ PINNED = """SELECT r.params_version FROM job_run r
 WHERE r.job_id = :flow AND r.params_version >= :first AND r.params_version <= :last
 UNION SELECT d.params_version FROM dead_letter d
 WHERE d.job_id = :flow AND d.params_version >= :first AND d.params_version <= :last"""
+REFUSED = """SELECT v.job_id, v.refused FROM job_config_version v WHERE v.refused <> '' AND NOT EXISTS
+(SELECT 1 FROM job_config_version w WHERE w.job_id = v.job_id AND w.id > v.id) ORDER BY v.job_id"""
 FLOW: Columns = {"job_id": "text"}
 VERSION_ID: Columns = {"id": "int"}
 VERSION: Columns = {
@@ -50,6 +52,7 @@ class SqlParams:
         self._database = database
         dialect = database.dialect
         self._versions_of, self._of_id, self._in_force = map(dialect.statement, (OF_FLOW, OF_ID, IN_FORCE))
+        self._refused = dialect.statement(REFUSED)
         self._newest = dialect.statement(
             f"SELECT {COLUMNS} FROM job_config_version v JOIN (SELECT MAX(w.id) AS id FROM {dialect.rows(FLOW)} AS j "
             "{join} job_config_version w ON w.job_id = j.job_id GROUP BY w.job_id) n ON n.id = v.id",
@@ -104,6 +107,11 @@ class SqlParams:
         else:
             rows = await self._database.rows(what, self._versions_of, flow=flow, limit=limit)
         return list(map(_version, rows))
+
+    async def refused_params(self) -> dict[str, str]:
+        """Why the newest version is not used, of the flows of which it is not."""
+        rows = await self._database.rows("read which parameters are refused", self._refused)
+        return {row[0]: row[1] for row in rows}
 
     async def params_version(self, version: int) -> ParamsVersion | None:
         """The version of this id."""

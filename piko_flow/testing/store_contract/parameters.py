@@ -217,6 +217,18 @@ async def old_versions_go_and_those_in_force_to_come_newest_or_pinned_stay(store
         assert [one.version for one in await store.params("mail")] == [2, 1]
 
 
+async def of_refused_versions_the_newest_of_each_flow_is_told(stores: StoreUnderTest) -> None:
+    async with stores.open() as store, stores.open() as other:
+        assert await other.refused_params() == {}
+        good, bad = _version(1), replace(_version(2), refused="bad")
+        await store.keep_params([good, bad, _version(1, flow="mail")])
+        assert await other.refused_params() == {"orders": "bad"}
+        await store.keep_params([replace(_version(3), refused="worse"), replace(bad, flow="mail")])
+        assert await other.refused_params() == {"mail": "bad", "orders": "worse"}
+        await store.keep_params([_version(4), ParamsVersion("mail", "", version=0)])
+        assert await other.refused_params() == {}
+
+
 async def a_naive_moment_is_refused(stores: StoreUnderTest) -> None:
     async with stores.open() as store:
         naive = store.set_config("orders", "{}", schema_version=1, effective_from=datetime(2026, 1, 1))
@@ -258,5 +270,6 @@ CHECKS: Final[tuple[Check, ...]] = (
     what_can_be_in_force_is_what_a_replica_reads_at_its_start,
     all_flows_are_given_what_can_be_in_force_however_many_there_are,
     old_versions_go_and_those_in_force_to_come_newest_or_pinned_stay,
+    of_refused_versions_the_newest_of_each_flow_is_told,
     a_naive_moment_is_refused,
 )

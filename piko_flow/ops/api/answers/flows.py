@@ -11,7 +11,7 @@ from piko_flow.ops.api.answers.values import Answer, Moment, Window
 
 
 class ScheduleRow(Answer):
-    """A schedule row as it stands; spans in seconds."""
+    """A schedule row as it stands; spans in seconds. `unreadable` has each column whose cell nobody can read, and why."""
 
     flow: str
     schedule_type: str
@@ -30,6 +30,7 @@ class ScheduleRow(Answer):
     completed_at: Moment | None
     version: int
     updated_at: Moment | None
+    unreadable: list[list[str]]
 
 
 class ScheduleView(Answer):

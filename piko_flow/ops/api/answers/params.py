@@ -20,12 +20,13 @@ class ParamsVersion(Answer):
 
 
 class ParamsRow(Answer):
-    """The row of a flow's parameters as it stands."""
+    """The row of a flow's parameters as it stands. `unreadable` has each column whose cell nobody can read, and why."""
 
     flow: str
     schema_version: int
     effective_from: Moment | None
     version: int
+    unreadable: list[list[str]]
 
 
 class ParamsView(Answer):
