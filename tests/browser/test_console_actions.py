@@ -166,7 +166,7 @@ def test_a_value_that_the_model_refuses_is_told_and_a_secret_can_be_set(scene: S
     page.find("#diff [role=alert]").wait_for()
     assert "labels" in page.find("#diff").inner_text()
     page.page.get_by_label("labels").fill('["a"]')
-    page.page.get_by_label("api token").fill("quite another secret")
+    page.page.get_by_label("api token", exact=True).fill("quite another secret")
     page.press("Show what changes")
     page.find("#diff .diff").first.wait_for()
     page.press("Save the parameters")
