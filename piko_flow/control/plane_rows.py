@@ -198,9 +198,18 @@ class PlaneRows(PlanePart):
         """Make no new runs of the flow's schedule; runs that are queued or running, triggers and backfills go on.
 
         Fires of a stateless flow that pass meanwhile do not run later; windows of a stateful one do, as its policy
-        says. False when it was paused already. Refused for a flow that nobody knows.
+        says. False when it was paused already. Refused for a flow that nobody knows, and for one without a schedule.
         """
         await self._known(flow, "pause")
+        registered = self.registry.get(flow)
+        if (registered is None or registered.schedule is None) and await self.row(flow) is None:
+            advice = "Nothing has to be paused: it runs only when somebody asks"
+            refuse(
+                f"pause {flow!r}",
+                "a flow with a schedule is paused",
+                "it has no row, and its code brings none",
+                advice,
+            )
         done = await self.store.pause(flow, f"paused by {by or self.actor.who}")
         self.rows_changed()
         if done:

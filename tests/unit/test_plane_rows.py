@@ -144,6 +144,13 @@ async def test_a_schedule_is_paused_and_resumed_once() -> None:
         await it.plane.pause("orderz")
 
 
+async def test_a_flow_without_a_schedule_is_not_paused_and_nothing_is_written() -> None:
+    it = scene()
+    with pytest.raises(RequestRefused, match="it has no row, and its code brings none"):
+        await it.plane.pause("idle")
+    assert await it.store.flows() == []
+
+
 async def test_a_pause_that_is_neither_true_nor_false_is_none_and_is_written_over() -> None:
     it = scene()
     await it.store.set_config(
