@@ -37,7 +37,7 @@ def check_seen(what: str, seen: Seen | None, **now: object) -> None:
         if now[name] != value:
             raise RequestConflicts(
                 what=what,
-                rule="it has not changed since you looked at it",
+                rule="it may not have changed since you looked at it",
                 came=_changed(name, value, now[name]),
                 advice="Look at it again, and decide anew",
             )

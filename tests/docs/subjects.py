@@ -164,6 +164,7 @@ SUBJECTS: Final = (
         "FlowError DiscoveryFailed ScheduleError SettingsRefused UnknownSetting RequestRefused StoreUnavailable "
         "ClaimLost LeadershipLost TermOutdated PortTaken",
     ),
+    Subject("", "", "piko_flow.errors", "NotRunning"),
     Subject(
         "",
         "Requests that are refused for what is there: see [audits and conflicts](semantics/audits.md).",

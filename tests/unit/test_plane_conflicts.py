@@ -27,7 +27,7 @@ async def test_a_run_that_began_meanwhile_is_not_cancelled() -> None:
     with pytest.raises(RequestConflicts) as caught:
         await world.plane.cancel(run.id, expected=Seen(status=RunStatus.QUEUED, attempt=1))
     assert str(caught.value) == (
-        f"cancel run {run.id}: it has not changed since you looked at it; its status was QUEUED and is RUNNING. "
+        f"cancel run {run.id}: it may not have changed since you looked at it; its status was QUEUED and is RUNNING. "
         "Look at it again, and decide anew"
     )
     assert await world.store.run(run.id) == run

@@ -40,7 +40,7 @@ def conflict(what: str, seen: str, now: str) -> NoReturn:
     """Raise RequestConflicts for what only the console compares."""
     raise RequestConflicts(
         what=what,
-        rule="it has not changed since you looked at it",
+        rule="it may not have changed since you looked at it",
         came=f"the page showed: {seen or 'nothing'}; now: {now}",
         advice="Look at it again, and decide anew",
     )

@@ -160,7 +160,9 @@ async def _drop_group(
     await _check_group(plane, which, seen)
     dropped = await plane.acting(who.name, who.via).drop(which)
     if not dropped:
-        conflict(f"drop the dead letters of {which.flow!r} that failed alike", "open ones", "a run replays them")
+        conflict(
+            f"drop the dead letters of {which.flow!r} that failed alike", "open ones", "a run replays them"
+        )
     return dropped
 
 

@@ -50,7 +50,7 @@ def step_of(line: Line, flow: str, upstream: str = "", page_of_run: int | None =
         return Step(flow_address(upstream), f"To {upstream}")
     if "--kind gap" in line.advice:
         return Step(f"{page}/backfill?what=gap", "Close the gap")
-    if line.reason in PLACES:
+    if line.reason is not None and line.reason in PLACES:
         address, says = PLACES[line.reason]
         return Step(address.format(page=page), says)
     about = ABOUT_RUN.search(line.text)
