@@ -42,8 +42,9 @@ class MetricsPage:
     first of the process.
 
     While somebody asks, the page is EVERY seconds old at most and the time that rendering takes, or SHARE times that
-    time, and so it is at the BEGINNING, when each rendering tells more; while nobody does, IDLE and IDLE_SHARE are for that, and the plain format alone is kept. A format that nobody
-    has asked for lately is answered with the plain one, and is there from the next rendering on, which begins at once.
+    time, and so it is at the BEGINNING, when each rendering tells more; while nobody does, IDLE and IDLE_SHARE are for
+    that, and the plain format alone is kept. A format that nobody has asked for lately is answered with the plain one,
+    and is there from the next rendering on, which begins at once.
     """
 
     def __init__(self, registry: CollectorRegistry, *, clock: Clock | None = None) -> None:

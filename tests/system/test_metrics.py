@@ -17,6 +17,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from piko_flow import App, Registry, Settings
 from piko_flow.ops.metrics import (
     ASKED,
+    BEGINNING,
     EVERY,
     IDLE,
     IDLE_SHARE,
@@ -162,6 +163,8 @@ def measured(clock: ManualClock) -> Iterator[tuple[Providers, MetricsPage]]:
 async def test_who_asks_after_a_while_gets_what_is_there_with_its_age_and_then_a_new_page() -> None:
     clock = ManualClock()
     with measured(clock) as (providers, metrics):
+        assert await metrics.turn() == EVERY
+        await clock.advance(BEGINNING)
         assert await metrics.turn() == IDLE
         providers.figures.run_ended("orders", "SUCCESS", 10)
         await clock.advance(100)
@@ -205,6 +208,7 @@ async def test_a_page_that_takes_long_is_rendered_less_often(monkeypatch: pytest
     clock = ManualClock()
     with measured(clock) as (_, metrics):
         monkeypatch.setattr(metrics, "render", lambda accept: pass_by(clock))
+        await clock.advance(BEGINNING)
         assert await metrics.turn() == 2 * IDLE_SHARE
         metrics._asked["text"] = clock.monotonic(), ""
         assert await metrics.turn() == 2 * SHARE

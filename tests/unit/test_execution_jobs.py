@@ -128,7 +128,7 @@ async def test_params_that_do_not_fit_fail_the_run_for_good(place: Place) -> Non
     outcome = await place.execute(flow, version=ParamsVersion("job", '{"limit": "x"}'))
     assert (outcome.status, outcome.error_type, outcome.retryable) == (
         RunStatus.FAILED,
-        "RequestRefused",
+        "ParamsRefused",
         False,
     )
     assert "limit: Input should be a valid integer" in outcome.error_msg

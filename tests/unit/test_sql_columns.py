@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
@@ -73,11 +74,14 @@ def test_a_schedule_row_comes_back_as_it_was_written() -> None:
     assert schedule_record(tuple(schedule_row(record).values())) == record
 
 
-def test_nonsense_that_sqlite_lets_people_write_counts_as_the_default() -> None:
+def test_nonsense_that_sqlite_lets_people_write_is_the_default_and_told_by_column() -> None:
     values = schedule_row(ScheduleRecord("orders", "cron", "{}"))
-    values |= dict.fromkeys(
+    nonsense = dict.fromkeys(
         ("enabled", "misfire_grace_s", "max_instances", "jitter_s", "version"), "nonsense"
-    )
-    values |= {"last_data_time": "yesterday", "completed_at": 5.5}
+    ) | {"last_data_time": "yesterday", "completed_at": 5.5}
+    values |= nonsense
     assert tuple(values) == tuple(SCHEDULE)
-    assert schedule_record(tuple(values.values())) == ScheduleRecord("orders", "cron", "{}")
+    record = schedule_record(tuple(values.values()))
+    assert replace(record, unreadable=()) == ScheduleRecord("orders", "cron", "{}")
+    assert {column for column, _ in record.unreadable} == nonsense.keys()
+    assert "it is 1 or 0; got 'nonsense'" in dict(record.unreadable)["enabled"]
