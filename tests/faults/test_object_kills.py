@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import re
 from itertools import count
 from pathlib import Path
 
@@ -42,6 +43,6 @@ async def test_objects_are_replaced_whole_whoever_is_killed(
     ends = [f"-{unit:05}" for unit in range(UNITS)] if units else [""]
     keys = bucket.keys()
     # Who is killed after the commit of its run leaves the sign that it is at work, which is believed for ten minutes.
-    signs = [key for key in keys if key.endswith(f"~turn-{turn:04}-held.part")]
+    signs = [key for key in keys if re.search(r"~turn-\d+-held\.part$", key)]
     assert sorted(set(keys) - set(signs)) == [f"out/{NAMES[kind].replace('-{unit}', end)}" for end in ends]
     assert bucket.uploads() == []
