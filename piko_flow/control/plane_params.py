@@ -33,7 +33,8 @@ class ParamsView:
     where they come from, None for the defaults alone. `coming` are versions of a later time, the next one first.
     `refused` is the newest version where that cannot be used. `unseen` is the row where no poll has seen it yet.
     `lacking` is why a run would fail: the model has fields without a default and nobody has set them; else empty.
-    `ignored` tells which names in the version in force the model does not have; empty without any.
+    `ignored` tells which names in the version in force the model does not have; empty without any. `row_version` is
+    that of the row as it stands, 0 without a row: what who changes it next has seen.
     """
 
     flow: str
@@ -45,6 +46,7 @@ class ParamsView:
     zone: str
     lacking: str = ""
     ignored: str = ""
+    row_version: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +91,7 @@ class PlaneParams(PlanePart):
             await self.zone(flow),
             lacking,
             "" if version is None else ignored_names(registered, version.text),
+            0 if row is None else row.version,
         )
 
     async def set_params(

@@ -40,16 +40,12 @@ CONFLICT = 409
 
 @dataclass(frozen=True, slots=True)
 class FlowFacts:
-    """What the page is made of: what is stored of the flow, what its row means, its parameters as they are and were.
-
-    `params_version` is that of their row, 0 without one.
-    """
+    """What the page is made of: what is stored of the flow, what its row means, its parameters as they are and were."""
 
     now: FlowNow
     understood: Schedule | str | None
     params: ParamsView | None
     history: tuple[SeenParams, ...]
-    params_version: int = 0
 
     @property
     def schedule(self) -> Schedule | None:
@@ -145,9 +141,7 @@ async def read_flow(plane: ControlPlane, name: str, *, history: int) -> FlowFact
     if not history or now.flow is None:
         return FlowFacts(now, understood, None, ())
     seen = await plane.params_history(name, limit=history + 1)
-    row = await plane.store.config(name)
-    version = 0 if row is None else row.version
-    return FlowFacts(now, understood, await plane.params(name), tuple(seen), version)
+    return FlowFacts(now, understood, await plane.params(name), tuple(seen))
 
 
 def _windows(facts: FlowFacts, request: Request) -> dict[str, Any]:
@@ -205,7 +199,7 @@ def _params(facts: FlowFacts, wrong: Wrong | None) -> dict[str, Any]:
         "prefix": params_form.PREFIX,
         "versions": versions,
         "mark_tones": TONES_OF_MARKS,
-        "params_version": facts.params_version,
+        "params_version": 0 if view is None else view.row_version,
     }
 
 

@@ -34,7 +34,7 @@ class ParamsView(Answer):
 
     `values` are those that a run queued now would have; `version` is where they come from, null for the model's defaults.
     `coming` are later ones. `unseen` is a row that no replica has looked at yet. `lacking` is why a run would fail,
-    `ignored` which names the model does not have.
+    `ignored` which names the model does not have. `row_version` is what a change expects: that of the row, 0 without.
     """
 
     flow: str
@@ -46,6 +46,7 @@ class ParamsView(Answer):
     zone: str
     lacking: str
     ignored: str
+    row_version: int
 
 
 class ParamsAnswer(Answer):
