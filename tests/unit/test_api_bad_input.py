@@ -6,6 +6,7 @@ import logging
 from typing import Any
 
 import pytest
+from pydantic import BaseModel
 
 from piko_flow.control.flow import Flow
 from piko_flow.errors import LeadershipLost, RequestConflicts
@@ -318,3 +319,19 @@ async def test_wrong_params_are_told_each_with_its_place() -> None:
         assert pointers == {"#/changes/limt", "#/changes/regon", "#/changes/a~1b"}
         assert problem["advice"] == "Did you mean 'limit'? Did you mean 'region'?"
         assert problem["came"].endswith("are none of them")
+
+
+class Needed(BaseModel):
+    """Parameters of which one has to be given."""
+
+    region: str
+
+
+@pytest.mark.parametrize("body", ["null", "{}", '{"params": null}', ""])
+async def test_a_body_without_the_params_that_a_flow_needs_is_refused(body: str) -> None:
+    async with api_world() as world:
+        Flow.register("needy", do_nothing, params=Needed, registry=world.scene.registry)
+        headers = {"Content-Type": "application/json"}
+        problem = await world.ask("POST", "/flows/needy/runs", 422, content=body, headers=headers)
+        assert "region" in str(problem["errors"])
+        assert (await world.get("/runs"))["runs"] == []

@@ -14,7 +14,7 @@ from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
 from piko_flow.control.params import ParamsRefused
-from piko_flow.ops.misread import Misread, misread, no_json, other_content, unknown_parameter
+from piko_flow.ops.misread import MOST, Misread, misread, no_json, other_content, unknown_parameter
 from piko_flow.ops.problems import error_response
 
 PARAMS: Final = ("params", "changes", "values")
@@ -60,7 +60,7 @@ def _parameters(dependant: Dependant) -> frozenset[str]:
 def _check_parameters(request: Request, known: frozenset[str]) -> None:
     unknown = [unknown_parameter(name, known) for name in request.query_params if name not in known]
     if unknown:
-        raise Misread(422, unknown[:20], more=max(0, len(unknown) - 20))
+        raise Misread(422, unknown[:MOST], more=max(0, len(unknown) - MOST))
 
 
 async def _check_content(request: Request) -> None:
@@ -74,7 +74,7 @@ async def _check_content(request: Request) -> None:
 
 async def _params_field(request: Request, error: ParamsRefused) -> str:
     """The field of the body that has the parameters: the one that names what is wrong, else the first that there is."""
-    body = json.loads(await request.body() or b"{}")  # it has been read by whoever refused it
+    body = json.loads(await request.body() or b"{}") or {}  # it has been read by whoever refused it
     there = [name for name in PARAMS if isinstance(body.get(name), dict)]
     return next(
         (name for name in there if error.places.keys() & body[name].keys()), there[0] if there else ""
