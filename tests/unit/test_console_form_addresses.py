@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from piko_flow.control.plane_backfills import BackfillRequest
+from piko_flow.ops.console.formats import window
 from piko_flow.ops.console.pages import console_router
 from piko_flow.planning.window import Window
 from tests.system.test_door_routes import routes
@@ -58,3 +59,15 @@ async def test_a_backfill_has_a_page_that_goes_on_by_itself() -> None:
         )
         for none in ("99", "first"):
             assert (await browser.get(f"/backfills/{none}")).status_code == 404
+
+
+async def test_a_preview_tells_once_which_windows_the_range_cuts() -> None:
+    it = scene()
+    await begun(it, "orders", since=0, planned=8)
+    sent = {"start": "2026-03-02 02:20", "end": "2026-03-02 04:05", "what": "all", "concurrency": "1"}
+    async with client(process=PlaneProcess(it.plane)) as browser:
+        told = await browser.post("/flows/orders/backfill/plan", data=sent, headers={"HX-Request": "true"})
+    cut = [hour(2), hour(4)]
+    assert told.text.count("The range cuts a window") == len(cut)
+    assert [told.text.count(f"of {window(one)} only") for one in cut] == [1, 1]
+    assert "part of the window" not in told.text
