@@ -79,6 +79,7 @@ class MetricsPage:
             seconds = EVERY
             try:
                 seconds = await self.turn()
+                told.clear()
             except Exception as error:
                 if (
                     type(error) not in told

@@ -214,19 +214,21 @@ async def test_a_page_that_takes_long_is_rendered_less_often(monkeypatch: pytest
         assert await metrics.turn() == 2 * SHARE
 
 
+@pytest.mark.parametrize(("turns", "lines"), [("bbg", 1), ("bgbg", 2), ("bbgbbg", 2)])
 async def test_a_page_that_cannot_be_rendered_once_is_rendered_the_next_time(
-    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, turns: str, lines: int
 ) -> None:
+    """Each row of bad turns is told once, also of the same error after a good turn."""
     clock = ManualClock()
     with measured(clock) as (_, metrics):
-        fails, rendered, render = [1, 2], asyncio.Event(), metrics.render
+        coming, rendered, render = list(turns), asyncio.Event(), metrics.render
 
         def failing(accept: str) -> Rendered:
             metrics._wake.set()  # the next turn begins at once
-            if fails:
-                fails.pop()
+            if coming and coming.pop(0) == "b":
                 raise UnicodeEncodeError("utf-8", "\udcff", 0, 1, "half of a character")
-            rendered.set()
+            if not coming:
+                rendered.set()
             return render(accept)
 
         monkeypatch.setattr(metrics, "render", failing)
@@ -236,7 +238,7 @@ async def test_a_page_that_cannot_be_rendered_once_is_rendered_the_next_time(
         fresh.cancel()
         await asyncio.wait([fresh])
     told = [one for one in caplog.records if one.name == "piko_flow.metrics"]
-    assert [(one.levelname, one.exc_info is not None) for one in told] == [("ERROR", True)]
+    assert [(one.levelname, one.exc_info is not None) for one in told] == [("ERROR", True)] * lines
 
 
 async def asked(app: App, headers: dict[str, str]) -> httpx.Response:
