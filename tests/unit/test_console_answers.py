@@ -162,6 +162,7 @@ async def test_a_page_that_shows_the_end_of_a_log_asks_for_what_has_come_since()
         assert "line 1199." not in (await browser.get(f"/parts/runs/{run.id}")).text
         many = (await browser.get(f"/parts/runs/{run.id}?after=0")).text
         assert re.findall(r"line \d+[.]", many)[-1] == "line 499."
+        assert 'id="log-count" hx-swap-oob="true">1,200 lines' in many
 
 
 async def test_files_are_addressed_by_their_content_and_may_be_kept() -> None:

@@ -36,5 +36,8 @@ async def read_piece(store: RunDetailStore, run: int, *, before: int = 0) -> Log
 
 async def read_on(store: RunDetailStore, run: int, *, after: int) -> LogPiece:
     """The first lines of those after this number."""
-    lines = await store.log(run, after=after, limit=TAIL + 1)
-    return LogPiece(tuple(lines[:TAIL]), 0, lines[-1].number if lines else after)
+    lines = await store.log(run, after=after, limit=TAIL)
+    last = lines[-1].number if lines else after
+    if len(lines) == TAIL:  # fewer are all that there are
+        last = (await store.last_lines([run])).get(run, last)
+    return LogPiece(tuple(lines), 0, last)
