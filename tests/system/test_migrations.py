@@ -59,6 +59,14 @@ SEED = (
     """INSERT INTO scheduler_leader VALUES ('default', 'old', '2026-03-01 06:00:00', 9, '2026-03-01 06:00:00')""",
 )
 
+# What tables of 0003 and 0004 may lack, indexes before what they are of.
+SINCE_INDEXES = (
+    ("piko_flow_episode", "ix_piko_flow_episode_begun_waits"),
+    ("piko_flow_episode", "ix_piko_flow_episode_over_waits"),
+    ("job_run", "ix_job_run_window"),
+)
+SINCE = (*SINCE_INDEXES, ("piko_flow_episode", "begun_waits"), ("piko_flow_episode", "over_waits"))
+
 
 @asynccontextmanager
 async def connected(url: str) -> AsyncIterator[AsyncConnection]:
@@ -204,6 +212,29 @@ async def test_an_upgrade_that_was_cut_off_is_finished_by_the_next(mariadb_url: 
         )
     assert await upgrade(mariadb_url) == HEAD
     assert await check(mariadb_url) == []
+
+
+@pytest.mark.parametrize("made", ["0003", "0004"])
+@pytest.mark.parametrize("lacking", [SINCE, SINCE_INDEXES, SINCE_INDEXES[:1]], ids=["all", "indexes", "some"])
+async def test_tables_of_an_older_version_get_what_has_been_added_since(
+    made: str, lacking: tuple[tuple[str, str], ...], database_url: str
+) -> None:
+    await upgrade(database_url)
+    mysql = read_url(database_url).get_backend_name() == "mysql"
+    async with connected(database_url) as connection:
+        for table, name in lacking:
+            drop = f"ALTER TABLE {table} DROP COLUMN {name}"
+            if name.startswith("ix_"):
+                drop = f"DROP INDEX {name} ON {table}" if mysql else f"DROP INDEX {name}"
+            await connection.exec_driver_sql(drop)
+        if made == "0003" and lacking == SINCE:
+            await connection.exec_driver_sql("ALTER TABLE replica DROP COLUMN address")
+        await connection.exec_driver_sql(f"UPDATE piko_flow_version SET version_num = '{made}'")
+    found = await check(database_url)
+    assert found[0] == f"the tables are of version {made}, this library needs {HEAD}"
+    assert all(any(name in one for one in found) for _, name in lacking)
+    assert await upgrade(database_url) == HEAD
+    assert await check(database_url) == []
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-HEAD = "0004"
+HEAD = "0005"
 """The version that this code needs; it runs on newer ones too, which only have more."""
 VERSION_TABLE = "piko_flow_version"

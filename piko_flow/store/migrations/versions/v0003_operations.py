@@ -5,8 +5,8 @@ from __future__ import annotations
 from alembic import op
 from sqlalchemy import Column, Index, Integer, MetaData, String, Table, text
 
-from piko_flow.store.migrations.additive import add_to, bring_up
-from piko_flow.store.sql.columns import BIG, LONG, UTCDateTime, UtcNow, only
+from piko_flow.store.migrations.additive import bring_up
+from piko_flow.store.sql.columns import BIG, LONG, UTCDateTime, UtcNow
 from piko_flow.store.sql.tables import OPTIONS
 
 revision: str = "0003"
@@ -101,30 +101,14 @@ TABLES = (
         Column("since", UTCDateTime(), nullable=False, server_default=UtcNow()),
         Column("over_at", UTCDateTime()),
         Column("lasting", Integer()),
-        Column("begun_waits", Integer()),
-        Column("over_waits", Integer()),
         Index("uq_piko_flow_episode_lasting", "kind", "subject", "lasting", unique=True),
         Index("ix_piko_flow_episode_over_at", "over_at"),
-        Index("ix_piko_flow_episode_begun_waits", "begun_waits"),
-        Index("ix_piko_flow_episode_over_waits", "over_waits"),
         **OPTIONS,
     ),
 )
 
 
-JOB_RUN = Table(
-    "job_run",
-    METADATA,
-    Column("run_id", BIG, primary_key=True),
-    Column("job_id", String(191), nullable=False),
-    Column("data_time_start", UTCDateTime()),
-    Index("ix_job_run_window", "job_id", "data_time_start", "run_id", **only("data_time_start IS NOT NULL")),
-)
-"""What is added to the runs: all runs of one window of a flow are found by an index."""
-
-
 def upgrade() -> None:
-    """Make the tables and the index that are missing."""
+    """Make the tables that are missing."""
     for table in TABLES:
         bring_up(op.get_bind(), table)
-    add_to(op.get_bind(), JOB_RUN)
