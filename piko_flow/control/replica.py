@@ -226,6 +226,7 @@ class Replica:
             await self._store.note_refusals(refused)
 
     async def _pulse(self) -> None:
+        self.worker.news.tell_rest()  # here: this is what all do, whoever leads
         asked = self.time.asking()
         pulse = await self._store.pulse(self._lease_name, self.record.id)
         self.time.observe(pulse.now, asked=asked)
@@ -281,7 +282,6 @@ class Replica:
                 self.wake.set()
 
     async def _beat(self, now: float) -> None:
-        self.worker.news.tell_rest()
         self.record = replace(self.record, running=len(self.worker.active))
         await self._store.beat(self.record, ttl=self.options.alive)
         self._next_beat = now + self.options.alive.total_seconds() / BEATS

@@ -12,7 +12,7 @@ from piko_flow.planning.run_state import RunStatus
 from piko_flow.store.batch import Ending
 from piko_flow.store.records import RunRecord
 from piko_flow.testing.manual_clock import ManualClock
-from tests.unit.control_worlds import Flows, at
+from tests.unit.control_worlds import Flows, at, leader
 from tests.unit.planes import NOW, hour
 
 LOGGER = "piko_flow.worker"
@@ -84,3 +84,17 @@ async def test_a_replica_tells_of_its_runs(caplog: pytest.LogCaptureFixture) -> 
             await world.advance(seconds=20)
     [told] = [one for one in caplog.messages if "succeeded" in one]
     assert told.startswith("run 1 of 'mail' succeeded in ")
+
+
+async def test_who_leads_tells_the_number_of_the_others_soon_after(caplog: pytest.LogCaptureFixture) -> None:
+    flows = Flows()
+    flows.add("mail")
+    with caplog.at_level(logging.INFO, logger=LOGGER):
+        async with flows.within(at(12)) as world:
+            await world.advance(minutes=1)
+            assert leader(world)
+            await world.plane.trigger("mail")
+            await world.plane.trigger("mail")
+            await world.advance(minutes=10)
+    told = [one for one in caplog.messages if "succeeded" in one]
+    assert told[1:] == ["1 more run succeeded"]
