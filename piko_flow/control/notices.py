@@ -23,9 +23,8 @@ from piko_flow.errors import StoreUnavailable
 from piko_flow.store.ops_records import Episode
 from piko_flow.store.protocols import Store
 
-LOST = timedelta(
-    minutes=5
-)  # longer than a notice is tried: what has not been told by then went with a process
+# Longer than a notice is tried: what has not been told by then went with a process.
+LOST = timedelta(minutes=5)
 Telling = tuple[int, str]
 """The number of an episode, and "begun" or "over"."""
 
@@ -34,7 +33,8 @@ class Notices:
     """Compares what is so with what people were told. Of several replicas one tells: the store lets one begin an episode.
 
     Each place has its own queue. What cannot be delivered is tried again with the next steps; if this process ends
-    before, whoever leads LOST later tells it. So people are told at least once, unless it is given up.
+    before, whoever leads LOST later tells it; while nobody leads, the first of the replicas that live. So people are
+    told at least once, unless it is given up.
     """
 
     def __init__(
@@ -70,7 +70,7 @@ class Notices:
     async def _look(self) -> None:
         pulse = await self._store.pulse(self._lease, "")
         somebody_leads = pulse.lease is not None and pulse.lease.until > pulse.now
-        if self._replica.leads or not somebody_leads:
+        if self._replica.leads or (not somebody_leads and await self._is_first(pulse.now)):
             await self._tell_what_was_lost(pulse.now)
         standing = self._leaderless(somebody_leads)
         kinds = {rules.LEADERLESS}
@@ -89,6 +89,12 @@ class Notices:
         for key, episode in episodes.items():
             if key not in standing and await self._store.end_episode(episode.id):
                 self._tell(episode, "over", pulse.now)
+
+    async def _is_first(self, now: datetime) -> bool:
+        """Whether this replica is the first by id of those that live."""
+        found = await self._store.replicas()
+        alive = [one.id for one in found if one.until is not None and one.until > now]
+        return bool(alive) and min(alive) == self._replica.record.id
 
     async def _tell_what_was_lost(self, now: datetime) -> None:
         for untold in await self._store.untold_episodes(before=now - LOST, limit=MOST):

@@ -328,6 +328,26 @@ async def test_what_a_process_had_not_told_when_it_died_is_told_by_who_leads_lat
     assert (len(people.told), dying.told) == (2, [])
 
 
+async def test_while_nobody_leads_one_of_the_replicas_tells_what_was_lost(
+    flows: Flows, people: People
+) -> None:
+    dying = People()
+    dying.away = 1000
+    async with flows.within(replicas=3) as world:
+        await world.advance(seconds=30)
+        for one in world.replicas:
+            await one.replica.drain()
+        first = Looking(world, dying, replica=world.replicas[0], leaderless=timedelta(seconds=10))
+        for _ in range(2):
+            await first.step()
+            await world.advance(seconds=20)
+        assert dying.away < 1000
+        await world.advance(minutes=6)
+        for one in world.replicas:
+            await Looking(world, people, replica=one).step()
+    assert people.told == [("begun", "no_leader", "default")]
+
+
 async def test_what_was_told_or_given_up_is_told_by_nobody_else(flows: Flows, people: People) -> None:
     flows.add("orders", schedule=HOURLY)
     flows.fails["orders"] = OSError("no")
