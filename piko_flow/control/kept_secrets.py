@@ -6,11 +6,9 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NoReturn
 
-from pydantic import BaseModel
-
 from piko_flow.control.flow import Flow
 from piko_flow.control.params import ParamsRefused
-from piko_flow.control.secret_fields import fields_of
+from piko_flow.control.secret_fields import field_of, fields_of
 from piko_flow.control.shown_params import hidden
 from piko_flow.store.records import ParamsVersion
 from piko_flow.url_passwords import HIDDEN
@@ -109,27 +107,15 @@ def _inside(value: Any, name: str) -> Any:
 
 def _known(flow: Flow, name: str, base: Mapping[str, Any]) -> Any:
     """What stands there now, under this name of the field or another one."""
-    own = fields_of(flow.params)
-    names = [
-        name,
-        *(one for one in own if _field(flow, one) is not None and _field(flow, one) is _field(flow, name)),
-    ]
+    field = field_of(flow.params, name)
+    others = () if field is None else fields_of(flow.params)
+    names = [name, *(other for other in others if field_of(flow.params, other) is field)]
     return next((base[one] for one in names if one in base), NOWHERE)
 
 
 def _has_default(flow: Flow, name: str) -> bool:
-    field = _field(flow, name)
+    field = field_of(flow.params, name)
     return field is not None and not field.is_required()
-
-
-def _field(flow: Flow, name: str) -> Any:
-    model = flow.params
-    if not isinstance(model, type) or not issubclass(model, BaseModel):
-        return None
-    for own, field in model.model_fields.items():
-        if name in (own, field.alias, field.validation_alias):
-            return field
-    return None
 
 
 def _each(value: Any, old: str, new: str) -> Any:

@@ -96,6 +96,17 @@ def fields_of(shape: object) -> Mapping[str, object]:
         return dict(shape.__annotations__)
 
 
+def field_of(model: object, name: str) -> FieldInfo | None:
+    """The field of a model whose value stands under this name, its own or an alias; None where there is none.
+
+    Not one that is inside of what stands there, as with an alias that is a path.
+    """
+    if not isinstance(model, type) or not issubclass(model, BaseModel):
+        return None
+    fields = model.model_fields.items()
+    return next((field for own, field in fields if name in _names(own, field, whole=True)), None)
+
+
 def _has_fields(shape: type) -> bool:
     named = issubclass(shape, tuple) and hasattr(shape, "_fields")
     return issubclass(shape, BaseModel) or dataclasses.is_dataclass(shape) or is_typeddict(shape) or named
@@ -105,10 +116,11 @@ def _takes_any_name(shape: type) -> bool:
     return issubclass(shape, BaseModel) and shape.model_config.get("extra") == OPEN
 
 
-def _names(own: str, field: FieldInfo) -> Iterator[str]:
+def _names(own: str, field: FieldInfo, *, whole: bool = False) -> Iterator[str]:
+    """Under which names a value for the field may stand; with `whole` only those under which it stands alone."""
     yield own
     other = field.validation_alias
     for one in (field.alias, *(other.choices if isinstance(other, AliasChoices) else [other])):
-        name = one.path[0] if isinstance(one, AliasPath) else one
-        if isinstance(name, str):
-            yield name
+        path = one.path if isinstance(one, AliasPath) else [one]
+        if isinstance(path[0], str) and not (whole and len(path) > 1):
+            yield path[0]

@@ -4,7 +4,7 @@ import json
 from typing import Any
 
 import pytest
-from pydantic import BaseModel, Field, SecretStr
+from pydantic import AliasChoices, AliasPath, BaseModel, Field, SecretStr
 
 from piko_flow.control.flow import Flow
 from piko_flow.control.kept_secrets import with_secrets, without_kept
@@ -88,6 +88,26 @@ def test_stars_where_no_secret_is_are_refused(
 ) -> None:
     with pytest.raises(RequestRefused, match=rf"{where}: .* no secret is in force there.* Give the secret"):
         with_secrets(flow(), given, base)
+
+
+class Aliased(BaseModel):
+    code: SecretStr = Field(
+        SecretStr("d"), validation_alias=AliasChoices("pass", AliasPath("one"), AliasPath("box", 0))
+    )
+
+
+@pytest.mark.parametrize("name", ["code", "pass", "one"])
+def test_each_of_several_names_of_a_field_stands_for_the_others(name: str) -> None:
+    for stored in ("code", "pass", "one"):
+        assert with_secrets(flow(Aliased), {name: STARS}, {stored: "k1"}) == {name: "k1"}
+    assert with_secrets(flow(Aliased), {name: STARS}, {}) == {}  # it has a default
+
+
+def test_a_secret_inside_of_what_stands_under_a_name_is_kept_there_and_nowhere_else() -> None:
+    assert with_secrets(flow(Aliased), {"box": STARS}, {"box": ["k1"]}) == {"box": ["k1"]}
+    assert with_secrets(flow(Aliased), {"code": STARS}, {"box": ["k1"]}) == {}
+    with pytest.raises(RequestRefused, match="no secret is in force there"):
+        with_secrets(flow(Aliased), {"box": STARS}, {"code": "k1"})
 
 
 def test_without_a_model_the_name_tells_a_secret() -> None:
