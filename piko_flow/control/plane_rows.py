@@ -231,13 +231,15 @@ class PlaneRows(PlanePart):
         It is the key `paused` of the row `piko_system_settings`, whose other keys stay.
         """
         row = await self._system()
-        said, values = _said(row), _values(row)
+        said = _said(row)
         if bool(said.paused) == paused and not (said.keeps_pause or said.unread):
             return False
-        values["paused"] = paused
         schema = 1 if row is None else row.schema_version
         await self.store.set_config(
-            RESERVED, orjson.dumps(values).decode(), schema_version=schema, effective_from=None
+            RESERVED,
+            orjson.dumps({**said.values, "paused": paused}).decode(),
+            schema_version=schema,
+            effective_from=None,
         )
         self.rows_changed()
         action, was, now = ("pause", GOING, PAUSED) if paused else ("resume", PAUSED, GOING)
@@ -346,14 +348,3 @@ def _told(row: ScheduleRecord | None) -> dict[str, Any]:
 
 def _said(row: ConfigRecord | None) -> SystemRow:
     return read_system_row(None if row is None else row.text)
-
-
-def _values(row: ConfigRecord | None) -> dict[str, Any]:
-    """What the system row says; nothing where it says nothing that can be read."""
-    if row is None:
-        return {}
-    try:
-        values = orjson.loads(row.text)
-    except orjson.JSONDecodeError:
-        return {}
-    return values if isinstance(values, dict) else {}

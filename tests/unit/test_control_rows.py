@@ -290,7 +290,16 @@ async def test_the_system_row_sets_how_often_rows_are_compared(flows: Flows) -> 
         assert replica.replica.reign.schedules["hourly"].row.schedule_expr == '{"minutes": 20}'
 
 
-@pytest.mark.parametrize("text", ['{"poll_interval_s": 0}', '{"poll_interval_s": true}', "[]", "{nonsense"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        '{"poll_interval_s": 0}',
+        '{"poll_interval_s": true}',
+        '{"poll_interval_s": 120, "other": NaN}',
+        "[]",
+        "{nonsense",
+    ],
+)
 async def test_a_system_row_that_makes_no_sense_leaves_everything_as_the_settings_have_it(
     flows: Flows, text: str
 ) -> None:
@@ -304,7 +313,7 @@ async def test_a_system_row_that_makes_no_sense_leaves_everything_as_the_setting
         assert flows.fires("hourly") == [at(13)]
 
 
-@pytest.mark.parametrize("wrong", ['{"paused": "maybe"}', '{"paused": 2}', '{"paused": []}'])
+@pytest.mark.parametrize("wrong", ['{"paused": "maybe"}', '{"paused": 2}', '{"paused": 1}', '{"paused": []}'])
 @pytest.mark.parametrize("before", [False, True])
 async def test_what_is_neither_true_nor_false_pauses_nothing_lets_nothing_go_and_is_told(
     flows: Flows, wrong: str, before: bool, caplog: pytest.LogCaptureFixture

@@ -151,11 +151,10 @@ async def test_a_flow_without_a_schedule_is_not_paused_and_nothing_is_written() 
     assert await it.store.flows() == []
 
 
-async def test_a_pause_that_is_neither_true_nor_false_is_none_and_is_written_over() -> None:
+@pytest.mark.parametrize("wrong", ['{"paused": "maybe"}', '{"paused": 1}', '{"paused": 0}'])
+async def test_a_pause_that_is_neither_true_nor_false_is_none_and_is_written_over(wrong: str) -> None:
     it = scene()
-    await it.store.set_config(
-        "piko_system_settings", '{"paused": "maybe"}', schema_version=1, effective_from=None
-    )
+    await it.store.set_config("piko_system_settings", wrong, schema_version=1, effective_from=None)
     assert await it.plane.paused_all() == ""
     assert await it.plane.pause_all(paused=False)
     (config,) = await it.store.configs()
