@@ -23,18 +23,18 @@ MEANINGS: Final = {
     "refused": "its schedule cannot be used",
     "params refused": "its newest parameters cannot be used",
     "failing": "its last run failed",
+    "paused": "it is paused",
+    "disabled": "its schedule is switched off",
     "late": "a run is due and was not started",
     "held up": "it waits for another flow, which does not get on",
     "gaps": "windows were planned, and are neither settled nor being worked on",
     "dead letters": "items that failed for good wait for somebody",
-    "paused": "it is paused",
-    "disabled": "its schedule is switched off",
     "running": "a run is at work",
     "unscheduled": "it runs only when somebody asks",
     "waiting": "it has not run yet, or waits for the flow that it comes after",
     "healthy": "all is well",
 }
-"""Every word for how a flow stands, and what it means."""
+"""Every word for how a flow stands, and what it means, the worst first."""
 ATTENTION: Final = ("refused", "params refused", "failing", "late", "held up", "gaps", "dead letters")
 """What a person should look at, the worst first."""
 STUCK: Final = frozenset({*ATTENTION, "unregistered", "paused", "disabled", "unscheduled"}) - {
@@ -237,11 +237,16 @@ def gaps_told(gaps: tuple[Window, ...], times: Times) -> str:
 
 def due_of(known: Known, now: datetime, paused_all: str) -> datetime | None:
     """The fire that is planned next; None where none is, because the flow is paused or its schedule is not active."""
-    schedule = known.schedule
-    if schedule is None or not schedule.active or paused_all or (known.record and known.record.paused):
+    after = due_after(known, now, paused_all)
+    return None if after is None or known.schedule is None else known.schedule.trigger.next_after(after)
+
+
+def due_after(known: Known, now: datetime, paused_all: str) -> datetime | None:
+    """The instant after which the fire lies that is planned next; None where none is planned."""
+    schedule, record = known.schedule, known.record
+    if schedule is None or not schedule.active or paused_all or (record is not None and record.paused):
         return None
-    after = known.record.planned_until if known.record is not None else None
-    return schedule.trigger.next_after(after or now)
+    return (record.planned_until if record is not None else None) or now
 
 
 def grouped(live: Iterable[RunRecord]) -> dict[str, tuple[RunRecord, ...]]:

@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from piko_flow import Cron, Flow, Interval, Registry, RunContext
+from piko_flow.control.flow_health import Health
 from piko_flow.control.plane_overview import FlowsInDetail, FlowsNow
 from piko_flow.control.plane_replicas import LeaderView
 from piko_flow.ops.console import overview_rows
@@ -25,6 +26,7 @@ from piko_flow.store.records import (
 
 NOW = datetime(2026, 3, 10, 12, tzinfo=UTC)
 HOUR = timedelta(hours=1)
+ODD = ("waiting", "gaps", "unscheduled", "paused")
 HOURLY = '{"cron": "0 * * * *"}'
 
 
@@ -156,6 +158,8 @@ def test_attention_comes_worst_first_and_no_leader_before_all() -> None:
     ]
     assert [one.name for one in overview_rows.chosen(standings, "JO B", "")] == ["jobs"]
     assert list(overview_rows.counts(standings)) == ["refused", "failing", "dead letters", "unscheduled"]
+    some = [replace(one, judged=Health(word, "")) for one, word in zip(standings, ODD, strict=False)]
+    assert list(overview_rows.counts(some)) == ["paused", "gaps", "unscheduled", "waiting"]
 
 
 def test_a_line_tells_lag_and_gaps_of_windows() -> None:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -23,6 +25,8 @@ from tests.unit.planes import begun, scene
 
 NOW = datetime(2026, 3, 10, 12, tzinfo=UTC)
 HOUR = timedelta(hours=1)
+ROW = ScheduleRecord("first", "cron", '{"cron": "0 * * * *"}')
+ROOT = Path(__file__).parents[2]
 UTC_TIMES = Times(find_zone("UTC"))
 
 
@@ -58,6 +62,37 @@ def health(*flows: Known, paused_all: str = "") -> Health:
 def test_each_word_has_a_meaning_and_a_colour() -> None:
     assert set(TONES) == set(MEANINGS)
     assert set(ATTENTION) < set(MEANINGS)
+    assert [word for word in MEANINGS if word in ATTENTION] == list(ATTENTION)
+
+
+@pytest.mark.parametrize("paused", ["", "all schedules are paused"])
+def test_the_words_stand_in_the_order_in_which_a_flow_is_judged(paused: str) -> None:
+    failed = run(status=RunStatus.FAILED)
+    wrong: dict[str, Any] = {"letters": 1, "params_refused": "no", "last": failed, "settled": 5}
+    first, second = known(behind=3, **wrong), known("second", behind=2, **wrong)
+    off = replace(first, understood=understand(replace(ROW, enabled=False), FLOWS, "UTC"))
+    bad = replace(first, understood="its cron is wrong")
+    gone = replace(first, flow=None)
+    seen = set[str]()
+    for one in (first, off, bad, gone):
+        judge = Judge(
+            {"first": one, "second": second}, now=NOW, paused_all=paused, times=lambda name: UTC_TIMES
+        )
+        for name in ("first", "second"):
+            judge.health(name)
+            words = [found.word for found in judge._findings(name, judge._waits_for(name))]
+            assert words == sorted(words, key=list(MEANINGS).index)
+            seen |= set(words)
+    wanted = {"unregistered", "refused", "params refused", "failing", "disabled", "gaps", "dead letters"}
+    assert wanted | ({"paused"} if paused else {"late", "held up"}) <= seen
+
+
+def test_the_manual_has_the_words_in_their_order() -> None:
+    manual = (ROOT / "docs" / "how-to" / "use-the-console.md").read_text("utf-8")
+    table = re.search(r"\| health \| it means \|\n\|---\|---\|\n((?:\|.*\n)+)", manual)
+    assert table is not None
+    cells = re.findall(r"^\| ([^|]+) \|", table[1], re.MULTILINE)
+    assert ", ".join(cells).split(", ") == list(MEANINGS)
 
 
 def test_a_flow_with_open_dead_letters_is_not_healthy() -> None:

@@ -9,12 +9,12 @@ from datetime import datetime, timedelta
 from urllib.parse import quote
 
 from piko_flow.control.flow import Flow
-from piko_flow.control.flow_health import ATTENTION, Health, Judge, Known, grouped
+from piko_flow.control.flow_health import ATTENTION, MEANINGS, Health, Judge, Known, due_after, grouped
 from piko_flow.control.plane_overview import FlowsInDetail, FlowsNow
 from piko_flow.control.plane_part import zone_of
 from piko_flow.control.registry import Registry
 from piko_flow.control.schedule_rows import Schedule, understand
-from piko_flow.control.told_times import Times
+from piko_flow.ops.console.flow_address import flow_address
 from piko_flow.ops.console.sentences import MARKED
 from piko_flow.ops.console.strip import Strip, strip_of
 from piko_flow.planning.run_state import RunStatus
@@ -101,13 +101,13 @@ class Standings:
         self._known: dict[str, tuple[ScheduleRecord, Schedule | str]] = {}
         self._due: dict[str, tuple[Schedule, datetime, datetime | None]] = {}
 
-    def of(self, now: FlowsNow, times: Times = MARKED) -> list[Standing]:
-        """The standing of every flow, by name; instants in its reasons are told by `times`."""
+    def of(self, now: FlowsNow) -> list[Standing]:
+        """The standing of every flow, by name; instants in its reasons are marked."""
         self._known = {name: found for name, found in self._known.items() if name in now.rows}
         self._due = {name: found for name, found in self._due.items() if name in now.rows}
         live = grouped(now.live)
         known = {name: self._known_of(name, now, live.get(name, ())) for name in now.names}
-        judge = Judge(known, now=now.now, paused_all=now.paused_all, times=lambda name: times)
+        judge = Judge(known, now=now.now, paused_all=now.paused_all, times=lambda name: MARKED)
         return [_standing(name, one, judge.health(name)) for name, one in known.items()]
 
     def _known_of(self, name: str, now: FlowsNow, live: tuple[RunRecord, ...]) -> Known:
@@ -132,11 +132,8 @@ class Standings:
 
     def _due_of(self, name: str, known: Known, now: FlowsNow) -> datetime | None:
         """The fire that is planned next, which a cron may have to look for years ahead."""
-        schedule, record = known.schedule, known.record
-        if schedule is None:
-            return None
-        after = record.planned_until if record is not None and record.planned_until else now.now
-        if not schedule.active or now.paused_all or (record is not None and record.paused):
+        schedule, after = known.schedule, due_after(known, now.now, now.paused_all)
+        if schedule is None or after is None:
             return None
         kept = self._due.get(name)
         if kept is None or kept[0] is not schedule or kept[1] != after:
@@ -192,7 +189,7 @@ def needs_attention(standing: Standing) -> bool:
 def counts(standings: Sequence[Standing]) -> Mapping[str, int]:
     """How many flows are in each health, the worst first; those that are well last."""
     found = Counter(one.health for one in standings)
-    return {health: found[health] for health in TONES if found[health]}
+    return {health: found[health] for health in MEANINGS if found[health]}
 
 
 def attentions(standings: Sequence[Standing], now: FlowsNow) -> Iterator[Attention]:
@@ -215,13 +212,13 @@ def attentions(standings: Sequence[Standing], now: FlowsNow) -> Iterator[Attenti
 
 def _where(standing: Standing, word: str) -> tuple[str, str]:
     """Where a person goes with a concern, and what the link says; the flow's own page is linked anyway."""
-    page = f"/flows/{quote(standing.name, safe='')}"
+    page = flow_address(standing.name)
     if word == "dead letters":
         return f"/dead-letters?flow={quote(standing.name, safe='')}", "Look at them"
     if word == "gaps":
         return f"{page}/backfill?what=gap", "Close the gap"
     if word == "held up":
-        return f"/flows/{quote(standing.judged.upstream, safe='')}", f"To {standing.judged.upstream}"
+        return flow_address(standing.judged.upstream), f"To {standing.judged.upstream}"
     if word == "refused":
         return f"{page}#schedule", "Edit the schedule"
     if word == "params refused":

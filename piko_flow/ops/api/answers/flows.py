@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from pydantic import ConfigDict
+from pydantic import ConfigDict, Field
 
+from piko_flow.control.flow_health import ATTENTION
 from piko_flow.ops.api.answers.runs import Run
 from piko_flow.ops.api.answers.values import Answer, Moment, Window
 
@@ -112,9 +113,9 @@ class PreviewAnswer(Answer):
 
 
 class Concern(Answer):
-    """What a person should look at: refused, failing, late, held up, gaps or dead letters, and why."""
+    """What a person should look at: one of the words for a flow's health, and why."""
 
-    word: str
+    word: str = Field(description=f"One of: {', '.join(ATTENTION)}.")
     why: str
 
 
