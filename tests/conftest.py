@@ -44,5 +44,5 @@ async def tasks_of_the_loop() -> AsyncIterator[None]:
     yield
     left = asyncio.all_tasks() - before - {asyncio.current_task()}
     if left:  # what is just ending may
-        _, left = await asyncio.wait(left, timeout=10)
+        _, left = await asyncio.wait(left, timeout=1)
     assert [task.get_name() for task in left] == [], "tasks left over"

@@ -92,7 +92,10 @@ def test_order_of_the_source_is_kept_in_the_file(finished: Finished) -> None:
 def test_report_succeeds_names_a_bottleneck_and_tells_what_was_written_where(finished: Finished) -> None:
     report = finished.report
     assert report.outcome == "succeeded"
-    assert report.bottleneck in ("assess", "locate")  # on a busy machine the sleeps of `locate` last longer
+    busiest = [one.name for one in sorted(report.stages, key=lambda one: one.busy, reverse=True)]
+    # The two slow ones are busy far longer than all others; which of them longer, the machine decides.
+    assert set(busiest[:2]) == {"assess", "locate"}
+    assert report.bottleneck == busiest[0]
     assert (report.dead, report.skipped, report.leftovers) == (0, 0, ())
     assert any(CYCLONES in line for line in report.written)
     assert any(REMNANTS in line for line in report.written)
