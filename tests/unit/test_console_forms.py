@@ -91,7 +91,7 @@ def test_each_field_of_a_model_has_a_kind_that_suits_it_and_no_secret_in_it() ->
 
 
 def test_a_form_that_nobody_touched_changes_nothing() -> None:
-    assert params_form.changes_of(FLOW, filled(), VALUES) == {}
+    assert params_form.read_changes(FLOW, filled(), VALUES) == ({}, {})
 
 
 @pytest.mark.parametrize(
@@ -109,13 +109,15 @@ def test_a_form_that_nobody_touched_changes_nothing() -> None:
     ],
 )
 def test_what_was_changed_is_read_as_the_model_has_it(name: str, sent: str | None, value: object) -> None:
-    assert params_form.changes_of(FLOW, filled(**{name: sent}), VALUES) == {name: value}
+    assert params_form.read_changes(FLOW, filled(**{name: sent}), VALUES) == ({name: value}, {})
 
 
 @pytest.mark.parametrize(("name", "sent"), [("count", "four"), ("tags", "[1"), ("tags", "[" * 100_000)])
 def test_what_cannot_be_read_is_refused(name: str, sent: str) -> None:
-    with pytest.raises(RequestRefused, match=name):
-        params_form.changes_of(FLOW, filled(**{name: sent}), VALUES)
+    changes, unread = params_form.read_changes(FLOW, filled(**{name: sent}), VALUES)
+    assert (changes, list(unread)) == ({}, [name])
+    error = params_form.unreadable(FLOW, unread)
+    assert (error.places, name in error.came) == (unread, True)
 
 
 async def test_stars_are_never_written_over_a_secret_inside_a_value() -> None:
@@ -134,17 +136,17 @@ async def test_stars_are_never_written_over_a_secret_inside_a_value() -> None:
 
 
 def test_a_secret_inside_a_value_is_changed_by_writing_it_out() -> None:
-    changed = params_form.changes_of(FLOW, filled(login='{"user": "you", "password": "new"}'), VALUES)
-    assert changed == {"login": {"user": "you", "password": "new"}}
+    changed = params_form.read_changes(FLOW, filled(login='{"user": "you", "password": "new"}'), VALUES)
+    assert changed == ({"login": {"user": "you", "password": "new"}}, {})
 
 
 def test_a_flow_without_a_model_has_one_field_for_all() -> None:
     [field] = params_form.fields_of(BARE, {"a": 1})
     assert (field.kind, json.loads(field.value)) == ("json", {"a": 1})
     sent = params_form.PREFIX + params_form.WHOLE
-    assert params_form.changes_of(BARE, {sent: '{"a": 2}'}, {"a": 1}) == {"a": 2}
-    with pytest.raises(RequestRefused, match="JSON object"):
-        params_form.changes_of(BARE, {sent: "[2]"}, {"a": 1})
+    assert params_form.read_changes(BARE, {sent: '{"a": 2}'}, {"a": 1}) == ({"a": 2}, {})
+    changes, unread = params_form.read_changes(BARE, {sent: "[2]"}, {"a": 1})
+    assert (changes, "JSON object" in unread[params_form.WHOLE]) == ({}, True)
 
 
 def test_differences_name_what_was_added_changed_and_removed() -> None:

@@ -48,21 +48,13 @@ def fields_of(flow: Flow | None, values: Mapping[str, Any]) -> list[Field]:
     return [_field(name, one, values.get(name)) for name, one in properties.items()]
 
 
-def changes_of(flow: Flow, form: Mapping[str, str], values: Mapping[str, Any]) -> dict[str, Any]:
-    """What the form says that differs from these values. Raises ParamsRefused with all fields that cannot be read.
-
-    A secret that is left empty stays as it is.
-    """
-    changes, unread = read_changes(flow, form, values)
-    if unread:
-        raise unreadable(flow, unread)
-    return changes
-
-
 def read_changes(
     flow: Flow, form: Mapping[str, str], values: Mapping[str, Any]
 ) -> tuple[dict[str, Any], dict[str, str]]:
-    """What the form says that differs from these values, and what is wrong with each field that cannot be read."""
+    """What the form says that differs from these values, and what is wrong with each field that cannot be read.
+
+    A secret that is left empty stays as it is.
+    """
     changes, unread = dict[str, Any](), dict[str, str]()
     for field in fields_of(flow, values):
         sent = form.get(PREFIX + field.name)
