@@ -97,10 +97,11 @@ class PlaneFlows(PlaneRows):
 
     def upstreams(self, names: Sequence[str]) -> list[str]:
         """The flows that these come after, and those that they come after, without these."""
-        found: list[str] = []
+        known, found = set(names), list[str]()
         for name in names:
             flow = self.registry.get(name)
-            while flow is not None and flow.after is not None and flow.after not in {*names, *found}:
+            while flow is not None and flow.after is not None and flow.after not in known:
+                known.add(flow.after)
                 found.append(flow.after)
                 flow = self.registry.get(flow.after)
         return found
@@ -119,7 +120,7 @@ class PlaneFlows(PlaneRows):
         live = grouped(await self.store.live())
         records = {record.flow: record for record in await self.store.flows(names)}
         states = await self.store.states([name for name, flow in flows.items() if flow and flow.stateful])
-        letters, refused = await self.store.open_letters(), await self.store.refused_params()
+        letters, refused = await self.store.open_letters(names), await self.store.refused_params(names)
         last = await self.store.last_runs(names) if last is None else last
         found = {}
         for place, (name, flow) in enumerate(flows.items()):

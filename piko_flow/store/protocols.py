@@ -145,8 +145,8 @@ class ScheduleStore(Protocol):
         """The versions of one flow, newest first; or of every flow all that can be in force now or later."""
         ...
 
-    async def refused_params(self) -> dict[str, str]:
-        """Why the newest version is not used, of the flows of which it is not; one statement."""
+    async def refused_params(self, flows: Collection[str] | None = None) -> dict[str, str]:
+        """Why the newest version is not used, of those of these flows, or of all, of which it is not; one statement."""
         ...
 
     async def params_version(self, version: int) -> ParamsVersion | None: ...
@@ -346,8 +346,8 @@ class LedgerStore(Protocol):
         """The open letters that failed alike, together; the group with the newest letter first."""
         ...
 
-    async def open_letters(self) -> dict[str, int]:
-        """How many letters of each flow are open; flows without any are left out."""
+    async def open_letters(self, flows: Collection[str] | None = None) -> dict[str, int]:
+        """How many letters of each of these flows, or of all, are open; flows without any are left out."""
         ...
 
     async def drop_dead_letters(self, ids: Collection[int]) -> list[DeadLetterRecord]:

@@ -63,10 +63,11 @@ class MemoryLetters(MemoryPart):
         groups = [_group(letters) for letters in alike.values()]
         return sorted(groups, key=lambda group: group.example.id, reverse=True)[:limit]
 
-    async def open_letters(self) -> dict[str, int]:
-        """How many letters of each flow are open; flows without any are left out."""
+    async def open_letters(self, flows: Collection[str] | None = None) -> dict[str, int]:
+        """How many letters of each of these flows, or of all, are open; flows without any are left out."""
         self._ask()
-        return dict(Counter(letter.flow for letter in self._rows.letters.values() if letter.state == OPEN))
+        found = Counter(letter.flow for letter in self._rows.letters.values() if letter.state == OPEN)
+        return {flow: count for flow, count in found.items() if flows is None or flow in flows}
 
     async def letters_to_replay(self, run: int, *, after: int = 0, limit: int) -> list[DeadLetterRecord]:
         """The open letters that the run has taken, by number, those above `after`."""

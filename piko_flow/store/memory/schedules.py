@@ -155,11 +155,13 @@ class MemorySchedules(MemoryPart):
             return params[flow][: -limit - 1 : -1] if flow in params else []
         return [version for _, known in sorted(params.items()) for version in _in_force(known, now)]
 
-    async def refused_params(self) -> dict[str, str]:
-        """Why the newest version is not used, of the flows of which it is not."""
+    async def refused_params(self, flows: Collection[str] | None = None) -> dict[str, str]:
+        """Why the newest version is not used, of those of these flows, or of all, of which it is not."""
         self._ask()
-        known = sorted(self._rows.params.items())
-        return {flow: versions[-1].refused for flow, versions in known if versions and versions[-1].refused}
+        known = self._rows.params
+        wanted = sorted(known if flows is None else known.keys() & set(flows))
+        newest = {flow: known[flow][-1].refused for flow in wanted if known[flow]}
+        return {flow: refused for flow, refused in newest.items() if refused}
 
     async def params_version(self, version: int) -> ParamsVersion | None:
         """The version of this id."""

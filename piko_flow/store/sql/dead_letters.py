@@ -11,6 +11,7 @@ from piko_flow.store.letter_states import dropped
 from piko_flow.store.records import DeadLetterRecord, LetterGroup
 from piko_flow.store.sql.columns import read_moment
 from piko_flow.store.sql.database import Database, Session
+from piko_flow.store.sql.dialects import Columns
 from piko_flow.store.sql.letter_records import COLUMNS, letter_record
 from piko_flow.store.sql.letter_writes import FREE, ID, LEFT_ALONE, SAME, LetterWrites
 
@@ -20,6 +21,8 @@ WHERE d.replay_run = :run AND d.state = 'open' AND d.id > :after ORDER BY d.id L
 OLD = f"""SELECT d.id FROM (SELECT id, created_at FROM dead_letter WHERE {LEFT_ALONE} ORDER BY id LIMIT :limit) d
 WHERE d.created_at < :before"""
 FILES = "SELECT payload_file FROM dead_letter WHERE state = 'open' AND payload_file <> ''"
+COUNTED = "SELECT job_id, COUNT(*) FROM dead_letter WHERE state = 'open'"
+FLOW: Columns = {"job_id": "text"}
 WHERE = {
     "flow": "d.job_id = :flow",
     "fingerprint": "SUBSTR(d.fingerprint, 1, :length) = :fingerprint",
@@ -43,6 +46,9 @@ class SqlLetters:
             "ORDER BY d.id DESC{lock}",
             ID,
         )
+        self._counted = dialect.statement(f"{COUNTED} GROUP BY job_id")
+        these = f"job_id IN (SELECT j.job_id FROM {dialect.rows(FLOW)} AS j)"
+        self._counted_of = dialect.statement(f"{COUNTED} AND {these} GROUP BY job_id", FLOW)
         self._drop = dialect.update_from(
             "dead_letter",
             ID,
@@ -102,11 +108,16 @@ FROM dead_letter WHERE state = 'open'{which} GROUP BY job_id, fingerprint ORDER 
         rows = await self._database.rows("group dead letters", asking, limit=limit, **values)
         return [_group(row[0], row[1:3], letter_record(row[3:])) for row in rows]
 
-    async def open_letters(self) -> dict[str, int]:
-        """How many letters of each flow are open; flows without any are left out."""
-        text = "SELECT job_id, COUNT(*) FROM dead_letter WHERE state = 'open' GROUP BY job_id"
-        asking = self._database.dialect.statement(text)
-        rows = await self._database.rows("count dead letters", asking)
+    async def open_letters(self, flows: Collection[str] | None = None) -> dict[str, int]:
+        """How many letters of each of these flows, or of all, are open; flows without any are left out."""
+        what = "count dead letters"
+        if flows is None:
+            rows = await self._database.rows(what, self._counted)
+        else:
+            given = [{"job_id": flow} for flow in flows]
+            rows = await self._database.once(
+                what, lambda session: session.given_rows(self._counted_of, given)
+            )
         return {row[0]: row[1] for row in rows}
 
     async def letters_to_replay(self, run: int, *, after: int = 0, limit: int) -> list[DeadLetterRecord]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 from datetime import datetime
 from typing import Any
@@ -31,7 +31,7 @@ WHERE r.job_id = :flow AND r.params_version >= :first AND r.params_version <= :l
 UNION SELECT d.params_version FROM dead_letter d
 WHERE d.job_id = :flow AND d.params_version >= :first AND d.params_version <= :last"""
 REFUSED = """SELECT v.job_id, v.refused FROM job_config_version v WHERE v.refused <> '' AND NOT EXISTS
-(SELECT 1 FROM job_config_version w WHERE w.job_id = v.job_id AND w.id > v.id) ORDER BY v.job_id"""
+(SELECT 1 FROM job_config_version w WHERE w.job_id = v.job_id AND w.id > v.id)"""
 FLOW: Columns = {"job_id": "text"}
 VERSION_ID: Columns = {"id": "int"}
 VERSION: Columns = {
@@ -52,7 +52,9 @@ class SqlParams:
         self._database = database
         dialect = database.dialect
         self._versions_of, self._of_id, self._in_force = map(dialect.statement, (OF_FLOW, OF_ID, IN_FORCE))
-        self._refused = dialect.statement(REFUSED)
+        self._refused = dialect.statement(f"{REFUSED} ORDER BY v.job_id")
+        these = f"v.job_id IN (SELECT j.job_id FROM {dialect.rows(FLOW)} AS j)"
+        self._refused_of = dialect.statement(f"{REFUSED} AND {these} ORDER BY v.job_id", FLOW)
         self._newest = dialect.statement(
             f"SELECT {COLUMNS} FROM job_config_version v JOIN (SELECT MAX(w.id) AS id FROM {dialect.rows(FLOW)} AS j "
             "{join} job_config_version w ON w.job_id = j.job_id GROUP BY w.job_id) n ON n.id = v.id",
@@ -108,9 +110,16 @@ class SqlParams:
             rows = await self._database.rows(what, self._versions_of, flow=flow, limit=limit)
         return list(map(_version, rows))
 
-    async def refused_params(self) -> dict[str, str]:
-        """Why the newest version is not used, of the flows of which it is not."""
-        rows = await self._database.rows("read which parameters are refused", self._refused)
+    async def refused_params(self, flows: Collection[str] | None = None) -> dict[str, str]:
+        """Why the newest version is not used, of those of these flows, or of all, of which it is not."""
+        what = "read which parameters are refused"
+        if flows is None:
+            rows = await self._database.rows(what, self._refused)
+        else:
+            given = [{"job_id": flow} for flow in flows]
+            rows = await self._database.once(
+                what, lambda session: session.given_rows(self._refused_of, given)
+            )
         return {row[0]: row[1] for row in rows}
 
     async def params_version(self, version: int) -> ParamsVersion | None:

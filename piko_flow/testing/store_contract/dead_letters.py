@@ -107,6 +107,8 @@ async def open_letters_are_counted_by_flow(stores: StoreUnderTest) -> None:
         _, _, last = await failed_with(store, LETTER, LETTER, replace(LETTER, fingerprint="e" * 32))
         await store.keep_dead_letters([replace(LETTER, flow="other", run=9)])
         assert await store.open_letters() == {"mail": 3, "other": 1}
+        assert await store.open_letters(["other", "nobody"]) == {"other": 1}
+        assert await store.open_letters([]) == {}
         await store.drop_dead_letters([last.id])
         assert await store.open_letters() == {"mail": 2, "other": 1}
 

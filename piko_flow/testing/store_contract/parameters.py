@@ -225,6 +225,8 @@ async def of_refused_versions_the_newest_of_each_flow_is_told(stores: StoreUnder
         assert await other.refused_params() == {"orders": "bad"}
         await store.keep_params([replace(_version(3), refused="worse"), replace(bad, flow="mail")])
         assert await other.refused_params() == {"mail": "bad", "orders": "worse"}
+        assert await other.refused_params(["orders", "nobody"]) == {"orders": "worse"}
+        assert await other.refused_params([]) == {}
         await store.keep_params([_version(4), ParamsVersion("mail", "", version=0)])
         assert await other.refused_params() == {}
 
