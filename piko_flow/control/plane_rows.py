@@ -16,7 +16,7 @@ from piko_flow.control.flow import Flow
 from piko_flow.control.flow_options import RESERVED
 from piko_flow.control.json_values import json_values
 from piko_flow.control.plane_part import PlanePart, missing, refuse, zone_of
-from piko_flow.control.schedule_rows import first_row, understand
+from piko_flow.control.schedule_rows import Schedule, first_row, understand
 from piko_flow.control.system_row import SystemRow, read_system_row
 from piko_flow.planning.trigger import FireNote, Trigger, explain_fire, next_fires
 from piko_flow.planning.trigger_row import trigger_from_row
@@ -120,7 +120,9 @@ class PlaneRows(PlanePart):
                 await asyncio.sleep(
                     0
                 )  # this is the loop that renews the lease, and a cron may look years ahead
-            views.append(self._view(row, now, paused_all or paused.get(row.flow, ""), fires))
+            understood = understand(row, self.registry, self.options.zone)
+            why = paused_all or paused.get(row.flow, "")
+            views.append(self.view_of(row, understood, now, why, fires))
         return views
 
     async def set_schedule(
@@ -159,7 +161,8 @@ class PlaneRows(PlanePart):
         was, now = differences(_told(old), _told(written))
         if now:
             await self.changed("schedule.set", f"flow {flow}", before=was if old else None, after=now, by=by)
-        return self._view(written, await self.now(), await self._paused(flow), 3)
+        understood = understand(written, self.registry, self.options.zone)
+        return self.view_of(written, understood, await self.now(), await self._paused(flow), 3)
 
     async def delete_schedule(self, flow: str, *, by: str = "", expected: Seen | None = None) -> None:
         """Delete the flow's row; what is queued or running goes on, and its windows' ledger stays.
@@ -273,9 +276,11 @@ class PlaneRows(PlanePart):
         if flow not in self.registry and await self.row(flow) is None:
             missing(f"{what} {flow!r}", "a flow is registered or has a row", self.registry.unknown(flow))
 
-    def _view(self, row: ScheduleRecord, now: datetime, paused: str, fires: int) -> ScheduleView:
+    def view_of(
+        self, row: ScheduleRecord, understood: Schedule | str, now: datetime, paused: str, fires: int
+    ) -> ScheduleView:
+        """The row as people see it; `understood` is what it means, `paused` why the flow is paused, empty where not."""
         zone = zone_of(row, self.options.zone)
-        understood = understand(row, self.registry, self.options.zone)
         if isinstance(understood, str):
             standing = "refused" if row.flow in self.registry else "unregistered"
             return ScheduleView(row, standing, zone, None, understood, paused, False, ())

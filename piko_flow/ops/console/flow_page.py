@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import date
 from itertools import zip_longest
@@ -13,7 +13,7 @@ from fastapi import Request, Response
 from piko_flow.control.plane import ControlPlane
 from piko_flow.control.plane_overview import FlowNow, flow_now
 from piko_flow.control.plane_params import ParamsView, SeenParams
-from piko_flow.control.schedule_rows import Schedule, understand
+from piko_flow.control.schedule_rows import Schedule
 from piko_flow.errors import NotFound, RequestRefused, ScheduleError
 from piko_flow.ops.console import params_form, schedule_form, trigger_form
 from piko_flow.ops.console.calendar import WORDS, calendar_of, scale_for, why_skipped
@@ -66,7 +66,8 @@ class FlowPage:
         """The page, with a form that was refused as it was filled in."""
         facts = await self._process.ask(lambda plane: read_flow(plane, name, history=VERSIONS))
         if wrong is not None:
-            wrong = replace(wrong, meanwhile=_meanwhile(facts, wrong), again=_again(facts, wrong))
+            again = _again(facts, wrong)
+            wrong = replace(wrong, meanwhile=_meanwhile(facts, wrong, again.values()), again=again)
         values = await self._live(facts) | _windows(facts, request)
         values |= _schedule(facts, wrong) | _params(facts, wrong) | _trigger(facts, wrong) | {"wrong": wrong}
         return self._view.page(request, "flow.html", status=status, **values)
@@ -137,7 +138,7 @@ class FlowPage:
 async def read_flow(plane: ControlPlane, name: str, *, history: int) -> FlowFacts:
     """All that the page of a flow shows. Refused for one that nobody knows."""
     now = await flow_now(plane, name, runs=BARS)
-    understood = None if now.row is None else understand(now.row, plane.registry, plane.options.zone)
+    understood = now.known[name].understood
     if not history or now.flow is None:
         return FlowFacts(now, understood, None, ())
     seen = await plane.params_history(name, limit=history + 1)
@@ -170,6 +171,7 @@ def _schedule(facts: FlowFacts, wrong: Wrong | None) -> dict[str, Any]:
         "refused": facts.understood if isinstance(facts.understood, str) else "",
         "fires": coming,
         "kinds": schedule_form.KINDS,
+        "labels": schedule_form.LABELS,
         "schedule_ids": {name: name for name in schedule_form.LABELS},
         "filled": schedule_form.filled(facts.now.row, sent),
         "zone": facts.now.zone,
@@ -231,8 +233,8 @@ def _takes_none(facts: FlowFacts, view: ParamsView) -> bool:
     return not flow.params.model_fields
 
 
-def _meanwhile(facts: FlowFacts, wrong: Wrong) -> tuple[Change, ...]:
-    """What of a form that came from an old page differs from what is there now."""
+def _meanwhile(facts: FlowFacts, wrong: Wrong, again: Iterable[str]) -> tuple[Change, ...]:
+    """What of a form that came from an old page differs from what is there now; `again` are titles of secrets in it."""
     if wrong.told.status != CONFLICT:
         return ()
     if wrong.form == "schedule":
@@ -249,7 +251,6 @@ def _meanwhile(facts: FlowFacts, wrong: Wrong) -> tuple[Change, ...]:
             for field, typed in pairs
             if typed.value != field.value
         )
-        again = _again(facts, wrong).values()
         return (*shown, *(Change(title, "one that is not shown", "a secret") for title in again))
     return ()
 
