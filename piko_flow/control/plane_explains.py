@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import datetime
 
 from piko_flow.control.explained_facts import Facts, Line
 from piko_flow.control.explained_flows import explain_flow
@@ -29,11 +30,12 @@ LAST = 20  # runs of a flow, among which one that began is looked for
 
 @dataclass(frozen=True, slots=True)
 class Explanation:
-    """Why the flow, or one run of it, is not running."""
+    """Why the flow, or one run of it, is not running, at the store's time `now`."""
 
     flow: str
     run: RunRecord | None
     lines: tuple[Line, ...]
+    now: datetime
 
 
 class PlaneExplains(PlaneRows, PlaneReplicas):
@@ -44,11 +46,11 @@ class PlaneExplains(PlaneRows, PlaneReplicas):
 
         Instants are told as `times` does; without it in the flow's zone, with their offset.
         """
-        facts = await self._facts(flow, times)
+        facts = await self._facts_of_flow(flow, times)
         known = facts.registered or facts.last is not None or flow in facts.reign.facts
         if not known and flow not in facts.refusals:
             missing(f"explain {flow!r}", "a flow is registered, or has rows", facts.unknown)
-        return Explanation(flow, None, tuple(explain_flow(facts)))
+        return Explanation(flow, None, tuple(explain_flow(facts)), facts.now)
 
     async def explain_run(
         self, number: int, *, times: Times | None = None, seen: RunRecord | None = None
@@ -64,7 +66,7 @@ class PlaneExplains(PlaneRows, PlaneReplicas):
             )
         waits = run.status is RunStatus.QUEUED
         facts = await (self._facts if waits else self._few_facts)(run.flow, times)
-        return Explanation(run.flow, run, tuple(explain_run(run, facts)))
+        return Explanation(run.flow, run, tuple(explain_run(run, facts)), facts.now)
 
     async def _few_facts(self, flow: str, times: Times | None) -> Facts:
         """What is to be known of a run that waits for nothing: others concern it no more, so they are not read."""
@@ -83,6 +85,19 @@ class PlaneExplains(PlaneRows, PlaneReplicas):
             times=times or Times(find_zone(await self.zone(flow))),
         )
 
+    async def _facts_of_flow(self, flow: str, times: Times | None) -> Facts:
+        """What is to be known of a flow besides what concerns its waiting runs: its parameters and its last run."""
+        facts, registered = await self._facts(flow, times), self.registry.get(flow)
+        for version in reversed(await self.store.params(flow)):
+            facts.reign.params.add(version)
+        used = facts.reign.params.in_force(flow, facts.now)
+        return replace(
+            facts,
+            last=(await self.store.last_runs([flow])).get(flow),
+            declared=registered is not None and registered.schedule is not None,
+            ignored=ignored_names(registered, used.text) if registered and used else "",
+        )
+
     async def _facts(self, flow: str, times: Times | None) -> Facts:
         leader = await self.leader()
         live = await self.store.live()
@@ -90,9 +105,6 @@ class PlaneExplains(PlaneRows, PlaneReplicas):
         upstream = self._upstream(flow)
         names = [flow, upstream] if upstream else [flow]
         reign, refusals = await self._reign(live, {*names, *(run.flow for run in live)})
-        for version in reversed(await self.store.params(flow)):
-            reign.params.add(version)
-        used = reign.params.in_force(flow, leader.now)
         return Facts(
             now=leader.now,
             flow=flow,
@@ -103,10 +115,7 @@ class PlaneExplains(PlaneRows, PlaneReplicas):
             leader=leader,
             states=await self.store.states(names),
             upstream=upstream,
-            last=(await self.store.last_runs([flow])).get(flow),
-            declared=registered is not None and registered.schedule is not None,
             ran=None if registered is not None else await self._ran(flow),
-            ignored=ignored_names(registered, used.text) if registered and used else "",
             times=times or Times(find_zone(await self.zone(flow))),
         )
 

@@ -54,8 +54,11 @@ class PlaneRuns(PlanePart):
         found = await self.store.runs(which)
         return RunPage(tuple(found), found[-1].id if len(found) == which.limit else None)
 
-    async def run(self, number: int) -> RunView:
-        """Everything that is kept of a run. Refused when there is none of this number."""
+    async def run(self, number: int, *, zone: str | None = None) -> RunView:
+        """Everything that is kept of a run. Refused when there is none of this number.
+
+        `zone` is where its times are shown, that of the flow without it.
+        """
         run = await self.store.run(number)
         if run is None:
             missing(f"show run {number}", "a run has a number", "there is no such run, or it has been pruned")
@@ -66,7 +69,7 @@ class PlaneRuns(PlanePart):
         given = (hidden_text(flow, run.params) if run.params else None) or {}
         params = _params(flow, version.text if version is not None else None, run.params)
         attempts = tuple(await self.store.attempts(number))
-        return RunView(run, attempts, version, given, params, await self.zone(run.flow))
+        return RunView(run, attempts, version, given, params, zone or await self.zone(run.flow))
 
     async def cancel(self, run: int, *, by: str = "", expected: Seen | None = None) -> RunRecord:
         """End a queued run, stop a running one; gives it as it is then. Its window stays a gap.

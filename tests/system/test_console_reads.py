@@ -52,7 +52,7 @@ READS: dict[str, tuple[Callable[[ControlPlane], Awaitable[Any]], int]] = {
     "overview": (flows_now, 10),
     "details": (lambda plane: flows_in_detail(plane, list(plane.registry), runs=20), 4),
     "flow": (lambda plane: flow_now(plane, "flow_0", runs=20), 14),
-    "run": (lambda plane: read_run(plane, 1, times=MARKED), 18),
+    "run": (lambda plane: read_run(plane, 1, times=MARKED), 14),
 }
 
 

@@ -10,6 +10,7 @@ import pytest
 from piko_flow.control.reasons import MEANINGS
 from piko_flow.errors import RequestRefused
 from piko_flow.ops.console.run_detail import read_why
+from piko_flow.ops.console.sentences import MARKED
 from piko_flow.planning.flow_state import Change, FlowState
 from piko_flow.planning.ledger import Mark
 from piko_flow.planning.run_state import Reason, RunStatus
@@ -246,4 +247,4 @@ async def test_a_run_over_what_its_upstream_skipped_is_told_so() -> None:
         "'orders', which it comes after, skipped this window, and made nothing for it",
         False,
     )
-    assert await read_why(it.plane, run, None) == (line,)
+    assert await read_why(it.plane, run, MARKED) == ((line,), it.clock.now())

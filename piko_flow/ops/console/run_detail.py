@@ -49,14 +49,18 @@ async def read_run(
     before: int = 0,
     after: int | None = None,
     log: bool = True,
-    times: Times | None = None,
+    times: Times,
 ) -> RunDetail:
     """Everything about a run, instants in sentences as `times` tells them. Refused when there is none of this number.
 
     Of its log the lines after `after`, else the last ones `before` a number, or of all.
     """
-    view, store = await plane.run(number), plane.store
+    view, store = (
+        await plane.run(number, zone="UTC"),
+        plane.store,
+    )  # times are marked, whatever the flow's zone
     run = view.run
+    why, now = await read_why(plane, run, times)
     piece = None
     if log:
         piece = (
@@ -67,7 +71,7 @@ async def read_run(
     return RunDetail(
         view=view,
         job=(flow := plane.registry.get(run.flow)) is not None and flow.kind == "job",
-        why=await read_why(plane, run, times),
+        why=why,
         not_retried=await plane.why_not_retried(run) if run.status in RETRIED else "",
         log=piece,
         reports=await store.reports(number),
@@ -75,17 +79,18 @@ async def read_run(
         letters=await store.dead_letters(run=number, limit=LETTERS) if run.dead_items else [],
         others=await read_others(plane, run),
         replayed=await store.dead_letters(replay_run=number, limit=LETTERS) if run.origin == REPLAY else [],
-        now=await plane.now(),
+        now=now,
     )
 
 
-async def read_why(plane: ControlPlane, run: RunRecord, times: Times | None) -> tuple[Line, ...]:
+async def read_why(plane: ControlPlane, run: RunRecord, times: Times) -> tuple[tuple[Line, ...], datetime]:
+    """Why the run stands as it does, and the store's time."""
     flow = plane.registry.get(run.flow)
     well = run.status is RunStatus.SUCCESS
     if well and (run.window is None or flow is None or flow.after is None):
-        return ()
-    found = (await plane.explain_run(run.id, times=times, seen=run)).lines
-    return found[1:] if well else found  # that it ended well, its head says
+        return (), await plane.now()
+    told = await plane.explain_run(run.id, times=times, seen=run)
+    return told.lines[1:] if well else told.lines, told.now  # that it ended well, its head says
 
 
 async def read_others(plane: ControlPlane, run: RunRecord) -> list[RunRecord]:

@@ -221,6 +221,7 @@ class Explanation(Answer):
     flow: str
     run: Run | None
     lines: list[ExplanationLine]
+    now: Moment
 
 
 class ExplanationAnswer(Answer):
