@@ -12,6 +12,7 @@ SECOND = timedelta(seconds=1)
 # A year at either end is kept free, so that a zone's offset never leads out of what datetime can hold.
 EARLIEST = datetime(2, 1, 1, tzinfo=UTC)
 LATEST = datetime(9998, 12, 31, tzinfo=UTC)
+IN_REACH = f"a moment lies between the years {EARLIEST.year} and {LATEST.year}"
 WRITTEN = re.compile(
     r"(?P<year>\d{4})-(?P<month>\d{1,2})-(?P<day>\d{1,2})"
     r"(?:[ Tt](?P<hour>\d{1,2}):(?P<minute>\d{1,2})(?::(?P<second>\d{1,2})(?:[.,](?P<fraction>\d{1,6}))?)?"
@@ -87,7 +88,7 @@ def _in_utc(moment: datetime, what: str) -> datetime:
 def _out_of_reach(moment: datetime, what: str) -> ScheduleError:
     return ScheduleError(
         what=what,
-        rule=f"a moment lies between the years {EARLIEST.year} and {LATEST.year}",
+        rule=IN_REACH,
         came=str(moment),
     )
 

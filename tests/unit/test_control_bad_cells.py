@@ -17,6 +17,8 @@ ANY: Final = (  # neither a number nor a truth value nor an instant
     "'0000-00-00 00:00:00'",
     "'2026-02-30'",
     "'0001-01-01 00:00:00+05:00'",
+    "'0001-01-01 00:00:00'",  # no zone can be reckoned with there, nor at the other end
+    "'9999-12-31 23:59:59'",
     "'null'",
     "'[]'",
     "char(0)",

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any, TypeVar
 
-from piko_flow.errors import ScheduleError, shorten
-from piko_flow.planning.moment import utc
+from piko_flow.errors import shorten
+from piko_flow.planning.moment import EARLIEST, IN_REACH, LATEST
+from piko_flow.store.sql.columns import read_moment
 
 T = TypeVar("T")
 MOST_NUMBER = 2**31 - 1  # what a column of whole numbers holds in every database but SQLite
@@ -57,20 +58,16 @@ class Cells:
         """An instant in UTC; None where none stands there."""
         value = self._cells[column]
         try:
-            return None if value is None else utc(_aware(value), column)
-        except ScheduleError as error:  # no year of it can be reckoned with
-            return self._refuse(column, error.rule, None)
-        except (TypeError, ValueError, OverflowError):
+            found = read_moment(value)
+        except OverflowError:  # its offset leads out of what datetime can hold
+            return self._refuse(column, IN_REACH, None)
+        except ValueError:
             rule = "it is an instant such as '2026-01-08 10:00:00', in UTC, or NULL"
             return self._refuse(column, rule, None)
+        if found is None or EARLIEST <= found <= LATEST:
+            return found
+        return self._refuse(column, IN_REACH, None)
 
     def _refuse(self, column: str, rule: str, default: T) -> T:
         self._unreadable.append((column, f"{column}: {rule}; got {shorten(self._cells[column], SHOWN)}"))
         return default
-
-
-def _aware(value: Any) -> datetime:
-    found = datetime.fromisoformat(value) if isinstance(value, str) else value
-    if not isinstance(found, datetime):
-        raise TypeError("no instant")  # SQLite keeps a number where a time should be
-    return found.replace(tzinfo=UTC) if found.tzinfo is None else found
