@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import pytest
 
 from piko_flow.control.plane_backfills import BackfillRequest
+from piko_flow.ops.console.backfill_pages import KINDS
 from piko_flow.ops.console.formats import window
 from piko_flow.ops.console.pages import console_router
 from piko_flow.planning.window import Window
@@ -71,3 +73,13 @@ async def test_a_preview_tells_once_which_windows_the_range_cuts() -> None:
     assert told.text.count("The range cuts a window") == len(cut)
     assert [told.text.count(f"of {window(one)} only") for one in cut] == [1, 1]
     assert "part of the window" not in told.text
+
+
+async def test_the_form_of_a_backfill_offers_every_kind() -> None:
+    it = scene()
+    await begun(it, "orders", since=0, planned=3)
+    async with client(process=PlaneProcess(it.plane)) as browser:
+        for page in ("/flows/orders", "/flows/orders/backfill"):
+            found = re.search(r'<select id="bf-what".*?</select>', (await browser.get(page)).text, re.DOTALL)
+            assert found is not None
+            assert re.findall(r'option value="(\w+)"', found[0]) == list(KINDS)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Annotated, Any
 
@@ -59,33 +59,31 @@ class BackfillPages(PageGroup):
 
     async def list(self, request: Request) -> Response:
         """The newest ones."""
-        found, now = await self._process.ask(_read)
-        return self._view.page(request, "backfills.html", section="/backfills", views=found, now=now, only=0)
+        return self._view.page(request, "backfills.html", section="/backfills", **await self._values())
 
     async def one(self, request: Request, number: Number) -> Response:
         """One, as it stands in the list."""
-        found, now = await self._process.ask(lambda plane: _read_one(plane, number))
-        return self._view.page(
-            request, "backfills.html", section="/backfills", views=found, now=now, only=number
-        )
+        return self._view.page(request, "backfills.html", section="/backfills", **await self._values(number))
 
     async def part(self, request: Request) -> Response:
         """The table, which changes by itself."""
-
-        async def read() -> dict[str, Any]:
-            found, now = await self._process.ask(_read)
-            return {"views": found, "now": now, "only": 0}
-
-        return await self._view.shared_part(request, "backfills_part.html", read, seconds=2)
+        return await self._view.shared_part(request, "backfills_part.html", self._values, seconds=2)
 
     async def part_of_one(self, request: Request, number: Number) -> Response:
         """The table with one, which changes by itself."""
+        return await self._view.shared_part(
+            request, "backfills_part.html", lambda: self._values(number), seconds=2
+        )
 
-        async def read() -> dict[str, Any]:
-            found, now = await self._process.ask(lambda plane: _read_one(plane, number))
-            return {"views": found, "now": now, "only": number}
+    async def _values(self, only: int = 0) -> dict[str, Any]:
+        """What the table shows: the newest ones, or the one of this number."""
 
-        return await self._view.shared_part(request, "backfills_part.html", read, seconds=2)
+        async def read(plane: ControlPlane) -> tuple[Sequence[BackfillView], datetime]:
+            found = [await plane.backfill(only)] if only else await plane.backfills(limit=LISTED)
+            return found, await plane.now()
+
+        views, now = await self._process.ask(read)
+        return {"views": views, "now": now, "only": only}
 
     async def plan(self, request: Request, name: str, who: Operator) -> Response:
         """What a backfill would do; nothing is changed."""
@@ -174,14 +172,6 @@ async def _filled(plane: ControlPlane, name: str, asked: Mapping[str, str]) -> d
             edges = gaps[0].start, gaps[-1].end
             filled["start"], filled["end"] = (edge.astimezone(zone).isoformat(" ") for edge in edges)
     return filled
-
-
-async def _read(plane: ControlPlane) -> tuple[list[BackfillView], datetime]:
-    return await plane.backfills(limit=LISTED), await plane.now()
-
-
-async def _read_one(plane: ControlPlane, number: int) -> tuple[list[BackfillView], datetime]:
-    return [await plane.backfill(number)], await plane.now()
 
 
 async def _request(plane: ControlPlane, name: str, form: Mapping[str, str]) -> BackfillRequest:
