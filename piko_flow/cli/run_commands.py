@@ -10,7 +10,7 @@ import typer
 from piko_flow.cli.answering import Asking
 from piko_flow.cli.asking_commands import asks
 from piko_flow.cli.control_arguments import Limit, OnlyFlow, RunNumber
-from piko_flow.cli.waiting_notes import waiting_notes
+from piko_flow.cli.waiting_notes import show_notes, waiting_notes
 from piko_flow.counting import counted
 from piko_flow.planning.run_state import RunStatus
 
@@ -111,8 +111,7 @@ def retry_run(
     found, notes = asking.ask(ask)
     told = f"run {found.id} of {found.flow} is queued for attempt {found.attempt}"
     asking.answer(lambda: {"run": found}, lambda: typer.echo(told))
-    for note in notes:
-        typer.echo(f"note: {note}", err=True)
+    show_notes(notes)
 
 
 def _show_page(page: RunPage, times: Times) -> None:

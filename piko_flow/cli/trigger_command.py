@@ -16,7 +16,7 @@ from piko_flow.cli.control_arguments import (
     given_params,
     window_of,
 )
-from piko_flow.cli.waiting_notes import waiting_notes
+from piko_flow.cli.waiting_notes import show_notes, waiting_notes
 from piko_flow.planning.run_state import LIVE, RunStatus
 
 if TYPE_CHECKING:
@@ -73,8 +73,7 @@ def trigger(
 
     found, zone = asking.ask(ask)
     asking.answer(lambda: _values(found), lambda: _show(found, asking.times(), zone))
-    for note in notes:
-        typer.echo(f"note: {note}", err=True)
+    show_notes(notes)
     from piko_flow.store.records import RunRecord
 
     if wait and isinstance(found, RunRecord) and found.status is not RunStatus.SUCCESS:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
+
+import typer
 
 from piko_flow.planning.run_state import LIVE, Reason
 
@@ -19,3 +22,9 @@ async def waiting_notes(plane: ControlPlane, run: RunRecord, times: Times) -> li
     lines = (await plane.explain_run(run.id, times=times.exact)).lines
     told = [one for one in lines if one.reason in (Reason.UNREGISTERED, Reason.NO_LEADER)]
     return [f"{one.text}. {one.advice}" if one.advice else one.text for one in told]
+
+
+def show_notes(notes: Iterable[str]) -> None:
+    """Write the notes to standard error."""
+    for note in notes:
+        typer.echo(f"note: {note}", err=True)
