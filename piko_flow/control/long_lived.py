@@ -13,7 +13,8 @@ class LongLived:
     The modules of an application alone are a hundred thousand objects, over which a full collection stops every thread
     of the process for 30 to 40 ms; ten thousand schedules are as many again and more. What is there when a reign begins
     is set aside by `gc.freeze` until it ends. Objects set aside are freed as usual when nothing refers to them; only
-    cycles among them wait for the end.
+    cycles among them wait for the end. Nothing is collected before: that would stop every thread at the moment when
+    another replica's runs are taken over, for the little that a start leaves behind.
     """
 
     def __init__(self) -> None:
