@@ -17,6 +17,7 @@ from piko_flow.planning.run_state import RunStatus
 from piko_flow.planning.window import Window
 from piko_flow.store.records import FlowRecord, RunRecord
 
+HELD_UP: Final = "held up"
 LATE: Final = timedelta(seconds=30)  # beyond the grace of the row; a leader plans each second
 MEANINGS: Final = {
     "unregistered": "no code is here for it",
@@ -26,7 +27,7 @@ MEANINGS: Final = {
     "paused": "it is paused",
     "disabled": "its schedule is switched off",
     "late": "a run is due and was not started",
-    "held up": "it waits for another flow, which does not get on",
+    HELD_UP: "it waits for another flow, which does not get on",
     "gaps": "windows were planned, and are neither settled nor being worked on",
     "dead letters": "items that failed for good wait for somebody",
     "running": "a run is at work",
@@ -35,7 +36,7 @@ MEANINGS: Final = {
     "healthy": "all is well",
 }
 """Every word for how a flow stands, and what it means, the worst first."""
-ATTENTION: Final = ("refused", "params refused", "failing", "late", "held up", "gaps", "dead letters")
+ATTENTION: Final = ("refused", "params refused", "failing", "late", HELD_UP, "gaps", "dead letters")
 """What a person should look at, the worst first."""
 STUCK: Final = frozenset({*ATTENTION, "unregistered", "paused", "disabled", "unscheduled"}) - {
     "dead letters",
@@ -177,7 +178,7 @@ class Judge:
         time, patience = self._times(name).at, schedule.row.misfire_grace + LATE
         if upstream:
             if held := self._held_up(name, upstream):
-                yield Finding("held up", held)
+                yield Finding(HELD_UP, held)
         elif not known.live and known.due is not None and known.due + patience < self._now:
             yield Finding("late", f"a run was due at {time(known.due)} and was not made")
         waiting = [run for run in known.live if run.status is RunStatus.QUEUED and run.origin == SCHEDULE]

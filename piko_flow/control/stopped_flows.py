@@ -6,14 +6,12 @@ from collections.abc import Collection, Mapping
 from dataclasses import replace
 from datetime import datetime
 
-from piko_flow.control.flow_health import Judge, Known, due_of
+from piko_flow.control.flow_health import HELD_UP, Judge, Known, due_of, grouped
 from piko_flow.control.reign import Reign
 from piko_flow.control.survey import Seen
 from piko_flow.control.told_times import Times
 from piko_flow.planning.zones import find_zone
 from piko_flow.store.records import FlowRecord, RunRecord
-
-HELD_UP = "held up"
 
 
 def refused(reign: Reign, flows: Collection[str]) -> tuple[list[str], list[str]]:
@@ -29,10 +27,8 @@ def held_up(reign: Reign, seen: Seen, last: Mapping[str, RunRecord], now: dateti
     for schedule in reign.schedules.values():
         if schedule.flow.after is not None:
             names |= {schedule.flow.name, schedule.flow.after}
-    live: dict[str, list[RunRecord]] = {}
-    for run in list(reign.live.values()) if names else ():
-        live.setdefault(run.flow, []).append(run)
-    known = {name: _known(reign, seen, last, tuple(live.get(name, ())), name, now) for name in names}
+    live = grouped(list(reign.live.values())) if names else {}
+    known = {name: _known(reign, seen, last, live.get(name, ()), name, now) for name in names}
     times = Times(find_zone(None))
     judge = Judge(known, now=now, paused_all=reign.paused_all, times=lambda _: times)
     found = {name: judge.health(name) for name in sorted(names)}
@@ -59,6 +55,5 @@ def _known(
         record=replace(facts, watermark=seen.watermarks.get(name, facts.watermark)),
         last=last.get(name),
         live=live,
-        letters=seen.letters.get(name, 0),
     )
     return replace(known, due=due_of(known, now, reign.paused_all))
