@@ -18,8 +18,8 @@ from piko_flow.control.plane_params import audited_values, shown_params
 from piko_flow.control.plane_part import PlanePart, missing, refuse
 from piko_flow.dataflow.running.trace_parent import trace_parent
 from piko_flow.errors import RequestRefused
-from piko_flow.planning.flow_state import Change, FlowState, overlaps_live
-from piko_flow.planning.requests import check_retry, check_trigger
+from piko_flow.planning.flow_state import Change, FlowState
+from piko_flow.planning.requests import check_retry, check_trigger, why_not_retried
 from piko_flow.planning.run_state import RunStatus
 from piko_flow.planning.window import Window
 from piko_flow.store.batch import Decided, Decision
@@ -137,18 +137,7 @@ class PlaneTriggers(PlanePart):
         if run.window is None:
             return ""
         state = (await self.store.states([run.flow]))[run.flow]
-        try:
-            check_retry(state, run.window)
-        except RequestRefused:
-            live = overlaps_live(state, run.window)
-            if live is not None:
-                return f"run {live.run} works on its window"
-            return (
-                "its window is settled"
-                if state.ledger.is_settled(run.window)
-                else "part of its window is settled"
-            )
-        return ""
+        return why_not_retried(state, run.window)
 
     async def in_force(self, flow: str, now: datetime) -> ParamsVersion | None:
         """The version of the flow's parameters that a run queued now gets; None where the model's defaults hold."""

@@ -10,7 +10,6 @@ from piko_flow.counting import counted
 from piko_flow.dataflow.running.report import RunReport
 from piko_flow.dataflow.running.report_words import duration
 from piko_flow.planning.run_state import RunStatus
-from piko_flow.planning.window import Window
 from piko_flow.store.batch import Ending
 from piko_flow.store.records import RunRecord
 
@@ -63,7 +62,7 @@ class RunNews:
 
 def sentence(run: RunRecord, ending: Ending, report: RunReport | None) -> str:
     """That the run succeeded: of which flow, over which window, how long it took and what it moved."""
-    over = f" over {_span(run.window)}" if run.window is not None else ""
+    over = f" over {run.window.as_given}" if run.window is not None else ""
     took = "" if ending.duration_ms is None else f" in {duration(ending.duration_ms / 1000)}"
     moved = ""
     if report is not None:
@@ -71,8 +70,3 @@ def sentence(run: RunRecord, ending: Ending, report: RunReport | None) -> str:
         moved = f": {counted(report.items, 'item')} read, {wrote:,} to its sinks"
     dead = f", {counted(ending.dead_items, 'dead letter')}" if ending.dead_items else ""
     return f"run {run.id} of {run.flow!r}{over} succeeded{took}{moved}{dead}"
-
-
-def _span(window: Window) -> str:
-    start, end = (edge.isoformat().replace("+00:00", "Z") for edge in window)
-    return f"{start}..{end}"

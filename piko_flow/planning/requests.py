@@ -55,14 +55,24 @@ def oldest_gap(state: FlowState, trigger: Trigger, now: datetime) -> Window | No
 def check_retry(state: FlowState, window: Window) -> None:
     """Raises RequestRefused where part of the window is settled by now, or a live run overlaps it."""
     what = f"retry of {state.flow!r} for {window}"
-    if state.ledger.unsettled(window) != (window,):
+    _refuse_overlap(state, window, what)
+    if why := why_not_retried(state, window):
         raise RequestRefused(
             what=what,
             rule="a run is retried while nothing of its window is settled",
-            came="all of it is" if state.ledger.is_settled(window) else "part of it is",
+            came=why,
             advice="To run it again all the same, trigger the window or plan a backfill",
         )
-    _refuse_overlap(state, window, what)
+
+
+def why_not_retried(state: FlowState, window: Window) -> str:
+    """Why a run over this window, which has ended, cannot be tried again; empty where it can."""
+    live = overlaps_live(state, window)
+    if live is not None:
+        return f"run {live.run} works on its window"
+    if state.ledger.unsettled(window) == (window,):
+        return ""
+    return "its window is settled" if state.ledger.is_settled(window) else "part of its window is settled"
 
 
 def _refuse_part(state: FlowState, trigger: Trigger, window: Window, now: datetime, what: str) -> None:
@@ -78,20 +88,15 @@ def _refuse_part(state: FlowState, trigger: Trigger, window: Window, now: dateti
     verb = "begins and ends" if starts and ends else "begins" if starts else "ends"
     whole = Window(starts.start if starts else window.start, ends.end if ends else window.end)
     around = [one for one in dict.fromkeys((starts, ends, whole)) if one is not None]
-    over = [_as_given(one) for one in around if one.end <= now]
+    over = [one.as_given for one in around if one.end <= now]
     raise RequestRefused(
         what=what,
         rule="a window begins and ends at fires of the schedule",
-        came=f"{_as_given(window)} {verb} between two",
+        came=f"{window.as_given} {verb} between two",
         advice=f"Name {' or '.join(over)}"
         if over
-        else f"The window there, {_as_given(around[0])}, has not ended",
+        else f"The window there, {around[0].as_given}, has not ended",
     )
-
-
-def _as_given(window: Window) -> str:
-    """The window as commands take it."""
-    return "..".join(edge.isoformat().replace("+00:00", "Z") for edge in window)
 
 
 def _is_edge(state: FlowState, trigger: Trigger, instant: datetime) -> bool:

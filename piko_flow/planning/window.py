@@ -54,6 +54,11 @@ class Window(_Span):
         """Elapsed time from start to end."""
         return self.end - self.start
 
+    @property
+    def as_given(self) -> str:
+        """As commands take it: `2026-03-02T09:00:00Z..2026-03-02T10:00:00Z`."""
+        return "..".join(edge.isoformat().replace("+00:00", "Z") for edge in self)
+
     def __str__(self) -> str:
         return f"[{self.start.isoformat()}, {self.end.isoformat()})"
 

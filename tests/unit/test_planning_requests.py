@@ -9,7 +9,7 @@ from piko_flow.planning.cron import Cron
 from piko_flow.planning.flow_state import FlowState
 from piko_flow.planning.interval import Interval
 from piko_flow.planning.ledger import Ledger, Mark
-from piko_flow.planning.requests import check_retry, check_trigger
+from piko_flow.planning.requests import check_retry, check_trigger, why_not_retried
 from piko_flow.planning.window import Window
 from tests.unit.planning_flow import HOURLY, at, seen, span, with_live
 
@@ -92,12 +92,15 @@ def test_a_window_that_overlaps_a_live_run_is_refused_by_the_number_of_that_run(
 
 def test_a_retry_is_refused_once_its_window_is_settled_even_in_part() -> None:
     check_retry(gapped(), span(2, 3))
-    with pytest.raises(RequestRefused, match="all of it is"):
+    with pytest.raises(RequestRefused, match="; its window is settled"):
         check_retry(gapped(), span(0, 1))
-    with pytest.raises(RequestRefused, match="part of it is"):
+    with pytest.raises(RequestRefused, match="; part of its window is settled"):
         check_retry(gapped(), span(1, 3))
 
 
 def test_a_retry_is_refused_while_a_live_run_overlaps_its_window() -> None:
+    state = with_live(gapped(), span(2.5, 4), queued=False)
     with pytest.raises(RequestRefused, match="run 1 is live"):
-        check_retry(with_live(gapped(), span(2.5, 4), queued=False), span(2, 3))
+        check_retry(state, span(2, 3))
+    assert why_not_retried(state, span(2, 3)) == "run 1 works on its window"
+    assert why_not_retried(gapped(), span(2, 3)) == ""
