@@ -6,7 +6,7 @@ import asyncio
 import json
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from piko_flow.control.gates import Gates
@@ -122,8 +122,7 @@ class PlaneDeadLetters(PlanePart):
         chosen, _ = await self.chosen(which, "drop", expected)
         dropped = await self.store.drop_dead_letters([letter.id for letter in chosen])
         if not dropped:
-            attempt = None if expected is None else expected.attempt
-            check_seen("drop dead letters", expected, attempt=attempt, state="dropped or replayed meanwhile")
+            _check_state("drop dead letters", expected, "dropped or replayed meanwhile")
         for flow in sorted({letter.flow for letter in dropped}):
             was = {"letters": [letter.id for letter in dropped if letter.flow == flow], "state": OPEN}
             await self.changed(
@@ -170,8 +169,7 @@ class PlaneDeadLetters(PlanePart):
             return await self._numbered(which.ids, what, expected), False
         found = await self._found(which.flow, which.group, OPEN, limit=MOST + 1)
         if not found:
-            attempt = None if expected is None else expected.attempt
-            check_seen(what, expected, attempt=attempt, state="open no more")
+            _check_state(what, expected, "open no more")
             refuse(what, "there is an open one", f"of flow {which.flow!r} there is none")
         return found[:MOST], len(found) > MOST
 
@@ -213,6 +211,11 @@ class PlaneDeadLetters(PlanePart):
             return None
         run = await self.store.run(letter.replay_run)
         return run.id if run is not None and run.status in LIVE else None
+
+
+def _check_state(what: str, expected: Seen | None, state: str) -> None:
+    """As `check_seen`, of letters of which nothing is known but the state."""
+    check_seen(what, None if expected is None else replace(expected, attempt=None), state=state)
 
 
 def _check_page(limit: int) -> None:
