@@ -10,10 +10,9 @@ from bisect import bisect_left
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from piko_flow.telemetry.figures import Labels
 from piko_flow.telemetry.label_values import label_value
 from piko_flow.telemetry.names import Metric
-
-Labels = tuple[str, ...]
 
 
 @dataclass(slots=True)
@@ -34,8 +33,9 @@ class Distribution:
         self._series: dict[Labels, Series] = {}
 
     def record(self, amount: float, attributes: Mapping[str, str] | None = None) -> None:
-        """Count the amount under these attributes, which come in the order of the metric's."""
-        labels = tuple(attributes.values()) if attributes else ()
+        """Count the amount under these attributes. Raises KeyError without one that the metric has."""
+        given = attributes or {}
+        labels = tuple([given[name] for name in self.metric.attributes])
         series = self._series.get(labels)
         if series is None:
             series = self._series[labels] = Series([0] * (len(self.metric.bounds) + 1))

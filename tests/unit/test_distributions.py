@@ -56,6 +56,16 @@ def test_plain_numbers_are_shown_as_the_histograms_of_the_sdk() -> None:
     meters.shutdown()
 
 
+def test_it_is_the_names_of_attributes_that_count_and_not_their_order() -> None:
+    measured = Distribution(names.RUN_DURATION)
+    measured.record(1.0, {"flow": "orders", "state": "FAILED"})
+    measured.record(2.0, {"state": "FAILED", "flow": "orders"})
+    [(attributes, series)] = measured.series()
+    assert (attributes, sum(series.counts)) == ({"flow": "orders", "state": "FAILED"}, 2)
+    with pytest.raises(KeyError, match="state"):
+        measured.record(1.0, {"flow": "orders"})
+
+
 def test_they_grow_from_one_page_to_the_next_and_are_there_without_any_other_metric() -> None:
     providers = Providers(service="test", version="1", environ={})
     assert providers.registry is not None
