@@ -32,6 +32,12 @@ SECRET_NAMES: Final = frozenset(
 )
 """Parameters of a URL's query whose values are secret."""
 
+SECRET_WORDS: Final = r"secret|passw(?:or)?d|passphrase|token|api[_-]?key|private[_-]?key|credential"
+"""A pattern of what in a name tells that its value is secret."""
+TOKEN_PREFIX: Final = "pf_"
+TOKEN: Final = re.compile(rf"\b{TOKEN_PREFIX}[A-Za-z0-9_-]{{43}}")
+"""The secret of a token of ours."""
+
 # All parts have bounds, so that a text cannot be made that takes long.
 # What stands before the host of a web address is a token as often as a user, and a password may have an "@" in it.
 _WEB_USER: Final = re.compile(r"(?P<before>\bhttps?://)(?:[^\s/@?#]{1,256}@){1,4}", re.IGNORECASE)
@@ -42,11 +48,10 @@ _PASSWORD: Final = re.compile(
     re.IGNORECASE,
 )
 _NAMES: Final = "|".join(map(re.escape, sorted(SECRET_NAMES)))
-_LIKE: Final = r"[\w.-]{0,64}(?:token|secret|passw(?:or)?d|api[_-]?key|signature|credential)[\w.-]{0,64}"
+_LIKE: Final = rf"[\w.-]{{0,64}}(?:{SECRET_WORDS}|signature)[\w.-]{{0,64}}"
 _QUERY: Final = re.compile(
     rf"(?P<before>[?&](?:amp;)?(?:{_NAMES}|{_LIKE})=)[^&\s#\"'<>]{{1,4096}}", re.IGNORECASE
 )
-_TOKEN: Final = re.compile(r"\bpf_[A-Za-z0-9_-]{43}")
 
 
 def without_url_passwords(text: str) -> str:
@@ -56,4 +61,4 @@ def without_url_passwords(text: str) -> str:
         text = _PASSWORD.sub(rf"\g<before>{HIDDEN}", _WEB_USER.sub(rf"\g<before>{HIDDEN}@", text))
     if "=" in text and ("?" in text or "&" in text):
         text = _QUERY.sub(rf"\g<before>{HIDDEN}", text)
-    return _TOKEN.sub(HIDDEN, text) if "pf_" in text else text
+    return TOKEN.sub(HIDDEN, text) if TOKEN_PREFIX in text else text

@@ -12,7 +12,9 @@ from pydantic import AliasChoices, AliasPath, BaseModel, RootModel
 from pydantic.fields import FieldInfo
 from typing_extensions import is_typeddict
 
-SECRET: Final = re.compile(r"(?i)secret|passw(or)?d|passphrase|token|api_?key|private_?key|credential")
+from piko_flow.url_passwords import SECRET_WORDS
+
+SECRET: Final = re.compile(SECRET_WORDS, re.IGNORECASE)
 OPEN: Final = "allow"  # what a model says that takes any name
 
 

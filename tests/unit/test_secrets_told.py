@@ -14,6 +14,7 @@ from piko_flow.control.line_redaction import LineRedaction
 from piko_flow.control.redaction import Redaction
 from piko_flow.control.run_context import RunContext
 from piko_flow.errors import describe_error
+from piko_flow.ops.door.token_secrets import new_secret
 from piko_flow.url_passwords import HIDDEN, without_url_passwords
 from tests.unit.dead_letter_worlds import World
 
@@ -45,12 +46,21 @@ def world() -> World:
         ("https://h/x?monkey=1&tokens", "https://h/x?monkey=1&tokens"),
         (f"/login?token=pf_{'p1-_' * 10}abc", f"/login?token={HIDDEN}"),
         (f"Bearer pf_{'p1-_' * 10}abc", f"Bearer {HIDDEN}"),
+        (
+            "https://h/x?my-private-key=pw1&passphrase=pw2",
+            f"https://h/x?my-private-key={HIDDEN}&passphrase={HIDDEN}",
+        ),
         ("GET http://h:8080/mail/a@b", "GET http://h:8080/mail/a@b"),
         ("http://h/a:b@c?x=1", "http://h/a:b@c?x=1"),
     ],
 )
 def test_of_a_url_only_what_is_secret_is_hidden(text: str, shown: str) -> None:
     assert without_url_passwords(text) == shown
+
+
+def test_each_secret_that_is_made_is_known_for_one_in_a_text() -> None:
+    for _ in range(100):
+        assert without_url_passwords(f"Bearer {new_secret()}, as sent") == f"Bearer {HIDDEN}, as sent"
 
 
 def test_a_description_of_an_error_is_cut_after_the_password_is_hidden() -> None:

@@ -5,19 +5,18 @@ from __future__ import annotations
 import base64
 import hashlib
 import hmac
-import re
 import secrets
 from typing import Final
 
-PREFIX: Final = "pf_"
+from piko_flow.url_passwords import TOKEN, TOKEN_PREFIX
+
 RANDOM_BYTES: Final = 32
-SECRET: Final = re.compile(rf"{PREFIX}[A-Za-z0-9_-]{{43}}")
 CHANGES: Final = b"piko-flow: changes that a browser makes"
 
 
 def new_secret() -> str:
     """A secret that nobody can guess: `pf_` and 32 random bytes as base64url."""
-    return PREFIX + secrets.token_urlsafe(RANDOM_BYTES)
+    return TOKEN_PREFIX + secrets.token_urlsafe(RANDOM_BYTES)
 
 
 def digest_of(secret: str) -> str | None:
@@ -25,7 +24,7 @@ def digest_of(secret: str) -> str | None:
 
     Plain SHA-256 is enough, since a secret of 256 random bits cannot be found by trying.
     """
-    if SECRET.fullmatch(secret) is None:
+    if TOKEN.fullmatch(secret) is None:
         return None
     return hashlib.sha256(secret.encode("ascii")).hexdigest()
 
