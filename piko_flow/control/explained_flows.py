@@ -10,7 +10,7 @@ from piko_flow.control.explained_runs import explain_run
 from piko_flow.control.flow_health import gaps_told
 from piko_flow.control.schedule_rows import Schedule
 from piko_flow.control.windows import covers
-from piko_flow.counting import counted
+from piko_flow.counting import are, counted
 from piko_flow.planning.catch_up import plan
 from piko_flow.planning.flow_state import Change, FlowState, overlaps_live
 from piko_flow.planning.ledger import Mark
@@ -123,7 +123,7 @@ def _due_windows(schedule: Schedule, facts: Facts) -> Iterator[Line]:
     elif change.queue:
         if facts.leader.leads:
             first = facts.span(change.queue[0])
-            text = f"{counted(len(change.queue), 'window')} from {first} on {'is' if len(change.queue) == 1 else 'are'} queued with the leader's next step"
+            text = f"{counted(len(change.queue), 'window')} from {first} on {are(len(change.queue))} queued with the leader's next step"
             yield Line(None, text, blocks=False)
     else:
         yield _no_window(change, coming, facts)

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from piko_flow.control.explained_facts import Facts, Line, code_missing, line
 from piko_flow.control.failure import error_text
 from piko_flow.control.reasons import MEANINGS
-from piko_flow.counting import counted
+from piko_flow.counting import are, counted
 from piko_flow.planning.flow_state import overlaps_live
 from piko_flow.planning.ledger import Mark
 from piko_flow.planning.run_state import Reason, RunStatus
@@ -82,14 +82,14 @@ def _slots(facts: Facts) -> Line:
     slots = sum(one.slots for one in alive)
     running = sum(one.status is RunStatus.RUNNING for one in facts.reign.live.values())
     if running >= slots:
-        text = f"{'the one slot' if slots == 1 else f'all {slots:,} slots'} of {counted(len(alive), 'living replica')} {'is' if slots == 1 else 'are'} taken"
+        text = f"{'the one slot' if slots == 1 else f'all {slots:,} slots'} of {counted(len(alive), 'living replica')} {are(slots)} taken"
         return line(Reason.NO_SLOT, text)
-    text = f"nothing holds it back, and {slots - running} of {counted(slots, 'slot')} {'is' if slots - running == 1 else 'are'} free: it starts with the next step"
+    text = f"nothing holds it back, and {slots - running} of {counted(slots, 'slot')} {are(slots - running)} free: it starts with the next step"
     return Line(None, text, blocks=False)
 
 
 def _working(runs: list[RunRecord], whose: str) -> str:
-    return f"{_ids(runs)} of {whose} {'is' if len(runs) == 1 else 'are'} at work"
+    return f"{_ids(runs)} of {whose} {are(len(runs))} at work"
 
 
 def _ids(runs: list[RunRecord]) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
 from typing import Final
 
-from piko_flow.counting import counted
+from piko_flow.counting import are, counted
 from piko_flow.planning.flow_state import SCHEDULE
 from piko_flow.planning.run_state import RunStatus
 from piko_flow.store.records import RunRecord
@@ -68,7 +68,7 @@ def gaps(found: Mapping[str, int]) -> Standing:
         (
             GAP,
             flow,
-        ): f"there {'is' if count == 1 else 'are'} {counted(count, 'gap')} in the windows of {flow!r}"
+        ): f"there {are(count)} {counted(count, 'gap')} in the windows of {flow!r}"
         for flow, count in found.items()
         if count
     }

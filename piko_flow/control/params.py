@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 
 from piko_flow.control.flow import Flow
 from piko_flow.control.secret_fields import may_be_secret
+from piko_flow.counting import are
 from piko_flow.errors import RequestRefused, describe_error, shorten
 
 SHOWN = 60  # characters of a value that came
@@ -103,7 +104,7 @@ def _unknown(flow: Flow, model: str, unknown: list[str], known: list[str]) -> Pa
         places={name: f"no name of the model. {hints.get(name, has)}" for name in told},
         what=f"params of {flow.name!r}",
         rule=f"params have names of the model {model}",
-        came=f"{names}{more} {'is' if len(unknown) == 1 else 'are'} none of them",
+        came=f"{names}{more} {are(len(unknown))} none of them",
         advice=" ".join(dict.fromkeys(hints.values())) or has,
     )
 
