@@ -226,11 +226,11 @@ class ItemRejected(PikoFlowError):
 class StoreUnavailable(PikoFlowError):
     """The store could not be reached, is locked or read-only; whether the change was made is not known.
 
-    `what` is what was asked, `reason` what the store said, without secrets.
+    `what` is what was asked, `reason` what the store said, without secrets. `text` is told instead of both.
     """
 
-    def __init__(self, *, what: str, reason: str) -> None:
-        super().__init__(f"the store did not answer when asked to {what}: {reason}")
+    def __init__(self, *, what: str, reason: str, text: str = "") -> None:
+        super().__init__(text or f"the store did not answer when asked to {what}: {reason}")
         self.what, self.reason = what, reason
 
 
@@ -238,10 +238,8 @@ class NotRunning(StoreUnavailable):
     """The application was asked before it had started, or after it had stopped; nothing was changed."""
 
     def __init__(self, *, name: str) -> None:
-        PikoFlowError.__init__(
-            self, f"the application {name!r} is starting or stopping, and answers nothing yet"
-        )
-        self.what, self.reason = "do that", f"the application {name!r} is starting or stopping"
+        reason = f"the application {name!r} is starting or stopping"
+        super().__init__(what="do that", reason=reason, text=f"{reason}, and answers nothing yet")
 
 
 class TermOutdated(PikoFlowError):

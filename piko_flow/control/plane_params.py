@@ -16,11 +16,10 @@ from piko_flow.control.params import check_names, check_params, ignored_names, r
 from piko_flow.control.params_book import ParamsBook
 from piko_flow.control.plane_part import PlanePart, missing, refuse
 from piko_flow.control.redaction import Redaction
-from piko_flow.control.shown_params import hidden as hidden
+from piko_flow.control.shown_params import hidden
 from piko_flow.errors import RequestRefused
 from piko_flow.store.records import ConfigRecord, ParamsVersion
 from piko_flow.store.seen import Seen, check_seen
-from piko_flow.url_passwords import HIDDEN as HIDDEN
 
 HISTORY = 1000  # versions that are looked at to find one by its number
 

@@ -10,7 +10,6 @@ import socket
 from collections.abc import Awaitable, Callable
 from concurrent.futures import CancelledError, Future
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, suppress
-from dataclasses import replace
 from datetime import datetime
 from typing import Any, TypeVar
 
@@ -42,11 +41,15 @@ SLOW = 5.0  # seconds beyond the poll's own after which the store is said not to
 log = logging.getLogger("piko_flow.service")
 
 
-def replica_record(slots: int, version: str = "", *, started_at: datetime | None = None) -> ReplicaRecord:
+def replica_record(
+    slots: int, version: str = "", *, started_at: datetime | None = None, address: str = ""
+) -> ReplicaRecord:
     """This process as a replica: an id that no other process has or had, its host and pid."""
     host, pid = socket.gethostname(), os.getpid()
     name = f"{host[:60]}-{pid}-{secrets.token_hex(4)}"
-    return ReplicaRecord(name, host, pid, slots=slots, version=version, started_at=started_at)
+    return ReplicaRecord(
+        name, host, pid, slots=slots, version=version, started_at=started_at, address=address
+    )
 
 
 class ControlService:
@@ -72,8 +75,8 @@ class ControlService:
         self._open_store, self._registry, self.options = open_store, registry, options
         self._writer, self._clock = writer or Writer(), clock or SystemClock()
         self._cpu_workers, self._workers_per_run = cpu_workers, workers_per_run
-        found = replica_record(options.slots, version, started_at=self._clock.now())
-        self.record = replace(found, address=options.address)
+        started_at = self._clock.now()
+        self.record = replica_record(options.slots, version, started_at=started_at, address=options.address)
         self._slow = options.poll_every.total_seconds() + SLOW
         self._thread = LoopThread("piko-flow control")
         self._serving: Future[None] | None = None

@@ -9,11 +9,11 @@ from typing import Any
 
 from piko_flow.control.flow import Flow
 from piko_flow.control.params import ParamsRefused
-from piko_flow.control.plane_params import HIDDEN
 from piko_flow.control.secret_fields import SECRET, may_be_secret
 from piko_flow.errors import RequestRefused
 from piko_flow.ops.console.field_refused import came_told
 from piko_flow.ops.console.forms import refuse
+from piko_flow.url_passwords import HIDDEN
 
 PREFIX = "p:"
 WHOLE = "whole"

@@ -14,7 +14,8 @@ from piko_flow.control.flow import Flow
 from piko_flow.control.kept_secrets import values_of, with_secrets, without_kept
 from piko_flow.control.params import ParamsRefused, check_params
 from piko_flow.control.plane import ControlPlane
-from piko_flow.control.plane_params import hidden, shown_params
+from piko_flow.control.plane_params import shown_params
+from piko_flow.control.shown_params import hidden
 from piko_flow.ops.console.conflicts import seen_by
 from piko_flow.ops.console.field_refused import about
 from piko_flow.ops.console.flash import told
