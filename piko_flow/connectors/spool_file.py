@@ -154,7 +154,7 @@ class SpoolFile:
         With `alike` all of them are of one origin.
         """
         rows: list[Row] = []
-        with self._reading():
+        with _reading(self.path):
             for row in map(self._row, self._connection.execute(_NEXT, (number,))):
                 items -= row.kept.items
                 if rows and (items < 0 or (alike and row.origin != rows[0].origin)):
@@ -165,13 +165,13 @@ class SpoolFile:
     def readable_rows(self) -> Iterator[Row]:
         """All lists of a damaged file that can still be read, in order."""
         for number in range(self._lowest(), self._number + 1):
-            with suppress(BrokenSpool), self._reading():
+            with suppress(BrokenSpool), _reading(self.path):
                 found = self._connection.execute("SELECT * FROM list WHERE number = ?", (number,))
                 yield from map(self._row, found)
 
     def _lowest(self) -> int:
         try:
-            with self._reading():
+            with _reading(self.path):
                 (lowest,) = self._connection.execute("SELECT coalesce(min(number), 1) FROM list").fetchone()
         except BrokenSpool:
             return 1
@@ -180,7 +180,7 @@ class SpoolFile:
     def failed_rows(self, *, limit: int) -> list[Row]:
         """The lists of one item that failed alone, those that did so least often first."""
         asked = "SELECT * FROM list WHERE tries > 0 ORDER BY tries, number LIMIT ?"
-        with self._reading():
+        with _reading(self.path):
             return list(map(self._row, self._connection.execute(asked, (limit,))))
 
     def letters(self, *, limit: int) -> list[Letter]:
@@ -189,20 +189,20 @@ class SpoolFile:
 
     def readable_letters(self) -> Iterator[Letter]:
         """All dead letters of a damaged file that can still be read, the oldest first."""
-        with suppress(BrokenSpool), self._reading():
+        with suppress(BrokenSpool), _reading(self.path):
             (highest,) = self._connection.execute("SELECT coalesce(max(number), 0) FROM letter").fetchone()
             for number in range(1, highest + 1):
                 with suppress(BrokenSpool):
                     yield from self._letters_where("number = ?", number)
 
     def _letters_where(self, condition: str, value: int) -> list[Letter]:
-        with self._reading():
+        with _reading(self.path):
             found = self._connection.execute(f"SELECT * FROM letter WHERE {condition}", (value,))
             return list(map(self._letter, found))
 
     def checked_totals(self) -> Totals:
         """How much there is. Rows that are out of order would be counted and never found: that is damage."""
-        with self._reading():
+        with _reading(self.path):
             (found,) = self._connection.execute("PRAGMA quick_check(1)").fetchone()
         if found != "ok":
             raise BrokenSpool(str(self.path), str(found))
@@ -210,20 +210,20 @@ class SpoolFile:
 
     def totals(self) -> Totals:
         """How much there is, by reading all of it."""
-        with self._reading():
+        with _reading(self.path):
             items, size, failing = self._connection.execute(_WAITING).fetchone()
             letters, letter_size = self._connection.execute(_LETTERS).fetchone()
         return Totals(items, size, failing, letters, letter_size)
 
     def oldest(self) -> float | None:
         """When the oldest list was accepted; None where there is none."""
-        with self._reading():
+        with _reading(self.path):
             row = self._connection.execute("SELECT accepted_at FROM list ORDER BY number LIMIT 1").fetchone()
         return None if row is None else float(row[0])
 
     def about(self) -> dict[str, str]:
         """What the file says of itself."""
-        with self._reading():
+        with _reading(self.path):
             return dict(self._connection.execute("SELECT name, value FROM about").fetchall())
 
     @contextmanager
@@ -235,10 +235,10 @@ class SpoolFile:
             yield
             self._connection.execute("COMMIT")
         except BaseException as error:
-            with suppress(sqlite3.Error):  # after some errors it was rolled back already
+            with suppress(sqlite3.Error, UnicodeDecodeError):  # after some errors it was rolled back already
                 self._connection.execute("ROLLBACK")
             self._number = number
-            if isinstance(error, sqlite3.Error):
+            if isinstance(error, (sqlite3.Error, UnicodeDecodeError)):
                 raise told(error, self.path) from error
             raise
 
@@ -264,15 +264,6 @@ class SpoolFile:
         with suppress(sqlite3.Error):
             self._connection.close()
         _remove_companions(self.path)
-
-    @contextmanager
-    def _reading(self) -> Iterator[None]:
-        try:
-            yield
-        except sqlite3.Error as error:
-            raise told(error, self.path) from error
-        except _MISREAD as error:
-            raise BrokenSpool(str(self.path), describe_error(error)) from error
 
     def _row(self, values: tuple[object, ...]) -> Row:
         number, kind, items, flow, run, stage, accepted_at, keys, tries, crc, body = values
@@ -308,26 +299,29 @@ def create_file(folder: Path, *, owner: str) -> SpoolFile:
 
 def open_file(path: Path) -> SpoolFile:
     """A file that another process has left. Raises InUse, BrokenSpool, SpoolUnavailable."""
-    try:
+    with _reading(path):
         connection = _connected(path)
-    except sqlite3.Error as error:
-        raise told(error, path) from error
+        try:
+            (version,) = connection.execute("PRAGMA user_version").fetchone()
+            if version > _FORMAT:
+                raise BrokenSpool(str(path), f"it has format {version}, this version reads up to {_FORMAT}")
+            if version == 0:
+                _finish_creating(path, connection)
+            return SpoolFile(path, connection)
+        except BaseException:
+            connection.close()
+            raise
+
+
+@contextmanager
+def _reading(path: Path) -> Iterator[None]:
+    """What the database raises while it reads, in our words; its messages quote what is damaged, decoded or not."""
     try:
-        (version,) = connection.execute("PRAGMA user_version").fetchone()
-        if version > _FORMAT:
-            raise BrokenSpool(str(path), f"it has format {version}, this version reads up to {_FORMAT}")
-        if version == 0:
-            _finish_creating(path, connection)
-        return SpoolFile(path, connection)
+        yield
     except sqlite3.Error as error:
-        connection.close()
         raise told(error, path) from error
     except _MISREAD as error:
-        connection.close()
         raise BrokenSpool(str(path), describe_error(error)) from error
-    except BrokenSpool:
-        connection.close()
-        raise
 
 
 def _crc(values: Sequence[Any], body: bytes) -> int:
@@ -335,7 +329,7 @@ def _crc(values: Sequence[Any], body: bytes) -> int:
     return crc32(body, crc32(repr(tuple(values)).encode(errors="surrogatepass")))
 
 
-def told(error: sqlite3.Error, path: Path) -> Exception:
+def told(error: sqlite3.Error | UnicodeDecodeError, path: Path) -> Exception:
     """The error of the database in our words."""
     name = getattr(error, "sqlite_errorname", "") or ""
     if name.startswith(("SQLITE_BUSY", "SQLITE_LOCKED")):
@@ -356,7 +350,7 @@ def _connected(path: Path) -> sqlite3.Connection:
         connection.execute(f"PRAGMA wal_autocheckpoint = {_CHECKPOINT}")
         connection.execute("PRAGMA auto_vacuum = NONE")
         connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
-    except sqlite3.Error:
+    except BaseException:
         connection.close()
         raise
     return connection

@@ -91,6 +91,21 @@ async def test_a_list_that_is_not_what_was_written_is_left_out_and_the_others_ar
     assert b"is spoiled" in content_of(Path(f"{file}.broken"))
 
 
+@pytest.mark.parametrize("damage", [b"CREATE \xf4ABLE list", b"CREATE TABLE l\xf4st"])
+async def test_a_file_whose_tables_are_described_in_no_text_is_set_aside(
+    damage: bytes, tmp_path: Path
+) -> None:
+    file = await leave(tmp_path, [1])
+    content = file.read_bytes()
+    assert content.count(b"CREATE TABLE list") == 1
+    file.write_bytes(content.replace(b"CREATE TABLE list", damage))
+    place = Place()
+    async with spool(place, tmp_path).opened() as live:
+        await live.accept([2])
+        await place.wrote(2)
+        assert list((await live.state()).strange) == [f"{file}.broken"]
+
+
 @pytest.mark.parametrize("each", range(12))
 async def test_whatever_is_damaged_no_item_is_made_up_and_what_is_missing_is_told(
     each: int, tmp_path: Path
