@@ -106,4 +106,4 @@ def test_a_traceback_can_be_scrolled_with_keys(scene: Scene, opens: Opens) -> No
     page.page.keyboard.press("Enter")
     page.find(".trace").focus()
     page.page.keyboard.press("ArrowRight")
-    page.page.wait_for_function("document.querySelector('.trace').scrollLeft > 0")
+    page.until("document.querySelector('.trace').scrollLeft > 0")

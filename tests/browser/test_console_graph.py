@@ -35,6 +35,4 @@ def test_edges_of_a_live_run_tell_items_a_second_and_follow(opens: Opens) -> Non
     assert all(re.fullmatch(r"[\d.]+[kM]?/s", text) for text in told), told
     page.page.evaluate("document.querySelector('.g-rate').dataset.seen = 'before'")
     page.find(".g-rate:not([data-seen])").nth(1).wait_for(state="attached")  # drawn anew by itself
-    page.page.wait_for_function(
-        "[...document.querySelectorAll('.g-rate')].some((one) => parseFloat(one.textContent) > 0)"
-    )
+    page.until("[...document.querySelectorAll('.g-rate')].some((one) => parseFloat(one.textContent) > 0)")

@@ -34,7 +34,7 @@ def test_ten_tabs_of_a_browser_open_and_all_follow(scene: Scene, opens: Opens) -
         tab.goto(f"{first.address}/runs?flow=unscheduled")
         tab.locator("h1").wait_for()
         tabs.append(tab)
-    first.page.wait_for_function(f"{HELD}.then((count) => count === {PLACES})")
+    first.until(f"{HELD}.then((count) => count === {PLACES})")
     number = scene.trigger("unscheduled")
     scene.wait_run(number, RunStatus.SUCCESS)
     for tab in tabs:
@@ -47,7 +47,7 @@ def test_a_tab_that_nobody_looks_at_gives_its_stream_back_and_catches_up(scene: 
         page.go("/runs?flow=unscheduled")
     with page.page.expect_event("requestfailed", lambda request: bool(STREAM.search(request.url))):
         turned(page.page, away=True)
-    page.page.wait_for_function(f"{HELD}.then((count) => count === 0)")
+    page.until(f"{HELD}.then((count) => count === 0)")
     number = scene.trigger("unscheduled")
     scene.wait_run(number, RunStatus.SUCCESS)
     link = page.page.get_by_role("link", name=str(number), exact=True)
@@ -61,7 +61,7 @@ def test_a_tab_takes_the_place_of_one_that_was_closed(opens: Opens) -> None:
     first = opens("/runs")
     tab = first.page
     for held in range(1, PLACES + 1):
-        first.page.wait_for_function(f"{HELD}.then((count) => count === {held})")
+        first.until(f"{HELD}.then((count) => count === {held})")
         tab = first.page.context.new_page()
         tab.goto(f"{first.address}/runs")
     with tab.expect_response(STREAM):  # the last one has no place

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from time import monotonic
 from typing import TYPE_CHECKING, Any, Literal
 
 from axe_playwright_python.sync_playwright import Axe  # type: ignore[import-untyped]
@@ -50,6 +51,16 @@ class WatchedPage:
     def text(self) -> str:
         """What the page says."""
         return self.page.locator("main").inner_text()
+
+    def until(self, expression: str) -> None:
+        """Wait until an expression of JavaScript is true.
+
+        The driver's own wait evaluates texts from inside the page after a while, which our policy forbids.
+        """
+        last = monotonic() + PATIENCE / 1000
+        while not self.page.evaluate(expression):
+            assert monotonic() < last, f"never true: {expression}"
+            self.page.wait_for_timeout(20)
 
     def find(self, selector: str) -> Locator:
         """Elements of the page."""
