@@ -96,7 +96,7 @@ class PlaneFlows(PlaneRows):
             view, one = None, known[name]
             if one.understood is not None:
                 paused = paused_all or (one.record.paused if one.record is not None else "")
-                view = self.view_of(rows[name], one.understood, now, paused, fires)
+                view = self._view_of(rows[name], one.understood, now, paused, fires)
             found.append(self._flow_view(name, one, view, judge.health(name)))
         return tuple(found)
 

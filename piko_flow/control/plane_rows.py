@@ -122,7 +122,7 @@ class PlaneRows(PlanePart):
                 )  # this is the loop that renews the lease, and a cron may look years ahead
             understood = understand(row, self.registry, self.options.zone)
             why = paused_all or paused.get(row.flow, "")
-            views.append(self.view_of(row, understood, now, why, fires))
+            views.append(self._view_of(row, understood, now, why, fires))
         return views
 
     async def set_schedule(
@@ -162,7 +162,7 @@ class PlaneRows(PlanePart):
         if now:
             await self.changed("schedule.set", f"flow {flow}", before=was if old else None, after=now, by=by)
         understood = understand(written, self.registry, self.options.zone)
-        return self.view_of(written, understood, await self.now(), await self._paused(flow), 3)
+        return self._view_of(written, understood, await self.now(), await self._paused(flow), 3)
 
     async def delete_schedule(self, flow: str, *, by: str = "", expected: Seen | None = None) -> None:
         """Delete the flow's row; what is queued or running goes on, and its windows' ledger stays.
@@ -276,7 +276,7 @@ class PlaneRows(PlanePart):
         if flow not in self.registry and await self.row(flow) is None:
             missing(f"{what} {flow!r}", "a flow is registered or has a row", self.registry.unknown(flow))
 
-    def view_of(
+    def _view_of(
         self, row: ScheduleRecord, understood: Schedule | str, now: datetime, paused: str, fires: int
     ) -> ScheduleView:
         """The row as people see it; `understood` is what it means, `paused` why the flow is paused, empty where not."""

@@ -10,7 +10,7 @@ import pytest
 from pydantic import BaseModel, Field, SecretStr
 
 from piko_flow import Flow, Registry, RunContext
-from piko_flow.control.plane_params import HIDDEN, shown_params
+from piko_flow.control.plane_params import shown_params
 from piko_flow.errors import RequestRefused
 from piko_flow.ops.console import params_form, schedule_form
 from piko_flow.ops.console.conflicts import seen_by
@@ -18,6 +18,7 @@ from piko_flow.ops.console.field_refused import FieldRefused, about, came_told, 
 from piko_flow.ops.console.refusals import told_of
 from piko_flow.store.records import ScheduleRecord
 from piko_flow.store.seen import Seen
+from piko_flow.url_passwords import HIDDEN
 from tests.unit.api_worlds import PlaneProcess
 from tests.unit.planes import scene
 from tests.unit.test_console_answers import client
