@@ -88,9 +88,6 @@ class RunDetailStore(Protocol):
         transaction, whose statements do not grow with the details. Of a run that is not there nothing is kept, nor are
         lines beyond a run's first 10,000."""
 
-    async def keep_log(self, run: int, lines: Sequence[LogLine]) -> None:
-        """`keep_details` for lines of one run."""
-
     async def log(self, run: int, *, after: int = 0, limit: int = 500) -> list[LogLine]:
         """The lines of a run with numbers above `after`, in order."""
         ...
@@ -98,9 +95,6 @@ class RunDetailStore(Protocol):
     async def last_lines(self, runs: Collection[int]) -> dict[int, int]:
         """The number of the last line of each run's log; a run without lines is left out. One statement."""
         ...
-
-    async def keep_report(self, run: int, attempt: int, text: str) -> None:
-        """`keep_details` for the report of one attempt."""
 
     async def reports(self, run: int) -> dict[int, str]:
         """The reports of a run by attempt."""

@@ -11,6 +11,7 @@ import pytest
 
 from piko_flow.control.told_failure import ToldFailure
 from piko_flow.store.opening import open_store
+from piko_flow.store.ops_records import RunDetail
 from tests.system.control_command import Desk
 
 TRACE = (
@@ -33,7 +34,7 @@ async def keep(database: str, failure: ToldFailure) -> None:
     """Let the first attempt of run 1 have failed so."""
     store = await open_store(database)
     try:
-        await store.keep_report(1, 1, json.dumps({"failure": asdict(failure)}))
+        await store.keep_details([RunDetail(1, 1, json.dumps({"failure": asdict(failure)}))])
     finally:
         await store.close()
 

@@ -128,7 +128,7 @@ class Seen:
         code = frame.f_code
         names = code.co_qualname.split(".")
         reads = not (ASKS | TELLS).isdisjoint(names) or any(
-            name.lstrip("_").startswith("read") for name in names
+            name.lstrip("_") == "read" or name.lstrip("_").startswith("read_") for name in names
         )
         if not reads and any(f"/{one}/" in code.co_filename for one in MADE_ELSEWHERE):
             self.made.add(f"{code.co_filename}: {code.co_qualname}")

@@ -20,7 +20,7 @@ from piko_flow.control.window_completeness import Completeness
 from piko_flow.ops.api.answers import backfills, dead_letters, flows, params, replicas, runs
 from piko_flow.planning.run_state import RunStatus
 from piko_flow.store import records
-from piko_flow.store.ops_records import AuditRecord, LogLine, Role
+from piko_flow.store.ops_records import AuditRecord, LogLine, Role, RunDetail
 from tests.unit.api_worlds import api_world
 from tests.unit.planes import begun, ended, hour, lead, queued, running
 
@@ -88,9 +88,8 @@ async def test_a_run_has_its_log_its_reports_and_what_it_is_at() -> None:
     async with api_world() as world:
         run = await running(world.scene, "mail")
         store = world.scene.store
-        lines = [LogLine(world.scene.clock.now(), "INFO", "shop", f"line {n} <b>") for n in range(3)]
-        await store.keep_log(run.id, lines)
-        await store.keep_report(run.id, 1, '{"stages": []}')
+        lines = tuple(LogLine(world.scene.clock.now(), "INFO", "shop", f"line {n} <b>") for n in range(3))
+        await store.keep_details([RunDetail(run.id, 1, '{"stages": []}', lines)])
         await store.show_live("one", {run.id: '{"stages": [{"name": "send"}]}'})
         shown = await world.get(f"/runs/{run.id}")
         assert shown["reports"] == {"1": {"stages": []}}

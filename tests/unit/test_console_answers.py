@@ -22,7 +22,7 @@ from piko_flow.errors import NotFound, NotRunning, RequestConflicts, RequestRefu
 from piko_flow.ops.console.assets import address_of, assets
 from piko_flow.ops.console.pages import console_router
 from piko_flow.ops.visitor import Visitor
-from piko_flow.store.ops_records import LogLine, Role
+from piko_flow.store.ops_records import LogLine, Role, RunDetail
 from tests.unit.planes import NOW, do_nothing, scene
 
 T = TypeVar("T")
@@ -132,8 +132,8 @@ async def test_the_log_of_a_run_is_shown_in_pages() -> None:
     process: Any = Answering()
     async with client(process=process) as browser:
         run = await process.ask(lambda plane: plane.trigger("mail"))
-        lines = [LogLine(NOW, "INFO", "mail", f"line {number}.") for number in range(1200)]
-        await process.ask(lambda plane: plane.store.keep_log(run.id, lines))
+        lines = tuple(LogLine(NOW, "INFO", "mail", f"line {number}.") for number in range(1200))
+        await process.ask(lambda plane: plane.store.keep_details([RunDetail(run.id, lines=lines)]))
         page = (await browser.get(f"/runs/{run.id}")).text
         assert "line 1199." in page
         assert "line 700." in page
@@ -153,8 +153,8 @@ async def test_a_page_that_shows_the_end_of_a_log_asks_for_what_has_come_since()
     process: Any = Answering()
     async with client(process=process) as browser:
         run = await process.ask(lambda plane: plane.trigger("mail"))
-        lines = [LogLine(NOW, "INFO", "mail", f"line {number}.") for number in range(1200)]
-        await process.ask(lambda plane: plane.store.keep_log(run.id, lines))
+        lines = tuple(LogLine(NOW, "INFO", "mail", f"line {number}.") for number in range(1200))
+        await process.ask(lambda plane: plane.store.keep_details([RunDetail(run.id, lines=lines)]))
         told = (await browser.get(f"/parts/runs/{run.id}?after=1198")).text
         assert re.findall(r"line \d+[.]", told) == ["line 1198.", "line 1199."]
         assert 'id="log-count" hx-swap-oob="true">1,200 lines' in told

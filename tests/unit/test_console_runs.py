@@ -17,6 +17,7 @@ from piko_flow.ops.console.attempt_rows import attempt_rows, has_begun
 from piko_flow.ops.console.formats import DASH, tone
 from piko_flow.planning.run_state import Reason, RunStatus
 from piko_flow.store.batch import Batch, Ending, Requeue
+from piko_flow.store.ops_records import RunDetail
 from piko_flow.store.records import NewRun, ReplicaRecord, RunRecord
 from tests.unit.api_worlds import PlaneProcess
 from tests.unit.planes import DAY, NOW, ONE, Scene, begun, ended, hour, lead, queued, running, scene
@@ -80,7 +81,7 @@ async def test_a_run_that_waits_for_its_next_attempt_tells_of_the_last_one_under
     failed = await ended(
         it, "mail", status=RunStatus.FAILED, error_type="OSError", error_msg="no luck at all"
     )
-    await it.store.keep_report(failed.id, 1, json.dumps(REPORT))
+    await it.store.keep_details([RunDetail(failed.id, 1, json.dumps(REPORT))])
     before = await page_of(it, f"/runs/{failed.id}")
     assert before.index("no luck at all") < before.index("Stages")
     assert before.index("41") < before.index("Attempts")

@@ -16,7 +16,7 @@ from piko_flow.ops.live.run_changes import run_changes
 from piko_flow.ops.live.topic import Topic
 from piko_flow.planning.run_state import RunStatus
 from piko_flow.store.batch import Batch, Ending
-from piko_flow.store.ops_records import LogLine
+from piko_flow.store.ops_records import LogLine, RunDetail
 from piko_flow.store.records import RunRecord
 from tests.unit.api_worlds import PlaneProcess
 from tests.unit.planes import DAY, NOW, ONE, Scene, queued, running, scene
@@ -131,7 +131,7 @@ async def test_that_a_log_has_grown_is_told_to_those_who_look_at_its_run() -> No
         flow.take()
         line = LogLine(NOW, "INFO", "mail", "a line")
         for last in (2, 3):
-            await heard.scene.store.keep_log(run.id, [line] * (2 if last == 2 else 1))
+            await heard.scene.store.keep_details([RunDetail(run.id, lines=(line,) * (2 if last == 2 else 1))])
             assert await heard.next() == []
             assert [(event.name, json.loads(event.told)) for event in reader.take()] == [
                 ("run_logged", {"run": run.id, "line": last})

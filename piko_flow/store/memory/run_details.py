@@ -32,10 +32,6 @@ class MemoryRunDetails(MemoryPart):
             for line in lines[: LINES - len(kept)]:
                 kept.append(replace(line, number=len(kept) + 1))
 
-    async def keep_log(self, run: int, lines: Sequence[LogLine]) -> None:
-        """Append lines to the log of a run."""
-        await self.keep_details([RunDetail(run, lines=tuple(lines))])
-
     async def log(self, run: int, *, after: int = 0, limit: int = 500) -> list[LogLine]:
         """The lines of a run with numbers above `after`, in order."""
         self._ask()
@@ -45,10 +41,6 @@ class MemoryRunDetails(MemoryPart):
         """The number of the last line of each run's log."""
         self._ask()
         return {run: len(lines) for run in runs if (lines := self._rows.logs.get(run))}
-
-    async def keep_report(self, run: int, attempt: int, text: str) -> None:
-        """Keep the report of an attempt; again replaces it."""
-        await self.keep_details([RunDetail(run, attempt, text)])
 
     async def reports(self, run: int) -> dict[int, str]:
         """The reports of a run by attempt."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import datetime, timedelta
 
 from piko_flow.store.fitting import fitting_replica
@@ -172,7 +171,7 @@ class SqlLeases:
     async def replicas(self) -> list[ReplicaRecord]:
         """All replicas that have not left, by id; the dead among them too until they are swept."""
         rows = await self._database.rows("list the replicas", self._replicas)
-        return [replace(ReplicaRecord(*row[:6], *map(read_moment, row[6:8])), address=row[8]) for row in rows]
+        return [ReplicaRecord(*row[:6], *map(read_moment, row[6:8]), *row[8:]) for row in rows]
 
     async def pulse(self, name: str, replica: str) -> Pulse:
         """One statement, whatever the number of flows and ended runs."""

@@ -100,10 +100,6 @@ class SqlRunDetails:
         ]
         await session.change_rows(self._new_lines, moments(rows))
 
-    async def keep_log(self, run: int, lines: Sequence[LogLine]) -> None:
-        """Append lines to the log of a run."""
-        await self.keep_details([RunDetail(run, lines=tuple(lines))])
-
     async def log(self, run: int, *, after: int = 0, limit: int = 500) -> list[LogLine]:
         """The lines of a run with numbers above `after`, in order."""
         rows = await self._database.rows("read a log", self._log, run=run, after=after, limit=limit)
@@ -118,10 +114,6 @@ class SqlRunDetails:
             "read where logs end", lambda session: session.given_rows(self._last_lines, wanted)
         )
         return {run: last for run, last in rows if last is not None}
-
-    async def keep_report(self, run: int, attempt: int, text: str) -> None:
-        """Keep the report of an attempt; again replaces it."""
-        await self.keep_details([RunDetail(run, attempt, text)])
 
     async def reports(self, run: int) -> dict[int, str]:
         """The reports of a run by attempt."""

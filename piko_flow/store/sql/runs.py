@@ -192,16 +192,16 @@ class SqlRuns(SqlLeases):
             conditions.append(f"r.status IN ({named})")
         where = f"WHERE {' AND '.join(conditions)} " if conditions else ""
         asked = f"SELECT {COLUMNS} FROM job_run r {where}ORDER BY r.run_id DESC LIMIT :limit"
-        dialect, window = self._database.dialect, which.window
+        window = which.window
         rows = await self._database.rows(
             "list runs",
-            dialect.statement(asked),
+            self._database.dialect.statement(asked),
             flow=which.flow or "",
             key=which.key,
             before=which.before,
             backfill=which.backfill,
-            first=None if window is None else dialect.bind(window.start),
-            last=None if window is None else dialect.bind(window.end),
+            first=None if window is None else window.start,
+            last=None if window is None else window.end,
             limit=which.limit,
         )
         return list(map(run_record, rows))

@@ -16,6 +16,8 @@ from piko_flow.testing.store_contract.scene import (
     StoreUnderTest,
     end,
     ending,
+    keep_log,
+    keep_report,
     queue,
     start,
     wanted,
@@ -28,10 +30,10 @@ SECOND = timedelta(seconds=1)
 async def lines_come_back_in_order_with_their_numbers(stores: StoreUnderTest) -> None:
     async with stores.open() as store, stores.open() as other:
         first, second = await start(store, wanted(1), wanted(2))
-        await store.keep_log(first.id, [LINE, replace(LINE, at=START - SECOND, stage="")])
-        await store.keep_log(second.id, [replace(LINE, message="of another run")])
-        await other.keep_log(first.id, [replace(LINE, message="third")])
-        await store.keep_log(first.id, [])
+        await keep_log(store, first.id, [LINE, replace(LINE, at=START - SECOND, stage="")])
+        await keep_log(store, second.id, [replace(LINE, message="of another run")])
+        await keep_log(other, first.id, [replace(LINE, message="third")])
+        await keep_log(store, first.id, [])
         lines = await store.log(first.id)
         assert [line.number for line in lines] == [1, 2, 3]
         assert lines[0] == replace(LINE, number=1)
@@ -44,9 +46,9 @@ async def lines_come_back_in_order_with_their_numbers(stores: StoreUnderTest) ->
 async def where_logs_end_is_read_by_one_statement(stores: StoreUnderTest) -> None:
     async with stores.open() as store:
         first, second, silent = await start(store, *(wanted(number) for number in range(3)))
-        await store.keep_log(first.id, [LINE, LINE])
-        await store.keep_log(second.id, [LINE])
-        await store.keep_log(first.id, [LINE])
+        await keep_log(store, first.id, [LINE, LINE])
+        await keep_log(store, second.id, [LINE])
+        await keep_log(store, first.id, [LINE])
         before = store.statements
         found = await store.last_lines([first.id, second.id, silent.id, 999_999, first.id])
         assert store.statements == before + 1
@@ -57,14 +59,14 @@ async def where_logs_end_is_read_by_one_statement(stores: StoreUnderTest) -> Non
 async def lines_that_are_kept_at_once_get_different_numbers(stores: StoreUnderTest) -> None:
     async with stores.open() as store, stores.open() as other:
         [run] = await start(store, wanted(1))
-        await asyncio.gather(*(one.keep_log(run.id, [LINE, LINE]) for one in (store, other, store, other)))
+        await asyncio.gather(*(keep_log(one, run.id, [LINE, LINE]) for one in (store, other, store, other)))
         assert [line.number for line in await store.log(run.id)] == list(range(1, 9))
 
 
 async def a_run_that_is_gone_keeps_no_lines_and_no_report(stores: StoreUnderTest) -> None:
     async with stores.open() as store:
-        await store.keep_log(999_999, [LINE])
-        await store.keep_report(999_999, 1, "{}")
+        await keep_log(store, 999_999, [LINE])
+        await keep_report(store, 999_999, 1, "{}")
         assert (await store.log(999_999), await store.reports(999_999)) == ([], {})
 
 
@@ -72,8 +74,8 @@ async def texts_of_lines_are_cut_to_their_columns(stores: StoreUnderTest) -> Non
     async with stores.open() as store:
         [run] = await start(store, wanted(1))
         long = "🦔" * 20_000
-        await store.keep_log(
-            run.id, [LogLine(START, long, long, long, stage=long), replace(LINE, message="\0")]
+        await keep_log(
+            store, run.id, [LogLine(START, long, long, long, stage=long), replace(LINE, message="\0")]
         )
         cut, shown = await store.log(run.id)
         names = ("level", "logger", "message", "stage")
@@ -85,8 +87,8 @@ async def the_log_of_a_run_has_a_bound(stores: StoreUnderTest) -> None:
     async with stores.open() as store:
         [run] = await start(store, wanted(1))
         for _ in range(2):
-            await store.keep_log(run.id, [replace(LINE, message="m")] * (LINES * 2 // 3))
-        await store.keep_log(run.id, [LINE])
+            await keep_log(store, run.id, [replace(LINE, message="m")] * (LINES * 2 // 3))
+        await keep_log(store, run.id, [LINE])
         assert [line.number for line in await store.log(run.id, after=LINES - 2)] == [LINES - 1, LINES]
 
 
@@ -94,7 +96,7 @@ async def reports_are_kept_by_attempt_and_replaced(stores: StoreUnderTest) -> No
     async with stores.open() as store, stores.open() as other:
         first, second = await start(store, wanted(1), wanted(2))
         for attempt, text in ((2, '{"items": "🦔"}'), (1, "{}"), (2, '{"items": 2}')):
-            await store.keep_report(first.id, attempt, text)
+            await keep_report(store, first.id, attempt, text)
         assert await other.reports(first.id) == {1: "{}", 2: '{"items": 2}'}
         assert await store.reports(second.id) == {}
 
@@ -168,8 +170,8 @@ async def details_go_with_their_run(stores: StoreUnderTest) -> None:
     async with stores.open() as store:
         gone, stays = await start(store, wanted(1), wanted(2))
         for run in (gone, stays):
-            await store.keep_log(run.id, [LINE])
-            await store.keep_report(run.id, 1, "{}")
+            await keep_log(store, run.id, [LINE])
+            await keep_report(store, run.id, 1, "{}")
         await store.show_live("one", {gone.id: "{}", stays.id: "{}"})
         await end(store, ending(gone))
         assert await store.prune(before=None, keep=0, limit=10) == 1

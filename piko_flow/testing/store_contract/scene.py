@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from contextlib import AbstractAsyncContextManager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -13,6 +13,7 @@ from piko_flow.planning.ledger import Mark
 from piko_flow.planning.run_state import RunStatus
 from piko_flow.planning.window import Window
 from piko_flow.store.batch import Batch, Decided, Decision, Ending, Term, Written
+from piko_flow.store.ops_records import LogLine, RunDetail
 from piko_flow.store.protocols import Store
 from piko_flow.store.records import ConfigRecord, NewRun, ReplicaRecord, RunRecord, ScheduleRecord
 
@@ -164,3 +165,13 @@ async def shown(store: Store, flow: str = "orders") -> datetime | None:
 async def state(store: Store, flow: str = "orders") -> FlowState:
     """The flow's state as it is now."""
     return (await store.states([flow]))[flow]
+
+
+async def keep_log(store: Store, run: int, lines: Iterable[LogLine]) -> None:
+    """Append lines to the log of a run."""
+    await store.keep_details([RunDetail(run, lines=tuple(lines))])
+
+
+async def keep_report(store: Store, run: int, attempt: int, text: str) -> None:
+    """Keep the report of an attempt of a run."""
+    await store.keep_details([RunDetail(run, attempt, text)])
