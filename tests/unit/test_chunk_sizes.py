@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from itertools import accumulate
 from typing import Any
 
 from piko_flow import CpuMap, WorkerPool, run
@@ -42,9 +43,8 @@ async def test_chunks_grow_by_four_at_most_until_they_hold_the_time_aimed_at() -
     found = await sizes(lambda count: count * TARGET / 50.5)
     assert found[:2] == [1, 1]
     grown = found.index(50)
-    assert all(
-        later <= 16 * before for before, later in zip(found, found[2:], strict=False)
-    )  # two are out at once
+    largest = accumulate(found, max)  # a chunk in between may be smaller: it holds what has come by then
+    assert all(later <= 16 * before for before, later in zip(largest, found[2:], strict=False)), "two are out"
     assert grown <= 8
     assert found.count(50) >= COUNT / 50 - 20
 
