@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
-from typing import TYPE_CHECKING
+from functools import cache
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -47,13 +48,31 @@ def browser(nothing_left_of_the_module: None) -> Iterator[Browser]:
         yield found
 
 
+@pytest.fixture(scope="module")
+def logged_in(scene: Scene, browser: Browser) -> Callable[[Role], Any]:
+    """What a browser keeps of a login as somebody with a role; each role logs in once."""
+
+    @cache
+    def login(role: Role) -> Any:
+        with watched(browser, scene.address, scene.link(role)) as page:
+            return page.page.context.storage_state()
+
+    return login
+
+
 @pytest.fixture
-def opens(scene: Scene, browser: Browser) -> Iterator[Opens]:
-    """Opens a page of the application as somebody with a role; at the end nothing may have gone wrong in any."""
+def opens(scene: Scene, browser: Browser, logged_in: Callable[[Role], Any]) -> Iterator[Opens]:
+    """Opens a page of the application as somebody with a role; at the end nothing may have gone wrong in any.
+
+    With `own` the login is the page's own, which logging out ends.
+    """
     with ExitStack() as pages:
 
-        def open_page(path: str = "/", *, role: Role = Role.OPERATOR, **options: object) -> WatchedPage:
-            page = pages.enter_context(watched(browser, scene.address, scene.link(role), **options))
+        def open_page(
+            path: str = "/", *, role: Role = Role.OPERATOR, own: bool = False, **options: Any
+        ) -> WatchedPage:
+            login = {"link": scene.link(role)} if own else {"storage_state": logged_in(role)}
+            page = pages.enter_context(watched(browser, scene.address, **login, **options))
             page.go(path)
             return page
 

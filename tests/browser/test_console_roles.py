@@ -160,7 +160,7 @@ def test_html_in_parameters_is_shown_as_text(scene: Scene, opens: Opens) -> None
 
 
 def test_somebody_whose_session_has_ended_is_led_to_the_page_to_log_in_at(opens: Opens) -> None:
-    page = opens("/")
+    page = opens("/", own=True)
     page.press("Log out")
     page.go("/runs")
     assert page.page.url.startswith(f"{page.address}/login?")

@@ -16,7 +16,11 @@ if TYPE_CHECKING:
 
 SCREENSHOTS = Path(__file__).parent.parent.parent / ".screenshots"
 """Where a person finds how the pages look; git ignores it."""
-THEMES: tuple[Literal["light", "dark"], ...] = ("light", "dark")
+THEMES: dict[Literal["light", "dark"], tuple[str, ...]] = {
+    "light": (),
+    "dark": ("color-contrast", "link-in-text-block"),
+}
+"""How a page looks, and which rules are asked then: a theme changes colours alone."""
 PATIENCE = 30_000  # milliseconds that anything on a page may take
 
 
@@ -73,15 +77,18 @@ class WatchedPage:
 
     def shown(self, name: str) -> None:
         """Keep how it looks in both themes. Raises AssertionError where it bars somebody."""
-        for theme in THEMES:
+        for theme, rules in THEMES.items():
             self.page.emulate_media(color_scheme=theme)
             self.picture(f"{name}-{theme}")
-            found = self.barriers()
+            found = self.barriers(*rules)
             assert found == [], "; ".join(found)
 
-    def barriers(self) -> list[str]:
-        """What keeps people from using the page, as axe-core finds it."""
-        found = Axe().run(self.page).response["violations"]
+    def barriers(self, *rules: str) -> list[str]:
+        """What keeps people from using the page, as axe-core finds it; with `rules`, by those alone."""
+        options: dict[str, Any] = {"resultTypes": ["violations"]}
+        if rules:
+            options["runOnly"] = list(rules)
+        found = Axe().run(self.page, options=options).response["violations"]
         return [
             f"{one['id']}: {place['html'][:200]} ({place.get('failureSummary', '')[:300]})"
             for one in found
@@ -90,14 +97,18 @@ class WatchedPage:
 
 
 @contextmanager
-def watched(browser: Browser, address: str, link: str, **options: Any) -> Iterator[WatchedPage]:
-    """A page whose browser is logged in. Raises AssertionError at the end for whatever went wrong in it."""
+def watched(browser: Browser, address: str, link: str = "", **options: Any) -> Iterator[WatchedPage]:
+    """A page in a window of its own, which opens the link if one is given, as that of somebody who logs in.
+
+    Raises AssertionError at the end for whatever went wrong in it.
+    """
     context = browser.new_context(**{"viewport": {"width": 1280, "height": 900}, **options})
     context.set_default_timeout(PATIENCE)
     page = WatchedPage(context.new_page(), address)
     _watch(page)
     try:
-        page.page.goto(link)
+        if link:
+            page.page.goto(link)
         yield page
     finally:
         context.close()
