@@ -31,6 +31,7 @@ HOW_TO_GET = {
     "Chromium": "apt-get install chromium",
     "Prometheus": "apt-get install prometheus",
     "Redis": "apt-get install redis-server",
+    "curl": "apt-get install curl",
     "openssl": "apt-get install openssl",
     **{
         brand.name: f"apt-get install {brand.package}, or set {brand.variable} to a server "

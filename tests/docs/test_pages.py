@@ -1,6 +1,7 @@
 """Every page does what it says: its blocks run, in order, and give what it shows."""
 
 import re
+import shutil
 import tomllib
 from pathlib import Path
 
@@ -9,10 +10,15 @@ from typer.main import get_command
 
 from piko_flow.cli.main import app
 from tests.architecture.checkout import ROOT
+from tests.databases.plugin import leave_out
 from tests.databases.redis import demand_redis
 from tests.docs.pages import Page, blocks, pages
 from tests.docs.shown import difference
 
+PROGRAMS = {
+    "curl": "curl",
+    "promtool": "Prometheus",
+}  # that pages call and a machine may lack, and what they are of
 LINK = re.compile(r"\[[^\]]*\]\(([^)#\s]+)(#[^)\s]+)?\)")
 EXTRAS = re.compile(r"\.\[([\w,]+)\]")
 FENCED = re.compile(r"^```.*?^```$", re.DOTALL | re.MULTILINE)
@@ -20,8 +26,12 @@ FENCED = re.compile(r"^```.*?^```$", re.DOTALL | re.MULTILINE)
 
 @pytest.mark.parametrize("path", pages())
 def test_a_page_runs_and_shows_what_comes(path: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    if '"redis-server"' in (ROOT / path).read_text(encoding="utf-8"):
+    text = (ROOT / path).read_text(encoding="utf-8")
+    if '"redis-server"' in text:
         demand_redis()
+    for program, name in PROGRAMS.items():
+        if re.search(rf"^\$ (.*\b)?{program} ", text, re.MULTILINE) and shutil.which(program) is None:
+            leave_out(name)
     monkeypatch.chdir(tmp_path)
     Page(path, tmp_path).run()
 
