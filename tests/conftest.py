@@ -23,6 +23,16 @@ settings.register_profile("ci", deadline=None, derandomize=True)
 settings.load_profile("ci" if os.environ.get("CI") else "desk")
 
 
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers() -> int:
+    """Half as many workers again as cores, as tests wait for leases and processes; where nothing is left out, servers
+    and browsers fill the cores."""
+    from tests.databases.plugin import required  # a plugin is not imported before it is registered
+
+    cores = len(os.sched_getaffinity(0))
+    return cores if required() else cores * 3 // 2
+
+
 @pytest.fixture(autouse=True)
 def nothing_left() -> Iterator[None]:
     """No thread, child process or open descriptor outlives a test; the test's event loop has ended by then."""
