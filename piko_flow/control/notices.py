@@ -33,8 +33,8 @@ class Notices:
     """Compares what is so with what people were told. Of several replicas one tells: the store lets one begin an episode.
 
     Each place has its own queue. What cannot be delivered is tried again with the next steps; if this process ends
-    before, whoever leads LOST later tells it; while nobody leads, the first of the replicas that live. So people are
-    told at least once, unless it is given up.
+    before, whoever leads LOST later tells it; while nobody leads, the replicas that live, each LOST after the one before
+    it, for as long as nobody has told it. So people are told at least once, unless it is given up.
     """
 
     def __init__(
@@ -70,8 +70,9 @@ class Notices:
     async def _look(self) -> None:
         pulse = await self._store.pulse(self._lease, "")
         somebody_leads = pulse.lease is not None and pulse.lease.until > pulse.now
-        if self._replica.leads or (not somebody_leads and await self._is_first(pulse.now)):
-            await self._tell_what_was_lost(pulse.now)
+        place = 0 if self._replica.leads else None if somebody_leads else await self._place(pulse.now)
+        if place is not None:
+            await self._tell_what_was_lost(pulse.now, after=(place + 1) * LOST)
         standing = self._leaderless(somebody_leads)
         kinds = {rules.LEADERLESS}
         seen = self._seen()
@@ -90,14 +91,18 @@ class Notices:
             if key not in standing and await self._store.end_episode(episode.id):
                 self._tell(episode, "over", pulse.now)
 
-    async def _is_first(self, now: datetime) -> bool:
-        """Whether this replica is the first by id of those that live."""
-        found = await self._store.replicas()
-        alive = [one.id for one in found if one.until is not None and one.until > now]
-        return bool(alive) and min(alive) == self._replica.record.id
+    async def _place(self, now: datetime) -> int | None:
+        """Which this replica is by id of those that live, from 0; None where it does not count as living.
 
-    async def _tell_what_was_lost(self, now: datetime) -> None:
-        for untold in await self._store.untold_episodes(before=now - LOST, limit=MOST):
+        Each waits for the ones before it, of which some may have nobody whom they tell.
+        """
+        found = await self._store.replicas()
+        alive = sorted(one.id for one in found if one.until is not None and one.until > now)
+        own = self._replica.record.id
+        return alive.index(own) if own in alive else None
+
+    async def _tell_what_was_lost(self, now: datetime, *, after: timedelta) -> None:
+        for untold in await self._store.untold_episodes(before=now - after, limit=MOST):
             for state, waits in (("begun", untold.begun), ("over", untold.over)):
                 telling = untold.episode.id, state
                 if waits and not self._waiting[telling] and telling not in self._told:
@@ -130,7 +135,7 @@ class Notices:
         standing |= rules.late(list(reign.live.values()), now, self._options.late)
         standing |= rules.gaps(seen.gaps)
         standing |= rules.refused(*stopped.refused(reign, self._flows))
-        standing |= rules.held_up(stopped.held_up(reign, seen, last, now))
+        standing |= rules.held_up(await stopped.held_up(reign, seen, last, now))
         return standing | rules.letters(seen.letters, self._options.letters)
 
     def _tell(self, episode: Episode, state: str, now: datetime) -> None:

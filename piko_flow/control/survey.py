@@ -9,6 +9,7 @@ from datetime import datetime
 from piko_flow.control.reign import Reign
 from piko_flow.control.replica import Replica
 from piko_flow.errors import StoreUnavailable
+from piko_flow.planning.flow_state import FlowState
 from piko_flow.store.protocols import Store
 from piko_flow.telemetry.figures import Figures, Labels, Numbers
 
@@ -18,10 +19,12 @@ SLICE = 50  # flows whose states are read at once: others wait for this loop
 
 @dataclass(frozen=True)
 class Seen:
-    """What one survey found, by flow; `letters` are the open ones."""
+    """What one survey found, by flow; `letters` are the open ones, `chained` the states of flows that come after another
+    and of those others."""
 
     watermarks: dict[str, datetime]
     gaps: dict[str, int]
+    chained: dict[str, FlowState]
     letters: dict[str, int]
 
 
@@ -60,13 +63,16 @@ class Survey:
 
     async def _look(self, reign: Reign) -> Seen:
         names = [name for name, schedule in reign.schedules.items() if schedule.flow.stateful]
-        watermarks, gaps = dict[str, datetime](), dict[str, int]()
+        links = chained(reign)
+        watermarks, gaps, states = dict[str, datetime](), dict[str, int](), dict[str, FlowState]()
         for first in range(0, len(names), SLICE):
             for name, state in (await self._store.states(names[first : first + SLICE])).items():
                 gaps[name] = len(state.gaps())
                 if (watermark := state.watermark) is not None:
                     watermarks[name] = watermark
-        return Seen(watermarks, gaps, await self._store.open_letters())
+                if name in links:
+                    states[name] = state
+        return Seen(watermarks, gaps, states, await self._store.open_letters())
 
     def _forget(self) -> None:
         self._watermarks = {}
@@ -83,6 +89,12 @@ class Survey:
     def _term(self) -> Numbers:
         term = self._replica.leadership.term
         return {(): 0 if term is None or not self._replica.leads else term.number}
+
+
+def chained(reign: Reign) -> set[str]:
+    """The flows that come after another one, and those others."""
+    links = [(name, schedule.flow.after) for name, schedule in reign.schedules.items()]
+    return {name for link in links if link[1] is not None for name in link if name is not None}
 
 
 def backfill_windows(reign: Reign) -> dict[Labels, float]:

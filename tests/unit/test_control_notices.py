@@ -102,29 +102,6 @@ async def test_a_refused_row_and_refused_parameters_are_told_until_they_are_mend
     assert sorted(people.told) == [("over", "params_refused", "mail"), ("over", "refused", "orders")]
 
 
-async def test_a_flow_that_is_held_up_is_told_until_the_other_one_gets_on(
-    flows: Flows, people: People
-) -> None:
-    flows.add("orders", schedule=HOURLY, stateful=True, backfill=BackfillPolicy.CATCH_UP)
-    flows.add("report", schedule=HOURLY, stateful=True, backfill=BackfillPolicy.CATCH_UP, after="orders")
-    flows.add("mail", schedule=HOURLY)
-    async with flows.within() as world:
-        await world.advance(minutes=30)
-        watching = Looking(world, people)
-        await watching.step()
-        assert people.told == []
-        await world.plane.pause("orders")
-        await world.advance(hours=2)
-        for _ in range(2):
-            await watching.step()
-        assert people.told == [("begun", "held_up", "report")]
-        assert "'report' waits for 'orders'" in str(people.notices[0]["text"])
-        await world.plane.resume("orders")
-        await world.advance(hours=2)
-        await watching.step()
-    assert people.told == [("begun", "held_up", "report"), ("over", "held_up", "report")]
-
-
 def letter(fingerprint: str, flow: str = "orders") -> DeadLetterRecord:
     """An open one that comes of no run."""
     return DeadLetterRecord(

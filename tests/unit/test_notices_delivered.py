@@ -100,6 +100,28 @@ async def test_while_nobody_leads_one_of_the_replicas_tells_what_was_lost(
     assert people.told == [("begun", "no_leader", "default")]
 
 
+async def test_a_replica_that_tells_nobody_does_not_keep_others_from_it(flows: Flows, people: People) -> None:
+    dying = People()
+    dying.away = 1000
+    async with flows.within(replicas=3) as world:
+        await world.advance(seconds=30)
+        for one in world.replicas:
+            await one.replica.drain()
+        _, dies, last = sorted(world.replicas, key=lambda one: one.replica.record.id)
+        watching = Looking(world, dying, replica=dies, leaderless=timedelta(seconds=10))
+        for _ in range(2):
+            await watching.step()
+            await world.advance(seconds=20)
+        assert dying.away < 1000
+        watching = Looking(world, people, replica=last)
+        await world.advance(minutes=12)
+        await watching.step()
+        assert people.told == [], "it is the turn of those before it"
+        await world.advance(minutes=5)
+        await watching.step()
+    assert people.told == [("begun", "no_leader", "default")]
+
+
 async def test_what_was_told_or_given_up_is_told_by_nobody_else(flows: Flows, people: People) -> None:
     flows.add("orders", schedule=HOURLY)
     flows.fails["orders"] = OSError("no")
