@@ -136,5 +136,24 @@ async def test_a_bad_cell_of_parameters_is_refused_and_what_was_in_force_stays(
         assert column in told or column == "config_json", (value, told)
 
 
+@pytest.mark.parametrize(
+    "cell",
+    [
+        '\'{"key": "swordfish"\'',
+        'CAST(\'{"key": "swordfish"}\' AS BLOB)',
+        "CAST(x'ff73776f726466697368' AS TEXT)",
+    ],
+)
+async def test_what_a_bad_cell_of_parameters_holds_is_told_to_nobody(
+    scene: Scene, cell: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    scene.sql(insert("mail"), f"INSERT INTO job_config(job_id, config_json) VALUES ('mail', {cell})")
+    await scene.advance(60)
+    told = scene.sql("SELECT refused FROM job_config_version")
+    assert "config_json: it is text" in str(told) or "the row is no JSON" in str(told)
+    assert "the params row of 'mail' is refused" in caplog.text
+    assert "swordfish" not in f"{told}{caplog.text}"
+
+
 def _refused(scene: Scene) -> dict[str, str]:
     return dict(scene.sql("SELECT job_id, refused FROM flow_state"))

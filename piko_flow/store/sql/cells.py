@@ -31,12 +31,15 @@ class Cells:
         """The columns that could not be read so far, each with the reason, which begins with its name."""
         return tuple(self._unreadable)
 
-    def text(self, column: str, default: str = "") -> str:
-        """A text; one that is missing is the default."""
+    def text(self, column: str, default: str = "", *, secret: bool = False) -> str:
+        """A text; one that is missing is the default. What cannot be read is not shown where it may be secret."""
         value = self._cells[column]
         if value is None:
             return default
-        return value if isinstance(value, str) else self._refuse(column, "it is text", default)
+        if isinstance(value, str):
+            return value
+        came = f"a value of type {type(value).__name__}" if secret else ""
+        return self._refuse(column, "it is text", default, came)
 
     def number(self, column: str, default: int, *, most: int = MOST_NUMBER) -> int:
         """A whole number; one that is missing is the default."""
@@ -68,6 +71,7 @@ class Cells:
             return found
         return self._refuse(column, IN_REACH, None)
 
-    def _refuse(self, column: str, rule: str, default: T) -> T:
-        self._unreadable.append((column, f"{column}: {rule}; got {shorten(self._cells[column], SHOWN)}"))
+    def _refuse(self, column: str, rule: str, default: T, came: str = "") -> T:
+        came = came or shorten(self._cells[column], SHOWN)
+        self._unreadable.append((column, f"{column}: {rule}; got {came}"))
         return default

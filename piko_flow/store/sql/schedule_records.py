@@ -96,7 +96,7 @@ def config_record(row: Any) -> ConfigRecord:
     cells = Cells(CONFIG, row)
     record = ConfigRecord(
         str(row[0]),
-        cells.text("config_json"),
+        cells.text("config_json", secret=True),
         cells.number("schema_version", 1),
         cells.moment("effective_from"),
         cells.number("version", 1, most=MOST_VERSION),
