@@ -231,11 +231,12 @@ class PlaneRows(PlanePart):
     async def pause_all(self, *, paused: bool = True, by: str = "") -> bool:
         """Pause every schedule, or let go of that; what pauses one flow stays. False when it was so already.
 
-        It is the key `paused` of the row `piko_system_settings`, whose other keys stay.
+        It is the key `paused` of the row `piko_system_settings`, whose other keys stay. Where nobody can tell what that
+        row says of it, all are paused, and either is a change.
         """
         row = await self._system()
         said = _said(row)
-        if bool(said.paused) == paused and not (said.keeps_pause or said.unread):
+        if said.paused is paused:
             return False
         schema = 1 if row is None else row.schema_version
         await self.store.set_config(
@@ -245,13 +246,13 @@ class PlaneRows(PlanePart):
             effective_from=None,
         )
         self.rows_changed()
-        action, was, now = ("pause", GOING, PAUSED) if paused else ("resume", PAUSED, GOING)
+        action, was, now = "pause" if paused else "resume", {"paused": said.paused}, {"paused": paused}
         await self.changed(f"schedule.{action}_all", "all flows", before=was, after=now, by=by)
         return True
 
     async def paused_all(self) -> str:
         """Why every schedule is paused; empty when it is not so."""
-        return "all schedules are paused" if _said(await self._system()).paused else ""
+        return _said(await self._system()).why_paused
 
     async def _refuse_past(self, flow: str, date: datetime, grace: timedelta) -> None:
         """A date that is over by more than its grace would only be recorded as misfired."""

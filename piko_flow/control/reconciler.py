@@ -24,7 +24,6 @@ SYSTEM = "piko_system_settings"
 """The `job_config` row whose JSON sets `poll_interval_s` and `paused` of the running application."""
 STEP = 200  # rows between two turns of the loop
 INSTANT = timedelta(microseconds=1)
-PAUSED = "paused by the system row"
 UNREAD = ""  # the mark of a row that is to be read whatever it says
 
 log = logging.getLogger("piko_flow.reconciler")
@@ -223,16 +222,13 @@ class Reconciler:
         return ParamsVersion(row.flow, text, row.schema_version, row.effective_from, row.version, refused)
 
     def _system(self, row: ConfigRecord | None) -> None:
-        """The row for the application itself; what it does not say is as the settings have it, and of what it says
-        wrongly the pause stays as it is."""
+        """The row for the application itself; what it does not say, or says wrongly, is as the settings have it, but a
+        pause that nobody can read pauses all."""
         said = read_system_row(None if row is None else row.text)
         for told in said.refused:
             log.warning("the row %s is not used: %s", SYSTEM, told)
-        if said.unread:
-            return
         self.poll_interval = said.poll_interval
-        paused = PAUSED if said.paused else self._reign.paused_all if said.keeps_pause else ""
-        if paused != self._reign.paused_all:
-            self._reign.paused_all = paused
+        if said.why_paused != self._reign.paused_all:
+            self._reign.paused_all = said.why_paused
             self._seen.marks = {}
             self._seen.schedules_digest = ""  # every schedule is looked at again

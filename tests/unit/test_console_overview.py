@@ -10,6 +10,7 @@ from piko_flow import Cron, Flow, Interval, Registry, RunContext
 from piko_flow.control.flow_health import Health
 from piko_flow.control.plane_overview import FlowsInDetail, FlowsNow
 from piko_flow.control.plane_replicas import LeaderView
+from piko_flow.control.system_row import read_system_row
 from piko_flow.ops.console import overview_rows
 from piko_flow.ops.console.overview_rows import Standings
 from piko_flow.ops.console.strip import BARS, HEIGHT, WIDTH, strip_of
@@ -160,6 +161,13 @@ def test_attention_comes_worst_first_and_no_leader_before_all() -> None:
     assert list(overview_rows.counts(standings)) == ["refused", "failing", "dead letters", "unscheduled"]
     some = [replace(one, judged=Health(word, "")) for one, word in zip(standings, ODD, strict=False)]
     assert list(overview_rows.counts(some)) == ["paused", "gaps", "unscheduled", "waiting"]
+
+
+def test_a_pause_of_all_that_nobody_wrote_for_certain_is_told_with_its_reason() -> None:
+    found = now(paused_all=read_system_row('{"paused": "<maybe>"}').why_paused)
+    [one] = overview_rows.attentions(Standings(flows(), "UTC").of(found), found)
+    wrong = "paused must be true or false, got '<maybe>' in the row piko_system_settings"
+    assert one.text == f"no flow makes new runs by itself, because {wrong}"
 
 
 def test_a_line_tells_lag_and_gaps_of_windows() -> None:

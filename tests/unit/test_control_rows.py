@@ -295,12 +295,10 @@ async def test_the_system_row_sets_how_often_rows_are_compared(flows: Flows) -> 
     [
         '{"poll_interval_s": 0}',
         '{"poll_interval_s": true}',
-        '{"poll_interval_s": 120, "other": NaN}',
-        "[]",
-        "{nonsense",
+        '{"poll_interval_s": -3, "paused": null}',
     ],
 )
-async def test_a_system_row_that_makes_no_sense_leaves_everything_as_the_settings_have_it(
+async def test_an_interval_that_makes_no_sense_leaves_it_as_the_settings_have_it(
     flows: Flows, text: str
 ) -> None:
     flows.add("hourly", schedule=HOURLY)
@@ -313,10 +311,24 @@ async def test_a_system_row_that_makes_no_sense_leaves_everything_as_the_setting
         assert flows.fires("hourly") == [at(13)]
 
 
-@pytest.mark.parametrize("wrong", ['{"paused": "maybe"}', '{"paused": 2}', '{"paused": 1}', '{"paused": []}'])
+NO_PAUSE = "paused must be true or false, got "
+NO_OBJECT = "config_json must be a JSON object"
+
+
+@pytest.mark.parametrize(
+    ("wrong", "why"),
+    [
+        ('{"paused": "maybe"}', NO_PAUSE),
+        ('{"paused": 0}', NO_PAUSE),
+        ('{"paused": []}', NO_PAUSE),
+        ("[]", NO_OBJECT),
+        ('{"paused": true', NO_OBJECT),
+        ('{"paused": false, "other": NaN}', NO_OBJECT),
+    ],
+)
 @pytest.mark.parametrize("before", [False, True])
-async def test_what_is_neither_true_nor_false_pauses_nothing_lets_nothing_go_and_is_told(
-    flows: Flows, wrong: str, before: bool, caplog: pytest.LogCaptureFixture
+async def test_where_nobody_can_tell_whether_the_row_pauses_all_are_paused_whoever_leads(
+    flows: Flows, wrong: str, why: str, before: bool, caplog: pytest.LogCaptureFixture
 ) -> None:
     flows.add("hourly", schedule=HOURLY)
     async with flows.within() as world:
@@ -324,8 +336,17 @@ async def test_what_is_neither_true_nor_false_pauses_nothing_lets_nothing_go_and
         await settled(world)
         world.store.edit(config(SYSTEM, wrong))
         await world.advance(hours=1)
-        assert flows.fires("hourly") == ([] if before else [at(13)])
-    assert f"the row {SYSTEM} is not used: paused must be true or false, got" in caplog.text
+        assert flows.fires("hourly") == []
+        [replica] = world.replicas
+        replica.replica._forget_reign()  # what the next reign knows, it knows from the row
+        await world.advance(hours=1)
+        assert flows.fires("hourly") == []
+        assert replica.replica.reign is not None
+        assert replica.replica.reign.paused_all == await world.plane.paused_all() != ""
+        await world.plane.pause_all(paused=False)
+        await world.advance(hours=1)
+        assert flows.fires("hourly") == [at(15)]
+    assert f"the row {SYSTEM} is not used: {why}" in caplog.text
 
 
 async def test_unchanged_rows_are_compared_by_one_query(flows: Flows) -> None:

@@ -126,7 +126,10 @@ def test_cells_that_nobody_can_read_and_a_pause_that_is_none_are_found() -> None
     assert [(one.where, one.told) for one in found] == [
         ("scheduled_job mail", "max_instances: it is a whole number; got 'abc'"),
         ("job_config orders", "effective_from: it is an instant"),
-        ("job_config piko_system_settings", "paused must be true or false, got 'maybe'"),
+        (
+            "job_config piko_system_settings",
+            "paused must be true or false, got 'maybe'; until then all schedules are paused",
+        ),
     ]
 
 

@@ -6,6 +6,8 @@ import pytest
 
 from piko_flow.control.plane_rows import ScheduleView
 from piko_flow.errors import RequestRefused, ScheduleError
+from piko_flow.planning.run_state import Reason
+from piko_flow.store.records import ConfigRecord
 from tests.unit.planes import NOW, begun, hour, row, scene
 
 
@@ -151,14 +153,22 @@ async def test_a_flow_without_a_schedule_is_not_paused_and_nothing_is_written() 
     assert await it.store.flows() == []
 
 
-@pytest.mark.parametrize("wrong", ['{"paused": "maybe"}', '{"paused": 1}', '{"paused": 0}'])
-async def test_a_pause_that_is_neither_true_nor_false_is_none_and_is_written_over(wrong: str) -> None:
+@pytest.mark.parametrize("wrong", ['{"paused": "maybe"}', '{"paused": 1}', '{"paused": 0}', "[]", "{"])
+@pytest.mark.parametrize("paused", [True, False])
+async def test_a_pause_that_nobody_can_read_is_one_and_is_written_over(wrong: str, paused: bool) -> None:
     it = scene()
-    await it.store.set_config("piko_system_settings", wrong, schema_version=1, effective_from=None)
-    assert await it.plane.paused_all() == ""
-    assert await it.plane.pause_all(paused=False)
+    it.store.edit(ConfigRecord("piko_system_settings", wrong))
+    await begun(it, "orders", since=10, planned=12)
+    why = await it.plane.paused_all()
+    assert why.startswith("all schedules are paused, because ")
+    assert (await it.plane.schedules())[0].paused == why
+    told = (await it.plane.explain_flow("orders")).lines[0]
+    assert (told.reason, told.text, told.advice) == (Reason.PAUSED, why, "piko-flow schedule resume --all")
+    assert (await it.plane.flow("orders")).health == "paused"
+    assert await it.plane.pause_all(paused=paused)
+    assert await it.plane.paused_all() == ("all schedules are paused" if paused else "")
     (config,) = await it.store.configs()
-    assert config.text == '{"paused":false}'
+    assert config.text == f'{{"paused":{str(paused).lower()}}}'
 
 
 async def test_everything_is_paused_by_the_system_row_whose_other_keys_stay() -> None:

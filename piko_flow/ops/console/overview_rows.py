@@ -14,6 +14,7 @@ from piko_flow.control.plane_overview import FlowsInDetail, FlowsNow
 from piko_flow.control.plane_part import zone_of
 from piko_flow.control.registry import Registry
 from piko_flow.control.schedule_rows import Schedule, understand
+from piko_flow.control.system_row import ALL_PAUSED
 from piko_flow.ops.console.flow_address import flow_address
 from piko_flow.ops.console.sentences import MARKED
 from piko_flow.ops.console.strip import Strip, strip_of
@@ -198,7 +199,8 @@ def attentions(standings: Sequence[Standing], now: FlowsNow) -> Iterator[Attenti
         text = "nothing is planned and nothing that waits is started"
         yield Attention("failed", "Nobody leads", text, href="/replicas")
     if now.paused_all:
-        yield Attention("gap", "All schedules are paused", "no flow makes new runs by itself")
+        why = now.paused_all.removeprefix(ALL_PAUSED)
+        yield Attention("gap", "All schedules are paused", f"no flow makes new runs by itself{why}")
     for name, failing in sorted(now.failing_spools.items()):
         text = f"what was accepted waits on the disk of the replica that you look at: {failing}"
         yield Attention("failed", f"spool {name} fails", text, link="")
