@@ -8,6 +8,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 
+from piko_flow.control.field_names import overlaid, read_names
 from piko_flow.control.flow import Flow
 from piko_flow.control.secret_fields import may_be_secret
 from piko_flow.counting import are
@@ -38,15 +39,15 @@ def check_params(
     """The parameters as the flow's model; a dictionary where the flow has none. A fresh value each time.
 
     `text` is the row's JSON, None where there is no row: then the model's defaults hold. `overrides` is JSON over
-    it, name by name. Raises RequestRefused with each field that is wrong, the rule and what came; a value that
-    may be a secret is not shown.
+    it, field by field under whichever of its names. Raises RequestRefused with each field that is wrong, the rule and
+    what came; a value that may be a secret is not shown.
     """
     if text is not None and flow.schema_version is not None and schema_version is not None:
         _check_schema(flow, schema_version)
     model = flow.params
     if text is None and overrides is None:
         return {} if model is None else _made(flow, model, None)
-    values = {**_object(flow, text, "the row"), **_object(flow, overrides, "what was given")}
+    values = overlaid(flow, _object(flow, text, "the row"), _object(flow, overrides, "what was given"))
     return values if model is None else _made(flow, model, values)
 
 
@@ -66,7 +67,7 @@ def ignored_names(flow: Flow, text: str) -> str:
     Empty where there are none, and where the text is no JSON object.
     """
     try:
-        unknown, known = _unknown_names(flow, _object(flow, text, "the row"))
+        unknown, known = _unknown_names(flow, _object(flow, text, "the row"), read=True)
     except RequestRefused:
         return ""
     told = []
@@ -79,16 +80,17 @@ def ignored_names(flow: Flow, text: str) -> str:
     return f"the model {flow.params.__name__} does not have, and so ignores: {', '.join(told)}{more}"
 
 
-def _unknown_names(flow: Flow, given: Iterable[str]) -> tuple[list[str], list[str]]:
-    """The given names that the flow's model surely does not have, and those that it has, sorted."""
+def _unknown_names(flow: Flow, given: Iterable[str], *, read: bool = False) -> tuple[list[str], list[str]]:
+    """The given names that the flow's model surely does not have, and those that it has, sorted.
+
+    With `read` a field's own name is none where the model takes its alias alone.
+    """
     model = flow.params
     if model is None or model.model_config.get("extra") == "allow":
         return [], []
-    known = set(model.model_fields)
-    for field in model.model_fields.values():
-        if not isinstance(field.validation_alias, str | None):
-            return [], []
-        known |= {alias for alias in (field.alias, field.validation_alias) if alias is not None}
+    if any(not isinstance(field.validation_alias, str | None) for field in model.model_fields.values()):
+        return [], []
+    known = read_names(model) | (set() if read else set(model.model_fields))
     return [name for name in given if name not in known], sorted(known)
 
 

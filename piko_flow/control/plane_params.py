@@ -10,6 +10,7 @@ from typing import Any
 import orjson
 from pydantic import BaseModel
 
+from piko_flow.control.field_names import overlaid
 from piko_flow.control.flow import Flow
 from piko_flow.control.kept_secrets import has_stars, with_secrets, without_kept
 from piko_flow.control.params import check_names, check_params, ignored_names, refusal_of
@@ -104,11 +105,12 @@ class PlaneParams(PlanePart):
         by: str = "",
         expected: Seen | None = None,
     ) -> ParamsVersion:
-        """Write the flow's parameters: `values` instead of what is in force, or `changes` to it, name by name.
+        """Write the flow's parameters: `values` instead of what is in force, or `changes` to it, field by field
+        under whichever of its names.
 
-        They are checked against the flow's model first. Stars in a secret's place keep the secret that is there. Runs queued from `effective_from` on have them, at once
-        without one; runs queued before keep theirs. Gives the new version. Of what is `expected` the row has its
-        version.
+        They are checked against the flow's model first. Stars in a secret's place keep the secret that is there. Runs
+        queued from `effective_from` on have them, at once without one; runs queued before keep theirs. Gives the new
+        version. Of what is `expected` the row has its version.
         """
         registered, row = self.registered(flow), await self._params_row(flow)
         check_seen(f"set params of {flow!r}", expected, version=0 if row is None else row.version)
@@ -117,9 +119,9 @@ class PlaneParams(PlanePart):
         check_names(registered, {**(values or {}), **(changes or {})})
         stars = has_stars(values or {}) or has_stars(changes or {})
         base = await self._base(registered, row) if values is None or stars else {}
-        whole = base if values is None else with_secrets(registered, values, base)
+        whole = base if values is None else overlaid(registered, {}, with_secrets(registered, values, base))
         over = without_kept(registered, changes or {}, base)
-        text = _text(registered, {**whole, **over})
+        text = _text(registered, overlaid(registered, whole, over))
         if schema_version is None:
             schema_version = _schema(registered, row)
         written = await self._write(registered, text, schema_version, effective_from, expected)

@@ -147,9 +147,8 @@ async def _change(plane: ControlPlane, name: str, form: Mapping[str, str]) -> Ch
     whole = without_kept(flow, changes, known)  # where stars stand for the secret that is there
     checked = check_params(flow, base, orjson.dumps(whole).decode() if whole else None)
     lines = differences(view.values, shown_params(flow, checked))
-    secrets = [
-        one for one in changes if one not in {line[0] for line in lines} and one in hidden(flow, changes)
-    ]
+    shown, hid = {line[0] for line in lines}, hidden(flow, changes)
+    secrets = [one for one in changes if one not in shown and hid[one] != changes[one]]
     return Change([*lines, *((one, "a secret", "another one") for one in secrets)], changes)
 
 
