@@ -11,6 +11,7 @@ from piko_flow.cli.asking_commands import asks
 from piko_flow.cli.control_arguments import FlowName, Limit
 
 if TYPE_CHECKING:
+    from piko_flow.control.plane import ControlPlane
     from piko_flow.control.plane_flows import FlowPage, FlowView
     from piko_flow.control.told_times import Times
 
@@ -29,9 +30,14 @@ def list_flows(
     limit: Limit = 100,
 ) -> None:
     """List the flows of the code and of the rows, with where they stand and when they run next."""
-    page = asking.ask(lambda plane: plane.flows(after=after, limit=limit))
+
+    async def ask(plane: ControlPlane) -> tuple[FlowPage, bool]:
+        return await plane.flows(after=after, limit=limit), bool(plane.registry)
+
+    page, coded = asking.ask(ask)
     asking.answer(
-        lambda: {"flows": page.flows, "after": page.after}, lambda: _show_page(page, asking.times())
+        lambda: {"flows": page.flows, "after": page.after},
+        lambda: _show_page(page, asking.times(), coded=coded),
     )
 
 
@@ -48,10 +54,10 @@ def show_flow(
     asking.answer(lambda: {"flow": view, "code": flow_values(view.flow)}, lambda: _show(view, asking.times()))
 
 
-def _show_page(page: FlowPage, times: Times) -> None:
+def _show_page(page: FlowPage, times: Times, *, coded: bool) -> None:
     from piko_flow.cli.tables import show_table
 
-    known = not page.flows or any(view.flow is not None for view in page.flows)
+    known = coded or not page.flows
     empty = "no flow: name a package with --package or in the setting packages"
     show_table(
         TITLES,

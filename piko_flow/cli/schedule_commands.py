@@ -30,8 +30,15 @@ OneFlow = Annotated[
 @asks(times=True)
 def list_schedules(asking: Asking) -> None:
     """List the schedule rows: what each means, or why it is refused."""
-    views = asking.ask(lambda plane: plane.schedules())
-    asking.answer(lambda: {"schedules": views, "after": None}, lambda: _show_list(views, asking.times()))
+
+    async def ask(plane: ControlPlane) -> tuple[list[ScheduleView], bool]:
+        return await plane.schedules(), bool(plane.registry)
+
+    views, coded = asking.ask(ask)
+    asking.answer(
+        lambda: {"schedules": views, "after": None},
+        lambda: _show_list(views, asking.times(), coded=coded),
+    )
 
 
 @app.command("set")
@@ -132,10 +139,10 @@ def _set_paused(asking: Asking, flow: str | None, *, every: bool, paused: bool) 
     asking.answer(lambda: values, lambda: typer.echo(told))
 
 
-def _show_list(views: list[ScheduleView], times: Times) -> None:
+def _show_list(views: list[ScheduleView], times: Times, *, coded: bool) -> None:
     from piko_flow.cli.tables import show_table
 
-    known = not views or any(view.standing != "unregistered" for view in views)
+    known = coded or not views
     empty = "no schedule row: a flow that brings a schedule gets its row when a replica leads"
     show_table(
         TITLES,

@@ -1,5 +1,7 @@
 """Schedules, parameters and the database from the command line."""
 
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -159,6 +161,17 @@ def test_flows_of_code_and_rows_are_listed_with_where_they_stand(desk: Desk) -> 
     assert "was a package given?" in rows.err
     assert "was a package given?" in desk.run("explain", "sync_orders", package=None).out
     assert desk.does("flow", "list").err == ""
+
+
+def test_a_page_of_flows_without_code_does_not_say_that_no_code_was_given(desk: Desk, tmp_path: Path) -> None:
+    desk.does("schedule", "set", "sync_orders", "--disable")
+    with closing(sqlite3.connect(tmp_path / "flows.db")) as database, database:
+        database.execute("UPDATE scheduled_job SET job_id = 'zoo_gone' WHERE job_id = 'sync_orders'")
+    for command in (("flow", "list", "--after", "sync_orders"), ("schedule", "list")):
+        listed = desk.does(*command)
+        assert listed.lines[1].startswith("zoo_gone")
+        assert "unregistered" in listed.lines[1]
+        assert listed.err == ""
 
 
 def test_a_check_finds_what_is_wrong_in_flows_and_rows(desk: Desk, tmp_path: Path) -> None:
