@@ -78,7 +78,7 @@ def set_params(
         version = await plane.set_params(
             flow,
             values=values,
-            changes=given_params(pairs, None, model),
+            changes=given_params(pairs, None, model) or None,
             schema_version=schema_version,
             effective_from=since,
         )

@@ -110,15 +110,17 @@ class PlaneParams(PlanePart):
 
         They are checked against the flow's model first. Stars in a secret's place keep the secret that is there. Runs
         queued from `effective_from` on have them, at once without one; runs queued before keep theirs. Gives the new
-        version. Of what is `expected` the row has its version.
+        version. Of what is `expected` the row has its version. Over a row that is refused, which `changes` never go
+        over, empty `changes` write what is in force again.
         """
         registered, row = self.registered(flow), await self._params_row(flow)
         check_seen(f"set params of {flow!r}", expected, version=0 if row is None else row.version)
-        if values is None and not changes:
+        usable = row is None or not refusal_of(registered, row.text, row.schema_version)
+        if values is None and not changes and (usable or changes is None):
             refuse(f"set params of {flow!r}", "something of them is set", "nothing was given")
         check_names(registered, {**(values or {}), **(changes or {})})
         stars = has_stars(values or {}) or has_stars(changes or {})
-        base = await self._base(registered, row) if values is None or stars else {}
+        base = await self._base(registered, row, usable) if values is None or stars else {}
         whole = base if values is None else overlaid(registered, {}, with_secrets(registered, values, base))
         over = without_kept(registered, changes or {}, base)
         text = _text(registered, overlaid(registered, whole, over))
@@ -145,10 +147,10 @@ class PlaneParams(PlanePart):
         )
         await self.changed(action, f"flow {flow.name}", before=was if old else None, after=now, by=by)
 
-    async def _base(self, flow: Flow, row: ConfigRecord | None) -> dict[str, Any]:
-        """What changes go over: the row, or what is in force where the row is for later."""
+    async def _base(self, flow: Flow, row: ConfigRecord | None, usable: bool) -> dict[str, Any]:
+        """What changes go over: the row, or what is in force where the row is for later or not `usable`."""
         now = await self.now()
-        if row is None or row.effective_from is None or row.effective_from <= now:
+        if row is None or (usable and (row.effective_from is None or row.effective_from <= now)):
             return _object(flow, None if row is None else row.text)
         version = ParamsBook(await self.store.params(flow.name)).in_force(flow.name, now)
         return _object(flow, None if version is None else version.text)

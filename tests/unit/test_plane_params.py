@@ -14,7 +14,7 @@ from piko_flow.control.plane_params import hidden_text
 from piko_flow.control.registry import Registry
 from piko_flow.control.run_context import RunContext
 from piko_flow.errors import RequestRefused
-from piko_flow.store.records import ParamsVersion
+from piko_flow.store.records import ConfigRecord, ParamsVersion
 from tests.unit.planes import NOW, do_nothing, scene
 
 HOUR = timedelta(hours=1)
@@ -120,6 +120,18 @@ async def test_a_refused_version_is_shown_and_the_last_good_one_stays_in_force()
     assert view.values["limit"] == 1
     assert view.refused is not None
     assert view.refused.refused == "limit: no number"
+
+
+@pytest.mark.parametrize("refused", ['{"limit": "junk", "region": "us"}', "[1]", "{"])
+async def test_changes_go_over_what_is_in_force_and_not_over_a_row_that_is_refused(refused: str) -> None:
+    it = scene()
+    await it.plane.set_params("orders", values={"limit": 5, "api_token": "k1"})
+    for version, changes in ((2, {"region": "uk"}), (4, {})):
+        it.store.edit(ConfigRecord("orders", refused, 1, None, version))
+        made = await it.plane.set_params("orders", changes=changes)
+        assert json.loads(made.text) == {"limit": 5, "api_token": "k1", "region": "uk"}
+    with pytest.raises(RequestRefused, match="nothing was given"):
+        await it.plane.set_params("orders", changes={})
 
 
 async def test_a_row_that_no_poll_has_seen_is_shown_as_such() -> None:

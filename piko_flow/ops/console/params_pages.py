@@ -38,10 +38,14 @@ Operator = Annotated[Visitor, Depends(AtLeast(Role.OPERATOR))]
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """What a form would change: names with both values, secrets hidden, and the values to write."""
+    """What a form would change: names with both values, secrets hidden, and the values to write.
+
+    `refused` is the number of the row's version where that is refused: what is written takes its place.
+    """
 
     lines: list[tuple[str, str, str]]
     values: dict[str, Any]
+    refused: int | None = None
 
 
 class ParamsPages(FlowPageGroup):
@@ -72,17 +76,17 @@ class ParamsPages(FlowPageGroup):
         form = await form_of(request)
 
         async def write(plane: ControlPlane) -> Written:
-            seen, changes = seen_by(form, "version"), (await _change(plane, name, form)).values
-            if not changes:
+            seen, change = seen_by(form, "version"), await _change(plane, name, form)
+            changes = change.values
+            if not changes and change.refused is None:
                 refuse(
                     f"set params of {name!r}",
                     "something of them is changed",
                     "nothing differs from what holds",
                 )
             by, since = plane.acting(who.name, who.via), await _since(plane, name, form)
-            given: dict[str, Any] = {
-                "values" if plane.registered(name).params is None else "changes": changes
-            }
+            whole = plane.registered(name).params is None and bool(changes)
+            given: dict[str, Any] = {"values" if whole else "changes": changes}
             made = await by.set_params(name, **given, effective_from=since, expected=seen)
             return made, await plane.given_up_params(made)
 
@@ -139,17 +143,18 @@ async def _change(plane: ControlPlane, name: str, form: Mapping[str, str]) -> Ch
     changes, unread = read_changes(flow, form, view.values)
     known = values_of(view.version)
     base = None if view.version is None else view.version.text
+    refused = None if view.refused is None else view.refused.version
     if unread:
         raise unreadable(flow, {**_misfits(flow, base, changes), **unread})
     if flow.params is None:
         check_params(flow, orjson.dumps(with_secrets(flow, changes, known)).decode())
-        return Change(differences(view.values, hidden(flow, changes)), changes)
+        return Change(differences(view.values, hidden(flow, changes)), changes, refused)
     whole = without_kept(flow, changes, known)  # where stars stand for the secret that is there
     checked = check_params(flow, base, orjson.dumps(whole).decode() if whole else None)
     lines = differences(view.values, shown_params(flow, checked))
     shown, hid = {line[0] for line in lines}, hidden(flow, changes)
     secrets = [one for one in changes if one not in shown and hid[one] != changes[one]]
-    return Change([*lines, *((one, "a secret", "another one") for one in secrets)], changes)
+    return Change([*lines, *((one, "a secret", "another one") for one in secrets)], changes, refused)
 
 
 def _misfits(flow: Flow, base: str | None, changes: Mapping[str, Any]) -> Mapping[str, str]:
