@@ -92,10 +92,11 @@ class Worker:
         return 0 if self.closed else max(self._replica.slots - len(self.active) - self._reserved, 0)
 
     async def idle(self) -> None:
-        """Return when no run is left and all ends are written."""
+        """Return when no run is left and all ends are written, and the log has been told of all that succeeded."""
         while self.active:
             self._emptied.clear()
             await self._emptied.wait()
+        self.news.tell_rest()  # here: a replica that drains may have no pulse after this
 
     def reserve(self, slots: int) -> None:
         """Keep slots for runs that are about to be claimed; a negative number gives them back."""

@@ -12,7 +12,7 @@ from piko_flow.planning.run_state import RunStatus
 from piko_flow.store.batch import Ending
 from piko_flow.store.records import RunRecord
 from piko_flow.testing.manual_clock import ManualClock
-from tests.unit.control_worlds import Flows, at, leader
+from tests.unit.control_worlds import HOURLY, Flows, at, leader
 from tests.unit.planes import NOW, hour
 
 LOGGER = "piko_flow.worker"
@@ -98,3 +98,20 @@ async def test_who_leads_tells_the_number_of_the_others_soon_after(caplog: pytes
             await world.advance(minutes=10)
     told = [one for one in caplog.messages if "succeeded" in one]
     assert told[1:] == ["1 more run succeeded"]
+
+
+async def test_who_leaves_tells_the_number_of_the_others_before(caplog: pytest.LogCaptureFixture) -> None:
+    flows = Flows()
+    for name in ("mail", "news", "orders"):
+        flows.add(name, schedule=HOURLY)
+        flows.takes[name] = 150
+    with caplog.at_level(logging.INFO, logger=LOGGER):
+        async with flows.within() as world:
+            await world.advance(hours=1)
+            assert sum(flows.working.values()) == 3
+            [replica] = world.replicas
+            replica.stop()
+            await world.advance(minutes=3)
+            assert replica.dead
+    told = [one for one in caplog.messages if "succeeded" in one]
+    assert told[1:] == ["2 more runs succeeded"]
