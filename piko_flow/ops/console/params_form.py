@@ -50,10 +50,11 @@ def fields_of(flow: Flow | None, values: Mapping[str, Any]) -> list[Field]:
 
 def read_changes(
     flow: Flow, form: Mapping[str, str], values: Mapping[str, Any]
-) -> tuple[dict[str, Any], dict[str, str]]:
-    """What the form says that differs from these values, and what is wrong with each field that cannot be read.
+) -> tuple[dict[str, Any] | None, dict[str, str]]:
+    """What the form says that differs from these values, None where nothing does; and what is wrong with each field
+    that cannot be read.
 
-    A secret that is left empty stays as it is.
+    A secret that is left empty stays as it is. Of a flow without a model it is the whole.
     """
     changes, unread = dict[str, Any](), dict[str, str]()
     for field in fields_of(flow, values):
@@ -70,9 +71,9 @@ def read_changes(
             except RequestRefused as error:
                 unread[field.name] = f"{error.rule}; {came_told(error.came)}"
                 continue
-        if value != values.get(field.name):
+        if value != (values if flow.params is None else values.get(field.name)):
             changes[field.name] = value
-    return changes.get(WHOLE, {}) if flow.params is None else changes, unread
+    return changes.get(WHOLE) if flow.params is None else changes or None, unread
 
 
 def unreadable(flow: Flow, places: Mapping[str, str]) -> ParamsRefused:

@@ -38,13 +38,13 @@ Operator = Annotated[Visitor, Depends(AtLeast(Role.OPERATOR))]
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """What a form would change: names with both values, secrets hidden, and the values to write.
+    """What a form would change: names with both values, secrets hidden, and the values to write, None for no change.
 
     `refused` is the number of the row's version where that is refused: what is written takes its place.
     """
 
     lines: list[tuple[str, str, str]]
-    values: dict[str, Any]
+    values: dict[str, Any] | None
     refused: int | None = None
 
 
@@ -77,16 +77,15 @@ class ParamsPages(FlowPageGroup):
 
         async def write(plane: ControlPlane) -> Written:
             seen, change = seen_by(form, "version"), await _change(plane, name, form)
-            changes = change.values
-            if not changes and change.refused is None:
+            if change.values is None and change.refused is None:
                 refuse(
                     f"set params of {name!r}",
                     "something of them is changed",
                     "nothing differs from what holds",
                 )
             by, since = plane.acting(who.name, who.via), await _since(plane, name, form)
-            whole = plane.registered(name).params is None and bool(changes)
-            given: dict[str, Any] = {"values" if whole else "changes": changes}
+            whole = plane.registered(name).params is None and change.values is not None
+            given: dict[str, Any] = {"values" if whole else "changes": change.values or {}}
             made = await by.set_params(name, **given, effective_from=since, expected=seen)
             return made, await plane.given_up_params(made)
 
@@ -145,22 +144,28 @@ async def _change(plane: ControlPlane, name: str, form: Mapping[str, str]) -> Ch
     base = None if view.version is None else view.version.text
     refused = None if view.refused is None else view.refused.version
     if unread:
-        raise unreadable(flow, {**_misfits(flow, base, changes), **unread})
+        raise unreadable(flow, {**_misfits(flow, base, changes or {}, known), **unread})
     if flow.params is None:
-        check_params(flow, orjson.dumps(with_secrets(flow, changes, known)).decode())
-        return Change(differences(view.values, hidden(flow, changes)), changes, refused)
-    whole = without_kept(flow, changes, known)  # where stars stand for the secret that is there
-    checked = check_params(flow, base, orjson.dumps(whole).decode() if whole else None)
-    lines = differences(view.values, shown_params(flow, checked))
-    shown, hid = {line[0] for line in lines}, hidden(flow, changes)
-    secrets = [one for one in changes if one not in shown and hid[one] != changes[one]]
-    return Change([*lines, *((one, "a secret", "another one") for one in secrets)], changes, refused)
+        whole = known if changes is None else with_secrets(flow, changes, known)
+        check_params(flow, orjson.dumps(whole).decode())
+        lines = differences(view.values, hidden(flow, whole))
+        secrets = [one for one in whole if one in known and whole[one] != known[one]]
+    else:
+        whole = without_kept(flow, changes or {}, known)  # where stars stand for the secret that is there
+        checked = check_params(flow, base, orjson.dumps(whole).decode() if whole else None)
+        lines, told = differences(view.values, shown_params(flow, checked)), hidden(flow, whole)
+        secrets = [one for one in whole if told[one] != whole[one]]
+    shown = {line[0] for line in lines}
+    lines += [(one, "a secret", "another one") for one in secrets if one not in shown]
+    return Change(lines, changes, refused)
 
 
-def _misfits(flow: Flow, base: str | None, changes: Mapping[str, Any]) -> Mapping[str, str]:
+def _misfits(
+    flow: Flow, base: str | None, changes: Mapping[str, Any], known: Mapping[str, Any]
+) -> Mapping[str, str]:
     """What the model does not take of the fields that could be read, by field."""
     try:
-        check_params(flow, base, orjson.dumps(changes).decode())
+        check_params(flow, base, orjson.dumps(without_kept(flow, changes, known)).decode())
     except ParamsRefused as error:
         return {name: told for name, told in error.places.items() if name in changes}
     return {}
