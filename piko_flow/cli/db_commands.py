@@ -10,7 +10,7 @@ import typer
 
 from piko_flow.cli.answering import Asking
 from piko_flow.cli.asking_commands import asks
-from piko_flow.counting import counted
+from piko_flow.counting import are, counted
 
 if TYPE_CHECKING:
     from piko_flow.control.plane import ControlPlane
@@ -80,7 +80,7 @@ def prune(
     gone = asking.ask(ask)
     asking.answer(
         lambda: {"deleted": gone},
-        lambda: typer.echo(f"{counted(gone, 'run')} {'is' if gone == 1 else 'are'} deleted"),
+        lambda: typer.echo(f"{counted(gone, 'run')} {are(gone)} deleted"),
     )
 
 

@@ -11,7 +11,7 @@ import typer
 from piko_flow.cli.answering import Asking
 from piko_flow.cli.asking_commands import asks
 from piko_flow.cli.control_arguments import Limit, OnlyFlow
-from piko_flow.counting import counted
+from piko_flow.counting import are, counted
 from piko_flow.planning.run_state import LIVE, RunStatus
 
 if TYPE_CHECKING:
@@ -259,7 +259,7 @@ def _completeness(found: Completeness | None) -> str:
     if found is None:
         return ""
     if found.complete:
-        return f"yes, {'the one item' if found.replayed == 1 else f'all {found.replayed:,} items'} that {'was' if found.replayed == 1 else 'were'} dead {'is' if found.replayed == 1 else 'are'} replayed"
+        return f"yes, {'the one item' if found.replayed == 1 else f'all {found.replayed:,} items'} that {'was' if found.replayed == 1 else 'were'} dead {are(found.replayed)} replayed"
     parts = {
         "open": found.open,
         "replayed": found.replayed,

@@ -11,7 +11,7 @@ from fastapi.responses import RedirectResponse
 from piko_flow.control.plane import ControlPlane
 from piko_flow.control.plane_dead_letters import LetterPage, LetterView, WhichLetters
 from piko_flow.control.plane_replays import ReplayRequest
-from piko_flow.counting import counted
+from piko_flow.counting import are, counted
 from piko_flow.ops.console.conflicts import conflict, seen_by
 from piko_flow.ops.console.flash import told
 from piko_flow.ops.console.forms import form_of, refuse, whole
@@ -145,7 +145,7 @@ class LetterPages(PageGroup):
         return told(
             request,
             back,
-            f"{counted(len(dropped), 'dead letter')} {'is' if len(dropped) == 1 else 'are'} dropped.",
+            f"{counted(len(dropped), 'dead letter')} {are(len(dropped))} dropped.",
         )
 
 

@@ -12,7 +12,7 @@ from fastapi.responses import HTMLResponse
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup, escape
 
-from piko_flow.counting import counted
+from piko_flow.counting import are, counted
 from piko_flow.ops.console import flash, formats, sentences, theme
 from piko_flow.ops.console.assets import address_of
 from piko_flow.ops.console.shared_parts import SharedParts
@@ -45,6 +45,7 @@ def _environment() -> Environment:
         "sentence": sentences.sentence,
         "plain": sentences.plain,
         "counted": counted,
+        "are": are,
         "ago": formats.ago,
         "about": formats.about,
         "going": formats.going,
