@@ -81,16 +81,15 @@ class SchedulePages(FlowPageGroup):
         """Write the row, if it is as the page showed it."""
         form = await form_of(request)
 
-        async def write(plane: ControlPlane) -> timedelta:
+        async def write(plane: ControlPlane) -> str:
             kind, expression = read_schedule(form, plane.options.zone)
             columns, seen = read_columns(form), seen_by(form, "version")
             by = plane.acting(who.name, who.via)
             await by.set_schedule(name, kind, expression, expected=seen, **columns)
-            return await looked_at_within(plane)
+            return await when_looked_at(plane)
 
         async def save() -> Response:
-            within = about(await self._process.ask(write))
-            text = f"The schedule is saved; the leader looks at it within {within}."
+            text = f"The schedule is saved; {await self._process.ask(write)}."
             return told(request, flow_address(name), text)
 
         return await self._page.unless_refused(request, name, FORM, form, save)
@@ -132,6 +131,14 @@ class SchedulePages(FlowPageGroup):
         if not done:
             refuse("change all schedules", "it changes something", "they were so already")
         return told(request, "/", "All schedules are paused." if paused else "Schedules make runs again.")
+
+
+async def when_looked_at(plane: ControlPlane) -> str:
+    """When a leader looks at a row that was just written, in words."""
+    leader = await plane.leader()
+    if leader.elected and not leader.leads:
+        return "nobody leads now, and whoever leads next looks at it at once"
+    return f"the leader looks at it within {about(await looked_at_within(plane))}"
 
 
 async def looked_at_within(plane: ControlPlane) -> timedelta:
