@@ -68,7 +68,21 @@ class ScheduleError(PikoFlowError, ValueError):
 
 
 class RunError(PikoFlowError):
-    """Base of what can end a run."""
+    """Base of what can end a run.
+
+    `stays` names the sinks that write at once: what they had written by then, if anything, is not taken back.
+    """
+
+    stays: tuple[str, ...] = ()
+
+    @property
+    def committed(self) -> str:
+        """What there is of a run that was not committed, as a sentence without its full stop."""
+        if not self.stays:
+            return "Nothing was committed"
+        sinks = ", ".join(map(repr, self.stays))
+        noun = "sink" if len(self.stays) == 1 else "sinks"
+        return f"What {noun} {sinks} wrote at once is there; nothing else was committed"
 
     def __reduce__(self) -> tuple[object, ...]:
         return _revive, (type(self), self.args, dict(vars(self)))
@@ -92,7 +106,7 @@ class StageFailed(RunError):
 
 
 class ErrorBudgetExceeded(RunError):
-    """More items were skipped or became dead letters than `max_errors` allows; nothing was committed.
+    """More items were skipped or became dead letters than `max_errors` allows; nothing but what `stays` is there.
 
     `of` is how many items were read; None when the run was stopped at the first item too many.
     """
@@ -110,7 +124,7 @@ class ErrorBudgetExceeded(RunError):
             if single
             else "items were skipped or became dead letters"
         )
-        return f"{bad} {what}; max_errors allows {rule}. Nothing was committed [run {self.run}]"
+        return f"{bad} {what}; max_errors allows {rule}. {self.committed} [run {self.run}]"
 
 
 class Unbalanced(RunError):
@@ -121,7 +135,8 @@ class Unbalanced(RunError):
         super().__init__(run)
 
     def __str__(self) -> str:
-        return f"the counts of run {self.run} do not add up, nothing was committed: " + "; ".join(self.lines)
+        committed = self.committed[0].lower() + self.committed[1:]
+        return f"the counts of run {self.run} do not add up, {committed}: " + "; ".join(self.lines)
 
 
 class ResourceFailed(RunError):
@@ -132,7 +147,7 @@ class ResourceFailed(RunError):
         super().__init__(run)
 
     def __str__(self) -> str:
-        return f"a resource failed while it was closed: {self.reason}. Nothing was committed [run {self.run}]"
+        return f"a resource failed while it was closed: {self.reason}. {self.committed} [run {self.run}]"
 
 
 class CommitFailed(RunError):
@@ -202,14 +217,18 @@ class CallCancelled(PikoFlowError):
 
 
 class CallExited(PikoFlowError):
-    """A stage's function called `sys.exit`; one stage does not end the program, it fails."""
+    """A stage's function called `sys.exit`; one stage does not end the program, it fails. `code` is what it gave.
 
-    def __init__(self, code: object) -> None:
+    With `interrupted` it was a job on the thread of runs, and raised KeyboardInterrupt where no key can interrupt.
+    """
+
+    def __init__(self, code: object, *, interrupted: bool = False) -> None:
         super().__init__(code)
-        self.code = code
+        self.code, self.interrupted = code, interrupted
 
     def __str__(self) -> str:
-        return f"the function raised SystemExit({self.code!r}); raise an error of your own to end the run"
+        raised = "KeyboardInterrupt" if self.interrupted else f"SystemExit({self.code!r})"
+        return f"the function raised {raised}; raise an error of your own to end the run"
 
 
 class ItemRejected(PikoFlowError):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import threading
 from typing import Any
 
 from piko_flow.control.cpu import RunCpu
@@ -26,7 +27,7 @@ from piko_flow.dataflow.running.cancelled import escaped
 from piko_flow.dataflow.running.failed_place import trace_of
 from piko_flow.dataflow.running.report import RunReport
 from piko_flow.dataflow.running.task_group import first_cause
-from piko_flow.errors import ClaimLost, RequestRefused
+from piko_flow.errors import CallExited, ClaimLost, RequestRefused
 from piko_flow.planning.run_state import Reason, RunStatus
 from piko_flow.store.records import RunRecord
 
@@ -76,6 +77,11 @@ class ActiveExecution:
                     self._dead = await self._work.dead(report)
         except (asyncio.CancelledError, SystemExit) as escape:
             error = escaped(escape) if self._reason is None or _cancelled_by_others() else escape
+        except KeyboardInterrupt as interrupt:
+            if threading.current_thread() is threading.main_thread():
+                raise  # somebody pressed the keys
+            error = CallExited(None, interrupted=True)
+            error.__cause__ = interrupt
         except Exception as failure:
             error = failure
         self._ended = True

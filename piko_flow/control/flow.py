@@ -17,7 +17,7 @@ from piko_flow.control.registry import Registry, Site, registry_in_force
 from piko_flow.control.run_context import RunContext
 from piko_flow.dataflow.origin import calling_frame, origin_of
 from piko_flow.dataflow.pipeline import Pipeline
-from piko_flow.dataflow.stages.stage import describe
+from piko_flow.dataflow.stages.stage import Stage, describe
 from piko_flow.errors import FlowError
 from piko_flow.planning.window import Window
 
@@ -111,6 +111,12 @@ class Flow(FlowOptions, Generic[Target_co]):
             advice = "Return source >> ... >> sink, or write it with async def if it is to do the work itself"
             self._refuse("a plain function gives a closed pipeline", f"it gave {describe(made)}", advice)
         return made
+
+    def check_given(self, given: object) -> None:
+        """Raise FlowError where what a job has given is a pipeline."""
+        if isinstance(given, Stage):
+            rule, advice = "an async def does the work itself", "Write it with def: what that returns is run"
+            self._refuse(rule, f"it gave {describe(given)}, which nobody runs", advice)
 
     def pipeline(
         self, params: Any = None, *, window: Window | tuple[datetime, datetime] | None = None

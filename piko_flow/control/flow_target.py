@@ -43,6 +43,7 @@ def checked_target(
     if shape.shape == "plain":
         _check_builder(made, shape, resources)
     else:
+        _check_job(made, shape)
         _check_resources(made, shape, resources)
     _check_call(made, target, shape, resources)
     _check_run(made, shape, params)
@@ -88,6 +89,17 @@ def _check_builder(made: Registration, shape: Signature, resources: Mapping[str,
         f"{shape.name} returns {show(shape.returns)}",
         "Return source >> ... >> sink, or write it with async def if it is to do the work itself",
     )
+
+
+def _check_job(made: Registration, shape: Signature) -> None:
+    """Refuse an async def that says it gives a pipeline: nobody would run that."""
+    for member in members_of(shape.returns):
+        returned = class_of(member)
+        if isinstance(returned, type) and issubclass(returned, Stage):
+            came = f"{shape.name} returns {show(shape.returns)}, which nobody would run"
+            made.refuse(
+                "an async def does the work itself", came, "Write it with def: what that returns is run"
+            )
 
 
 def _check_resources(made: Registration, shape: Signature, resources: Mapping[str, Any]) -> None:

@@ -34,13 +34,16 @@ class JobRun:
         return not self._late
 
     async def run(self, context: RunContext[Any]) -> None:
-        """Work to the end. Raises what the function raises, and CancelledError after a cancel."""
+        """Work to the end. Raises what the function raises, and CancelledError after a cancel.
+
+        Raises FlowError where the function gives a pipeline, which nobody would run.
+        """
         task = self._task = asyncio.current_task()
         try:
             if self._order.flow.resources:
                 await self._with_resources(context)
             else:
-                await self._order.flow.target(context)
+                self._order.flow.check_given(await self._order.flow.target(context))
                 await self._flush()
         finally:
             self._task = None
@@ -55,7 +58,7 @@ class JobRun:
             async with AsyncExitStack() as stack:
                 named = await open_all(flow.resources, self._order.info(), stack, self._tools.resources, {})
                 try:
-                    await flow.target(context, **named)
+                    flow.check_given(await flow.target(context, **named))
                     await self._flush()
                 except BaseException as error:
                     failure = error

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import threading
 from collections.abc import Awaitable, Callable
 from concurrent.futures import Future
@@ -10,12 +11,14 @@ from types import TracebackType
 from typing import TypeVar
 
 T = TypeVar("T")
+log = logging.getLogger("piko_flow.control")
 
 
 class LoopThread:
     """Enter it to start the thread, leave it to end it: what still runs on its loop is cancelled and awaited.
 
-    It keeps the time-critical loops of the control half away from user code, and user code away from them.
+    It keeps the time-critical loops of the control half away from user code, and user code away from them. A task that
+    raises SystemExit or KeyboardInterrupt ends; the log tells, and the loop goes on.
     """
 
     def __init__(self, name: str) -> None:
@@ -71,4 +74,17 @@ class LoopThread:
             started.set_result(None)
             await self._stop.wait()
 
-        asyncio.run(main())  # cancels and awaits what is left on the loop when it ends
+        with asyncio.Runner() as runner:  # cancels and awaits what is left on the loop when it ends
+            loop = runner.get_loop()
+            task = loop.create_task(main(), name=self._name)
+            while not task.done():
+                try:
+                    loop.run_until_complete(task)
+                except (KeyboardInterrupt, SystemExit) as error:
+                    # No signal comes to a thread: a task on this loop raised it, and asyncio stops a loop at these two.
+                    log.error(
+                        "a task on the thread %r raised %r; the others go on",
+                        self._name,
+                        error,
+                        exc_info=error,
+                    )

@@ -142,6 +142,21 @@ async def test_a_thread_that_is_left_cancels_and_awaits_what_still_runs_on_its_l
     assert left.cancelled()
 
 
+@pytest.mark.parametrize("raised", [KeyboardInterrupt, SystemExit])
+async def test_what_would_stop_a_loop_ends_the_task_that_raises_it(
+    raised: type[BaseException], caplog: pytest.LogCaptureFixture
+) -> None:
+    async def leave() -> None:
+        raise raised
+
+    async with LoopThread("going on") as thread:
+        left = thread.submit(leave)
+        assert (await thread.call(where_am_i))[1] == "going on"
+        assert isinstance(left.exception(10), raised)
+        assert (await thread.call(where_am_i))[1] == "going on"
+    assert f"a task on the thread 'going on' raised {raised.__name__}()" in caplog.text
+
+
 async def test_a_thread_that_is_not_running_has_no_loop_and_says_so() -> None:
     thread = LoopThread("absent")
     with pytest.raises(RuntimeError, match="'absent' is not running"):

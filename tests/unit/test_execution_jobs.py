@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from pydantic import BaseModel
 
-from piko_flow import Retry
+from piko_flow import Retry, Sink, Source
 from piko_flow.control.execution import ActiveExecution, Outcome, execute
 from piko_flow.control.flow import Flow
 from piko_flow.control.registry import Registry
@@ -60,6 +60,15 @@ async def test_a_job_is_given_its_run(place: Place) -> None:
     assert (run.window, run.scheduled_time) == (DAY, place.clock.now())
     assert run.params == Params(limit=5)
     assert (outcome.status, outcome.reason, outcome.error_msg) == (RunStatus.SUCCESS, "", "")
+
+
+async def test_a_job_that_gives_a_pipeline_has_failed_as_nobody_runs_that(place: Place) -> None:
+    async def builds(run: RunContext):  # type: ignore[no-untyped-def]
+        return Source([1]) >> Sink(print)
+
+    outcome = await execute(await place.order(job(builds)), place.tools)
+    assert (outcome.status, outcome.error_type) == (RunStatus.FAILED, "FlowError")
+    assert "which nobody runs. Write it with def" in outcome.error_msg
 
 
 async def test_values_given_with_a_trigger_lie_over_the_version(place: Place) -> None:

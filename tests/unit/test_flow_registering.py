@@ -83,6 +83,17 @@ async def test_an_async_function_is_a_job_and_can_be_called(registry: Registry[F
         flow.pipeline()
 
 
+def test_an_async_function_that_says_it_gives_a_pipeline_is_refused(registry: Registry[Flow]) -> None:
+    async def builds(run: RunContext) -> Pipeline:
+        return fixed()
+
+    with pytest.raises(
+        FlowError, match="does the work itself; builds returns Pipeline, which nobody would run"
+    ):
+        Flow.register("builds", builds, registry=registry)
+    assert "builds" not in registry
+
+
 def test_partials_and_callable_objects_are_looked_through(registry: Registry[Flow]) -> None:
     class Building:
         def __call__(self, run: RunContext) -> Pipeline:
