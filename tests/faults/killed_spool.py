@@ -22,9 +22,18 @@ def is_poison(number: int) -> bool:
 
 
 def append(file: Path, lines: Sequence[str]) -> None:
-    """Add the lines to a file, all or none of them: a kill comes before or after the one call."""
+    """Add the lines to a file by one call, which a kill may tear where a page of the file ends; see `mend`."""
     with file.open("ab", buffering=0) as out:
         out.write("".join(f"{line}\n" for line in lines).encode())
+
+
+def mend(file: Path, together: int = 1) -> None:
+    """Cut off what a kill has left of a torn call, in a file whose lines come so many together."""
+    if file.exists():
+        lines = file.read_bytes().splitlines(keepends=True)
+        whole = sum(line.endswith(b"\n") for line in lines) // together * together
+        if whole < len(lines):
+            file.write_bytes(b"".join(lines[:whole]))
 
 
 def lines_in(file: Path) -> int:
@@ -64,6 +73,8 @@ class Letters:
 async def write_numbers(folder: str, first: int) -> None:
     """Let each of the writers accept its share of the numbers that it has not noted yet, then write all."""
     place = Path(folder)
+    for file in (place / "written", place / "letters"):
+        mend(file)
     spool: Spool[Any] = Spool(
         Written(place),
         name="numbers",
@@ -81,6 +92,7 @@ async def write_numbers(folder: str, first: int) -> None:
 
 async def accept(live: LiveSpool, noted: Path, first: int) -> None:
     """Accept numbers, of two lists the first with keys of their own; note each list when that has returned."""
+    mend(noted, 10)
     done = lines_in(noted)
     numbers = range(first, first + NUMBERS, WRITERS)
     for start in range(done, len(numbers), 10):
