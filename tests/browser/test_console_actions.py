@@ -75,6 +75,21 @@ def test_all_schedules_are_paused_and_resumed_from_the_overview(scene: Scene, op
     assert opens("/", role=Role.VIEWER).page.get_by_role("button", name="Pause all schedules").count() == 0
 
 
+def test_a_pause_that_nobody_can_read_is_told_with_its_reason_and_ended(scene: Scene, opens: Opens) -> None:
+    scene.ask(
+        lambda plane: plane.store.set_config(
+            "piko_system_settings", '{"paused": "yes"}', schema_version=1, effective_from=None
+        )
+    )
+    why = "because paused must be true or false, got 'yes' in the row piko_system_settings"
+    page = opens("/")
+    assert f"no flow makes new runs by itself, {why}" in page.text()
+    assert f"The fires below make no runs: all schedules are paused, {why}." in opens("/flows/failing").text()
+    page.press("Resume all schedules")
+    assert "make runs again" in page.told()
+    assert scene.ask(lambda plane: plane.paused_all()) == ""
+
+
 def test_nothing_is_paused_by_who_says_no(scene: Scene, opens: Opens) -> None:
     page = opens("/")
     page.agrees = False
