@@ -20,6 +20,14 @@ def read_names(model: type[BaseModel]) -> set[str]:
     return {name for places in _places(model).values() for name in _whole(places)}
 
 
+def own_name(model: type[BaseModel] | None, place: Place) -> str:
+    """The own name of the field that the model reads here, or further out; else the first name of the place."""
+    for own, places in ({} if model is None else _places(model)).items():
+        if any(place[: len(one)] == one for one in places):
+            return own
+    return str(place[0]) if place else ""
+
+
 def overlaid(flow: Flow, base: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
     """The base with the changes over it, so that the flow's model reads each changed field as it was changed.
 

@@ -6,14 +6,14 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NoReturn
 
+from piko_flow.control.field_names import Place, own_name
 from piko_flow.control.flow import Flow
-from piko_flow.control.params import ParamsRefused
+from piko_flow.control.params import ParamsRefused, told_place
 from piko_flow.control.secret_fields import field_of, fields_of
 from piko_flow.control.shown_params import hidden
 from piko_flow.store.records import ParamsVersion
 from piko_flow.url_passwords import HIDDEN
 
-Path = tuple[str | int, ...]
 PROBE = "\0"  # what no database keeps, and so nobody gives
 NOWHERE = object()
 RULE = f"{HIDDEN} in a secret's place keeps the secret that is there"
@@ -62,7 +62,7 @@ class _Secret:
     def __init__(self, shown: Any) -> None:
         self._shown = shown
 
-    def at(self, path: Path) -> bool:
+    def at(self, path: Place) -> bool:
         found = self._shown
         for part in path:
             if found == HIDDEN:
@@ -71,7 +71,7 @@ class _Secret:
         return bool(found == HIDDEN)
 
 
-def _filled(flow: Flow, value: Any, known: Any, shown: Any, path: Path, secret: _Secret) -> Any:
+def _filled(flow: Flow, value: Any, known: Any, shown: Any, path: Place, secret: _Secret) -> Any:
     """`known` is what stands there now, and `shown` the same with its secrets hidden."""
     if value == HIDDEN and secret.at(path):
         return known if known is not NOWHERE and shown == HIDDEN else _refuse(flow, path)
@@ -135,13 +135,13 @@ def _leaves(value: Any) -> Iterator[Any]:
         yield value
 
 
-def _refuse(flow: Flow, path: Path) -> NoReturn:
-    where = ".".join(map(str, path))
+def _refuse(flow: Flow, path: Place) -> NoReturn:
     line = f"{HIDDEN} came, and no secret is in force there"
     raise ParamsRefused(
-        places={str(path[0]): line},
+        places={path: line},
+        own={path: own_name(flow.params, path)},
         what=f"params of {flow.name!r}",
         rule=RULE,
-        came=f"{where}: {line}",
+        came=f"{told_place(path)}: {line}",
         advice=ADVICE,
     )

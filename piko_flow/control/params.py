@@ -8,7 +8,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 
-from piko_flow.control.field_names import overlaid, read_names
+from piko_flow.control.field_names import Place, overlaid, own_name, read_names
 from piko_flow.control.flow import Flow
 from piko_flow.control.secret_fields import may_be_secret
 from piko_flow.counting import are
@@ -16,21 +16,53 @@ from piko_flow.errors import RequestRefused, describe_error, shorten
 
 SHOWN = 60  # characters of a value that came
 TOLD = 5  # fields that one message tells of
+MOST = 20  # places that are told each by itself
 TELLING = ("value_error", "assertion_error", "union_tag_invalid")  # kinds of errors that may tell what came
 _JSON: TypeAdapter[Any] = TypeAdapter(Any, config=ConfigDict(ser_json_inf_nan="constants"))
 
 
 class ParamsRefused(RequestRefused):
-    """Parameters do not fit the flow's model; `places` has the fields that are wrong, each with what is wrong in it.
+    """Parameters do not fit the flow's model.
 
-    `field` is where they stood in what was asked, empty where that is not known.
+    `places` has what is wrong by where that is in the parameters, () for the whole; `own` has for each place the own
+    name of its field, where that may be another one. `field` is where they stood in what was asked, empty where that is
+    not known, and `given` which names they had there.
     """
 
     def __init__(
-        self, *, places: Mapping[str, str], what: str, rule: str, came: str, advice: str = ""
+        self,
+        *,
+        places: Mapping[Place, str],
+        what: str,
+        rule: str,
+        came: str,
+        advice: str = "",
+        own: Mapping[Place, str] | None = None,
     ) -> None:
         super().__init__(what=what, rule=rule, came=came, advice=advice)
-        self.places, self.field = places, ""
+        self.places, self.own = places, own or {}
+        self.field, self.given = "", frozenset[str]()
+
+    def fields(self) -> dict[str, str]:
+        """What is wrong in each field, by its own name; empty where it is the whole that is wrong."""
+        found: dict[str, list[str]] = {}
+        for place, line in self.places.items():
+            if not place:
+                return {}
+            inside = f"{told_place(place[1:])}: " if place[1:] else ""
+            found.setdefault(self.own.get(place, str(place[0])), []).append(inside + line)
+        return {name: "; ".join(lines) for name, lines in found.items()}
+
+
+def told_place(place: Place) -> str:
+    """The place in words, with names that are too long cut."""
+    return ".".join(map(cut_name, place)) or "the whole"
+
+
+def cut_name(name: str | int) -> str:
+    """The name, cut where it is too long to be told."""
+    text = str(name)
+    return text if len(text) <= SHOWN else text[: SHOWN - 1] + "…"
 
 
 def check_params(
@@ -97,13 +129,13 @@ def _unknown_names(flow: Flow, given: Iterable[str], *, read: bool = False) -> t
 def _unknown(flow: Flow, model: str, unknown: list[str], known: list[str]) -> ParamsRefused:
     """All names that the model does not have, each with the nearest that it has."""
     told = unknown[:TOLD]
-    close = {name: get_close_matches(name, known, n=1) for name in told}
+    close = {name: get_close_matches(name, known, n=1) for name in unknown[:MOST]}
     has = f"It has {', '.join(known) or 'none'}"
     hints = {name: f"Did you mean {near[0]!r}?" for name, near in close.items() if near}
     more = f" and {len(unknown) - len(told)} more" if len(unknown) > len(told) else ""
     names = ", ".join(shorten(name, SHOWN) for name in told)
     return ParamsRefused(
-        places={name: f"no name of the model. {hints.get(name, has)}" for name in told},
+        places={(name,): f"no name of the model. {hints.get(name, has)}" for name in close},
         what=f"params of {flow.name!r}",
         rule=f"params have names of the model {model}",
         came=f"{names}{more} {are(len(unknown))} none of them",
@@ -149,28 +181,44 @@ def _made(flow: Flow, model: type[BaseModel], values: dict[str, Any] | None) -> 
             return model()
         return model.model_validate_json(_JSON.dump_json(values))
     except ValidationError as error:
-        raise _misfit(flow, model, error, given=values is not None) from None
+        raise _misfit(flow, model, error, values) from None
     except Exception as error:  # a validator of the user's may raise anything
         came = f"a validator raised {describe_error(error, 200)}"
         raise _refused(flow, f"params fit the model {model.__name__}", came) from error
 
 
-def _misfit(flow: Flow, model: type[BaseModel], error: ValidationError, *, given: bool) -> ParamsRefused:
-    """What is wrong, field by field; `given` says whether there were any values."""
-    found = error.errors()[:TOLD]  # those of Pydantic itself have a URL, with its words alone
-    lines = [(_path(one), _line(model, one)) for one in found]
-    more = error.error_count() - len(lines)
+def _misfit(
+    flow: Flow, model: type[BaseModel], error: ValidationError, values: dict[str, Any] | None
+) -> ParamsRefused:
+    """What is wrong, place by place; `values` are None where there were none."""
+    found = error.errors()  # those of Pydantic itself have a URL, with its words alone
+    lines = [f"{told_place(one['loc'])}: {_line(model, one)}" for one in found[:TOLD]]
+    more = len(found) - len(lines)
+    places, own = dict[Place, str](), dict[Place, str]()
+    for one in found[:MOST]:
+        place, line = _place(one, values), _line(model, one)
+        if line not in places.get(place, ""):
+            places[place] = f"{places[place]}; {line}" if place in places else line
+        own[place] = own_name(model, one["loc"])
     return ParamsRefused(
-        places={path.partition(".")[0]: line for path, line in reversed(lines)},
+        places=places,
+        own=own,
         what=f"params of {flow.name!r}",
         rule=f"params fit the model {model.__name__}",
-        came="; ".join(f"{path}: {line}" for path, line in lines) + (f"; and {more} more" if more else ""),
-        advice="" if given else "Write its row, or give the fields a default",
+        came="; ".join(lines) + (f"; and {more} more" if more else ""),
+        advice="" if values is not None else "Write its row, or give the fields a default",
     )
 
 
-def _path(error: Any) -> str:
-    return ".".join(map(str, error["loc"])) or "the whole"
+def _place(error: Any, values: Any) -> Place:
+    """Where in the values the error is: without what Pydantic names of a union or a key, which nobody gave."""
+    found, at, path = list[str | int](), values, error["loc"]
+    for depth, part in enumerate(path):
+        inside = part in at if isinstance(at, dict) else isinstance(at, list) and part in range(len(at))
+        if inside or not depth or (error["type"] == "missing" and depth + 1 == len(path)):
+            found.append(part)
+        at = at[part] if inside else at
+    return tuple(found)
 
 
 def _line(model: type[BaseModel], error: Any) -> str:

@@ -13,7 +13,7 @@ from pydantic import BaseModel
 from piko_flow.control.field_names import overlaid
 from piko_flow.control.flow import Flow
 from piko_flow.control.kept_secrets import has_stars, with_secrets, without_kept
-from piko_flow.control.params import check_names, check_params, ignored_names, refusal_of
+from piko_flow.control.params import ParamsRefused, check_names, check_params, ignored_names, refusal_of
 from piko_flow.control.params_book import ParamsBook
 from piko_flow.control.plane_part import PlanePart, missing, refuse
 from piko_flow.control.redaction import Redaction
@@ -211,8 +211,15 @@ class PlaneParams(PlanePart):
         effective_from: datetime | None,
         expected: Seen | None,
     ) -> ParamsVersion:
-        if refused := refusal_of(flow, text, schema_version):
-            refuse(f"set params of {flow.name!r}", "only params that can be used are written", refused)
+        what, rule = f"set params of {flow.name!r}", "only params that can be used are written"
+        try:
+            check_params(flow, text, schema_version=schema_version)
+        except ParamsRefused as error:
+            raise ParamsRefused(
+                places=error.places, own=error.own, what=what, rule=rule, came=str(error)
+            ) from None
+        except RequestRefused as error:
+            refuse(what, rule, str(error))
         row = await self.store.set_config(
             flow.name, text, schema_version=schema_version, effective_from=effective_from, seen=expected
         )

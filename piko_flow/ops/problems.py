@@ -13,7 +13,8 @@ from pydantic import BaseModel, ConfigDict
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
-from piko_flow.control.params import ParamsRefused
+from piko_flow.control.field_names import Place
+from piko_flow.control.params import ParamsRefused, cut_name, told_place
 from piko_flow.errors import (
     LeadershipLost,
     NotFound,
@@ -126,14 +127,23 @@ def _params(error: ParamsRefused) -> Problem:
     found = _told(error, 422, "refused", "Refused")
     fields = [
         FieldError(
-            pointer=f"#/{error.field}/{escaped(name)}" if error.field else "",
-            what=f"{error.what}: {name}",
+            pointer=_pointer(error, place),
+            what=f"{error.what}: {told_place(place)}",
             rule=error.rule,
             came=line,
         )
-        for name, line in error.places.items()
+        for place, line in error.places.items()
     ]
     return found.model_copy(update={"errors": fields})
+
+
+def _pointer(error: ParamsRefused, place: Place) -> str:
+    """Where the place is in the body, under the name of the field that came there; empty where that is not known."""
+    own = error.own.get(place, "")
+    if place and place[0] not in error.given and own in error.given:
+        place = (own, *place[1:])
+    parts = (error.field, *(escaped(cut_name(part)) for part in place))
+    return f"#/{'/'.join(parts)}" if error.field else ""
 
 
 def _misread(error: Misread) -> Problem:

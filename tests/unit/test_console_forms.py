@@ -118,7 +118,7 @@ def test_what_cannot_be_read_is_refused(name: str, sent: str) -> None:
     changes, unread = params_form.read_changes(FLOW, filled(**{name: sent}), VALUES)
     assert (changes, list(unread)) == (None, [name])
     error = params_form.unreadable(FLOW, unread)
-    assert (error.places, name in error.came) == (unread, True)
+    assert (error.fields(), name in error.came) == (unread, True)
 
 
 async def test_stars_are_never_written_over_a_secret_inside_a_value() -> None:

@@ -43,7 +43,7 @@ class ProblemRoute(APIRoute):
             except RequestValidationError as error:
                 return error_response(misread(error, body))
             except ParamsRefused as error:
-                error.field = await _params_field(request, error)
+                error.field, error.given = await _params_given(request, error)
                 return error_response(error)
             except Exception as error:
                 return error_response(_unreadable(error))
@@ -72,13 +72,14 @@ async def _check_content(request: Request) -> None:
         raise other_content(media_type)
 
 
-async def _params_field(request: Request, error: ParamsRefused) -> str:
-    """The field of the body that has the parameters: the one that names what is wrong, else the first that there is."""
+async def _params_given(request: Request, error: ParamsRefused) -> tuple[str, frozenset[str]]:
+    """The field of the body that has the parameters, with their names: the one that names what is wrong, else the first
+    that there is."""
     body = json.loads(await request.body() or b"{}") or {}  # it has been read by whoever refused it
-    there = [name for name in PARAMS if isinstance(body.get(name), dict)]
-    return next(
-        (name for name in there if error.places.keys() & body[name].keys()), there[0] if there else ""
-    )
+    there = {name: frozenset(body[name]) for name in PARAMS if isinstance(body.get(name), dict)}
+    wrong = {place[0] for place in error.places if place} | set(error.own.values())
+    found = [name for name, given in there.items() if wrong & given] or list(there)
+    return (found[0], there[found[0]]) if found else ("", frozenset())
 
 
 def _unreadable(error: Exception) -> Exception:

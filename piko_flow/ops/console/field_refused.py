@@ -50,5 +50,5 @@ def fields_of_error(error: RequestRefused | ScheduleError, form: str = "") -> di
         about = {"params of": "params", "run of": "start"}
         return {name: told for subject, name in about.items() if error.what.startswith(subject)}
     if isinstance(error, ParamsRefused):
-        return dict(error.places)
+        return error.fields()
     return {}

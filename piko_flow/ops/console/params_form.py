@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
+from piko_flow.control.field_names import Place
 from piko_flow.control.flow import Flow
 from piko_flow.control.params import ParamsRefused
 from piko_flow.control.secret_fields import SECRET, may_be_secret
@@ -76,9 +77,10 @@ def read_changes(
     return changes.get(WHOLE) if flow.params is None else changes or None, unread
 
 
-def unreadable(flow: Flow, places: Mapping[str, str]) -> ParamsRefused:
+def unreadable(flow: Flow, fields: Mapping[str, str]) -> ParamsRefused:
     """What is told of a form with these fields that cannot be used, each with what is wrong in it."""
-    came = "; ".join(f"{name}: {told}" for name, told in places.items())
+    came = "; ".join(f"{name}: {told}" for name, told in fields.items())
+    places: dict[Place, str] = {(name,): told for name, told in fields.items()}
     return ParamsRefused(places=places, what=f"params of {flow.name!r}", rule="each can be read", came=came)
 
 

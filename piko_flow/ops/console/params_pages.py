@@ -167,5 +167,5 @@ def _misfits(
     try:
         check_params(flow, base, orjson.dumps(without_kept(flow, changes, known)).decode())
     except ParamsRefused as error:
-        return {name: told for name, told in error.places.items() if name in changes}
+        return {name: told for name, told in error.fields().items() if name in changes}
     return {}
