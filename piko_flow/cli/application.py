@@ -45,7 +45,7 @@ def asked(
     name, and the database of the settings, else the one named.
 
     Raises SettingsRefused, DiscoveryFailed, FlowError, StoreUnavailable, CommandMistake where there is no database
-    yet, and what `work` raises.
+    yet or none of our tables in it, and what `work` raises.
     """
     settings = settings_in_force(database)
     registry = flows_of(packages or settings.packages)
@@ -98,10 +98,15 @@ async def opened(settings: Settings, registry: Registry[Flow]) -> AsyncIterator[
 
 
 async def open_database(settings: Settings) -> Store:
-    """The database of the settings. A SQLite file that is not there is not made by looking into it."""
+    """The database of the settings. One without our tables is left as it is: looking into it makes none."""
     from piko_flow.store.opening import open_store
 
     need_database(settings)
+    if not await tables_are_there(settings):
+        raise CommandMistake(
+            f"the database at {settings.database_shown} ({_named(settings)}) has no table of Piko Flow; "
+            "piko-flow db init makes them, and so does serve"
+        )
     return await open_store(settings.database_url, pool_size=2, max_overflow=2)
 
 
@@ -109,8 +114,8 @@ def need_database(settings: Settings) -> None:
     """Raise CommandMistake where there is nothing to open."""
     if not database_is_there(settings):
         raise CommandMistake(
-            f"there is no database at {settings.database_shown} (setting database, from "
-            f"{settings.origin('database')}, seen from {Path.cwd()}); piko-flow db init makes it, and so does serve"
+            f"there is no database at {settings.database_shown} ({_named(settings)}); "
+            "piko-flow db init makes it, and so does serve"
         )
 
 
@@ -119,3 +124,19 @@ def database_is_there(settings: Settings) -> bool:
     url = settings.database_url
     given = _opens.get() is not None
     return given or not url.startswith(SQLITE) or Path(url.removeprefix(SQLITE).partition("?")[0]).exists()
+
+
+async def tables_are_there(settings: Settings) -> bool:
+    """Whether the database has tables of ours, of whatever version. False where there is nothing to open."""
+    if _opens.get() is not None:
+        return True
+    from piko_flow.store.migrations.looking import has_tables
+
+    return database_is_there(settings) and (
+        settings.database_url.startswith("memory:") or await has_tables(settings.database_url)
+    )
+
+
+def _named(settings: Settings) -> str:
+    """By whom the database was named."""
+    return f"setting database, from {settings.origin('database')}, seen from {Path.cwd()}"

@@ -44,10 +44,10 @@ def check(
 
 
 def _found(asking: Asking, *, rows: bool) -> tuple[list[Finding], int, int | None]:
-    """The findings, how many flows there are, and how many rows; None where no database was looked at."""
+    """The findings, how many flows there are, and how many rows; None where there is no database of ours to look at."""
     import asyncio
 
-    from piko_flow.cli.application import database_is_there, flows_of, opened, settings_in_force
+    from piko_flow.cli.application import flows_of, opened, settings_in_force, tables_are_there
     from piko_flow.clock import now
     from piko_flow.control.checking import check_flows
 
@@ -55,10 +55,12 @@ def _found(asking: Asking, *, rows: bool) -> tuple[list[Finding], int, int | Non
     with asking.kept():
         registry = flows_of(asking.packages or settings.packages)
         found = list(check_flows(registry.values(), now()))
-    if not rows or not database_is_there(settings):
+    if not rows:
         return found, len(registry), None
 
-    async def look() -> tuple[list[Finding], int]:
+    async def look() -> tuple[list[Finding], int | None]:
+        if not await tables_are_there(settings):
+            return [], None
         async with opened(settings, registry) as plane:
             return await _rows(plane)
 

@@ -32,6 +32,63 @@ def test_without_a_database_nothing_is_made_and_the_message_says_what_makes_it(t
     assert piko("run", "list", folder=tmp_path).stdout == "no run\n"
 
 
+LOOKS = [
+    ("run", "list"),
+    ("flow", "list"),
+    ("schedule", "list"),
+    ("params", "history", "sync_orders"),
+    ("backfill", "list"),
+    ("audit", "list"),
+    ("leader", "show"),
+    ("explain", "1"),
+    ("db", "prune"),
+]
+
+
+@pytest.mark.parametrize("words", LOOKS, ids=" ".join)
+def test_a_database_of_somebody_else_is_refused_and_left_as_it_is(
+    tmp_path: Path, words: tuple[str, ...]
+) -> None:
+    desk, before = _with_file_of_another(tmp_path)
+    told = desk.refused(*words)
+    assert "has no table of Piko Flow; piko-flow db init makes them, and so does serve" in told
+    assert (tmp_path / "flows.db").read_bytes() == before
+    assert [file.name for file in tmp_path.iterdir()] == ["flows.db"]
+
+
+def test_a_check_leaves_a_database_of_somebody_else_as_it_is(tmp_path: Path) -> None:
+    desk, before = _with_file_of_another(tmp_path)
+    assert "no database yet" in desk.does("check", PACKAGE).lines[-1]
+    done = desk.run("db", "check")
+    assert (done.code, "no tables of this library" in done.out) == (1, True)
+    assert (tmp_path / "flows.db").read_bytes() == before
+
+
+def test_tables_are_made_beside_those_of_somebody_else_where_they_are_asked_for(tmp_path: Path) -> None:
+    desk, _ = _with_file_of_another(tmp_path)
+    desk.does("db", "init")
+    assert desk.does("run", "list").out == "no run\n"
+    with closing(sqlite3.connect(tmp_path / "flows.db")) as connection:
+        assert connection.execute("SELECT name FROM theirs").fetchall() == [("kept",)]
+
+
+def test_tables_of_an_older_version_are_brought_up_to_date_by_looking(tmp_path: Path) -> None:
+    with closing(sqlite3.connect(tmp_path / "flows.db")) as connection, connection:
+        connection.execute("CREATE TABLE job_lock_of_theirs (id INTEGER)")
+        connection.execute("CREATE TABLE piko_flow_version (version_num VARCHAR(32) NOT NULL PRIMARY KEY)")
+    desk = Desk(tmp_path)
+    assert desk.does("run", "list").out == "no run\n"
+    assert desk.json("db", "check") == {"differences": []}
+
+
+def _with_file_of_another(folder: Path) -> tuple[Desk, bytes]:
+    file = folder / "flows.db"
+    with closing(sqlite3.connect(file)) as connection, connection:
+        connection.execute("CREATE TABLE theirs (name TEXT)")
+        connection.execute("INSERT INTO theirs VALUES ('kept')")
+    return Desk(folder), file.read_bytes()
+
+
 def test_tables_that_are_as_they_should_be_pass_the_check(desk: Desk) -> None:
     assert "as they should be" in desk.does("db", "check").out
     assert desk.json("db", "check") == {"differences": []}

@@ -18,6 +18,7 @@ from sqlalchemy.pool import NullPool
 from piko_flow.planning.run_state import RunStatus
 from piko_flow.store.batch import Batch, Ending
 from piko_flow.store.migrations import HEAD
+from piko_flow.store.migrations.looking import has_tables
 from piko_flow.store.migrations.running import FOLDER, check, initialise, upgrade
 from piko_flow.store.opening import open_store
 from piko_flow.store.records import NewRun, ReplicaRecord
@@ -88,6 +89,13 @@ async def test_an_empty_database_gets_all_tables_and_lacks_nothing_then(database
     assert "no tables" in before
     assert await initialise(database_url) == HEAD
     assert await check(database_url) == []
+
+
+async def test_tables_are_looked_for_without_making_any(database_url: str) -> None:
+    assert not await has_tables(database_url)
+    assert not await has_tables(database_url)
+    await initialise(database_url)
+    assert await has_tables(database_url)
 
 
 async def test_replicas_that_start_at_once_all_find_the_tables(database_url: str) -> None:

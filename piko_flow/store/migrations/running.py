@@ -9,6 +9,7 @@ from sqlalchemy import Connection, inspect
 
 from piko_flow.clock import SystemClock
 from piko_flow.store.migrations import HEAD, VERSION_TABLE
+from piko_flow.store.migrations.looking import has_tables
 from piko_flow.store.sql.connecting import connect, read_url
 from piko_flow.store.sql.database import Database
 from piko_flow.store.sql.failures import StatementRefused
@@ -37,11 +38,14 @@ async def upgrade(url: str) -> str:
 
 async def check(url: str) -> list[str]:
     """What differs between the tables and what this version needs, in words; empty when nothing does."""
+    without = [f"the database has no tables of this library; make them with the version {HEAD}"]
+    if not await has_tables(url):
+        return without
     database = connect(read_url(url), clock=SystemClock(), size=1)
     try:
         found = await version(database)
         if found is None:
-            return [f"the database has no tables of this library; make them with the version {HEAD}"]
+            return without
         old = [] if found >= HEAD else [f"the tables are of version {found}, this library needs {HEAD}"]
         return old + await database.run_sync("compare the tables", _differences)
     finally:
