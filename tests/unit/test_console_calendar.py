@@ -127,7 +127,36 @@ def test_days_stand_in_rows_of_months() -> None:
     assert [len(cells) for _, cells in found.rows] == [31, 28, 31, 31, 30, 31]
     cell: Cell = found.rows[0][1][9]
     assert (cell.start, cell.end) == ("2026-03-10 00:00+00:00", "2026-03-11 00:00+00:00")
-    assert cell.tone == "success"
+    assert (cell.tone, cell.told) == (
+        "part",
+        "2026-03-10 00:00: done in part (00:00 to 12:00), the rest not planned yet",
+    )
+
+
+def test_a_cell_is_done_only_where_all_of_it_is() -> None:
+    """A backfill of before the origin that cuts windows: what it has not run is not shown as done."""
+    ledger = Ledger().settle(Window(at(2), at(6.25)), Mark.DONE).settle(Window(at(12), at(24)), Mark.DONE)
+    known = FlowState("flow", origin=at(12), planned_until=at(24), ledger=ledger)
+    hours = shown(known).rows[0][1]
+    assert [cell.tone for cell in hours[:8]] == ["none", "none", *["success"] * 4, "part", "none"]
+    assert hours[6].told == (
+        "2026-03-10 06:00: done in part (06:00 to 06:15), the rest before the flow began"
+    )
+    assert hours[6].parts == (("success", 0, 250), ("none", 250, 750))
+    day = shown(known, scale="days").rows[0][1][9]
+    assert (day.tone, [tone for tone, _, _ in day.parts]) == ("part", ["none", "success", "none", "success"])
+    assert "done in part (02:00 to 06:15 and 12:00 to 00:00)" in day.told
+    whole = replace(known, ledger=ledger.settle(Window(at(0), at(12)), Mark.DONE))
+    assert shown(whole, scale="days").rows[0][1][9].tone == "success"
+
+
+def test_a_cell_with_many_done_stretches_tells_the_first_and_how_many_more() -> None:
+    ledger = Ledger()
+    for hour in range(0, 20, 2):
+        ledger = ledger.settle(Window(at(hour), at(hour + 1)), Mark.DONE)
+    cell = shown(FlowState("flow", ledger=ledger), scale="days").rows[0][1][9]
+    assert (cell.tone, cell.parts) == ("part", ())
+    assert "(00:00 to 01:00 and 02:00 to 03:00 and 04:00 to 05:00 and 7 more)" in cell.told
 
 
 def test_the_page_is_turned_back_and_not_past_today() -> None:

@@ -20,15 +20,19 @@ HOUR, DAY = timedelta(hours=1), timedelta(days=1)
 DAYS, MONTHS = 14, 6  # rows of the two scales
 LONG = timedelta(hours=6)  # windows longer than this are shown by days
 MIXED = 6  # stretches of one cell that are told apart
+TOLD = 3  # stretches of one cell whose times are told
 WORST = ("failed", "gap", "running", "waiting", "incomplete", "skipped", "success")
 WORDS = {
     "success": "done",
+    "part": "done in part",
     "incomplete": "incomplete",
     "running": "running",
     "waiting": "waiting",
     "failed": "failed",
     "skipped": "skipped",
     "gap": "missing",
+    "none": "before the flow began",
+    "future": "not planned yet",
 }
 MARKS = {
     Mark.DONE: "success",
@@ -63,7 +67,8 @@ class Stretch(NamedTuple):
 class Cell:
     """A cell: its edges as people of the zone write them, its colour, and the stretches in it as shares of 1,000.
 
-    `tone` is empty where nothing was expected, "future" where nothing has been planned yet.
+    `tone` is "none" where nothing was expected, "future" where nothing has been planned yet, and "part" where what was
+    run is done and the rest is one of these: "success" is all of the cell.
     """
 
     start: str
@@ -151,16 +156,27 @@ class _Painter:
             left = round(1000 * ((max(stretch.start, start) - start) / whole))
             right = round(1000 * ((min(stretch.end, end) - start) / whole))
             parts.append((stretch.tone, left, max(right - left, 1)))
-        if not parts:
-            planned, origin = self._state.planned_until, self._state.origin
-            early = origin is not None and planned is not None and end <= origin
-            told = "before the flow began" if early else "not planned yet"
-            return Cell(*written, "none" if early else "future", f"{when}: {told}")
         tones = {tone for tone, _, _ in parts}
-        worst = next(tone for tone in WORST if tone in tones)
-        told = ", ".join(WORDS[tone] for tone in WORST if tone in tones)
-        mixed = len(parts) > 1 and len(parts) <= MIXED
-        return Cell(*written, worst, f"{when}: {told}", tuple(parts) if mixed else ())
+        known = [tone for tone in WORST if tone in tones]
+        rest = [tone for tone in ("none", "future") if tone in tones]
+        told = ", ".join(WORDS[tone] for tone in (*known, *rest))
+        tone = known[0] if known else rest[-1]
+        if tone == "success" and rest:
+            tone = "part"
+            told = f"{WORDS['part']} ({self._done(start, end)}), the rest {', '.join(WORDS[one] for one in rest)}"
+        mixed = bool(known) and 1 < len(parts) <= MIXED
+        return Cell(*written, tone, f"{when}: {told}", tuple(parts) if mixed else ())
+
+    def _done(self, start: datetime, end: datetime) -> str:
+        """The times of a cell that are done; the first few of many."""
+        done = [one for one in self._inside(start, end) if one.tone == "success"]
+        told = [
+            " to ".join(
+                f"{one.astimezone(self._zone):%H:%M}" for one in (max(span.start, start), min(span.end, end))
+            )
+            for span in done[:TOLD]
+        ]
+        return " and ".join([*told, *([f"{len(done) - TOLD} more"] if len(done) > TOLD else [])])
 
     def _inside(self, start: datetime, end: datetime) -> Iterator[Stretch]:
         first = max(bisect_left(self._starts, start) - 1, 0)
@@ -172,7 +188,7 @@ class _Painter:
 
 
 def _stretches(state: FlowState, shown: Window) -> list[Stretch]:
-    """What became of time in this span, in order and without overlaps; what is missing only of what was planned."""
+    """What became of all time in this span, in order and without overlaps; what is missing only of what was planned."""
     live = [
         (piece, "waiting" if run.queued else "running")
         for run in state.live
@@ -187,7 +203,22 @@ def _stretches(state: FlowState, shown: Window) -> list[Stretch]:
     expected = _expected(state, shown)
     if expected is not None:
         found += [Stretch(*part, "gap") for part in minus(state.ledger.untouched(expected), taken)]
-    return sorted(found)
+    found.sort()
+    return sorted([*found, *_not_expected(state, shown, found)])
+
+
+def _not_expected(state: FlowState, shown: Window, found: Sequence[Stretch]) -> Iterator[Stretch]:
+    """What lies between the stretches that were found: before the flow began, or not planned yet."""
+    began = shown.start
+    if state.origin is not None and state.planned_until is not None:
+        began = state.origin
+    at = shown.start
+    for one in [*found, Stretch(shown.end, shown.end, "")]:
+        if at < min(began, one.start):
+            yield Stretch(at, min(began, one.start), "none")
+        if max(at, began) < one.start:
+            yield Stretch(max(at, began), one.start, "future")
+        at = max(at, one.end)
 
 
 def _expected(state: FlowState, shown: Window) -> Window | None:
