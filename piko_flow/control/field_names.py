@@ -28,6 +28,15 @@ def own_name(model: type[BaseModel] | None, place: Place) -> str:
     return str(place[0]) if place else ""
 
 
+def names_of(model: type[BaseModel] | None, name: str) -> list[str]:
+    """All names of the field that has this one: those that the model reads first, in its order; none without a field."""
+    if model is None or issubclass(model, RootModel):
+        return []
+    places = _places(model)
+    fields = _fields(places)
+    return _names(fields[name], places, fields) if name in fields else []
+
+
 def overlaid(flow: Flow, base: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
     """The base with the changes over it, so that the flow's model reads each changed field as it was changed.
 
@@ -40,17 +49,13 @@ def overlaid(flow: Flow, base: Mapping[str, Any], changes: Mapping[str, Any]) ->
     if flow.params is None or issubclass(flow.params, RootModel):
         return {**over, **changes}
     places = _places(flow.params)
-    fields = {name: own for own in places for name in (own, *_whole(places[own]))}
-    fields |= {
-        name: own for own in places for name in _whole(places[own])
-    }  # what is read is before what is not
+    fields = _fields(places)
     for name, value in changes.items():
         own = fields.get(name)
         if own is None:
             over[name] = value
             continue
-        read = _whole(places[own])
-        names = [*read, *(one for one in (own,) if one not in read and fields[one] == own)]
+        read, names = _whole(places[own]), _names(own, places, fields)
         if name != next(one for one in names if one in changes):
             continue
         inside = next((one for one in places[own] if len(one) > 1 and _is_there(over, one)), None)
@@ -86,6 +91,17 @@ def _of_field(own: str, field: FieldInfo, by_name: bool, by_alias: bool) -> list
 
 def _whole(places: list[Place]) -> list[str]:
     return [str(place[0]) for place in places if len(place) == 1]
+
+
+def _fields(places: Mapping[str, list[Place]]) -> dict[str, str]:
+    """The field of each name; a name that is read is of the field that it is read into."""
+    read = {name: own for own in places for name in _whole(places[own])}
+    return {own: own for own in places} | read
+
+
+def _names(own: str, places: Mapping[str, list[Place]], fields: Mapping[str, str]) -> list[str]:
+    read = _whole(places[own])
+    return read if own in read or fields[own] != own else [*read, own]
 
 
 def _is_there(values: Any, place: Place) -> bool:

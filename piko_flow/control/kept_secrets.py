@@ -6,10 +6,10 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NoReturn
 
-from piko_flow.control.field_names import Place, own_name
+from piko_flow.control.field_names import Place, names_of, own_name
 from piko_flow.control.flow import Flow
 from piko_flow.control.params import ParamsRefused, told_place
-from piko_flow.control.secret_fields import field_of, fields_of
+from piko_flow.control.secret_fields import field_of
 from piko_flow.control.shown_params import hidden
 from piko_flow.store.records import ParamsVersion
 from piko_flow.url_passwords import HIDDEN
@@ -106,10 +106,8 @@ def _inside(value: Any, name: str) -> Any:
 
 
 def _known(flow: Flow, name: str, base: Mapping[str, Any]) -> Any:
-    """What stands there now, under this name of the field or another one."""
-    field = field_of(flow.params, name)
-    others = () if field is None else fields_of(flow.params)
-    names = [name, *(other for other in others if field_of(flow.params, other) is field)]
+    """What stands there now, under whichever name of the field: the one that the model reads first."""
+    names = names_of(flow.params, name) or [name]
     return next((base[one] for one in names if one in base), NOWHERE)
 
 

@@ -8,6 +8,7 @@ from pydantic import AliasChoices, AliasPath, BaseModel, Field, SecretStr
 
 from piko_flow.control.field_names import overlaid
 from piko_flow.control.flow import Flow
+from piko_flow.control.kept_secrets import with_secrets
 from piko_flow.control.params import check_params, ignored_names
 from piko_flow.control.plane_backfills import BackfillRequest
 from piko_flow.control.registry import Registry
@@ -116,6 +117,13 @@ async def test_a_backfill_has_the_value_that_it_was_given_under_another_name() -
     plan = await it.plane.plan_backfill(request)
     made = await it.plane.apply_backfill(request, digest=plan.digest)
     assert check_params(it.registry["orders_by_name"], '{"h": "old"}', made.params).host == "new"
+
+
+def test_stars_keep_the_secret_that_the_model_reads_of_several_names() -> None:
+    row = {"token": "unread", "pass": "s1"}
+    for name in ("token", "pass"):
+        kept = with_secrets(flow(), {name: "******"}, row)
+        assert (kept, read(flow(), kept)["token"]) == ({name: "s1"}, "s1")
 
 
 async def test_a_form_shows_and_saves_a_field_whose_row_has_its_other_name() -> None:
