@@ -254,11 +254,16 @@ class StoreUnavailable(PikoFlowError):
 
 
 class NotRunning(StoreUnavailable):
-    """The application was asked before it had started, or after it had stopped; nothing was changed."""
+    """The application was asked before it had started, or after it had stopped; nothing was changed.
 
-    def __init__(self, *, name: str) -> None:
-        reason = f"the application {name!r} is starting or stopping"
-        super().__init__(what="do that", reason=reason, text=f"{reason}, and answers nothing yet")
+    `state` says which; `advice` what to do, and is empty where that is to wait.
+    """
+
+    def __init__(self, *, name: str, state: str = "is starting", advice: str = "") -> None:
+        reason = f"the application {name!r} {state}"
+        text = f"{reason}, and answers nothing. {advice}" if advice else f"{reason}, and answers nothing yet"
+        super().__init__(what="do that", reason=reason, text=text)
+        self.advice = advice
 
 
 class TermOutdated(PikoFlowError):

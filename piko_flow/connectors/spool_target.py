@@ -163,6 +163,8 @@ class Spool(SinkTarget[T_contra], Generic[T_contra]):
 
     # The steps of a part. What is written is accepted at once; a run that fails takes nothing back.
 
+    acknowledges = True
+
     async def open(self, part: Part) -> None:
         """Begin a part: with the application's open spool, or one of its own."""
         await super().open(part)

@@ -41,7 +41,7 @@ class UnitDied(RunError):
         about = f" ({self.split})" if self.split else ""
         return (
             f"unit {self.unit}{about} was tried {self.attempts} times and its interpreter ended each time, the "
-            f"last time with {self.cause} after at least {counted(self.read, 'item')} {'was' if self.read == 1 else 'were'} read; nothing was committed. "
+            f"last time with {self.cause} after at least {counted(self.read, 'item')} {'was' if self.read == 1 else 'were'} read. {self.committed}. "
             "Look at what its stages call into: compiled code, exits, memory (the system ends what takes too "
             f"much with SIGKILL) [run {self.run}]"
         )

@@ -24,6 +24,7 @@ from piko_flow.dataflow.running.plan import Plan, make_plan
 from piko_flow.dataflow.running.report import RunReport
 from piko_flow.dataflow.running.run_options import RunOptions, RunValues, run_options
 from piko_flow.dataflow.running.settling import Budget
+from piko_flow.dataflow.running.staying import tell_what_stays
 from piko_flow.dataflow.running.unit import UnitResult
 from piko_flow.dataflow.running.unit_state import Intake
 from piko_flow.dataflow.stages.resource import RunInfo
@@ -109,6 +110,8 @@ class ActiveRun:
             await self._take_back()
             if isinstance(error, HeldInterrupt):
                 error = error.interrupt
+            if not self._decided:
+                tell_what_stays(error, self.plan, self.progress(), last=self._options.last)
             if not (self._cancelled and isinstance(error, asyncio.CancelledError)):
                 self._observer.run_ended(None, error)
                 raise error

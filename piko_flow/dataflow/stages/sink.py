@@ -303,6 +303,13 @@ class Sink(SinkLike[In], Generic[In]):
         """Whether what one run writes takes the place of all that another one wrote for the same window."""
         return bool(getattr(self.target, "replaces", False))
 
+    @property
+    def writes_at_once(self) -> bool:
+        """Whether items are there as soon as they are written, so that a run that fails does not take them back."""
+        if isinstance(self.target, SinkTarget):
+            return self.target.acknowledges
+        return self.target is None or not (hasattr(self.target, "commit") or hasattr(self.target, "abort"))
+
     def copy_target(self) -> SinkTarget[Any]:
         """A target of its own for one part, or for a commit; an object with `write` alone gets the rest.
 

@@ -1,0 +1,28 @@
+"""What is there of a run that ends without a commit."""
+
+from __future__ import annotations
+
+from piko_flow.dataflow.running.facts import Progress
+from piko_flow.dataflow.running.last_transaction import LastTransaction
+from piko_flow.dataflow.running.plan import Plan
+from piko_flow.dataflow.stages.sink import Sink
+from piko_flow.errors import RunError
+
+
+def tell_what_stays(
+    error: BaseException, plan: Plan, progress: Progress, *, last: LastTransaction | None
+) -> None:
+    """Let the error that ends the run name those of its sinks that have written at once.
+
+    While units are in work the counts are behind what sinks do: then all that write at once are named.
+    """
+    if not isinstance(error, RunError) or getattr(error, "run", None) != progress.run:
+        return
+    at_work = progress.units_done < progress.units
+    written = {stage.name for stage in progress.stages if at_work or stage.emitted}
+    error.stays = tuple(box.name for box in plan.sinks if box.name in written and _at_once(box.stage, last))
+
+
+def _at_once(stage: object, last: LastTransaction | None) -> bool:
+    """Whether what it wrote stays; a sink that commits with the run's end holds its items until then."""
+    return isinstance(stage, Sink) and stage.writes_at_once and not (last is not None and last.takes(stage))

@@ -1,0 +1,68 @@
+"""What an error that ends a run says of the sinks that had written at once."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from sqlite3 import connect
+from typing import Any
+
+import pytest
+
+from piko_flow import Broadcast, ErrorBudgetExceeded, Sink, Source, StageFailed, Transform, run
+from piko_flow.connectors.spool import Spool
+from piko_flow.connectors.sql import SqlSink
+from piko_flow.engines.subprocess import SubprocessEngine
+from piko_flow.testing import CollectingSink
+
+INVERSES: Any = Transform(lambda number: 1 / number, on_error="skip")
+
+
+class Plain:
+    """An object that has no more than `write`."""
+
+    def write(self, rows: Sequence[object]) -> None: ...
+
+
+class Holding(Plain):
+    """One that makes what it has visible later."""
+
+    def commit(self, receipts: Sequence[object]) -> None: ...
+
+
+@pytest.mark.parametrize("engine", [None, SubprocessEngine()], ids=["local", "subprocess"])
+async def test_a_run_over_its_budget_says_which_rows_are_in_another_database(
+    engine: Any, tmp_path: Path
+) -> None:
+    shop = tmp_path / "shop.db"
+    with connect(shop) as database:
+        database.execute("create table totals (id integer primary key)")
+    target: SqlSink[Any] = SqlSink(table="totals", columns=["id"], key="id", url=f"sqlite:///{shop}")
+    rows = Source([{"id": 1}, {"id": 2}, {}]) >> Transform(lambda row: row["id"], on_error="skip")
+    pipeline = rows >> Transform(lambda id: {"id": id}) >> Sink(target, batch=1)
+    with pytest.raises(ErrorBudgetExceeded) as caught:
+        await run(pipeline, max_errors=0.1, engine=engine)
+    assert "What sink 'totals' wrote at once is there; nothing else was committed" in str(caught.value)
+    with connect(shop) as database:
+        assert database.execute("select id from totals").fetchall() == [(1,), (2,)]
+
+
+async def test_sinks_that_wrote_nothing_or_commit_later_are_not_named(tmp_path: Path) -> None:
+    called: list[float] = []
+    spool = Spool(Plain(), name="late", folder=tmp_path)
+    sinks = (Sink(called.append), Sink(Plain()), Sink(Holding()), Sink(spool, name="late"), CollectingSink())
+    with pytest.raises(ErrorBudgetExceeded) as caught:
+        await run(Source([1, 0]) >> INVERSES >> Broadcast(*sinks), max_errors=0.1)
+    assert caught.value.stays == ("append", "Plain", "late")
+    assert called == [1.0]
+    with pytest.raises(ErrorBudgetExceeded, match="Nothing was committed") as caught:
+        await run(Source([0, 0]) >> INVERSES >> Broadcast(*sinks), max_errors=0.1)
+    assert caught.value.stays == ()
+
+
+async def test_a_run_that_stops_at_an_item_names_all_that_may_have_written() -> None:
+    called: list[float] = []
+    fails: Any = Transform(lambda number: 1 / number)
+    with pytest.raises(StageFailed) as caught:
+        await run(Source([1, 0]) >> fails >> Sink(called.append))
+    assert (called, caught.value.stays) == ([1.0], ("append",))
