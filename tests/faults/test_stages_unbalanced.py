@@ -74,7 +74,7 @@ async def test_a_channel_that_loses_or_doubles_an_item_is_found(
 ) -> None:
     monkeypatch.setattr(unit_state, "Channel", channel)
     target: RecordingTarget[Any] = RecordingTarget()
-    with pytest.raises(Unbalanced, match="nothing (else )?was committed") as caught:
+    with pytest.raises(Unbalanced, match=r"nothing (else )?was committed") as caught:
         await run(Merge(items(10), items(0)) >> Broadcast(make(), Sink(target)), run_id="r1")
     assert caught.value.run == "r1"
     assert caught.value.lines

@@ -39,7 +39,7 @@ async def test_a_run_over_its_budget_says_which_rows_are_in_another_database(
         database.execute("create table totals (id integer primary key)")
     target: SqlSink[Any] = SqlSink(table="totals", columns=["id"], key="id", url=f"sqlite:///{shop}")
     rows = Source([{"id": 1}, {"id": 2}, {}]) >> Transform(lambda row: row["id"], on_error="skip")
-    pipeline = rows >> Transform(lambda id: {"id": id}) >> Sink(target, batch=1)
+    pipeline = rows >> Transform(lambda number: {"id": number}) >> Sink(target, batch=1)
     with pytest.raises(ErrorBudgetExceeded) as caught:
         await run(pipeline, max_errors=0.1, engine=engine)
     assert "What sink 'totals' wrote at once is there; nothing else was committed" in str(caught.value)
@@ -49,8 +49,14 @@ async def test_a_run_over_its_budget_says_which_rows_are_in_another_database(
 
 async def test_sinks_that_wrote_nothing_or_commit_later_are_not_named(tmp_path: Path) -> None:
     called: list[float] = []
-    spool = Spool(Plain(), name="late", folder=tmp_path)
-    sinks = (Sink(called.append), Sink(Plain()), Sink(Holding()), Sink(spool, name="late"), CollectingSink())
+    spool: Spool[float] = Spool(Plain(), name="late", folder=tmp_path)
+    sinks: Any = (
+        Sink(called.append),
+        Sink(Plain()),
+        Sink(Holding()),
+        Sink(spool, name="late"),
+        CollectingSink(),
+    )
     with pytest.raises(ErrorBudgetExceeded) as caught:
         await run(Source([1, 0]) >> INVERSES >> Broadcast(*sinks), max_errors=0.1)
     assert caught.value.stays == ("append", "Plain", "late")
