@@ -17,6 +17,7 @@ from piko_flow.planning.run_state import RunStatus
 if TYPE_CHECKING:
     from piko_flow.control.plane import ControlPlane
     from piko_flow.control.plane_runs import RunPage, RunView
+    from piko_flow.control.told_counts import ToldCounts
     from piko_flow.control.told_failure import ToldFailure
     from piko_flow.control.told_times import Times
     from piko_flow.store.records import AttemptRecord, RunRecord
@@ -69,19 +70,20 @@ def show_run(
     ] = False,
 ) -> None:
     """Show one run: its attempts, the parameters it is pinned to, its errors and where they were raised."""
+    from piko_flow.control.told_counts import counts_in
     from piko_flow.control.told_failure import failures_of
 
-    async def read(plane: ControlPlane) -> tuple[RunView, dict[int, ToldFailure]]:
-        found = await plane.run(run)
-        return found, failures_of(found.run, await plane.store.reports(run))
+    async def read(plane: ControlPlane) -> tuple[RunView, dict[int, ToldFailure], ToldCounts | None]:
+        found, reports = await plane.run(run), await plane.store.reports(run)
+        return found, failures_of(found.run, reports), counts_in(reports)
 
     def show() -> None:
-        _show(view, asking.times())
+        _show(view, counts, asking.times())
         for attempt, failure in failures.items():
             _show_failure(attempt, failure, whole=traceback or asking.debug)
 
-    view, failures = asking.ask(read)
-    asking.answer(lambda: {"run": view, "failures": failures}, show)
+    view, failures, counts = asking.ask(read)
+    asking.answer(lambda: {"run": view, "failures": failures, "counts": counts}, show)
 
 
 @app.command("cancel")
@@ -140,10 +142,11 @@ def _row(run: RunRecord, times: Times) -> tuple[object, ...]:
     return run.id, run.flow, run.status, covers, took(run.duration_ms), run.attempt, why or None
 
 
-def _show(view: RunView, times: Times) -> None:
+def _show(view: RunView, counts: ToldCounts | None, times: Times) -> None:
     from piko_flow.cli.tables import show_facts, show_table
 
-    show_facts([*_what_it_is(view, times), *_how_it_went(view, times), ("times in", times.name)])
+    facts = [*_what_it_is(view, times), *_how_it_went(view, times), ("moved", _moved(view, counts))]
+    show_facts([*facts, ("times in", times.name)])
     if not view.attempts:
         return
     typer.echo("")
@@ -182,6 +185,13 @@ def _attempt(one: AttemptRecord | RunRecord, times: Times) -> tuple[object, ...]
 
     error = error_text(one.error_type, one.error_msg) or None
     return one.attempt, when(one.start_time, times), when(one.end_time, times), one.reason or None, error
+
+
+def _moved(view: RunView, counts: ToldCounts | None) -> str:
+    """What the pipeline moved, as far as that is known; of which attempt, where that is not the run's last."""
+    if counts is None:
+        return ""
+    return str(counts) if counts.attempt == view.run.attempt else f"in attempt {counts.attempt}: {counts}"
 
 
 def _what_it_is(view: RunView, times: Times) -> list[tuple[str, object]]:

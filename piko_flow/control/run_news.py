@@ -6,6 +6,7 @@ import logging
 from datetime import datetime, timedelta
 
 from piko_flow.control.timing import DatabaseTime
+from piko_flow.control.told_counts import moved_text
 from piko_flow.counting import counted
 from piko_flow.dataflow.running.report import RunReport
 from piko_flow.dataflow.running.report_words import duration
@@ -64,9 +65,9 @@ def sentence(run: RunRecord, ending: Ending, report: RunReport | None) -> str:
     """That the run succeeded: of which flow, over which window, how long it took and what it moved."""
     over = f" over {run.window.as_given}" if run.window is not None else ""
     took = "" if ending.duration_ms is None else f" in {duration(ending.duration_ms / 1000)}"
-    moved = ""
     if report is not None:
         wrote = sum(stage.received for stage in report.stages if stage.kind == "Sink")
-        moved = f": {counted(report.items, 'item')} read, {wrote:,} to its sinks"
-    dead = f", {counted(ending.dead_items, 'dead letter')}" if ending.dead_items else ""
-    return f"run {run.id} of {run.flow!r}{over} succeeded{took}{moved}{dead}"
+        moved = f": {moved_text(report.items, wrote, report.skipped, ending.dead_items)}"
+    else:
+        moved = f", {counted(ending.dead_items, 'dead letter')}" if ending.dead_items else ""
+    return f"run {run.id} of {run.flow!r}{over} succeeded{took}{moved}"

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from piko_flow import Sink, Source, Transform, run
 from piko_flow.control.told_failure import ToldFailure
 from piko_flow.store.opening import open_store
 from piko_flow.store.ops_records import RunDetail
@@ -32,9 +33,14 @@ def failure(**other: str) -> ToldFailure:
 
 async def keep(database: str, failure: ToldFailure) -> None:
     """Let the first attempt of run 1 have failed so."""
+    await keep_report(database, json.dumps({"failure": asdict(failure)}))
+
+
+async def keep_report(database: str, report: str) -> None:
+    """Let the first attempt of run 1 have left this report."""
     store = await open_store(database)
     try:
-        await store.keep_details([RunDetail(1, 1, json.dumps({"failure": asdict(failure)}))])
+        await store.keep_details([RunDetail(1, 1, report)])
     finally:
         await store.close()
 
@@ -79,3 +85,20 @@ def test_the_document_has_failures_by_attempt(desk: Desk) -> None:
     assert desk.json("run", "show", "1")["failures"] == {
         "1": {**asdict(failure()), "frames": ["shop.py:1 in main", "shop.py:3 in read"]}
     }
+
+
+def test_what_the_run_moved_is_printed_and_in_the_document(desk: Desk) -> None:
+    assert "moved" not in desk.does("run", "show", "1").out
+    assert desk.json("run", "show", "1")["counts"] is None
+    asyncio.run(keep_report(desk.database, asyncio.run(lossy())))
+    assert "in attempt 1: 5 items read, 3 to its sinks, 2 skipped" in " ".join(
+        desk.does("run", "show", "1").out.split()
+    )
+    counts = {"attempt": 1, "read": 5, "to_sinks": 3, "skipped": 2, "dead": 0}
+    assert desk.json("run", "show", "1")["counts"] == counts
+
+
+async def lossy() -> str:
+    """The report of a run that skips two of its five items."""
+    odd = Transform(lambda item: 1 // (item % 2), on_error="skip", name="odd")
+    return json.dumps((await run(Source([1, 2, 3, 4, 5]) >> odd >> Sink(str))).to_dict())

@@ -42,7 +42,7 @@ async def test_a_run_that_succeeded_is_told_with_its_window_its_time_and_what_it
     news.note(7, report)
     news.ended(*ended(7, window=hour(9), duration_ms=1234, dead_items=2))
     over = "over 2026-03-02T09:00:00Z..2026-03-02T10:00:00Z"
-    moved = "1,000 items read, 500 to its sinks, 2 dead letters"
+    moved = "1,000 items read, 500 to its sinks, 500 skipped, 2 dead letters"
     assert caplog.messages == [f"run 7 of 'orders' {over} succeeded in 1.2 s: {moved}"]
 
 
