@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Callable, Mapping
+from contextvars import Context, copy_context
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
@@ -14,6 +15,7 @@ from typing import Any, NoReturn
 from piko_flow.connectors.spool import Spool
 from piko_flow.connectors.spool_delivery import REPLACED, what_replaces
 from piko_flow.connectors.spool_file import Origin
+from piko_flow.connectors.spool_target import open_spools
 from piko_flow.control.emitted_letters import letter_records
 from piko_flow.control.letter_files import LetterFiles
 from piko_flow.control.open_spools import KeepLetters, SpoolPlace, Spools
@@ -38,13 +40,15 @@ BATCH = 500  # items of one list, at most
 class Emissions:
     """What one run has emitted and how much of it is not yet written; `error` is the first that a sink failed with.
 
-    `redaction` hides fields of what becomes a dead letter.
+    `redaction` hides fields of what becomes a dead letter. What is of one run alone is written in its `context`, that
+    in which this is made.
     """
 
     redaction: Redaction = NOTHING_HIDDEN
     pending: int = 0
     error: BaseException | None = None
     written: asyncio.Event | None = None
+    context: Context = field(default_factory=copy_context, repr=False)
 
     async def flush(self) -> None:
         """Wait until all of it is written. Raises what a sink failed with, once."""
@@ -107,6 +111,7 @@ class Writer:
         self._outlets: dict[str, _Outlet] = {}
         self.spools: Spools | None = None
         self._group: asyncio.TaskGroup | None = None
+        self._context = copy_context()
 
     def register(self, name: str, sink: Any, *, whole: bool = False, key: ItemKey = None) -> None:
         """Let `emit(..., to=name)` reach the sink: a Sink or a chain that ends in sinks, an object with `write(items)`,
@@ -177,6 +182,8 @@ class Writer:
             await spools.__aexit__(None, None, None)
             raise
         self.spools = spools
+        self._context = copy_context()
+        self._context.run(open_spools.set, spools)
         self._group = await asyncio.TaskGroup().__aenter__()
         return self
 
@@ -220,7 +227,10 @@ class Writer:
         outlet.waiting.append((item, emissions))
         emissions.pending += 1
         if outlet.writing is None:
-            outlet.writing = self._group.create_task(self._write(outlet), name=f"write to {item.to}")
+            own = self._context.copy()  # it goes on for other runs when the one that begins it has ended
+            outlet.writing = self._group.create_task(
+                self._write(outlet), name=f"write to {item.to}", context=own
+            )
 
     async def _spool(self, spool: Spool[Any], item: Emitted) -> None:
         if self.spools is None:
@@ -250,18 +260,24 @@ class Writer:
         runs: dict[Emissions, list[tuple[Emitted, Emissions]]] = {}
         for one in taken:
             runs.setdefault(one[1], []).append(one)
-        error = await self._written(outlet, taken)
+        context = next(iter(runs)).context if len(runs) == 1 else self._context
+        error = await self._written(outlet, taken, context)
         for emissions, own in runs.items():
             if error is not None and len(runs) > 1:
-                emissions.settle(len(own), await self._written(outlet, own))
+                emissions.settle(len(own), await self._written(outlet, own, emissions.context))
             else:
                 emissions.settle(len(own), error)
 
-    async def _written(self, outlet: _Outlet, taken: list[tuple[Emitted, Emissions]]) -> Exception | None:
-        """Write the items as one small run; gives what the sink failed with."""
+    async def _written(
+        self, outlet: _Outlet, taken: list[tuple[Emitted, Emissions]], context: Context
+    ) -> Exception | None:
+        """Write the items as one small run in the context; gives what the sink failed with."""
         values = [item if outlet.whole else item.payload for item, _ in taken]
         try:
-            report = await run(Source(values, name=SOURCE) >> outlet.sink)
+            writing = run(Source(values, name=SOURCE) >> outlet.sink)
+            report = await asyncio.create_task(
+                writing, name=f"list for {outlet.name}", context=context.copy()
+            )
             if report.dead:
                 await self._keep(outlet, taken, report)
         except Exception as error:  # it is the run's that emitted, and told there

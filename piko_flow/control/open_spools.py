@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
+from contextvars import copy_context
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import TracebackType
@@ -39,7 +40,8 @@ class SpoolPlace:
 class Spools:
     """Open spools by name, each opened when it is first asked for; an async context manager that closes all of them.
 
-    Belongs to the loop it is entered in. Dead letters go to `keep`, in the name of the run that wrote the item, without
+    Belongs to the loop it is entered in. Spools outlive the run that opens them, so they work in the context in which
+    this was made. Dead letters go to `keep`, in the name of the run that wrote the item, without
     what the redaction of its flow hides; without `keep` they stay in the spool.
     """
 
@@ -55,6 +57,7 @@ class Spools:
         self._opening = asyncio.Lock()
         self._open: dict[str, tuple[Spool[Any], LiveSpool]] = {}
         self._closed = False
+        self._context = copy_context()
 
     @property
     def opened(self) -> dict[str, LiveSpool]:
@@ -106,7 +109,10 @@ class Spools:
             dead_letters=_Taker(sink, self._stored) if self._keep is not None else None,
             flush=min(spool.options.flush, self._place.flush),
         )
-        return await live.__aenter__()
+        opening = asyncio.create_task(
+            live.__aenter__(), name=f"open spool {name}", context=self._context.copy()
+        )
+        return await opening
 
     async def _stored(self, sink: str, letters: Sequence[SpooledLetter]) -> None:
         assert self._keep is not None

@@ -48,7 +48,7 @@ class RunNews:
             return
         self.tell_rest()
         self._told_at = now
-        log.info("%s", sentence(run, ending, report))
+        log.info("%s", sentence(run, ending, report), extra=fields_of(run))
 
     def forget(self, run: int) -> None:
         """The run is this replica's no more."""
@@ -59,6 +59,11 @@ class RunNews:
         if self._untold:
             log.info("%s succeeded", counted(self._untold, "more run"))
             self._untold = 0
+
+
+def fields_of(run: RunRecord) -> dict[str, object]:
+    """What a line about the run carries, which is not logged in its name."""
+    return {"run": run.id, "flow": run.flow, "attempt": run.attempt}
 
 
 def sentence(run: RunRecord, ending: Ending, report: RunReport | None) -> str:

@@ -16,7 +16,7 @@ from piko_flow.control.execution import RunOrder
 from piko_flow.control.failure import error_text
 from piko_flow.control.outcome import Outcome
 from piko_flow.control.recorder import Recorder
-from piko_flow.control.run_news import RunNews
+from piko_flow.control.run_news import RunNews, fields_of
 from piko_flow.control.schedule_rows import Flows
 from piko_flow.control.timing import DatabaseTime
 from piko_flow.errors import describe_error
@@ -272,7 +272,13 @@ class Worker:
         if done.cancelled():
             return
         if error := done.exception():
-            log.error("the end of run %d of %r could not be written: %s", run.id, run.flow, error)
+            log.error(
+                "the end of run %d of %r could not be written: %s",
+                run.id,
+                run.flow,
+                error,
+                extra=fields_of(run),
+            )
             if isinstance(change, Ending) and change.status is not RunStatus.FAILED:
                 failed = Outcome(
                     RunStatus.FAILED,
@@ -314,7 +320,13 @@ class Worker:
         if follows := what_follows(run, self._flows.get(run.flow), change):
             error = error_text(change.error_type, change.error_msg)
             log.warning(
-                "run %d of %r failed in attempt %d: %s; %s", run.id, run.flow, run.attempt, error, follows
+                "run %d of %r failed in attempt %d: %s; %s",
+                run.id,
+                run.flow,
+                run.attempt,
+                error,
+                follows,
+                extra=fields_of(run),
             )
         if isinstance(change, Ending):
             self.news.ended(run, change)

@@ -3,6 +3,7 @@
 import asyncio
 import threading
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextvars import ContextVar
 
 import pytest
 
@@ -34,6 +35,22 @@ async def test_what_many_threads_post_arrives_once_and_in_the_order_of_each() ->
     for poster in range(POSTERS):
         assert [number for one, number in received if one == poster] == list(range(POSTS))
     assert threads == {threading.get_ident()}
+
+
+async def test_what_a_run_posts_is_not_received_in_its_name() -> None:
+    name: ContextVar[str] = ContextVar("name", default="nobody")
+    received: list[str] = []
+    box: Mailbox[str] = Mailbox(
+        asyncio.get_running_loop(), lambda posted: received.extend(f"{one} by {name.get()}" for one in posted)
+    )
+
+    async def one(number: int) -> None:
+        name.set(f"run {number}")
+        box.post(f"end of run {number}")
+
+    await asyncio.gather(*(asyncio.create_task(one(number)) for number in range(3)))
+    await until(lambda: len(received) == 3)
+    assert received == [f"end of run {number} by nobody" for number in range(3)]
 
 
 async def test_many_posts_wake_the_loop_once() -> None:

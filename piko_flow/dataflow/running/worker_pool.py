@@ -9,6 +9,7 @@ import sys
 from collections import deque
 from collections.abc import Sequence
 from contextlib import suppress
+from contextvars import copy_context
 from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Any
@@ -69,6 +70,7 @@ class WorkerPool:
         self._forms: WeakKeyDictionary[Shipment, Form] = WeakKeyDictionary()
         self._failed_starts = 0
         self._open = False
+        self._context = copy_context()  # of workers, which outlive the run whose chunk starts them
 
     async def __aenter__(self) -> WorkerPool:
         self._open = True
@@ -170,7 +172,7 @@ class WorkerPool:
         return min(quick, key=lambda worker: worker.load, default=None)
 
     def _start(self) -> WorkerProcess:
-        worker = WorkerProcess.start(self._changed)
+        worker = self._context.copy().run(WorkerProcess.start, self._changed)
         self.spawned += 1
         self._running.append(worker)
         return worker
