@@ -42,6 +42,8 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 MEGABYTE = 1024 * 1024
+STARTING = "is starting"
+START = "Run it within `async with app.running():`, as in the lifespan of what it is mounted in"
 
 log = logging.getLogger("piko_flow.app")
 
@@ -71,6 +73,7 @@ class App:
         self.registry: Registry[Flow] = default_registry if registry is None else registry
         self._given, self._packages, self._clock = settings, tuple(packages), clock
         self._service: ControlService | None = None
+        self._state = "has not been started"
         self._metrics: MetricsPage | None = None
         self._sinks: list[RegisteredSink] = []
         self._address = ""
@@ -151,7 +154,8 @@ class App:
         Raises RequestRefused, StoreUnavailable, and its kind NotRunning while the application is not running.
         """
         if self._service is None:
-            raise NotRunning(name=self.name)
+            advice = "" if self._state == STARTING else START
+            raise NotRunning(name=self.name, state=self._state, advice=advice)
         return await self._service.call(work)
 
     @property
@@ -182,19 +186,23 @@ class App:
         """Schedule and run flows while the block is open; leaving it drains."""
         if self._service is not None:
             raise RuntimeError(f"the application {self.name!r} is running already")
-        providers = self._make_providers()
-        async with watching(providers, level=self.settings.effective_log_level):
-            service = self._make_service(watched_by(providers))
-            await service.start()
-            self._service = service
-            try:
-                async with self._measured(providers):
-                    yield
-            finally:
+        self._state = STARTING
+        try:
+            providers = self._make_providers()
+            async with watching(providers, level=self.settings.effective_log_level):
+                service = self._make_service(watched_by(providers))
+                await service.start()
+                self._service = service
                 try:
-                    await service.stop()
+                    async with self._measured(providers):
+                        yield
                 finally:
-                    self._service = None
+                    try:
+                        await service.stop()
+                    finally:
+                        self._service = None
+        finally:
+            self._state = "has stopped"
 
     @cached_property
     def api(self) -> FastAPI:

@@ -1,9 +1,11 @@
 """Without its store the door says that it cannot say who may come in; who was let in a moment ago still may."""
 
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
+from pydantic import SecretStr
 
 from piko_flow import App, Registry, Settings
 from piko_flow.errors import StoreUnavailable
@@ -13,14 +15,44 @@ from piko_flow.store.ops_records import Role
 from tests.system.doors import PAGE, served
 
 
-@pytest.fixture
-def asleep() -> httpx.AsyncClient:
-    """Somebody who knocks at an application that has not started, so that its store cannot be asked."""
-    api = make_api(App("asleep", registry=Registry(), settings=Settings()), running=None)
-    return httpx.AsyncClient(transport=httpx.ASGITransport(api), base_url="http://localhost")
+class Away(App):
+    """An application whose store cannot be asked."""
+
+    async def ask(self, work: object) -> Any:
+        raise StoreUnavailable(what="do that", reason="it is away")
 
 
-async def test_a_program_and_a_person_are_told_that_the_store_is_away(asleep: httpx.AsyncClient) -> None:
+def knocking(app: App) -> httpx.AsyncClient:
+    """Somebody who knocks at an application that nobody has started."""
+    transport = httpx.ASGITransport(make_api(app, running=None))
+    return httpx.AsyncClient(transport=transport, base_url="http://localhost")
+
+
+async def test_who_knocks_at_an_application_that_does_not_run_is_told_how_it_is_started(
+    tmp_path: Path,
+) -> None:
+    database = SecretStr(f"sqlite:///{tmp_path / 'piko.db'}")
+    app = App("shop", registry=Registry(), settings=Settings(database=database, metrics_enabled=False))
+    good = {"authorization": f"Bearer {new_secret()}"}
+    cookie = PAGE | {"cookie": f"piko_flow_80={new_secret()}"}
+    async with knocking(app) as client:
+        for state in ("has not been started", "has stopped"):
+            told = await client.get("/api/v1/flows", headers=good)
+            assert (told.status_code, told.headers["retry-after"]) == (503, "5")
+            found = told.json()
+            assert (found["title"], found["came"]) == ("It does not run", f"the application 'shop' {state}")
+            assert "Run it within `async with app.running():`" in found["advice"]
+            page = await client.get("/", headers=cookie)
+            assert page.status_code == 503
+            for words in ("It does not run", state, "async with app.running():"):
+                assert words in page.text
+            assert "database" not in told.text + page.text
+            async with app.running():
+                assert (await client.get("/api/v1/flows", headers=good)).status_code == 401
+
+
+async def test_a_program_and_a_person_are_told_that_the_store_is_away() -> None:
+    asleep = knocking(Away("asleep", registry=Registry(), settings=Settings()))
     good = {"authorization": f"Bearer {new_secret()}"}
     told = await asleep.get("/api/v1/flows", headers=good)
     assert (told.status_code, told.headers["retry-after"]) == (503, "5")

@@ -69,7 +69,8 @@ def told_of(error: Exception) -> Told:
     if isinstance(error, MayNot):
         return Told(403, TITLES[403], str(error), advice="Log in with a token of a role that may.")
     if isinstance(error, NotRunning):
-        return Told(503, "It is starting", error.reason, advice="Load the page again in a moment.")
+        title = "It does not run" if error.advice else "It is starting"
+        return Told(503, title, error.reason, advice=error.advice or "Load the page again in a moment.")
     if isinstance(error, StoreUnavailable):
         return Told(503, TITLES[503], error.reason, advice=ADVICE[503])
     if isinstance(error, RequestValidationError) and all(one["loc"][0] == "path" for one in error.errors()):

@@ -9,11 +9,11 @@ from urllib.parse import urlencode, urlsplit
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
-from piko_flow.errors import StoreUnavailable
+from piko_flow.errors import NotRunning, StoreUnavailable
 from piko_flow.ops.console.refusals import Told
 from piko_flow.ops.console.view import View
 from piko_flow.ops.door.asked import Asked
-from piko_flow.ops.door.turned_away import NotLoggedIn, StoreAway, TurnedAway
+from piko_flow.ops.door.turned_away import NothingRuns, NotLoggedIn, StoreAway, TurnedAway
 from piko_flow.ops.local_path import local_path
 from piko_flow.ops.problems import problem, problem_response
 
@@ -29,7 +29,7 @@ class Answers:
     def to(self, asked: Asked, scope: Mapping[str, Any], why: TurnedAway | StoreUnavailable) -> Response:
         """The answer to a request that is not let in."""
         if isinstance(why, StoreUnavailable):
-            why = StoreAway(why)
+            why = NothingRuns(why) if isinstance(why, NotRunning) else StoreAway(why)
         if asked.header("hx-request") and isinstance(why, NotLoggedIn):
             shown = urlsplit(asked.header("hx-current-url") or "")
             place = local_path(f"{shown.path}?{shown.query}" if shown.query else shown.path)

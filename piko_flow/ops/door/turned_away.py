@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 
-from piko_flow.errors import StoreUnavailable
+from piko_flow.errors import NotRunning, StoreUnavailable
 
 
 class TurnedAway(Exception):
@@ -58,6 +58,20 @@ class TooOften(TurnedAway):
             came=came,
             advice=f"Try again in {seconds} s",
             headers={"retry-after": str(seconds)},
+        )
+
+
+class NothingRuns(TurnedAway):
+    """The application has not started, or has stopped: nobody can say who may come in."""
+
+    def __init__(self, error: NotRunning) -> None:
+        super().__init__(
+            503,
+            "It does not run" if error.advice else "It is starting",
+            rule="an application answers while it runs",
+            came=error.reason,
+            advice=error.advice or "Try again in a moment",
+            headers={"retry-after": "5"},
         )
 
 
