@@ -216,7 +216,7 @@ def _show(view: LetterView, times: Times) -> None:
             ("run", one.run or ""),
             ("window", span_text(one.window, times)),
             ("complete", _completeness(view.window)),
-            ("params", f"version {one.params_version}" if one.params_version is not None else ""),
+            ("params", _params(view)),
             ("failed", when(one.created_at, times)),
             ("again", f"{when(one.failed_at, times)}, in attempt {one.attempt}" if one.failed_at else ""),
             ("error", one.error_msg),
@@ -245,6 +245,17 @@ def _tell_replays(made: ReplayRequest, *, waited: bool) -> None:
         typer.echo(f"note: left open: {left.reason}", err=True)
     if made.more:
         typer.echo("note: there are more: replay again when these runs have ended", err=True)
+
+
+def _params(view: LetterView) -> str:
+    """Which version of its row of parameters the run had, as their history numbers it."""
+    if view.letter.params_version is None:
+        return ""
+    return (
+        "a version that is not kept any more"
+        if view.config_version is None
+        else f"version {view.config_version}"
+    )
 
 
 def _state(letter: DeadLetterRecord) -> str:

@@ -116,7 +116,10 @@ class Gates:
         if alike.params_version is not None:
             version = await self._plane.store.params_version(alike.params_version)
             if version is None:
-                came = f"version {alike.params_version} of the parameters is not in the store any more"
+                run = self._runs.get(letter.run)
+                known = None if run is None else run.config_version
+                which = "the version" if known is None else f"version {known}"
+                came = f"{which} of the parameters is not in the store any more"
                 raise refused(letter, "it is replayed with the parameters of its run", came)
         try:
             return check_params(

@@ -49,7 +49,8 @@ class LetterView:
     """A letter with its item as JSON values (or `text`, where only that was kept), and how complete its window is.
 
     `why_not` says why it cannot be replayed now, empty where it can, None where the flow's code is not known. `window`
-    is None where there is none, or the run that settled it is not known any more.
+    is None where there is none, or the run that settled it is not known any more. `config_version` is the version of
+    the row of parameters that its run had, None where it had none or that is not kept any more.
     """
 
     letter: DeadLetterRecord
@@ -57,6 +58,7 @@ class LetterView:
     text: str
     why_not: str | None
     window: Completeness | None
+    config_version: int | None
 
 
 class PlaneDeadLetters(PlanePart):
@@ -101,7 +103,17 @@ class PlaneDeadLetters(PlanePart):
         if self.registry.get(letter.flow) is not None:
             why_not = await self._why_not_replayed(letter)
         window = None if letter.window is None else await completeness(self.store, letter)
-        return LetterView(letter, kept.get("value"), kept.get("repr", ""), why_not, window)
+        version = None
+        if letter.params_version is not None:
+            version = await self.store.params_version(letter.params_version)
+        return LetterView(
+            letter,
+            kept.get("value"),
+            kept.get("repr", ""),
+            why_not,
+            window,
+            None if version is None else version.version,
+        )
 
     def why_barred(self, letter: DeadLetterRecord) -> str:
         """Why neither this letter nor one that failed alike can be replayed, as far as that is known without building a

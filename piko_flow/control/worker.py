@@ -343,5 +343,5 @@ def _without_params(run: RunRecord) -> Ending:
         window=run.window,
         mark=None if run.window is None else Mark.FAILED,
         error_type="ParamsGone",
-        error_msg=f"version {run.params_version} of the parameters, with which it was queued, is not in the store",
+        error_msg=f"version {run.config_version} of the parameters, with which it was queued, is not in the store",
     )

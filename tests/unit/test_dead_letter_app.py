@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Awaitable, Callable
 from typing import Any
 
 from pydantic import BaseModel
+from typer.testing import CliRunner
 
 from piko_flow import App, Flow, Pipeline, RunContext, Sink, Source, Transform
+from piko_flow.cli.main import app as piko_flow_command
 from piko_flow.control.plane import ControlPlane
 from piko_flow.control.plane_dead_letters import WhichLetters
 from piko_flow.control.registry import Registry
@@ -132,6 +135,47 @@ async def test_a_letter_has_the_version_of_its_runs_parameters(database_url: str
     assert [one.error_msg[-3:] for one in found] == [" us", " eu"]
     assert [one.params_version for one in found] == [run.params_version for run in runs]
     assert len({run.params_version for run in runs} - {None}) == 2
+
+
+async def test_a_letter_is_shown_with_the_version_that_the_history_of_its_flow_counts(
+    database_url: str,
+) -> None:
+    app = Shop(database_url).app()
+
+    def build(run: RunContext) -> Pipeline:
+        return Source([1]) >> Transform(refuse, on_error="dead_letter") >> Sink(str)
+
+    Flow.register("first", build, params=Params, registry=app.registry)
+    Flow.register("regional", build, params=Params, registry=app.registry)
+
+    async def both(plane: ControlPlane) -> RunRecord:
+        for region in ("eu", "us", "jp"):
+            await plane.set_params("first", values={"region": region})
+        for region in ("eu", "us"):
+            await plane.set_params("regional", values={"region": region})
+        return await plane.trigger("regional")
+
+    async with app.running():
+        run = await ended(app, both)
+        [letter] = await letters(app)
+        view = await app.service.call(lambda plane: plane.dead_letter(letter.id))
+    assert (run.config_version, letter.params_version) == (2, run.params_version)
+    assert letter.params_version != 2, "the number of the row, by which the store finds it"
+    assert view.config_version == 2
+    package = ("--package", __name__)
+    shown = await asyncio.to_thread(asked, "dead-letter", "show", "1", "--database", database_url, *package)
+    assert re.search(r"^params +version 2$", shown, re.MULTILINE)
+
+
+def refuse(number: int) -> int:
+    raise ValueError(f"{number} is not known")
+
+
+def asked(*words: str) -> str:
+    """What a command says that ends well."""
+    done = CliRunner().invoke(piko_flow_command, words)
+    assert done.exit_code == 0, done.output
+    return done.stdout
 
 
 async def test_the_setting_redacts_fields_of_every_flow(database_url: str) -> None:

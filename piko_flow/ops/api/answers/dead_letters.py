@@ -74,6 +74,7 @@ class LetterView(Answer):
     """A letter with its item, or its text where only that was kept.
 
     `why_not` says why it cannot be replayed now, empty where it can, null where the flow's code is not known.
+    `config_version` is the version of the row of parameters that its run had, as their history numbers it.
     """
 
     letter: DeadLetter
@@ -81,6 +82,7 @@ class LetterView(Answer):
     text: str
     why_not: str | None
     window: Completeness | None
+    config_version: int | None
 
 
 class DeadLetterAnswer(Answer):
