@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from piko_flow.url_passwords import without_url_passwords
 
@@ -108,11 +108,21 @@ class StageFailed(RunError):
 class ErrorBudgetExceeded(RunError):
     """More items were skipped or became dead letters than `max_errors` allows; nothing but what `stays` is there.
 
-    `of` is how many items were read; None when the run was stopped at the first item too many.
+    `of` is how many items were read; None when the run was stopped at the first item too many. `stages` says how many
+    were bad at which stage. `stage`, `where`, `item` and `reason` tell of the first, whose error is `__cause__`; they are
+    empty (`item` None) where units in other processes kept it to themselves.
     """
 
-    def __init__(self, *, bad: int, of: int | None, allowed: int | float, run: str) -> None:
+    stages: Mapping[str, int] = {}
+
+    def __init__(
+        self, *, bad: int, of: int | None, allowed: int | float, run: str, first: StageFailed | None = None
+    ) -> None:
         self.bad, self.of, self.allowed, self.run = bad, of, allowed, run
+        self.stage, self.where, self.reason = (
+            ("", "", "") if first is None else (first.stage, first.where, first.reason)
+        )
+        self.item = None if first is None else first.item
         super().__init__(bad, of, allowed, run)
 
     def __str__(self) -> str:
@@ -124,7 +134,17 @@ class ErrorBudgetExceeded(RunError):
             if single
             else "items were skipped or became dead letters"
         )
-        return f"{bad} {what}; max_errors allows {rule}. {self.committed} [run {self.run}]"
+        return f"{bad} {what}{self._stages}; max_errors allows {rule}. {self.committed}{self._first} [run {self.run}]"
+
+    @property
+    def _stages(self) -> str:
+        if len(self.stages) < (2 if self.stage else 1):
+            return ""
+        return " at " + ", ".join(f"{stage!r} ({bad:,})" for stage, bad in self.stages.items())
+
+    @property
+    def _first(self) -> str:
+        return f". The first: stage {self.stage!r} ({self.where}): {self.reason}" if self.stage else ""
 
 
 class Unbalanced(RunError):

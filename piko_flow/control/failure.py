@@ -9,6 +9,7 @@ from piko_flow.dataflow.running.failed_place import line_of, place_of
 from piko_flow.dataflow.running.task_group import first_cause
 from piko_flow.errors import (
     AlreadyCommitted,
+    ErrorBudgetExceeded,
     PipelineError,
     RequestRefused,
     ResumeRefused,
@@ -44,7 +45,7 @@ def message_of(error: BaseException, hide: Callable[[str], str] = str) -> str:
     others = len(error.exceptions) - 1 if isinstance(error, BaseExceptionGroup) else 0
     staged = isinstance(first, StageFailed)
     text = hide(str(first) if staged else describe_error(first))
-    line = "" if staged else line_of(first)
+    line = "" if staged or isinstance(first, ErrorBudgetExceeded) else line_of(first)
     rest = (f" ({line})" if line else "") + (f" (and {others} more)" if others else "")
     room = LONGEST - len(rest)
     return (text if len(text) <= room else text[: room - 1] + "…") + rest

@@ -12,7 +12,7 @@ from piko_flow.control.line_redaction import LineRedaction
 from piko_flow.control.redaction import Redaction
 from piko_flow.dataflow.running.failed_place import TRACE, frames_of, trace_of
 from piko_flow.dataflow.running.task_group import first_cause
-from piko_flow.errors import StageFailed, shorten
+from piko_flow.errors import ErrorBudgetExceeded, StageFailed, shorten
 from piko_flow.planning.run_state import RunStatus
 from piko_flow.store.records import RunRecord
 
@@ -27,7 +27,7 @@ Hide = Callable[[str], str]
 class ToldFailure:
     """Why an attempt failed; nothing in it is secret.
 
-    `stage` is empty and `item` None where it was not about one. `place` is the innermost line of the flow's own code
+    `stage` is empty and `item` None where it was not about one; of too many bad items the first tells. `place` is the innermost line of the flow's own code
     (`orders.py:41 in read`), `frames` are the last five, innermost last; of a worker process the worker's. They are
     empty where no code of the flow was at work. `traceback` has its causes; of a long one the end.
     """
@@ -46,7 +46,7 @@ def told_failure(
 ) -> ToldFailure:
     """The error as it may be kept; `message` may be already."""
     first = first_cause(error)
-    staged = first if isinstance(first, StageFailed) else None
+    staged = first if isinstance(first, (StageFailed, ErrorBudgetExceeded)) else None
     item = None if staged is None else staged.item
     hide = hiding(redaction, hide_in_line, item)
     shown = error if staged is None else staged.__cause__ or staged

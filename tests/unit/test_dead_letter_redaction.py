@@ -95,6 +95,17 @@ async def test_a_run_that_fails_does_not_tell_them(world: World, caplog: pytest.
     assert "4111" not in outcome.error_msg + caplog.text
 
 
+async def test_a_run_over_its_budget_tells_the_first_error_without_them(world: World) -> None:
+    def refuse(item: Any) -> Any:
+        raise ValueError(f"card {item['card']} is refused")
+
+    pipeline = Source([{"card": "4111-1111"}]) >> Transform(refuse, on_error="skip") >> Sink(str)
+    outcome = await world.run(world.register(pipeline, redact=["card"], max_errors=0))
+    assert outcome.error_type == "ErrorBudgetExceeded"
+    assert "The first: stage 'refuse' (tests/unit/test_dead_letter_redaction.py:" in outcome.error_msg
+    assert outcome.error_msg.endswith("): ValueError: card ****** is refused [run 1]")
+
+
 async def test_an_invalid_item_is_stored_without_its_values(world: World) -> None:
     line = '{"number": "4111-1111", "card": "4111-1111"}'
     flow = world.register(

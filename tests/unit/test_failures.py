@@ -22,7 +22,7 @@ from piko_flow.control.run_details import RunDetails
 from piko_flow.control.told_attempt import ToldAttempt
 from piko_flow.control.told_failure import FRAMES, ITEM, ToldFailure, failures_in, failures_of, told_failure
 from piko_flow.dataflow.running.failed_place import TRACE, trace_of
-from piko_flow.errors import StageFailed
+from piko_flow.errors import ErrorBudgetExceeded, StageFailed
 from piko_flow.planning.run_state import RunStatus
 from piko_flow.store.records import RunRecord
 from tests.unit.executing import Place
@@ -53,6 +53,20 @@ def of_stage(item: object, cause: Exception) -> StageFailed:
     failed = StageFailed(stage="parse", where="shop.py:3", item=item, run="1", cause=cause)
     failed.__cause__ = cause
     return failed
+
+
+def test_of_too_many_bad_items_the_first_is_kept() -> None:
+    first = of_stage({"order": 7}, raised(ValueError("no")))
+    error = ErrorBudgetExceeded(bad=2, of=4, allowed=1, run="1", first=first)
+    error.__cause__ = first.__cause__
+    failure = told(error)
+    assert (failure.error_type, failure.stage, failure.item) == (
+        "ErrorBudgetExceeded",
+        "parse",
+        "{'order': 7}",
+    )
+    assert failure.traceback.endswith("ValueError: no\n")
+    assert failure.frames[-1].endswith("in deep")
 
 
 def test_the_innermost_places_of_the_flow_are_named_innermost_last() -> None:

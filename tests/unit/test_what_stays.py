@@ -1,4 +1,4 @@
-"""What an error that ends a run says of the sinks that had written at once."""
+"""What an error that ends a run says of the sinks that had written at once, and of the items that failed."""
 
 from __future__ import annotations
 
@@ -72,3 +72,37 @@ async def test_a_run_that_stops_at_an_item_names_all_that_may_have_written() -> 
     with pytest.raises(StageFailed) as caught:
         await run(Source([1, 0]) >> fails >> Sink(called.append))
     assert (called, caught.value.stays) == ([1.0], ("append",))
+
+
+@pytest.mark.parametrize("engine", [None, SubprocessEngine()], ids=["local", "subprocess"])
+@pytest.mark.parametrize("allowed", [0, 0.1])
+async def test_a_run_over_its_budget_tells_which_item_failed_first(allowed: float, engine: Any) -> None:
+    pipeline = Source([1, 0, 0]) >> dying("inverses") >> Sink(str)
+    with pytest.raises(ErrorBudgetExceeded) as caught:
+        await run(pipeline, max_errors=allowed, engine=engine)
+    error = caught.value
+    assert list(error.stages) == ["inverses"]
+    if engine is None or allowed:  # else who of two processes is the first to see it decides
+        assert f"The first: stage 'inverses' ({error.where}): ZeroDivisionError: division by zero" in str(
+            error
+        )
+        assert (error.stage, error.item) == ("inverses", 0)
+    if engine is None:
+        assert isinstance(error.__cause__, ZeroDivisionError)
+
+
+async def test_items_that_failed_at_several_stages_are_told_by_stage() -> None:
+    two: Any = Transform(lambda number: 1 / (number - 0.5), on_error="skip", name="two")
+    with pytest.raises(ErrorBudgetExceeded) as caught:
+        await run(Source([2, 1, 0, 0]) >> dying("zero") >> two >> Sink(str), max_errors=0.5)
+    assert "3 of 4 items were skipped or became dead letters at 'zero' (2), 'two' (1); " in str(caught.value)
+    assert "The first: stage 'two' " in str(caught.value)
+
+
+def dying(name: str) -> Any:
+    """A stage at which zero becomes a dead letter."""
+
+    def inverse(number: int) -> float:
+        return 1 / number
+
+    return Transform(inverse, on_error="dead_letter", name=name)

@@ -71,7 +71,8 @@ class Accounts:
         if lines:
             raise Unbalanced(lines=lines, run=self._run)
         bad = sum(stage.skipped + stage.dead for stage in progress.stages)
-        budget.judge(bad, sum(stage.received for stage in progress.stages if stage.kind == "Source"))
+        read = sum(stage.received for stage in progress.stages if stage.kind == "Source")
+        budget.judge(bad, read, (letter for result in self.results() for letter in result.dead_letters))
 
     def progress(self, watched: Mapping[str, Any], seconds: float) -> Progress:
         """The sums so far, units in work included."""

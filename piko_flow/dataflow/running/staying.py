@@ -1,4 +1,4 @@
-"""What is there of a run that ends without a commit."""
+"""What an error that ends a run tells of it: what is there all the same, and where items failed."""
 
 from __future__ import annotations
 
@@ -6,13 +6,13 @@ from piko_flow.dataflow.running.facts import Progress
 from piko_flow.dataflow.running.last_transaction import LastTransaction
 from piko_flow.dataflow.running.plan import Plan
 from piko_flow.dataflow.stages.sink import Sink
-from piko_flow.errors import RunError
+from piko_flow.errors import ErrorBudgetExceeded, RunError
 
 
 def tell_what_stays(
     error: BaseException, plan: Plan, progress: Progress, *, last: LastTransaction | None
 ) -> None:
-    """Let the error that ends the run name those of its sinks that have written at once.
+    """Let the error that ends the run name those of its sinks that have written at once, and the stages of bad items.
 
     While units are in work the counts are behind what sinks do: then all that write at once are named.
     """
@@ -20,6 +20,10 @@ def tell_what_stays(
         return
     at_work = progress.units_done < progress.units
     written = {stage.name for stage in progress.stages if at_work or stage.emitted}
+    if isinstance(error, ErrorBudgetExceeded):
+        error.stages = {
+            stage.name: stage.skipped + stage.dead for stage in progress.stages if stage.skipped + stage.dead
+        }
     error.stays = tuple(box.name for box in plan.sinks if box.name in written and _at_once(box.stage, last))
 
 
