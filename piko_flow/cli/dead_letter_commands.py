@@ -26,6 +26,7 @@ app = typer.Typer(help="Items that failed for good: list, show, replay and drop 
 STATES = ("open", "replayed", "dropped", "all")
 NAMED = 8  # characters of a fingerprint that name a group
 TOLD = 100  # characters of an error in a table
+NUMBERS = 20  # letters that one note names
 ITEM = 4000  # characters of an item that are shown
 Group = Annotated[
     str | None,
@@ -241,10 +242,27 @@ def _tell_replays(made: ReplayRequest, *, waited: bool) -> None:
         if run.status in LIVE:
             ended = f": still {run.status}, and --timeout is over" if waited else ""
         typer.echo(f"run {run.id} of {run.flow} replays {_letters(len(one.letters))}{ended}")
-    for left in made.untaken:
-        typer.echo(f"note: left open: {left.reason}", err=True)
+    for reason, letters in _left_open(made).items():
+        typer.echo(f"note: left open: {_numbers(letters)}: {reason}", err=True)
     if made.more:
         typer.echo("note: there are more: replay again when these runs have ended", err=True)
+
+
+def _left_open(made: ReplayRequest) -> dict[str, list[int]]:
+    """The letters that were not taken, those of one reason together."""
+    found: dict[str, list[int]] = {}
+    for left in made.untaken:
+        found.setdefault(left.reason.removeprefix(f"replay dead letter {left.letter}: "), []).append(
+            left.letter
+        )
+    return found
+
+
+def _numbers(letters: list[int]) -> str:
+    if len(letters) == 1:
+        return f"dead letter {letters[0]}"
+    more = f" and {len(letters) - NUMBERS:,} more" if len(letters) > NUMBERS else ""
+    return f"dead letters {', '.join(map(str, letters[:NUMBERS]))}{more}"
 
 
 def _params(view: LetterView) -> str:

@@ -11,7 +11,7 @@ from piko_flow.control.line_redaction import described
 from piko_flow.control.params import check_params
 from piko_flow.control.plane_part import PlanePart
 from piko_flow.control.replaying import check_accepted, check_entry
-from piko_flow.control.reviving import Reviver, refused
+from piko_flow.control.reviving import Reviver, refused, replay_of
 from piko_flow.control.run_context import RunContext
 from piko_flow.errors import PikoFlowError, RequestRefused
 from piko_flow.planning.window import Window
@@ -53,8 +53,8 @@ class Gates:
             except RequestRefused as error:
                 self._gates[alike] = error
         gate = self._gates[alike]
-        if isinstance(gate, RequestRefused):
-            raise gate
+        if isinstance(gate, RequestRefused):  # found for one that is alike, and told of this one
+            raise RequestRefused(what=replay_of(letter), rule=gate.rule, came=gate.came, advice=gate.advice)
         if gate is not None and not letter.payload_file:
             gate.items(letter, letter.payload)
         return alike
@@ -64,7 +64,7 @@ class Gates:
         none, or nowhere in it to enter."""
         if not letter.flow:
             raise RequestRefused(
-                what=f"replay dead letter {letter.id}",
+                what=replay_of(letter),
                 rule="it is replayed by a run of its flow",
                 came=f"it was emitted to {letter.sink!r} outside of any run",
                 advice="Emit the item again, then drop the letter: piko-flow dead-letter drop",

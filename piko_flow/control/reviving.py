@@ -117,9 +117,12 @@ def class_named(name: str) -> type[Any] | None:
 
 def refused(letter: DeadLetterRecord, rule: str, came: str) -> RequestRefused:
     """The refusal to replay a letter, with what to do instead."""
-    return RequestRefused(
-        what=f"replay dead letter {letter.id}", rule=rule, came=came, advice=_instead(letter)
-    )
+    return RequestRefused(what=replay_of(letter), rule=rule, came=came, advice=_instead(letter))
+
+
+def replay_of(letter: DeadLetterRecord) -> str:
+    """What is asked for where a letter is replayed, as refusals begin."""
+    return f"replay dead letter {letter.id}"
 
 
 def _instead(letter: DeadLetterRecord) -> str:

@@ -164,6 +164,21 @@ def test_what_fails_again_stays_open_and_what_is_dropped_is_gone(shop: Shop) -> 
     assert "it was dropped" in shop.run("dead-letter", "show", "1")
 
 
+def test_letters_that_are_left_open_are_named_with_their_reason_once(shop: Shop) -> None:
+    shop.code(check=BROKEN, sink="Transform(spend, on_error='dead_letter') >> Sink(write)")
+    with shop.serving():
+        shop.run("trigger", "orders", "--window", WINDOW, "--wait")
+    each = shop.json("dead-letter", "list", "--each")["letters"]
+    left = sorted(one["id"] for one in each if one["stage"] == "spend")
+    assert len(left) == 3
+    shop.code()
+    words = ("dead-letter", "replay", "--flow", "orders", "--package", "flows", "--database", shop.database)
+    done = piko(*words, folder=shop.folder, TZ="UTC")
+    assert done.stdout.rstrip().endswith("of orders replays 3 dead letters")
+    [note] = [line for line in done.stderr.splitlines() if "left open" in line]
+    assert note.startswith(f"note: left open: dead letters {left[0]}, {left[1]}, {left[2]}: it enters at")
+
+
 def test_a_replay_is_refused_where_a_file_follows_and_the_answer_names_the_window(shop: Shop) -> None:
     shop.code(check=BROKEN)
     with shop.serving():
