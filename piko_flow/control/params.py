@@ -13,6 +13,7 @@ from piko_flow.control.flow import Flow
 from piko_flow.control.secret_fields import may_be_secret
 from piko_flow.counting import are
 from piko_flow.errors import RequestRefused, describe_error, shorten
+from piko_flow.url_passwords import without_url_passwords
 
 SHOWN = 60  # characters of a value that came
 TOLD = 5  # fields that one message tells of
@@ -231,8 +232,8 @@ def _line(model: type[BaseModel], error: Any) -> str:
     if raised:  # what a validator of the user's said, without what Pydantic puts before it
         rule = rule.removeprefix("Value error, ").removeprefix("Assertion failed, ")
     if error["type"] == "missing" or hidden or isinstance(came, (dict, list)):
-        return rule
-    return f"{rule}, got {shorten(came, SHOWN)}"
+        return without_url_passwords(rule)
+    return f"{without_url_passwords(rule)}, got {shorten(came, SHOWN)}"
 
 
 def _kind(value: object) -> str:

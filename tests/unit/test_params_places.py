@@ -1,11 +1,12 @@
 """Wrong parameters are told each with the place where it came, in the API and in the form."""
 
 import html
+import json
 import re
 from typing import Any, Literal
 
 import pytest
-from pydantic import AliasChoices, AliasPath, BaseModel, Field, model_validator
+from pydantic import AliasChoices, AliasPath, BaseModel, Field, PostgresDsn, model_validator
 
 from piko_flow.control.flow import Flow
 from piko_flow.control.params import ParamsRefused, check_params
@@ -127,3 +128,24 @@ async def test_a_form_tells_what_is_wrong_with_the_whole_and_marks_a_field_that_
     assert re.search("[Tt]he whole: its value is not accepted", html.unescape(whole.text))
     assert re.search(r'name="p:port"[^>]* aria-invalid="true"', field.text)
     assert (whole.status_code, field.status_code) == (422, 422)
+
+
+class Reading(BaseModel):
+    dsn: PostgresDsn = PostgresDsn("postgresql://me@here/orders")
+    limit: int = 3
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"dsn": "mysql://u:swordfish@h/d"},
+        {"limit": "postgresql://u:swordfish@h/d"},
+        {"limit": ["mysql://u:swordfish@h/d"]},
+    ],
+)
+async def test_a_password_in_a_url_is_told_to_nobody_when_the_value_is_refused(given: dict[str, Any]) -> None:
+    flow = Flow.register("job", do_nothing, params=Reading, registry=Registry())
+    with pytest.raises(ParamsRefused) as refused:
+        check_params(flow, json.dumps(given))
+    assert next(iter(given)) in str(refused.value)
+    assert "swordfish" not in f"{refused.value} {refused.value.__dict__}"
