@@ -144,7 +144,7 @@ class PlaneRows(PlanePart):
         registered, old = self.registered(flow), await self.row(flow)
         check_seen(f"set the schedule of {flow!r}", expected, version=0 if old is None else old.version)
         if not columns and kind is None:
-            advice = "Give it a trigger (--cron, --interval, --date) or something else of the row: --help lists all"
+            advice = "Give it a trigger, or something else of the row"
             refuse(f"set the schedule of {flow!r}", "something of it is set", "nothing was given", advice)
         row = self._new_row(registered, old, kind, expression)
         left = tuple(
@@ -303,7 +303,7 @@ class PlaneRows(PlanePart):
             old = first_row(flow, grace=options.first_grace, instances=options.first_instances)
         if kind is None:
             if old is None:
-                advice = "Give it one: --cron, --interval or --date"
+                advice = "Give it one: schedule_type and schedule_expr; on the command line --cron, --interval or --date"
                 refuse(
                     f"set the schedule of {flow.name!r}",
                     "a new row needs a trigger",

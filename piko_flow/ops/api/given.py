@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import json
 import re
 from datetime import datetime
+from math import isfinite
 from typing import Annotated, Any, Final, Protocol
 
 from fastapi import Path, Query
@@ -70,8 +70,8 @@ def json_value(value: Any, depth: int = 0) -> Any:
         return plain_text(value)
     if isinstance(value, int) and not -(2**LONGEST_WHOLE) <= value < 2**LONGEST_WHOLE:
         raise ValueError("a whole number has at most 64 bits")
-    if isinstance(value, float):
-        json.dumps(value, allow_nan=False)
+    if isinstance(value, float) and not isfinite(value):
+        raise ValueError("a number has at most 64 bits, so it is below 1.8e308")
     for name, item in value.items() if isinstance(value, dict) else ():
         json_value(name, depth + 1)
         json_value(item, depth + 1)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Coroutine
+from contextlib import suppress
 from typing import Any, Final
 
 from fastapi import Request
@@ -39,6 +40,7 @@ class ProblemRoute(APIRoute):
                     _check_parameters(request, known)
                 if self.body_field is not None:
                     await _check_content(request)
+                    _check_numbers(await request.body())
                 return await answer(request)
             except RequestValidationError as error:
                 return error_response(misread(error, body))
@@ -70,6 +72,19 @@ async def _check_content(request: Request) -> None:
     )
     if not is_json and await request.body():
         raise other_content(media_type)
+
+
+def _check_numbers(body: bytes) -> None:
+    """Raise Misread for a body with numbers that are none, which Python reads and JSON does not have."""
+
+    def refuse(name: str) -> None:
+        raise no_json(f"{name} is no number of JSON")
+
+    if b"NaN" in body or b"Infinity" in body:
+        with suppress(
+            ValueError, RecursionError
+        ):  # what is no JSON for another reason is told as such when it is read
+            json.loads(body, parse_constant=refuse)
 
 
 async def _params_given(request: Request, error: ParamsRefused) -> tuple[str, frozenset[str]]:
