@@ -8,8 +8,9 @@ import threading
 from typing import Any
 
 from piko_flow.control.cpu import RunCpu
+from piko_flow.control.deadline import OverTime, timed_out
 from piko_flow.control.emitting import Emissions
-from piko_flow.control.failure import cause_of, hash_of, is_retryable, message_of, timed_out, type_of
+from piko_flow.control.failure import cause_of, hash_of, is_retryable, message_of, type_of
 from piko_flow.control.job_run import JobRun
 from piko_flow.control.journal import Ask
 from piko_flow.control.line_redaction import LineRedaction, secrets_in
@@ -82,6 +83,8 @@ class ActiveExecution:
                 raise  # somebody pressed the keys
             error = CallExited(None, interrupted=True)
             error.__cause__ = interrupt
+        except OverTime as late:
+            self._reason, error = self._reason or Reason.TIMEOUT, late
         except Exception as failure:
             error = failure
         self._ended = True
@@ -210,8 +213,7 @@ class ActiveExecution:
 
     def _stopped(self, reason: Reason, report: RunReport | None, error: BaseException | None) -> Outcome:
         if reason is Reason.TIMEOUT:
-            late = timed_out(self.order.flow.timeout)
-            late.__cause__ = error  # where it was stopped
+            late = timed_out(self.order.flow.timeout, error)
             return self._failed(late, reason=reason, report=report)
         status = RunStatus.QUEUED if reason is Reason.RELEASED else RunStatus.CANCELLED
         return Outcome(status, reason, report=report, **self._times)

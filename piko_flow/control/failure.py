@@ -72,8 +72,3 @@ def is_retryable(error: BaseException, retry: Retry) -> bool:
     if isinstance(first, HOPELESS):
         return False
     return isinstance(first, retry.on) or isinstance(cause_of(error), retry.on)
-
-
-def timed_out(seconds: float | None) -> TimeoutError:
-    """The error of a run that was stopped because it took longer than it may."""
-    return TimeoutError(f"the run did not end within {seconds:g} s")

@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
 from typing import Any
 
+from piko_flow.control.deadline import Deadline
 from piko_flow.control.run_context import RunContext
 from piko_flow.control.run_order import RunOrder, RunTools
 from piko_flow.dataflow.stages.resource import open_all
@@ -36,14 +37,17 @@ class JobRun:
     async def run(self, context: RunContext[Any]) -> None:
         """Work to the end. Raises what the function raises, and CancelledError after a cancel.
 
-        Raises FlowError where the function gives a pipeline, which nobody would run.
+        Raises FlowError where the function gives a pipeline, which nobody would run, and OverTime where it came back
+        past the flow's timeout.
         """
         task = self._task = asyncio.current_task()
+        deadline = Deadline(self._tools.clock, self._order.flow.timeout)
         try:
             if self._order.flow.resources:
-                await self._with_resources(context)
+                await self._with_resources(context, deadline)
             else:
                 self._order.flow.check_given(await self._order.flow.target(context))
+                self._check(deadline)
                 await self._flush()
         finally:
             self._task = None
@@ -51,7 +55,11 @@ class JobRun:
                 self._cancels -= 1
                 task.uncancel()
 
-    async def _with_resources(self, context: RunContext[Any]) -> None:
+    def _check(self, deadline: Deadline) -> None:
+        if not self._cancels:  # else it was stopped, and has its reason
+            deadline.check()
+
+    async def _with_resources(self, context: RunContext[Any], deadline: Deadline) -> None:
         flow, closing = self._order.flow, Closing()
         failure: BaseException | None = None
         try:
@@ -59,6 +67,7 @@ class JobRun:
                 named = await open_all(flow.resources, self._order.info(), stack, self._tools.resources, {})
                 try:
                     flow.check_given(await flow.target(context, **named))
+                    self._check(deadline)
                     await self._flush()
                 except BaseException as error:
                     failure = error

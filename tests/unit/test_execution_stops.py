@@ -5,15 +5,19 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from datetime import timedelta
 from typing import Any
 
 import pytest
 
+from piko_flow import Source, Transform
 from piko_flow.control.execution import ActiveExecution, execute
 from piko_flow.control.flow import Flow
 from piko_flow.control.registry import Registry
 from piko_flow.control.run_context import RunContext
 from piko_flow.planning.run_state import Reason, RunStatus
+from piko_flow.testing import CollectingSink
+from piko_flow.testing.manual_clock import ManualClock
 from tests.unit.executing import Place, started
 
 
@@ -144,6 +148,105 @@ async def test_a_run_over_its_time_fails_and_may_be_tried_again(place: Place) ->
     assert outcome.retryable
     assert work.told == ["began", "cancelled"]
     assert outcome.duration_ms == 60_000
+
+
+class HeldClock(ManualClock):
+    """A clock that moves on while a call holds the loop: what is due then has its turn when the call comes back."""
+
+    def hold(self, seconds: float) -> None:
+        self._now += timedelta(seconds=seconds)
+        for sleeper in self._sleepers:
+            if sleeper.wakes <= self._now and not sleeper.waiting.done():
+                sleeper.waiting.set_result(None)
+
+
+@pytest.fixture
+def clock(place: Place) -> HeldClock:
+    """The clock of the place."""
+    held = HeldClock()
+    place.with_tools(clock=held)
+    return held
+
+
+@pytest.mark.parametrize("turns", [0, 1])
+async def test_a_job_that_holds_the_loop_past_its_time_fails_when_it_comes_back(
+    place: Place, clock: HeldClock, turns: int
+) -> None:
+    async def blocking(run: RunContext) -> None:
+        clock.hold(4)
+        for _ in range(turns):
+            await asyncio.sleep(0)
+
+    outcome = await place.execute(Flow.register("job", blocking, timeout=1, registry=Registry()))
+    assert (outcome.status, outcome.reason, outcome.error_type) == (
+        RunStatus.FAILED,
+        Reason.TIMEOUT,
+        "TimeoutError",
+    )
+    assert outcome.error_msg.startswith("TimeoutError: the run did not end within 1 s")
+    assert outcome.retryable
+    assert clock.sleepers == 0
+
+
+async def test_its_resources_are_closed_as_after_an_error(place: Place, clock: HeldClock) -> None:
+    closed: list[str] = []
+
+    @asynccontextmanager
+    async def client() -> AsyncIterator[str]:
+        try:
+            yield "client"
+        except TimeoutError as error:
+            closed.append(str(error))
+            raise
+
+    async def blocking(run: RunContext, client: str) -> None:
+        clock.hold(4)
+
+    flow: Any = Flow.register
+    outcome = await place.execute(
+        flow("job", blocking, timeout=1, resources={"client": client}, registry=Registry())
+    )
+    assert (outcome.status, outcome.reason) == (RunStatus.FAILED, Reason.TIMEOUT)
+    assert closed[0].startswith("the run did not end within 1 s; it came back after 4.0 s")
+
+
+async def test_an_error_that_comes_late_is_told_itself(place: Place, clock: HeldClock) -> None:
+    async def blocking(run: RunContext) -> None:
+        clock.hold(4)
+        raise OSError("hung up")
+
+    outcome = await place.execute(Flow.register("job", blocking, timeout=1, registry=Registry()))
+    assert (outcome.status, outcome.reason, outcome.error_type) == (
+        RunStatus.FAILED,
+        Reason.ERROR,
+        "OSError",
+    )
+
+
+async def test_a_job_that_was_stopped_and_went_on_is_told_as_one_that_was_stopped(place: Place) -> None:
+    execution = ActiveExecution(await place.order(Work(swallows=True).flow(timeout=1)), place.tools)
+    task = await started(execution)
+    await place.clock.advance(2)
+    outcome = await task
+    assert (outcome.reason, outcome.error_msg) == (
+        Reason.TIMEOUT,
+        "TimeoutError: the run did not end within 1 s",
+    )
+
+
+async def test_a_pipeline_that_holds_the_loop_past_its_time_commits_nothing(
+    place: Place, clock: HeldClock
+) -> None:
+    written: CollectingSink[int] = CollectingSink()
+
+    def blocking(item: int) -> int:
+        clock.hold(4)
+        return item
+
+    pipeline = Source([1]) >> Transform(blocking) >> written
+    outcome = await place.execute(Flow.register("pipe", pipeline, timeout=1, registry=Registry()))
+    assert (outcome.status, outcome.reason) == (RunStatus.FAILED, Reason.TIMEOUT)
+    assert written.items == []
 
 
 async def test_a_run_within_its_time_leaves_no_timer(place: Place) -> None:
