@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Any, Final
 
-from piko_flow.connectors.sql_errors import REASON, RowsRefused
+from piko_flow.connectors.sql_errors import REASON, DatabaseFailed, RowsRefused
 from piko_flow.connectors.sql_facts import look_at, span_removal
 from piko_flow.connectors.sql_row_types import Rows
 from piko_flow.connectors.sql_rows import RowMaker, Span
@@ -17,6 +17,7 @@ from piko_flow.errors import describe_error
 
 STEP: Final = 1000  # rows of one call inside the transaction, so that its event loop is not held for long
 CHUNK: Final = 5000  # rows of one staged text
+OWN: Final = "the application's own database"
 LARGE: Final = 2_000_000  # characters of one staged text
 
 
@@ -73,7 +74,23 @@ class LedgerPart:
 async def move(
     table: SqlTable, transaction: Transaction, receipts: Sequence[Receipt], *, max_rows: int | None
 ) -> None:
-    """Write the rows of all parts within the transaction, in the order of their units."""
+    """Write the rows of all parts within the transaction, in the order of their units.
+
+    Raises TooManyRows, RowsRefused for a row that the table does not take, DatabaseFailed for what else the database
+    says; its cause is the driver's error, by which the transaction's owner tells whether trying again may help.
+    """
+    from sqlalchemy.exc import DBAPIError
+
+    try:
+        await _moved(table, transaction, receipts, max_rows)
+    except DBAPIError as error:
+        reason = describe_error(error.orig or error, REASON)
+        raise DatabaseFailed(what=f"write to table {table.name}", url=OWN, reason=reason) from error
+
+
+async def _moved(
+    table: SqlTable, transaction: Transaction, receipts: Sequence[Receipt], max_rows: int | None
+) -> None:
     dialect = transaction.dialect
     check_count(sum(receipt.items for receipt in receipts), max_rows if dialect == "sqlite" else None)
 

@@ -272,13 +272,6 @@ class Worker:
         if done.cancelled():
             return
         if error := done.exception():
-            log.error(
-                "the end of run %d of %r could not be written: %s",
-                run.id,
-                run.flow,
-                error,
-                extra=fields_of(run),
-            )
             if isinstance(change, Ending) and change.status is not RunStatus.FAILED:
                 failed = Outcome(
                     RunStatus.FAILED,
@@ -289,7 +282,14 @@ class Worker:
                     retryable=True,
                 )
                 self._write(run, next_step(run, self._flows.get(run.flow), failed, self._time.now()))
-                return
+                return  # told when that is written
+            log.error(
+                "the end of run %d of %r could not be written: %s",
+                run.id,
+                run.flow,
+                error,
+                extra=fields_of(run),
+            )
         if error is not None or not done.result():
             self._gone(run)
             return

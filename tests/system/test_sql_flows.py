@@ -157,6 +157,21 @@ async def test_a_row_that_the_database_refuses_fails_the_run_with_its_reason_and
     assert ids(await copies(tables)) == list(range(30))
 
 
+async def test_a_table_that_is_missing_in_the_applications_database_is_told_once_in_our_words(
+    tables: Tables, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    copying = Copying(tables.url, SqlSink(table="copied", columns=["id", "customer"]))
+    async with app_of(copying, tables, tmp_path) as app:
+        message = await failed(app)
+    began = "DatabaseFailed: could not write to table copied at the application's own database: "
+    assert message.startswith(began)
+    assert "copied" in message.removeprefix(began)
+    assert "sqlalche.me" not in message
+    told = [one.getMessage() for one in caplog.records if "copied" in one.getMessage()]
+    assert len(told) == 1, told
+    assert told[0].startswith(f"run 1 of 'copy' failed in attempt 1: {began}")
+
+
 async def test_sqlite_is_not_held_up_by_too_many_rows(tables: Tables, tmp_path: Path) -> None:
     copying = Copying(tables.url, SqlSink(table="copies", columns=["id", "customer"], max_rows=29))
     async with app_of(copying, tables, tmp_path) as app:

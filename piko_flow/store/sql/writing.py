@@ -131,11 +131,10 @@ class Writing:
             transaction = EndingTransaction(self._session, self._do.staged, ending.run)
             try:
                 await ending.within(transaction)
-            except DBAPIError as error:
-                if not is_answer(error, self._session.dialect):
-                    raise
-                raise SinkFailed(error) from error
             except Exception as error:
+                driver = error if isinstance(error, DBAPIError) else error.__cause__
+                if isinstance(driver, DBAPIError) and not is_answer(driver, self._session.dialect):
+                    raise driver from error  # the store tries again, or tells that it is away
                 raise SinkFailed(error) from error
             await transaction.forget()
 
