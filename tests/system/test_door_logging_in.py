@@ -28,6 +28,7 @@ async def test_a_link_logs_a_browser_in_once(tmp_path: Path) -> None:
         again = await other.get(link, headers=PAGE)
         assert again.status_code == 401
         assert "was used before" in again.text
+        assert "<code>piko-flow token link</code> prints another one." in again.text
         assert "set-cookie" not in again.headers
 
 

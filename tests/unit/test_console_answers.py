@@ -21,6 +21,8 @@ from piko_flow.control.plane import ControlPlane
 from piko_flow.errors import NotFound, NotRunning, RequestConflicts, RequestRefused, StoreUnavailable
 from piko_flow.ops.console.assets import address_of, assets
 from piko_flow.ops.console.pages import console_router
+from piko_flow.ops.console.refusals import page_about
+from piko_flow.ops.console.sentences import coded, sentence
 from piko_flow.ops.visitor import Visitor
 from piko_flow.store.ops_records import LogLine, Role, RunDetail
 from tests.unit.planes import NOW, do_nothing, scene
@@ -277,3 +279,23 @@ async def test_a_page_of_a_flow_of_any_name_is_the_one_that_its_forms_lead_back_
         for form in ("/console/theme", "/console/message/close"):
             answer = await browser.post(form, data={"back": f"{place}?scale=days", "theme": "dark"})
             assert (answer.status_code, answer.headers["location"]) == (303, f"{place}?scale=days")
+
+
+@pytest.mark.parametrize(
+    ("address", "page"),
+    [
+        ("/runs/7/retry", "/runs/7"),
+        ("/flows/a b/params", "/flows/a%20b"),
+        ("/backfills/3/pause", "/backfills/3"),
+        ("/dead-letters/2/drop", "/dead-letters/2"),
+        ("/dead-letters/group/drop", "/dead-letters"),
+        ("/replicas/resign", "/replicas"),
+    ],
+)
+def test_a_change_that_came_too_late_leads_to_the_page_it_is_about(address: str, page: str) -> None:
+    assert page_about(address) == page
+
+
+def test_code_in_a_message_is_shown_as_code_and_the_rest_of_it_is_escaped() -> None:
+    assert coded("do `a & b`, or <c>") == "do <code>a &amp; b</code>, or &lt;c&gt;"
+    assert coded(sentence("<b> `c`")) == "&lt;b&gt; <code>c</code>"

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 from datetime import UTC, datetime, timedelta
-from typing import Literal
+from html import unescape
+from typing import Any, Literal
 
 import pytest
 from pydantic import BaseModel, Field, SecretStr
@@ -259,3 +260,17 @@ def test_a_message_ends_with_what_came(came: str, told: str) -> None:
     with pytest.raises(FieldRefused) as refused, about("start"):
         raise error
     assert fields_of_error(refused.value) == {"start": f"it is a time; {told}"}
+
+
+async def test_a_window_with_one_end_is_told_which_field_is_empty() -> None:
+    process: Any = PlaneProcess(scene().plane)
+    async with client(process=process) as browser:
+        for sent, empty in (
+            ({"start": "2026-03-01 08:00"}, "Window up to"),
+            ({"end": "2026-03-01"}, "Window from"),
+        ):
+            answer = await browser.post("/flows/orders/trigger/preview", data=sent)
+            assert answer.status_code == 422
+            assert f'"{empty}" is empty' in unescape(answer.text)
+        answer = await browser.post("/flows/orders/backfill/plan", data={"start": "2026-03-01"})
+        assert '"Up to, left out" is empty' in unescape(answer.text)

@@ -175,6 +175,8 @@ async def test_an_old_page_drops_no_letters_that_were_replayed_meanwhile(place: 
         refused = await browser.post(action, data=old)
         assert refused.status_code == 409
         assert "Look at it again" in refused.text
+        shown = "/dead-letters" if place < 2 else "/dead-letters/2"
+        assert f'href="{shown}">Look at how it is now</a>' in refused.text
         assert [letter.state for letter in await world.letters()] == ["open", "open"]
         new = form_of((await browser.get(paths[place])).text, action)
         assert (await browser.post(action, data=new)).status_code == 303

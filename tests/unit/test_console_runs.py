@@ -133,6 +133,26 @@ async def test_an_attempt_that_was_cancelled_before_it_began_is_not_taken_for_th
     assert (last.number, last.state, last.start, last.host) == (2, "cancelled", None, "")
 
 
+@pytest.mark.parametrize(
+    ("flow", "why"),
+    [("mail", "somebody cancelled it"), ("orders", "somebody cancelled it; its window is a gap")],
+)
+async def test_only_a_cancelled_run_with_a_window_has_left_a_gap(flow: str, why: str) -> None:
+    it = scene()
+    given = {"window": hour(8)} if flow == "orders" else {}
+    run = await ended(it, flow, status=RunStatus.CANCELLED, reason=Reason.CANCELLED, **given)
+    view = await it.plane.run(run.id)
+    assert attempt_rows(view.run, view.attempts, {}, {})[-1].why == why
+
+
+async def test_a_list_of_runs_in_a_state_that_there_is_not_says_so_and_lists_none() -> None:
+    it = scene()
+    await ended(it, "mail", status=RunStatus.SUCCESS)
+    assert "No run matches" in (page := await page_of(it, "/runs?status=NOPE"))
+    assert "No state is named NOPE; there are QUEUED, RUNNING" in page
+    assert "No run matches" not in await page_of(it, "/runs?status=SUCCESS")
+
+
 async def test_an_attempt_never_took_less_than_no_time() -> None:
     it = scene()
     run = await rescued(it)

@@ -52,16 +52,18 @@ def attempt_rows(
     begun = has_begun(run, attempts)
     of_number = {one.attempt: place for place, one in enumerate(attempts)}
     rows = [
-        _past(one, reports, failures)
+        _past(one, reports, failures, windowed=run.window is not None)
         # What is kept by number belongs to the last that had it; where that is the present one, the page shows it above.
         if of_number[one.attempt] == place and not (begun and one.attempt == run.attempt)
-        else _past(one, {}, {})
+        else _past(one, {}, {}, windowed=run.window is not None)
         for place, one in enumerate(attempts)
     ]
     return (*rows, _present(run, begun=begun, shown=run.attempt in of_number, reports=reports))
 
 
-def _past(one: AttemptRecord, reports: Mapping[int, str], failures: Mapping[int, ToldFailure]) -> AttemptRow:
+def _past(
+    one: AttemptRecord, reports: Mapping[int, str], failures: Mapping[int, ToldFailure], *, windowed: bool
+) -> AttemptRow:
     lost = one.reason == Reason.RESCUED
     return AttemptRow(
         one.attempt,
@@ -71,7 +73,9 @@ def _past(one: AttemptRecord, reports: Mapping[int, str], failures: Mapping[int,
         _milliseconds(one),
         one.host,
         one.pid,
-        why="its replica died, and the run was taken from it" if lost else _meaning(one.reason),
+        why="its replica died, and the run was taken from it"
+        if lost
+        else _meaning(one.reason, windowed=windowed),
         error=one.error_msg or one.error_type,
         failure=None if lost else failures.get(one.attempt),
         stages=stages_of(reports.get(one.attempt)),
@@ -81,7 +85,11 @@ def _past(one: AttemptRecord, reports: Mapping[int, str], failures: Mapping[int,
 def _present(run: RunRecord, *, begun: bool, shown: bool, reports: Mapping[int, str]) -> AttemptRow:
     state, colour = str(run.status).lower(), tone(run)
     if begun:
-        why = "" if run.status in LIVE or run.status is RunStatus.SUCCESS else _meaning(run.reason)
+        why = (
+            ""
+            if run.status in LIVE or run.status is RunStatus.SUCCESS
+            else _meaning(run.reason, windowed=run.window is not None)
+        )
         return AttemptRow(
             *(run.attempt, state, colour, run.start_time, run.duration_ms, run.host, run.pid), why=why
         )
@@ -100,7 +108,9 @@ def _milliseconds(one: AttemptRecord) -> int | None:
     return max(int((one.end_time - one.start_time).total_seconds() * 1000), 0)
 
 
-def _meaning(code: str) -> str:
-    """What the reason code means; the code where nobody knows that."""
+def _meaning(code: str, *, windowed: bool) -> str:
+    """What the reason code means for a run with a window or without; the code where nobody knows that."""
+    if code == Reason.CANCELLED and not windowed:
+        return "somebody cancelled it"  # what has no window leaves no gap
     known = code in Reason.__members__.values()
     return MEANINGS[Reason(code)].text if known and Reason(code) in MEANINGS else code

@@ -41,8 +41,17 @@ def whole_field(form: dict[str, str], name: str, *, least: int, most: int = LARG
     return int(text)
 
 
-def span_of(first: str, last: str, zone: ZoneInfo) -> Window:
-    """The window between two times of the zone, as they were written. Raises FieldRefused for `start` or `end`."""
+def span_of(
+    first: str, last: str, zone: ZoneInfo, *, titles: tuple[str, str] = ("From", "Up to, left out")
+) -> Window:
+    """The window between two times of the zone, as they were written. Raises FieldRefused for `start` or `end`.
+
+    `titles` are those of the two fields; one that is empty is named by it.
+    """
+    for name, text, title in (("start", first, titles[0]), ("end", last, titles[1])):
+        if not text.strip():
+            rule = f'both "{titles[0]}" and "{titles[1]}" are given'
+            raise FieldRefused(field=name, what="read the window", rule=rule, came=f'"{title}" is empty')
     with about("start"):
         start = read_moment(first, zone, "start")
     with about("end"):

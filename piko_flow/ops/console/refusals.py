@@ -6,6 +6,7 @@ import logging
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import quote
 
 from fastapi import Request, Response
 from fastapi.exceptions import RequestValidationError
@@ -97,13 +98,24 @@ def refusal(view: View, request: Request, error: Exception) -> Response:
         log.error("%s %s: %s", request.method, request.url.path, describe_error(error, 500), exc_info=error)
     headers = {"Retry-After": "5"} if about.status == 503 else {}
     back = request.url.path if request.method == "GET" else ""
+    about_page = page_about(request.scope["path"]) if about.status == 409 else ""
     if request.headers.get("HX-Request") == "true":
         fields = list(fields_of_error(error)) if isinstance(error, RequestRefused | ScheduleError) else []
         response = view.part(request, "refused.html", status=about.status, told=about, fields=fields)
     else:
-        response = view.page(request, "refusal.html", status=about.status, told=about, back=back)
+        response = view.page(
+            request, "refusal.html", status=about.status, told=about, back=back, about=about_page
+        )
     response.headers.update(headers)
     return response
+
+
+def page_about(path: str) -> str:
+    """The page that shows what the address of a change is about: a flow, a run, a backfill, a dead letter, or their list."""
+    kind, one, *_ = [*path.strip("/").split("/"), ""]
+    if one and (kind == "flows" or one.isdecimal()):
+        return f"/{kind}/{quote(one, safe='')}"
+    return f"/{kind}"
 
 
 def answers_errors(view: View) -> Callable[[Request, Exception], Coroutine[Any, Any, Response]]:

@@ -96,18 +96,20 @@ class RunPages(PageGroup):
 
     async def _list(self, request: Request) -> dict[str, Any]:
         asked = request.query_params
-        flow, status = asked.get("flow", "")[:200], asked.get("status", "")
+        flow, status = asked.get("flow", "")[:200], asked.get("status", "")[:200]
+        unknown = bool(status) and status not in RunStatus.__members__
         backfill, before = whole(asked.get("backfill"), 0), whole(asked.get("before"), 0, most=2**62)
         which = RunFilter(
             flow=flow or None,
-            statuses={RunStatus(status)} if status in RunStatus.__members__ else (),
+            statuses={RunStatus(status)} if status and not unknown else (),
             backfill=backfill or None,
             before=before or None,
             limit=PAGE,
         )
 
         async def read(plane: ControlPlane) -> tuple[RunPage, datetime, list[str]]:
-            return await plane.runs(which), await plane.now(), list(plane.registry)
+            found = RunPage((), None) if unknown else await plane.runs(which)
+            return found, await plane.now(), list(plane.registry)
 
         page, now, flows = await self._process.ask(read)
         return {
@@ -117,6 +119,7 @@ class RunPages(PageGroup):
             "now": now,
             "flows": flows,
             "statuses": list(RunStatus),
+            "unknown": status if unknown else "",
             "asked": {"flow": flow, "status": status, "backfill": backfill or "", "before": before or ""},
         }
 

@@ -19,6 +19,8 @@ from piko_flow.planning.window import Window
 _OPEN, _CLOSE = "\ue000", "\ue001"
 _MARK: Final = re.compile(f"{_OPEN}([0-9T:+.-]{{1,40}}){_CLOSE}")
 
+_CODE: Final = re.compile("`([^`<>]+)`")  # in markup, only within one piece of text
+
 
 @dataclass(frozen=True, slots=True)
 class MarkedTimes(Times):
@@ -60,6 +62,11 @@ def _instant(found: re.Match[str]) -> Markup:
     except ValueError:
         return escape(found[1])
     return escape(found[1]) if instant.tzinfo is None else moment(instant, "dated")
+
+
+def coded(text: str) -> Markup:
+    """The text with what stands between backticks as code, and all else escaped, unless it is markup already."""
+    return Markup(_CODE.sub(r"<code>\1</code>", str(escape(text))))
 
 
 def plain(text: str) -> str:

@@ -24,6 +24,7 @@ from piko_flow.store.ops_records import Role
 from piko_flow.store.records import RunRecord
 
 FORM = "trigger"
+TITLES = ("Window from", "Window up to")
 Operator = Annotated[Visitor, Depends(AtLeast(Role.OPERATOR))]
 
 
@@ -82,4 +83,4 @@ def _asked(plane: ControlPlane, name: str, form: Mapping[str, str], zone: ZoneIn
 
 def _window(form: Mapping[str, str], zone: ZoneInfo) -> Window | None:
     first, last = form.get("start", "").strip(), form.get("end", "").strip()
-    return span_of(first, last, zone) if first or last else None
+    return span_of(first, last, zone, titles=TITLES) if first or last else None

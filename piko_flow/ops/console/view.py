@@ -44,6 +44,7 @@ def _environment() -> Environment:
         "window": formats.window,
         "sentence": sentences.sentence,
         "plain": sentences.plain,
+        "coded": sentences.coded,
         "counted": counted,
         "are": are,
         "ago": formats.ago,

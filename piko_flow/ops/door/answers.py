@@ -43,7 +43,9 @@ class Answers:
         told = Told(
             why.status, why.title, f"{asked.method} {asked.path[:200]}", why.rule, why.came, why.advice
         )
-        response = self._view.page(_request(scope), "refusal.html", status=why.status, told=told, back="")
+        response = self._view.page(
+            _request(scope), "refusal.html", status=why.status, told=told, back="", about=""
+        )
         response.headers.update(why.headers)
         return response
 
