@@ -210,6 +210,27 @@ async def test_progress_tells_of_units_in_work(engine: Engine) -> None:
     assert (report.outcome, report.stages[0].emitted, report.stages[-1].emitted) == ("cancelled", 100, 100)
 
 
+@pytest.mark.parametrize("concurrency", [1, 4])
+async def test_progress_tells_of_items_in_the_middle_of_a_chunk(engine: Engine, concurrency: int) -> None:
+    async def stops(item: int) -> int:
+        if item >= 50:
+            await asyncio.Event().wait()
+        return item
+
+    def counts() -> tuple[int, int, int]:
+        _, middle, last = active.progress().stages
+        return middle.emitted, last.received, last.emitted
+
+    pipeline = Source(range(500)) >> Transform(stops, concurrency=concurrency) >> Sink(lambda item: None)
+    async with start(pipeline, engine=engine) as active:
+        async with asyncio.timeout(PATIENCE):
+            while counts() != (50, 50, 50):  # noqa: ASYNC110
+                await asyncio.sleep(0)
+        assert active.progress().stages[1].received > 50
+        active.cancel()
+        await active.wait()
+
+
 async def test_resources_are_opened_where_the_stage_runs_and_closed_again(
     engine: Engine, tmp_path: Path
 ) -> None:

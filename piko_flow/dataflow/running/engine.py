@@ -177,4 +177,4 @@ def counts_of(watch: list[UnitState]) -> Counts | None:
     """The counts at this moment of the unit in `watch`; None while it has not begun."""
     if not watch:
         return None
-    return Counts(watch[0].tallies, watch[0].times_now(), watch[0].edges())
+    return Counts(watch[0].tallies_now(), watch[0].times_now(), watch[0].edges())

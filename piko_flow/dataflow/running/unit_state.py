@@ -100,6 +100,18 @@ class UnitState:
             times[number].busy = left_busy(times[number], monotonic() - began)
         return times
 
+    def tallies_now(self) -> list[StageTally]:
+        """The counts of every stage at this moment. Operators count by chunks, which slow items make last for seconds:
+        what a stage has taken from its one channel, and handed on to its one channel, is told by these."""
+        tallies, graph = [replace(one) for one in self.tallies], self.plan.graph
+        for number, channel in self.channels.items():
+            start, end = graph.edges[number].start, graph.edges[number].end
+            if len(graph.out_of(start)) == 1:
+                tallies[start].emitted = max(tallies[start].emitted, channel.sent)
+            if len(graph.into(end)) == 1:
+                tallies[end].received = max(tallies[end].received, channel.received)
+        return tallies
+
     def edges(self) -> list[EdgeTally]:
         """The counts of every joint: of a channel where there is one, else of the stages that it joins."""
         counts = []
