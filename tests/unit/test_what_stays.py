@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import closing
 from pathlib import Path
 from sqlite3 import connect
 from typing import Any
@@ -35,7 +36,7 @@ async def test_a_run_over_its_budget_says_which_rows_are_in_another_database(
     engine: Any, tmp_path: Path
 ) -> None:
     shop = tmp_path / "shop.db"
-    with connect(shop) as database:
+    with closing(connect(shop)) as database:
         database.execute("create table totals (id integer primary key)")
     target: SqlSink[Any] = SqlSink(table="totals", columns=["id"], key="id", url=f"sqlite:///{shop}")
     rows = Source([{"id": 1}, {"id": 2}, {}]) >> Transform(lambda row: row["id"], on_error="skip")
@@ -43,7 +44,7 @@ async def test_a_run_over_its_budget_says_which_rows_are_in_another_database(
     with pytest.raises(ErrorBudgetExceeded) as caught:
         await run(pipeline, max_errors=0.1, engine=engine)
     assert "What sink 'totals' wrote at once is there; nothing else was committed" in str(caught.value)
-    with connect(shop) as database:
+    with closing(connect(shop)) as database:
         assert database.execute("select id from totals").fetchall() == [(1,), (2,)]
 
 
