@@ -271,25 +271,9 @@ class Worker:
     def _written(self, run: RunRecord, change: Ending | Requeue, done: asyncio.Future[bool]) -> None:
         if done.cancelled():
             return
-        if error := done.exception():
-            if isinstance(change, Ending) and change.status is not RunStatus.FAILED:
-                failed = Outcome(
-                    RunStatus.FAILED,
-                    Reason.ERROR,
-                    error_type=type(error).__name__,
-                    error_msg=describe_error(error, 500),
-                    duration_ms=change.duration_ms or 0,
-                    retryable=True,
-                )
-                self._write(run, next_step(run, self._flows.get(run.flow), failed, self._time.now()))
-                return  # told when that is written
-            log.error(
-                "the end of run %d of %r could not be written: %s",
-                run.id,
-                run.flow,
-                error,
-                extra=fields_of(run),
-            )
+        error = done.exception()
+        if error is not None and self._failed_instead(run, change, error):
+            return  # told when that is written
         if error is not None or not done.result():
             self._gone(run)
             return
@@ -314,6 +298,28 @@ class Worker:
                     reason=change.reason,
                 )
             )
+
+    def _failed_instead(self, run: RunRecord, change: Ending | Requeue, error: BaseException) -> bool:
+        """Whether a run whose end was refused is written as failed; else the log tells that it could not be written."""
+        if not isinstance(change, Ending) or change.status is RunStatus.FAILED:
+            log.error(
+                "the end of run %d of %r could not be written: %s",
+                run.id,
+                run.flow,
+                error,
+                extra=fields_of(run),
+            )
+            return False
+        failed = Outcome(
+            RunStatus.FAILED,
+            Reason.ERROR,
+            error_type=type(error).__name__,
+            error_msg=describe_error(error, 500),
+            duration_ms=change.duration_ms or 0,
+            retryable=True,
+        )
+        self._write(run, next_step(run, self._flows.get(run.flow), failed, self._time.now()))
+        return True
 
     def _tell(self, run: RunRecord, change: Ending | Requeue) -> None:
         """Log how the attempt ended, and what follows a failed one."""
