@@ -12,7 +12,9 @@ SHOWN = 200  # characters of an item or a value that a message shows
 def shorten(value: object, limit: int = SHOWN) -> str:
     """The value's repr, cut to `limit` characters, with passwords in URLs hidden; never raises."""
     try:
-        text = without_url_passwords(repr(value))  # before the cut: half a password would not be known for one
+        text = without_url_passwords(
+            repr(value)
+        )  # before the cut: half a password would not be known for one
     except Exception as error:
         text = f"<{type(value).__name__} whose repr raised {type(error).__name__}>"
     return text if len(text) <= limit else text[: limit - 1] + "…"
