@@ -1,5 +1,6 @@
 """What the API tells, and that it tells it as the commands do with --json."""
 
+import json
 from dataclasses import fields
 from typing import Any
 
@@ -89,10 +90,15 @@ async def test_a_run_has_its_log_its_reports_and_what_it_is_at() -> None:
         run = await running(world.scene, "mail")
         store = world.scene.store
         lines = tuple(LogLine(world.scene.clock.now(), "INFO", "shop", f"line {n} <b>") for n in range(3))
-        await store.keep_details([RunDetail(run.id, 1, '{"stages": []}', lines)])
+        stages = [
+            {"kind": "Source", "emitted": 5, "received": 0, "skipped": 0, "dead": 0},
+            {"kind": "Sink", "emitted": 2, "received": 2, "skipped": 2, "dead": 1},
+        ]
+        await store.keep_details([RunDetail(run.id, 1, json.dumps({"stages": stages}), lines)])
         await store.show_live("one", {run.id: '{"stages": [{"name": "send"}]}'})
         shown = await world.get(f"/runs/{run.id}")
-        assert shown["reports"] == {"1": {"stages": []}}
+        assert shown["reports"] == {"1": {"stages": stages}}
+        assert shown["counts"] == {"attempt": 1, "read": 5, "to_sinks": 2, "skipped": 2, "dead": 1}
         assert shown["live"]["report"] == {"stages": [{"name": "send"}]}
         page = await world.get(f"/runs/{run.id}/log", params={"limit": 2})
         assert [line["message"] for line in page["lines"]] == ["line 0 <b>", "line 1 <b>"]

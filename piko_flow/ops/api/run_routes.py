@@ -11,6 +11,7 @@ from pydantic import ConfigDict
 from starlette.responses import Response
 
 from piko_flow.control.plane import ControlPlane
+from piko_flow.control.told_counts import counts_in
 from piko_flow.control.told_failure import failures_of
 from piko_flow.ops.api.answers.runs import (
     ExplanationAnswer,
@@ -73,7 +74,8 @@ async def show_run(look: Look, run: RunInPath) -> RunShownAnswer:
         shown = (await plane.store.shown_live([run])).get(run)
         live = None if shown is None else {"at": shown[0], "report": json.loads(shown[1])}
         failures = failures_of(view.run, texts)
-        return {"run": view, "failures": failures, "reports": _accounts(texts), "live": live}
+        told = {"run": view, "failures": failures, "counts": counts_in(texts)}
+        return told | {"reports": _accounts(texts), "live": live}
 
     return RunShownAnswer.model_validate(await look.answer(ask))
 

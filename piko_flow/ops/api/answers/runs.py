@@ -160,14 +160,27 @@ class Failure(Answer):
     traceback: str
 
 
+class Counts(Answer):
+    """Items of one attempt: read by its sources, that came to its sinks, skipped, made dead letters."""
+
+    attempt: int
+    read: int
+    to_sinks: int
+    skipped: int
+    dead: int
+
+
 class RunShownAnswer(Answer):
     """A run with the reports of its attempts (stages, edges, times, what was written) by attempt.
 
-    `failures` are the errors that ended attempts, by attempt, nothing secret in them. `live` is where a run that goes on was last seen; null where nobody shows it.
+    `failures` are the errors that ended attempts, by attempt, nothing secret in them. `counts` are those of the last
+    attempt that left a report of stages; null where none did. `live` is where a run that goes on was last seen; null
+    where nobody shows it.
     """
 
     run: RunView
     failures: dict[str, Failure]
+    counts: Counts | None
     reports: dict[str, dict[str, Any]]
     live: LiveReport | None
 
