@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -23,8 +23,8 @@ from piko_flow.store.protocols import RunFilter, Store
 from piko_flow.store.records import NewRun, ReplicaRecord, RunRecord
 from piko_flow.store.sql import database as database_module
 from piko_flow.store.sql.connecting import read_url
-from tests.databases.host import Kind
-from tests.databases.plugin import PrivateServers
+from tests.databases.host import Host, Kind
+from tests.databases.plugin import PrivateServers, empty_database
 
 NOW = datetime(2026, 3, 29, 1, 30, 0, 7, tzinfo=UTC)
 LONG = timedelta(days=1)
@@ -165,11 +165,20 @@ async def test_what_a_database_refuses_of_a_sink_is_the_sinks_error(database_url
         assert (await store.write(Batch("one", endings=[done(run)]))).stale == set()
 
 
-@pytest.mark.parametrize("kind", SERVERS)
-async def test_transactions_that_lock_each_other_out_are_begun_again(
-    kind: Kind, request: pytest.FixtureRequest
-) -> None:
-    url = request.getfixturevalue("mariadb_url" if kind == "mariadb" else "postgres_url")
+@pytest.fixture(scope="session", params=["mariadb", "postgres"])
+def server(request: pytest.FixtureRequest) -> Host:
+    """Each server in turn, which starts before a test is asked what it leaves behind."""
+    found: Host = request.getfixturevalue(request.param)
+    return found
+
+
+@pytest.fixture
+def url(server: Host) -> Iterator[str]:
+    """A new, empty database."""
+    yield from empty_database(server)
+
+
+async def test_transactions_that_lock_each_other_out_are_begun_again(url: str) -> None:
     async with opened(url) as store, opened(url) as other:
         first, second = await start(store, "a", "b")
         met, tries = asyncio.Barrier(2), 0
