@@ -11,7 +11,7 @@ from piko_flow.planning.flow_state import FlowState
 from piko_flow.planning.window import BackfillPolicy
 from piko_flow.store.records import DeadLetterRecord
 from tests.unit.control_worlds import HOURLY, Flows, config, edit
-from tests.unit.told_people import Looking, People
+from tests.unit.told_people import Looking, People, failing
 from tests.unit.told_people import flows as flows
 from tests.unit.told_people import people as people
 
@@ -38,10 +38,7 @@ async def test_a_failing_flow_is_told_once_and_once_more_when_it_has_recovered(
 
 
 async def test_of_two_replicas_one_tells(flows: Flows, people: People) -> None:
-    flows.add("orders", schedule=HOURLY)
-    flows.fails["orders"] = OSError("no")
-    async with flows.within() as world:
-        await world.advance(hours=1)
+    async with failing(flows) as world:
         await Looking(world, people).step()
         await Looking(world, people).step()
     assert people.told == [("begun", "failed", "orders")]

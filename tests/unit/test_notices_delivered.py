@@ -9,8 +9,8 @@ import pytest
 
 from piko_flow.control.notice_outbox import MOST, SENDING, TRIES, Outbox
 from piko_flow.testing.manual_clock import ManualClock
-from tests.unit.control_worlds import HOURLY, Flows
-from tests.unit.told_people import Looking, People
+from tests.unit.control_worlds import Flows
+from tests.unit.told_people import Looking, People, failing
 from tests.unit.told_people import flows as flows
 from tests.unit.told_people import people as people
 
@@ -18,10 +18,7 @@ from tests.unit.told_people import people as people
 async def test_a_notice_that_does_not_arrive_is_tried_again_and_given_up_at_last(
     flows: Flows, people: People, caplog: pytest.LogCaptureFixture
 ) -> None:
-    flows.add("orders", schedule=HOURLY)
-    flows.fails["orders"] = OSError("no")
-    async with flows.within() as world:
-        await world.advance(hours=1)
+    async with failing(flows) as world:
         watching = Looking(world, people)
         people.away = 2
         for _ in range(3):
@@ -39,12 +36,9 @@ async def test_a_notice_that_does_not_arrive_is_tried_again_and_given_up_at_last
 async def test_a_place_that_takes_nothing_makes_no_other_get_a_notice_twice(
     flows: Flows, people: People
 ) -> None:
-    flows.add("orders", schedule=HOURLY)
-    flows.fails["orders"] = OSError("no")
     broken = People()
     broken.away = 1000
-    async with flows.within() as world:
-        await world.advance(hours=1)
+    async with failing(flows) as world:
         watching = Looking(world, people, broken)
         for _ in range(TRIES + 2):
             await watching.step()
@@ -55,12 +49,9 @@ async def test_a_place_that_takes_nothing_makes_no_other_get_a_notice_twice(
 async def test_what_a_process_had_not_told_when_it_died_is_told_by_who_leads_later(
     flows: Flows, people: People
 ) -> None:
-    flows.add("orders", schedule=HOURLY)
-    flows.fails["orders"] = OSError("no")
     dying = People()
     dying.away = 2
-    async with flows.within() as world:
-        await world.advance(hours=1)
+    async with failing(flows) as world:
         await Looking(world, dying).step()
         next_one = Looking(world, people)
         await next_one.step()
@@ -123,12 +114,9 @@ async def test_a_replica_that_tells_nobody_does_not_keep_others_from_it(flows: F
 
 
 async def test_what_was_told_or_given_up_is_told_by_nobody_else(flows: Flows, people: People) -> None:
-    flows.add("orders", schedule=HOURLY)
-    flows.fails["orders"] = OSError("no")
     broken = People()
     broken.away = TRIES
-    async with flows.within() as world:
-        await world.advance(hours=1)
+    async with failing(flows) as world:
         watching = Looking(world, broken)
         for _ in range(TRIES):
             await watching.step()

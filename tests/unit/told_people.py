@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
@@ -13,7 +14,7 @@ from piko_flow.control.notices import Notices
 from piko_flow.control.survey import Survey
 from piko_flow.telemetry.figures import Figures
 from piko_flow.testing.simulated import FlowWorld
-from tests.unit.control_worlds import Flows, leader
+from tests.unit.control_worlds import HOURLY, Flows, leader
 
 Told = list[tuple[str, str, str]]
 
@@ -54,6 +55,16 @@ class Looking:
     async def step(self) -> None:
         await self.survey.step()
         await self.notices.step()
+
+
+@asynccontextmanager
+async def failing(flows: Flows) -> AsyncIterator[FlowWorld]:
+    """A world whose flow `orders` has failed in its first hour."""
+    flows.add("orders", schedule=HOURLY)
+    flows.fails["orders"] = OSError("no")
+    async with flows.within() as world:
+        await world.advance(hours=1)
+        yield world
 
 
 @pytest.fixture
