@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from datetime import UTC, datetime, timedelta
+from enum import StrEnum
 from html import unescape
 from typing import Any, Literal
 
@@ -35,6 +36,11 @@ ROW = {
 }
 
 
+class Size(StrEnum):
+    SMALL = "s"
+    LARGE = "l"
+
+
 class Login(BaseModel):
     user: str = "me"
     password: SecretStr = SecretStr("hidden")
@@ -46,6 +52,8 @@ class Params(BaseModel):
     share: float = 0.5
     on: bool = True
     colour: Literal["red", "blue"] = "red"
+    size: Size = Size.SMALL
+    other_size: Size | None = None
     since: datetime | None = None
     tags: list[str] = []
     login: Login = Login()
@@ -80,12 +88,16 @@ def test_each_field_of_a_model_has_a_kind_that_suits_it_and_no_secret_in_it() ->
         "share": "number",
         "on": "flag",
         "colour": "choice",
+        "size": "choice",
+        "other_size": "choice",
         "since": "text",
         "tags": "json",
         "login": "json",
         "secret": "secret",
     }
     assert fields["colour"].choices == ("red", "blue")
+    assert (fields["size"].choices, fields["size"].value, fields["size"].none) == (("s", "l"), "s", False)
+    assert (fields["other_size"].choices, fields["other_size"].none) == (("s", "l"), True)
     assert fields["since"].none
     assert (fields["name"].description, fields["name"].limits) == ("Whose", (("maxlength", "9"),))
     assert fields["count"].limits == (("min", "1"),)
@@ -105,6 +117,8 @@ def test_a_form_that_nobody_touched_changes_nothing() -> None:
         ("share", "0.75", 0.75),
         ("on", None, False),
         ("colour", "blue", "blue"),
+        ("size", "l", "l"),
+        ("other_size", "l", "l"),
         ("since", "2026-01-31T08:00:00Z", "2026-01-31T08:00:00Z"),
         ("tags", '["a",\r\n"b"]', ["a", "b"]),
         ("secret", "another", "another"),
@@ -135,6 +149,28 @@ async def test_stars_are_never_written_over_a_secret_inside_a_value() -> None:
     assert "swordfish" not in shown
     [newest, _] = await plane.store.params("with_params")
     assert json.loads(newest.text)["login"] == {"user": "you", "password": "swordfish"}
+
+
+class Wanted(BaseModel):
+    size: Size
+
+
+async def test_a_choice_that_nobody_made_is_not_made_by_saving_the_form() -> None:
+    async def sized(run: RunContext[Wanted]) -> None: ...
+
+    plane = scene().plane
+    plane.registry = Registry[Flow]()
+    Flow.register("sized", sized, params=Wanted, registry=plane.registry)
+    async with client(process=PlaneProcess(plane)) as browser:
+        shown = (await browser.get("/flows/sized")).text
+        assert '<option value="">choose one</option><option>s</option><option>l</option>' in shown
+        sent = {"seen_version": "0", params_form.PREFIX + "size": ""}
+        assert (await browser.post("/flows/sized/params", data=sent)).status_code == 422
+        sent[params_form.PREFIX + "size"] = "l"
+        assert (await browser.post("/flows/sized/params", data=sent)).status_code == 303
+        shown = (await browser.get("/flows/sized")).text
+    assert "<option>s</option><option selected>l</option>" in shown
+    assert "choose one" not in shown
 
 
 def test_a_secret_inside_a_value_is_changed_by_writing_it_out() -> None:

@@ -45,8 +45,8 @@ def fields_of(flow: Flow | None, values: Mapping[str, Any]) -> list[Field]:
             Field(WHOLE, "All parameters", "json", json.dumps(dict(values), indent=2, ensure_ascii=False))
         ]
     schema = flow.params.model_json_schema(by_alias=False)
-    properties = schema.get("properties", {})
-    return [_field(name, one, values.get(name)) for name, one in properties.items()]
+    properties, shared = schema.get("properties", {}), schema.get("$defs", {})
+    return [_field(name, one, values.get(name), shared) for name, one in properties.items()]
 
 
 def read_changes(
@@ -116,13 +116,15 @@ def differences(old: Mapping[str, Any] | None, new: Mapping[str, Any] | None) ->
     ]
 
 
-def _field(name: str, schema: Mapping[str, Any], value: Any) -> Field:
+def _field(name: str, schema: Mapping[str, Any], value: Any, shared: Mapping[str, Any]) -> Field:
     options = schema.get("anyOf")
     none = isinstance(options, list) and {"type": "null"} in options
     told = schema
     if isinstance(options, list):
         others = [one for one in options if one != {"type": "null"}]
         told = others[0] if len(others) == 1 else {}
+    if "$ref" in told:  # enums and other models stand beside the schema
+        told = shared.get(str(told["$ref"]).rpartition("/")[2], {})
     kind, choices = _kind(told, value)
     text = "" if value is None or kind == "secret" else _text(kind, value)
     limits = tuple(
