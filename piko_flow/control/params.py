@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 
 from piko_flow.control.field_names import Place, overlaid, own_name, read_names
 from piko_flow.control.flow import Flow
-from piko_flow.control.secret_fields import may_be_secret
+from piko_flow.control.secret_fields import may_be_secret, may_hold_secret
 from piko_flow.counting import are
 from piko_flow.errors import RequestRefused, describe_error, shorten
 from piko_flow.url_passwords import without_url_passwords
@@ -225,7 +225,8 @@ def _place(error: Any, values: Any) -> Place:
 def _line(model: type[BaseModel], error: Any) -> str:
     """What is wrong with one field: the rule, and what came unless it may be a secret."""
     path, came = error["loc"], error["input"]
-    hidden, raised = may_be_secret(model, path), error["type"] in ("value_error", "assertion_error")
+    hidden = may_be_secret(model, path) if path else may_hold_secret(model)
+    raised = error["type"] in ("value_error", "assertion_error")
     if hidden and ("url" not in error or error["type"] in TELLING):
         return "its value is not accepted"
     rule = str(error["msg"])

@@ -38,6 +38,11 @@ def may_be_secret(model: type[BaseModel], path: Sequence[Any]) -> bool:
     return holds_secret(at)
 
 
+def may_hold_secret(model: type[BaseModel]) -> bool:
+    """Whether a secret may be among the values of the model: in one of its fields, or under a name of its giver's."""
+    return holds_secret(model) or _takes_any_name(model)
+
+
 def holds_secret(annotation: object, seen: frozenset[object] = frozenset()) -> bool:
     """Whether the type is one for secrets, or has a field for one, however deep."""
     if SECRET.search(repr(annotation)):

@@ -6,7 +6,7 @@ import re
 from typing import Any, Literal
 
 import pytest
-from pydantic import AliasChoices, AliasPath, BaseModel, Field, PostgresDsn, model_validator
+from pydantic import AliasChoices, AliasPath, BaseModel, Field, PostgresDsn, SecretStr, model_validator
 
 from piko_flow.control.flow import Flow
 from piko_flow.control.params import ParamsRefused, check_params
@@ -125,9 +125,44 @@ async def test_a_form_tells_what_is_wrong_with_the_whole_and_marks_a_field_that_
     async with client(process=PlaneProcess(plane)) as browser:
         whole = await browser.post("/flows/f/params", data={"p:a": "5", "seen_version": "0"})
         field = await browser.post("/flows/f/params", data={"p:port": "1.5", "seen_version": "0"})
-    assert re.search("[Tt]he whole: its value is not accepted", html.unescape(whole.text))
+    assert re.search("[Tt]he whole: a is above b", html.unescape(whole.text))
     assert re.search(r'name="p:port"[^>]* aria-invalid="true"', field.text)
     assert (whole.status_code, field.status_code) == (422, 422)
+
+
+class Bounded(BaseModel):
+    low: int = 1
+
+    @model_validator(mode="before")
+    @classmethod
+    def _quoting(cls, given: dict[str, Any]) -> dict[str, Any]:
+        raise ValueError(f"these do not fit: {given}")
+
+
+class WithSecret(Bounded):
+    token: SecretStr = SecretStr("")
+
+
+class WithAnyName(Bounded, extra="allow"):
+    pass
+
+
+@pytest.mark.parametrize(
+    ("model", "told"),
+    [
+        (Bounded, "the whole: these do not fit: {'low': 3}"),
+        (WithSecret, "the whole: its value is not accepted"),
+        (WithAnyName, "the whole: its value is not accepted"),
+    ],
+)
+def test_what_a_model_says_of_the_whole_is_told_where_no_secret_can_be_in_it(
+    model: type[BaseModel], told: str
+) -> None:
+    registry: Registry[Flow] = Registry()
+    Flow.register("f", do_nothing, params=model, registry=registry)
+    with pytest.raises(ParamsRefused) as caught:
+        check_params(registry["f"], '{"low": 3}')
+    assert caught.value.came == told
 
 
 class Reading(BaseModel):
