@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sqlite3
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -153,14 +153,9 @@ class SpoolFile:
 
         With `alike` all of them are of one origin.
         """
-        rows: list[Row] = []
         with _reading(self.path):
-            for row in map(self._row, self._connection.execute(_NEXT, (number,))):
-                items -= row.kept.items
-                if rows and (items < 0 or (alike and row.origin != rows[0].origin)):
-                    break
-                rows.append(row)
-        return rows
+            found = self._connection.execute(_NEXT, (number,))
+            return some_of(map(self._row, found), items=items, alike=alike)
 
     def readable_rows(self) -> Iterator[Row]:
         """All lists of a damaged file that can still be read, in order."""
@@ -280,6 +275,17 @@ class SpoolFile:
             raise BrokenSpool(str(self.path), f"dead letter {number} is not what was written")
         origin = Origin(flow, run, stage)
         return Letter(Kept(kind, body, 1), key, origin, failed_at, error_type, error, behind, number)
+
+
+def some_of(rows: Iterable[Row], *, items: int, alike: bool) -> list[Row]:
+    """The first of them, as many as have that many items together, but at least one; `alike` of one origin."""
+    some: list[Row] = []
+    for row in rows:
+        items -= row.kept.items
+        if some and (items < 0 or (alike and row.origin != some[0].origin)):
+            break
+        some.append(row)
+    return some
 
 
 def create_file(folder: Path, *, owner: str) -> SpoolFile:

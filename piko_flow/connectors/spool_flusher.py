@@ -26,7 +26,8 @@ from piko_flow.connectors.spool_reading import (
     readable,
 )
 from piko_flow.connectors.spool_returning import Returning
-from piko_flow.connectors.spool_stock import Settled, Shelf, Stock
+from piko_flow.connectors.spool_shelf import Shelf
+from piko_flow.connectors.spool_stock import Settled, Stock
 from piko_flow.connectors.spool_waiting import happens
 from piko_flow.dataflow.running.cancelled import uninterrupted
 from piko_flow.errors import describe_error
@@ -35,7 +36,7 @@ log = logging.getLogger("piko_flow.spool")
 
 _TEXT: Final = 1000  # characters of an error that a dead letter holds
 _BACKLOG: Final = 3  # full lists that wait, from which on the next one is read ahead
-_UNSETTLED: Final = 4  # lists that were written, whose removal the disk may still have to take
+_UNSETTLED: Final = 16  # lists that were written, whose removal the disk may still have to take
 _GRACE: Final = 1.0  # seconds that settling may take when the spool is closed
 _LOOK: Final = 30.0  # seconds between two looks for files of processes that died meanwhile
 _FRESH, _PROVEN = 1, 2  # tries of an item that failed alone: while nothing was written, and while others were

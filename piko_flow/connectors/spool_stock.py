@@ -14,10 +14,11 @@ from uuid import uuid4
 
 from piko_flow.clock import Clock
 from piko_flow.connectors.spool_errors import BrokenSpool, SpoolClosed, SpoolUnavailable
-from piko_flow.connectors.spool_file import Letter, Origin, Row, SpoolFile, Totals, create_file
+from piko_flow.connectors.spool_file import Letter, Origin, Row, SpoolFile, create_file
 from piko_flow.connectors.spool_folder import LeftFiles, make_private
 from piko_flow.connectors.spool_items import Kept
 from piko_flow.connectors.spool_reading import carry_over
+from piko_flow.connectors.spool_shelf import Recent, Shelf
 from piko_flow.connectors.spool_thread import SpoolThread
 from piko_flow.counting import counted
 
@@ -34,33 +35,6 @@ class Bounds:
     items: int
     bytes: int
     taken: bool
-
-
-@dataclass(eq=False)
-class Shelf:
-    """An open file, what of it waits, and up to which list it was taken."""
-
-    file: SpoolFile
-    items: int = 0
-    bytes: int = 0
-    letters: int = 0
-    letter_bytes: int = 0
-    failing: int = 0
-    taken: int = 0
-    owed: set[int] = field(default_factory=set)
-    """Lists that were written, whose removal the disk did not take yet."""
-
-    @classmethod
-    def holding(cls, file: SpoolFile, totals: Totals) -> Shelf:
-        """A file that holds so much already."""
-        return cls(
-            file,
-            items=totals.items,
-            bytes=totals.bytes,
-            letters=totals.letters,
-            letter_bytes=totals.letter_bytes,
-            failing=totals.failing,
-        )
 
 
 @dataclass(eq=False, slots=True)
@@ -191,10 +165,12 @@ class Stock:
         await self._wait_for_room(items, size)
         at = self._clock.now().timestamp()
 
-        def added(file: SpoolFile) -> None:
+        def added(file: SpoolFile) -> list[Row]:
+            rows = []
             for one in kept:
-                given = None if keys is None else keys[one.first : one.first + one.items]
-                file.add(one, origin, at, given)
+                given = None if keys is None else tuple(keys[one.first : one.first + one.items])
+                rows.append(Row(file.add(one, origin, at, given), one, origin, at, given))
+            return rows
 
         try:
             await self._added(added, items, size)
@@ -202,15 +178,18 @@ class Stock:
             await self.set_aside(error)
             await self._added(added, items, size)
 
-    async def _added(self, added: Callable[[SpoolFile], None], items: int, size: int) -> None:
+    async def _added(self, added: Callable[[SpoolFile], list[Row]], items: int, size: int) -> None:
         shelf = self._own if self.closed else self._own or await self._renewed()
         if self.closed or shelf is None:
             raise SpoolClosed(self.name)
         self._count(shelf, items, size)
 
-        def counted(change: asyncio.Future[None]) -> None:
+        def counted(change: asyncio.Future[list[Row]]) -> None:
             if change.exception() is not None:
                 self._count(shelf, -items, -size)
+            else:
+                for row in change.result():
+                    shelf.recent.add(row)
             self.arrived.set()
 
         change = self._thread.change(shelf.file, lambda: added(shelf.file))
@@ -221,13 +200,22 @@ class Stock:
         """The next lists, about so many items together, with `alike` of one origin; None where none waits."""
         for shelf in list(self.shelves):
             if shelf.items > shelf.failing:
-                rows = await self._thread.read(
-                    partial(shelf.file.rows_after, shelf.taken, items=items, alike=alike)
-                )
+                rows = await self._rows_of(shelf, items=items, alike=alike)
                 if rows:
                     shelf.taken = rows[-1].number
                     return shelf, rows
         return None
+
+    async def _rows_of(self, shelf: Shelf, *, items: int, alike: bool) -> list[Row]:
+        found = shelf.recent.next(shelf.taken, items=items, alike=alike)
+        if found is not None and sum(row.kept.items for row in found) < items:
+            await self._thread.read(lambda: None)  # until what is being accepted is on the disk
+            found = shelf.recent.next(shelf.taken, items=items, alike=alike)
+        if found is None:
+            found = await self._thread.read(
+                partial(shelf.file.rows_after, shelf.taken, items=items, alike=alike)
+            )
+        return found
 
     async def failing(self, limit: int) -> tuple[Shelf, list[Row]] | None:
         """Items that failed alone before."""
@@ -351,9 +339,8 @@ class Stock:
         """A file for what is accepted from now on."""
         async with self._mending:
             if self._own is None:
-                self._own = Shelf(
-                    await self._thread.read(lambda: create_file(self.folder, owner=self._owner))
-                )
+                file = await self._thread.read(lambda: create_file(self.folder, owner=self._owner))
+                self._own = Shelf(file, recent=Recent(after=0))
                 self.shelves.append(self._own)
             return self._own
 
