@@ -69,6 +69,14 @@ class ScheduleError(PikoFlowError, ValueError):
         return _revive, (type(self), self.args, dict(vars(self)))
 
 
+def told_committed(stays: tuple[str, ...]) -> str:
+    """What there is of a run that was not committed, where these sinks wrote at once; a sentence without its full stop."""
+    if not stays:
+        return "Nothing was committed"
+    noun = "sink" if len(stays) == 1 else "sinks"
+    return f"What {noun} {', '.join(map(repr, stays))} wrote at once is there; nothing else was committed"
+
+
 class RunError(PikoFlowError):
     """Base of what can end a run.
 
@@ -80,11 +88,7 @@ class RunError(PikoFlowError):
     @property
     def committed(self) -> str:
         """What there is of a run that was not committed, as a sentence without its full stop."""
-        if not self.stays:
-            return "Nothing was committed"
-        sinks = ", ".join(map(repr, self.stays))
-        noun = "sink" if len(self.stays) == 1 else "sinks"
-        return f"What {noun} {sinks} wrote at once is there; nothing else was committed"
+        return told_committed(self.stays)
 
     def __reduce__(self) -> tuple[object, ...]:
         return _revive, (type(self), self.args, dict(vars(self)))

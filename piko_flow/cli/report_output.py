@@ -12,7 +12,7 @@ from piko_flow.cli.json_output import output_given_up
 from piko_flow.cli.mistakes import printable
 from piko_flow.dataflow.running.report import RunReport
 from piko_flow.dataflow.running.report_text import report_text
-from piko_flow.dataflow.running.report_words import OUTCOMES
+from piko_flow.dataflow.running.report_words import how_it_ended
 
 UNKNOWN_WIDTH = 100  # columns where standard output is no terminal
 NARROWEST, WIDEST = 60, 120
@@ -35,7 +35,7 @@ def print_or_tell(report: RunReport, write: Callable[[], None]) -> None:
         sys.stdout.flush()
     except OSError as error:
         output_given_up()
-        told = "; ".join((f"run {report.run} {OUTCOMES[report.outcome]}", *report.written))
+        told = "; ".join((f"run {report.run} {how_it_ended(report)}", *report.written))
         reason = f"its report could not be written to standard output: {error.strerror or error}"
         print(f"{printable(told)}; {reason}", file=sys.stderr, flush=True)
 

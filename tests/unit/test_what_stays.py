@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import asyncio
+from collections.abc import AsyncIterator, Sequence
 from contextlib import closing
+from html import unescape
 from pathlib import Path
 from sqlite3 import connect
 from typing import Any
 
 import pytest
 
-from piko_flow import Broadcast, ErrorBudgetExceeded, Sink, Source, StageFailed, Transform, run
+from piko_flow import Broadcast, ErrorBudgetExceeded, Filter, Sink, Source, StageFailed, Transform, run, start
 from piko_flow.connectors.spool import Spool
 from piko_flow.connectors.sql import SqlSink
 from piko_flow.engines.subprocess import SubprocessEngine
-from piko_flow.testing import CollectingSink
+from piko_flow.testing import CollectingSink, items, until
 
 INVERSES: Any = Transform(lambda number: 1 / number, on_error="skip")
 
@@ -73,6 +75,44 @@ async def test_a_run_that_stops_at_an_item_names_all_that_may_have_written() -> 
     with pytest.raises(StageFailed) as caught:
         await run(Source([1, 0]) >> fails >> Sink(called.append))
     assert (called, caught.value.stays) == ([1.0], ("append",))
+
+
+async def three_and_then_nothing() -> AsyncIterator[int]:
+    for number in range(3):
+        yield number
+    await asyncio.Event().wait()
+
+
+@pytest.mark.parametrize("stop", ["drain", "cancel"])
+async def test_the_report_of_a_stopped_run_names_the_sinks_whose_writes_are_not_taken_back(stop: str) -> None:
+    called: list[int] = []
+    sinks = Broadcast(Sink(called.append), CollectingSink())
+    async with start(Source(three_and_then_nothing) >> sinks) as active:
+        await until(lambda: called == [0, 1, 2])
+        getattr(active, stop)()
+        report = await active.wait()
+    outcome = {"drain": "drained", "cancel": "cancelled"}[stop]
+    assert (report.outcome, report.stays) == (outcome, ("append",))
+    head = f"was {outcome}, what sink 'append' wrote at once is there; nothing else was committed: "
+    for told in (str(report), unescape(report._repr_html_())):
+        assert head in " ".join(told.split())
+    assert report.to_dict()["stays"] == ("append",)
+
+
+async def test_a_drained_run_names_no_sink_that_got_nothing_and_one_that_succeeded_names_none() -> None:
+    seen: list[int] = []
+
+    def nobody(number: int) -> bool:
+        seen.append(number)
+        return False
+
+    async with start(Source(three_and_then_nothing) >> Filter(nobody) >> Sink(str)) as active:
+        await until(lambda: len(seen) == 3)
+        active.drain()
+        report = await active.wait()
+    assert report.stays == ()
+    assert "was drained, nothing was committed: 3 items" in str(report)
+    assert (await run(items(3) >> Sink(str))).stays == ()
 
 
 @pytest.mark.parametrize("engine", [None, SubprocessEngine()], ids=["local", "subprocess"])

@@ -7,12 +7,8 @@ from dataclasses import dataclass
 
 from piko_flow.counting import counted
 from piko_flow.dataflow.running.facts import DeadLetter, Progress, RunFacts, StageReport
+from piko_flow.errors import told_committed
 
-OUTCOMES = {
-    "succeeded": "succeeded",
-    "drained": "was drained, nothing was committed",
-    "cancelled": "was cancelled, nothing was committed",
-}
 ALL_LOST = "Warning: every item was skipped or is a dead letter"
 COUNTS = ("received", "emitted", "filtered", "skipped", "dead", "dropped", "retried")
 TIMES = ("busy", "waiting", "blocked")
@@ -43,7 +39,7 @@ def headline(report: RunFacts) -> str:
     done = "" if all_done else f"{report.units_done:,} of "
     units = f", {done}{counted(report.units, 'unit')}" if report.units > 1 else ""
     read = f"{counted(report.items, 'item')} in {duration(report.seconds)}{rate}{units}"
-    return f"Run {report.run} {OUTCOMES[report.outcome]}: {read}"
+    return f"Run {report.run} {how_it_ended(report)}: {read}"
 
 
 def bottleneck_line(progress: Progress) -> str:
@@ -107,6 +103,14 @@ def dead_line(report: RunFacts) -> str:
     return f"Dead letters: {number(report.dead)}" + (
         f" (the first {number(kept)} are kept)" if kept < report.dead else ""
     )
+
+
+def how_it_ended(report: RunFacts) -> str:
+    """Its outcome in words, and what there is of a run that was stopped."""
+    if report.outcome == "succeeded":
+        return "succeeded"
+    there = told_committed(report.stays)
+    return f"was {report.outcome}, {there[0].lower()}{there[1:]}"
 
 
 def more_lines(report: RunFacts) -> list[str]:

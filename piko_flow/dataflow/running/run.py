@@ -24,7 +24,7 @@ from piko_flow.dataflow.running.plan import Plan, make_plan
 from piko_flow.dataflow.running.report import RunReport
 from piko_flow.dataflow.running.run_options import RunOptions, RunValues, run_options
 from piko_flow.dataflow.running.settling import Budget
-from piko_flow.dataflow.running.staying import tell_what_stays
+from piko_flow.dataflow.running.staying import tell_what_stays, what_stays
 from piko_flow.dataflow.running.unit import UnitResult
 from piko_flow.dataflow.running.unit_state import Intake
 from piko_flow.dataflow.stages.resource import RunInfo
@@ -195,12 +195,16 @@ class ActiveRun:
             await self._journal.record(self.id, self.plan.fingerprint, result)
 
     def _report(self, outcome: Any, *, written: tuple[str, ...] = ()) -> RunReport:
-        progress = self._accounts.progress(self._context.watched, monotonic() - self._began)
+        progress, stays = self.progress(), tuple[str, ...]()
+        if outcome != "succeeded":
+            at_work = outcome == "cancelled" and progress.units_done < progress.units
+            stays = what_stays(self.plan, progress, last=self._options.last, at_work=at_work)
         return self._accounts.report(
             progress,
             outcome=outcome,
             started=self._started,
             written=written,
+            stays=stays,
             leftovers=tuple(self._context.leftovers),
             workers=dict(self._context.workers),
         )

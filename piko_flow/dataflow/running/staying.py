@@ -18,13 +18,19 @@ def tell_what_stays(
     """
     if not isinstance(error, RunError) or getattr(error, "run", None) != progress.run:
         return
-    at_work = progress.units_done < progress.units
-    written = {stage.name for stage in progress.stages if at_work or stage.emitted}
     if isinstance(error, ErrorBudgetExceeded):
         error.stages = {
             stage.name: stage.skipped + stage.dead for stage in progress.stages if stage.skipped + stage.dead
         }
-    error.stays = tuple(box.name for box in plan.sinks if box.name in written and _at_once(box.stage, last))
+    error.stays = what_stays(plan, progress, last=last, at_work=progress.units_done < progress.units)
+
+
+def what_stays(
+    plan: Plan, progress: Progress, *, last: LastTransaction | None, at_work: bool
+) -> tuple[str, ...]:
+    """The sinks that have written at once; while units are `at_work` all that may have done so by now."""
+    written = {stage.name for stage in progress.stages if at_work or stage.emitted}
+    return tuple(box.name for box in plan.sinks if box.name in written and _at_once(box.stage, last))
 
 
 def _at_once(stage: object, last: LastTransaction | None) -> bool:
