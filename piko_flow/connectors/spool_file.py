@@ -20,7 +20,7 @@ from piko_flow.errors import describe_error
 
 SUFFIX: Final = ".spool"
 BROKEN: Final = ".broken"
-_COMPANIONS: Final = ("-wal", "-shm", "-journal")
+COMPANIONS: Final = ("-wal", "-shm", "-journal")
 _FORMAT: Final = 1
 _PAGE: Final = 8192  # bytes; lists are long, and each page of the log costs a checksum
 _CHECKPOINT: Final = 8000  # pages of the log, 64 MB, before it is written back
@@ -37,6 +37,9 @@ CREATE TABLE letter (
     crc INTEGER NOT NULL, body BLOB NOT NULL
 );
 """
+_DAMAGED: Final = tuple(
+    f"SQLITE_{end}" for end in ("CORRUPT", "NOTADB", "ERROR", "SCHEMA", "IOERR_SHORT_READ")
+)
 _MISREAD: Final = (ValueError, TypeError, OverflowError)  # of texts and numbers that are not what was written
 _ADD: Final = "INSERT INTO list VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
 _NEXT: Final = "SELECT * FROM list WHERE number > ? AND NOT coalesce(tries > 0, 0) ORDER BY number"
@@ -340,7 +343,7 @@ def told(error: sqlite3.Error | UnicodeDecodeError, path: Path) -> Exception:
     name = getattr(error, "sqlite_errorname", "") or ""
     if name.startswith(("SQLITE_BUSY", "SQLITE_LOCKED")):
         return InUse(str(path))
-    if name.startswith(("SQLITE_CORRUPT", "SQLITE_NOTADB", "SQLITE_ERROR", "SQLITE_SCHEMA")) or not name:
+    if name.startswith(_DAMAGED) or not name:
         return BrokenSpool(str(path), _reason(error))
     return SpoolUnavailable(str(path), _reason(error))
 
@@ -380,16 +383,8 @@ def _make_tables(connection: sqlite3.Connection, owner: str) -> None:
     connection.execute("COMMIT")
 
 
-def remove_remains(folder: Path) -> None:
-    """Remove what is left of files whose process died while it removed them: the file itself goes first."""
-    for ending in _COMPANIONS:
-        for path in folder.glob(f"*{SUFFIX}{ending}"):
-            if not path.with_name(path.name.removesuffix(ending)).exists():
-                path.unlink(missing_ok=True)
-
-
 def _remove_companions(path: Path) -> None:
-    for ending in _COMPANIONS:
+    for ending in COMPANIONS:
         path.with_name(path.name + ending).unlink(missing_ok=True)
 
 

@@ -161,8 +161,9 @@ class Flusher:
 
     async def _take(self) -> tuple[Shelf, list[Row]] | None:
         ahead, self._ahead = self._ahead, None
-        if ahead is not None:
-            return await ahead
+        taken = None if ahead is None else await ahead
+        if taken is not None:  # else something may have arrived since it was read ahead
+            return taken
         return await self._stock.take(self._batch, alike=self._attempts.alike)
 
     async def _gather(self) -> None:
@@ -224,7 +225,11 @@ class Flusher:
             waiting, proven = search.left, proven or bool(search.written)
             if not proven and (waiting or len(apart) > ENOUGH):
                 await self._attempts.rest()
-                proven = await self._others_pass()
+                try:
+                    proven = await self._others_pass()
+                except (BrokenSpool, SpoolUnavailable):  # of another list, perhaps of another file
+                    self._stock.put_back(shelf, rows)
+                    raise
                 if not proven:  # all of them again, and those that failed alone come last
                     waiting, apart = [*waiting, *apart], []
             elif waiting and not search.written:

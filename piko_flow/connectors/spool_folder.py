@@ -11,12 +11,12 @@ from typing import Final
 from piko_flow.connectors.spool_errors import BrokenSpool, SpoolUnavailable
 from piko_flow.connectors.spool_file import (
     BROKEN,
+    COMPANIONS,
     SUFFIX,
     InUse,
     SpoolFile,
     Totals,
     open_file,
-    remove_remains,
 )
 
 _PRIVATE: Final = 0o700
@@ -73,7 +73,7 @@ class LeftFiles:
 
         Gives with each what it holds, or why that cannot be told.
         """
-        remove_remains(self._folder)
+        _remove_remains(self._folder)
         adopted = []
         for path in sorted(self._folder.glob(f"*{SUFFIX}")):
             if path not in known and path not in self._foreign:
@@ -117,3 +117,11 @@ class LeftFiles:
             return file, file.checked_totals()
         except BrokenSpool as error:
             return file, error
+
+
+def _remove_remains(folder: Path) -> None:
+    """Remove what is left of files whose process died while it removed them: the file itself goes first."""
+    for ending in COMPANIONS:
+        for path in folder.glob(f"*{SUFFIX}{ending}"):
+            if not path.with_name(path.name.removesuffix(ending)).exists():
+                path.unlink(missing_ok=True)

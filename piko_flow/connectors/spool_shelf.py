@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import sys
 from collections import deque
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 from piko_flow.connectors.spool_file import Row, SpoolFile, Totals, some_of
 
 _MOST: Final = 4_000_000  # bytes of lists that are held
+_EACH, _KEY = 600, 100  # bytes that a list takes beside its body, and about those of a key
+_SMALL: Final = 8192  # bytes of a body that is copied, as whoever encoded it may have left it far more room
 
 
 class Recent:
@@ -25,11 +27,19 @@ class Recent:
 
     def add(self, row: Row) -> None:
         """Hold a list that came after all others."""
+        if len(row.kept.body) < _SMALL:
+            row = replace(row, kept=replace(row.kept, body=bytes(memoryview(row.kept.body))))
         self._rows.append(row)
-        self._bytes += len(row.kept.body)
+        self._bytes += _size(row)
         if self._bytes > _MOST:  # the sink is far behind, and what comes is read when it is its turn
-            self._rows.clear()
-            self._after, self._bytes = row.number, 0
+            self.forget()
+
+    def forget(self) -> None:
+        """Hold nothing of what has come so far."""
+        if self._rows:
+            self._after = self._rows[-1].number
+        self._rows.clear()
+        self._bytes = 0
 
     def next(self, after: int, *, items: int, alike: bool) -> list[Row] | None:
         """The lists after that number that `SpoolFile.rows_after` would find; None where that has to be asked."""
@@ -37,8 +47,12 @@ class Recent:
             return None
         while self._rows and self._rows[0].number <= after:
             self._after = self._rows[0].number
-            self._bytes -= len(self._rows.popleft().kept.body)
+            self._bytes -= _size(self._rows.popleft())
         return some_of(self._rows, items=items, alike=alike)
+
+
+def _size(row: Row) -> int:
+    return _EACH + len(row.kept.body) + _KEY * len(row.keys or ())
 
 
 @dataclass(eq=False)

@@ -168,7 +168,7 @@ class Stock:
         def added(file: SpoolFile) -> list[Row]:
             rows = []
             for one in kept:
-                given = None if keys is None else tuple(keys[one.first : one.first + one.items])
+                given = None if keys is None else tuple(map(str, keys[one.first : one.first + one.items]))
                 rows.append(Row(file.add(one, origin, at, given), one, origin, at, given))
             return rows
 
@@ -259,8 +259,9 @@ class Stock:
         await self._drop_empty(shelf)
 
     def put_back(self, shelf: Shelf, rows: Sequence[Row]) -> None:
-        """Lists that were taken last are taken again the next time."""
+        """Lists that were taken last are taken again the next time, as the file has them by then."""
         shelf.taken = rows[0].number - 1
+        shelf.recent.forget()
 
     async def letters(self, limit: int) -> tuple[Shelf, list[Letter]] | None:
         """Dead letters that nobody has taken yet."""
@@ -354,13 +355,18 @@ class Stock:
             if shelf is None:
                 return
             log.error("the spool %s sets %s aside: %s", self.name, error.file, error.reason)
-            file = await self._thread.read(lambda: create_file(self.folder, owner=self._owner))
-            totals = await self._thread.change(file, lambda: carry_over(shelf.file, file))
-            fresh = Shelf.holding(file, totals)
-            place = self.shelves.index(shelf)
-            self.shelves[place : place + 1] = [fresh]
-            if shelf is self._own:
-                self._own = fresh
+            own = shelf is self._own
+            if own:
+                self._own = None  # what is accepted from now on waits for the other file
+            fresh = shelf
+            try:
+                file = await self._thread.read(lambda: create_file(self.folder, owner=self._owner))
+                totals = await self._thread.change(file, lambda: carry_over(shelf.file, file))
+                fresh = Shelf.holding(file, totals)
+                self.shelves[self.shelves.index(shelf)] = fresh
+            finally:
+                if own:
+                    self._own = fresh
 
             def aside() -> None:
                 shelf.file.leave()
