@@ -116,6 +116,10 @@ class LiveSpool:
         if items:
             await self._stock.add(self._forms.encode(items), origin or Origin(), keys)
 
+    def check(self, items: Sequence[Any]) -> None:
+        """Raise the NotKept that `accept` would raise for these items; nothing is accepted."""
+        self._forms.encode(items)
+
     async def state(self) -> SpoolState:
         """Where it stands now. Raises SpoolClosed when it is not open."""
         if not self._stock.is_open:

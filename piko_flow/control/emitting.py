@@ -80,6 +80,13 @@ class _Outlet:
     room: asyncio.Event = field(default_factory=asyncio.Event)
     writing: asyncio.Task[None] | None = None
 
+    def fitting(self, kind: type) -> str:
+        """What to do about items of a class that has no field of the key's name."""
+        models = () if self.spool is None else self.spool.models
+        if kind in models or not models:
+            return "Name in register_sink(..., key=...) a field that each item has"
+        return f"Emit {' or '.join(one.__qualname__ for one in models)}"
+
 
 class Writer:
     """Writes what is emitted to the sinks registered by name; an async context manager that writes all before it ends.
@@ -210,12 +217,12 @@ class Writer:
     async def emit(self, item: Emitted, emissions: Emissions) -> None:
         """Accept an item, when there is room; what becomes of it is told to `emissions`.
 
-        Raises RequestRefused for a name that no sink has, RuntimeError outside the writer's block, and what a spool's
-        `accept` raises.
+        Raises RequestRefused for a name that no sink has and for an item without the key that its sink asks for,
+        RuntimeError outside the writer's block, and what a spool's `accept` raises.
         """
         outlet = self._outlet(item.to)
         if item.key is None and outlet.key is not None:
-            item = replace(item, key=_key_of(item.payload, outlet.key))
+            item = replace(item, key=await self._key_of(outlet, outlet.key, item.payload))
         if outlet.spool is not None:
             await self._spool(outlet.spool, item)
             return
@@ -231,6 +238,23 @@ class Writer:
             outlet.writing = self._group.create_task(
                 self._write(outlet), name=f"write to {item.to}", context=own
             )
+
+    async def _key_of(self, outlet: _Outlet, key: Key, payload: Any) -> str:
+        """The key that the sink's `key` finds in an item; of one whose class the spool does not keep, that is told."""
+        try:
+            return _found_key(payload, key)
+        except Exception as error:
+            missing = error
+        if outlet.spool is not None and self.spools is not None:
+            (await self.spools.live(outlet.spool, outlet.name)).check([payload])
+        if callable(key) or not isinstance(missing, KeyError | AttributeError):
+            raise missing
+        raise RequestRefused(
+            what=f"emit to {outlet.name!r}",
+            rule=f"the key of an item is its field {key!r}, as register_sink says",
+            came=f"a value of class {type(payload).__qualname__} came, which has no such field",
+            advice=f"{outlet.fitting(type(payload))}, or write emit(..., key=...)",
+        ) from missing
 
     async def _spool(self, spool: Spool[Any], item: Emitted) -> None:
         if self.spools is None:
@@ -316,8 +340,7 @@ class LettersNotKept(PikoFlowError):
         self.sink, self.items = sink, items
 
 
-def _key_of(payload: Any, key: Key) -> str:
-    """The key that `key` finds in an item."""
+def _found_key(payload: Any, key: Key) -> str:
     if callable(key):
         return str(key(payload))
     return str(payload[key] if isinstance(payload, Mapping) else getattr(payload, key))
