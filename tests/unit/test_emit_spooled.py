@@ -317,41 +317,6 @@ async def test_a_class_that_nobody_named_fails_the_run_that_emits_it(tmp_path: P
     assert rows.items == []
 
 
-@pytest.mark.parametrize(
-    ("payload", "key", "error", "told"),
-    [
-        (
-            {"a": 1},
-            "id",
-            RequestRefused,
-            "class dict came, which has no such field. Emit Order, or write emit",
-        ),
-        (3, "id", RequestRefused, "class int came, which has no such field. Emit Order, or write emit"),
-        (
-            Order(id=1),
-            "number",
-            RequestRefused,
-            "class Order came, which has no such field. Name in register",
-        ),
-        (object(), "id", NotKept, "a value of type object has no form in JSON"),
-        (Refund(id=1), "card", NotKept, r"as its models are: .*\.Order \(name it in models=\[Refund\]"),
-        (Refund(id=1), lambda item: item.card, NotKept, r"as its models are: .*\.Order"),
-        (Order(id=1), lambda item: item.number, AttributeError, "no attribute 'number'"),
-    ],
-)
-async def test_an_item_without_the_key_is_refused_but_its_class_is_told_first(
-    tmp_path: Path, payload: object, key: Any, error: type[Exception], told: str
-) -> None:
-    world, rows = World(tmp_path), Rows()
-    world.app.register_sink("orders", rows, models=[Order], key=key)
-    async with running(world):
-        with pytest.raises(error, match=told):
-            await world.app.emit(payload, to="orders")
-        await world.app.emit({"id": 1, "number": 1, "card": ""}, to="orders", key="given")
-        await rows.has(1)
-    assert rows.items == [{"id": 1, "number": 1, "card": ""}]
-
-
 async def test_an_application_does_not_start_where_a_spool_cannot_be_opened(tmp_path: Path) -> None:
     world = World(tmp_path)
     shared = tmp_path / "spools" / "orders"
