@@ -22,6 +22,7 @@ from piko_flow.store.seen import Seen, check_seen
 
 GROUPS = 1000  # groups, or letters, of one page
 SHORT = 4  # characters that are enough to name a group, where they are the only ones to begin so
+SEE = "See piko-flow dead-letter list"
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,7 +183,7 @@ class PlaneDeadLetters(PlanePart):
         found = await self._found(which.flow, which.group, OPEN, limit=MOST + 1)
         if not found:
             _check_state(what, expected, "open no more")
-            refuse(what, "there is an open one", f"of flow {which.flow!r} there is none")
+            refuse(what, "at least one is open", f"{_meant(which)} there is none", SEE)
         return found[:MOST], len(found) > MOST
 
     async def _numbered(self, ids: Sequence[int], what: str, expected: Seen | None) -> list[DeadLetterRecord]:
@@ -223,6 +224,12 @@ class PlaneDeadLetters(PlanePart):
             return None
         run = await self.store.run(letter.replay_run)
         return run.id if run is not None and run.status in LIVE else None
+
+
+def _meant(which: WhichLetters) -> str:
+    """Whose letters were asked for, where they were not named by number."""
+    named = (("group", which.group), ("flow", which.flow))
+    return " ".join(f"of {kind} {name!r}" for kind, name in named if name)
 
 
 def _check_state(what: str, expected: Seen | None, state: str) -> None:

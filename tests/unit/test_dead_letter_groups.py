@@ -52,3 +52,21 @@ async def test_a_short_beginning_is_refused_before_the_store_is_asked(world: Wor
         with pytest.raises(RequestRefused, match="at least 4 characters name a group"):
             await listed(world, group)
     assert world.store.statements == before
+
+
+@pytest.mark.parametrize(
+    ("which", "told"),
+    [
+        (WhichLetters(group="nope"), "of group 'nope' there is none"),
+        (WhichLetters(flow="typo"), "of flow 'typo' there is none"),
+        (WhichLetters(group="abcd", flow="typo"), "of group 'abcd' of flow 'typo' there is none"),
+        (WhichLetters((9,)), "there is no dead letter 9"),
+    ],
+)
+async def test_what_was_asked_for_and_is_not_there_is_named(
+    world: World, which: WhichLetters, told: str
+) -> None:
+    for ask in (world.plane.drop, world.plane.replay):
+        with pytest.raises(RequestRefused, match=told) as refused:
+            await ask(which)
+        assert "None" not in str(refused.value)
