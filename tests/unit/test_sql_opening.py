@@ -94,7 +94,14 @@ async def test_each_setting_of_the_pool_reaches_the_connections_of_an_applicatio
 async def test_a_file_that_is_no_database_is_told(tmp_path: Path) -> None:
     path = tmp_path / "flows.db"
     path.write_text("this is a letter and no database" * 100)
-    with pytest.raises((StoreUnavailable, StatementRefused), match="not a database"):
+    with pytest.raises((StoreUnavailable, StatementRefused), match=r"not a database: .*/flows\.db$"):
+        await open_store(f"sqlite:///{path}")
+
+
+async def test_a_file_that_cannot_be_opened_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "flows.db"
+    path.symlink_to(path)
+    with pytest.raises(StoreUnavailable, match=r"unable to open database file: .*/flows\.db$"):
         await open_store(f"sqlite:///{path}")
 
 

@@ -163,6 +163,11 @@ class Database:
         """The password, which no message may show."""
         return self._engine.url.password
 
+    @property
+    def file(self) -> str:
+        """Where a SQLite database lies; empty for a server's."""
+        return (self._engine.url.database or "") if self.dialect.name == "sqlite" else ""
+
     def statement(self, text_: str) -> Statement:
         """The text in this database's way."""
         return self.dialect.statement(text_)
@@ -232,11 +237,11 @@ class Database:
             except SinkFailed as failed:
                 raise failed.error from failed.error.__cause__
             except Unclear as unclear:
-                raise told(unclear.error, what, self.secret) from unclear.error
+                raise told(unclear.error, what, self.secret, self.file) from unclear.error
             except (SQLAlchemyError, OSError, EOFError, NotAnswered, NotConnected, Collided) as error:
                 again = self._worth_another(error, attempt)
                 if not again or attempt >= ATTEMPTS or self.clock.monotonic() - began > ENOUGH:
-                    raise told(error, what, self.secret) from error
+                    raise told(error, what, self.secret, self.file) from error
             await asyncio.sleep(retry_delay(attempt, first=FIRST_WAIT, limit=LONGEST_WAIT))
 
     async def run_sync(self, what: str, work: Callable[[Connection], T]) -> T:

@@ -59,6 +59,8 @@ SERVER = frozenset(
 )
 CLIENT = range(2000, 2100)
 ANSWERS = frozenset({1})  # of SQLite: no such table, no such column
+# Of SQLite, and of its file: read-only, cannot be read, damaged, full, cannot be opened, no database.
+OF_THE_FILE = frozenset({8, 10, 11, 13, 14, 26})
 REASON = 300  # characters of what a driver said that a message shows
 
 
@@ -154,9 +156,11 @@ def is_outage(error: BaseException) -> bool:
     return isinstance(error, (OperationalError, InterfaceError, InternalError)) and found not in ANSWERS
 
 
-def told(error: BaseException, what: str, secret: str | None) -> PikoFlowError:
-    """The error of ours that says so, without the password."""
+def told(error: BaseException, what: str, secret: str | None, file: str = "") -> PikoFlowError:
+    """The error of ours that says so, without the password; of SQLite with its file, where that is to blame."""
     reason = describe_error(driver_error(error), REASON)
+    if file and code(error) in OF_THE_FILE:
+        reason = f"{reason}: {file}"
     if secret:
         reason = reason.replace(secret, HIDDEN)
     if is_outage(error):
