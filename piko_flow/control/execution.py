@@ -24,7 +24,7 @@ from piko_flow.control.run_context import Emitted, RunContext
 from piko_flow.control.run_order import RunOrder, RunTools
 from piko_flow.control.told_attempt import ToldAttempt
 from piko_flow.control.told_failure import hiding, told_failure
-from piko_flow.dataflow.running.cancelled import escaped
+from piko_flow.dataflow.running.cancelled import escaped, uninterrupted
 from piko_flow.dataflow.running.failed_place import trace_of
 from piko_flow.dataflow.running.report import RunReport
 from piko_flow.dataflow.running.task_group import first_cause
@@ -36,6 +36,7 @@ __all__ = ["ActiveExecution", "Ask", "Outcome", "RunOrder", "RunTools", "execute
 
 log = logging.getLogger("piko_flow.executions")
 
+STOPPING = 10.0  # seconds that code may take to end once it is cancelled, before that is told
 LONGEST_TRACE = 100_000  # characters of a traceback in the log
 
 
@@ -48,7 +49,8 @@ class ActiveExecution:
         kind = ReplayRun if order.record.origin == REPLAY else JobRun if job else PipelineRun
         self._work: JobRun | PipelineRun = kind(order, tools, self._flush)
         self._reason: Reason | None = None
-        self._ended = False
+        self._began = self._ended = False
+        self._stopping: asyncio.Task[None] | None = None
         self._cpu: RunCpu | None = None
         self._emissions: Emissions | None = None
         self._flushing = 0.0
@@ -64,7 +66,7 @@ class ActiveExecution:
         Raises nothing that a flow can cause. Cancelling the caller cancels the run, and is raised when nothing
         of it is left; the way to stop it is `cancel`.
         """
-        began = self._tools.clock.monotonic()
+        began, self._began = self._tools.clock.monotonic(), True
         report: RunReport | None = None
         error: BaseException | None = None
         try:
@@ -88,6 +90,9 @@ class ActiveExecution:
         except Exception as failure:
             error = failure
         self._ended = True
+        if self._stopping is not None:
+            self._stopping.cancel()
+            await uninterrupted(asyncio.wait([self._stopping]))
         self._times = self._milliseconds(self._tools.clock.monotonic() - began)
         return self._outcome(report, error)
 
@@ -102,6 +107,24 @@ class ActiveExecution:
         """
         if not self._ended and self._work.cancel():
             self._reason = self._reason or reason
+            if self._stopping is None and self._began:
+                self._stopping = asyncio.create_task(self._tell_unless_ended(), name="a run that is stopped")
+
+    async def _tell_unless_ended(self) -> None:
+        """Warn of code that goes on after it was cancelled, at twice the time each time."""
+        run, waited = self.order.record, 0.0
+        while True:
+            pause = max(waited, STOPPING)
+            await self._tools.clock.sleep(pause)
+            waited += pause
+            log.warning(
+                "run %d of %r was told to stop %g s ago (%s) and goes on: its code catches CancelledError, or takes "
+                "long to clean up",
+                run.id,
+                run.flow,
+                waited,
+                str(self._reason),
+            )
 
     def cpu(self) -> RunCpu:
         """The run's share of the worker processes. Raises RuntimeError where there are none."""

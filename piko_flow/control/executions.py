@@ -10,12 +10,14 @@ from types import TracebackType
 
 from piko_flow.connectors.spool_target import open_spools
 from piko_flow.control.executed_run import executed_run
-from piko_flow.control.execution import ActiveExecution, RunOrder, RunTools
+from piko_flow.control.execution import STOPPING, ActiveExecution, RunOrder, RunTools
 from piko_flow.control.outcome import Outcome
 from piko_flow.errors import describe_error
 from piko_flow.planning.run_state import Reason, RunStatus
 
 Done = Callable[[int, Outcome], None]
+
+NAMED = 5  # runs that one message names
 
 log = logging.getLogger("piko_flow.executions")
 
@@ -23,7 +25,8 @@ log = logging.getLogger("piko_flow.executions")
 class Executions:
     """Starts runs as tasks of its own and reports each when it has ended; entered on the loop that executes them.
 
-    When the block is left, what still runs is stopped and goes back to the queue, and nothing is left.
+    When the block is left, what still runs is stopped and goes back to the queue. Nothing is left then but runs whose code
+    has not ended STOPPING seconds after it was cancelled; the log names them.
     """
 
     def __init__(self, tools: RunTools, done: Done) -> None:
@@ -58,7 +61,12 @@ class Executions:
         for execution, _ in list(self._active.values()):
             execution.cancel(Reason.RELEASED)
         if tasks := [task for _, task in self._active.values()]:
-            await asyncio.wait(tasks)
+            await asyncio.wait(tasks, timeout=STOPPING)
+        if self._active:
+            named = [task.get_name() for _, task in self._active.values()]
+            more = f" and {len(named) - NAMED} more" if len(named) > NAMED else ""
+            told = ", ".join(named[:NAMED]) + more
+            log.error("%s did not end when cancelled: what is left of it ends with the process", told)
 
     async def _run(self, execution: ActiveExecution) -> None:
         run = execution.order.record

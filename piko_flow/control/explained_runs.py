@@ -116,7 +116,7 @@ def _runs(run: RunRecord, facts: Facts) -> Iterator[Line]:
     else:
         yield line(Reason.RESCUED, _lost(f"{since}{where}", facts), advice="")
     if run.cancel_requested:
-        text = f"{run.cancel_requested} asked to cancel it; its replica stops it within a second or two"
+        text = f"{run.cancel_requested} asked to cancel it; its replica stops it within a second or two, if its code lets it"
         yield line(Reason.CANCELLED, text, advice="", blocks=False)
 
 

@@ -17,12 +17,14 @@ log = logging.getLogger("piko_flow.control")
 class LoopThread:
     """Enter it to start the thread, leave it to end it: what still runs on its loop is cancelled and awaited.
 
+    With `patience` it is awaited for so many seconds; what has not ended then goes on until the process ends.
+
     It keeps the time-critical loops of the control half away from user code, and user code away from them. A task that
     raises SystemExit or KeyboardInterrupt ends; the log tells, and the loop goes on.
     """
 
-    def __init__(self, name: str) -> None:
-        self._name = name
+    def __init__(self, name: str, *, patience: float | None = None) -> None:
+        self._name, self._patience = name, patience
         self._thread: threading.Thread | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._stop: asyncio.Event | None = None
@@ -54,7 +56,7 @@ class LoopThread:
 
     async def __aenter__(self) -> LoopThread:
         started: Future[None] = Future()
-        self._thread = threading.Thread(target=self._run, args=(started,), name=self._name)
+        self._thread = threading.Thread(target=self._run, args=(started,), name=self._name, daemon=True)
         self._thread.start()
         await asyncio.wrap_future(started)
         return self
@@ -66,7 +68,15 @@ class LoopThread:
         assert self._stop is not None
         self.loop.call_soon_threadsafe(self._stop.set)
         thread, self._thread, self._loop = self._thread, None, None
-        await asyncio.to_thread(thread.join)
+        await asyncio.to_thread(thread.join, self._patience)
+        if thread.is_alive():
+            log.error("the thread %r has not ended: user code on it cannot be stopped", self._name)
+
+    async def answers(self, seconds: float) -> bool:
+        """Whether its loop comes round within so many seconds."""
+        asked = asyncio.wrap_future(self.submit(lambda: asyncio.sleep(0)))
+        done, _ = await asyncio.wait([asked], timeout=seconds)
+        return bool(done)
 
     def _run(self, started: Future[None]) -> None:
         async def main() -> None:

@@ -113,8 +113,12 @@ class ReplicaLoops:
             unfinished = counted(len(replica.worker.active), "run")
             log.warning("%s unfinished after %g s; what runs goes back", unfinished, budget)
             replica.worker.release_all()
-            async with asyncio.timeout(budget + LONGEST_WAIT):
-                await replica.worker.idle()
+            try:
+                async with asyncio.timeout(budget + LONGEST_WAIT):
+                    await replica.worker.idle()
+            except TimeoutError:
+                unfinished = counted(len(replica.worker.active), "run")
+                log.error("%s unfinished after a stop; another replica runs it again", unfinished)
         await self._resigned(min(budget, replica.options.lease.total_seconds()))
         await replica.leave()
 

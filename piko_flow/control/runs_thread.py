@@ -13,7 +13,7 @@ from typing import TypeVar
 from piko_flow.clock import Clock
 from piko_flow.connectors.spool import LiveSpool
 from piko_flow.control.emitting import Emissions, Writer
-from piko_flow.control.execution import RunOrder, RunTools
+from piko_flow.control.execution import STOPPING, RunOrder, RunTools
 from piko_flow.control.executions import Executions
 from piko_flow.control.letter_files import LetterFiles
 from piko_flow.control.letter_sweeping import keep_sweeping
@@ -58,7 +58,7 @@ class RunsThread:
         self._replica, self._watched = replica, watched or Watched()
         self._cpu_workers, self._workers_per_run, self._redact = cpu_workers, workers_per_run, redact
         self._files = writer.files = files
-        self.thread = LoopThread("piko-flow runs")
+        self.thread = LoopThread("piko-flow runs", patience=STOPPING)
         self._control: asyncio.AbstractEventLoop | None = None
         self._outcomes: Mailbox[tuple[int, Outcome]] | None = None
         writer.keep, writer.ledger = self._keep_letters, store.url
@@ -142,7 +142,7 @@ class RunsThread:
     ) -> None:
         assert self._serving is not None
         try:
-            if self._stop is not None:
+            if self._stop is not None and await self.thread.answers(STOPPING):
                 self.thread.loop.call_soon_threadsafe(self._stop.set)
                 await asyncio.wrap_future(self._serving)
         finally:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 import signal
 import socket
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import AbstractAsyncContextManager, contextmanager
 from typing import Protocol
@@ -19,6 +21,8 @@ from piko_flow.ops.door.link import welcome
 from piko_flow.ops.process import Process
 
 CONNECTIONS = 1000  # at once; further ones are answered with 503
+AT_ONCE = 5.0  # seconds from a second signal to the end of a process that does not end by itself
+INTERRUPTED = 128 + signal.SIGINT  # as shells count
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 log = logging.getLogger("piko_flow.server")
@@ -61,7 +65,8 @@ async def serve(
     """Work and answer HTTP at the address until a signal comes; then drain, answering meanwhile, and end.
 
     `tell` shows the person at the terminal how to log in; it must not be a log, since logs are kept.
-    Raises KeyboardInterrupt at a second signal, which ends the process without waiting for runs.
+    Raises KeyboardInterrupt at a second signal, which ends the process without waiting for runs; it does so itself
+    where user code has not let it end after AT_ONCE seconds.
     """
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
@@ -92,3 +97,15 @@ def _signalled(loop: asyncio.AbstractEventLoop, stop: asyncio.Event) -> None:
     stop.set()
     for number in SIGNALS:
         loop.remove_signal_handler(number)
+    loop.add_signal_handler(signal.SIGINT, _interrupted)
+
+
+def _interrupted() -> None:
+    """What Ctrl-C means by itself, for code that takes it and for code that does not; the next one is met by nobody."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    ending = threading.Timer(
+        AT_ONCE, os._exit, [INTERRUPTED]
+    )  # everything that is told is flushed when it is told
+    ending.daemon = True
+    ending.start()
+    raise KeyboardInterrupt

@@ -99,6 +99,17 @@ Flow.register("gated", wait_at_the_gate, resources={"held": held})
 Flow.register("gated_too", wait_at_the_gate, resources={"held": held})
 
 
+@Flow.register("stubborn")
+async def stubborn(run: RunContext[dict[str, Any]]) -> None:
+    """Takes no notice of being cancelled."""
+    note(run.flow, run.id, "began")
+    while True:
+        try:
+            await asyncio.sleep(3600)
+        except asyncio.CancelledError:
+            note(run.flow, run.id, "cancelled")
+
+
 @Flow.register("blocking")
 async def blocking(run: RunContext[dict[str, Any]]) -> None:
     """Holds the loop of runs until its gate is open."""

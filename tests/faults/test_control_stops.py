@@ -68,3 +68,15 @@ async def test_a_second_signal_ends_a_replica_at_once_and_its_run_is_rescued(sql
     scene.open_gate("gated")
     done = await scene.in_state(run, RunStatus.SUCCESS)
     assert (done.replica, done.rescues) == (other.id, 1)
+
+
+async def test_ctrl_c_twice_ends_a_replica_whose_run_takes_no_notice_of_it(sqlite_scene: Scene) -> None:
+    scene = sqlite_scene
+    (replica,) = await scene.serving(1, drain_s="3600")
+    await scene.trigger("stubborn")
+    await scene.noted("stubborn", "began")
+    replica.signal(signal.SIGINT)
+    await replica.logged("drains")
+    replica.signal(signal.SIGINT)
+    assert await replica.ended() == 128 + signal.SIGINT
+    assert scene.notes("stubborn", "cancelled")
