@@ -6,37 +6,40 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NoReturn
 
-from piko_flow.control.field_names import Place, names_of, own_name
+from piko_flow.control.field_names import Place, own_name
 from piko_flow.control.flow import Flow
 from piko_flow.control.params import ParamsRefused, told_place
 from piko_flow.control.secret_fields import field_of
 from piko_flow.control.shown_params import hidden
+from piko_flow.control.standing_values import NOWHERE, Standing, StandingParams, revealed
 from piko_flow.store.records import ParamsVersion
 from piko_flow.url_passwords import HIDDEN
 
 PROBE = "\0"  # what no database keeps, and so nobody gives
-NOWHERE = object()
 RULE = f"{HIDDEN} in a secret's place keeps the secret that is there"
 ADVICE = "Give the secret itself, or leave the name out"
 
 
 def with_secrets(flow: Flow, given: Mapping[str, Any], base: Mapping[str, Any]) -> dict[str, Any]:
-    """The given values with the secrets of `base` wherever stars stand in a secret's place, also deeper inside.
+    """The given values with the secrets in force wherever stars stand in a secret's place, also deeper inside.
 
-    A field that `base` does not have is left out where the flow's model has a default for it. Items of a list are
-    those of `base` that look the same with their secrets hidden, else those of the same place in a list of the same
-    length. Raises RequestRefused where there is nothing that the stars could stand for.
+    In force are those of `base`, and where it has none those that the flow's model has by default. A name is left out
+    where the model has the same secret without it. Items of a list are those in force that look the same with their
+    secrets hidden, else those of the same place in a list of the same length. Raises RequestRefused where there is
+    nothing that the stars could stand for.
     """
     if not has_stars(given):
         return dict(given)
-    secret = _Secret(hidden(flow, _each(given, HIDDEN, PROBE)))
+    secret, now = _Secret(hidden(flow, _each(given, HIDDEN, PROBE))), StandingParams(flow, base)
     filled: dict[str, Any] = {}
     for name, value in given.items():
-        known = _known(flow, name, base)
-        if value == HIDDEN and known is NOWHERE and secret.at((name,)) and _has_default(flow, name):
+        there = now.under(name)
+        known = any(one.value is not NOWHERE for one in there)
+        if value == HIDDEN and not known and secret.at((name,)) and _has_default(flow, name):
             continue
-        shown = NOWHERE if known is NOWHERE else hidden(flow, {name: known})[name]
-        filled[name] = _filled(flow, value, known, shown, (name,), secret)
+        found = _filled(flow, value, there, (name,), secret)
+        if found is not NOWHERE:
+            filled[name] = found
     return filled
 
 
@@ -71,44 +74,41 @@ class _Secret:
         return bool(found == HIDDEN)
 
 
-def _filled(flow: Flow, value: Any, known: Any, shown: Any, path: Place, secret: _Secret) -> Any:
-    """`known` is what stands there now, and `shown` the same with its secrets hidden."""
+def _filled(flow: Flow, value: Any, there: Sequence[Standing], path: Place, secret: _Secret) -> Any:
+    """`there` is what stands at its place now, the first that is hidden first; NOWHERE for a name to leave out."""
     if value == HIDDEN and secret.at(path):
-        return known if known is not NOWHERE and shown == HIDDEN else _refuse(flow, path)
+        kept = next((one for one in there if one.hidden()), None)
+        if kept is not None and kept.by_default:
+            return NOWHERE
+        found = NOWHERE if kept is None else revealed(kept.value)
+        return _refuse(flow, path) if found is NOWHERE else found
     if isinstance(value, Mapping):
-        return {
-            name: _filled(flow, inner, _inside(known, name), _inside(shown, name), (*path, name), secret)
+        filled = {
+            name: _filled(flow, inner, [one.inside(name) for one in there], (*path, name), secret)
             for name, inner in value.items()
         }
+        return {name: inner for name, inner in filled.items() if inner is not NOWHERE}
     if isinstance(value, list):
         return [
-            _filled(flow, item, *_item(item, place, value, known, shown), (*path, place), secret)
+            _filled(flow, item, _item(item, place, value, there), (*path, place), secret)
             for place, item in enumerate(value)
         ]
     return value
 
 
-def _item(item: Any, place: int, given: Sequence[Any], known: Any, shown: Any) -> tuple[Any, Any]:
-    """The item of the list that is there now which this one stands for, and the same with its secrets hidden."""
-    if not isinstance(known, list) or not isinstance(shown, list):
-        return NOWHERE, NOWHERE
-    alike = [at for at, one in enumerate(shown) if one == item and item != HIDDEN]
-    if alike and place not in alike:
-        place = alike[0]
-    elif not alike and len(known) != len(given):
-        return NOWHERE, NOWHERE
-    return known[place], shown[place]
+def _item(item: Any, place: int, given: Sequence[Any], there: Sequence[Standing]) -> list[Standing]:
+    """What the item of a list stands for, in each of the lists that are there now.
 
-
-def _inside(value: Any, name: str) -> Any:
-    """What is under the name; what is hidden as a whole is hidden everywhere."""
-    return value.get(name, NOWHERE) if isinstance(value, Mapping) else HIDDEN if value == HIDDEN else NOWHERE
-
-
-def _known(flow: Flow, name: str, base: Mapping[str, Any]) -> Any:
-    """What stands there now, under whichever name of the field: the one that the model reads first."""
-    names = names_of(flow.params, name) or [name]
-    return next((base[one] for one in names if one in base), NOWHERE)
+    One that looks the same in any of them is of the same place in the others of that length.
+    """
+    lists = [found for one in there if (found := one.items())]
+    length = len(given)
+    for found in lists:
+        alike = [at for at, (shown, _) in enumerate(found) if shown == item and item != HIDDEN]
+        if alike:
+            place, length = place if place in alike else alike[0], len(found)
+            break
+    return [found[place][1] for found in lists if len(found) == length]
 
 
 def _has_default(flow: Flow, name: str) -> bool:

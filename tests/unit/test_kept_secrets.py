@@ -105,7 +105,8 @@ def test_each_of_several_names_of_a_field_stands_for_the_others(name: str) -> No
 
 def test_a_secret_inside_of_what_stands_under_a_name_is_kept_there_and_nowhere_else() -> None:
     assert with_secrets(flow(Aliased), {"box": STARS}, {"box": ["k1"]}) == {"box": ["k1"]}
-    assert with_secrets(flow(Aliased), {"code": STARS}, {"box": ["k1"]}) == {}
+    assert with_secrets(flow(Aliased), {"code": STARS}, {"box": ["k1"]}) == {"code": "k1"}
+    assert without_kept(flow(Aliased), {"code": STARS}, {"box": ["k1"]}) == {}
     with pytest.raises(RequestRefused, match="no secret is in force there"):
         with_secrets(flow(Aliased), {"box": STARS}, {"code": "k1"})
 

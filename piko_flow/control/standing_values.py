@@ -1,0 +1,139 @@
+"""What stands at a place of a flow's parameters now: in the row's own text, or in the model that is made of it."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+import orjson
+from pydantic import BaseModel, RootModel
+from pydantic_core import PydanticSerializationError, to_jsonable_python
+
+from piko_flow.control.field_names import names_of, own_name, read_names
+from piko_flow.control.flow import Flow
+from piko_flow.control.params import check_params
+from piko_flow.control.secret_fields import shapes_in
+from piko_flow.control.shown_params import hidden
+from piko_flow.errors import RequestRefused
+from piko_flow.url_passwords import HIDDEN
+
+NOWHERE: Final = object()
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """A value, NOWHERE for none, and the same as people see it.
+
+    `annotation` is the type that its place has, None where that is not known. With `by_default` the model has the same
+    value there when its name is left out.
+    """
+
+    value: Any
+    shown: Any
+    annotation: object = None
+    by_default: bool = False
+
+    def hidden(self) -> bool:
+        """Whether there is one and people see stars for the whole of it."""
+        return self.value is not NOWHERE and bool(self.shown == HIDDEN)
+
+    def inside(self, name: str) -> Standing:
+        """What stands under the name; what is hidden as a whole is hidden everywhere."""
+        value = self.value.root if isinstance(self.value, RootModel) else self.value
+        if isinstance(value, Mapping):
+            return Standing(value.get(name, NOWHERE), self._shown_inside(name, name), self.annotation)
+        if isinstance(value, BaseModel):
+            return self._of_model(value, name)
+        if _is_dataclass(value) and name in (fields := {one.name: one for one in dataclasses.fields(value)}):
+            found, default = getattr(value, name), fields[name].default
+            same = self._sure(value) and revealed(default) == revealed(found)
+            return Standing(found, self._shown_inside(name, name), fields[name].type, same)
+        return Standing(NOWHERE, NOWHERE)
+
+    def items(self) -> Sequence[tuple[Any, Standing]]:
+        """Of a list its items as people see them, and what stands there; empty for others."""
+        value = self.value.root if isinstance(self.value, RootModel) else self.value
+        if not isinstance(value, (list, tuple, set, frozenset)) or not isinstance(self.shown, list):
+            return []
+        both = zip(value, self.shown, strict=False)
+        return [(shown, Standing(item, shown, self.annotation)) for item, shown in both]
+
+    def _of_model(self, value: BaseModel, name: str) -> Standing:
+        model = type(value)
+        own = own_name(model, (name,))
+        field = model.model_fields.get(own)
+        if field is None or name not in read_names(model):  # under another name it would not be read again
+            return Standing(NOWHERE, NOWHERE)
+        found = getattr(value, own)
+        same = own not in value.model_fields_set or (
+            not field.is_required()
+            and field.default_factory is None
+            and revealed(field.default) == revealed(found)
+        )
+        shown = self._shown_inside(name, own)
+        return Standing(found, shown, field.annotation, same and self._sure(value))
+
+    def _sure(self, value: Any) -> bool:
+        """Whether what is given here can become of no other type than this value's."""
+        return list(shapes_in(self.annotation)) == [type(value)]
+
+    def _shown_inside(self, name: str, own: str) -> Any:
+        if isinstance(self.shown, Mapping):
+            return self.shown.get(name, self.shown.get(own, NOWHERE))
+        return HIDDEN if self.shown == HIDDEN else NOWHERE
+
+
+class StandingParams:
+    """The parameters in force: `base` is the row's values, empty where the model's defaults hold."""
+
+    def __init__(self, flow: Flow, base: Mapping[str, Any]) -> None:
+        self._flow, self._base = flow, base
+        self._made = _made(flow, base)
+
+    def under(self, name: str) -> list[Standing]:
+        """What stands under any name of this one's field: in the row, under the name that the model reads first, then
+        in the model."""
+        model = self._flow.params
+        names = names_of(model, name) or [name]
+        known = next((self._base[one] for one in names if one in self._base), NOWHERE)
+        shown = NOWHERE if known is NOWHERE else hidden(self._flow, {name: known})[name]
+        in_row = Standing(known, shown)
+        return [in_row] if self._made is None else [in_row, self._made.inside(names[0])]
+
+
+def revealed(value: Any) -> Any:
+    """The value as JSON values that its model reads again, secrets in clear; NOWHERE for one that has no such form."""
+    if callable(reveal := getattr(value, "get_secret_value", None)):
+        return revealed(reveal())
+    if isinstance(value, RootModel):
+        return revealed(value.root)
+    if isinstance(value, BaseModel):
+        model = type(value)
+        return {names_of(model, own)[0]: revealed(getattr(value, own)) for own in model.model_fields}
+    if _is_dataclass(value):
+        return {one.name: revealed(getattr(value, one.name)) for one in dataclasses.fields(value)}
+    if isinstance(value, Mapping):
+        return {str(to_jsonable_python(name)): revealed(inner) for name, inner in value.items()}
+    if isinstance(value, (list, tuple, set, frozenset)):
+        return [revealed(inner) for inner in value]
+    try:
+        return to_jsonable_python(value)
+    except PydanticSerializationError:
+        return NOWHERE
+
+
+def _is_dataclass(value: Any) -> bool:
+    return dataclasses.is_dataclass(value) and not isinstance(value, type)
+
+
+def _made(flow: Flow, base: Mapping[str, Any]) -> Standing | None:
+    """What the model makes of the row; None without a model, and where it takes no such row."""
+    try:
+        made = check_params(flow, orjson.dumps(dict(base)).decode() if base else None)
+    except RequestRefused:  # nothing of it is in force, so nobody was shown it
+        return None
+    if not isinstance(made, BaseModel):
+        return None
+    return Standing(made, hidden(flow, made.model_dump(mode="json")), flow.params)
