@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -14,6 +13,7 @@ from piko_flow.cli.asking_commands import asks
 from piko_flow.cli.backfill_options import BackfillOptions
 from piko_flow.cli.control_arguments import BackfillNumber, Limit, OnlyFlow
 from piko_flow.cli.mistakes import CommandMistake
+from piko_flow.cli.waiting_notes import leader_notes, show_notes
 from piko_flow.counting import counted
 
 if TYPE_CHECKING:
@@ -58,7 +58,7 @@ def plan(asking: Asking, wanted: BackfillOptions) -> None:
 def apply(asking: Asking, wanted: BackfillOptions, digest: Digest = None, yes: Yes = False) -> None:
     """Begin a backfill. Shows its plan and asks, unless the plan that was shown is named, or --yes is given."""
 
-    async def ask(plane: ControlPlane) -> BackfillRecord:
+    async def ask(plane: ControlPlane) -> tuple[BackfillRecord, list[str]]:
         request = await wanted.request(plane)
         chosen = digest
         if chosen is None:
@@ -66,11 +66,12 @@ def apply(asking: Asking, wanted: BackfillOptions, digest: Digest = None, yes: Y
             chosen = found.digest
             if not yes:
                 _confirm(found, asking)
-        return await plane.apply_backfill(request, digest=chosen)
+        return await plane.apply_backfill(request, digest=chosen), await leader_notes(plane)
 
-    made = asking.ask(ask)
+    made, notes = asking.ask(ask)
     told = f"backfill {made.id} of {made.flow} runs {counted(len(made.windows), 'window')}, {made.concurrency} at once"
     asking.answer(lambda: {"backfill": made}, lambda: typer.echo(told))
+    show_notes(notes)
 
 
 @app.command("list")
@@ -97,7 +98,7 @@ def pause(
     number: BackfillNumber,
 ) -> None:
     """Queue no more of its windows; its runs go on."""
-    _set(asking, lambda plane: plane.pause_backfill(number))
+    _tell(asking, asking.ask(lambda plane: plane.pause_backfill(number)))
 
 
 @app.command("resume")
@@ -107,7 +108,13 @@ def resume(
     number: BackfillNumber,
 ) -> None:
     """Go on with a paused one."""
-    _set(asking, lambda plane: plane.resume_backfill(number))
+
+    async def resumed(plane: ControlPlane) -> tuple[BackfillRecord, list[str]]:
+        return await plane.resume_backfill(number), await leader_notes(plane)
+
+    record, notes = asking.ask(resumed)
+    _tell(asking, record)
+    show_notes(notes)
 
 
 @app.command("cancel")
@@ -117,11 +124,10 @@ def cancel(
     number: BackfillNumber,
 ) -> None:
     """End it: its queued runs are cancelled, its running ones asked to stop. What is done stays done."""
-    _set(asking, lambda plane: plane.cancel_backfill(number))
+    _tell(asking, asking.ask(lambda plane: plane.cancel_backfill(number)))
 
 
-def _set(asking: Asking, change: Callable[[ControlPlane], Awaitable[BackfillRecord]]) -> None:
-    record = asking.ask(change)
+def _tell(asking: Asking, record: BackfillRecord) -> None:
     told = f"backfill {record.id} of {record.flow} is {record.state}"
     asking.answer(lambda: {"backfill": record}, lambda: typer.echo(told))
 

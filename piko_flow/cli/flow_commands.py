@@ -9,6 +9,7 @@ import typer
 from piko_flow.cli.answering import WITHOUT_CODE, Asking, note_without_code
 from piko_flow.cli.asking_commands import asks
 from piko_flow.cli.control_arguments import FlowName, Limit
+from piko_flow.cli.waiting_notes import leader_notes, show_notes
 
 if TYPE_CHECKING:
     from piko_flow.control.plane import ControlPlane
@@ -31,14 +32,17 @@ def list_flows(
 ) -> None:
     """List the flows of the code and of the rows, with where they stand and when they run next."""
 
-    async def ask(plane: ControlPlane) -> tuple[FlowPage, bool]:
-        return await plane.flows(after=after, limit=limit), bool(plane.registry)
+    async def ask(plane: ControlPlane) -> tuple[FlowPage, bool, list[str]]:
+        page = await plane.flows(after=after, limit=limit)
+        waits = not asking.as_json and any(map(_waits, page.flows))
+        return page, bool(plane.registry), await leader_notes(plane) if waits else []
 
-    page, coded = asking.ask(ask)
-    asking.answer(
-        lambda: {"flows": page.flows, "after": page.after},
-        lambda: _show_page(page, asking.times(), coded=coded),
-    )
+    def show() -> None:
+        _show_page(page, asking.times(), coded=coded)
+        show_notes(notes)
+
+    page, coded, notes = asking.ask(ask)
+    asking.answer(lambda: {"flows": page.flows, "after": page.after}, show)
 
 
 @app.command("show")
@@ -52,6 +56,12 @@ def show_flow(
     from piko_flow.control.view_values import flow_values
 
     asking.answer(lambda: {"flow": view, "code": flow_values(view.flow)}, lambda: _show(view, asking.times()))
+
+
+def _waits(view: FlowView) -> bool:
+    """Whether somebody who leads would have something to do for the flow."""
+    found = view.schedule
+    return view.queued > 0 or (found is not None and found.row.enabled and not found.paused)
 
 
 def _show_page(page: FlowPage, times: Times, *, coded: bool) -> None:

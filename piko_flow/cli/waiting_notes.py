@@ -1,4 +1,4 @@
-"""What a person should know of a run that was just queued: that nobody is there who would run it."""
+"""What a person should know of runs and backfills that wait: that nobody is there who would start them."""
 
 from __future__ import annotations
 
@@ -22,6 +22,17 @@ async def waiting_notes(plane: ControlPlane, run: RunRecord, times: Times) -> li
     lines = (await plane.explain_run(run.id, times=times.exact)).lines
     told = [one for one in lines if one.reason in (Reason.UNREGISTERED, Reason.NO_LEADER)]
     return [f"{one.text}. {one.advice}" if one.advice else one.text for one in told]
+
+
+async def leader_notes(plane: ControlPlane) -> list[str]:
+    """That nobody leads, with what to do; empty where somebody does, or each replica for itself."""
+    from piko_flow.control.reasons import MEANINGS
+
+    view = await plane.leader()
+    if view.leads or not view.elected:
+        return []
+    meaning = MEANINGS[Reason.NO_LEADER]
+    return [f"{meaning.text}. {meaning.advice}"]
 
 
 def show_notes(notes: Iterable[str]) -> None:

@@ -220,6 +220,17 @@ def test_flows_of_code_and_rows_are_listed_with_where_they_stand(desk: Desk) -> 
     assert desk.does("flow", "list").err == ""
 
 
+def test_who_lists_flows_that_wait_for_a_leader_is_told_that_nobody_leads(desk: Desk) -> None:
+    told = "note: no replica leads, so nothing is planned"
+    desk.does("schedule", "set", "sync_orders", "--enable")
+    assert desk.does("flow", "list").err.startswith(told)
+    assert desk.does("flow", "list", "--json").err == ""
+    desk.does("schedule", "pause", "sync_orders")
+    assert desk.does("flow", "list").err == ""
+    desk.does("trigger", "send_mail")
+    assert desk.does("flow", "list").err.startswith(told)
+
+
 def test_a_page_of_flows_without_code_does_not_say_that_no_code_was_given(desk: Desk, tmp_path: Path) -> None:
     desk.does("schedule", "set", "sync_orders", "--disable")
     with closing(sqlite3.connect(tmp_path / "flows.db")) as database, database:
