@@ -230,5 +230,5 @@ def _how_it_went(view: RunView, times: Times) -> list[tuple[str, object]]:
         ("host", f"{run.host}, process {run.pid}" if run.host else ""),
         ("error", error_text(run.error_type, run.error_msg)),
         ("dead letters", run.dead_items or ""),
-        ("cancelled by", run.cancel_requested),
+        ("cancelled by" if run.status is RunStatus.CANCELLED else "asked to stop by", run.cancel_requested),
     ]
