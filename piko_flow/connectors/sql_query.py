@@ -9,6 +9,7 @@ from typing import Any
 from piko_flow.connectors.sql_facts import positional
 from piko_flow.connectors.sql_texts import TEXTS, SqlTexts
 from piko_flow.connectors.sql_values import adapted_one
+from piko_flow.errors import shorten
 
 
 @dataclass(frozen=True)
@@ -38,7 +39,16 @@ class Query:
     @property
     def asked(self) -> str:
         """What messages call it."""
-        return "read the rows of a SELECT" if self.is_select else f"read table {self.what}"
+        if self.is_select:
+            return "read the rows of a SELECT"
+        if (
+            len(self.what.split()) > 1
+        ):  # a table may be named so, but most likely it was meant for a statement
+            named = shorten(self.what)
+            return (
+                f"read the table named {named} (what begins with neither SELECT nor WITH is a table's name)"
+            )
+        return f"read table {self.what}"
 
     def text(
         self, dialect: str, *, span: Sequence[Any], keys: KeyRange, last: Sequence[Any], limit: int | None

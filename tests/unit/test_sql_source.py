@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -225,6 +226,18 @@ async def test_a_table_that_is_not_there_is_told(tables: Tables) -> None:
     with pytest.raises(StageFailed, match="could not read table nowhere at ") as caught:
         await SqlSource(tables.url, "nowhere", key="id").collect()
     assert isinstance(caught.value.__cause__, DatabaseFailed)
+
+
+@pytest.mark.parametrize("what", ["selct id from orders", "delete from orders", "(select id from orders)"])
+async def test_a_statement_that_is_no_select_is_told_to_be_taken_for_a_table(
+    tables: Tables, what: str
+) -> None:
+    told = (
+        rf"could not read the table named '{re.escape(what)}' \(what begins with neither SELECT nor WITH is a"
+    )
+    with pytest.raises(StageFailed, match=told):
+        await SqlSource(tables.url, what).collect()
+    assert len(await SqlSource(tables.url, "orders").collect()) == COUNT
 
 
 @pytest.mark.parametrize(
