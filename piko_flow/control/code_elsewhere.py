@@ -21,9 +21,7 @@ def elsewhere(last: RunRecord | None, leader: LeaderView) -> tuple[str, str]:
         return "its code is not here, and no run tells who has it", f"{NAME_IT}, or register it"
     replicas = {one.id: one for one in leader.replicas}
     if last.replica in replicas and leader.alive(replicas[last.replica]):
-        advice = (
-            f"Nothing, if that process has it still; to have it here, too: {NAME_IT[0].lower()}{NAME_IT[1:]}"
-        )
+        advice = f"While that process has it, nothing needs to be done. To have it here, too: {NAME_IT[0].lower()}{NAME_IT[1:]}"
         return f"its code is not here; {where}, which is alive, ran it last", advice
     advice = f"Start a replica that has it: piko-flow serve with its package. To have it here: {NAME_IT[0].lower()}{NAME_IT[1:]}"
     return f"its code is not here; {where} ran it last, and is there no more", advice

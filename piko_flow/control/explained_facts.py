@@ -39,6 +39,7 @@ class Facts:
     the flows whose row cannot be used, why; `ignored` of names in the params in force that the flow's model does not
     have. `declared` says that its code has a schedule. `states` has those of the flow and of the one it comes after.
     `upstream` is that one's name. `times` tells instants. `ran` is a run that began, of a flow whose code is not here.
+    `coded` says whether any flow's code is here.
     """
 
     now: datetime
@@ -55,6 +56,7 @@ class Facts:
     ignored: str = ""
     declared: bool = False
     upstream: str = ""
+    coded: bool = True
 
     @property
     def schedule(self) -> Schedule | None:
@@ -84,4 +86,10 @@ def line(reason: Reason, text: str = "", *, advice: str | None = None, blocks: b
 def code_missing(facts: Facts) -> Line:
     """That the flow's code is not in this process, where it may be, and what to do."""
     told, advice = elsewhere(facts.ran, facts.leader)
-    return line(Reason.UNREGISTERED, f"{facts.unknown}: {told}", advice=advice)
+    if not facts.coded:
+        told = f"{facts.flow!r} is not registered here, for no package was given: {told}"
+    elif facts.unknown.endswith("?"):
+        told = f"{facts.unknown} {told[0].upper()}{told[1:]}"
+    else:
+        told = f"{facts.unknown}: {told}"
+    return line(Reason.UNREGISTERED, told, advice=advice)

@@ -116,6 +116,7 @@ class PlaneExplains(PlaneRows, PlaneReplicas):
             states=await self.store.states(names),
             upstream=upstream,
             ran=None if registered is not None else await self._ran(flow),
+            coded=bool(self.registry),
             times=times or Times(find_zone(await self.zone(flow))),
         )
 

@@ -1,5 +1,9 @@
 """What is said of a flow whose code this process does not have: who ran it last, whether that lives, what to do."""
 
+from piko_flow.control.flow import Flow
+from piko_flow.control.options import ReplicaOptions
+from piko_flow.control.plane import ControlPlane
+from piko_flow.control.registry import Registry
 from piko_flow.planning.run_state import Reason, RunStatus
 from tests.unit.planes import ended, lead, queued, row, scene
 
@@ -24,4 +28,25 @@ async def test_where_a_replica_ran_it_last_it_is_named_and_whether_it_lives_is_t
     run = await queued(it, "gone")
     (line, *_) = (await it.plane.explain_run(run.id)).lines
     assert line.text.endswith(f"its code is not here; {where}, which is alive, ran it last")
-    assert line.advice.startswith("Nothing, if that process has it still")
+    assert line.advice.startswith(
+        "While that process has it, nothing needs to be done. To have it here, too: name"
+    )
+
+
+async def test_what_is_said_can_be_read_where_no_code_was_given_and_where_a_name_is_near() -> None:
+    it = scene()
+    await lead(it)
+    done = await ended(it, "mails")
+    where = f"{done.host}, process {done.pid}, which is alive, ran it last"
+    run = await queued(it, "mails")
+    (near, *_) = (await it.plane.explain_run(run.id)).lines
+    assert near.text == (
+        f"no flow is registered as 'mails'; did you mean 'mail'? Its code is not here; {where}"
+    )
+    without = ControlPlane(
+        store=it.store, registry=Registry[Flow](), options=ReplicaOptions(), clock=it.clock
+    )
+    (line, *_) = (await without.explain_run(run.id)).lines
+    assert line.text == (
+        f"'mails' is not registered here, for no package was given: its code is not here; {where}"
+    )
