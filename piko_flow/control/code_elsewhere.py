@@ -19,8 +19,9 @@ def elsewhere(last: RunRecord | None, leader: LeaderView) -> tuple[str, str]:
     where = _where(last)
     if last is None or not where:
         return "its code is not here, and no run tells who has it", f"{NAME_IT}, or register it"
-    replicas = {one.id: one for one in leader.replicas}
-    if last.replica in replicas and leader.alive(replicas[last.replica]):
+    # A run that waits again belongs to no replica, but still says in which process it was.
+    same = [one for one in leader.replicas if (one.host, one.pid) == (last.host, last.pid)]
+    if any(map(leader.alive, same)):
         advice = f"While that process has it, nothing needs to be done. To have it here, too: {NAME_IT[0].lower()}{NAME_IT[1:]}"
         return f"its code is not here; {where}, which is alive, ran it last", advice
     advice = f"Start a replica that has it: piko-flow serve with its package. To have it here: {NAME_IT[0].lower()}{NAME_IT[1:]}"

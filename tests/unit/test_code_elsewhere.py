@@ -5,7 +5,7 @@ from piko_flow.control.options import ReplicaOptions
 from piko_flow.control.plane import ControlPlane
 from piko_flow.control.registry import Registry
 from piko_flow.planning.run_state import Reason, RunStatus
-from tests.unit.planes import ended, lead, queued, row, scene
+from tests.unit.planes import DAY, ended, lead, queued, row, scene
 
 
 async def test_where_no_run_tells_who_has_the_code_a_package_is_to_be_named() -> None:
@@ -31,6 +31,19 @@ async def test_where_a_replica_ran_it_last_it_is_named_and_whether_it_lives_is_t
     assert line.advice.startswith(
         "While that process has it, nothing needs to be done. To have it here, too: name"
     )
+
+
+async def test_of_a_run_that_is_tried_again_the_process_is_known_that_ran_it_before() -> None:
+    it = scene()
+    await lead(it)
+    failed = await ended(it, "gone", status=RunStatus.FAILED)
+    queued_again = await it.plane.retry(failed.id)
+    assert queued_again.status is RunStatus.QUEUED
+    (line, *_) = (await it.plane.explain_run(failed.id)).lines
+    assert line.text.endswith(f"{failed.host}, process {failed.pid}, which is alive, ran it last")
+    await it.clock.advance(3 * DAY.total_seconds())
+    (line, *_) = (await it.plane.explain_run(failed.id)).lines
+    assert line.text.endswith(f"{failed.host}, process {failed.pid} ran it last, and is there no more")
 
 
 async def test_what_is_said_can_be_read_where_no_code_was_given_and_where_a_name_is_near() -> None:
