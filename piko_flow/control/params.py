@@ -10,7 +10,8 @@ from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 
 from piko_flow.control.field_names import Place, overlaid, own_name, read_names
 from piko_flow.control.flow import Flow
-from piko_flow.control.secret_fields import may_be_secret, may_hold_secret
+from piko_flow.control.quoted_secrets import may_quote_secret
+from piko_flow.control.secret_fields import may_be_secret
 from piko_flow.counting import are
 from piko_flow.errors import RequestRefused, describe_error, shorten
 from piko_flow.url_passwords import without_url_passwords
@@ -18,7 +19,8 @@ from piko_flow.url_passwords import without_url_passwords
 SHOWN = 60  # characters of a value that came
 TOLD = 5  # fields that one message tells of
 MOST = 20  # places that are told each by itself
-TELLING = ("value_error", "assertion_error", "union_tag_invalid")  # kinds of errors that may tell what came
+RAISED = ("value_error", "assertion_error")
+TELLING = (*RAISED, "union_tag_invalid")  # kinds of errors that may tell what came
 _JSON: TypeAdapter[Any] = TypeAdapter(Any, config=ConfigDict(ser_json_inf_nan="constants"))
 
 
@@ -193,11 +195,11 @@ def _misfit(
 ) -> ParamsRefused:
     """What is wrong, place by place; `values` are None where there were none."""
     found = error.errors()  # those of Pydantic itself have a URL, with its words alone
-    lines = [f"{told_place(one['loc'])}: {_line(model, one)}" for one in found[:TOLD]]
+    lines = [f"{told_place(one['loc'])}: {_line(model, one, values)}" for one in found[:TOLD]]
     more = len(found) - len(lines)
     places, own = dict[Place, str](), dict[Place, str]()
     for one in found[:MOST]:
-        place, line = _place(one, values), _line(model, one)
+        place, line = _place(one, values), _line(model, one, values)
         if line not in places.get(place, ""):
             places[place] = f"{places[place]}; {line}" if place in places else line
         own[place] = own_name(model, one["loc"])
@@ -222,15 +224,16 @@ def _place(error: Any, values: Any) -> Place:
     return tuple(found)
 
 
-def _line(model: type[BaseModel], error: Any) -> str:
+def _line(model: type[BaseModel], error: Any, values: Mapping[str, Any] | None) -> str:
     """What is wrong with one field: the rule, and what came unless it may be a secret."""
-    path, came = error["loc"], error["input"]
-    hidden = may_be_secret(model, path) if path else may_hold_secret(model)
-    raised = error["type"] in ("value_error", "assertion_error")
+    path, came, rule = error["loc"], error["input"], str(error["msg"])
+    hidden = may_be_secret(model, path)
     if hidden and ("url" not in error or error["type"] in TELLING):
-        return "its value is not accepted"
-    rule = str(error["msg"])
-    if raised:  # what a validator of the user's said, without what Pydantic puts before it
+        if path:
+            return "its value is not accepted"
+        if may_quote_secret(model, values or {}, rule):
+            return "its value is not accepted (the reason is not shown: it may quote a secret)"
+    if error["type"] in RAISED:  # what a validator of the user's said, without what Pydantic puts before it
         rule = rule.removeprefix("Value error, ").removeprefix("Assertion failed, ")
     if error["type"] == "missing" or hidden or isinstance(came, (dict, list)):
         return without_url_passwords(rule)

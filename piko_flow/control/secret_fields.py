@@ -38,11 +38,6 @@ def may_be_secret(model: type[BaseModel], path: Sequence[Any]) -> bool:
     return holds_secret(at)
 
 
-def may_hold_secret(model: type[BaseModel]) -> bool:
-    """Whether a secret may be among the values of the model: in one of its fields, or under a name of its giver's."""
-    return holds_secret(model) or _takes_any_name(model)
-
-
 def holds_secret(annotation: object, seen: frozenset[object] = frozenset()) -> bool:
     """Whether the type is one for secrets, or has a field for one, however deep."""
     if SECRET.search(repr(annotation)):
@@ -53,7 +48,10 @@ def holds_secret(annotation: object, seen: frozenset[object] = frozenset()) -> b
             for name, inner in fields_of(shape).items()
         ):
             return True
-    return False
+    return any(
+        holds_secret(root.model_fields["root"].annotation, seen | {root})
+        for root in _roots_in(annotation, seen)
+    )
 
 
 def unknown_may_be_secret(annotation: object) -> bool:
@@ -74,6 +72,15 @@ def shapes_in(annotation: object) -> Iterator[type]:
             yield annotation
     for one in get_args(annotation):
         yield from shapes_in(one)
+
+
+def _roots_in(annotation: object, seen: frozenset[object]) -> Iterator[type[BaseModel]]:
+    """The models of one value each that the type is, or holds, without those that were seen."""
+    inner = getattr(annotation, "__value__", None)
+    if isinstance(annotation, type) and not get_args(annotation) and issubclass(annotation, RootModel):
+        yield from [annotation] if annotation not in seen else []
+    for one in get_args(annotation) if inner is None else (inner,):
+        yield from _roots_in(one, seen)
 
 
 def inner_type(annotation: object, kind: type) -> object:

@@ -5,21 +5,19 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any
 
 import orjson
 from pydantic import BaseModel, RootModel
-from pydantic_core import PydanticSerializationError, to_jsonable_python
 
 from piko_flow.control.field_names import names_of, own_name, read_names
 from piko_flow.control.flow import Flow
 from piko_flow.control.params import check_params
+from piko_flow.control.revealed_values import NOWHERE, is_dataclass_value, revealed
 from piko_flow.control.secret_fields import shapes_in
 from piko_flow.control.shown_params import hidden
 from piko_flow.errors import RequestRefused
 from piko_flow.url_passwords import HIDDEN
-
-NOWHERE: Final = object()
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +44,9 @@ class Standing:
             return Standing(value.get(name, NOWHERE), self._shown_inside(name, name), self.annotation)
         if isinstance(value, BaseModel):
             return self._of_model(value, name)
-        if _is_dataclass(value) and name in (fields := {one.name: one for one in dataclasses.fields(value)}):
+        if is_dataclass_value(value) and name in (
+            fields := {one.name: one for one in dataclasses.fields(value)}
+        ):
             found, default = getattr(value, name), fields[name].default
             same = self._sure(value) and revealed(default) == revealed(found)
             return Standing(found, self._shown_inside(name, name), fields[name].type, same)
@@ -101,31 +101,6 @@ class StandingParams:
         shown = NOWHERE if known is NOWHERE else hidden(self._flow, {name: known})[name]
         in_row = Standing(known, shown)
         return [in_row] if self._made is None else [in_row, self._made.inside(names[0])]
-
-
-def revealed(value: Any) -> Any:
-    """The value as JSON values that its model reads again, secrets in clear; NOWHERE for one that has no such form."""
-    if callable(reveal := getattr(value, "get_secret_value", None)):
-        return revealed(reveal())
-    if isinstance(value, RootModel):
-        return revealed(value.root)
-    if isinstance(value, BaseModel):
-        model = type(value)
-        return {names_of(model, own)[0]: revealed(getattr(value, own)) for own in model.model_fields}
-    if _is_dataclass(value):
-        return {one.name: revealed(getattr(value, one.name)) for one in dataclasses.fields(value)}
-    if isinstance(value, Mapping):
-        return {str(to_jsonable_python(name)): revealed(inner) for name, inner in value.items()}
-    if isinstance(value, (list, tuple, set, frozenset)):
-        return [revealed(inner) for inner in value]
-    try:
-        return to_jsonable_python(value)
-    except PydanticSerializationError:
-        return NOWHERE
-
-
-def _is_dataclass(value: Any) -> bool:
-    return dataclasses.is_dataclass(value) and not isinstance(value, type)
 
 
 def _made(flow: Flow, base: Mapping[str, Any]) -> Standing | None:
