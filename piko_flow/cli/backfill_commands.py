@@ -13,6 +13,7 @@ from piko_flow.cli.asking_commands import asks
 from piko_flow.cli.backfill_options import BackfillOptions
 from piko_flow.cli.control_arguments import BackfillNumber, Limit, OnlyFlow
 from piko_flow.cli.mistakes import CommandMistake
+from piko_flow.cli.unknown_flow_notes import unknown_flow_notes
 from piko_flow.cli.waiting_notes import leader_notes, show_notes
 from piko_flow.counting import counted
 
@@ -85,10 +86,15 @@ def list_backfills(
     """List backfills and how far each is, the newest first."""
     from piko_flow.control.view_values import backfill_values
 
-    views = asking.ask(lambda plane: plane.backfills(flow=flow, open_only=open_only, limit=limit))
+    async def ask(plane: ControlPlane) -> tuple[list[BackfillView], list[str]]:
+        found = await plane.backfills(flow=flow, open_only=open_only, limit=limit)
+        return found, await unknown_flow_notes(plane, flow, found)
+
+    views, notes = asking.ask(ask)
     asking.answer(
         lambda: {"backfills": list(map(backfill_values, views))}, lambda: _show_list(views, asking.times())
     )
+    show_notes(notes)
 
 
 @app.command("pause")

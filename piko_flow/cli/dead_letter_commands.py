@@ -11,6 +11,8 @@ import typer
 from piko_flow.cli.answering import Asking
 from piko_flow.cli.asking_commands import asks
 from piko_flow.cli.control_arguments import Limit, OnlyFlow
+from piko_flow.cli.unknown_flow_notes import unknown_flow_notes
+from piko_flow.cli.waiting_notes import show_notes
 from piko_flow.counting import are, counted
 from piko_flow.planning.run_state import LIVE, RunStatus
 
@@ -78,16 +80,29 @@ def list_letters(
     if state not in STATES:
         raise typer.BadParameter(f"--state is one of {', '.join(STATES)}, got {state!r}")
     if not each and group is None and state == "open" and before is None:
-        groups = asking.ask(lambda plane: plane.letter_groups(flow=flow, limit=limit))
-        asking.answer(lambda: {"groups": groups}, lambda: _show_groups(groups, asking.times()))
+        _list_groups(asking, flow, limit)
         return
     wanted = None if state == "all" else state
-    page = asking.ask(
-        lambda plane: plane.dead_letters(flow=flow, group=group, state=wanted, before=before, limit=limit)
-    )
+
+    async def ask(plane: ControlPlane) -> tuple[LetterPage, list[str]]:
+        found = await plane.dead_letters(flow=flow, group=group, state=wanted, before=before, limit=limit)
+        return found, await unknown_flow_notes(plane, flow, found.letters)
+
+    page, notes = asking.ask(ask)
     asking.answer(
         lambda: {"letters": page.letters, "before": page.before}, lambda: _show_page(page, asking.times())
     )
+    show_notes(notes)
+
+
+def _list_groups(asking: Asking, flow: str | None, limit: int) -> None:
+    async def ask(plane: ControlPlane) -> tuple[list[LetterGroup], list[str]]:
+        found = await plane.letter_groups(flow=flow, limit=limit)
+        return found, await unknown_flow_notes(plane, flow, found)
+
+    groups, notes = asking.ask(ask)
+    asking.answer(lambda: {"groups": groups}, lambda: _show_groups(groups, asking.times()))
+    show_notes(notes)
 
 
 @app.command("show")

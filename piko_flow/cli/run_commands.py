@@ -10,6 +10,7 @@ import typer
 from piko_flow.cli.answering import Asking
 from piko_flow.cli.asking_commands import asks
 from piko_flow.cli.control_arguments import Limit, OnlyFlow, RunNumber
+from piko_flow.cli.unknown_flow_notes import unknown_flow_notes
 from piko_flow.cli.waiting_notes import show_notes, waiting_notes
 from piko_flow.counting import counted
 from piko_flow.planning.run_state import RunStatus
@@ -54,10 +55,16 @@ def list_runs(
     from piko_flow.store.protocols import RunFilter
 
     which = RunFilter(flow=flow, statuses=set(status or ()), backfill=backfill, before=before, limit=limit)
-    page = asking.ask(lambda plane: plane.runs(which))
+
+    async def ask(plane: ControlPlane) -> tuple[RunPage, list[str]]:
+        found = await plane.runs(which)
+        return found, await unknown_flow_notes(plane, flow, found.runs)
+
+    page, notes = asking.ask(ask)
     asking.answer(
         lambda: {"runs": page.runs, "before": page.before}, lambda: _show_page(page, asking.times())
     )
+    show_notes(notes)
 
 
 @app.command("show")

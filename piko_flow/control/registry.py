@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
@@ -17,6 +17,7 @@ from piko_flow.dataflow.origin import Origin
 from piko_flow.errors import FlowError
 
 NO_PACKAGE = "was a package given? Name it with -p/--package or in PIKO_PACKAGES"
+NAMED = 10  # flows that a message names
 
 
 @dataclass(frozen=True)
@@ -96,11 +97,7 @@ class Registry(Mapping[str, F], Generic[F]):
         """What to say of a name that is not here: with the nearest one, or with what there is."""
         if not self._flows:
             return f"no flow is registered as {name!r}, nor any other: {NO_PACKAGE}"
-        close = get_close_matches(name, self._flows, n=1)
-        if close:
-            return f"no flow is registered as {name!r}; did you mean {close[0]!r}?"
-        known = ", ".join(list(self)[:10]) + (", ..." if len(self) > 10 else "")
-        return f"no flow is registered as {name!r}; there are: {known}"
+        return f"no flow is registered as {name!r}; {others(name, list(self))}"
 
     def check(self) -> None:
         """Check what can be known only when every flow is here. Raises FlowError for the first that is wrong.
@@ -144,6 +141,13 @@ def registry_in_force(default: Registry[F]) -> Registry[F]:
     """The registry of the innermost `collecting` block; the default outside of one."""
     chosen = _collecting.get()
     return default if chosen is None else chosen  # an empty registry is false
+
+
+def others(name: str, known: Sequence[str]) -> str:
+    """What to say of flows that there are, where one is asked for that is none of them: the nearest name, or the first."""
+    if close := get_close_matches(name, known, n=1):
+        return f"did you mean {close[0]!r}?"
+    return f"there are: {', '.join(known[:NAMED])}{', ...' if len(known) > NAMED else ''}"
 
 
 def _refuse_second(flow: Registered, known: Registered) -> NoReturn:

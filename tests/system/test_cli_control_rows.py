@@ -9,7 +9,7 @@ from typer.testing import CliRunner
 
 from piko_flow.cli.main import app
 from tests.system.command import piko
-from tests.system.control_command import PACKAGE, Desk
+from tests.system.control_command import PACKAGE, Desk, Done
 
 
 @pytest.fixture
@@ -219,6 +219,31 @@ def test_flows_of_code_and_rows_are_listed_with_where_they_stand(desk: Desk) -> 
     told = "'sync_orders' is not registered here, for no package was given: its code is not here"
     assert told in " ".join(desk.run("explain", "sync_orders", package=None).out.split())
     assert desk.does("flow", "list").err == ""
+
+
+@pytest.mark.parametrize("what", ["run", "dead-letter", "backfill"])
+def test_who_lists_what_there_is_of_a_flow_that_is_none_is_told_the_nearest_name(
+    desk: Desk, what: str
+) -> None:
+    def listed(*words: str) -> Done:
+        found = desk.run(what, "list", *words, package=None)
+        assert (found.code, found.out) == (0, f"no {what.replace('-', ' ')}\n")
+        return found
+
+    desk.does("schedule", "list")
+    assert listed("--flow", "sync_order").err == ""  # nobody knows any flow
+    desk.does("schedule", "set", "sync_orders", "--disable")
+    told = "note: nothing is known here of a flow"
+    assert listed("--flow", "sync_order").err == f"{told} 'sync_order'; did you mean 'sync_orders'?\n"
+    assert listed("--flow", "zoo").err == f"{told} 'zoo'; there are: sync_orders\n"
+    assert listed("--flow", "sync_orders").err == listed().err == ""
+
+
+def test_the_code_that_is_given_and_runs_that_were_tell_which_flows_are_known(desk: Desk) -> None:
+    assert desk.does("run", "list", "--flow", "send_mails").err.endswith("did you mean 'send_mail'?\n")
+    desk.does("schedule", "set", "sync_orders", "--disable")
+    desk.does("trigger", "send_mail")
+    assert desk.run("backfill", "list", "--flow", "send_mail", package=None).err == ""
 
 
 def test_who_lists_flows_that_wait_for_a_leader_is_told_that_nobody_leads(desk: Desk) -> None:
