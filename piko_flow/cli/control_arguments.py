@@ -63,10 +63,12 @@ def given_params(
     pairs: Sequence[str] | None, written: str | None, model: type[BaseModel] | None
 ) -> dict[str, Any]:
     """The parameters from NAME=VALUE pairs over those of a JSON object. Raises BadParameter for what is neither."""
+    from piko_flow.control.written_numbers import read_json
+
     values: dict[str, Any] = {}
     if written is not None:
         try:
-            values = json.loads(written)
+            values = read_json(written)
         except ValueError as error:
             raise typer.BadParameter(f"--params is a JSON object: {error}") from None
         if not isinstance(values, dict):
@@ -81,8 +83,10 @@ def given_params(
 
 def value_of(name: str, text: str, model: type[BaseModel] | None) -> Any:
     """A value from a command line: JSON where it is such, unless the model's field takes the text and not that."""
+    from piko_flow.control.written_numbers import as_the_model_reads, read_json
+
     try:
-        value = json.loads(text)
+        value = read_json(text)
     except ValueError:
         return text
     field = None if model is None else model.model_fields.get(name)
@@ -94,7 +98,7 @@ def value_of(name: str, text: str, model: type[BaseModel] | None) -> Any:
     adapter: TypeAdapter[Any] = TypeAdapter(kind)
     for candidate in (value, text):
         try:
-            adapter.validate_json(json.dumps(candidate))
+            adapter.validate_json(json.dumps(as_the_model_reads(kind, candidate)))
         except ValidationError:
             continue
         return candidate

@@ -12,6 +12,7 @@ from piko_flow.control.field_names import Place, overlaid, own_name, read_names
 from piko_flow.control.flow import Flow
 from piko_flow.control.quoted_secrets import may_quote_secret
 from piko_flow.control.secret_fields import may_be_secret
+from piko_flow.control.written_numbers import as_the_model_reads, read_json
 from piko_flow.counting import are
 from piko_flow.errors import RequestRefused, describe_error, shorten
 from piko_flow.url_passwords import without_url_passwords
@@ -83,6 +84,7 @@ def check_params(
     if text is None and overrides is None:
         return {} if model is None else _made(flow, model, None)
     values = overlaid(flow, _object(flow, text, "the row"), _object(flow, overrides, "what was given"))
+    values = as_the_model_reads(model, values)
     return values if model is None else _made(flow, model, values)
 
 
@@ -170,6 +172,7 @@ def _object(flow: Flow, text: str | None, whose: str) -> dict[str, Any]:
         return {}
     try:
         values = _JSON.validate_json(text)
+        values = read_json(text)  # of what is JSON; with all digits
     except ValidationError as error:
         came = f"{whose} is no JSON ({error.errors(include_url=False)[0]['msg']})"
         raise _refused(flow, "params are a JSON object", came) from None

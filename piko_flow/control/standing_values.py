@@ -7,7 +7,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import orjson
 from pydantic import BaseModel, RootModel
 
 from piko_flow.control.field_names import names_of, own_name, read_names
@@ -16,6 +15,7 @@ from piko_flow.control.params import check_params
 from piko_flow.control.revealed_values import NOWHERE, is_dataclass_value, revealed
 from piko_flow.control.secret_fields import shapes_in
 from piko_flow.control.shown_params import hidden
+from piko_flow.control.written_numbers import json_text
 from piko_flow.errors import RequestRefused
 from piko_flow.url_passwords import HIDDEN
 
@@ -106,7 +106,7 @@ class StandingParams:
 def _made(flow: Flow, base: Mapping[str, Any]) -> Standing | None:
     """What the model makes of the row; None without a model, and where it takes no such row."""
     try:
-        made = check_params(flow, orjson.dumps(dict(base)).decode() if base else None)
+        made = check_params(flow, json_text(dict(base)) if base else None)
     except RequestRefused:  # nothing of it is in force, so nobody was shown it
         return None
     if not isinstance(made, BaseModel):

@@ -15,6 +15,7 @@ from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
 from piko_flow.control.params import ParamsRefused
+from piko_flow.control.written_numbers import written_number
 from piko_flow.ops.misread import MOST, Misread, misread, no_json, other_content, unknown_parameter
 from piko_flow.ops.problems import error_response
 
@@ -35,6 +36,8 @@ class ProblemRoute(APIRoute):
         body = None if self.body_field is None else self.body_field.field_info.annotation
 
         async def answered(request: Request) -> Response:
+            if self.body_field is not None:
+                request = _Written(request.scope, request.receive)
             try:
                 if self.include_in_schema:
                     _check_parameters(request, known)
@@ -51,6 +54,15 @@ class ProblemRoute(APIRoute):
                 return error_response(_unreadable(error))
 
         return answered
+
+
+class _Written(Request):
+    """A request whose body has its numbers with all digits."""
+
+    async def json(self) -> Any:
+        if not hasattr(self, "_json"):
+            self._json = json.loads(await self.body(), parse_float=written_number)
+        return self._json
 
 
 def _parameters(dependant: Dependant) -> frozenset[str]:

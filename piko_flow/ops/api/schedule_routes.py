@@ -13,6 +13,7 @@ from starlette.responses import Response
 from piko_flow.control.plane import ControlPlane
 from piko_flow.control.plane_part import refuse
 from piko_flow.control.plane_rows import ScheduleColumns
+from piko_flow.control.written_numbers import as_the_model_reads
 from piko_flow.ops.api.answers.flows import (
     DeletedAnswer,
     PausedAnswer,
@@ -52,7 +53,7 @@ ShortText = Annotated[str, Field(max_length=64), AfterValidator(plain_text)]
 def read_expression(value: object) -> object:
     """A trigger's expression from its text, as rows and answers have it; anything else as it is. Raises ValueError."""
     if not isinstance(value, str):
-        return value
+        return as_the_model_reads(None, value)
     try:
         found = json.loads(value)
     except ValueError:

@@ -11,6 +11,7 @@ from piko_flow.control.field_names import Place
 from piko_flow.control.flow import Flow
 from piko_flow.control.params import ParamsRefused
 from piko_flow.control.secret_fields import SECRET, may_be_secret
+from piko_flow.control.written_numbers import read_json
 from piko_flow.errors import RequestRefused
 from piko_flow.ops.console.field_refused import came_told
 from piko_flow.ops.console.forms import refuse
@@ -162,7 +163,7 @@ def _value(field: Field, sent: str) -> Any:
         shape = {"[": "an empty list is []", "{": "an empty object is {}"}.get(field.value[:1], "")
         refuse(what, f"it is {wanted}", "it was left empty" + (f", and {shape}" if shape else ""))
     try:
-        value = json.loads(sent)
+        value = read_json(sent)
     except (ValueError, RecursionError) as error:
         refuse(what, f"it is {wanted}", f"{sent[:60]!r} came" if field.kind == "number" else where(error))
     if field.name == WHOLE and not isinstance(value, dict):

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Annotated, Any
 
-import orjson
 from fastapi import APIRouter, Depends, Request, Response
 
 from piko_flow.control.flow import Flow
@@ -16,6 +15,7 @@ from piko_flow.control.params import ParamsRefused, check_params
 from piko_flow.control.plane import ControlPlane
 from piko_flow.control.plane_params import shown_params
 from piko_flow.control.shown_params import hidden
+from piko_flow.control.written_numbers import json_text
 from piko_flow.ops.console.conflicts import seen_by
 from piko_flow.ops.console.field_refused import about
 from piko_flow.ops.console.flash import told
@@ -147,12 +147,12 @@ async def _change(plane: ControlPlane, name: str, form: Mapping[str, str]) -> Ch
         raise unreadable(flow, {**_misfits(flow, base, changes or {}, known), **unread})
     if flow.params is None:
         whole = known if changes is None else with_secrets(flow, changes, known)
-        check_params(flow, orjson.dumps(whole).decode())
+        check_params(flow, json_text(whole))
         lines = differences(view.values, hidden(flow, whole))
         secrets = [one for one in whole if one in known and whole[one] != known[one]]
     else:
         whole = without_kept(flow, changes or {}, known)  # where stars stand for the secret that is there
-        checked = check_params(flow, base, orjson.dumps(whole).decode() if whole else None)
+        checked = check_params(flow, base, json_text(whole) if whole else None)
         lines, told = differences(view.values, shown_params(flow, checked)), hidden(flow, whole)
         secrets = [one for one in whole if told[one] != whole[one]]
     shown = {line[0] for line in lines}
@@ -165,7 +165,7 @@ def _misfits(
 ) -> Mapping[str, str]:
     """What the model does not take of the fields that could be read, by field."""
     try:
-        check_params(flow, base, orjson.dumps(without_kept(flow, changes, known)).decode())
+        check_params(flow, base, json_text(without_kept(flow, changes, known)))
     except ParamsRefused as error:
         return {name: told for name, told in error.fields().items() if name in changes}
     return {}
