@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, TypeAlias
 from urllib.parse import quote
 
-from pydantic import BaseModel, RootModel
+from pydantic import BaseModel, RootModel, SecretStr
 from pydantic.fields import FieldInfo
 
 from piko_flow.control.field_names import Place
@@ -35,8 +35,8 @@ Default: TypeAlias = tuple[str, object, Any, Callable[..., Any] | None]
 def may_quote_secret(model: type[BaseModel], values: Mapping[str, Any], message: str) -> bool:
     """Whether a text or number that may be a secret, or half of it in a row, is in the message.
 
-    Such are the values at places for secrets, those under names that the model does not know, and the defaults of
-    fields for secrets. A short one counts only as a word of its own. A message that is too long to be looked through
+    Such are the values at places for secrets, texts beside them, values under names that the model does not know, and
+    the defaults of fields for secrets. A short one counts only as a word of its own. A message that is too long to be looked through
     counts as one that does, as does any where a secret default cannot be known.
     """
     found = list(_secrets(model, values))
@@ -55,10 +55,12 @@ def _secrets(model: type[BaseModel], values: Mapping[str, Any]) -> Iterator[Any]
     """Texts of what may be secret; something else than a text for each that cannot be known."""
     whole = issubclass(model, RootModel) and holds_secret(model)
     for path, leaf in _leaves(revealed(values), ()):
-        if whole or may_be_secret(model, path) or _has_unknown_name(model, path):
-            yield leaf
-    for default in _defaults(model):
-        yield from (leaf for _, leaf in _leaves(default, ()))
+        # A number beside a secret is none: "1" of a port would hide each message with a 1 in it.
+        beside = isinstance(leaf, str) and may_be_secret(model, path)
+        if whole or beside or _is_secret(model, path):
+            yield _text(leaf)
+    for annotation, default in _defaults(model):
+        yield from (_text(leaf) for path, leaf in _leaves(default, ()) if _is_secret(annotation, path))
 
 
 def _forms(text: str) -> set[str]:
@@ -75,7 +77,7 @@ def _is_in(text: str, message: str) -> bool:
 
 
 def _leaves(value: Any, path: Place) -> Iterator[tuple[Place, Any]]:
-    """Texts and numbers inside of JSON values, as texts, and what is none of these, with their places."""
+    """Texts and numbers inside of JSON values, and what is none of these, with their places."""
     if isinstance(value, Mapping):
         for name, inner in value.items():
             yield from _leaves(inner, (*path, name))
@@ -83,13 +85,19 @@ def _leaves(value: Any, path: Place) -> Iterator[tuple[Place, Any]]:
         for at, inner in enumerate(value):
             yield from _leaves(inner, (*path, at))
     elif value is not None and not isinstance(value, bool):
-        yield path, value if value is NOWHERE else str(value)
+        yield path, value
 
 
-def _has_unknown_name(model: type[BaseModel], path: Place) -> bool:
-    """Whether it stands under a name that a type with fields on its way does not have."""
-    at: object = model
+def _text(leaf: Any) -> Any:
+    return leaf if leaf is NOWHERE else str(leaf)
+
+
+def _is_secret(annotation: object, path: Place) -> bool:
+    """Whether the place inside of the type is one for a secret, or is under a name that nothing on its way has."""
+    at = annotation
     for part in path:
+        if SECRET.search(str(part)):
+            return True
         mapped = inner_type(at, Mapping)
         if mapped is not None:
             at = mapped
@@ -99,11 +107,12 @@ def _has_unknown_name(model: type[BaseModel], path: Place) -> bool:
         if within and not known and not isinstance(part, int):
             return True
         at = known[0] if known else at
-    return False
+    return holds_secret(at)
 
 
-def _defaults(model: type[BaseModel]) -> Iterator[Any]:
-    """The defaults of all fields for secrets in the model and in what is inside of it, NOWHERE for an unknown one."""
+def _defaults(model: type[BaseModel]) -> Iterator[tuple[object, Any]]:
+    """The defaults of all fields with secrets in the model and in what is inside of it, NOWHERE for an unknown one,
+    each with its type, or that of a secret where its name says that it is one."""
     seen: set[type] = set()
     ahead: list[type] = [model]
     while ahead:
@@ -114,7 +123,8 @@ def _defaults(model: type[BaseModel]) -> Iterator[Any]:
         for name, annotation, default, factory in _fields(shape):
             ahead += shapes_in(annotation)
             if SECRET.search(name) or holds_secret(annotation):
-                yield revealed(default) if factory is None else _made_by(factory)
+                made = revealed(default) if factory is None else _made_by(factory)
+                yield (SecretStr if SECRET.search(name) else annotation), made
 
 
 def _fields(shape: type) -> Iterable[Default]:

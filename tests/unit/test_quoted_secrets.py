@@ -14,6 +14,7 @@ SWORD = SecretStr("swordfish")
 
 class Inner(BaseModel):
     host: str = "localhost"
+    port: int = 1
     key: SecretStr = SWORD
 
 
@@ -43,6 +44,10 @@ class ByDefault(BaseModel):
 class OfInner(BaseModel):
     inners: list[Inner] = []
     limit: int = 1
+
+
+class WithInner(BaseModel):
+    inner: Inner = Inner(key=SecretStr("of-this-one"))
 
 
 class OfDataclass(BaseModel):
@@ -133,6 +138,14 @@ def test_values_at_places_for_no_secret_and_names_of_a_mapping_are_told() -> Non
     values = {"limit": 4711, "sizes": {"large": 12345}}
     assert not may_quote_secret(Plain, values, f"these do not fit: {values}")
     assert not may_quote_secret(Plain, values, "x" * 2 * MOST)
+
+
+def test_of_what_is_beside_a_secret_a_text_that_was_given_is_not_told_and_a_number_or_a_default_is() -> None:
+    values = {"inners": [{"port": 12, "host": "elsewhere"}]}
+    assert not may_quote_secret(OfInner, values, "12 is above 9 at localhost")
+    assert may_quote_secret(OfInner, values, "nothing is at elsewhere")
+    assert not may_quote_secret(WithInner, {}, "localhost has 1")
+    assert may_quote_secret(WithInner, {}, "localhost has fishes: of-this-one")
 
 
 def test_a_message_too_long_to_look_through_and_a_default_that_cannot_be_made_count_as_quoting() -> None:
