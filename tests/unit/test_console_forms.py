@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from html import unescape
@@ -153,6 +154,9 @@ async def test_stars_are_never_written_over_a_secret_inside_a_value() -> None:
 
 class Wanted(BaseModel):
     size: Size
+    on: bool = True
+    count: int = 3
+    secret: SecretStr = SecretStr("hidden")
 
 
 async def test_a_choice_that_nobody_made_is_not_made_by_saving_the_form() -> None:
@@ -164,11 +168,15 @@ async def test_a_choice_that_nobody_made_is_not_made_by_saving_the_form() -> Non
     async with client(process=PlaneProcess(plane)) as browser:
         shown = (await browser.get("/flows/sized")).text
         assert '<option value="">choose one</option><option>s</option><option>l</option>' in shown
-        sent = {"seen_version": "0", params_form.PREFIX + "size": ""}
+        assert re.search(r'name="p:on" checked>', shown)
+        assert re.search(r'name="p:count"[^>]* value="3"', shown)
+        sent = {"seen_version": "0", "p:size": "", "p:on": "on", "p:count": "3", "p:secret": ""}
         assert (await browser.post("/flows/sized/params", data=sent)).status_code == 422
-        sent[params_form.PREFIX + "size"] = "l"
+        sent["p:size"] = "l"
         assert (await browser.post("/flows/sized/params", data=sent)).status_code == 303
         shown = (await browser.get("/flows/sized")).text
+    [written] = await plane.store.params("sized")
+    assert json.loads(written.text) == {"size": "l"}
     assert "<option>s</option><option selected>l</option>" in shown
     assert "choose one" not in shown
 

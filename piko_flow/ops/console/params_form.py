@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
+from pydantic import BaseModel
+
 from piko_flow.control.field_names import Place
 from piko_flow.control.flow import Flow
 from piko_flow.control.params import ParamsRefused
@@ -40,14 +42,32 @@ class Field:
 
 
 def fields_of(flow: Flow | None, values: Mapping[str, Any]) -> list[Field]:
-    """The fields with these values, in the order of the model."""
+    """The fields with these values, in the order of the model; a plain default stands where there is none of them."""
     if flow is None or flow.params is None:
         return [
             Field(WHOLE, "All parameters", "json", json.dumps(dict(values), indent=2, ensure_ascii=False))
         ]
-    schema = flow.params.model_json_schema(by_alias=False)
-    properties, shared = schema.get("properties", {}), schema.get("$defs", {})
-    return [_field(name, one, values.get(name), shared) for name, one in properties.items()]
+    schema, standing = _schema(flow.params), _standing(flow, values)
+    shared = schema.get("$defs", {})
+    return [
+        _field(name, one, standing.get(name), shared) for name, one in schema.get("properties", {}).items()
+    ]
+
+
+def _schema(model: type[BaseModel]) -> dict[str, Any]:
+    return model.model_json_schema(by_alias=False)
+
+
+def _standing(flow: Flow, values: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The values, and plain defaults for names that they lack, as they do where the model cannot be made."""
+    if flow.params is None:
+        return values
+    defaults = {
+        name: one["default"]
+        for name, one in _schema(flow.params).get("properties", {}).items()
+        if isinstance(one.get("default"), str | int | float) and _kind(one, None)[0] != "secret"
+    }
+    return {**defaults, **values}
 
 
 def read_changes(
@@ -58,7 +78,7 @@ def read_changes(
 
     A secret that is left empty stays as it is. Of a flow without a model it is the whole.
     """
-    changes, unread = dict[str, Any](), dict[str, str]()
+    changes, unread, standing = dict[str, Any](), dict[str, str](), _standing(flow, values)
     for field in fields_of(flow, values):
         sent = form.get(PREFIX + field.name)
         if field.kind == "flag":
@@ -73,7 +93,7 @@ def read_changes(
             except RequestRefused as error:
                 unread[field.name] = f"{error.rule}; {came_told(error.came)}"
                 continue
-        if value != (values if flow.params is None else values.get(field.name)):
+        if value != (values if flow.params is None else standing.get(field.name)):
             changes[field.name] = value
     return changes.get(WHOLE) if flow.params is None else changes or None, unread
 
