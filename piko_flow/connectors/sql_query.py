@@ -41,13 +41,9 @@ class Query:
         """What messages call it."""
         if self.is_select:
             return "read the rows of a SELECT"
-        if (
-            len(self.what.split()) > 1
-        ):  # a table may be named so, but most likely it was meant for a statement
-            named = shorten(self.what)
-            return (
-                f"read the table named {named} (what begins with neither SELECT nor WITH is a table's name)"
-            )
+        if len(self.what.split()) > 1:  # a table may be named so, but most likely a statement was meant
+            rule = "what begins with neither SELECT nor WITH is a table's name"
+            return f"read the table named {shorten(self.what)} ({rule})"
         return f"read table {self.what}"
 
     def text(

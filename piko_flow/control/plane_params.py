@@ -18,7 +18,7 @@ from piko_flow.control.params_book import ParamsBook
 from piko_flow.control.plane_part import PlanePart, missing, refuse
 from piko_flow.control.redaction import Redaction
 from piko_flow.control.shown_params import hidden
-from piko_flow.control.written_numbers import json_text, read_json
+from piko_flow.control.written_numbers import as_written, json_text
 from piko_flow.errors import RequestRefused
 from piko_flow.store.records import ConfigRecord, ParamsVersion
 from piko_flow.store.seen import Seen, check_seen
@@ -272,8 +272,7 @@ def _object(flow: Flow, text: str | None) -> dict[str, Any]:
     if text is None:
         return {}
     try:
-        orjson.loads(text)  # as strict as it is: the other one takes what is no JSON
-        found = read_json(text)
+        found = as_written(text, orjson.loads(text))
     except orjson.JSONDecodeError:
         found = None
     if not isinstance(found, dict):

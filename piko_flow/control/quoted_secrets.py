@@ -23,9 +23,7 @@ from piko_flow.control.secret_fields import (
     shapes_in,
 )
 
-WORD = (
-    3  # characters of a value that is quoted only where it is a word of its own: "1" is in every third text
-)
+WORD = 3  # characters of a value that counts only as a word of its own: "1" is in every third text
 RUN = 32  # characters in a row that are told of no secret, however long it is
 MOST = 2_000  # characters of a message that is looked through
 MOST_SECRET = 20_000  # characters of all that may be secret

@@ -14,7 +14,7 @@ from pydantic import RootModel
 
 from piko_flow.control.secret_fields import field_type, inner_type, shapes_in
 
-_LONG: Final = re.compile(r"[\d.]{16}|[eE][-+]?\d{3}")
+_LONG: Final = re.compile(r"\d(?:[\d.]{15}|[eE][-+]?\d{3})")
 """What a text has where a number in it may have more digits, or be nearer to 0, than a float can say."""
 
 
@@ -40,7 +40,12 @@ def written_number(text: str) -> float:
 
 def read_json(text: str) -> Any:
     """The values of a JSON text with its numbers as they were written. Raises ValueError for what is no JSON."""
-    return json.loads(text, parse_float=written_number) if _LONG.search(text) else json.loads(text)
+    return as_written(text, json.loads(text))
+
+
+def as_written(text: str, values: Any) -> Any:
+    """The values that were read of this JSON text, with its numbers as they were written; the same where they say all."""
+    return json.loads(text, parse_float=written_number) if _LONG.search(text) else values
 
 
 def json_text(values: object, *, sort_keys: bool = False) -> str:

@@ -103,9 +103,7 @@ def _signalled(loop: asyncio.AbstractEventLoop, stop: asyncio.Event) -> None:
 def _interrupted() -> None:
     """What Ctrl-C means by itself, for code that takes it and for code that does not; the next one is met by nobody."""
     signal.signal(signal.SIGINT, signal.SIG_DFL)
-    ending = threading.Timer(
-        AT_ONCE, os._exit, [INTERRUPTED]
-    )  # everything that is told is flushed when it is told
+    ending = threading.Timer(AT_ONCE, os._exit, [INTERRUPTED])
     ending.daemon = True
     ending.start()
     raise KeyboardInterrupt

@@ -33,10 +33,10 @@ from tests.benchmarks.control_service import (
     registry_of,
     replica_of,
     serving,
-    stored,
     until,
 )
 from tests.benchmarks.control_stall import Stall, watching
+from tests.databases.stored import stored
 
 QUIET = ReplicaOptions(
     slots=100, drain=timedelta(seconds=1), reconcile_every=timedelta(hours=1), runs_kept=None

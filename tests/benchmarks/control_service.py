@@ -18,8 +18,7 @@ from piko_flow.control.service import ControlService
 from piko_flow.control.watched import Watched
 from piko_flow.planning.cron import Cron
 from piko_flow.planning.trigger import Trigger
-from piko_flow.store.opening import open_store
-from piko_flow.store.protocols import Store
+from tests.databases.stored import stored
 
 T = TypeVar("T")
 SHORT = timedelta(seconds=1)
@@ -41,16 +40,6 @@ def registry_of(
     for name in names:
         Flow.register(name, job, registry=filled, **options)  # type: ignore[call-overload]  # options of any kind
     return filled
-
-
-@asynccontextmanager
-async def stored(url: str) -> AsyncIterator[Store]:
-    """The store at the URL."""
-    store = await open_store(url)
-    try:
-        yield store
-    finally:
-        await store.close()
 
 
 @asynccontextmanager

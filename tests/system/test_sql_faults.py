@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -18,26 +17,17 @@ from piko_flow.dataflow.stages.sink import Transaction
 from piko_flow.errors import StoreUnavailable
 from piko_flow.planning.run_state import RunStatus
 from piko_flow.store.batch import Batch, Ending
-from piko_flow.store.opening import open_store
 from piko_flow.store.protocols import RunFilter, Store
 from piko_flow.store.records import NewRun, ReplicaRecord, RunRecord
 from piko_flow.store.sql import database as database_module
 from piko_flow.store.sql.connecting import read_url
 from tests.databases.host import Host, Kind
 from tests.databases.plugin import PrivateServers, empty_database
+from tests.databases.stored import stored
 
 NOW = datetime(2026, 3, 29, 1, 30, 0, 7, tzinfo=UTC)
 LONG = timedelta(days=1)
 SERVERS: list[Kind] = ["mariadb", "postgresql"]
-
-
-@asynccontextmanager
-async def opened(url: str) -> AsyncIterator[Store]:
-    store = await open_store(url)
-    try:
-        yield store
-    finally:
-        await store.close()
 
 
 async def start(store: Store, *keys: str) -> list[RunRecord]:
@@ -54,7 +44,7 @@ async def test_the_next_call_works_after_the_server_was_restarted(
     kind: Kind, private_servers: PrivateServers
 ) -> None:
     server = private_servers.start(kind)
-    async with opened(server.create_database()) as store:
+    async with stored(server.create_database()) as store:
         [run] = await start(store, "a")
         await asyncio.gather(
             *(store.digest() for _ in range(5))
@@ -70,7 +60,7 @@ async def test_a_stopped_server_is_told_at_once_and_forgiven_when_it_is_back(
     kind: Kind, private_servers: PrivateServers
 ) -> None:
     server = private_servers.start(kind)
-    async with opened(server.create_database()) as store:
+    async with stored(server.create_database()) as store:
         [run] = await start(store, "a")
         server.stop()
         for call in (store.digest(), store.beat(ReplicaRecord("one"), ttl=LONG), store.run(run.id)):
@@ -84,7 +74,7 @@ async def test_a_frozen_server_does_not_hold_a_call_for_ever(
     private_servers: PrivateServers, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     server = private_servers.start("mariadb")
-    async with opened(server.create_database()) as store:
+    async with stored(server.create_database()) as store:
         [run] = await start(store, "a")
         monkeypatch.setattr(database_module, "PATIENCE", 0.2)
         server.pause()
@@ -98,7 +88,7 @@ async def test_a_frozen_server_does_not_hold_a_call_for_ever(
 
 
 async def test_a_cancelled_call_leaves_neither_a_lock_nor_a_broken_connection(database_url: str) -> None:
-    async with opened(database_url) as store, opened(database_url) as other:
+    async with stored(database_url) as store, stored(database_url) as other:
         [run] = await start(store, "a")
         inside = asyncio.Event()
 
@@ -118,7 +108,7 @@ async def test_a_cancelled_call_leaves_neither_a_lock_nor_a_broken_connection(da
 
 
 async def test_rows_of_a_sink_are_written_with_the_end_of_the_run_or_not_at_all(database_url: str) -> None:
-    async with opened(database_url) as store:
+    async with stored(database_url) as store:
         good, bad, stale = await start(store, "a", "b", "c")
         await store.write(Batch("one", endings=[done(stale)]))
 
@@ -152,7 +142,7 @@ async def test_rows_of_a_sink_are_written_with_the_end_of_the_run_or_not_at_all(
 
 
 async def test_what_a_database_refuses_of_a_sink_is_the_sinks_error(database_url: str) -> None:
-    async with opened(database_url) as store:
+    async with stored(database_url) as store:
         [run] = await start(store, "a")
 
         async def writes(transaction: Transaction) -> None:
@@ -179,7 +169,7 @@ def url(server: Host) -> Iterator[str]:
 
 
 async def test_transactions_that_lock_each_other_out_are_begun_again(url: str) -> None:
-    async with opened(url) as store, opened(url) as other:
+    async with stored(url) as store, stored(url) as other:
         first, second = await start(store, "a", "b")
         met, tries = asyncio.Barrier(2), 0
 
@@ -209,7 +199,7 @@ async def test_a_file_that_another_process_has_locked_is_told(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = tmp_path / "flows.db"
-    async with opened(f"sqlite:///{path}") as store:
+    async with stored(f"sqlite:///{path}") as store:
         [run] = await start(store, "a")
         database = store._database  # type: ignore[attr-defined]
         await database.row("wait less", database.dialect.statement("PRAGMA busy_timeout = 10"))
@@ -226,7 +216,7 @@ async def test_a_file_that_another_process_has_locked_is_told(
 
 async def test_a_file_that_cannot_be_written_is_told(tmp_path: Path) -> None:
     path = tmp_path / "flows.db"
-    async with opened(f"sqlite:///{path}") as store:
+    async with stored(f"sqlite:///{path}") as store:
         [run] = await start(store, "a")
         database = store._database  # type: ignore[attr-defined]
         await database.row("only read", database.dialect.statement("PRAGMA query_only = ON"))
@@ -236,13 +226,13 @@ async def test_a_file_that_cannot_be_written_is_told(tmp_path: Path) -> None:
 
 
 async def test_writers_of_one_process_do_not_wait_for_the_files_lock(sqlite_url: str) -> None:
-    async with opened(sqlite_url) as store:
+    async with stored(sqlite_url) as store:
         claimed = await asyncio.gather(*(start(store, f"key-{number}") for number in range(50)))
         assert sorted(run.id for runs in claimed for run in runs) == list(range(1, 51))
 
 
 async def test_runs_get_ids_above_those_of_rows_that_other_tools_made(database_url: str) -> None:
-    async with opened(database_url) as store:
+    async with stored(database_url) as store:
         [first] = await start(store, "a")
         engine = create_async_engine(read_url(database_url), poolclass=NullPool)
         async with engine.begin() as connection:

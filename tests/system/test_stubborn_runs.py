@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager
+from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
 
@@ -16,8 +15,7 @@ from piko_flow.control import execution, executions, replica_loops, runs_thread
 from piko_flow.control.options import ReplicaOptions
 from piko_flow.control.service import ControlService
 from piko_flow.planning.run_state import RunStatus
-from piko_flow.store.opening import open_store
-from piko_flow.store.protocols import Store
+from tests.databases.stored import stored
 from tests.system.running_app import eventually
 
 SOON = 0.05
@@ -57,15 +55,6 @@ def job(request: pytest.FixtureRequest) -> Iterator[Stubborn]:
     for thread in threading.enumerate():
         if thread.name == "piko-flow runs":
             thread.join(60)
-
-
-@asynccontextmanager
-async def stored(url: str) -> AsyncIterator[Store]:
-    store = await open_store(url)
-    try:
-        yield store
-    finally:
-        await store.close()
 
 
 async def started(job: Stubborn, folder: Path, **flow: object) -> ControlService:

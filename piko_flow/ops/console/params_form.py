@@ -7,8 +7,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from pydantic import BaseModel
-
 from piko_flow.control.field_names import Place
 from piko_flow.control.flow import Flow
 from piko_flow.control.params import ParamsRefused
@@ -28,7 +26,8 @@ WHOLE = "whole"
 class Field:
     """One field: how it is filled in, what it holds now, and what its model says of it.
 
-    `kind` is text, number, flag, choice, secret or json; `none` says that it may be left empty for null.
+    `kind` is text, number, flag, choice, secret or json; `none` says that it may be left empty for null. `standing` is
+    what `value` shows as text, None where there is none.
     """
 
     name: str
@@ -39,35 +38,27 @@ class Field:
     choices: tuple[str, ...] = ()
     none: bool = False
     limits: tuple[tuple[str, str], ...] = ()
+    standing: Any = None
 
 
 def fields_of(flow: Flow | None, values: Mapping[str, Any]) -> list[Field]:
     """The fields with these values, in the order of the model; a plain default stands where there is none of them."""
     if flow is None or flow.params is None:
-        return [
-            Field(WHOLE, "All parameters", "json", json.dumps(dict(values), indent=2, ensure_ascii=False))
-        ]
-    schema, standing = _schema(flow.params), _standing(flow, values)
-    shared = schema.get("$defs", {})
+        whole = dict(values)
+        return [Field(WHOLE, "All parameters", "json", _text("json", whole), standing=whole)]
+    schema = flow.params.model_json_schema(by_alias=False)
+    properties, shared = schema.get("properties", {}), schema.get("$defs", {})
     return [
-        _field(name, one, standing.get(name), shared) for name, one in schema.get("properties", {}).items()
+        _field(name, one, values[name] if name in values else _default(one), shared)
+        for name, one in properties.items()
     ]
 
 
-def _schema(model: type[BaseModel]) -> dict[str, Any]:
-    return model.model_json_schema(by_alias=False)
-
-
-def _standing(flow: Flow, values: Mapping[str, Any]) -> Mapping[str, Any]:
-    """The values, and plain defaults for names that they lack, as they do where the model cannot be made."""
-    if flow.params is None:
-        return values
-    defaults = {
-        name: one["default"]
-        for name, one in _schema(flow.params).get("properties", {}).items()
-        if isinstance(one.get("default"), str | int | float) and _kind(one, None)[0] != "secret"
-    }
-    return {**defaults, **values}
+def _default(schema: Mapping[str, Any]) -> Any:
+    """What the model has for a name that is left out, where that is plain and no secret."""
+    default = schema.get("default")
+    plain = isinstance(default, str | int | float) and _kind(schema, None)[0] != "secret"
+    return default if plain else None
 
 
 def read_changes(
@@ -78,7 +69,7 @@ def read_changes(
 
     A secret that is left empty stays as it is. Of a flow without a model it is the whole.
     """
-    changes, unread, standing = dict[str, Any](), dict[str, str](), _standing(flow, values)
+    changes, unread = dict[str, Any](), dict[str, str]()
     for field in fields_of(flow, values):
         sent = form.get(PREFIX + field.name)
         if field.kind == "flag":
@@ -93,7 +84,7 @@ def read_changes(
             except RequestRefused as error:
                 unread[field.name] = f"{error.rule}; {came_told(error.came)}"
                 continue
-        if value != (values if flow.params is None else standing.get(field.name)):
+        if value != field.standing:
             changes[field.name] = value
     return changes.get(WHOLE) if flow.params is None else changes or None, unread
 
@@ -155,7 +146,7 @@ def _field(name: str, schema: Mapping[str, Any], value: Any, shared: Mapping[str
     )
     description = str(schema.get("description", ""))
     title = name.replace("_", " ")
-    return Field(name, title, kind, text, description, choices, none, limits)
+    return Field(name, title, kind, text, description, choices, none, limits, value)
 
 
 def _kind(schema: Mapping[str, Any], value: Any) -> tuple[str, tuple[str, ...]]:

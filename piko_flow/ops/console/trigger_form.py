@@ -10,7 +10,7 @@ import orjson
 
 from piko_flow.control.flow import Flow
 from piko_flow.control.secret_fields import SECRET, holds_secret, may_be_secret
-from piko_flow.control.written_numbers import read_json
+from piko_flow.control.written_numbers import as_written
 from piko_flow.ops.console.field_refused import about
 from piko_flow.ops.console.forms import refuse
 from piko_flow.ops.console.params_form import WHOLE, Field, fields_of, where
@@ -72,8 +72,7 @@ def to_type_again(flow: Flow | None, sent: Mapping[str, str]) -> dict[str, str]:
 
 def _object(text: str) -> dict[str, Any]:
     try:
-        orjson.loads(text)  # as strict as it is: the other one takes what is no JSON
-        values = read_json(text)
+        values = as_written(text, orjson.loads(text))
     except orjson.JSONDecodeError as error:
         refuse("run a flow", "parameters are a JSON object", where(error))
     if not isinstance(values, dict):
