@@ -1,10 +1,12 @@
-"""Functions that fail, stall or dawdle by script, without a clock."""
+"""Functions that fail, stall or dawdle by script, without a clock; and waits for what others do."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Generic, Protocol, TypeVar
+
+from piko_flow.clock import monotonic
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -152,12 +154,21 @@ async def turns(count: int) -> None:
         await asyncio.sleep(0)
 
 
-async def until(holds: Callable[[], object], *, at_most: int = 100_000) -> None:
-    """Let the loop turn until `holds()` is true. Raises AssertionError after `at_most` turns."""
-    for _ in range(at_most):
-        if holds():
-            return
-        await asyncio.sleep(0)
-    raise AssertionError(
-        f"{getattr(holds, '__name__', holds)} did not come true within {at_most} turns of the loop"
-    )
+_BUSY_TURNS = 1000
+_PAUSE = 0.001
+
+
+async def until(holds: Callable[[], object], *, within: float = 60.0) -> None:
+    """Let the loop turn until `holds()` is true. Raises AssertionError when it is not within so many seconds.
+
+    The bound only ends a wait that would never end, so it is far longer than any wait takes: turns of an idle loop
+    are no bound, as a process or thread waited for gets the slower the busier the machine. After the first
+    thousand turns it leaves a millisecond to others between two looks.
+    """
+    deadline, turn = monotonic() + within, 0
+    while not holds():
+        if monotonic() > deadline:
+            name = getattr(holds, "__name__", holds)
+            raise AssertionError(f"{name} did not come true within {within:g} s")
+        await asyncio.sleep(0 if turn < _BUSY_TURNS else _PAUSE)
+        turn += 1

@@ -88,7 +88,7 @@ async def test_failing_items_of_large_chunks_are_told_one_by_one(pool: WorkerPoo
 async def test_a_cancelled_run_s_own_workers_are_gone_when_it_ends() -> None:
     sink: CollectingSink[int] = CollectingSink()
     async with start(chain(sink)) as active:
-        await until(lambda: sink.written, at_most=10_000_000)
+        await until(lambda: sink.written)
         active.cancel()
         report = await active.wait()
     assert report.outcome == "cancelled"

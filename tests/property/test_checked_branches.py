@@ -155,6 +155,6 @@ async def test_workers_that_run_ahead_leave_what_their_siblings_have_not_taken_y
         CpuMap(look, workers=1) >> Sink(done.append), Transform(wait, concurrency=1) >> plain
     )
     async with start(items(count) >> Transform(give) >> branches, validate=True, capacity=2 * count):
-        await until(lambda: len(done) == count, at_most=10_000_000)
+        await until(lambda: len(done) == count)
         held.release()
     assert {type(item) for item in plain.items} == {dict}

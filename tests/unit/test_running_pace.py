@@ -91,7 +91,7 @@ async def test_a_list_is_handed_on_when_its_time_has_come(gather: Callable[[Any]
     end = gather(CollectingSink())
     sink = end if isinstance(end, CollectingSink) else list(end.leaves())[-1]
     async with start(Source(read) >> end):
-        await until(lambda: sink.written, at_most=10_000_000)
+        await until(lambda: sink.written)
         stalled.release()
     assert [call.items for call in sink.record.calls if call.step == "write"] in (
         [(1, 2), (3,)],
