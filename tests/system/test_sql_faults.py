@@ -191,7 +191,9 @@ async def test_transactions_that_lock_each_other_out_are_begun_again(url: str) -
 
         written = await asyncio.gather(store.write(ending(first, second)), other.write(ending(second, first)))
         assert [one.stale for one in written] == [set(), set()]
-        assert tries == 3
+        assert (
+            tries >= 3
+        )  # the one begun again may take its own run before the other wakes: again none can go on
         assert {run.status for run in await store.runs(RunFilter())} == {RunStatus.SUCCESS}
 
 
