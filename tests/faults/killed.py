@@ -15,20 +15,24 @@ import traceback
 from types import ModuleType
 from typing import Any
 
+from tests.faults.dying import die_at
+
 
 def answer(told: dict[str, Any]) -> None:
     """One line of output."""
     print(json.dumps(told), flush=True)
 
 
-def begin(module: ModuleType, call: str, arguments: dict[str, Any]) -> int:
-    """Fork a process that awaits `module.call(**arguments)` and ends with 0, or with 1 and a traceback."""
+def begin(module: ModuleType, call: str, arguments: dict[str, Any], step: int | None) -> int:
+    """Fork a process that awaits `module.call(**arguments)` and ends with 0, or with 1 and a traceback; or dies at a step."""
     child = os.fork()
     if child:
         return child
     try:
         os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
         os.dup2(2, 1)  # output is the parent's way to answer
+        if step is not None:
+            die_at(step)
         asyncio.run(getattr(module, call)(**arguments))
     except BaseException:
         traceback.print_exc()
@@ -43,7 +47,7 @@ def main() -> None:
     answer({"ready": True})
     for line in sys.stdin:
         asked = json.loads(line)
-        child = begin(module, asked["call"], asked["arguments"])
+        child = begin(module, asked["call"], asked["arguments"], asked["step"])
         answer({"pid": child})
         answer({"code": os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])})
 

@@ -19,14 +19,14 @@ TABLE = "numbers"
 EVERY = 0.02  # seconds between two looks at what the application has done
 
 
-async def copy_stream(url: str, source: str, to: str, folder: str, total: int) -> None:
+async def copy_stream(url: str, source: str, to: str, folder: str, total: int, slice_of: int = SLICE) -> None:
     """Copy so many entries from one stream to another in slices, going on where the journal in the folder says."""
     journal = KeptJournal(Path(folder))
     while True:
         ended = journal.positions()
         if ended and ended[-1]["added"] == total:
             return
-        reading = RedisStreamSource(url, source, wait=0, max_items=SLICE, batch=70)
+        reading = RedisStreamSource(url, source, wait=0, max_items=slice_of, batch=70)
         await run(
             reading >> Sink(RedisStreamSink(url, to), batch=40),
             run_id=f"slice-{len(ended):04}",

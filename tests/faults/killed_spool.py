@@ -70,8 +70,8 @@ class Letters:
         append(self._file, [f"{one.payload['number']} {one.key} {one.run}" for one in letters])
 
 
-async def write_numbers(folder: str, first: int) -> None:
-    """Let each of the writers accept its share of the numbers that it has not noted yet, then write all."""
+async def write_numbers(folder: str, first: int, many: int = NUMBERS) -> None:
+    """Let each of the writers accept its share of so many numbers that it has not noted yet, then write all."""
     place = Path(folder)
     for file in (place / "written", place / "letters"):
         mend(file)
@@ -87,17 +87,17 @@ async def write_numbers(folder: str, first: int) -> None:
     )
     async with spool.opened(dead_letters=Letters(place)) as live, asyncio.TaskGroup() as writers:
         for writer in range(WRITERS):
-            writers.create_task(accept(live, place / f"accepted-{first}-{writer}", first + writer))
+            numbers = range(first + writer, first + many, WRITERS)
+            writers.create_task(accept(live, place / f"accepted-{first}-{writer}", numbers))
 
 
-async def accept(live: LiveSpool, noted: Path, first: int) -> None:
+async def accept(live: LiveSpool, noted: Path, numbers: range) -> None:
     """Accept numbers, of two lists the first with keys of their own; note each list when that has returned."""
     mend(noted, 10)
     done = lines_in(noted)
-    numbers = range(first, first + NUMBERS, WRITERS)
     for start in range(done, len(numbers), 10):
         some = numbers[start : start + 10]
         keys = [f"n{number}" for number in some] if start % 20 == 0 else None
-        origin = Origin("numbers", str(first), "sink")
+        origin = Origin("numbers", str(numbers.start), "sink")
         await live.accept([{"number": number} for number in some], origin=origin, keys=keys)
         append(noted, [str(number) for number in some])

@@ -26,26 +26,26 @@ ORDERS, UNITS = 1200, 3
 """Of each hour."""
 
 
-def orders_of(number: int) -> list[Order]:
-    """The orders of the hour of this number after the start."""
-    step = HOUR / ORDERS
+def orders_of(number: int, many: int = ORDERS) -> list[Order]:
+    """So many orders of the hour of this number after the start."""
+    step = HOUR / many
     return [
         Order(
-            id=number * ORDERS + each,
+            id=number * many + each,
             customer=f"customer {each % 97}",
             amount=Decimal(each) / 4,
             placed_at=START + number * HOUR + each * step,
         )
-        for each in range(ORDERS)
+        for each in range(many)
     ]
 
 
-def copying(options: dict[str, Any]) -> Flow:
-    """A flow that writes the orders of its window through a sink with these options."""
+def copying(options: dict[str, Any], many: int = ORDERS) -> Flow:
+    """A flow that writes the orders of its window, so many, through a sink with these options."""
 
     def build(run: RunContext[Any]) -> Pipeline:
         assert run.window is not None
-        orders = orders_of((run.window.start - START) // HOUR)
+        orders = orders_of((run.window.start - START) // HOUR, many)
 
         def part(unit: int) -> Iterator[Order]:
             yield from orders[unit::UNITS]
@@ -56,9 +56,9 @@ def copying(options: dict[str, Any]) -> Flow:
     return Flow.register("copy", build, stateful=True, registry=Registry(), timeout=timedelta(minutes=1))
 
 
-async def copy_hours(ledger: str, first: int, last: int, options: dict[str, Any]) -> None:
-    """Copy the hours from the first up to (not with) the last that are not copied yet."""
-    async with ledger_of(ledger, copying(options), prepare=False) as opened:
+async def copy_hours(ledger: str, first: int, last: int, options: dict[str, Any], many: int = ORDERS) -> None:
+    """Copy the hours from the first up to (not with) the last that are not copied yet, with so many orders each."""
+    async with ledger_of(ledger, copying(options, many), prepare=False) as opened:
         for number in range(first, last):
             await copy_hour(opened, number)
 

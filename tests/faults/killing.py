@@ -1,4 +1,4 @@
-"""Work that is killed at random moments and begun again until it is done."""
+"""Work that is killed at random moments, or at one step after the other, and begun again until it is done."""
 
 from __future__ import annotations
 
@@ -37,9 +37,18 @@ class Killer:
                 return
         assert await self._once(call, arguments, None), f"{call} did not end within {PATIENCE:g} seconds"
 
-    async def _once(self, call: str, arguments: dict[str, Any], kill_after: float | None) -> bool:
+    async def dies_at(self, step: int, call: str, **arguments: Any) -> bool:
+        """Begin work that dies at this step, see dying.py, and then the same again without; False if it had fewer."""
+        if await self._once(call, arguments, None, step):
+            return False
+        assert await self._once(call, arguments, None), f"{call} did not end within {PATIENCE:g} seconds"
+        return True
+
+    async def _once(
+        self, call: str, arguments: dict[str, Any], kill_after: float | None, step: int | None = None
+    ) -> bool:
         """Whether the work ended by itself."""
-        await self._tell({"call": call, "arguments": arguments})
+        await self._tell({"call": call, "arguments": arguments, "step": step})
         child = (await self._answer())["pid"]
         clock = asyncio.get_running_loop()
         began, answer = clock.time(), asyncio.ensure_future(self._answer())
@@ -47,6 +56,7 @@ class Killer:
         if not done:
             with suppress(ProcessLookupError):  # it has ended in this moment, as the answer will say
                 os.kill(child, signal.SIGKILL)
+        assert done or step is None, f"{call} neither died nor ended within {PATIENCE:g} seconds"
         code = (await answer)["code"]
         if code == -signal.SIGKILL:
             self.kills += 1
@@ -70,8 +80,11 @@ class Killer:
 
 
 @asynccontextmanager
-async def killing(module: str, *, seed: int) -> AsyncIterator[Killer]:
-    """A killer of the work that is defined in the module, for example "tests.faults.killed_spool"."""
+async def killing(module: str, *, seed: int = 0) -> AsyncIterator[Killer]:
+    """A killer of the work that is defined in the module, for example "tests.faults.killed_spool".
+
+    The seed is that of the moments which it draws.
+    """
     print(f"seed {seed} of {module}")
     process = await asyncio.create_subprocess_exec(
         sys.executable,

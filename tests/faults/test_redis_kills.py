@@ -18,14 +18,15 @@ from tests.faults.killed_redis import TABLE
 from tests.faults.killing import killing
 
 KILLS, TOTAL = 40, 4000
+FEW, FEWEST = 150, 20  # entries that are copied when it dies at each step, and steps that it has at least
 LEDGER_KILLS = 6  # each waits until the dead replica is missed
 SEED = int(os.environ.get("PIKO_TEST_SEED", "0")) or int.from_bytes(os.urandom(4), "big")
 
 
-async def filled(client: Any, stream: str) -> None:
-    """Add the entries, each a number."""
+async def filled(client: Any, stream: str, total: int = TOTAL) -> None:
+    """Add so many entries, each a number."""
     adding = client.pipeline(transaction=False)
-    for number in range(TOTAL):
+    for number in range(total):
         adding.xadd(stream, {"json": orjson.dumps({"number": number})})
     await adding.execute()
 
@@ -59,6 +60,23 @@ async def test_entries_go_from_stream_to_stream_once_and_in_order_whoever_is_kil
             assert [name for name in lasting if not name.endswith("~moved")] == []
             if killer.kills >= KILLS:
                 break
+
+
+async def test_entries_go_from_stream_to_stream_once_and_in_order_at_whatever_step_it_dies(
+    redis: RedisHost, tmp_path: Path
+) -> None:
+    client: Redis = Redis.from_url(redis.url(), protocol=2)
+    async with client, killing("tests.faults.killed_redis") as killer:
+        for step in count(1):
+            source, to = f"in-{step}", f"out-{step}"
+            await filled(client, source, FEW)
+            copying = {"source": source, "to": to, "total": FEW, "slice_of": FEW // 2 + 1}
+            folder = str(tmp_path / str(step))
+            died = await killer.dies_at(step, "copy_stream", url=redis.url(), folder=folder, **copying)
+            assert await numbers(client, to) == list(range(FEW)), f"it died at step {step}"
+            if not died:
+                break
+        assert killer.kills == step - 1 >= FEWEST
 
 
 async def test_entries_go_into_the_ledgers_database_once_whoever_is_killed(

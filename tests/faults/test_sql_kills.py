@@ -12,13 +12,15 @@ import pytest
 
 from tests.databases.host import Host
 from tests.databases.plugin import empty_database, sqlite_file
-from tests.faults.killed_sql import ORDERS, copying, orders_of, to_three_places
+from tests.faults.killed_sql import ORDERS, UNITS, copying, orders_of, to_three_places
 from tests.faults.killing import killing
 from tests.system.sql_runs import HOUR, START, ledger_of
 from tests.unit.sql_by_hand import Tables, order
 
 KILLS, HOURS, MOST = 14, 2, 8
 """Kills for each kind of sink, at least; hours of one piece of work, which is killed so many times at most."""
+FEW, FEWEST = 120, 10
+"""Orders of an hour that is killed at each step, and steps that it has at least."""
 SEED = int(os.environ.get("PIKO_TEST_SEED", "0")) or int.from_bytes(os.urandom(4), "big")
 REPLACE = {"mode": "replace_window", "window_column": "placed_at"}
 KINDS: dict[str, tuple[str, str, dict[str, Any]]] = {
@@ -101,6 +103,29 @@ async def test_what_was_killed_at_any_moment_is_written_once_when_it_is_done(
                 ]
                 if killer.kills >= KILLS:
                     break
+        assert await opened.staged() == 0
+
+
+@pytest.mark.timeout(300)
+async def test_at_whatever_step_its_process_dies_an_hour_is_written_once(
+    place: tuple[str, Tables, dict[str, Any]],
+) -> None:
+    ledger, tables, options = place
+    if "in_memory" in options:  # so that a unit of so few is staged, too
+        options["in_memory"] = FEW // UNITS // 2
+    async with ledger_of(ledger, copying(options)) as opened, killing("tests.faults.killed_sql") as killer:
+        await tables.make()
+        for step in count(1):
+            if options.get("mode") == "replace_window":
+                await tables.fill(order(-1, "old", placed_at=START + (step - 1) * HOUR))
+            hour = {"first": step - 1, "last": step, "many": FEW}
+            died = await killer.dies_at(step, "copy_hours", ledger=ledger, options=options, **hour)
+            found = await tables.rows("SELECT id FROM orders ORDER BY id")
+            assert found == [(number,) for number in range(step * FEW)], f"it died at step {step}"
+            if not died:
+                break
+        assert killer.kills == step - 1 > FEWEST
+        assert [(span.start, span.end) for span in await opened.settled()] == [(START, START + step * HOUR)]
         assert await opened.staged() == 0
 
 
