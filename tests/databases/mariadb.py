@@ -13,6 +13,8 @@ from pathlib import Path
 from tests.databases.server import Server, ServerFailed, bound_to_us
 
 PLACES = ("/usr/sbin", "/usr/local/sbin", "/usr/libexec", "/usr/bin")  # besides the PATH
+TEMPORARY = "temporary"
+"""The folder of temporary tables: one that begins removes all that it finds there, also those of another in /tmp."""
 SMALL = ["--innodb-log-file-size=32M", "--innodb-buffer-pool-size=64M"]
 
 
@@ -30,9 +32,13 @@ def prepare_mariadb(template: Path, password: str) -> None:
     """Make the data folder that servers start from, with an account `piko` that may do everything."""
     install = shutil.which("mariadb-install-db", path=os.pathsep.join([os.environ.get("PATH", ""), *PLACES]))
     assert install is not None, "mariadb-install-db comes with mariadbd"
-    options = ["--no-defaults", f"--datadir={template / 'data'}", "--skip-name-resolve", "--skip-test-db"]
+    (template / TEMPORARY).mkdir()
+    options = ["--no-defaults", f"--datadir={template / 'data'}", f"--tmpdir={template / TEMPORARY}"]
     made = subprocess.run(
-        [install, *options, *as_whom(), *SMALL], capture_output=True, text=True, check=False
+        [install, *options, "--skip-name-resolve", "--skip-test-db", *as_whom(), *SMALL],
+        capture_output=True,
+        text=True,
+        check=False,
     )
     if made.returncode != 0:
         raise ServerFailed(f"mariadb-install-db failed:\n{made.stdout[-2000:]}{made.stderr[-2000:]}")
@@ -65,6 +71,7 @@ class MariaDb(Server):
             *as_whom(),
             f"--datadir={self.folder / 'data'}",
             f"--socket={self.folder / 'socket'}",
+            f"--tmpdir={self.folder / TEMPORARY}",
             f"--pid-file={self.folder / 'pid'}",
             f"--init-file={self.folder / 'init.sql'}",
             f"--port={self.port}",
