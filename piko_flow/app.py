@@ -218,7 +218,7 @@ class App:
         Raises PortTaken, StoreUnavailable, FlowError, SettingsRefused before anything has started.
         """
         from piko_flow.ops.door.link import address_of
-        from piko_flow.ops.server import serve
+        from piko_flow.ops.server import interrupted_at_once, serve
         from piko_flow.telemetry.logs import configure_logging
 
         settings = self.settings
@@ -232,7 +232,8 @@ class App:
         with address:
             self._address = address_of(*address.getsockname()[:2])
             wanted = sys.stderr.isatty() if link is None else link
-            asyncio.run(serve(self, address, tell=_tell if wanted else None))
+            with interrupted_at_once():
+                asyncio.run(serve(self, address, tell=_tell if wanted else None))
 
     def _discover(self) -> None:
         for package in dict.fromkeys((*self._packages, *self.settings.packages)):

@@ -41,6 +41,12 @@ def serve(
     with mistakes_told(debug=debug):
         from piko_flow.app import App
         from piko_flow.cli.application import settings_in_force
+        from piko_flow.ops.server import INTERRUPTED, end_soon
 
         settings = settings_in_force(database)
-        App(name, settings=settings, packages=packages or ()).run(host=host, port=port, link=link)
+        try:
+            App(name, settings=settings, packages=packages or ()).run(host=host, port=port, link=link)
+        except KeyboardInterrupt:
+            end_soon(INTERRUPTED)
+            raise
+        end_soon(0)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 from typing import Any
 
@@ -42,6 +43,7 @@ class Attempts:
         self.retry = retry
         self.lists = self.items = self.failures = 0
         self.failing = ""
+        self.ending = False  # whether who writes is cancelled: a failure is the last then
 
     @property
     def alike(self) -> bool:
@@ -111,6 +113,10 @@ class Attempts:
             failure = escaped(error)
         except Exception as error:
             failure = error
+            if (
+                self.ending
+            ):  # a group of tasks of which one failed tells of that, not of having been cancelled
+                raise asyncio.CancelledError from error
         if failure is not None and not self._delivery.names_one(failure, len(values)):
             self.fail(failure)
             self._telling.failed(self.failing)

@@ -314,8 +314,10 @@ class Flusher:
                 settled.rest.append((kept_piece(piece), row.origin, row.accepted_at, piece.key, piece.tries))
         try:
             await self._settled()
-        finally:  # that list may have been one of another file
+        except Exception:  # that list may have been one of another file
             await self._note_settled(shelf, settled)
+            raise
+        await self._note_settled(shelf, settled)
 
     async def _note_settled(self, shelf: Shelf, settled: Settled, *, urgent: bool = True) -> None:
         while True:

@@ -169,6 +169,7 @@ class LiveSpool:
             await self._end(self._task)
 
     async def _end(self, task: asyncio.Task[None]) -> None:
+        self._attempts.ending = True
         task.cancel()
         await uninterrupted(asyncio.wait([task]))
         try:

@@ -62,8 +62,12 @@ def _secrets(model: type[BaseModel], values: Mapping[str, Any]) -> Iterator[Any]
 
 
 def _forms(text: str) -> set[str]:
-    """The ways in which a message may have the text: as it is, trimmed, or written as in code or in a URL."""
-    return {text.strip(), repr(text)[1:-1].strip(), json.dumps(text)[1:-1].strip(), quote(text.strip())}
+    """The ways in which a message may have the text: as it is, trimmed, or written as in code or in a URL; of a number
+    also with its digits in groups of three."""
+    bare = text.strip()
+    whole, point, rest = bare.partition(".")
+    grouped = {re.sub(r"(?<=\d)(?=(?:\d{3})+$)", mark, whole) + point + rest for mark in ",_"}
+    return {bare, repr(text)[1:-1].strip(), json.dumps(text)[1:-1].strip(), quote(bare)} | grouped
 
 
 def _is_in(text: str, message: str) -> bool:

@@ -15,13 +15,23 @@ from pydantic import RootModel
 from piko_flow.control.secret_fields import field_type, inner_type, shapes_in
 
 _LONG: Final = re.compile(r"\d(?:[\d.]{15}|[eE][-+]?\d{3})")
+_WHOLE: Final = re.compile(r"-?\d+")
 """What a text has where a number in it may have more digits, or be nearer to 0, than a float can say."""
+
+
+_BITS: Final = range(-(2**63), 2**64)
+"""The whole numbers that what reads and writes JSON here has; others are floats with their text."""
 
 
 class WrittenNumber(float):
     """A float that does not hold all digits of its text."""
 
     text: str
+
+    def __new__(cls, text: str) -> WrittenNumber:
+        made = super().__new__(cls, text)
+        made.text = text
+        return made
 
 
 def written_number(text: str) -> float:
@@ -31,10 +41,19 @@ def written_number(text: str) -> float:
         same = not math.isfinite(found) or Decimal(text) == Decimal(repr(found))
     except InvalidOperation:  # an exponent that no Decimal has either
         same = True
-    if same:
+    return found if same else WrittenNumber(text)
+
+
+def written_whole(text: str) -> float:
+    """The whole number of this text, beyond 64 bits as a float with the text. For `parse_int` of `json.loads`.
+
+    Raises ValueError where no float is as large.
+    """
+    if len(text) <= 20 and (found := int(text)) in _BITS:
         return found
-    written = WrittenNumber(found)
-    written.text = text
+    written = WrittenNumber(text)
+    if not math.isfinite(written):
+        raise ValueError(f"a number of {len(text)} digits is larger than JSON may have here")
     return written
 
 
@@ -44,23 +63,36 @@ def read_json(text: str) -> Any:
 
 
 def as_written(text: str, values: Any) -> Any:
-    """The values that were read of this JSON text, with its numbers as they were written; the same where they say all."""
-    return json.loads(text, parse_float=written_number) if _LONG.search(text) else values
+    """The values that were read of this JSON text, with its numbers as they were written; the same where they say all.
+
+    Values that are nested deeper than Python's own reader goes stay as they were read.
+    """
+    if not _LONG.search(text):
+        return values
+    try:
+        return json.loads(text, parse_float=written_number, parse_int=written_whole)
+    except RecursionError:
+        return values
 
 
 def json_text(values: object, *, sort_keys: bool = False) -> str:
     """The values as JSON, numbers as they were written. Raises TypeError for what JSON does not have."""
     option = orjson.OPT_SORT_KEYS if sort_keys else 0
-    return orjson.dumps(values, default=_fragment, option=option).decode()
+    try:
+        return orjson.dumps(values, default=_fragment, option=option).decode()
+    except TypeError:  # orjson has no whole numbers beyond 64 bits, and asks `default` for none
+        return orjson.dumps(_with_texts(values), default=_fragment, option=option).decode()
 
 
 def as_the_model_reads(annotation: object, value: Any) -> Any:
     """The JSON value with the text of a written number where the type, None for an unknown one, has a Decimal, and a
-    plain float elsewhere."""
+    plain float elsewhere; a whole number stays one, unless the type has floats alone."""
     while isinstance(annotation, type) and issubclass(annotation, RootModel):
         annotation = annotation.model_fields["root"].annotation
     if isinstance(value, WrittenNumber):
         kinds = set(_kinds(annotation))
+        if _WHOLE.fullmatch(value.text) and (int in kinds or float not in kinds):
+            return int(value.text)
         return value.text if Decimal in kinds and not kinds & {float, str} else float(value)
     if isinstance(value, dict):
         mapped = inner_type(annotation, Mapping)
@@ -74,6 +106,20 @@ def as_the_model_reads(annotation: object, value: Any) -> Any:
         }
     if isinstance(value, list):
         return [as_the_model_reads(_of_item(annotation, at), item) for at, item in enumerate(value)]
+    return value
+
+
+def _with_texts(value: Any) -> Any:
+    """The value with the text of each whole number beyond 64 bits."""
+    if isinstance(value, dict):
+        return {name: _with_texts(inner) for name, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [_with_texts(inner) for inner in value]
+    if isinstance(value, int) and value not in _BITS:
+        try:
+            return written_whole(str(value))
+        except ValueError as error:
+            raise TypeError(str(error)) from None
     return value
 
 

@@ -10,7 +10,7 @@ import socket
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import AbstractAsyncContextManager, contextmanager
-from typing import Protocol
+from typing import Final, Protocol
 
 import uvicorn
 from starlette.types import ASGIApp
@@ -26,6 +26,7 @@ INTERRUPTED = 128 + signal.SIGINT  # as shells count
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 log = logging.getLogger("piko_flow.server")
+_endings: Final[list[threading.Timer]] = []
 
 
 class Runnable(Process, Protocol):
@@ -103,7 +104,32 @@ def _signalled(loop: asyncio.AbstractEventLoop, stop: asyncio.Event) -> None:
 def _interrupted() -> None:
     """What Ctrl-C means by itself, for code that takes it and for code that does not; the next one is met by nobody."""
     signal.signal(signal.SIGINT, signal.SIG_DFL)
-    ending = threading.Timer(AT_ONCE, os._exit, [INTERRUPTED])
+    _endings.append(end_soon(INTERRUPTED))
+    raise KeyboardInterrupt
+
+
+def end_soon(code: int) -> threading.Timer:
+    """End this process with that code in `AT_ONCE` seconds at the latest, whatever threads of it are held by.
+
+    For a program that has nothing left to do: Python itself waits for the threads of pools as long as they take.
+    Cancelling the timer takes it back.
+    """
+    ending = threading.Timer(AT_ONCE, os._exit, [code])
     ending.daemon = True
     ending.start()
-    raise KeyboardInterrupt
+    return ending
+
+
+@contextmanager
+def interrupted_at_once() -> Iterator[None]:
+    """Around a loop that serves: who is interrupted a second time inside has `AT_ONCE` seconds to leave the block.
+
+    After it what the caller does takes the time that it takes, and signals mean what they mean to Python.
+    """
+    try:
+        yield
+    finally:
+        if _endings:
+            while _endings:
+                _endings.pop().cancel()
+            signal.signal(signal.SIGINT, signal.default_int_handler)

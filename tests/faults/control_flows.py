@@ -110,6 +110,13 @@ async def stubborn(run: RunContext[dict[str, Any]]) -> None:
             note(run.flow, run.id, "cancelled")
 
 
+@Flow.register("in_a_thread")
+async def in_a_thread(run: RunContext[dict[str, Any]]) -> None:
+    """Waits for a call in a thread that never returns."""
+    note(run.flow, run.id, "began")
+    await asyncio.to_thread(threading.Event().wait)
+
+
 @Flow.register("blocking")
 async def blocking(run: RunContext[dict[str, Any]]) -> None:
     """Holds the loop of runs until its gate is open."""

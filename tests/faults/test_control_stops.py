@@ -80,3 +80,12 @@ async def test_ctrl_c_twice_ends_a_replica_whose_run_takes_no_notice_of_it(sqlit
     replica.signal(signal.SIGINT)
     assert await replica.ended() == 128 + signal.SIGINT
     assert scene.notes("stubborn", "cancelled")
+
+
+async def test_a_drain_ends_although_a_thread_of_a_run_never_returns(sqlite_scene: Scene) -> None:
+    scene = sqlite_scene
+    (replica,) = await scene.serving(1, drain_s="0.5")
+    await scene.trigger("in_a_thread")
+    await scene.noted("in_a_thread", "began")
+    replica.signal(signal.SIGTERM)
+    assert await replica.ended() == 0

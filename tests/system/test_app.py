@@ -126,6 +126,34 @@ def test_a_second_signal_ends_it_without_waiting(folder: Path) -> None:
     assert "the end" not in process.said
 
 
+CLEANS_UP = SLOW.replace(
+    'App("slow").run(port=0)',
+    """
+import signal
+import threading
+from piko_flow.ops import server
+
+server.AT_ONCE = 0.2
+try:
+    App("slow").run(port=0)
+except KeyboardInterrupt:
+    threading.Event().wait(2 * server.AT_ONCE)
+    print("cleaned up", signal.getsignal(signal.SIGINT) is signal.default_int_handler, flush=True)
+""",
+)
+
+
+def test_what_a_program_does_after_an_interrupt_takes_its_time(folder: Path) -> None:
+    (folder / "cleans_up.py").write_text(CLEANS_UP)
+    with started(["cleans_up.py"], folder) as process:
+        process.get("/livez")
+        process.until_said("begun")
+        process.popen.send_signal(signal.SIGINT)
+        process.until_answered("/readyz", 503)
+        assert process.stop(signal.SIGINT) == 0
+    assert "cleaned up True" in process.said
+
+
 def test_a_taken_port_is_one_message_and_nothing_has_started(folder: Path) -> None:
     with listen("127.0.0.1", 0) as taken:
         port = taken.getsockname()[1]

@@ -154,6 +154,9 @@ async def test_stars_are_never_written_over_a_secret_inside_a_value() -> None:
 
 class Wanted(BaseModel):
     size: Size
+    api_key: str = "sk-live-123"
+    token: str | None = "tok-456"
+    maybe: bool | None = None
     on: bool = True
     count: int = 3
     secret: SecretStr = SecretStr("hidden")
@@ -169,6 +172,8 @@ async def test_a_choice_that_nobody_made_is_not_made_by_saving_the_form() -> Non
         shown = (await browser.get("/flows/sized")).text
         assert '<option value="">choose one</option><option>s</option><option>l</option>' in shown
         assert re.search(r'name="p:on" checked>', shown)
+        assert "sk-live-123" not in shown
+        assert "tok-456" not in shown
         assert re.search(r'name="p:count"[^>]* value="3"', shown)
         sent = {"seen_version": "0", "p:size": "", "p:on": "on", "p:count": "3", "p:secret": ""}
         assert (await browser.post("/flows/sized/params", data=sent)).status_code == 422

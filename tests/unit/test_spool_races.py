@@ -12,14 +12,15 @@ from uuid import UUID
 
 import pytest
 
+from piko_flow import Sink, Transform
 from piko_flow.connectors import spool_stock
-from piko_flow.connectors.spool_errors import BrokenSpool
+from piko_flow.connectors.spool_errors import BrokenSpool, SpoolUnavailable
 from piko_flow.connectors.spool_file import Origin, Row, SpoolFile, Totals, told
 from piko_flow.connectors.spool_items import ItemForms
 from piko_flow.connectors.spool_models import Models
 from piko_flow.connectors.spool_reading import carry_over
 from piko_flow.connectors.spool_shelf import Recent
-from tests.unit.spooling import FAST, Place, spool
+from tests.unit.spooling import FAST, Letters, Place, spool
 
 
 class Stalls(Place):
@@ -145,3 +146,37 @@ def test_a_file_that_ends_too_soon_is_a_damaged_one(tmp_path: Path) -> None:
     error = sqlite3.OperationalError("disk I/O error")
     error.sqlite_errorname = "SQLITE_IOERR_SHORT_READ"
     assert isinstance(told(error, tmp_path), BrokenSpool)
+
+
+async def test_leaving_ends_where_the_disk_takes_no_dead_letter_and_the_item_stays(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = asyncio.Event()
+    loop = asyncio.get_running_loop()
+
+    def odd(item: int) -> int:
+        if item % 2:
+            raise ValueError("odd")
+        return item
+
+    def refused(file: SpoolFile, letter: object) -> None:
+        loop.call_soon_threadsafe(asked.set)
+        raise SpoolUnavailable("orders", "the disk is full")
+
+    def chain(place: Place) -> Any:
+        return Transform(odd, on_error="dead_letter") >> Sink(place)
+
+    def mood(items: list[Any]) -> None:
+        if 6 in items:
+            raise ValueError("six")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(SpoolFile, "add_letter", refused)
+        async with spool(chain(Place(mood)), tmp_path, batch=2).opened(flush=0) as live, asyncio.timeout(60):
+            await asyncio.gather(live.accept([1, 2]), live.accept([6]))
+            await asked.wait()
+    place, letters = Place(), Letters()
+    async with spool(chain(place), tmp_path, batch=2).opened(dead_letters=letters):
+        await place.has(2)
+        await letters.has(1)
+    assert (sorted(place.items), [one.payload for one in letters.taken]) == ([2, 6], [1])

@@ -11,7 +11,7 @@ from piko_flow.cli.control_arguments import given_params
 from piko_flow.control.flow import Flow
 from piko_flow.control.params import check_params
 from piko_flow.control.registry import Registry
-from piko_flow.control.written_numbers import WrittenNumber, json_text, read_json, written_number
+from piko_flow.control.written_numbers import WrittenNumber, as_written, json_text, read_json, written_number
 from piko_flow.planning.cron import Cron
 from piko_flow.planning.window import BackfillPolicy
 from piko_flow.store.protocols import RunFilter
@@ -22,6 +22,7 @@ from tests.unit.test_console_answers import client
 
 DIGITS = "0.1234567890123456789"
 CUT = 0.12345678901234568
+LARGE = "123456789012345678901234567890"
 
 
 class Item(BaseModel):
@@ -100,6 +101,36 @@ def test_only_a_number_that_a_float_does_not_hold_keeps_its_text(text: str, kept
 def test_what_json_does_not_have_is_still_refused() -> None:
     with pytest.raises(TypeError, match="not JSON serializable: object"):
         json_text({"a": object()})
+    with pytest.raises(TypeError, match="larger than JSON may have here"):
+        json_text({"a": [10**400]})
+
+
+@pytest.mark.parametrize("text", [LARGE, f"-{LARGE}", str(2**64), str(-(2**63) - 1)])
+def test_a_whole_number_beyond_64_bits_keeps_its_digits(text: str) -> None:
+    assert json_text(read_json(f'{{"a":[{text}]}}')) == json_text({"a": (int(text),)}) == f'{{"a":[{text}]}}'
+    made = check_params(flow(), f'{{"cost": {text}, "ratio": {text}}}')
+    assert (made.price, type(made.ratio), made.ratio) == (Decimal(text), float, float(text))
+    [value] = check_params(flow(None), f'{{"a": [{text}]}}')["a"]
+    assert (type(value), value) == (int, int(text))
+
+
+@pytest.mark.parametrize("text", [str(2**64 - 1), str(-(2**63)), "1234567890123456789", "0"])
+def test_a_whole_number_of_64_bits_is_one(text: str) -> None:
+    [value] = read_json(f"[{text}]")
+    assert (type(value), value) == (int, int(text))
+
+
+def test_a_whole_number_that_no_float_comes_near_is_none() -> None:
+    with pytest.raises(ValueError, match="401 digits"):
+        read_json("1" * 401)
+
+
+def test_values_that_are_nested_too_deep_for_python_are_as_they_were_read() -> None:
+    deep = [DIGITS]
+    for _ in range(900):
+        deep = [deep]  # type: ignore[list-item]
+    text = f'{{"a": {DIGITS}, "b": {"[" * 5000}{"]" * 5000}}}'
+    assert as_written(text, deep) is deep
 
 
 GIVEN = f'{{"cost": {DIGITS}, "ratio": {DIGITS}}}'
@@ -172,6 +203,26 @@ async def test_a_row_that_somebody_wrote_keeps_the_digits_when_it_is_changed() -
     await it.plane.set_params("f", changes={"maybe": 1})
     [row] = await it.store.configs()
     assert json.loads(row.text, parse_float=str) == {"cost": DIGITS, "ratio": DIGITS, "maybe": 1}
+
+
+async def test_whole_numbers_beyond_64_bits_come_by_every_way() -> None:
+    it = scene()
+    for name in ("f", "row"):
+        Flow.register(name, do_nothing, params=Settings, registry=it.registry)
+    async with client(process=PlaneProcess(it.plane)) as browser:
+        run = {"params": f'{{"prices": [{LARGE}]}}'}
+        assert (await browser.post("/flows/f/trigger", data=run)).status_code == 303
+        form = {"p:prices": f"[{LARGE}]", "p:token": "", "seen_version": "0"}
+        assert (await browser.post("/flows/f/params/preview", data=form)).status_code == 200
+        assert (await browser.post("/flows/f/params", data=form)).status_code == 303
+    await it.plane.trigger("f", params={"maybe": int(LARGE)})
+    told = {run.params for run in await it.store.runs(RunFilter(flow="f"))}
+    assert told == {f'{{"prices":[{LARGE}]}}', f'{{"maybe":{LARGE}}}'}
+    assert (await it.plane.params("f")).values["prices"] == [LARGE]
+    it.store.edit(ConfigRecord("row", f'{{"cost": {LARGE}}}', 1, None, 1))
+    await it.plane.set_params("row", changes={"maybe": 1})
+    [row] = [row for row in await it.store.configs() if row.flow == "row"]
+    assert row.text == f'{{"cost":{LARGE},"maybe":1}}'
 
 
 async def test_a_number_with_many_digits_in_a_schedule_is_a_float() -> None:

@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
+from pydantic import BaseModel
+
 from piko_flow.control.field_names import Place
 from piko_flow.control.flow import Flow
 from piko_flow.control.params import ParamsRefused
@@ -49,16 +51,15 @@ def fields_of(flow: Flow | None, values: Mapping[str, Any]) -> list[Field]:
     schema = flow.params.model_json_schema(by_alias=False)
     properties, shared = schema.get("properties", {}), schema.get("$defs", {})
     return [
-        _field(name, one, values[name] if name in values else _default(one), shared)
+        _field(name, one, values[name] if name in values else _default(flow.params, name, one), shared)
         for name, one in properties.items()
     ]
 
 
-def _default(schema: Mapping[str, Any]) -> Any:
-    """What the model has for a name that is left out, where that is plain and no secret."""
+def _default(model: type[BaseModel], name: str, schema: Mapping[str, Any]) -> Any:
+    """What the model has for a name that is left out, where that is plain and may be no secret."""
     default = schema.get("default")
-    plain = isinstance(default, str | int | float) and _kind(schema, None)[0] != "secret"
-    return default if plain else None
+    return default if isinstance(default, str | int | float) and not may_be_secret(model, (name,)) else None
 
 
 def read_changes(
@@ -73,6 +74,8 @@ def read_changes(
     for field in fields_of(flow, values):
         sent = form.get(PREFIX + field.name)
         if field.kind == "flag":
+            if sent is None and field.none and field.standing is None:
+                continue  # a box that is not ticked is nobody's choice between false and null
             value: Any = sent is not None
         elif (
             sent is None or (field.kind == "secret" and not sent) or sent.replace("\r\n", "\n") == field.value
