@@ -36,7 +36,7 @@ def pytest_xdist_auto_num_workers() -> int:
 @pytest.fixture(autouse=True)
 def nothing_left() -> Iterator[None]:
     """No thread, child process or open descriptor outlives a test; the test's event loop has ended by then."""
-    with no_leaks(grace=30):
+    with no_leaks(grace=10):
         yield
 
 
@@ -54,5 +54,5 @@ async def tasks_of_the_loop() -> AsyncIterator[None]:
     yield
     left = asyncio.all_tasks() - before - {asyncio.current_task()}
     if left:  # what is just ending may
-        _, left = await asyncio.wait(left, timeout=10)
+        _, left = await asyncio.wait(left, timeout=1)
     assert [task.get_name() for task in left] == [], "tasks left over"

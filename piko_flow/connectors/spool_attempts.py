@@ -113,9 +113,7 @@ class Attempts:
             failure = escaped(error)
         except Exception as error:
             failure = error
-            if (
-                self.ending
-            ):  # a group of tasks of which one failed tells of that, not of having been cancelled
+            if self.ending:  # of a failed group of tasks Python 3.11 does not tell that it was cancelled, too
                 raise asyncio.CancelledError from error
         if failure is not None and not self._delivery.names_one(failure, len(values)):
             self.fail(failure)

@@ -15,10 +15,9 @@ from pydantic import RootModel
 from piko_flow.control.secret_fields import field_type, inner_type, shapes_in
 
 _LONG: Final = re.compile(r"\d(?:[\d.]{15}|[eE][-+]?\d{3})")
-_WHOLE: Final = re.compile(r"-?\d+")
 """What a text has where a number in it may have more digits, or be nearer to 0, than a float can say."""
 
-
+_WHOLE: Final = re.compile(r"-?\d+")
 _BITS: Final = range(-(2**63), 2**64)
 """The whole numbers that what reads and writes JSON here has; others are floats with their text."""
 

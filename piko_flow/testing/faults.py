@@ -10,6 +10,8 @@ from piko_flow.clock import monotonic
 
 T = TypeVar("T")
 R = TypeVar("R")
+_BUSY_TURNS = 1000  # of a wait, before it leaves time to others
+_PAUSE = 0.001  # seconds
 
 
 class Outcome(Protocol):
@@ -152,10 +154,6 @@ async def turns(count: int) -> None:
     """Let the event loop turn `count` times."""
     for _ in range(count):
         await asyncio.sleep(0)
-
-
-_BUSY_TURNS = 1000
-_PAUSE = 0.001
 
 
 async def until(holds: Callable[[], object], *, within: float = 60.0) -> None:

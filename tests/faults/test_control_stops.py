@@ -70,22 +70,24 @@ async def test_a_second_signal_ends_a_replica_at_once_and_its_run_is_rescued(sql
     assert (done.replica, done.rescues) == (other.id, 1)
 
 
+async def begun(scene: Scene, flow: str, drain_s: str) -> Replica:
+    """A replica with this budget that is at work on a run of the flow."""
+    (replica,) = await scene.serving(1, drain_s=drain_s)
+    await scene.trigger(flow)
+    await scene.noted(flow, "began")
+    return replica
+
+
 async def test_ctrl_c_twice_ends_a_replica_whose_run_takes_no_notice_of_it(sqlite_scene: Scene) -> None:
-    scene = sqlite_scene
-    (replica,) = await scene.serving(1, drain_s="3600")
-    await scene.trigger("stubborn")
-    await scene.noted("stubborn", "began")
+    replica = await begun(sqlite_scene, "stubborn", "3600")
     replica.signal(signal.SIGINT)
     await replica.logged("drains")
     replica.signal(signal.SIGINT)
     assert await replica.ended() == 128 + signal.SIGINT
-    assert scene.notes("stubborn", "cancelled")
+    assert sqlite_scene.notes("stubborn", "cancelled")
 
 
 async def test_a_drain_ends_although_a_thread_of_a_run_never_returns(sqlite_scene: Scene) -> None:
-    scene = sqlite_scene
-    (replica,) = await scene.serving(1, drain_s="0.5")
-    await scene.trigger("in_a_thread")
-    await scene.noted("in_a_thread", "began")
+    replica = await begun(sqlite_scene, "in_a_thread", "0.5")
     replica.signal(signal.SIGTERM)
     assert await replica.ended() == 0
