@@ -31,12 +31,14 @@ if __name__ == "__main__":
 """
 SLOW = """
 import asyncio
+from pathlib import Path
 from piko_flow import App, Flow, Interval, RunContext
 
 @Flow.register("slow", schedule=Interval(seconds=1))
 async def slow(run: RunContext) -> None:
     print("begun", flush=True)
-    await asyncio.sleep(3)
+    while not Path("go").exists():
+        await asyncio.sleep(0.02)
     print("the end", flush=True)
 
 App("slow").run(port=0)
@@ -86,9 +88,9 @@ def test_the_lifespan_of_an_asgi_server_schedules_and_drains(folder: Path) -> No
 
 
 def test_a_second_app_on_the_same_file_stands_by(folder: Path) -> None:
-    with started(["shop.py"], folder) as first:
+    with started(["shop.py"], folder, PIKO_LEADER_LEASE_S="30") as first:
         check_probes(first)
-        with started(["shop.py"], folder) as second:
+        with started(["shop.py"], folder, PIKO_LEADER_LEASE_S="30") as second:
             assert second.until_answered("/readyz", 200)["status"] == "standby"
             assert first.stop() == 0
             second.until_said("leads in term 2")
@@ -96,12 +98,13 @@ def test_a_second_app_on_the_same_file_stands_by(folder: Path) -> None:
 
 
 def test_a_drain_lets_a_run_finish_and_answers_meanwhile_that_it_takes_nothing_new(folder: Path) -> None:
-    with started(["slow.py"], folder) as process:
+    with started(["slow.py"], folder, PIKO_DRAIN_S="60") as process:
         process.get("/livez")
         process.until_said("begun")
         process.popen.send_signal(signal.SIGTERM)
         answer = process.until_answered("/readyz", 503)
         assert answer["role"] == "draining"
+        (folder / "go").touch()
         assert process.wait() == 0
     assert "the end" in process.said
     assert statuses(folder)[0] == "SUCCESS"
@@ -117,7 +120,7 @@ def test_a_run_that_outlasts_the_drain_goes_back_to_the_queue(folder: Path) -> N
 
 
 def test_a_second_signal_ends_it_without_waiting(folder: Path) -> None:
-    with started(["slow.py"], folder) as process:
+    with started(["slow.py"], folder, PIKO_DRAIN_S="60") as process:
         process.get("/livez")
         process.until_said("begun")
         process.popen.send_signal(signal.SIGTERM)
@@ -133,11 +136,13 @@ import signal
 import threading
 from piko_flow.ops import server
 
-server.AT_ONCE = 0.2
+server.AT_ONCE = 30
 try:
     App("slow").run(port=0)
 except KeyboardInterrupt:
-    threading.Event().wait(2 * server.AT_ONCE)
+    for thread in threading.enumerate():
+        if isinstance(thread, threading.Timer):
+            thread.join()  # it ends now, or ends the process
     print("cleaned up", signal.getsignal(signal.SIGINT) is signal.default_int_handler, flush=True)
 """,
 )
@@ -145,7 +150,7 @@ except KeyboardInterrupt:
 
 def test_what_a_program_does_after_an_interrupt_takes_its_time(folder: Path) -> None:
     (folder / "cleans_up.py").write_text(CLEANS_UP)
-    with started(["cleans_up.py"], folder) as process:
+    with started(["cleans_up.py"], folder, PIKO_DRAIN_S="60") as process:
         process.get("/livez")
         process.until_said("begun")
         process.popen.send_signal(signal.SIGINT)

