@@ -53,6 +53,7 @@ async def tasks_of_the_loop() -> AsyncIterator[None]:
     before = asyncio.all_tasks()
     yield
     left = asyncio.all_tasks() - before - {asyncio.current_task()}
-    if left:  # what is just ending may
-        _, left = await asyncio.wait(left, timeout=1)
+    for _ in range(100):  # what is just ending may: a second of looks, of which a standstill is one
+        if left:
+            _, left = await asyncio.wait(left, timeout=0.01)
     assert [task.get_name() for task in left] == [], "tasks left over"
