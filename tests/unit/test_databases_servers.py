@@ -2,9 +2,12 @@
 
 import asyncio
 import os
+import shutil
 import signal
 import subprocess
 import sys
+import tempfile
+from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 from select import select
@@ -16,7 +19,7 @@ from sqlalchemy.ext.asyncio import create_async_engine
 from sqlalchemy.pool import NullPool
 
 from tests.architecture.checkout import ROOT
-from tests.databases.ground import Ground, sweep
+from tests.databases.ground import Ground, open_folder, sweep
 from tests.databases.host import Host, Kind
 from tests.databases.plugin import PrivateServers, demand
 from tests.databases.server import Server, ended
@@ -135,28 +138,41 @@ def test_closing_the_ground_leaves_neither_process_nor_file() -> None:
     assert [folder for folder in folders if folder.exists() or folder.parent.exists()] == []
 
 
-def test_a_session_that_is_killed_takes_its_servers_along_and_its_folder_is_swept_later() -> None:
+@pytest.fixture
+def place() -> Iterator[Path]:
+    """A folder for the servers of another session, in which no session but the test's own sweeps."""
+    made = Path(tempfile.mkdtemp(prefix="piko-place-", dir=open_folder()))
+    made.chmod(0o711)  # PostgreSQL's user must reach its data below
+    yield made
+    shutil.rmtree(made)
+
+
+def test_a_session_that_is_killed_takes_its_servers_along_and_its_folder_is_swept_later(place: Path) -> None:
     for kind in KINDS:
         demand(kind)
     script = (
-        "from tests.databases.ground import Ground\n"
-        "ground = Ground()\n"
-        "servers = [ground.start(kind) for kind in ('mariadb', 'postgresql')]\n"
+        "import sys, pathlib\n"
+        "from tests.databases import ground\n"
+        "ground.open_folder = lambda: pathlib.Path(sys.argv[1])\n"
+        "made = ground.Ground()\n"
+        "servers = [made.start(kind) for kind in ('mariadb', 'postgresql')]\n"
         "print(*[server.pid for server in servers], servers[0].folder.parent, flush=True)\n"
         "input()\n"
     )
+    command = [sys.executable, "-c", script, str(place)]
     with subprocess.Popen(
-        [sys.executable, "-c", script], cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     ) as session:
         assert session.stdout is not None
         *pids, folder = session.stdout.readline().split()
-        sweep(Path(folder).parent)
+        sweep(place)
         assert Path(folder).exists(), "the lock of a living session is respected"
         session.send_signal(signal.SIGKILL)
     for pid in map(int, pids):
         wait_for_end(pid)
-    sweep(Path(folder).parent)
-    assert not Path(folder).exists()
+    assert Path(folder).parent == place
+    sweep(place)
+    assert list(place.iterdir()) == []
 
 
 def wait_for_end(pid: int) -> None:

@@ -162,8 +162,8 @@ async def test_a_letter_is_shown_with_the_version_that_the_history_of_its_flow_c
     assert (run.config_version, letter.params_version) == (2, run.params_version)
     assert letter.params_version != 2, "the number of the row, by which the store finds it"
     assert view.config_version == 2
-    package = ("--package", __name__)
-    shown = await asyncio.to_thread(asked, "dead-letter", "show", "1", "--database", database_url, *package)
+    which = (str(letter.id), "--database", database_url, "--package", __name__)
+    shown = await asyncio.to_thread(asked, "dead-letter", "show", *which)
     assert re.search(r"^params +version 2$", shown, re.MULTILINE)
 
 
