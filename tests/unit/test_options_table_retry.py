@@ -23,6 +23,7 @@ from piko_flow.testing import (
     items,
     turns,
 )
+from tests.unit.loop_time import LoopTime
 
 TWICE = Retry(attempts=3, first=0, on=OSError)
 BUSY = OSError("busy")
@@ -222,17 +223,20 @@ async def test_a_flat_map_s_timeout_is_for_the_function_s_own_time() -> None:
     assert [(letter.item, letter.error_type) for letter in report.dead_letters] == [(1, "TimeoutError")]
 
 
-async def test_a_thread_past_its_timeout_is_left_and_the_next_items_go_on() -> None:
-    stuck = threading.Event()
+async def test_a_thread_past_its_timeout_is_left_and_the_next_items_go_on(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    stuck, time = threading.Event(), LoopTime(monkeypatch)
 
     def work(item: int) -> int:
         if item == 0:
+            time.leap(60)
             stuck.wait()
         return item
 
     sink: CollectingSink[int] = CollectingSink()
     pipeline = (
-        items(5) >> Transform(work, on="thread", timeout=1, on_error="dead_letter", name="work") >> sink
+        items(5) >> Transform(work, on="thread", timeout=60, on_error="dead_letter", name="work") >> sink
     )
     try:
         report = await run(pipeline)
