@@ -6,7 +6,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, Any
 
@@ -208,11 +208,11 @@ class Started:
         return self.process.returncode, out, err
 
     def session(self) -> list[int]:
-        """The processes of the command's session that live."""
+        """The processes of the command's session that live; one that has no memory any more has ended."""
         found = []
         for process in psutil.process_iter():
             try:
-                if os.getsid(process.pid) == self.process.pid and process.status() != psutil.STATUS_ZOMBIE:
+                if os.getsid(process.pid) == self.process.pid and process.cmdline():
                     found.append(process.pid)
             except (ProcessLookupError, psutil.NoSuchProcess):
                 continue
@@ -236,5 +236,6 @@ def started(*arguments: str, folder: Path, behind: Sequence[str] = ()) -> Iterat
         yield command
     finally:
         for pid in command.session():
-            os.kill(pid, signal.SIGKILL)
+            with suppress(ProcessLookupError):  # it has ended with those before it
+                os.kill(pid, signal.SIGKILL)
         process.communicate()

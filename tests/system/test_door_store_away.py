@@ -1,5 +1,6 @@
 """Without its store the door says that it cannot say who may come in; who was let in a moment ago still may."""
 
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ from piko_flow.errors import StoreUnavailable
 from piko_flow.ops.app import make_api
 from piko_flow.ops.door.token_secrets import new_secret
 from piko_flow.store.ops_records import Role
-from tests.system.doors import PAGE, served
+from tests.system.doors import PAGE, limited, served
 
 
 class Away(App):
@@ -73,6 +74,7 @@ async def test_a_program_and_a_person_are_told_that_the_store_is_away() -> None:
 async def test_who_came_a_moment_ago_is_let_in_while_the_store_is_away(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    limited(monkeypatch, remembered=timedelta(hours=1))
     async with served(tmp_path) as door, door.client() as client:
         known, unknown = await door.token(Role.VIEWER, "known"), await door.token(Role.VIEWER, "unknown")
         assert (await client.get("/rooms/echo", headers=known)).status_code == 200

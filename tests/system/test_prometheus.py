@@ -8,8 +8,8 @@ import re
 import shutil
 import socket
 import subprocess
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from functools import partial
 from pathlib import Path
 
@@ -18,6 +18,7 @@ import pytest
 import uvicorn
 from fastapi import FastAPI
 
+from piko_flow.app import listen
 from piko_flow.ops.metrics import metrics_router
 from piko_flow.store.ops_records import Role
 from piko_flow.telemetry.names import METRICS, Metric
@@ -240,10 +241,13 @@ def test_copying_writes_over_nothing(tmp_path: Path, capsys: pytest.CaptureFixtu
     assert main([]) == 2
 
 
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as found:
-        port: int = found.getsockname()[1]
-        return port
+@contextmanager
+def kept_port() -> Iterator[int]:
+    """A port that nobody else is given while the block is open; a program that reuses addresses can listen at it."""
+    with socket.socket() as kept:
+        kept.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        kept.bind(("127.0.0.1", 0))
+        yield kept.getsockname()[1]
 
 
 @asynccontextmanager
@@ -251,14 +255,14 @@ async def served(app: Running) -> AsyncIterator[int]:
     """The page of metrics on a port, without the door before it."""
     api = FastAPI()
     api.include_router(metrics_router(app.app))
-    port = free_port()
-    server = uvicorn.Server(uvicorn.Config(api, port=port, lifespan="off", log_config=None))
-    task = asyncio.create_task(server.serve())
-    try:
-        yield port
-    finally:
-        server.should_exit = True
-        await task
+    server = uvicorn.Server(uvicorn.Config(api, lifespan="off", log_config=None))
+    with listen("127.0.0.1", 0) as address:
+        task = asyncio.create_task(server.serve(sockets=[address]))
+        try:
+            yield address.getsockname()[1]
+        finally:
+            server.should_exit = True
+            await task
 
 
 @asynccontextmanager
@@ -270,20 +274,20 @@ async def prometheus(folder: Path, target: int) -> AsyncIterator[str]:
     assert ours.count("15s") == scrape.count(" 1s") == scrape.count(f":{target}") + 1 == 2
     (folder / "scrape.yml").write_text(scrape)
     (folder / "piko-flow.token").touch()
-    port = free_port()
-    options = [
-        "--config.file=scrape.yml",
-        f"--storage.tsdb.path={folder / 'data'}",
-        f"--web.listen-address=127.0.0.1:{port}",
-    ]
-    process = await asyncio.create_subprocess_exec(
-        "prometheus", *options, cwd=folder, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-    )
-    try:
-        yield f"http://127.0.0.1:{port}"
-    finally:
-        process.terminate()
-        await asyncio.wait_for(process.wait(), 30)
+    with kept_port() as port:
+        options = [
+            "--config.file=scrape.yml",
+            f"--storage.tsdb.path={folder / 'data'}",
+            f"--web.listen-address=127.0.0.1:{port}",
+        ]
+        process = await asyncio.create_subprocess_exec(
+            "prometheus", *options, cwd=folder, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        )
+        try:
+            yield f"http://127.0.0.1:{port}"
+        finally:
+            process.terminate()
+            await asyncio.wait_for(process.wait(), 30)
 
 
 async def test_every_query_gives_data_from_an_application_at_work(tmp_path: Path) -> None:
@@ -297,7 +301,7 @@ async def test_every_query_gives_data_from_an_application_at_work(tmp_path: Path
         async with (
             served(app) as target,
             prometheus(tmp_path / "prometheus", target) as url,
-            httpx.AsyncClient(base_url=url) as client,
+            httpx.AsyncClient(base_url=url, timeout=30) as client,
         ):
             for query in [*QUERIES, *RECORDED]:
                 await eventually(partial(answer, client, query))
@@ -312,7 +316,7 @@ async def test_the_files_scrape_through_the_door_with_their_token(tmp_path: Path
     async with (
         behind_door(tmp_path) as door,
         prometheus(folder, door.port) as url,
-        httpx.AsyncClient(base_url=url) as client,
+        httpx.AsyncClient(base_url=url, timeout=30) as client,
     ):
         _, secret = await door.issued(Role.VIEWER)
         await eventually(partial(answer, client, "up{job='piko-flow'} == 0"))

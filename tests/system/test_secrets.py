@@ -19,7 +19,7 @@ from tests.system.doors import Served, served
 from tests.system.running_app import eventually
 
 TOKEN = 'swordfish "one"\nswordfish two'
-SECRETS = ("swordfish", "pw1")
+SECRETS = ("swordfish", "pa55word")
 
 
 class Params(BaseModel):
@@ -29,7 +29,7 @@ class Params(BaseModel):
 def told(run: RunContext[Params]) -> str:
     """A message as users write them."""
     token = run.params.token.get_secret_value()
-    return f"login with {token} ({token!r}) at mysql://u:pw1@h/d"
+    return f"login with {token} ({token!r}) at mysql://u:pa55word@h/d"
 
 
 async def raises(run: RunContext[Params]) -> None:
