@@ -19,6 +19,12 @@ from piko_flow.errors import ErrorBudgetExceeded, ResumeRefused, StageFailed
 from tests.contract.bell import PATIENCE, Bell, note, notes
 
 
+@pytest.fixture(autouse=True)
+def unhurried(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A stopped unit is not killed before it has taken its parts back, though the machine stands still meanwhile."""
+    monkeypatch.setattr("piko_flow.engines.unit_process.GRACE", PATIENCE)
+
+
 async def ring_then_wait(split: str, bell: Bell) -> AsyncIterator[str]:
     """Ten items, a ring, and no end."""
     for number in range(10):

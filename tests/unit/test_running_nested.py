@@ -136,7 +136,7 @@ async def test_units_one_after_the_other_share_their_threads(monkeypatch: pytest
         return item
 
     stage = Transform(block, on="thread", timeout=0.01, on_error="skip")
-    report = await run(items(8, units=8) >> stage >> CollectingSink(), engine=LocalEngine(1))
+    report = await run(items(40, units=40) >> stage >> CollectingSink(), engine=LocalEngine(1))
     over.set()
-    assert report.skipped == 8
+    assert report.skipped == 40
     assert len(report.leftovers) == 3  # one for the stage, and one for each call that may be left behind

@@ -51,6 +51,7 @@ class MemoryRunDetails(MemoryPart):
         """What a replica's runs are at: replaces all that it showed before."""
         now = self._ask()
         check("replica", replica)
+        self._rows.shown.pop(replica, None)  # so that of two of one microsecond the later stands last
         self._rows.shown[replica] = {run: (now, readable(text)) for run, text in texts.items()}
 
     async def shown_live(self, runs: Collection[int]) -> dict[int, tuple[datetime, str]]:
@@ -59,7 +60,7 @@ class MemoryRunDetails(MemoryPart):
         found: dict[int, tuple[datetime, str]] = {}
         for texts in self._rows.shown.values():
             for run in texts.keys() & set(runs):
-                if run not in found or found[run][0] < texts[run][0]:
+                if run not in found or found[run][0] <= texts[run][0]:
                     found[run] = texts[run]
         return found
 
