@@ -176,9 +176,11 @@ async def test_an_item_that_escapes_the_timer_is_ended_all_the_same(
 @pytest.mark.parametrize("timeout", [1, None])
 async def test_what_a_function_started_ends_with_its_worker(tmp_path: Path, timeout: float | None) -> None:
     def start(item: int) -> int:
+        seconds, _ = signal.setitimer(signal.ITIMER_REAL, 0)  # they are not for starting the child
         child = subprocess.Popen([sys.executable, "-c", "import signal; signal.pause()"])
         if timeout is not None:
             (tmp_path / "pid").write_text(str(child.pid))
+            signal.setitimer(signal.ITIMER_REAL, seconds)
             child.wait()
         return child.pid
 

@@ -66,8 +66,9 @@ class Worker:
         """Answer until the other side closes."""
         while (frame := self._next()) is not None:
             if frame.kind == transport.CALL:
-                self._send(self._answer(frame))
-                flush_output()
+                answer = self._answer(frame)
+                flush_output()  # first: who has the answer may end this process
+                self._send(answer)
             elif frame.kind == transport.LOAD:
                 self._packed[frame.subject] = frame
             elif frame.kind == transport.FORGET:
