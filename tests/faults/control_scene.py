@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import json
+import sqlite3
 from collections.abc import AsyncIterator, Collection, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, closing
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 from sqlalchemy import text
+from sqlalchemy.engine import make_url
 from sqlalchemy.ext.asyncio import create_async_engine
 from sqlalchemy.pool import NullPool
 
@@ -22,10 +24,11 @@ from piko_flow.store.opening import open_store
 from piko_flow.store.protocols import RunFilter, Store
 from piko_flow.store.records import Lease, NewRun, RunRecord, ScheduleRecord
 from tests.faults.control_replicas import QUICK, SERVE, Replica
-from tests.system.running_app import eventually
+from tests.system.running_app import AGAIN, eventually
 
 TABLE = "CREATE TABLE written (flow VARCHAR(64), start_time VARCHAR(64), run BIGINT)"
 SECOND = timedelta(seconds=1)
+IN_TRANSACTIONS = "SELECT COUNT(*) FROM information_schema.innodb_trx"
 
 
 @dataclass(frozen=True)
@@ -168,6 +171,24 @@ class Scene:
         """The replica in which it was said."""
         return next(one for one in self.replicas if one.pid == note.pid)
 
+    async def freeze(self, replica: Replica) -> None:
+        """Let a replica stand still, until `thaw`, at a moment when it has no lock: for that all others would wait."""
+        replica.freeze()
+        while not await self._is_unlocked():
+            replica.thaw()
+            await asyncio.sleep(AGAIN)
+            replica.freeze()
+
+    async def _is_unlocked(self) -> bool:
+        """Whether nobody is amid a transaction, where those that go on have a moment to end theirs."""
+        if (file := make_url(self.url).database) and self.url.startswith("sqlite"):
+            return may_be_written(file)
+        for _ in range(5):
+            if await self.sql(IN_TRANSACTIONS) == [(0,)]:
+                return True
+            await asyncio.sleep(0.15)  # MariaDB's answer may be a tenth of a second old
+        return False
+
     def open_gate(self, flow: str) -> None:
         """Let the runs of a gated flow go on."""
         (self.folder / "gates" / flow).touch()
@@ -224,6 +245,17 @@ class Scene:
         known = {run.id for run in done}
         expected = [(run.window.start.isoformat(), run.id) for run in done if run.window is not None]
         assert [row for row in rows if row[1] in known] == expected
+
+
+def may_be_written(file: str) -> bool:
+    """Whether no other process keeps the lock of the file for writing."""
+    with closing(sqlite3.connect(file, timeout=0.5, isolation_level=None)) as connection:
+        try:
+            connection.execute("BEGIN IMMEDIATE")
+            connection.execute("ROLLBACK")
+        except sqlite3.OperationalError:
+            return False
+    return True
 
 
 @asynccontextmanager

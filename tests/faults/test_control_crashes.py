@@ -16,7 +16,7 @@ from tests.system.running_app import eventually
 PROGRAM = "tests.faults.control_crashing"
 REPLICAS = 4
 LONGEST = 300.0  # seconds
-OPTIONS = {"max_runs": "1", "leader_lease_s": "2", "leader_renew_interval_s": "0.3", "replica_lease_s": "3"}
+OPTIONS = {"max_runs": "1"}
 
 pytestmark = pytest.mark.timeout(LONGEST + 60)
 

@@ -34,7 +34,7 @@ async def test_a_leader_that_stood_still_beyond_its_lease_can_end_and_commit_not
     job = await scene.trigger("gated")
     for flow in ("gated", "gated_windows"):
         assert (await scene.noted(flow, "began")).pid == leader.pid
-    leader.freeze()
+    await scene.freeze(leader)
     assert await scene.leader(but=leader) is other
     for flow in ("gated", "gated_windows"):
         assert (await scene.noted(flow, "began", 2)).pid == other.pid
@@ -69,7 +69,7 @@ async def test_a_leader_that_stood_still_writes_at_worst_the_same_window_again_o
         return [row[2] for row in written(scene.folder)[0]] == [ROWS, ROWS // 2]
 
     await eventually(half)  # so that it holds no lock of the file
-    leader.freeze()
+    await scene.freeze(leader)
     assert await scene.leader(but=leader) is other
     for flow, word in flows.items():
         assert (await scene.noted(flow, word, 2)).pid == other.pid

@@ -124,7 +124,7 @@ async def test_a_stage_that_ends_its_interpreter_is_told_with_the_exit_code() ->
     def leave(item: int) -> None:
         os._exit(7)
 
-    with pytest.raises(UnitDied, match="exit code 7 after at least 0 items were read") as caught:
+    with pytest.raises(UnitDied, match=r"exit code 7 after at least [012] items were read") as caught:
         await run(Source([1, 2]) >> Sink(leave), engine=SubprocessEngine())
     assert (caught.value.code, caught.value.split) == (7, "")
 
