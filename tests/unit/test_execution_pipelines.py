@@ -218,7 +218,9 @@ async def test_a_cancelled_caller_leaves_nothing_of_the_pipeline(place: Place) -
     assert (target.record.count("abort"), target.record.unpublished) == (1, {})
 
 
-async def test_time_in_sinks_and_commit_is_told_apart(place: Place) -> None:
+async def test_time_in_sinks_and_commit_is_told_apart(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("piko_flow.dataflow.running.operators.sink.monotonic", place.clock.monotonic)
+
     class Slow(RecordingTarget[int]):
         async def commit(self, receipts: Any) -> list[str]:
             await place.clock.sleep(2)

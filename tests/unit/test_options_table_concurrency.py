@@ -128,12 +128,13 @@ async def test_flat_map_keeps_to_its_concurrency() -> None:
         yield item
 
     sink = Sink(gate.leave)
-    async with start(items(40) >> FlatMap(spread, concurrency=3) >> sink):
+    async with start(items(40) >> FlatMap(spread, concurrency=3) >> sink, capacity=1):
         await first.reached.wait()
         await turns(100)
         assert len(gate.inside) == 3
         first.release()
-    assert gate.most <= 3 + 1  # one may be between its hand-on and the sink
+    # besides three in flight one may be in the channel and one in the hand of the sink, however slow that is
+    assert gate.most <= 3 + 2
 
 
 @pytest.mark.parametrize("ordered", [True, False])

@@ -77,7 +77,7 @@ STAGES: dict[str, Callable[[OnError], Any]] = {
         same_async, concurrency=4, ordered=False, on_error=policy, name="work"
     ),
     "Transform, keyed": lambda policy: Transform(
-        same_async, concurrency=4, key=lambda item: item % 2, on_error=policy, name="work"
+        same_async, concurrency=4, key=lambda item: item // 3, on_error=policy, name="work"
     ),
     "Transform, thread": lambda policy: Transform(same, on="thread", on_error=policy, name="work"),
     "Filter, inline": lambda policy: Filter(always, on_error=policy, name="work"),
