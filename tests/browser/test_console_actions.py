@@ -163,7 +163,7 @@ def test_a_rollback_tells_which_version_to_come_is_given_up(scene: Scene, opens:
     )
     page = opens("/flows/sync_orders")
     page.page.get_by_text("History").click()
-    page.page.get_by_role("button", name="Go back to it", exact=True).first.click()
+    page.follow(page.page.get_by_role("button", name="Go back to it", exact=True).first)
     assert f"Version {coming.version}, which was to come, is given up." in page.told()
     page.page.get_by_text("History").click()
     lines = [" ".join(one.inner_text().split()) for one in page.find("section:has(#params) .lines li").all()]
@@ -208,13 +208,13 @@ def test_a_live_run_is_cancelled_and_retried(scene: Scene, opens: Opens) -> None
 
 def test_dead_letters_are_replayed_and_dropped(scene: Scene, opens: Opens) -> None:
     page = opens("/dead-letters")
-    page.page.get_by_role("link", name="ValueError").click()
+    page.follow(page.page.get_by_role("link", name="ValueError"))
     assert page.find("main .lines li").count() == 8
     page.find("main .lines a.name").first.click()
     page.press("Drop")
     assert "is dropped" in page.told()
-    page.page.get_by_role("link", name="ValueError").click()
-    page.find("main .lines a.name").first.click()
+    page.follow(page.page.get_by_role("link", name="ValueError"))
+    page.follow(page.find("main .lines a.name").first)
     letter = number_in(page.find("h1").inner_text())
     page.press("Replay")
     number = number_in(page.page.url.removeprefix(scene.address))
@@ -225,7 +225,7 @@ def test_dead_letters_are_replayed_and_dropped(scene: Scene, opens: Opens) -> No
     assert "1 run replays 7 dead letters" in page.told()
     scene.wait_run(scene.newest("check_orders").id, RunStatus.SUCCESS, RunStatus.FAILED)
     page.go("/dead-letters")  # they have failed again
-    page.page.get_by_role("button", name="Drop the items of check_orders").click()
+    page.follow(page.page.get_by_role("button", name="Drop the items of check_orders"))
     assert "7 dead letters are dropped" in page.told()
     assert "No open dead letters" in page.text()
 

@@ -73,9 +73,10 @@ def test_a_backfill_is_paused_resumed_and_cancelled(scene: Scene, opens: Opens) 
     cells.nth(0).drag_to(cells.nth(cells.count() - 1))
     page.page.get_by_label("Windows that are").select_option("all")
     page.press("Preview the backfill")
-    page.find("#plan button").click()
+    page.find("#plan button").wait_for()
+    scene.ask(lambda plane: plane.pause("sync_orders"))  # else all of it may be done before it is looked at
+    page.follow(page.find("#plan button"))
     number = page.find("tbody tr").first.locator("a.name").first.inner_text()
-    scene.ask(lambda plane: plane.pause("sync_orders"))
     for verb, state in (("Pause", "paused"), ("Resume", "running"), ("Cancel", "cancelled")):
         page.press(f"{verb} backfill {number}")
         assert page.told() == f"Backfill {number} is {state}."

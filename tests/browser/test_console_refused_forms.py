@@ -11,7 +11,7 @@ def summary(page: WatchedPage, form: str) -> str:
     """What is told of the form, on which the focus is."""
     told = page.find(f"#wrong-{form}")
     told.wait_for()
-    assert page.page.evaluate("document.activeElement.id") == f"wrong-{form}"
+    page.until(f"document.activeElement.id === 'wrong-{form}'")
     return told.inner_text()
 
 
@@ -179,7 +179,7 @@ def test_an_old_page_keeps_what_was_typed_and_tells_what_is_there_now(scene: Sce
 
 def test_a_gap_is_closed_from_the_page_of_its_flow(opens: Opens) -> None:
     page = opens("/")
-    page.page.get_by_role("listitem").get_by_role("link", name="Close the gap").click()
+    page.follow(page.page.get_by_role("listitem").get_by_role("link", name="Close the gap"))
     assert page.page.get_by_label("Windows that are").input_value() == "gap"
     assert page.page.get_by_label("From", exact=True).input_value()
     assert "would run" in page.find("#plan").inner_text()
@@ -196,7 +196,7 @@ def test_a_flow_that_is_held_up_says_by_which_window_of_which_flow(opens: Opens)
     line = page.page.get_by_role("listitem").filter(has_text="held up")
     assert "waits for 'sync_orders'" in line.inner_text()
     assert line.locator("time").count() >= 2  # times in sentences are times like all others
-    line.get_by_role("link", name="daily_report").click()
+    page.follow(line.get_by_role("link", name="daily_report"))
     assert "held up" in page.find(".head").inner_text()
-    page.find(".head").get_by_role("link", name="To sync_orders").click()
+    page.follow(page.find(".head").get_by_role("link", name="To sync_orders"))
     assert page.find("h1").inner_text() == "sync_orders"

@@ -123,7 +123,7 @@ def test_a_stale_form_of_a_schedule_gets_a_conflict(scene: Scene, opens: Opens) 
 def test_html_in_names_errors_log_lines_and_items_is_shown_as_text(scene: Scene, opens: Opens) -> None:
     page = opens("/")
     assert page.page.get_by_role("link", name=HTML).count() >= 1
-    page.page.get_by_role("link", name=HTML).first.click()
+    page.follow(page.page.get_by_role("link", name=HTML).first)
     assert page.find("h1").inner_text() == HTML
     for path in ("/runs/{failing}", "/runs/{check_orders}", "/dead-letters", "/dead-letters/1"):
         page.go(filled(scene, path))

@@ -45,8 +45,13 @@ class WatchedPage:
         self.page.goto(self.address + path)
 
     def press(self, name: str) -> None:
-        """Press the button of this name, and answer what is asked then."""
-        self.page.get_by_role("button", name=name, exact=True).click()
+        """Press the button of this name, and answer what is asked then; the page that it leads to is whole then."""
+        self.follow(self.page.get_by_role("button", name=name, exact=True))
+
+    def follow(self, link: Locator) -> None:
+        """Click, and wait until the page that it leads to is whole, where it leads to one."""
+        link.click()
+        self.page.wait_for_load_state()
 
     def told(self) -> str:
         """The message that the last change left."""
