@@ -12,7 +12,7 @@ from piko_flow.store.opening import open_store
 from tests.system.running_app import eventually
 
 AT_ONCE = 4
-STEPS = range(0, 400, 10)  # of the loop, after which who asks is cancelled
+STEPS = (*range(20), *range(20, 400, 20))  # of the loop, after which who asks is cancelled
 
 
 def is_closed(connection: sqlite3.Connection) -> bool:
