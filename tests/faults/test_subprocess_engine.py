@@ -20,7 +20,7 @@ from piko_flow.engines import unit_process
 from piko_flow.engines.subprocess import SubprocessEngine
 from piko_flow.engines.unit_errors import InterpretersCannotStart, UnitDied
 from piko_flow.testing.observing import RecordingObserver
-from tests.contract.bell import Bell, hung_bell, note, notes
+from tests.contract.bell import PATIENCE, Bell, hung_bell, note, notes
 from tests.faults.test_worker_death import is_gone
 
 FOLDER = Path(__file__).resolve().parents[2]
@@ -91,7 +91,11 @@ async def test_a_part_knows_which_attempt_it_is(tmp_path: Path) -> None:
     assert report.written == ("0: attempt 1", "1: attempt 2")
 
 
-async def test_a_unit_that_kills_its_interpreter_each_time_ends_the_run(tmp_path: Path, bell: Bell) -> None:
+async def test_a_unit_that_kills_its_interpreter_each_time_ends_the_run(
+    tmp_path: Path, bell: Bell, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(unit_process, "GRACE", PATIENCE)  # for the unit beside it, which takes its part back
+
     async def wait_or_die(item: int) -> int:
         if item == 150:
             note(tmp_path / "log", "dies")
@@ -216,11 +220,14 @@ PARENT = """
 import asyncio, os, sys
 from piko_flow import Sink, Source
 from piko_flow.connectors.files import JsonLinesSink
+from piko_flow.engines import unit_program
 from piko_flow.engines.subprocess import SubprocessEngine
 
 async def read():
     yield 1
     yield 2
+    if sys.argv[1] == "waiting":
+        unit_program.ORPHANED = 3600  # only what never gives way is killed for it
     print(os.getpid(), flush=True)
     if sys.argv[1] == "stuck":
         while True:
