@@ -21,6 +21,7 @@ PATIENCE = 60.0  # seconds for either
 PORTS = range(
     20_000, 32_000
 )  # below those that the system gives to outgoing connections, so a restart finds its own
+WORKERS = 8  # of xdist that have ports of their own
 
 
 class ServerFailed(RuntimeError):
@@ -130,8 +131,10 @@ def bound_to_us(signal_name: str) -> list[str]:
 
 
 def free_port() -> int:
-    """A port of the loopback that nobody listens on now."""
-    for port in random.SystemRandom().sample(PORTS, len(PORTS)):
+    """A port of the loopback that nobody listens on now, and that no other worker of xdist is about to take."""
+    worker = os.environ.get("PYTEST_XDIST_WORKER", "")
+    own = PORTS[int(worker.removeprefix("gw")) % WORKERS :: WORKERS] if worker else PORTS
+    for port in random.SystemRandom().sample(own, len(own)):
         with socket.socket() as trial, suppress(OSError):
             trial.bind(("127.0.0.1", port))
             return port
