@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from difflib import get_close_matches
+from collections.abc import Mapping
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 
-from piko_flow.control.field_names import Place, overlaid, own_name, read_names
+from piko_flow.control.field_names import Place, overlaid, own_name
 from piko_flow.control.flow import Flow
 from piko_flow.control.quoted_secrets import may_quote_secret
 from piko_flow.control.secret_fields import may_be_secret
+from piko_flow.control.unknown_names import UnknownName, unknown_names
 from piko_flow.control.written_numbers import as_the_model_reads, as_written
 from piko_flow.counting import are
 from piko_flow.errors import RequestRefused, describe_error, shorten
@@ -87,14 +87,15 @@ def check_params(
     return values if model is None else _made(flow, model, values)
 
 
-def check_names(flow: Flow, given: Iterable[str]) -> None:
+def check_names(flow: Flow, given: Mapping[str, Any]) -> None:
     """Raises RequestRefused for a name that the flow's model does not have, also where the model would ignore it.
 
-    A model that takes any name, or that has aliases which are no plain names, is asked only by `check_params`.
+    So for names inside of values, where the model there is known. What `unknown_names` says nothing of is asked only
+    by `check_params`.
     """
-    unknown, known = _unknown_names(flow, given)
-    if unknown and flow.params is not None:
-        raise _unknown(flow, flow.params.__name__, unknown, known)
+    unknown = [] if flow.params is None else list(unknown_names(flow.params, given))
+    if unknown:
+        raise _unknown(flow, unknown)
 
 
 def ignored_names(flow: Flow, text: str) -> str:
@@ -102,48 +103,45 @@ def ignored_names(flow: Flow, text: str) -> str:
 
     Empty where there are none, and where the text is no JSON object.
     """
+    if flow.params is None:
+        return ""
     try:
-        unknown, known = _unknown_names(flow, _object(flow, text, "the row"), read=True)
+        unknown = list(unknown_names(flow.params, _object(flow, text, "the row"), read=True))
     except RequestRefused:
         return ""
-    told = []
-    for name in unknown[:TOLD]:
-        close = get_close_matches(name, known, n=1)
-        told.append(shorten(name, SHOWN) + (f" (did you mean {close[0]!r}?)" if close else ""))
-    if not told or flow.params is None:
+    if not unknown:
         return ""
+    told = [
+        shorten(told_place(one.place), SHOWN) + (f" (did you mean {one.nearest!r}?)" if one.nearest else "")
+        for one in unknown[:TOLD]
+    ]
     more = f" and {len(unknown) - len(told)} more" if len(unknown) > len(told) else ""
-    return f"the model {flow.params.__name__} does not have, and so ignores: {', '.join(told)}{more}"
+    models = list(dict.fromkeys(one.model for one in unknown[:TOLD]))
+    ignore = "does not have, and so ignores" if len(models) == 1 else "do not have, and so ignore"
+    return f"the {_models(models)} {ignore}: {', '.join(told)}{more}"
 
 
-def _unknown_names(flow: Flow, given: Iterable[str], *, read: bool = False) -> tuple[list[str], list[str]]:
-    """The given names that the flow's model surely does not have, and those that it has, sorted.
-
-    With `read` a field's own name is none where the model takes its alias alone.
-    """
-    model = flow.params
-    if model is None or model.model_config.get("extra") == "allow":
-        return [], []
-    if any(not isinstance(field.validation_alias, str | None) for field in model.model_fields.values()):
-        return [], []
-    known = read_names(model) | (set() if read else set(model.model_fields))
-    return [name for name in given if name not in known], sorted(known)
+def _models(names: list[str]) -> str:
+    return f"model {names[0]}" if len(names) == 1 else f"models {', '.join(names[:-1])} and {names[-1]}"
 
 
-def _unknown(flow: Flow, model: str, unknown: list[str], known: list[str]) -> ParamsRefused:
-    """All names that the model does not have, each with the nearest that it has."""
+def _unknown(flow: Flow, unknown: list[UnknownName]) -> ParamsRefused:
+    """All names that the models do not have, each with the nearest that its model has."""
     told = unknown[:TOLD]
-    close = {name: get_close_matches(name, known, n=1) for name in unknown[:MOST]}
-    has = f"It has {', '.join(known) or 'none'}"
-    hints = {name: f"Did you mean {near[0]!r}?" for name, near in close.items() if near}
+    meant = {one.place: f"Did you mean {one.nearest!r}?" for one in unknown[:MOST] if one.nearest}
     more = f" and {len(unknown) - len(told)} more" if len(unknown) > len(told) else ""
-    names = ", ".join(shorten(name, SHOWN) for name in told)
+    names = ", ".join(shorten(told_place(one.place), SHOWN) for one in told)
+    models = list(dict.fromkeys(one.model for one in told))
     return ParamsRefused(
-        places={(name,): f"no name of the model. {hints.get(name, has)}" for name in close},
+        places={
+            one.place: f"no name of the model. {meant.get(one.place, one.known_told)}"
+            for one in unknown[:MOST]
+        },
         what=f"params of {flow.name!r}",
-        rule=f"params have names of the model {model}",
+        rule=f"params have names of the {_models(models)}",
         came=f"{names}{more} {are(len(unknown))} none of them",
-        advice=" ".join(dict.fromkeys(hints.values())) or has,
+        advice=" ".join(dict.fromkeys(meant.values()))
+        or "; ".join(dict.fromkeys(one.known_told for one in told)),
     )
 
 

@@ -124,7 +124,7 @@ class PlaneBackfills(PlaneTriggers):
             refuse(what, f"1 to {MOST_AT_ONCE} of its runs go at once", came)
         schedule, now = await self.schedule(request.flow), await self.now()
         version = await self.in_force(request.flow, now)
-        check_names(flow, request.params or ())
+        check_names(flow, request.params or {})
         request = replace(request, params=without_kept(flow, request.params or {}, values_of(version)))
         given = given_text(request)
         checked = check_params(flow, version.text if version is not None else None, given)

@@ -153,7 +153,7 @@ class PlaneTriggers(PlanePart):
             refuse(f"trigger {name!r}", f"a key has at most {most} characters", f"it has {len(key)}")
         if not storable(key):
             refuse(f"trigger {name!r}", f"of its key, {NOT_STORABLE}", f"{key!r} came")
-        check_names(flow, params or ())
+        check_names(flow, params or {})
         now = await self.now()
         version = await self.in_force(name, now)
         params = without_kept(flow, params or {}, values_of(version))
