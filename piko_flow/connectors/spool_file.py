@@ -47,6 +47,7 @@ _WAITING: Final = (
     "SELECT coalesce(sum(items), 0), coalesce(sum(length(body)), 0), coalesce(sum(tries > 0), 0) FROM list"
 )
 _LETTERS: Final = "SELECT count(*), coalesce(sum(length(body)), 0) FROM letter"
+_ASTRAY: Final = "SELECT 1 FROM list WHERE number IS NULL UNION ALL SELECT 1 FROM letter WHERE number IS NULL"
 _ADD_LETTER: Final = "INSERT INTO letter VALUES (NULL, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
 
 
@@ -199,9 +200,11 @@ class SpoolFile:
             return list(map(self._letter, found))
 
     def checked_totals(self) -> Totals:
-        """How much there is. Rows that are out of order would be counted and never found: that is damage."""
+        """How much there is. Rows out of order or without a number would be counted and never found: that is damage."""
         with _reading(self.path):
             (found,) = self._connection.execute("PRAGMA quick_check(1)").fetchone()
+            if found == "ok" and self._connection.execute(_ASTRAY).fetchone():
+                found = "rows have no number"
         if found != "ok":
             raise BrokenSpool(str(self.path), str(found))
         return self.totals()

@@ -106,6 +106,18 @@ async def test_a_file_whose_tables_are_described_in_no_text_is_set_aside(
         assert list((await live.state()).strange) == [f"{file}.broken"]
 
 
+async def test_a_file_whose_lists_have_lost_their_numbers_is_set_aside(tmp_path: Path) -> None:
+    file = await leave(tmp_path, [1])
+    content, numbered = file.read_bytes(), b"number INTEGER PRIMARY KEY, kind TEXT NOT NULL, items"
+    assert content.count(numbered) == 1
+    file.write_bytes(content.replace(numbered, numbered.replace(b"PRIMARY", b"PRAMARY")))
+    place = Place()
+    async with spool(place, tmp_path).opened() as live:
+        await live.accept([2])
+        await place.wrote(2)
+        assert (await live.state()).strange == {f"{file}.broken": "rows have no number"}
+
+
 @pytest.mark.parametrize("each", range(12))
 async def test_whatever_is_damaged_no_item_is_made_up_and_what_is_missing_is_told(
     each: int, tmp_path: Path
