@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-PATIENCE = 30.0  # seconds before a test gives up waiting
+PATIENCE = 120.0  # seconds before a test gives up waiting
 
 
 class Bell:

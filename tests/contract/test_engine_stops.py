@@ -16,6 +16,7 @@ from piko_flow.dataflow.running.engine import Engine
 from piko_flow.dataflow.running.journal import MemoryJournal
 from piko_flow.dataflow.running.unit import UnitResult
 from piko_flow.errors import ErrorBudgetExceeded, ResumeRefused, StageFailed
+from piko_flow.testing import until
 from tests.contract.bell import PATIENCE, Bell, note, notes
 
 
@@ -190,9 +191,7 @@ async def _ended(pipeline: Pipeline, engine: Engine, bell: Bell, end: str) -> st
     """Stop the run when its first unit has prepared, and say how it ended."""
     try:
         async with start(pipeline, engine=engine) as active:
-            async with asyncio.timeout(PATIENCE):
-                while active.progress().units_done < 1:  # noqa: ASYNC110
-                    await asyncio.sleep(0)
+            await until(lambda: active.progress().units_done >= 1, within=PATIENCE)
             bell.ring()
             if end == "is cancelled":
                 active.cancel()

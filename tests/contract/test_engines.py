@@ -31,6 +31,7 @@ from piko_flow import (
 from piko_flow.connectors.files import CsvSource, JsonLinesSink
 from piko_flow.dataflow.running.engine import Engine
 from piko_flow.errors import ErrorBudgetExceeded
+from piko_flow.testing import until
 from piko_flow.testing.observing import RecordingObserver
 from tests.contract.bell import PATIENCE, note, notes
 
@@ -201,9 +202,7 @@ async def test_progress_tells_of_units_in_work(engine: Engine) -> None:
 
     pipeline = Source(endless, splits=[0]) >> Transform(lambda item: item) >> Sink(lambda item: None)
     async with start(pipeline, engine=engine) as active:
-        async with asyncio.timeout(PATIENCE):
-            while active.progress().stages[-1].emitted < 100:  # noqa: ASYNC110
-                await asyncio.sleep(0)
+        await until(lambda: active.progress().stages[-1].emitted >= 100, within=PATIENCE)
         assert active.progress().units_done == 0
         active.cancel()
         report = await active.wait()
@@ -223,9 +222,7 @@ async def test_progress_tells_of_items_in_the_middle_of_a_chunk(engine: Engine, 
 
     pipeline = Source(range(500)) >> Transform(stops, concurrency=concurrency) >> Sink(lambda item: None)
     async with start(pipeline, engine=engine) as active:
-        async with asyncio.timeout(PATIENCE):
-            while counts() != (50, 50, 50):  # noqa: ASYNC110
-                await asyncio.sleep(0)
+        await until(lambda: counts() == (50, 50, 50), within=PATIENCE)
         assert active.progress().stages[1].received > 50
         active.cancel()
         await active.wait()
