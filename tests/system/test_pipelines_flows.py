@@ -140,7 +140,7 @@ async def test_parameters_change_with_their_row(
     all_at_work.sql(
         """
         INSERT INTO job_config(job_id, schema_version, config_json, version)
-        VALUES ("sweep_cfg", 1, '{"concurrency": 200, "timeout_s": 3}', 1);
+        VALUES ("sweep_cfg", 1, '{"concurrency": 200, "timeout_s": 60}', 1);
         """
     )
 
@@ -153,8 +153,8 @@ async def test_parameters_change_with_their_row(
     said = [line.partition(":")[0] for line in capsys.readouterr().out.splitlines()]
     assert said == [
         "concurrency 50, timeout 10 s",
-        "concurrency 200, timeout 3 s",
-        "concurrency 7, timeout 3 s",
+        "concurrency 200, timeout 60 s",
+        "concurrency 7, timeout 60 s",
     ]
 
 
