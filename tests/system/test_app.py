@@ -124,6 +124,7 @@ def test_a_second_signal_ends_it_without_waiting(folder: Path) -> None:
         process.get("/livez")
         process.until_said("begun")
         process.popen.send_signal(signal.SIGTERM)
+        process.until_said("slow drains")  # who stood still may answer 503 before it does
         process.until_answered("/readyz", 503)
         assert process.stop(signal.SIGTERM) != 0
     assert "the end" not in process.said
@@ -154,6 +155,7 @@ def test_what_a_program_does_after_an_interrupt_takes_its_time(folder: Path) -> 
         process.get("/livez")
         process.until_said("begun")
         process.popen.send_signal(signal.SIGINT)
+        process.until_said("slow drains")  # who stood still may answer 503 before it does
         process.until_answered("/readyz", 503)
         assert process.stop(signal.SIGINT) == 0
     assert "cleaned up True" in process.said
