@@ -115,31 +115,34 @@ def ignored_names(flow: Flow, text: str) -> str:
         shorten(told_place(one.place), SHOWN) + (f" (did you mean {one.nearest!r}?)" if one.nearest else "")
         for one in unknown[:TOLD]
     ]
-    more = f" and {len(unknown) - len(told)} more" if len(unknown) > len(told) else ""
-    models = list(dict.fromkeys(one.model for one in unknown[:TOLD]))
-    ignore = "does not have, and so ignores" if len(models) == 1 else "do not have, and so ignore"
-    return f"the {_models(models)} {ignore}: {', '.join(told)}{more}"
+    models = _models(unknown)
+    ignore = "do not have, and so ignore" if " and " in models else "does not have, and so ignores"
+    return f"the {models} {ignore}: {', '.join(told)}{_more(unknown)}"
 
 
-def _models(names: list[str]) -> str:
-    return f"model {names[0]}" if len(names) == 1 else f"models {', '.join(names[:-1])} and {names[-1]}"
+def _models(unknown: list[UnknownName]) -> str:
+    """The models of the names that are told."""
+    *first, last = dict.fromkeys(one.model for one in unknown[:TOLD])
+    return f"models {', '.join(first)} and {last}" if first else f"model {last}"
+
+
+def _more(unknown: list[UnknownName]) -> str:
+    return f" and {len(unknown) - TOLD} more" if len(unknown) > TOLD else ""
 
 
 def _unknown(flow: Flow, unknown: list[UnknownName]) -> ParamsRefused:
     """All names that the models do not have, each with the nearest that its model has."""
     told = unknown[:TOLD]
     meant = {one.place: f"Did you mean {one.nearest!r}?" for one in unknown[:MOST] if one.nearest}
-    more = f" and {len(unknown) - len(told)} more" if len(unknown) > len(told) else ""
     names = ", ".join(shorten(told_place(one.place), SHOWN) for one in told)
-    models = list(dict.fromkeys(one.model for one in told))
     return ParamsRefused(
         places={
             one.place: f"no name of the model. {meant.get(one.place, one.known_told)}"
             for one in unknown[:MOST]
         },
         what=f"params of {flow.name!r}",
-        rule=f"params have names of the {_models(models)}",
-        came=f"{names}{more} {are(len(unknown))} none of them",
+        rule=f"params have names of the {_models(unknown)}",
+        came=f"{names}{_more(unknown)} {are(len(unknown))} none of them",
         advice=" ".join(dict.fromkeys(meant.values()))
         or "; ".join(dict.fromkeys(one.known_told for one in told)),
     )

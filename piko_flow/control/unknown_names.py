@@ -46,11 +46,8 @@ def unknown_names(
     is inside of a field with such a validator, or of one that may be of several models.
     """
     waiting: list[tuple[object, Any, Place]] = [(model, values, ())]
-    for (
-        annotation,
-        value,
-        place,
-    ) in waiting:  # a list that grows: values may be nested deeper than Python calls
+    # A list that grows while it is read: values may be nested deeper than Python calls.
+    for annotation, value, place in waiting:
         inner = _without_none(annotation)
         if isinstance(value, list) and get_origin(inner) in (list, Sequence):
             [item] = get_args(inner)
@@ -59,25 +56,18 @@ def unknown_names(
             waiting += [(get_args(inner)[1], one, (*place, name)) for name, one in value.items()]
         elif isinstance(value, Mapping) and (found := _model(inner)) is not None:
             if _says_its_names(found):
-                yield from _unknown(found, value, place, read)
+                names = read_names(found) | (set() if read else set(found.model_fields))
+                known = tuple(sorted(names))
+                yield from (
+                    UnknownName((*place, name), found.__name__, known) for name in value if name not in names
+                )
             waiting += _inside(found, value, place)
-
-
-def _unknown(
-    model: type[BaseModel], value: Mapping[str, Any], place: Place, read: bool
-) -> Iterator[UnknownName]:
-    known = read_names(model) | (set() if read else set(model.model_fields))
-    for name in value:
-        if name not in known:
-            yield UnknownName((*place, name), model.__name__, tuple(sorted(known)))
 
 
 def _inside(
     model: type[BaseModel], value: Mapping[str, Any], place: Place
 ) -> Iterator[tuple[object, Any, Place]]:
     """What fields of the model hold that is made of parts, with its type."""
-    if _sees_first(model):
-        return
     for name, one in value.items():
         field = field_of(model, name) if isinstance(one, (list, Mapping)) else None
         if field is not None and not _is_seen_first(model, field):
@@ -93,15 +83,15 @@ def _without_none(annotation: object) -> object:
 
 
 def _model(annotation: object) -> type[BaseModel] | None:
-    """The model that the type is; None for others, also for one with validators around it, and for a value alone."""
+    """The model with names that the type is; None for others, and where validators see the values before it does."""
     if not isinstance(annotation, type) or not issubclass(annotation, BaseModel):
         return None
-    return None if issubclass(annotation, RootModel) else annotation
+    return None if issubclass(annotation, RootModel) or _sees_first(annotation) else annotation
 
 
 def _says_its_names(model: type[BaseModel]) -> bool:
     plain = all(isinstance(field.validation_alias, str | None) for field in model.model_fields.values())
-    return plain and model.model_config.get("extra") != "allow" and not _sees_first(model)
+    return plain and model.model_config.get("extra") != "allow"
 
 
 def _sees_first(model: type[BaseModel]) -> bool:

@@ -96,9 +96,10 @@ async def serve(
 def _signalled(loop: asyncio.AbstractEventLoop, stop: asyncio.Event) -> None:
     """The first signal asks for a drain; after it signals mean what they meant before."""
     stop.set()
-    for number in SIGNALS:
-        loop.remove_signal_handler(number)
-    loop.add_signal_handler(signal.SIGINT, _interrupted)
+    loop.remove_signal_handler(signal.SIGTERM)
+    loop.add_signal_handler(
+        signal.SIGINT, _interrupted
+    )  # in the place of this one, so that none comes in between
 
 
 def _interrupted() -> None:

@@ -130,6 +130,36 @@ def test_a_second_signal_ends_it_without_waiting(folder: Path) -> None:
     assert "the end" not in process.said
 
 
+AGAIN_AT_ONCE = SLOW.replace(
+    'App("slow").run(port=0)',
+    """
+import logging
+import os
+import signal
+from piko_flow.ops import server
+
+class Again(logging.Filter):
+    def filter(self, record):
+        if record.getMessage().endswith("drains"):
+            os.kill(os.getpid(), signal.SIGINT)
+        return True
+
+server.AT_ONCE = 0.5
+server.log.addFilter(Again())
+App("slow").run(port=0)
+""",
+)
+
+
+def test_a_second_interrupt_before_the_drain_has_begun_ends_it_too(folder: Path) -> None:
+    (folder / "again.py").write_text(AGAIN_AT_ONCE)
+    with started(["again.py"], folder, PIKO_DRAIN_S="3600") as process:
+        process.get("/livez")
+        process.until_said("begun")
+        assert process.stop(signal.SIGINT) != 0
+    assert "the end" not in process.said
+
+
 CLEANS_UP = SLOW.replace(
     'App("slow").run(port=0)',
     """
