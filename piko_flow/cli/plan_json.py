@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from piko_flow.dataflow.drawing.labels import label_of
-from piko_flow.dataflow.graph import Box
+from piko_flow.dataflow.graph.boxes import Box
 from piko_flow.dataflow.running.plan import Plan
 
 

@@ -16,7 +16,7 @@ from piko_flow.connectors.input_store import LOCAL, InputStore
 from piko_flow.connectors.line_blocks import LONGEST_LINE, BrokenPiece, readable
 from piko_flow.connectors.object_store import StoreGiver
 from piko_flow.counting import counted
-from piko_flow.dataflow.origin import caller
+from piko_flow.dataflow.graph.origin import caller
 from piko_flow.dataflow.stages.options import whole
 from piko_flow.dataflow.stages.source import Reject, Source, Table
 from piko_flow.errors import shorten

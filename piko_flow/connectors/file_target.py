@@ -16,7 +16,7 @@ from piko_flow.connectors.object_store import StoreGiver, is_url, url_fault
 from piko_flow.connectors.output_path import OutputPath
 from piko_flow.connectors.place import PartInUse, PartWriter, Place
 from piko_flow.connectors.uninterrupted import held_on_thread, on_own_thread
-from piko_flow.dataflow.origin import caller
+from piko_flow.dataflow.graph.origin import caller
 from piko_flow.dataflow.stages.sink import Part, Receipt, SinkTarget, T_contra
 
 R = TypeVar("R")

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, NoReturn, TypeAlias
 
 from piko_flow.connectors.extras import require_extra
 from piko_flow.connectors.hidden_secrets import shown_url
-from piko_flow.dataflow.origin import caller
+from piko_flow.dataflow.graph.origin import caller
 from piko_flow.dataflow.stages.resource import RunInfo
 from piko_flow.errors import PipelineError
 from piko_flow.retry import LONGEST, seconds

@@ -10,8 +10,8 @@ from typing_extensions import Unpack
 
 from piko_flow.connectors.http_address import Address, Params
 from piko_flow.connectors.http_options import RequestOptions, asking
-from piko_flow.dataflow.origin import caller
-from piko_flow.dataflow.stages.function import misfit
+from piko_flow.dataflow.graph.function import misfit
+from piko_flow.dataflow.graph.origin import caller
 from piko_flow.errors import PipelineError
 
 R = TypeVar("R", covariant=True)

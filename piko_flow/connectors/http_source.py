@@ -12,7 +12,7 @@ from piko_flow.connectors.http_client import HttpClient
 from piko_flow.connectors.http_options import RequestOptions, asking
 from piko_flow.connectors.http_pages import HttpReader, Items
 from piko_flow.connectors.http_paging import Paging
-from piko_flow.dataflow.stages.function import misfit
+from piko_flow.dataflow.graph.function import misfit
 from piko_flow.dataflow.stages.options import whole
 from piko_flow.dataflow.stages.resource import is_resource
 from piko_flow.dataflow.stages.source import Source, Splits

@@ -14,7 +14,7 @@ from piko_flow.connectors.file_errors import BrokenFile
 from piko_flow.connectors.input_files import InputFiles, Paths, ReadOptions, check_given, input_name, known
 from piko_flow.connectors.input_store import LOCAL, InputStore
 from piko_flow.connectors.object_store import StoreGiver
-from piko_flow.dataflow.origin import caller
+from piko_flow.dataflow.graph.origin import caller
 from piko_flow.dataflow.stages.source import Reject, Source
 
 ROWS: Final = 500  # rows given at once, so that other stages get their turn

@@ -11,7 +11,7 @@ from datetime import timedelta
 from typing import Any, NoReturn
 
 from piko_flow.clock import monotonic
-from piko_flow.dataflow.origin import caller
+from piko_flow.dataflow.graph.origin import caller
 from piko_flow.errors import PikoFlowError, PipelineError
 from piko_flow.retry import LONGEST, seconds
 

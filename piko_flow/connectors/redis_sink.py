@@ -13,9 +13,9 @@ from piko_flow.connectors.redis_entries import as_fields, as_json, flat_text
 from piko_flow.connectors.redis_errors import EntriesGone, RedisFailed
 from piko_flow.connectors.redis_scripts import DROP, MOVE, STAGE, SWEEP
 from piko_flow.connectors.redis_server import RETRY, TIMEOUT, RedisClient, checked_server
-from piko_flow.dataflow.origin import caller
+from piko_flow.dataflow.graph.function import misfit
+from piko_flow.dataflow.graph.origin import caller
 from piko_flow.dataflow.running.task_group import task_group
-from piko_flow.dataflow.stages.function import misfit
 from piko_flow.dataflow.stages.options import Seconds
 from piko_flow.dataflow.stages.sink import Part, Receipt, SinkTarget
 from piko_flow.errors import ItemRejected, PipelineError

@@ -10,7 +10,7 @@ from functools import cached_property
 from typing import Any, Final
 
 from piko_flow.connectors.spool_errors import SpoolRefused, TooManyFailed
-from piko_flow.dataflow.graph import graph_of
+from piko_flow.dataflow.graph.boxes import graph_of
 from piko_flow.dataflow.running.facts import DeadLetter
 from piko_flow.dataflow.running.limits import within
 from piko_flow.dataflow.running.run import run

@@ -21,9 +21,9 @@ from piko_flow.connectors.spool_live import LiveSpool
 from piko_flow.connectors.spool_models import is_model
 from piko_flow.connectors.spool_options import checked_options
 from piko_flow.counting import counted
-from piko_flow.dataflow.generics import class_of, members_of
-from piko_flow.dataflow.origin import caller
-from piko_flow.dataflow.stages.function import item_of, signature_of
+from piko_flow.dataflow.graph.function import item_of, signature_of
+from piko_flow.dataflow.graph.generics import class_of, members_of
+from piko_flow.dataflow.graph.origin import caller
 from piko_flow.dataflow.stages.sink import Part, Receipt, SinkTarget, T_contra
 from piko_flow.dataflow.stages.stage import SinkLike
 from piko_flow.retry import Retry

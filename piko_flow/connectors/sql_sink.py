@@ -15,7 +15,7 @@ from piko_flow.connectors.sql_rows import Span
 from piko_flow.connectors.sql_table import Mode, make_table
 from piko_flow.connectors.sql_url import place, read_url, shown
 from piko_flow.counting import counted
-from piko_flow.dataflow.origin import caller
+from piko_flow.dataflow.graph.origin import caller
 from piko_flow.dataflow.stages.sink import Part, Receipt, SinkTarget, Transaction
 
 if TYPE_CHECKING:

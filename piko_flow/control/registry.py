@@ -13,7 +13,7 @@ from typing import Any, Generic, NoReturn, Protocol
 
 from typing_extensions import TypeVar
 
-from piko_flow.dataflow.origin import Origin
+from piko_flow.dataflow.graph.origin import Origin
 from piko_flow.errors import FlowError
 
 NO_PACKAGE = "was a package given? Name it with -p/--package or in PIKO_PACKAGES"

@@ -9,10 +9,10 @@ from typing import Any
 from pydantic import ConfigDict, PydanticUserError, TypeAdapter, ValidationError
 from pydantic.errors import PydanticUndefinedAnnotation
 
-from piko_flow.dataflow.generics import class_of, members_of
-from piko_flow.dataflow.graph import Box
+from piko_flow.dataflow.graph.boxes import Box
+from piko_flow.dataflow.graph.generics import class_of, members_of
+from piko_flow.dataflow.graph.typing import show
 from piko_flow.dataflow.stages.transform import Parse
-from piko_flow.dataflow.typing import show
 from piko_flow.errors import RequestRefused
 from piko_flow.store.records import DeadLetterRecord
 

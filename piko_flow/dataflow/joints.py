@@ -9,11 +9,11 @@ from typing import Any, NoReturn
 
 from typing_extensions import is_typeddict
 
-from piko_flow.dataflow.generics import class_of, members_of, union_of
-from piko_flow.dataflow.stages.function import signature_of
+from piko_flow.dataflow.graph.function import signature_of
+from piko_flow.dataflow.graph.generics import class_of, members_of, union_of
+from piko_flow.dataflow.graph.typing import compatible, guarded, plain, show
 from piko_flow.dataflow.stages.routing import Fork, Merge, On, RouteFork
 from piko_flow.dataflow.stages.stage import SinkLike, Stage
-from piko_flow.dataflow.typing import compatible, guarded, plain, show
 from piko_flow.errors import StageTypeError
 
 AnyOn = On[Any, Any, Any, Any]

@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal
 
 import pytest
 
-from piko_flow.dataflow.typing import compatible
+from piko_flow.dataflow.graph.typing import compatible
 from tests.architecture.checkout import ROOT
 from tests.docs.pages import FILE, blocks, pages
 

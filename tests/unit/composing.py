@@ -14,7 +14,7 @@ from pydantic import BaseModel
 from typing_extensions import TypedDict, TypeIs
 
 from piko_flow import SinkTarget
-from piko_flow.dataflow.origin import Origin
+from piko_flow.dataflow.graph.origin import Origin
 from piko_flow.errors import PipelineError
 
 T = TypeVar("T")

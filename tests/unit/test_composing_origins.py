@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from piko_flow import Pipeline, Source, run, run_sync, start
-from piko_flow.dataflow.origin import Origin
+from piko_flow.dataflow.graph.origin import Origin
 from piko_flow.errors import PipelineError
 from tests.architecture.checkout import ROOT
 from tests.unit.composing import Numbers, numbers, refusal, text

@@ -34,7 +34,7 @@ from hypothesis import strategies as st
 from pydantic import BaseModel
 from typing_extensions import TypeAliasType, TypedDict
 
-from piko_flow.dataflow.typing import compatible, show
+from piko_flow.dataflow.graph.typing import compatible, show
 
 T = TypeVar("T")
 T_co = TypeVar("T_co", covariant=True)

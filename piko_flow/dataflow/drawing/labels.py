@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from piko_flow.counting import counted
-from piko_flow.dataflow.graph import Box, Graph, Meeting
+from piko_flow.dataflow.graph.boxes import Box, Graph, Meeting
 from piko_flow.dataflow.stages.batch import Batch, Fold, Throttle
 from piko_flow.dataflow.stages.cpu import CpuMap
 from piko_flow.dataflow.stages.options import CallOptions

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
-from piko_flow.dataflow.graph import Edge, Graph
+from piko_flow.dataflow.graph.boxes import Edge, Graph
 
 ROUNDS = 4  # of reordering and of aligning; more changed nothing in graphs of a hundred stages
 

@@ -7,7 +7,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from piko_flow.dataflow.origin import caller
+from piko_flow.dataflow.graph.origin import caller
 from piko_flow.dataflow.running.layout import Unit
 from piko_flow.dataflow.running.observer import Observer
 from piko_flow.dataflow.running.plan import Plan

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
-from piko_flow.dataflow.graph import Box, Edge, Graph, Meeting
+from piko_flow.dataflow.graph.boxes import Box, Edge, Graph, Meeting
 from piko_flow.dataflow.stages.batch import Fold
 from piko_flow.dataflow.stages.routing import Fork
 from piko_flow.dataflow.stages.sink import Sink

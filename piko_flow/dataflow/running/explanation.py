@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from piko_flow.counting import counted
-from piko_flow.dataflow.graph import Graph
+from piko_flow.dataflow.graph.boxes import Graph
 from piko_flow.dataflow.running.layout import ChannelSpec, Operator, Unit
 from piko_flow.dataflow.stages.batch import Batch
 from piko_flow.dataflow.stages.cpu import CpuMap

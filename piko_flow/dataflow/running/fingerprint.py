@@ -12,9 +12,9 @@ from pathlib import PurePath
 from types import CodeType, FunctionType, MethodType
 from typing import Any, cast
 
-from piko_flow.dataflow.graph import Graph
-from piko_flow.dataflow.origin import Origin
-from piko_flow.dataflow.stages.function import Signature
+from piko_flow.dataflow.graph.boxes import Graph
+from piko_flow.dataflow.graph.function import Signature
+from piko_flow.dataflow.graph.origin import Origin
 from piko_flow.dataflow.stages.routing import On
 
 PLAIN = (str, bytes, int, float, complex, bool, type(None), date, timedelta, PurePath, Enum)

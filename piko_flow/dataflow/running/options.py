@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, NoReturn
 
-from piko_flow.dataflow.origin import caller
+from piko_flow.dataflow.graph.origin import caller
 from piko_flow.errors import PipelineError
 
 DEFAULT_CAPACITY = 1024

@@ -6,7 +6,7 @@ import hashlib
 from dataclasses import dataclass, replace
 from typing import Any
 
-from piko_flow.dataflow.graph import Box, Graph, Meeting, graph_of
+from piko_flow.dataflow.graph.boxes import Box, Graph, Meeting, graph_of
 from piko_flow.dataflow.pipeline import Pipeline, closed
 from piko_flow.dataflow.running.entering import Entry, entered
 from piko_flow.dataflow.running.explanation import explain
@@ -92,7 +92,7 @@ def reads_async(source: Source[Any]) -> bool:
     if source.reads == "async_iterable":
         return True
     if source.reads == "slices":
-        from piko_flow.dataflow.stages.function import signature_of
+        from piko_flow.dataflow.graph.function import signature_of
 
         return signature_of(source.items.read).shape == "async_generator"
     return source.signature is not None and source.signature.shape == "async_generator"

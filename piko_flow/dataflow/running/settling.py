@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import replace
 from typing import Any
 
-from piko_flow.dataflow.graph import Box
+from piko_flow.dataflow.graph.boxes import Box
 from piko_flow.dataflow.running.facts import DeadLetter
 from piko_flow.dataflow.running.failed_place import place_of, trace_of
 from piko_flow.dataflow.running.observer import Observer

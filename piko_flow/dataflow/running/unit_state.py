@@ -10,7 +10,7 @@ from functools import partial
 from typing import Any
 
 from piko_flow.clock import monotonic
-from piko_flow.dataflow.graph import Box
+from piko_flow.dataflow.graph.boxes import Box
 from piko_flow.dataflow.running.cancelled import Cancellation
 from piko_flow.dataflow.running.channel import AnyChannel, Channel
 from piko_flow.dataflow.running.layout import Operator, Unit

@@ -15,7 +15,7 @@ from types import TracebackType
 from typing import Any
 from weakref import WeakKeyDictionary
 
-from piko_flow.dataflow.origin import caller
+from piko_flow.dataflow.graph.origin import caller
 from piko_flow.dataflow.running import transport
 from piko_flow.dataflow.running.chunk import decode_reply, describe_refusal, encode_items
 from piko_flow.dataflow.running.shipping import CannotShip, Shipment

@@ -8,8 +8,9 @@ from typing import Any, Generic, Never, overload
 
 from typing_extensions import TypeVar
 
-from piko_flow.dataflow.generics import substitute
-from piko_flow.dataflow.stages.function import Signature, misfit, name_of, signature_of
+from piko_flow.dataflow.graph.function import Signature, misfit, name_of, signature_of
+from piko_flow.dataflow.graph.generics import substitute
+from piko_flow.dataflow.graph.typing import compatible, show
 from piko_flow.dataflow.stages.options import (
     Seconds,
     check_names,
@@ -26,7 +27,6 @@ from piko_flow.dataflow.stages.stage import (
     TransformLike,
     describe,
 )
-from piko_flow.dataflow.typing import compatible, show
 from piko_flow.errors import StageTypeError
 
 T = TypeVar("T", default=Any)

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
-from piko_flow.dataflow.generics import class_of
-from piko_flow.dataflow.stages.function import Signature, misfit, signature_of
+from piko_flow.dataflow.graph.function import Signature, misfit, signature_of
+from piko_flow.dataflow.graph.generics import class_of
 from piko_flow.dataflow.stages.stage import Stage, describe
 
 GENERATORS = ("generator", "async_generator")

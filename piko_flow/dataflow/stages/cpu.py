@@ -7,8 +7,8 @@ from typing import Any, Generic, Never
 
 from typing_extensions import TypeVar
 
+from piko_flow.dataflow.graph.function import Signature, through
 from piko_flow.dataflow.stages.calling import GENERATORS, check_call, keep_function
-from piko_flow.dataflow.stages.function import Signature, through
 from piko_flow.dataflow.stages.options import (
     OnError,
     Seconds,

@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 from typing_extensions import TypedDict
 
-from piko_flow.dataflow.stages.function import misfit, name_of, signature_of
+from piko_flow.dataflow.graph.function import misfit, name_of, signature_of
 from piko_flow.dataflow.stages.stage import Stage
 from piko_flow.retry import Retry
 

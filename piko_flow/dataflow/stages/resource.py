@@ -11,7 +11,7 @@ from datetime import datetime
 from types import TracebackType
 from typing import Any, Generic, Literal, NoReturn, Protocol, TypeVar, runtime_checkable
 
-from piko_flow.dataflow.origin import caller
+from piko_flow.dataflow.graph.origin import caller
 from piko_flow.errors import PipelineError
 
 T = TypeVar("T")

@@ -9,9 +9,10 @@ from typing import Any, Generic, Never, TypeGuard, overload
 
 from typing_extensions import TypeIs, TypeVar, is_typeddict
 
-from piko_flow.dataflow.generics import members_of, union_of
+from piko_flow.dataflow.graph.function import name_of, signature_of
+from piko_flow.dataflow.graph.generics import members_of, union_of
+from piko_flow.dataflow.graph.typing import show
 from piko_flow.dataflow.stages.calling import check_call
-from piko_flow.dataflow.stages.function import name_of, signature_of
 from piko_flow.dataflow.stages.options import OnError, check_names
 from piko_flow.dataflow.stages.stage import (
     Branch,
@@ -23,7 +24,6 @@ from piko_flow.dataflow.stages.stage import (
     TransformLike,
     describe,
 )
-from piko_flow.dataflow.typing import show
 
 T = TypeVar("T")
 I = TypeVar("I")  # noqa: E741

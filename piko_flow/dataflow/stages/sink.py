@@ -11,8 +11,8 @@ from typing import Any, Concatenate, Generic, Protocol, TypeVar, overload
 
 from typing_extensions import Unpack
 
+from piko_flow.dataflow.graph.function import Signature, item_of, misfit, signature_of
 from piko_flow.dataflow.stages.calling import GENERATORS, check_call, keep_function
-from piko_flow.dataflow.stages.function import Signature, item_of, misfit, signature_of
 from piko_flow.dataflow.stages.options import (
     CallOptions,
     OnError,

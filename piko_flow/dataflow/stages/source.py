@@ -30,9 +30,10 @@ from typing import (
 
 from typing_extensions import TypedDict, Unpack
 
-from piko_flow.dataflow.generics import substitute
+from piko_flow.dataflow.graph.function import Signature, gives_items, item_of, misfit, signature_of
+from piko_flow.dataflow.graph.generics import substitute
+from piko_flow.dataflow.graph.typing import plain, show
 from piko_flow.dataflow.stages.calling import check_awaiting, check_uses
-from piko_flow.dataflow.stages.function import Signature, gives_items, item_of, misfit, signature_of
 from piko_flow.dataflow.stages.options import (
     OnError,
     Seconds,
@@ -45,7 +46,6 @@ from piko_flow.dataflow.stages.options import (
     whole,
 )
 from piko_flow.dataflow.stages.stage import Out, SourceLike, Stage, describe
-from piko_flow.dataflow.typing import plain, show
 from piko_flow.retry import Retry
 
 T = TypeVar("T")

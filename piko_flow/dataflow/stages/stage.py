@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, Generic, Never, NoReturn, TypeVar, overload
 
-from piko_flow.dataflow.origin import Origin, caller
+from piko_flow.dataflow.graph.origin import Origin, caller
 from piko_flow.errors import PipelineError
 
 if TYPE_CHECKING:

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any, Concatenate, Generic, Never, overload
 
 from typing_extensions import TypeVar, Unpack
 
+from piko_flow.dataflow.graph.function import Signature, gives_items, item_of, signature_of, through
+from piko_flow.dataflow.graph.typing import guarded, show
 from piko_flow.dataflow.stages.calling import GENERATORS, check_call, keep_function
-from piko_flow.dataflow.stages.function import Signature, gives_items, item_of, signature_of, through
 from piko_flow.dataflow.stages.options import (
     CallOptions,
     OnError,
@@ -19,7 +20,6 @@ from piko_flow.dataflow.stages.options import (
 )
 from piko_flow.dataflow.stages.source import Several
 from piko_flow.dataflow.stages.stage import In, Keeping, Out, TransformLike, describe
-from piko_flow.dataflow.typing import guarded, show
 
 if TYPE_CHECKING:
     from pydantic import TypeAdapter

@@ -7,7 +7,7 @@ from contextlib import aclosing, nullcontext
 from typing import Any
 
 from piko_flow.clock import monotonic
-from piko_flow.dataflow.graph import Box
+from piko_flow.dataflow.graph.boxes import Box
 from piko_flow.dataflow.running.cancelled import ESCAPES, escaped
 from piko_flow.dataflow.running.garbage import fewer_collections
 from piko_flow.dataflow.running.loop import PAUSE, FusedStage, Loop, build_loop

@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 
 from typing_extensions import is_typeddict
 
-from piko_flow.dataflow.generics import (
+from piko_flow.dataflow.graph.generics import (
     UNIONS,
     arguments_of,
     class_of,

@@ -9,7 +9,7 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
-_PACKAGE = str(Path(__file__).resolve().parent.parent) + os.sep
+_PACKAGE = str(Path(__file__).resolve().parents[2]) + os.sep
 _OURS = (
     *(_PACKAGE + folder + os.sep for folder in ("dataflow", "control", "connectors", "testing")),
     _PACKAGE + "app.py",

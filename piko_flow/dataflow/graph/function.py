@@ -10,8 +10,8 @@ from collections.abc import AsyncIterable, Awaitable, Callable, Iterable
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from piko_flow.dataflow.generics import bind, class_of, members_of, seen_as, substitute, union_of
-from piko_flow.dataflow.typing import plain
+from piko_flow.dataflow.graph.generics import bind, class_of, members_of, seen_as, substitute, union_of
+from piko_flow.dataflow.graph.typing import plain
 
 Shape = Literal["plain", "async", "generator", "async_generator"]
 _POSITIONAL = (
