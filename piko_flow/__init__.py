@@ -8,7 +8,6 @@ import sys
 from importlib import import_module
 from typing import TYPE_CHECKING, Final
 
-from piko_flow.dataflow.pipeline import Pipeline
 from piko_flow.dataflow.running.engine import Engine, EngineContext, LocalEngine
 from piko_flow.dataflow.running.facts import DeadLetter, EdgeReport, Progress, StageReport
 from piko_flow.dataflow.running.journal import Journal, MemoryJournal
@@ -31,6 +30,7 @@ from piko_flow.dataflow.running.worker_pool import WorkerPool
 from piko_flow.dataflow.stages.batch import Batch, Fold, Throttle
 from piko_flow.dataflow.stages.broadcast import Broadcast
 from piko_flow.dataflow.stages.cpu import CpuMap
+from piko_flow.dataflow.stages.pipeline import Pipeline
 from piko_flow.dataflow.stages.resource import Resource, ResourcePool, RunInfo
 from piko_flow.dataflow.stages.route import Route
 from piko_flow.dataflow.stages.routing import Merge, On

@@ -19,7 +19,6 @@ from piko_flow.control.redaction import Redaction
 from piko_flow.control.run_context import RunContext
 from piko_flow.control.run_order import RunOrder, RunTools
 from piko_flow.control.staging import StoreStaging
-from piko_flow.dataflow.pipeline import Pipeline
 from piko_flow.dataflow.running.entering import Entry
 from piko_flow.dataflow.running.facts import DeadLetter
 from piko_flow.dataflow.running.last_transaction import LastTransaction
@@ -28,6 +27,7 @@ from piko_flow.dataflow.running.plan import Plan, make_plan
 from piko_flow.dataflow.running.report import RunReport
 from piko_flow.dataflow.running.run import ActiveRun
 from piko_flow.dataflow.running.worker_pool import WorkerPool
+from piko_flow.dataflow.stages.pipeline import Pipeline
 from piko_flow.dataflow.stages.resource import RunInfo
 from piko_flow.dataflow.stages.sink import Sink
 from piko_flow.dataflow.stages.source import Source

@@ -10,7 +10,7 @@ import pytest
 
 from piko_flow import Pipeline, run, run_sync, start
 from piko_flow.dataflow.graph.boxes import graph_of
-from piko_flow.dataflow.pipeline import closed
+from piko_flow.dataflow.stages.pipeline import closed
 from piko_flow.dataflow.stages.stage import SinkLike, SourceLike, Stage, TransformLike
 from piko_flow.errors import PipelineError
 from tests.unit.composing import Numbers, Order, numbers, plus, refusal, text, upper

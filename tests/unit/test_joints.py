@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 
 import pytest
 
-from piko_flow.dataflow.joints import outgoing
+from piko_flow.dataflow.stages.joints import outgoing
 from piko_flow.errors import StageTypeError
 from tests.unit.composing import (
     Order,

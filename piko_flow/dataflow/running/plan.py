@@ -7,7 +7,6 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from piko_flow.dataflow.graph.boxes import Box, Graph, Meeting, graph_of
-from piko_flow.dataflow.pipeline import Pipeline, closed
 from piko_flow.dataflow.running.entering import Entry, entered
 from piko_flow.dataflow.running.explanation import explain
 from piko_flow.dataflow.running.fingerprint import fingerprint
@@ -15,6 +14,7 @@ from piko_flow.dataflow.running.layout import ChannelSpec, Operator, OperatorKin
 from piko_flow.dataflow.running.options import Capacity, PlanOptions
 from piko_flow.dataflow.stages.batch import Batch, Fold, Throttle
 from piko_flow.dataflow.stages.cpu import CpuMap
+from piko_flow.dataflow.stages.pipeline import Pipeline, closed
 from piko_flow.dataflow.stages.routing import Fork, Merge
 from piko_flow.dataflow.stages.sink import Sink
 from piko_flow.dataflow.stages.source import Source

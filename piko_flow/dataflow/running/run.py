@@ -11,7 +11,6 @@ from uuid import uuid4
 from typing_extensions import Unpack
 
 from piko_flow.clock import monotonic, now
-from piko_flow.dataflow.pipeline import Pipeline, closed
 from piko_flow.dataflow.running.accounts import Accounts
 from piko_flow.dataflow.running.blocking import blocking
 from piko_flow.dataflow.running.cancelled import HeldInterrupt, cancellations, uninterrupted
@@ -27,6 +26,7 @@ from piko_flow.dataflow.running.settling import Budget
 from piko_flow.dataflow.running.staying import tell_what_stays, what_stays
 from piko_flow.dataflow.running.unit import UnitResult
 from piko_flow.dataflow.running.unit_state import Intake
+from piko_flow.dataflow.stages.pipeline import Pipeline, closed
 from piko_flow.dataflow.stages.resource import RunInfo
 from piko_flow.errors import ResumeRefused, describe_error
 

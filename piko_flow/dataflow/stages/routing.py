@@ -76,7 +76,7 @@ class On(Stage, Generic[Test, Sees, Sends, Gives]):
         check_branch(self, branch)
         self._keep(branch=branch)
         if self.classes:
-            from piko_flow.dataflow.joints import check_branch_of_class
+            from piko_flow.dataflow.stages.joints import check_branch_of_class
 
             check_branch_of_class(self)
 
@@ -279,7 +279,7 @@ class Merge(SourceLike[Out], Generic[Out]):
         yield self
 
     def gives(self, incoming: Any) -> Any:
-        from piko_flow.dataflow.joints import outgoing
+        from piko_flow.dataflow.stages.joints import outgoing
 
         return union_of([outgoing(source) for source in self.sources])
 

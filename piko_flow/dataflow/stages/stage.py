@@ -9,7 +9,7 @@ from piko_flow.dataflow.graph.origin import Origin, caller
 from piko_flow.errors import PipelineError
 
 if TYPE_CHECKING:
-    from piko_flow.dataflow.pipeline import Pipeline
+    from piko_flow.dataflow.stages.pipeline import Pipeline
 
 In = TypeVar("In", contravariant=True)
 Out = TypeVar("Out", covariant=True)
@@ -102,7 +102,7 @@ class SourceLike(Stage, Generic[Out]):
     @overload
     def __rshift__(self, other: TransformLike[Out, Next]) -> SourceLike[Next]: ...
     def __rshift__(self, other: Any) -> Any:
-        from piko_flow.dataflow.pipeline import join
+        from piko_flow.dataflow.stages.pipeline import join
 
         return join(self, other)
 
@@ -141,7 +141,7 @@ class TransformLike(Branch[In, Out], Generic[In, Out]):
     @overload
     def __rshift__(self, other: TransformLike[Out, Next]) -> TransformLike[In, Next]: ...
     def __rshift__(self, other: Any) -> Any:
-        from piko_flow.dataflow.pipeline import join
+        from piko_flow.dataflow.stages.pipeline import join
 
         return join(self, other)
 

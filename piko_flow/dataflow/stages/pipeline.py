@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, Generic, Never, NoReturn
 
 from piko_flow.dataflow.graph.origin import caller
-from piko_flow.dataflow.joints import outgoing
+from piko_flow.dataflow.stages.joints import outgoing
 from piko_flow.dataflow.stages.routing import check_distinct_sinks
 from piko_flow.dataflow.stages.stage import In, Out, SinkLike, SourceLike, Stage, TransformLike, describe
 from piko_flow.errors import PipelineError
