@@ -17,7 +17,7 @@ from piko_flow.cli.stopping import signals_taken
 
 if TYPE_CHECKING:
     from piko_flow.cli.following import Followed
-    from piko_flow.dataflow.running.report import RunReport
+    from piko_flow.dataflow.reports.report import RunReport
     from piko_flow.demo.output import Threat
 
 

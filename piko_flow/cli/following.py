@@ -10,8 +10,8 @@ from typing import Protocol
 
 from piko_flow.cli.mistakes import CommandMistake
 from piko_flow.cli.stopping import Interrupted, Signals, Stops
-from piko_flow.dataflow.running.facts import Progress
-from piko_flow.dataflow.running.report import RunReport
+from piko_flow.dataflow.reports.facts import Progress
+from piko_flow.dataflow.reports.report import RunReport
 from piko_flow.dataflow.running.run import ActiveRun, start
 from piko_flow.dataflow.running.run_options import RunValues
 from piko_flow.dataflow.stages.pipeline import Pipeline

@@ -13,7 +13,7 @@ from typing import Any
 import typer
 
 from piko_flow.cli.mistakes import explained
-from piko_flow.dataflow.running.facts import SHOWN
+from piko_flow.dataflow.reports.facts import SHOWN
 from piko_flow.errors import shorten
 
 STANDARD_OUTPUT, STANDARD_ERROR = 1, 2

@@ -10,9 +10,9 @@ import typer
 
 from piko_flow.cli.json_output import output_given_up
 from piko_flow.cli.mistakes import printable
-from piko_flow.dataflow.running.report import RunReport
-from piko_flow.dataflow.running.report_text import report_text
-from piko_flow.dataflow.running.report_words import how_it_ended
+from piko_flow.dataflow.reports.report import RunReport
+from piko_flow.dataflow.reports.text import report_text
+from piko_flow.dataflow.reports.words import how_it_ended
 
 UNKNOWN_WIDTH = 100  # columns where standard output is no terminal
 NARROWEST, WIDEST = 60, 120

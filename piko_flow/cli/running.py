@@ -13,8 +13,8 @@ from piko_flow.cli.mistakes import mistakes_told
 from piko_flow.cli.stopping import signals_taken
 
 if TYPE_CHECKING:
+    from piko_flow.dataflow.reports.report import RunReport
     from piko_flow.dataflow.running.engine import Engine
-    from piko_flow.dataflow.running.report import RunReport
     from piko_flow.dataflow.running.run_options import RunValues
 
 

@@ -122,7 +122,7 @@ def zones(times: Times, read_in: str) -> list[tuple[str, object]]:
 
 def took(milliseconds: int | None) -> str | None:
     """A duration; None for None."""
-    from piko_flow.dataflow.running.report_words import duration
+    from piko_flow.dataflow.reports.words import duration
 
     if milliseconds is None:
         return None

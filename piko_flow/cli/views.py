@@ -14,9 +14,9 @@ from rich.text import Text
 
 from piko_flow.cli.following import View
 from piko_flow.counting import counted
-from piko_flow.dataflow.running.facts import Progress, StageReport
-from piko_flow.dataflow.running.report import RunReport
-from piko_flow.dataflow.running.report_words import bottleneck_line, duration, number, shares, title
+from piko_flow.dataflow.reports.facts import Progress, StageReport
+from piko_flow.dataflow.reports.report import RunReport
+from piko_flow.dataflow.reports.words import bottleneck_line, duration, number, shares, title
 
 RATE_WINDOW = 3.0  # seconds over which the rate is taken
 BAR = 20  # columns of the bar at most

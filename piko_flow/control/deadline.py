@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from piko_flow.clock import Clock
-from piko_flow.dataflow.running.report_words import duration
+from piko_flow.dataflow.reports.words import duration
 
 
 class OverTime(TimeoutError):

@@ -10,7 +10,7 @@ from piko_flow.control.dead_letters import record_of
 from piko_flow.control.letter_files import LetterFiles
 from piko_flow.control.redaction import Redaction
 from piko_flow.control.run_context import Emitted
-from piko_flow.dataflow.running.facts import DeadLetter
+from piko_flow.dataflow.reports.facts import DeadLetter
 from piko_flow.store.records import DeadLetterRecord
 
 

@@ -23,7 +23,7 @@ from piko_flow.control.redaction import NOTHING_HIDDEN, Redaction
 from piko_flow.control.run_context import Emitted
 from piko_flow.counting import counted
 from piko_flow.dataflow.graph.origin import caller
-from piko_flow.dataflow.running.report import RunReport
+from piko_flow.dataflow.reports.report import RunReport
 from piko_flow.dataflow.running.run import run
 from piko_flow.dataflow.stages.sink import Sink
 from piko_flow.dataflow.stages.source import Source

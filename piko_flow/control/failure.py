@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable
 
-from piko_flow.dataflow.running.failed_place import line_of, place_of
+from piko_flow.dataflow.reports.failed_place import line_of, place_of
 from piko_flow.dataflow.running.task_group import first_cause
 from piko_flow.errors import (
     AlreadyCommitted,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
-from piko_flow.dataflow.running.report import RunReport
+from piko_flow.dataflow.reports.report import RunReport
 from piko_flow.dataflow.stages.sink import Transaction
 from piko_flow.planning.ledger import Mark
 from piko_flow.planning.run_state import Reason, RunStatus

@@ -19,8 +19,8 @@ from piko_flow.control.run_order import RunOrder
 from piko_flow.control.run_watch import RunWatch
 from piko_flow.control.timing import woken
 from piko_flow.control.told_attempt import ToldAttempt
-from piko_flow.dataflow.running.observer import Observer
-from piko_flow.dataflow.running.report import RunReport
+from piko_flow.dataflow.reports.observer import Observer
+from piko_flow.dataflow.reports.report import RunReport
 from piko_flow.dataflow.running.run import ActiveRun
 from piko_flow.store.ops_records import LogLine, RunDetail
 from piko_flow.telemetry.figures import Figures, Labels

@@ -8,8 +8,8 @@ from datetime import datetime, timedelta
 from piko_flow.control.timing import DatabaseTime
 from piko_flow.control.told_counts import moved_text
 from piko_flow.counting import counted
-from piko_flow.dataflow.running.report import RunReport
-from piko_flow.dataflow.running.report_words import duration
+from piko_flow.dataflow.reports.report import RunReport
+from piko_flow.dataflow.reports.words import duration
 from piko_flow.planning.run_state import RunStatus
 from piko_flow.store.batch import Ending
 from piko_flow.store.records import RunRecord

@@ -14,8 +14,8 @@ from piko_flow.control.journal import Ask
 from piko_flow.control.letter_files import LetterFiles
 from piko_flow.control.outcome import Outcome
 from piko_flow.control.told_attempt import ToldAttempt
-from piko_flow.dataflow.running.observer import Observer
-from piko_flow.dataflow.running.report import RunReport
+from piko_flow.dataflow.reports.observer import Observer
+from piko_flow.dataflow.reports.report import RunReport
 from piko_flow.dataflow.running.run import ActiveRun
 from piko_flow.dataflow.running.worker_pool import WorkerPool
 from piko_flow.dataflow.stages.resource import ResourcePool, RunInfo

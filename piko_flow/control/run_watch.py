@@ -7,8 +7,8 @@ from typing import Any
 
 from piko_flow.control.line_redaction import LineRedaction
 from piko_flow.control.run_order import RunOrder
-from piko_flow.dataflow.running.facts import Progress
-from piko_flow.dataflow.running.report import RunReport
+from piko_flow.dataflow.reports.facts import Progress
+from piko_flow.dataflow.reports.report import RunReport
 from piko_flow.dataflow.running.run import ActiveRun
 from piko_flow.errors import StageFailed
 from piko_flow.telemetry.figures import Figures, Labels

@@ -7,11 +7,11 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any, cast
 
+from piko_flow.dataflow.reports.facts import DeadLetter
+from piko_flow.dataflow.reports.observer import Observer
 from piko_flow.dataflow.running import transport
 from piko_flow.dataflow.running.engine import Counts
-from piko_flow.dataflow.running.facts import DeadLetter
 from piko_flow.dataflow.running.layout import Unit
-from piko_flow.dataflow.running.observer import Observer
 from piko_flow.dataflow.running.plan import Plan
 from piko_flow.dataflow.running.shipping import by_value_pickler
 from piko_flow.dataflow.running.transport import Frame

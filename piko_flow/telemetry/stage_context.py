@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
-from piko_flow.dataflow.running.observer import SilentObserver
+from piko_flow.dataflow.reports.observer import SilentObserver
 from piko_flow.telemetry.logged_run import logged_stage
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from piko_flow.dataflow.running.facts import Progress, StageReport
+from piko_flow.dataflow.reports.facts import Progress, StageReport
 from piko_flow.telemetry.figures import Figures, Labels, add
 
 

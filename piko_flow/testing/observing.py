@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from piko_flow.dataflow.running.facts import DeadLetter
-from piko_flow.dataflow.running.report import RunReport
+from piko_flow.dataflow.reports.facts import DeadLetter
+from piko_flow.dataflow.reports.report import RunReport
 
 
 class RecordingObserver:

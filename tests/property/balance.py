@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from piko_flow.dataflow.running.report import RunReport
+from piko_flow.dataflow.reports.report import RunReport
 
 SEVERAL = {"FlatMap", "Batch", "Fold"}
 

@@ -9,7 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from piko_flow import Pipeline, start
-from piko_flow.dataflow.running.report import RunReport
+from piko_flow.dataflow.reports.report import RunReport
 from piko_flow.errors import StageFailed
 from piko_flow.testing import RecordingObserver, turns
 from tests.property.balance import assert_balanced

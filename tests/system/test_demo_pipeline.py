@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from piko_flow.dataflow.running.report import RunReport
+from piko_flow.dataflow.reports.report import RunReport
 from piko_flow.demo.drift import assess
 from piko_flow.demo.model import STORMS, LocatedReport, Report
 from piko_flow.demo.output import CYCLONES, MARK, REMNANTS, claim_folder, greatest_threats, written

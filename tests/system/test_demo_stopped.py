@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from piko_flow.dataflow.running.observer import SilentObserver
+from piko_flow.dataflow.reports.observer import SilentObserver
 from piko_flow.dataflow.running.run import ActiveRun, start
 from piko_flow.demo.model import STORMS
 from piko_flow.demo.output import CYCLONES, MARK, REMNANTS, ForeignFolder, claim_folder, written
@@ -22,7 +22,7 @@ ROOT = Path(__file__).parents[2]
 KILLED_IN_THE_MIDDLE = """
 import os, signal, sys
 from pathlib import Path
-from piko_flow.dataflow.running.observer import SilentObserver
+from piko_flow.dataflow.reports.observer import SilentObserver
 from piko_flow.demo.pipeline import storm_pipeline
 
 class Killed(SilentObserver):

@@ -10,7 +10,7 @@ from rich.console import Console
 from piko_flow.cli.running import errors_allowed
 from piko_flow.cli.stopping import Stops
 from piko_flow.cli.views import LineView, LiveView, Rates, SilentView, cells_of, summary, view_for
-from piko_flow.dataflow.running.facts import Progress, StageReport
+from piko_flow.dataflow.reports.facts import Progress, StageReport
 
 
 def progress(seconds: float, read: int = 0, *, units: int = 1, dead: int = 0) -> Progress:

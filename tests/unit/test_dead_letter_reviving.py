@@ -17,7 +17,7 @@ from piko_flow import Parse, Sink, Source, Transform
 from piko_flow.control.dead_letters import record_of
 from piko_flow.control.replaying import Replay
 from piko_flow.control.reviving import class_named
-from piko_flow.dataflow.running.facts import DeadLetter
+from piko_flow.dataflow.reports.facts import DeadLetter
 from piko_flow.errors import RequestRefused
 
 DAY = datetime(2026, 1, 1, tzinfo=UTC)

@@ -21,7 +21,7 @@ from piko_flow.control.run_context import RunContext
 from piko_flow.control.run_details import RunDetails
 from piko_flow.control.told_attempt import ToldAttempt
 from piko_flow.control.told_failure import FRAMES, ITEM, ToldFailure, failures_in, failures_of, told_failure
-from piko_flow.dataflow.running.failed_place import TRACE, trace_of
+from piko_flow.dataflow.reports.failed_place import TRACE, trace_of
 from piko_flow.errors import ErrorBudgetExceeded, StageFailed
 from piko_flow.planning.run_state import RunStatus
 from piko_flow.store.records import RunRecord

@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 from pydantic import BaseModel
 
-from piko_flow.dataflow.running.preview_table import preview_html, preview_text, table_of
+from piko_flow.dataflow.reports.preview import preview_html, preview_text, table_of
 
 
 class Pair(NamedTuple):

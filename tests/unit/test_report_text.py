@@ -4,11 +4,11 @@ from textwrap import dedent
 
 import pytest
 
-from piko_flow.dataflow.running.facts import DeadLetter, EdgeReport, StageReport
-from piko_flow.dataflow.running.report import RunReport
-from piko_flow.dataflow.running.report_html import report_html
-from piko_flow.dataflow.running.report_text import report_text
-from piko_flow.dataflow.running.report_words import duration
+from piko_flow.dataflow.reports.facts import DeadLetter, EdgeReport, StageReport
+from piko_flow.dataflow.reports.html import report_html
+from piko_flow.dataflow.reports.report import RunReport
+from piko_flow.dataflow.reports.text import report_text
+from piko_flow.dataflow.reports.words import duration
 from piko_flow.errors import ErrorBudgetExceeded
 
 STAGES = (

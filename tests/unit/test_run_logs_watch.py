@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 from piko_flow.control.run_watch import rates
-from piko_flow.dataflow.running.facts import Progress, StageReport
+from piko_flow.dataflow.reports.facts import Progress, StageReport
 
 PARSE = StageReport(name="parse", kind="Transform", where="a.py:1", operator=0)
 STORE = StageReport(name="store", kind="Sink", where="a.py:2", operator=1)

@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from piko_flow import FlatMap, Sink, Source, Transform, run
+from piko_flow.dataflow.reports.observer import SilentObserver
 from piko_flow.dataflow.running import loop, unit_state
-from piko_flow.dataflow.running.observer import SilentObserver
 from piko_flow.dataflow.running.operators import fused, pace, reading
 from piko_flow.dataflow.running.operators.pace import LOOK, MOST, QUICK, SLOW, Pace, between_looks, some
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from piko_flow import Batch, CpuMap, FlatMap, Merge, Sink, Source, Throttle, Transform, run
-from piko_flow.dataflow.running.observer import SilentObserver
+from piko_flow.dataflow.reports.observer import SilentObserver
 
 ITEMS = 1000
 

@@ -28,8 +28,8 @@ from piko_flow import (
     run_sync,
     start,
 )
+from piko_flow.dataflow.reports.report import RunReport
 from piko_flow.dataflow.running.engine import LocalEngine
-from piko_flow.dataflow.running.report import RunReport
 from piko_flow.errors import PipelineError, StageFailed
 from piko_flow.testing import (
     CollectingSink,

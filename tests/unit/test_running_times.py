@@ -9,7 +9,7 @@ import pytest
 
 from piko_flow import Sink, Source, Transform, run, start
 from piko_flow.clock import monotonic
-from piko_flow.dataflow.running.report import RunReport
+from piko_flow.dataflow.reports.report import RunReport
 from piko_flow.testing import CollectingSink, Script, Stall, arriving, turns
 
 ITEMS = 20

@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 from prometheus_client import generate_latest
 
-from piko_flow.dataflow.running.facts import Progress, StageReport
+from piko_flow.dataflow.reports.facts import Progress, StageReport
 from piko_flow.telemetry import names
 from piko_flow.telemetry.figures import OTHER, STAGES, Figures
 from piko_flow.telemetry.instruments import looks

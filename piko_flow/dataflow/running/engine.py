@@ -8,12 +8,12 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from piko_flow.dataflow.graph.origin import caller
+from piko_flow.dataflow.reports.observer import Observer
+from piko_flow.dataflow.reports.tally import EdgeTally, OperatorTimes, StageTally
 from piko_flow.dataflow.running.layout import Unit
-from piko_flow.dataflow.running.observer import Observer
 from piko_flow.dataflow.running.plan import Plan
 from piko_flow.dataflow.running.settling import Budget
 from piko_flow.dataflow.running.shipping import pack
-from piko_flow.dataflow.running.tally import EdgeTally, OperatorTimes, StageTally
 from piko_flow.dataflow.running.task_group import task_group
 from piko_flow.dataflow.running.threads import ThreadCrew
 from piko_flow.dataflow.running.unit import run_unit

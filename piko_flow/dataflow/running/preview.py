@@ -74,11 +74,11 @@ class Preview:
     source: str
 
     def __repr__(self) -> str:
-        from piko_flow.dataflow.running.preview_table import preview_text
+        from piko_flow.dataflow.reports.preview import preview_text
 
         return preview_text(self.items)
 
     def _repr_html_(self) -> str:
-        from piko_flow.dataflow.running.preview_table import preview_html
+        from piko_flow.dataflow.reports.preview import preview_html
 
         return preview_html(self.items)

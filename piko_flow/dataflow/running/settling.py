@@ -7,10 +7,10 @@ from dataclasses import replace
 from typing import Any
 
 from piko_flow.dataflow.graph.boxes import Box
-from piko_flow.dataflow.running.facts import DeadLetter
-from piko_flow.dataflow.running.failed_place import place_of, trace_of
-from piko_flow.dataflow.running.observer import Observer
-from piko_flow.dataflow.running.tally import StageTally
+from piko_flow.dataflow.reports.facts import DeadLetter
+from piko_flow.dataflow.reports.failed_place import place_of, trace_of
+from piko_flow.dataflow.reports.observer import Observer
+from piko_flow.dataflow.reports.tally import StageTally
 from piko_flow.dataflow.stages.options import OnError
 from piko_flow.errors import ErrorBudgetExceeded, RunError, StageFailed, describe_error
 

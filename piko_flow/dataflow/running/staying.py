@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from piko_flow.dataflow.running.facts import Progress
+from piko_flow.dataflow.reports.facts import Progress
 from piko_flow.dataflow.running.last_transaction import LastTransaction
 from piko_flow.dataflow.running.plan import Plan
 from piko_flow.dataflow.stages.sink import Sink

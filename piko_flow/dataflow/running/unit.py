@@ -6,8 +6,9 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+from piko_flow.dataflow.reports.facts import DeadLetter
+from piko_flow.dataflow.reports.tally import EdgeTally, OperatorTimes, StageTally
 from piko_flow.dataflow.running.cancelled import ESCAPES, Cancellation, escaped, uninterrupted
-from piko_flow.dataflow.running.facts import DeadLetter
 from piko_flow.dataflow.running.layout import Operator, Unit
 from piko_flow.dataflow.running.operators.concurrent import ConcurrentOperator
 from piko_flow.dataflow.running.operators.cpu import CpuOperator
@@ -22,7 +23,6 @@ from piko_flow.dataflow.running.operators.keyed import KeyedOperator
 from piko_flow.dataflow.running.operators.sink import SinkOperator
 from piko_flow.dataflow.running.operators.source import SourceOperator
 from piko_flow.dataflow.running.plan import Plan
-from piko_flow.dataflow.running.tally import EdgeTally, OperatorTimes, StageTally
 from piko_flow.dataflow.running.task_group import first_cause, task_group
 from piko_flow.dataflow.running.unit_state import Host, OperatorState, UnitState
 from piko_flow.dataflow.stages.resource import RunInfo

@@ -14,8 +14,8 @@ from piko_flow.errors import PipelineError
 if TYPE_CHECKING:
     from typing_extensions import Unpack
 
+    from piko_flow.dataflow.reports.report import RunReport
     from piko_flow.dataflow.running.plan import Plan
-    from piko_flow.dataflow.running.report import RunReport
     from piko_flow.dataflow.running.run_options import RunValues
 
 

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 
 from markupsafe import Markup
 
-from piko_flow.dataflow.running.report_words import duration
+from piko_flow.dataflow.reports.words import duration
 from piko_flow.planning.run_state import RunStatus
 from piko_flow.planning.window import Window
 from piko_flow.store.records import RunRecord

@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import Any
 
-from piko_flow.dataflow.running.facts import Progress, StageReport
-from piko_flow.dataflow.running.report_words import bottleneck_line, shares, title
+from piko_flow.dataflow.reports.facts import Progress, StageReport
+from piko_flow.dataflow.reports.words import bottleneck_line, shares, title
 
 KNOWN = frozenset(each.name for each in fields(StageReport))
 COUNTS = ("filtered", "skipped", "dead", "dropped", "retried")

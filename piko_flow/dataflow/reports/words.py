@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from piko_flow.counting import counted
-from piko_flow.dataflow.running.facts import DeadLetter, Progress, RunFacts, StageReport
+from piko_flow.dataflow.reports.facts import DeadLetter, Progress, RunFacts, StageReport
 from piko_flow.errors import told_committed
 
 ALL_LOST = "Warning: every item was skipped or is a dead letter"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from piko_flow.dataflow.running.facts import RunFacts
+from piko_flow.dataflow.reports.facts import RunFacts
 
 
 @dataclass(frozen=True)
@@ -12,11 +12,11 @@ class RunReport(RunFacts):
     """The account of an ended run; `print` shows it as text, a notebook as a page. The fields are those of RunFacts."""
 
     def __str__(self) -> str:
-        from piko_flow.dataflow.running.report_text import report_text
+        from piko_flow.dataflow.reports.text import report_text
 
         return report_text(self)
 
     def _repr_html_(self) -> str:
-        from piko_flow.dataflow.running.report_html import report_html
+        from piko_flow.dataflow.reports.html import report_html
 
         return report_html(self)

@@ -5,8 +5,8 @@ from __future__ import annotations
 from html import escape
 
 from piko_flow.counting import counted
-from piko_flow.dataflow.running.facts import RunFacts
-from piko_flow.dataflow.running.report_words import (
+from piko_flow.dataflow.reports.facts import RunFacts
+from piko_flow.dataflow.reports.words import (
     TIMES,
     bottleneck_line,
     columns_of,

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from piko_flow.dataflow.running.facts import DeadLetter
-from piko_flow.dataflow.running.report import RunReport
+from piko_flow.dataflow.reports.facts import DeadLetter
+from piko_flow.dataflow.reports.report import RunReport
 
 
 class Observer(Protocol):
