@@ -6,7 +6,7 @@ from typing import Any
 
 from piko_flow.dataflow.drawing.labels import label_of
 from piko_flow.dataflow.graph.boxes import Box
-from piko_flow.dataflow.running.plan import Plan
+from piko_flow.dataflow.plan.plan import Plan
 
 
 def plan_values(plan: Plan) -> dict[str, Any]:

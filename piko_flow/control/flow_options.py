@@ -12,8 +12,8 @@ from typing import Any, Literal, NoReturn
 from typing_extensions import TypedDict
 
 from piko_flow.control.registry import Registry, Site
+from piko_flow.dataflow.plan.options import Capacity
 from piko_flow.dataflow.running.engine import Engine
-from piko_flow.dataflow.running.options import Capacity
 from piko_flow.dataflow.running.run_options import RunOptions, RunValues, run_options
 from piko_flow.dataflow.stages.options import LONGEST, Seconds
 from piko_flow.dataflow.stages.stage import describe

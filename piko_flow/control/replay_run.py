@@ -12,9 +12,9 @@ from piko_flow.control.pipeline_run import PipelineRun
 from piko_flow.control.replaying import MOST, Replay
 from piko_flow.control.run_context import RunContext
 from piko_flow.counting import counted
+from piko_flow.dataflow.plan.entry import Entry
+from piko_flow.dataflow.plan.options import PlanOptions
 from piko_flow.dataflow.reports.report import RunReport
-from piko_flow.dataflow.running.entering import Entry
-from piko_flow.dataflow.running.options import PlanOptions
 from piko_flow.dataflow.stages.pipeline import Pipeline
 from piko_flow.dataflow.stages.resource import RunInfo
 from piko_flow.dataflow.stages.sink import Sink

@@ -8,10 +8,10 @@ import sys
 from collections.abc import Sequence
 from typing import Any
 
+from piko_flow.dataflow.plan.layout import Unit
+from piko_flow.dataflow.plan.plan import Plan
 from piko_flow.dataflow.reports.observer import SilentObserver
 from piko_flow.dataflow.running.engine import Counts, EngineContext
-from piko_flow.dataflow.running.layout import Unit
-from piko_flow.dataflow.running.plan import Plan
 from piko_flow.dataflow.running.shipping import culprits_of
 from piko_flow.dataflow.running.task_group import task_group
 from piko_flow.dataflow.running.trace_parent import trace_parent

@@ -7,12 +7,12 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any, cast
 
+from piko_flow.dataflow.plan.layout import Unit
+from piko_flow.dataflow.plan.plan import Plan
 from piko_flow.dataflow.reports.facts import DeadLetter
 from piko_flow.dataflow.reports.observer import Observer
 from piko_flow.dataflow.running import transport
 from piko_flow.dataflow.running.engine import Counts
-from piko_flow.dataflow.running.layout import Unit
-from piko_flow.dataflow.running.plan import Plan
 from piko_flow.dataflow.running.shipping import by_value_pickler
 from piko_flow.dataflow.running.transport import Frame
 from piko_flow.dataflow.running.unit import UnitResult

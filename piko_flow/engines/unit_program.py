@@ -17,12 +17,12 @@ import types
 from contextlib import AsyncExitStack
 from typing import Any
 
+from piko_flow.dataflow.plan.layout import Unit
+from piko_flow.dataflow.plan.plan import Plan
 from piko_flow.dataflow.reports.observer import Observer, SilentObserver
 from piko_flow.dataflow.running import transport
 from piko_flow.dataflow.running.engine import EngineContext, counts_of, open_host
-from piko_flow.dataflow.running.layout import Unit
 from piko_flow.dataflow.running.link import Link
-from piko_flow.dataflow.running.plan import Plan
 from piko_flow.dataflow.running.settling import Budget
 from piko_flow.dataflow.running.trace_parent import joined, trace_parent
 from piko_flow.dataflow.running.transport import Frame

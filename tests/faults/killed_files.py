@@ -23,7 +23,7 @@ from piko_flow.connectors.files import (
     ParquetSink,
     ParquetSource,
 )
-from piko_flow.dataflow.running.plan import make_plan
+from piko_flow.dataflow.plan.plan import make_plan
 from piko_flow.dataflow.running.run import ActiveRun
 from piko_flow.dataflow.running.run_options import RunOptions
 from piko_flow.dataflow.stages.resource import RunInfo

@@ -5,8 +5,8 @@ import asyncio
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
+from piko_flow.dataflow.plan.options import Capacity
 from piko_flow.dataflow.running.channel import Channel
-from piko_flow.dataflow.running.options import Capacity
 
 ITEMS, SIZE = 5, 12
 

@@ -9,11 +9,11 @@ from dataclasses import replace
 import pytest
 from hypothesis import HealthCheck, given, settings
 
+from piko_flow.dataflow.plan import plan as planning
+from piko_flow.dataflow.plan.layout import Operator
+from piko_flow.dataflow.plan.options import Capacity, PlanOptions
+from piko_flow.dataflow.plan.plan import Plan, make_plan
 from piko_flow.dataflow.reports.report import RunReport
-from piko_flow.dataflow.running import plan as planning
-from piko_flow.dataflow.running.layout import Operator
-from piko_flow.dataflow.running.options import Capacity, PlanOptions
-from piko_flow.dataflow.running.plan import Plan, make_plan
 from piko_flow.dataflow.running.run import ActiveRun
 from piko_flow.dataflow.running.settling import KEPT
 from piko_flow.errors import StageFailed

@@ -8,10 +8,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from piko_flow import WorkerPool
+from piko_flow.dataflow.plan.options import Capacity, PlanOptions
+from piko_flow.dataflow.plan.plan import make_plan
 from piko_flow.dataflow.reports.report import RunReport
 from piko_flow.dataflow.running.engine import LocalEngine
-from piko_flow.dataflow.running.options import Capacity, PlanOptions
-from piko_flow.dataflow.running.plan import make_plan
 from piko_flow.dataflow.running.run import ActiveRun
 from piko_flow.dataflow.running.run_options import RunOptions
 from piko_flow.errors import StageFailed

@@ -6,8 +6,8 @@ import weakref
 
 import pytest
 
+from piko_flow.dataflow.plan.options import Capacity
 from piko_flow.dataflow.running.channel import Channel
-from piko_flow.dataflow.running.options import Capacity
 from piko_flow.testing import turns
 
 

@@ -6,7 +6,7 @@ import asyncio
 from collections import deque
 from typing import Any, Generic, TypeVar
 
-from piko_flow.dataflow.running.options import Capacity
+from piko_flow.dataflow.plan.options import Capacity
 
 T = TypeVar("T")
 SMALL = 16  # chunks up to this size are joined to the one before, larger ones travel as they are

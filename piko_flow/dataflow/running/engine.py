@@ -8,10 +8,10 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from piko_flow.dataflow.graph.origin import caller
+from piko_flow.dataflow.plan.layout import Unit
+from piko_flow.dataflow.plan.plan import Plan
 from piko_flow.dataflow.reports.observer import Observer
 from piko_flow.dataflow.reports.tally import EdgeTally, OperatorTimes, StageTally
-from piko_flow.dataflow.running.layout import Unit
-from piko_flow.dataflow.running.plan import Plan
 from piko_flow.dataflow.running.settling import Budget
 from piko_flow.dataflow.running.shipping import pack
 from piko_flow.dataflow.running.task_group import task_group

@@ -9,7 +9,7 @@ from typing import Annotated, Any, Final
 from pydantic import BaseModel, RootModel, TypeAdapter
 
 from piko_flow.dataflow.graph.boxes import Box
-from piko_flow.dataflow.running.plan import Plan
+from piko_flow.dataflow.plan.plan import Plan
 from piko_flow.dataflow.stages.sink import Sink
 from piko_flow.dataflow.stages.source import Table
 from piko_flow.dataflow.stages.transform import Parse

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from piko_flow.dataflow.plan.options import Capacity, PlanOptions
+from piko_flow.dataflow.plan.plan import make_plan
 from piko_flow.dataflow.running.blocking import blocking
-from piko_flow.dataflow.running.options import Capacity, PlanOptions
-from piko_flow.dataflow.running.plan import make_plan
 from piko_flow.dataflow.running.run import ActiveRun
 from piko_flow.dataflow.stages.sink import Sink, SinkTarget
 from piko_flow.errors import RunError

@@ -11,6 +11,7 @@ from uuid import uuid4
 from typing_extensions import Unpack
 
 from piko_flow.clock import monotonic, now
+from piko_flow.dataflow.plan.plan import Plan, make_plan
 from piko_flow.dataflow.reports.facts import Progress
 from piko_flow.dataflow.reports.observer import SilentObserver
 from piko_flow.dataflow.reports.report import RunReport
@@ -20,7 +21,6 @@ from piko_flow.dataflow.running.cancelled import HeldInterrupt, cancellations, u
 from piko_flow.dataflow.running.commit import commit_decided, has_targets, hold, sweep
 from piko_flow.dataflow.running.engine import EngineContext, LocalEngine
 from piko_flow.dataflow.running.journal import MemoryJournal
-from piko_flow.dataflow.running.plan import Plan, make_plan
 from piko_flow.dataflow.running.run_options import RunOptions, RunValues, run_options
 from piko_flow.dataflow.running.settling import Budget
 from piko_flow.dataflow.running.staying import tell_what_stays, what_stays

@@ -6,10 +6,11 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+from piko_flow.dataflow.plan.layout import Operator, Unit
+from piko_flow.dataflow.plan.plan import Plan
 from piko_flow.dataflow.reports.facts import DeadLetter
 from piko_flow.dataflow.reports.tally import EdgeTally, OperatorTimes, StageTally
 from piko_flow.dataflow.running.cancelled import ESCAPES, Cancellation, escaped, uninterrupted
-from piko_flow.dataflow.running.layout import Operator, Unit
 from piko_flow.dataflow.running.operators.concurrent import ConcurrentOperator
 from piko_flow.dataflow.running.operators.cpu import CpuOperator
 from piko_flow.dataflow.running.operators.flat_map import FlatMapOperator
@@ -22,7 +23,6 @@ from piko_flow.dataflow.running.operators.gather_operators import (
 from piko_flow.dataflow.running.operators.keyed import KeyedOperator
 from piko_flow.dataflow.running.operators.sink import SinkOperator
 from piko_flow.dataflow.running.operators.source import SourceOperator
-from piko_flow.dataflow.running.plan import Plan
 from piko_flow.dataflow.running.task_group import first_cause, task_group
 from piko_flow.dataflow.running.unit_state import Host, OperatorState, UnitState
 from piko_flow.dataflow.stages.resource import RunInfo

@@ -11,12 +11,12 @@ from typing import Any
 
 from piko_flow.clock import monotonic
 from piko_flow.dataflow.graph.boxes import Box
+from piko_flow.dataflow.plan.layout import Operator, Unit
+from piko_flow.dataflow.plan.plan import Plan
 from piko_flow.dataflow.reports.observer import Observer
 from piko_flow.dataflow.reports.tally import EdgeTally, OperatorTimes, StageTally
 from piko_flow.dataflow.running.cancelled import Cancellation
 from piko_flow.dataflow.running.channel import AnyChannel, Channel
-from piko_flow.dataflow.running.layout import Operator, Unit
-from piko_flow.dataflow.running.plan import Plan
 from piko_flow.dataflow.running.settling import Budget, Settlement
 from piko_flow.dataflow.running.threads import ThreadCrew
 from piko_flow.dataflow.running.value_check import value_check

@@ -14,8 +14,8 @@ from piko_flow.errors import PipelineError
 if TYPE_CHECKING:
     from typing_extensions import Unpack
 
+    from piko_flow.dataflow.plan.plan import Plan
     from piko_flow.dataflow.reports.report import RunReport
-    from piko_flow.dataflow.running.plan import Plan
     from piko_flow.dataflow.running.run_options import RunValues
 
 
@@ -50,7 +50,7 @@ class Pipeline(Chain):
 
     def plan(self, **options: Unpack[RunValues]) -> Plan:
         """How it will run: operators, channels, units. Calls the splits function, if the source has one."""
-        from piko_flow.dataflow.running.plan import make_plan
+        from piko_flow.dataflow.plan.plan import make_plan
         from piko_flow.dataflow.running.run_options import run_options
 
         checked = run_options(options)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from piko_flow.counting import counted
 from piko_flow.dataflow.graph.boxes import Graph
-from piko_flow.dataflow.running.layout import ChannelSpec, Operator, Unit
+from piko_flow.dataflow.plan.layout import ChannelSpec, Operator, Unit
 from piko_flow.dataflow.stages.batch import Batch
 from piko_flow.dataflow.stages.cpu import CpuMap
 from piko_flow.dataflow.stages.sink import Sink

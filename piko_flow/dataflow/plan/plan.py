@@ -7,11 +7,11 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from piko_flow.dataflow.graph.boxes import Box, Graph, Meeting, graph_of
-from piko_flow.dataflow.running.entering import Entry, entered
-from piko_flow.dataflow.running.explanation import explain
-from piko_flow.dataflow.running.fingerprint import fingerprint
-from piko_flow.dataflow.running.layout import ChannelSpec, Operator, OperatorKind, Unit
-from piko_flow.dataflow.running.options import Capacity, PlanOptions
+from piko_flow.dataflow.plan.entry import Entry, entered
+from piko_flow.dataflow.plan.explanation import explain
+from piko_flow.dataflow.plan.fingerprint import fingerprint
+from piko_flow.dataflow.plan.layout import ChannelSpec, Operator, OperatorKind, Unit
+from piko_flow.dataflow.plan.options import Capacity, PlanOptions
 from piko_flow.dataflow.stages.batch import Batch, Fold, Throttle
 from piko_flow.dataflow.stages.cpu import CpuMap
 from piko_flow.dataflow.stages.pipeline import Pipeline, closed
