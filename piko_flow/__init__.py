@@ -17,16 +17,7 @@ from piko_flow.dataflow.reports.report import RunReport
 from piko_flow.dataflow.running.engine import Engine, EngineContext, LocalEngine
 from piko_flow.dataflow.running.journal import Journal, MemoryJournal
 from piko_flow.dataflow.running.run import ActiveRun, run, run_sync, start
-from piko_flow.dataflow.running.shipping import CannotShip, ShippingWarning
 from piko_flow.dataflow.running.unit import UnitResult
-from piko_flow.dataflow.running.worker_errors import (
-    CannotReturn,
-    CannotSend,
-    RemoteError,
-    WorkerDied,
-    WorkersCannotStart,
-)
-from piko_flow.dataflow.running.worker_pool import WorkerPool
 from piko_flow.dataflow.stages.batch import Batch, Fold, Throttle
 from piko_flow.dataflow.stages.broadcast import Broadcast
 from piko_flow.dataflow.stages.cpu import CpuMap
@@ -38,6 +29,15 @@ from piko_flow.dataflow.stages.sink import Part, Receipt, Sink, SinkTarget, Tran
 from piko_flow.dataflow.stages.source import ChunkReader, Reject, SliceReader, Source
 from piko_flow.dataflow.stages.stage import SinkLike, SourceLike, TransformLike
 from piko_flow.dataflow.stages.transform import Filter, FlatMap, Parse, Transform
+from piko_flow.dataflow.workers.errors import (
+    CannotReturn,
+    CannotSend,
+    RemoteError,
+    WorkerDied,
+    WorkersCannotStart,
+)
+from piko_flow.dataflow.workers.pool import WorkerPool
+from piko_flow.dataflow.workers.shipping import CannotShip, ShippingWarning
 from piko_flow.errors import (
     AlreadyCommitted,
     CallCancelled,

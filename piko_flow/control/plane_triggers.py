@@ -15,7 +15,7 @@ from piko_flow.control.params_book import ParamsBook
 from piko_flow.control.plane_params import audited_values, shown_params
 from piko_flow.control.plane_part import PlanePart, missing, refuse
 from piko_flow.control.written_numbers import json_text
-from piko_flow.dataflow.running.trace_parent import trace_parent
+from piko_flow.dataflow.workers.trace_parent import trace_parent
 from piko_flow.errors import RequestRefused
 from piko_flow.planning.flow_state import Change, FlowState
 from piko_flow.planning.requests import check_retry, check_trigger, why_not_retried

@@ -12,12 +12,12 @@ from piko_flow.dataflow.plan.layout import Unit
 from piko_flow.dataflow.plan.plan import Plan
 from piko_flow.dataflow.reports.observer import SilentObserver
 from piko_flow.dataflow.running.engine import Counts, EngineContext
-from piko_flow.dataflow.running.shipping import culprits_of
 from piko_flow.dataflow.running.task_group import task_group
-from piko_flow.dataflow.running.trace_parent import trace_parent
 from piko_flow.dataflow.running.unit import part_of
-from piko_flow.dataflow.running.worker_process import Death
 from piko_flow.dataflow.stages.sink import Sink
+from piko_flow.dataflow.workers.process import Death
+from piko_flow.dataflow.workers.shipping import culprits_of
+from piko_flow.dataflow.workers.trace_parent import trace_parent
 from piko_flow.engines.unit_errors import (
     CannotTravel,
     InterpretersCannotStart,

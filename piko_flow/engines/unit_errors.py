@@ -13,9 +13,9 @@ from types import TracebackType
 from typing import Any
 
 from piko_flow.counting import counted
-from piko_flow.dataflow.running import transport
-from piko_flow.dataflow.running.shipping import by_value_pickler
-from piko_flow.dataflow.running.worker_errors import RemoteError
+from piko_flow.dataflow.workers import transport
+from piko_flow.dataflow.workers.errors import RemoteError
+from piko_flow.dataflow.workers.shipping import by_value_pickler
 from piko_flow.errors import PipelineError, RunError, StageFailed, describe_error, shorten
 
 LONGEST_TEXT = 20_000  # characters of a message or a traceback that travel

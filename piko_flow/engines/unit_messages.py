@@ -11,14 +11,14 @@ from piko_flow.dataflow.plan.layout import Unit
 from piko_flow.dataflow.plan.plan import Plan
 from piko_flow.dataflow.reports.facts import DeadLetter
 from piko_flow.dataflow.reports.observer import Observer
-from piko_flow.dataflow.running import transport
 from piko_flow.dataflow.running.engine import Counts
-from piko_flow.dataflow.running.shipping import by_value_pickler
-from piko_flow.dataflow.running.transport import Frame
 from piko_flow.dataflow.running.unit import UnitResult
 from piko_flow.dataflow.stages.resource import RunInfo
 from piko_flow.dataflow.stages.sink import Receipt
 from piko_flow.dataflow.stages.source import Source
+from piko_flow.dataflow.workers import transport
+from piko_flow.dataflow.workers.shipping import by_value_pickler
+from piko_flow.dataflow.workers.transport import Frame
 from piko_flow.engines.unit_errors import loaded_or_shown, pack_or_show
 from piko_flow.errors import StageFailed, shorten
 

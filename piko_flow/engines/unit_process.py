@@ -12,12 +12,12 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 
-from piko_flow.dataflow.running import transport
 from piko_flow.dataflow.running.engine import Counts
-from piko_flow.dataflow.running.link import Link
-from piko_flow.dataflow.running.transport import Frame
-from piko_flow.dataflow.running.worker_lines import log_again
-from piko_flow.dataflow.running.worker_process import Death, interpreter_options
+from piko_flow.dataflow.workers import transport
+from piko_flow.dataflow.workers.lines import log_again
+from piko_flow.dataflow.workers.link import Link
+from piko_flow.dataflow.workers.process import Death, interpreter_options
+from piko_flow.dataflow.workers.transport import Frame
 from piko_flow.engines import unit_messages
 from piko_flow.engines.unit_errors import ToldError
 from piko_flow.engines.unit_messages import Order, SentResult, message

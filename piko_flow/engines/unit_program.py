@@ -20,17 +20,17 @@ from typing import Any
 from piko_flow.dataflow.plan.layout import Unit
 from piko_flow.dataflow.plan.plan import Plan
 from piko_flow.dataflow.reports.observer import Observer, SilentObserver
-from piko_flow.dataflow.running import transport
 from piko_flow.dataflow.running.engine import EngineContext, counts_of, open_host
-from piko_flow.dataflow.running.link import Link
 from piko_flow.dataflow.running.settling import Budget
-from piko_flow.dataflow.running.trace_parent import joined, trace_parent
-from piko_flow.dataflow.running.transport import Frame
 from piko_flow.dataflow.running.unit import run_unit
 from piko_flow.dataflow.running.unit_state import Intake, UnitState
-from piko_flow.dataflow.running.worker_lines import Line, listen
-from piko_flow.dataflow.running.worker_pool import WorkerPool
 from piko_flow.dataflow.stages.cpu import CpuMap
+from piko_flow.dataflow.workers import transport
+from piko_flow.dataflow.workers.lines import Line, listen
+from piko_flow.dataflow.workers.link import Link
+from piko_flow.dataflow.workers.pool import WorkerPool
+from piko_flow.dataflow.workers.trace_parent import joined, trace_parent
+from piko_flow.dataflow.workers.transport import Frame
 from piko_flow.engines import unit_messages
 from piko_flow.engines.unit_errors import CannotTravel, tell_error
 from piko_flow.engines.unit_messages import Facts, Order, message, pack_result, unpack_plan, unpack_unit

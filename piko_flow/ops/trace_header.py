@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from piko_flow.dataflow.running.trace_parent import trace_parent
+from piko_flow.dataflow.workers.trace_parent import trace_parent
 from piko_flow.telemetry.traceparent import trace_of
 
 HEADER = b"traceparent"

@@ -10,7 +10,7 @@ from opentelemetry import context, trace
 from opentelemetry.trace import Span, SpanKind, Status, StatusCode, Tracer
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
-from piko_flow.dataflow.running.trace_parent import trace_parent
+from piko_flow.dataflow.workers.trace_parent import trace_parent
 from piko_flow.telemetry import names
 from piko_flow.telemetry.label_values import label_value
 from piko_flow.telemetry.stage_context import StageContext

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from opentelemetry import context, trace
 from opentelemetry.trace import ProxyTracerProvider
 
-from piko_flow.dataflow.running.trace_parent import trace_parent
+from piko_flow.dataflow.workers.trace_parent import trace_parent
 from piko_flow.telemetry.spans import context_of
 from piko_flow.telemetry.switches import exports
 

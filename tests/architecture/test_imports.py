@@ -17,10 +17,10 @@ LOWEST_FLOORS = ("piko_flow/dataflow", "piko_flow/planning")
 BASE = [Path("piko_flow/clock.py"), Path("piko_flow/errors.py"), Path("piko_flow/retry.py")]
 EVERYWHERE = {"pydantic", "typing_extensions"}
 UNPICKLERS = {"pickle", "_pickle", "marshal", "shelve", "dill", "cloudpickle", "joblib", "dbm"}
-BETWEEN_PROCESSES = {Path("piko_flow/dataflow/running"), Path("piko_flow/engines")}
+BETWEEN_PROCESSES = {Path("piko_flow/dataflow/workers"), Path("piko_flow/engines")}
 """Where values travel between a run and the processes that it has started."""
 ALSO = {
-    Path("piko_flow/dataflow/running/shipping.py"): {"cloudpickle", "dill"},
+    Path("piko_flow/dataflow/workers/shipping.py"): {"cloudpickle", "dill"},
     Path("piko_flow/planning/cron.py"): {"apscheduler"},
 }
 LOADED_WHEN_FIRST_NEEDED = {
@@ -80,7 +80,7 @@ def test_everything_imported_is_declared() -> None:
 
 
 def test_the_worker_starts_on_the_standard_library() -> None:
-    worker = Path("piko_flow/dataflow/running/worker.py")
+    worker = Path("piko_flow/dataflow/workers/program.py")
     assert [
         one.module
         for one in imports(worker)

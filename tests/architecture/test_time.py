@@ -17,7 +17,7 @@ READS_TIME = {
 }
 CLOCK = Path("piko_flow/clock.py")
 # Runs as a script in worker processes, where the package is not imported.
-WORKER = Path("piko_flow/dataflow/running/worker.py")
+WORKER = Path("piko_flow/dataflow/workers/program.py")
 
 
 def bound_names(path: Path) -> dict[str, str]:

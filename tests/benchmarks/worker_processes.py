@@ -12,7 +12,7 @@ from time import perf_counter
 from streamable import stream
 
 from piko_flow import CpuMap, Pipeline, Sink, Source, run
-from piko_flow.dataflow.running.worker_pool import WorkerPool
+from piko_flow.dataflow.workers.pool import WorkerPool
 from tests.benchmarks.figure import LIMIT, OURS, Contender, Figure, part_of
 from tests.benchmarks.jobs import Total, burning
 from tests.benchmarks.recorder import Recorder

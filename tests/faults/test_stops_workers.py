@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from piko_flow import CpuMap, Retry, Transform, run, start
-from piko_flow.dataflow.running.worker_pool import WorkerPool
+from piko_flow.dataflow.workers.pool import WorkerPool
 from piko_flow.errors import StageFailed
 from piko_flow.testing import CollectingSink, Script, Stall, items, turns, until
 from tests.property.balance import assert_balanced

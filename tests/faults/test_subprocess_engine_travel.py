@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from piko_flow import Receipt, ResourcePool, Sink, SinkTarget, Source, Transform, run
-from piko_flow.dataflow.running.worker_errors import RemoteError
+from piko_flow.dataflow.workers.errors import RemoteError
 from piko_flow.engines.subprocess import SubprocessEngine
 from piko_flow.engines.unit_errors import CannotTravel, Shown
 from piko_flow.errors import PipelineError, StageFailed

@@ -16,10 +16,10 @@ from typing import Any
 
 import pytest
 
-from piko_flow.dataflow.running import worker_process
-from piko_flow.dataflow.running.shipping import CannotShip, pack
-from piko_flow.dataflow.running.worker_errors import WorkerDied, WorkersCannotStart
-from piko_flow.dataflow.running.worker_pool import CallResult, WorkerPool
+from piko_flow.dataflow.workers import process as worker_process
+from piko_flow.dataflow.workers.errors import WorkerDied, WorkersCannotStart
+from piko_flow.dataflow.workers.pool import CallResult, WorkerPool
+from piko_flow.dataflow.workers.shipping import CannotShip, pack
 
 
 async def call(
@@ -225,8 +225,8 @@ async def test_ctrl_c_does_not_end_a_worker_that_is_just_starting() -> None:
 
 PARENT = """
 import asyncio, os, sys
-from piko_flow.dataflow.running.shipping import pack
-from piko_flow.dataflow.running.worker_pool import WorkerPool
+from piko_flow.dataflow.workers.shipping import pack
+from piko_flow.dataflow.workers.pool import WorkerPool
 
 def stay(item):
     print(os.getpid(), flush=True)

@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 
-from piko_flow.dataflow.running.shipping import CannotShip, pack
-from piko_flow.dataflow.running.worker_errors import CannotReturn, CannotSend, RemoteError
-from piko_flow.dataflow.running.worker_pool import WorkerPool
+from piko_flow.dataflow.workers.errors import CannotReturn, CannotSend, RemoteError
+from piko_flow.dataflow.workers.pool import WorkerPool
+from piko_flow.dataflow.workers.shipping import CannotShip, pack
 from tests.faults.test_worker_death import call
 
 
@@ -92,7 +92,7 @@ async def test_what_the_function_raises_arrives_with_its_traceback() -> None:
     error = result.errors[1]
     assert type(error) is ZeroDivisionError
     assert "in check\n    return 1 / item" in error.__notes__[0]
-    assert "worker.py" not in error.__notes__[0]
+    assert "program.py" not in error.__notes__[0]
 
 
 async def test_an_exception_that_cannot_be_unpickled_is_told() -> None:

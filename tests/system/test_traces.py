@@ -10,7 +10,7 @@ import pytest
 
 from piko_flow import CpuMap, Flow, Registry, Sink, Source, Transform
 from piko_flow.control.run_context import RunContext
-from piko_flow.dataflow.running.trace_parent import trace_parent
+from piko_flow.dataflow.workers.trace_parent import trace_parent
 from piko_flow.engines.subprocess import SubprocessEngine
 from piko_flow.errors import RequestRefused
 from piko_flow.store.batch import Batch

@@ -8,7 +8,7 @@ from typing import Any
 
 from piko_flow import CpuMap, WorkerPool, run
 from piko_flow.dataflow.running.operators.cpu import TARGET
-from piko_flow.dataflow.running.worker_pool import CallResult
+from piko_flow.dataflow.workers.pool import CallResult
 from piko_flow.testing import CollectingSink, arriving, turns
 
 COUNT = 5_000

@@ -14,8 +14,8 @@ from piko_flow.control.cpu import RunCpu, WorkerShare
 from piko_flow.control.flow import Flow
 from piko_flow.control.registry import Registry
 from piko_flow.control.run_context import RunContext
-from piko_flow.dataflow.running.shipping import Shipment, pack
-from piko_flow.dataflow.running.worker_pool import CallResult
+from piko_flow.dataflow.workers.pool import CallResult
+from piko_flow.dataflow.workers.shipping import Shipment, pack
 from piko_flow.planning.run_state import RunStatus
 from piko_flow.testing import CollectingSink, items
 from tests.unit.executing import Place

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from pydantic import SecretStr
 
-from piko_flow.dataflow.running.shipping import CannotShip, ShippingWarning, pack
+from piko_flow.dataflow.workers.shipping import CannotShip, ShippingWarning, pack
 from piko_flow.errors import PipelineError
 
 LOCK = threading.Lock()

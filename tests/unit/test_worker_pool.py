@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from piko_flow.dataflow.running.shipping import Shipment, pack
-from piko_flow.dataflow.running.worker_pool import WorkerPool
-from piko_flow.dataflow.running.worker_process import FUNCTIONS_HELD
+from piko_flow.dataflow.workers.pool import WorkerPool
+from piko_flow.dataflow.workers.process import FUNCTIONS_HELD
+from piko_flow.dataflow.workers.shipping import Shipment, pack
 from tests.children import own_children
 
 

@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 
-from piko_flow.dataflow.running.shipping import pack
-from piko_flow.dataflow.running.worker_lines import LONGEST, MOST
-from piko_flow.dataflow.running.worker_pool import WorkerPool
+from piko_flow.dataflow.workers.lines import LONGEST, MOST
+from piko_flow.dataflow.workers.pool import WorkerPool
+from piko_flow.dataflow.workers.shipping import pack
 
 log = logging.getLogger("tests.worker")
 

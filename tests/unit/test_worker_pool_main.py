@@ -113,8 +113,8 @@ AFTER = """
 twice = getattr(globals().get("Order"), "twice", None)
 
 async def use_pool():
-    from piko_flow.dataflow.running.shipping import pack
-    from piko_flow.dataflow.running.worker_pool import WorkerPool
+    from piko_flow.dataflow.workers.shipping import pack
+    from piko_flow.dataflow.workers.pool import WorkerPool
 
     async with WorkerPool(2) as pool:
         shipment = pack(work, stage="work", where="here.py:1")

@@ -7,8 +7,8 @@ from collections import deque
 from hypothesis import given
 from hypothesis import strategies as st
 
-from piko_flow.dataflow.running.suspects import FALSE_STARTS, Attempt, judge
-from piko_flow.dataflow.running.transport import LOADING, PACKING, UNPACKING
+from piko_flow.dataflow.workers.suspects import FALSE_STARTS, Attempt, judge
+from piko_flow.dataflow.workers.transport import LOADING, PACKING, UNPACKING
 
 
 def test_a_chunk_that_was_not_begun_is_tried_again_as_it_is() -> None:

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from piko_flow.dataflow.running.transport import (
+from piko_flow.dataflow.workers.transport import (
     BESIDE,
     CALL,
     INLINE,

@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 from pydantic import BaseModel
 
-from piko_flow.dataflow.running import transport
-from piko_flow.dataflow.running.shipping import pack
-from piko_flow.dataflow.running.worker_pool import CallResult, WorkerPool
+from piko_flow.dataflow.workers import transport
+from piko_flow.dataflow.workers.pool import CallResult, WorkerPool
+from piko_flow.dataflow.workers.shipping import pack
 
 
 async def call(function: Any, items: list[Any], times: int = 1) -> CallResult:

@@ -13,15 +13,15 @@ from piko_flow.dataflow.plan.plan import Plan
 from piko_flow.dataflow.reports.observer import Observer
 from piko_flow.dataflow.reports.tally import EdgeTally, OperatorTimes, StageTally
 from piko_flow.dataflow.running.settling import Budget
-from piko_flow.dataflow.running.shipping import pack
 from piko_flow.dataflow.running.task_group import task_group
 from piko_flow.dataflow.running.threads import ThreadCrew
 from piko_flow.dataflow.running.unit import run_unit
 from piko_flow.dataflow.running.unit_state import Host, Intake, UnitState
-from piko_flow.dataflow.running.worker_pool import WorkerPool
 from piko_flow.dataflow.stages.cpu import CpuMap
 from piko_flow.dataflow.stages.resource import ResourcePool, RunInfo
 from piko_flow.dataflow.stages.sink import Staging
+from piko_flow.dataflow.workers.pool import WorkerPool
+from piko_flow.dataflow.workers.shipping import pack
 from piko_flow.errors import PipelineError, ResourceFailed, describe_error
 
 

@@ -15,8 +15,8 @@ from piko_flow.dataflow.running.commit import CheckClaim, unclaimed
 from piko_flow.dataflow.running.engine import Engine
 from piko_flow.dataflow.running.journal import Journal
 from piko_flow.dataflow.running.last_transaction import LastTransaction
-from piko_flow.dataflow.running.worker_pool import WorkerPool
 from piko_flow.dataflow.stages.resource import ResourcePool, RunInfo
+from piko_flow.dataflow.workers.pool import WorkerPool
 
 LONGEST_NAME = 100
 NAME = re.compile(rf"[A-Za-z0-9._:-]{{1,{LONGEST_NAME}}}")

@@ -20,9 +20,9 @@ from piko_flow.dataflow.running.channel import AnyChannel, Channel
 from piko_flow.dataflow.running.settling import Budget, Settlement
 from piko_flow.dataflow.running.threads import ThreadCrew
 from piko_flow.dataflow.running.value_check import value_check
-from piko_flow.dataflow.running.worker_pool import WorkerPool
 from piko_flow.dataflow.stages.resource import ResourcePool, RunInfo, open_all
 from piko_flow.dataflow.stages.sink import Staging
+from piko_flow.dataflow.workers.pool import WorkerPool
 
 
 class Intake:

@@ -8,8 +8,8 @@ from typing import Any
 
 from piko_flow.dataflow.running.operators.attempts import DROPPED
 from piko_flow.dataflow.running.unit_state import OperatorState
-from piko_flow.dataflow.running.worker_pool import WorkerPool
 from piko_flow.dataflow.stages.cpu import CpuMap
+from piko_flow.dataflow.workers.pool import WorkerPool
 
 TARGET = 0.015  # seconds of work that a chunk should hold: long beside its transport, short beside a stop
 HELD = 2  # chunks a worker has: one in work, one on its way

@@ -27,7 +27,7 @@ def beside(name: str) -> Any:
 
     By path: its package would import Pydantic, and a folder on sys.path would put its names before others'.
     """
-    path = __file__.removesuffix("worker.py") + f"{name}.py"
+    path = __file__.removesuffix("program.py") + f"{name}.py"
     spec = importlib.util.spec_from_file_location(f"piko_flow_{name}", path)
     assert spec is not None
     assert spec.loader is not None
@@ -37,7 +37,7 @@ def beside(name: str) -> Any:
 
 
 if TYPE_CHECKING:
-    from piko_flow.dataflow.running import transport
+    from piko_flow.dataflow.workers import transport
 else:
     transport = beside("transport")
 
@@ -113,7 +113,7 @@ class Worker:
         if self._lines is not None:
             self._lines.begin()
         elif "logging" in sys.modules:
-            self._lines = beside("worker_lines").listen(self._tell, self._level)
+            self._lines = beside("lines").listen(self._tell, self._level)
 
     def _tell(self, line: tuple[Any, ...]) -> None:
         if self._sender == _thread.get_ident():
@@ -258,7 +258,7 @@ def joined(trace: str) -> contextlib.AbstractContextManager[None]:
     """Where the function's code finds the span that it works for, if it has loaded OpenTelemetry."""
     if not trace or "opentelemetry.trace" not in sys.modules:
         return contextlib.nullcontext()
-    from piko_flow.dataflow.running import trace_parent
+    from piko_flow.dataflow.workers import trace_parent
 
     return trace_parent.joined(trace)
 

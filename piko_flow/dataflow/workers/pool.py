@@ -16,14 +16,14 @@ from typing import Any
 from weakref import WeakKeyDictionary
 
 from piko_flow.dataflow.graph.origin import caller
-from piko_flow.dataflow.running import transport
-from piko_flow.dataflow.running.chunk import decode_reply, describe_refusal, encode_items
-from piko_flow.dataflow.running.shipping import CannotShip, Shipment
-from piko_flow.dataflow.running.suspects import Attempt, Form, judge
-from piko_flow.dataflow.running.trace_parent import trace_parent
-from piko_flow.dataflow.running.transport import Frame
-from piko_flow.dataflow.running.worker_errors import WorkerDied, WorkersCannotStart
-from piko_flow.dataflow.running.worker_process import Answer, Death, WorkerProcess
+from piko_flow.dataflow.workers import transport
+from piko_flow.dataflow.workers.chunk import decode_reply, describe_refusal, encode_items
+from piko_flow.dataflow.workers.errors import WorkerDied, WorkersCannotStart
+from piko_flow.dataflow.workers.process import Answer, Death, WorkerProcess
+from piko_flow.dataflow.workers.shipping import CannotShip, Shipment
+from piko_flow.dataflow.workers.suspects import Attempt, Form, judge
+from piko_flow.dataflow.workers.trace_parent import trace_parent
+from piko_flow.dataflow.workers.transport import Frame
 from piko_flow.errors import PipelineError, shorten
 
 WAITING = (

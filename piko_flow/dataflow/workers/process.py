@@ -18,13 +18,13 @@ from contextvars import Context, copy_context
 from dataclasses import dataclass
 from pathlib import Path
 
-from piko_flow.dataflow.running import transport
-from piko_flow.dataflow.running.link import Link, written_gently
-from piko_flow.dataflow.running.shipping import Shipment, importable_pickler
-from piko_flow.dataflow.running.transport import Frame
-from piko_flow.dataflow.running.worker_lines import log_again
+from piko_flow.dataflow.workers import transport
+from piko_flow.dataflow.workers.lines import log_again
+from piko_flow.dataflow.workers.link import Link, written_gently
+from piko_flow.dataflow.workers.shipping import Shipment, importable_pickler
+from piko_flow.dataflow.workers.transport import Frame
 
-PROGRAM = Path(__file__).with_name("worker.py")
+PROGRAM = Path(__file__).with_name("program.py")
 MARGIN = 1.0  # seconds beyond a timeout that the worker's own timer has to end it
 FUNCTIONS_HELD = 32  # by one worker; the one unused for longest goes first
 

@@ -17,7 +17,7 @@ from operator import methodcaller
 from types import CodeType, FunctionType, MethodType, ModuleType
 from typing import Any
 
-from piko_flow.dataflow.running import transport
+from piko_flow.dataflow.workers import transport
 from piko_flow.errors import PipelineError, describe_error, shorten
 
 DRAGS_ALONG = 1024 * 1024  # bytes of one variable that deserve a warning

@@ -7,7 +7,7 @@ import socket
 from collections import deque
 from collections.abc import Callable
 
-from piko_flow.dataflow.running.transport import Frame, Incoming, Outgoing
+from piko_flow.dataflow.workers.transport import Frame, Incoming, Outgoing
 
 
 class Link:

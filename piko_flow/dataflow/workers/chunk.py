@@ -6,11 +6,11 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
-from piko_flow.dataflow.running import transport
-from piko_flow.dataflow.running.shipping import by_value_pickler
-from piko_flow.dataflow.running.suspects import Attempt, Form
-from piko_flow.dataflow.running.transport import Buffer, Frame
-from piko_flow.dataflow.running.worker_errors import CannotReturn, CannotSend, RemoteError
+from piko_flow.dataflow.workers import transport
+from piko_flow.dataflow.workers.errors import CannotReturn, CannotSend, RemoteError
+from piko_flow.dataflow.workers.shipping import by_value_pickler
+from piko_flow.dataflow.workers.suspects import Attempt, Form
+from piko_flow.dataflow.workers.transport import Buffer, Frame
 from piko_flow.errors import describe_error, shorten
 
 SEARCHED = 256 * 1024  # bytes; a longer piece of a stream is one value's content and names no class

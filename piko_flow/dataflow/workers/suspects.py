@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from enum import IntEnum
 
-from piko_flow.dataflow.running.transport import LOADING
+from piko_flow.dataflow.workers.transport import LOADING
 
 TRIES = 2  # how often one item alone, or the loading of the function, may end a worker
 FALSE_STARTS = 100  # how often a chunk may lose its worker before it was begun
