@@ -8,6 +8,7 @@ import sys
 from importlib import import_module
 from typing import TYPE_CHECKING, Final
 
+from piko_flow.dataflow.commit.journal import Journal, MemoryJournal
 from piko_flow.dataflow.plan.layout import Unit
 from piko_flow.dataflow.plan.options import Capacity
 from piko_flow.dataflow.plan.plan import Plan
@@ -15,7 +16,6 @@ from piko_flow.dataflow.reports.facts import DeadLetter, EdgeReport, Progress, S
 from piko_flow.dataflow.reports.observer import Observer, SilentObserver
 from piko_flow.dataflow.reports.report import RunReport
 from piko_flow.dataflow.running.engine import Engine, EngineContext, LocalEngine
-from piko_flow.dataflow.running.journal import Journal, MemoryJournal
 from piko_flow.dataflow.running.run import ActiveRun, run, run_sync, start
 from piko_flow.dataflow.running.unit import UnitResult
 from piko_flow.dataflow.stages.batch import Batch, Fold, Throttle

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from piko_flow import Broadcast, Pipeline, PipelineError, Receipt, Sink, Source, Transform, run, start
+from piko_flow.dataflow.commit.journal import MemoryJournal
 from piko_flow.dataflow.running.engine import LocalEngine
-from piko_flow.dataflow.running.journal import MemoryJournal
 from piko_flow.dataflow.running.unit import UnitResult
 from piko_flow.errors import AlreadyCommitted, CommitFailed, ResumeRefused, StageFailed
 from piko_flow.testing import (

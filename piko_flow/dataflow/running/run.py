@@ -11,19 +11,19 @@ from uuid import uuid4
 from typing_extensions import Unpack
 
 from piko_flow.clock import monotonic, now
+from piko_flow.dataflow.commit.accounts import Accounts
+from piko_flow.dataflow.commit.commit import commit_decided, has_targets, hold, sweep
+from piko_flow.dataflow.commit.journal import MemoryJournal
+from piko_flow.dataflow.commit.uncommitted import tell_what_stays, what_stays
 from piko_flow.dataflow.plan.plan import Plan, make_plan
 from piko_flow.dataflow.reports.facts import Progress
 from piko_flow.dataflow.reports.observer import SilentObserver
 from piko_flow.dataflow.reports.report import RunReport
-from piko_flow.dataflow.running.accounts import Accounts
 from piko_flow.dataflow.running.blocking import blocking
 from piko_flow.dataflow.running.cancelled import HeldInterrupt, cancellations, uninterrupted
-from piko_flow.dataflow.running.commit import commit_decided, has_targets, hold, sweep
 from piko_flow.dataflow.running.engine import EngineContext, LocalEngine
-from piko_flow.dataflow.running.journal import MemoryJournal
 from piko_flow.dataflow.running.run_options import RunOptions, RunValues, run_options
 from piko_flow.dataflow.running.settling import Budget
-from piko_flow.dataflow.running.staying import tell_what_stays, what_stays
 from piko_flow.dataflow.running.unit import UnitResult
 from piko_flow.dataflow.running.unit_state import Intake
 from piko_flow.dataflow.stages.pipeline import Pipeline, closed

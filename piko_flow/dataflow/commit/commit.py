@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Collection, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack
 
+from piko_flow.dataflow.commit.last_transaction import LastTransaction
 from piko_flow.dataflow.plan.plan import Plan
-from piko_flow.dataflow.running.last_transaction import LastTransaction
 from piko_flow.dataflow.running.unit import UnitResult
 from piko_flow.dataflow.stages.sink import Part, Sink
 from piko_flow.errors import CommitFailed, StageFailed, describe_error

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from piko_flow.dataflow.commit.last_transaction import LastTransaction
 from piko_flow.dataflow.plan.plan import Plan
 from piko_flow.dataflow.reports.facts import Progress
-from piko_flow.dataflow.running.last_transaction import LastTransaction
 from piko_flow.dataflow.stages.sink import Sink
 from piko_flow.errors import ErrorBudgetExceeded, RunError
 
