@@ -26,7 +26,7 @@ from piko_flow.control.told_attempt import ToldAttempt
 from piko_flow.control.told_failure import hiding, told_failure
 from piko_flow.dataflow.reports.failed_place import trace_of
 from piko_flow.dataflow.reports.report import RunReport
-from piko_flow.dataflow.running.cancelled import escaped, uninterrupted
+from piko_flow.dataflow.running.cancellation import escaped, uninterrupted
 from piko_flow.dataflow.running.task_group import first_cause
 from piko_flow.errors import CallExited, ClaimLost, RequestRefused
 from piko_flow.planning.run_state import Reason, RunStatus

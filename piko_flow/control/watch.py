@@ -12,7 +12,7 @@ from types import FrameType
 from piko_flow.clock import Clock
 from piko_flow.control.executed_run import run_in
 from piko_flow.control.loop_thread import LoopThread
-from piko_flow.dataflow.running.loop import stage_in
+from piko_flow.dataflow.running.operators.loop import stage_in
 
 OURS = str(Path(__file__).resolve().parent.parent)
 LIBRARIES = (OURS, *(sysconfig.get_path(name) for name in ("stdlib", "purelib", "platlib")))

@@ -21,7 +21,7 @@ from piko_flow.dataflow.plan.layout import Unit
 from piko_flow.dataflow.plan.plan import Plan
 from piko_flow.dataflow.reports.observer import Observer, SilentObserver
 from piko_flow.dataflow.running.engine import EngineContext, counts_of, open_host
-from piko_flow.dataflow.running.settling import Budget
+from piko_flow.dataflow.running.error_policy import Budget
 from piko_flow.dataflow.running.unit import run_unit
 from piko_flow.dataflow.running.unit_state import Intake, UnitState
 from piko_flow.dataflow.stages.cpu import CpuMap

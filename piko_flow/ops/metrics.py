@@ -13,7 +13,7 @@ from fastapi import APIRouter, Request, Response
 
 from piko_flow.clock import Clock, SystemClock
 from piko_flow.control.timing import woken
-from piko_flow.dataflow.running.garbage import fewer_collections
+from piko_flow.dataflow.running.operators.garbage import fewer_collections
 
 if TYPE_CHECKING:
     from prometheus_client import CollectorRegistry

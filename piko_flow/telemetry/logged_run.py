@@ -8,7 +8,7 @@ from collections.abc import Callable
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 
-from piko_flow.dataflow.running.loop import stage_in
+from piko_flow.dataflow.running.operators.loop import stage_in
 from piko_flow.telemetry.run_lines import LONGEST, Line, RunLines
 from piko_flow.url_passwords import without_url_passwords
 

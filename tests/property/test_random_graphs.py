@@ -14,8 +14,8 @@ from piko_flow.dataflow.plan.layout import Operator
 from piko_flow.dataflow.plan.options import Capacity, PlanOptions
 from piko_flow.dataflow.plan.plan import Plan, make_plan
 from piko_flow.dataflow.reports.report import RunReport
+from piko_flow.dataflow.running.error_policy import KEPT
 from piko_flow.dataflow.running.run import ActiveRun
-from piko_flow.dataflow.running.settling import KEPT
 from piko_flow.errors import StageFailed
 from tests.property.balance import assert_balanced
 from tests.property.drawing_programs import programs

@@ -9,7 +9,7 @@ from prometheus_client import CollectorRegistry
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 
-from piko_flow.dataflow.running.garbage import fewer_collections
+from piko_flow.dataflow.running.operators.garbage import fewer_collections
 from piko_flow.ops.metrics import MetricsPage
 
 SERIES = 60_000

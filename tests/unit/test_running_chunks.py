@@ -11,9 +11,10 @@ from hypothesis import strategies as st
 
 from piko_flow import FlatMap, Sink, Source, Transform, run
 from piko_flow.dataflow.reports.observer import SilentObserver
-from piko_flow.dataflow.running import loop, unit_state
-from piko_flow.dataflow.running.operators import fused, pace, reading
-from piko_flow.dataflow.running.operators.pace import LOOK, MOST, QUICK, SLOW, Pace, between_looks, some
+from piko_flow.dataflow.running import unit_state
+from piko_flow.dataflow.running.operators import chunk_size as pace
+from piko_flow.dataflow.running.operators import fused, loop, reading
+from piko_flow.dataflow.running.operators.chunk_size import LOOK, MOST, QUICK, SLOW, Pace, between_looks, some
 
 
 class Clock:

@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from piko_flow import Batch, Filter, FlatMap, Fold, On, Route, Sink, Transform
-from piko_flow.dataflow.running.loop import FusedStage, Loop, build_loop
+from piko_flow.dataflow.running.operators.loop import FusedStage, Loop, build_loop
 from piko_flow.dataflow.stages.stage import Stage
 from piko_flow.errors import CoroutineReturned, NoBranch
 

@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from piko_flow import CpuMap, FlatMap, LocalEngine, Retry, Source, Transform, run, run_sync
-from piko_flow.dataflow.running import threads
-from piko_flow.dataflow.running.threads import ThreadCrew
+from piko_flow.dataflow.running import thread_pool as threads
+from piko_flow.dataflow.running.thread_pool import ThreadCrew
 from piko_flow.errors import StageFailed
 from piko_flow.testing import CollectingSink, items
 

@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from piko_flow import Batch, LocalEngine, Retry, Sink, Source, Throttle, run, start
-from piko_flow.dataflow.running.operators import pacing
+from piko_flow.dataflow.running.operators import rate_limit as pacing
 from piko_flow.testing import CollectingSink, Stall, items, turns, until
 
 

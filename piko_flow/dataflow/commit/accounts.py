@@ -19,7 +19,7 @@ from piko_flow.dataflow.reports.facts import (
 )
 from piko_flow.dataflow.reports.report import RunReport
 from piko_flow.dataflow.reports.tally import EdgeTally, OperatorTimes, StageTally, Tally
-from piko_flow.dataflow.running.settling import KEPT, Budget
+from piko_flow.dataflow.running.error_policy import KEPT, Budget
 from piko_flow.dataflow.running.unit import UnitResult, one_to_one
 from piko_flow.errors import Unbalanced
 

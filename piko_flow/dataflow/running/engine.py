@@ -12,9 +12,9 @@ from piko_flow.dataflow.plan.layout import Unit
 from piko_flow.dataflow.plan.plan import Plan
 from piko_flow.dataflow.reports.observer import Observer
 from piko_flow.dataflow.reports.tally import EdgeTally, OperatorTimes, StageTally
-from piko_flow.dataflow.running.settling import Budget
+from piko_flow.dataflow.running.error_policy import Budget
 from piko_flow.dataflow.running.task_group import task_group
-from piko_flow.dataflow.running.threads import ThreadCrew
+from piko_flow.dataflow.running.thread_pool import ThreadCrew
 from piko_flow.dataflow.running.unit import run_unit
 from piko_flow.dataflow.running.unit_state import Host, Intake, UnitState
 from piko_flow.dataflow.stages.cpu import CpuMap

@@ -20,10 +20,10 @@ from piko_flow.dataflow.reports.facts import Progress
 from piko_flow.dataflow.reports.observer import SilentObserver
 from piko_flow.dataflow.reports.report import RunReport
 from piko_flow.dataflow.running.blocking import blocking
-from piko_flow.dataflow.running.cancelled import HeldInterrupt, cancellations, uninterrupted
+from piko_flow.dataflow.running.cancellation import HeldInterrupt, cancellations, uninterrupted
 from piko_flow.dataflow.running.engine import EngineContext, LocalEngine
+from piko_flow.dataflow.running.error_policy import Budget
 from piko_flow.dataflow.running.run_options import RunOptions, RunValues, run_options
-from piko_flow.dataflow.running.settling import Budget
 from piko_flow.dataflow.running.unit import UnitResult
 from piko_flow.dataflow.running.unit_state import Intake
 from piko_flow.dataflow.stages.pipeline import Pipeline, closed

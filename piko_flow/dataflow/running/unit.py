@@ -10,7 +10,7 @@ from piko_flow.dataflow.plan.layout import Operator, Unit
 from piko_flow.dataflow.plan.plan import Plan
 from piko_flow.dataflow.reports.facts import DeadLetter
 from piko_flow.dataflow.reports.tally import EdgeTally, OperatorTimes, StageTally
-from piko_flow.dataflow.running.cancelled import ESCAPES, Cancellation, escaped, uninterrupted
+from piko_flow.dataflow.running.cancellation import ESCAPES, Cancellation, escaped, uninterrupted
 from piko_flow.dataflow.running.operators.concurrent import ConcurrentOperator
 from piko_flow.dataflow.running.operators.cpu import CpuOperator
 from piko_flow.dataflow.running.operators.flat_map import FlatMapOperator

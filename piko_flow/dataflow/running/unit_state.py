@@ -15,10 +15,10 @@ from piko_flow.dataflow.plan.layout import Operator, Unit
 from piko_flow.dataflow.plan.plan import Plan
 from piko_flow.dataflow.reports.observer import Observer
 from piko_flow.dataflow.reports.tally import EdgeTally, OperatorTimes, StageTally
-from piko_flow.dataflow.running.cancelled import Cancellation
+from piko_flow.dataflow.running.cancellation import Cancellation
 from piko_flow.dataflow.running.channel import AnyChannel, Channel
-from piko_flow.dataflow.running.settling import Budget, Settlement
-from piko_flow.dataflow.running.threads import ThreadCrew
+from piko_flow.dataflow.running.error_policy import Budget, Settlement
+from piko_flow.dataflow.running.thread_pool import ThreadCrew
 from piko_flow.dataflow.running.value_check import value_check
 from piko_flow.dataflow.stages.resource import ResourcePool, RunInfo, open_all
 from piko_flow.dataflow.stages.sink import Staging

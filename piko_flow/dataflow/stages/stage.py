@@ -108,19 +108,19 @@ class SourceLike(Stage, Generic[Out]):
 
     async def collect(self) -> list[Out]:
         """Run it into a list; everything is held in memory. Raises StageFailed like any run."""
-        from piko_flow.dataflow.running.preview import collect
+        from piko_flow.dataflow.running.collect import collect
 
         return await collect(self)
 
     def take(self, count: int) -> list[Out]:
         """The first `count` items, for a script or a notebook; the source is read a few items further at most."""
-        from piko_flow.dataflow.running.preview import take
+        from piko_flow.dataflow.running.collect import take
 
         return take(self, count)
 
     def preview(self, count: int = 5) -> Any:
         """The first items as a table that a notebook or a terminal shows."""
-        from piko_flow.dataflow.running.preview import preview
+        from piko_flow.dataflow.running.collect import preview
 
         return preview(self, count)
 

@@ -6,8 +6,8 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-from piko_flow.dataflow.running.awaitables import no_coroutine
 from piko_flow.dataflow.running.limits import within
+from piko_flow.dataflow.running.operators.awaitables import no_coroutine
 from piko_flow.dataflow.running.unit_state import OperatorState
 from piko_flow.dataflow.stages.options import CallOptions
 from piko_flow.dataflow.stages.transform import Filter

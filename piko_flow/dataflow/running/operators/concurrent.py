@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from piko_flow.clock import monotonic
-from piko_flow.dataflow.running.cancelled import ESCAPES, escaped
+from piko_flow.dataflow.running.cancellation import ESCAPES, escaped
 from piko_flow.dataflow.running.operators.attempts import DROPPED, Attempts
 from piko_flow.dataflow.running.unit_state import HELD, OperatorState, breathe
 from piko_flow.dataflow.stages.sink import Sink

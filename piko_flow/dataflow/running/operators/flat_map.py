@@ -10,9 +10,9 @@ from itertools import islice
 from typing import Any, cast
 
 from piko_flow.clock import monotonic
-from piko_flow.dataflow.running.awaitables import no_coroutine
-from piko_flow.dataflow.running.cancelled import ESCAPES, escaped
+from piko_flow.dataflow.running.cancellation import ESCAPES, escaped
 from piko_flow.dataflow.running.limits import within
+from piko_flow.dataflow.running.operators.awaitables import no_coroutine
 from piko_flow.dataflow.running.unit_state import OperatorState, breathe
 from piko_flow.dataflow.stages.options import CallOptions
 

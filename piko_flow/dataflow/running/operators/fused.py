@@ -9,12 +9,12 @@ from typing import Any
 from piko_flow.clock import monotonic
 from piko_flow.dataflow.graph.boxes import Box
 from piko_flow.dataflow.reports.tally import StageTally
-from piko_flow.dataflow.running.cancelled import ESCAPES, escaped
-from piko_flow.dataflow.running.garbage import fewer_collections
-from piko_flow.dataflow.running.loop import PAUSE, FusedStage, Loop, build_loop
-from piko_flow.dataflow.running.operators.pace import LONGEST, QUICK, Pace, between_looks
+from piko_flow.dataflow.running.cancellation import ESCAPES, escaped
+from piko_flow.dataflow.running.operators.chunk_size import LONGEST, QUICK, Pace, between_looks
+from piko_flow.dataflow.running.operators.garbage import fewer_collections
+from piko_flow.dataflow.running.operators.loop import PAUSE, FusedStage, Loop, build_loop
+from piko_flow.dataflow.running.operators.plain_rows import rows_of
 from piko_flow.dataflow.running.operators.reading import read_chunks
-from piko_flow.dataflow.running.plain_rows import rows_of
 from piko_flow.dataflow.running.unit_state import OperatorState, breathe
 from piko_flow.dataflow.stages.batch import Batch, Fold
 from piko_flow.dataflow.stages.routing import Fork, RouteFork

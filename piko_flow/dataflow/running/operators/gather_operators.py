@@ -8,7 +8,7 @@ from contextlib import aclosing
 from piko_flow.clock import monotonic
 from piko_flow.dataflow.running.channel import AnyChannel
 from piko_flow.dataflow.running.operators.gathering import gathered
-from piko_flow.dataflow.running.operators.pacing import Pacing
+from piko_flow.dataflow.running.operators.rate_limit import Pacing
 from piko_flow.dataflow.running.unit_state import OperatorState
 from piko_flow.dataflow.stages.batch import Batch, Throttle
 

@@ -18,8 +18,8 @@ from itertools import chain
 from typing import Any
 
 from piko_flow.clock import monotonic
-from piko_flow.dataflow.running.awaitables import no_coroutine
-from piko_flow.dataflow.running.operators.pace import Pace, some
+from piko_flow.dataflow.running.operators.awaitables import no_coroutine
+from piko_flow.dataflow.running.operators.chunk_size import Pace, some
 from piko_flow.dataflow.running.unit_state import OperatorState
 from piko_flow.dataflow.stages.source import Reject, Source, Table
 from piko_flow.errors import StageFailed

@@ -15,8 +15,8 @@ from typing import Any
 
 from piko_flow.clock import monotonic
 from piko_flow.dataflow.graph.function import never_awaitable, signature_of
-from piko_flow.dataflow.running.awaitables import Looked, no_coroutine
-from piko_flow.dataflow.running.settling import Settle
+from piko_flow.dataflow.running.error_policy import Settle
+from piko_flow.dataflow.running.operators.awaitables import Looked, no_coroutine
 from piko_flow.dataflow.stages.batch import Batch, Fold
 from piko_flow.dataflow.stages.routing import Fork, RouteFork
 from piko_flow.dataflow.stages.sink import Sink
