@@ -9,6 +9,7 @@ from tests.architecture.checkout import ROOT, imports, python_files
 
 # A pipeline runs, draws and previews itself, so what describes must reach what runs. Only these files do, inside a method.
 DESCRIPTIONS_THAT_ACT = {
+    Path("piko_flow/dataflow/plan/plan.py"),
     Path("piko_flow/dataflow/stages/pipeline.py"),
     Path("piko_flow/dataflow/stages/stage.py"),
     Path("piko_flow/dataflow/stages/routing.py"),
