@@ -28,15 +28,15 @@ class PipelineError(PikoFlowError, ValueError):
     """A pipeline was written in a way that cannot run; raised while composing, before anything runs.
 
     `what` names the stage, `where` the file and line it was written at, `rule` what holds,
-    `came` what was given instead, `advice` what to do.
+    `got` what was given instead, `advice` what to do.
     """
 
-    def __init__(self, *, what: str, where: str, rule: str, came: str, advice: str = "") -> None:
-        super().__init__(what, where, rule, came, advice)
-        self.what, self.where, self.rule, self.came, self.advice = what, where, rule, came, advice
+    def __init__(self, *, what: str, where: str, rule: str, got: str, advice: str = "") -> None:
+        super().__init__(what, where, rule, got, advice)
+        self.what, self.where, self.rule, self.got, self.advice = what, where, rule, got, advice
 
     def __str__(self) -> str:
-        text = f"{self.what} ({self.where}): {self.rule}; {self.came}"
+        text = f"{self.what} ({self.where}): {self.rule}; {self.got}"
         return f"{text}. {self.advice}" if self.advice else text
 
     def __reduce__(self) -> tuple[object, ...]:
@@ -54,15 +54,15 @@ class FlowError(PipelineError):
 class ScheduleError(PikoFlowError, ValueError):
     """A schedule, or a moment given with it, cannot be used; raised where it is made, before anything is planned.
 
-    `what` names the part, `rule` what holds, `came` what was given instead, `advice` what to do.
+    `what` names the part, `rule` what holds, `got` what was given instead, `advice` what to do.
     """
 
-    def __init__(self, *, what: str, rule: str, came: str, advice: str = "") -> None:
-        super().__init__(what, rule, came, advice)
-        self.what, self.rule, self.came, self.advice = what, rule, came, advice
+    def __init__(self, *, what: str, rule: str, got: str, advice: str = "") -> None:
+        super().__init__(what, rule, got, advice)
+        self.what, self.rule, self.got, self.advice = what, rule, got, advice
 
     def __str__(self) -> str:
-        text = f"{self.what}: {self.rule}; got {self.came}"
+        text = f"{self.what}: {self.rule}; got {self.got}"
         return f"{text}. {self.advice}" if self.advice else text
 
     def __reduce__(self) -> tuple[object, ...]:
@@ -319,13 +319,13 @@ class ClaimLost(PikoFlowError):
 class RequestRefused(PikoFlowError, ValueError):
     """What was asked of the control half is against one of its rules; nothing was changed.
 
-    `what` was asked, `rule` is what holds, `came` what was found, `advice` what to do.
+    `what` was asked, `rule` is what holds, `got` what was found, `advice` what to do.
     """
 
-    def __init__(self, *, what: str, rule: str, came: str, advice: str = "") -> None:
-        text = f"{what}: {rule}; {came}"
+    def __init__(self, *, what: str, rule: str, got: str, advice: str = "") -> None:
+        text = f"{what}: {rule}; {got}"
         super().__init__(f"{text}. {advice}" if advice else text)
-        self.what, self.rule, self.came, self.advice = what, rule, came, advice
+        self.what, self.rule, self.got, self.advice = what, rule, got, advice
 
 
 class RequestConflicts(RequestRefused):

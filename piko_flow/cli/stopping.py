@@ -45,16 +45,16 @@ class Stops:
         """What a shell expects of a program that a signal ended; 0 when none came."""
         return 0 if self.first is None else 128 + self.first
 
-    def stop(self, came: signal.Signals) -> None:
+    def stop(self, got: signal.Signals) -> None:
         """Take the next step: drain, then cancel."""
         self.count += 1
-        self.first = self.first or came
+        self.first = self.first or got
         if self.count == 1:
-            again = "press Ctrl-C again" if came is signal.SIGINT else "send it again"
-            self._say(f"{came.name}: draining; {again} to cancel")
+            again = "press Ctrl-C again" if got is signal.SIGINT else "send it again"
+            self._say(f"{got.name}: draining; {again} to cancel")
             self._active.drain()
         elif self.count == 2:
-            self._say(f"{came.name}: cancelling")
+            self._say(f"{got.name}: cancelling")
             self._active.cancel()
 
 
@@ -80,8 +80,8 @@ class Signals:
     def go_to(self, stops: Stops, loop: asyncio.AbstractEventLoop) -> None:
         """From now on signals stop the run, on its loop."""
         self._stops, self._loop = stops, loop
-        for came in self._came:
-            loop.call_soon(stops.stop, came)
+        for got in self._came:
+            loop.call_soon(stops.stop, got)
 
     def received(self, number: int, frame: FrameType | None) -> None:
         """Take a signal; the third is raised here, in the middle of whatever runs, if the first two had no effect.

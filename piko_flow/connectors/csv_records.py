@@ -217,7 +217,7 @@ def _reason(error: Exception) -> str:
 def _fault(text: str) -> str:
     """Why a record cannot be given although its fields were found; empty if it can."""
     if "\0" in text:
-        return "a NUL character came, which no text has"
+        return "a NUL character, which no text has"
     if found := _ESCAPED.search(text):
         return f"the byte 0x{ord(found.group()) - 0xDC00:02X} is not in the encoding of the file"
     return ""

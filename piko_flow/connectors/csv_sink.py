@@ -103,7 +103,7 @@ class CsvSink(FileTarget[object]):
     async def _names_from(self, item: object) -> tuple[str, ...]:
         names = tuple(_fields(0, item))
         if not names or not all(isinstance(name, str) for name in names):
-            raise ItemRejected(0, f"the names of columns must be text, {[*names]!r:.80} came")
+            raise ItemRejected(0, f"the names of columns must be text, got {[*names]!r:.80}")
         if not self.output.joins(self.part):
             return names
         # Of all parts of the run the first has its way, also if it is in another process.
@@ -183,5 +183,5 @@ def _reject_unwritable(names: Sequence[str], rows: Sequence[Sequence[Any]]) -> N
                 if "\0" in text or not _is_unicode(text):
                     what = "a NUL character" if "\0" in text else "half of a surrogate pair"
                     raise ItemRejected(
-                        index, f"column {name!r}: a text file cannot hold {what}, {text!r:.80} came"
+                        index, f"column {name!r}: a text file cannot hold {what}, got {text!r:.80}"
                     )

@@ -125,7 +125,7 @@ class CsvReader:
             if rows:
                 yield Table(header, rows)
                 rows = []
-            reason = f"{counted(len(header), 'column')} {'needs' if len(header) == 1 else 'need'} {counted(len(header), 'field')}, {len(fields)} came: {shorten(fields)}"
+            reason = f"{counted(len(header), 'column')} {'needs' if len(header) == 1 else 'need'} {counted(len(header), 'field')}, got {len(fields)}: {shorten(fields)}"
             reject(fields, BrokenLine(file, line, reason))
         if rows:
             yield Table(header, rows)

@@ -12,7 +12,7 @@ class MissingExtra(PipelineError, ImportError):
     """A stage needs a library that an extra of this package installs."""
 
     def __reduce__(self) -> tuple[object, ...]:
-        facts = {name: getattr(self, name) for name in ("what", "where", "rule", "came", "advice")}
+        facts = {name: getattr(self, name) for name in ("what", "where", "rule", "got", "advice")}
         return partial(type(self), **facts), ()
 
 
@@ -23,6 +23,6 @@ def require_extra(extra: str, library: str, *, what: str, where: str) -> None:
             what=what,
             where=where,
             rule=f"it needs {library}",
-            came="it is not installed",
+            got="it is not installed",
             advice=f"Install the extra: pip install 'piko-flow[{extra}]'",
         )

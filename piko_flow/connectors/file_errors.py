@@ -11,7 +11,7 @@ class _Refused(PipelineError):
     """A PipelineError that is also one of the built-in errors with a constructor of their own."""
 
     def __reduce__(self) -> tuple[object, ...]:
-        facts = {name: getattr(self, name) for name in ("what", "where", "rule", "came", "advice")}
+        facts = {name: getattr(self, name) for name in ("what", "where", "rule", "got", "advice")}
         return partial(type(self), **facts), ()
 
 

@@ -56,18 +56,18 @@ class FileTarget(SinkTarget[T_contra], Generic[T_contra]):
         self.path = Path(self.output.text)
         self.name = self.output.name
         self.what = f"{type(self).__name__} {self.name!r}"
-        rule, came = self.output.fault()
+        rule, got = self.output.fault()
         if not rule:
-            rule, came = url_fault(self.output.text, store) if remote else ("", "")
+            rule, got = url_fault(self.output.text, store) if remote else ("", "")
         if rule:
-            self.refuse(rule, came)
+            self.refuse(rule, got)
         if store is not None and not remote:
             self.refuse("store= is for the URL of an object, such as s3://bucket/name", f"got {path}")
         self.file: PartWriter | None = None
 
-    def refuse(self, rule: str, came: str, advice: str = "") -> NoReturn:
+    def refuse(self, rule: str, got: str, advice: str = "") -> NoReturn:
         """Raise the OutputRefused that names this sink, where it was written, the rule and what came."""
-        raise OutputRefused(what=self.what, where=self.where, rule=rule, came=came, advice=advice)
+        raise OutputRefused(what=self.what, where=self.where, rule=rule, got=got, advice=advice)
 
     compressible = True
     """Whether a name that ends in `.gz` means that the file is compressed."""

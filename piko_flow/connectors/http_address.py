@@ -68,7 +68,7 @@ def _piece(path: str, item: Any) -> str:
     value = at_path(item, path)
     text = _text(value, f"{{{path}}}")
     if text in ("", ".", ".."):  # it would name another address
-        raise ValueError(f"{{{path}}} must not be empty, . or .. in an address, {shorten(value)} came")
+        raise ValueError(f"{{{path}}} must not be empty, . or .. in an address, got {shorten(value)}")
     return quote(text, safe="")
 
 
@@ -79,10 +79,10 @@ def _text(value: object, what: str) -> str:
         return "true" if value else "false"
     if isinstance(value, datetime):
         if value.tzinfo is None:
-            raise ValueError(f"{what} must be a datetime with a zone, {value!r} came")
+            raise ValueError(f"{what} must be a datetime with a zone, got {value!r}")
         return value.astimezone(UTC).isoformat().replace("+00:00", "Z")
     if isinstance(value, date):
         return value.isoformat()
     if isinstance(value, (str, int, float, Decimal, UUID)):
         return str(value)
-    raise ValueError(f"{what} must be a text, a number or a date, {shorten(value)} came")
+    raise ValueError(f"{what} must be a text, a number or a date, got {shorten(value)}")

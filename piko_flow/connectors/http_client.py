@@ -75,8 +75,8 @@ class HttpClient:
                 self._refuse("headers must be texts", f"{name!r} is {type(value).__name__}")
         return dict(given)
 
-    def _refuse(self, rule: str, came: str) -> NoReturn:
-        raise PipelineError(what="HttpClient", where=self.where, rule=rule, came=came)
+    def _refuse(self, rule: str, got: str) -> NoReturn:
+        raise PipelineError(what="HttpClient", where=self.where, rule=rule, got=got)
 
     def __repr__(self) -> str:
         return f"HttpClient({shown_url(self.base_url)!r})"

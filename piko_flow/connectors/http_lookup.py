@@ -124,5 +124,5 @@ class HttpLookup(Generic[R]):
         except ValidationError as error:
             raise answer.bad(f"the answer does not fit: {error}") from error
 
-    def _refuse(self, rule: str, came: str, advice: str = "") -> NoReturn:
-        raise PipelineError(what="HttpLookup", where=self.where, rule=rule, came=came, advice=advice)
+    def _refuse(self, rule: str, got: str, advice: str = "") -> NoReturn:
+        raise PipelineError(what="HttpLookup", where=self.where, rule=rule, got=got, advice=advice)

@@ -32,7 +32,7 @@ class RequestOptions(TypedDict, total=False):
 class Refuses(Protocol):
     """Raises the PipelineError that names a stage."""
 
-    def __call__(self, rule: str, came: str, advice: str = "") -> NoReturn: ...
+    def __call__(self, rule: str, got: str, advice: str = "") -> NoReturn: ...
 
 
 def asking(
@@ -44,7 +44,7 @@ def asking(
         if name not in names:
             near = difflib.get_close_matches(name, names, n=1)
             advice = f"Did you mean {near[0]}=?" if near else ""
-            refuse(f"the options are {', '.join(names)}", f"{name}= came", advice)
+            refuse(f"the options are {', '.join(names)}", f"got {name}=", advice)
     retry, rate, secrets = options.get("retry", RETRY), options.get("rate"), options.get("secrets", ())
     if retry is not None and not isinstance(retry, Retry):
         refuse("retry must be a Retry, or None for one attempt", f"got {retry!r:.80}")

@@ -78,13 +78,13 @@ class HttpReader:
         if isinstance(items, (str, bytes, dict)) or not isinstance(items, Iterable):
             where = f"at {self.items!r}" if isinstance(self.items, str) else ""
             raise answer.bad(
-                f"a page must hold a list of items {where}, {shorten(items)} came".replace(" ,", ",")
+                f"a page must hold a list of items {where}, got {shorten(items)}".replace(" ,", ",")
             )
         items = list(items)
         for item in items:
             if not isinstance(item, self.of):
                 wanted = "an object" if self.of is dict else f"a {self.of.__name__}"
-                raise answer.bad(f"an item must be {wanted}, {shorten(item)} came; of= takes another kind")
+                raise answer.bad(f"an item must be {wanted}, got {shorten(item)}; of= takes another kind")
         return items
 
     def _next(self, page: Page, answer: Answer) -> str | None:
@@ -107,7 +107,7 @@ class HttpReader:
             elsewhere = shown_url(there, self.sent.secrets)
             raise self._bad(
                 answer,
-                f"the next page is to be on the same host, {elsewhere} came; "
+                f"the next page is to be on the same host, got {elsewhere}; "
                 "a function for paging may give its path alone",
             )
         return str(there)

@@ -107,7 +107,7 @@ def _all_came(page: Page, path: str | None) -> bool:
         return not page.items
     total = at_path(page.body, path)
     if isinstance(total, bool) or not isinstance(total, int):
-        raise ValueError(f"the total at {path!r} must be a whole number, {total!r:.80} came")
+        raise ValueError(f"the total at {path!r} must be a whole number, got {total!r:.80}")
     if not page.items and page.read < total:
         raise ValueError(f"page {page.number} is empty, though {page.read:,} of {total:,} items have come")
     return page.read >= total
@@ -117,5 +117,5 @@ def _text_or_end(value: object, what: str) -> str | None:
     if value is None or value in ("", False):
         return None
     if not isinstance(value, str):
-        raise ValueError(f"{what} must be a text, {value!r:.80} came")
+        raise ValueError(f"{what} must be a text, got {value!r:.80}")
     return value

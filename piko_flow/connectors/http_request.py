@@ -49,8 +49,8 @@ class Answer:
         try:
             return orjson.loads(self.content)
         except orjson.JSONDecodeError as error:
-            came = shorten(self.content[:BEGINNING].decode(errors="replace"))
-            raise self.bad(f"the answer must be JSON ({error}), {came} came") from None
+            got = shorten(self.content[:BEGINNING].decode(errors="replace"))
+            raise self.bad(f"the answer must be JSON ({error}), got {got}") from None
 
     def bad(self, reason: str) -> BadAnswer:
         """The error that says what is wrong with this answer."""
@@ -147,7 +147,7 @@ class Asking:
     async def _content(self, method: str, shown: str, response: httpx.Response) -> bytes:
         content, whole = await _beginning(response, self.max_bytes)
         if not whole:
-            raise BadAnswer(method, shown, f"an answer has at most {self.max_bytes:,} bytes, more came")
+            raise BadAnswer(method, shown, f"an answer has at most {self.max_bytes:,} bytes, got more")
         return content
 
     async def _refused(self, method: str, shown: str, response: httpx.Response) -> BadStatus:

@@ -68,9 +68,9 @@ class InputFiles:
         require_extra("objects", "obstore", what=self.what, where=self.where)
         from piko_flow.connectors.object_matching import matching
 
-        rule, came = url_fault(url, self.store)
+        rule, got = url_fault(url, self.store)
         if rule:
-            self._refuse(rule, came)
+            self._refuse(rule, got)
         bucket, key = split_url(url)
         store = ObjectStore(bucket, self.store)
         if glob.has_magic(key):
@@ -110,8 +110,8 @@ class InputFiles:
             self._refuse("a pattern must match at least one file", f"nothing matches {pattern}", here)
         return files
 
-    def _refuse(self, rule: str, came: str, advice: str = "") -> NoReturn:
-        raise InputNotFound(what=self.what, where=self.where, rule=rule, came=came, advice=advice)
+    def _refuse(self, rule: str, got: str, advice: str = "") -> NoReturn:
+        raise InputNotFound(what=self.what, where=self.where, rule=rule, got=got, advice=advice)
 
 
 def input_name(paths: Paths, fallback: str) -> str:
@@ -140,7 +140,7 @@ def check_given(source: Source[object], paths: Paths, options: ReadOptions) -> N
     for unknown in set(options) - set(ReadOptions.__annotations__):
         near = difflib.get_close_matches(unknown, names, n=1)
         advice = f"Did you mean {near[0]}=?" if near else ""
-        source.refuse(f"the options are {', '.join(names)}", f"{unknown}= came", advice)
+        source.refuse(f"the options are {', '.join(names)}", f"got {unknown}=", advice)
     if callable(paths):
         return
     listed = [paths] if isinstance(paths, str | os.PathLike) else paths

@@ -69,7 +69,7 @@ def _fault(value: Any, where: str) -> str:
     ):
         fields = fields_of(value)
         if unknown := [key for key in fields if not isinstance(key, str)]:
-            return f"{place}a key must be text, {unknown[0]!r:.80} came"
+            return f"{place}a key must be text, got {unknown[0]!r:.80}"
         return next(filter(None, (_fault(inner, f"{where}.{key}") for key, inner in fields.items())), "")
     if isinstance(value, list | tuple):
         faults = (_fault(inner, f"{where}[{index}]") for index, inner in enumerate(value))
@@ -88,7 +88,7 @@ def _fault_of_one(value: object) -> str:
         except UnicodeEncodeError:
             return f"text must be Unicode, {known!r:.80} holds half of a surrogate pair"
     elif isinstance(known, Integral) and not -(2**63) <= known < 2**64:
-        return f"a whole number must fit into 64 bits, {known!r:.80} came; write it as text"
+        return f"a whole number must fit into 64 bits, got {known!r:.80}; write it as text"
     elif isinstance(known, Real) and not math.isfinite(known):
         return f"JSON has no {known}; write None or text"
     return ""

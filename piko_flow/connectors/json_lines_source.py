@@ -145,13 +145,13 @@ class JsonLinesReader:
         except orjson.JSONDecodeError as error:
             where = f"{error.msg} at column {error.colno}"
             raise ValueError(
-                f"a line must hold one JSON value ({where}), {shorten(readable(line))} came"
+                f"a line must hold one JSON value ({where}), got {shorten(readable(line))}"
             ) from None
         if _BEYOND_64_BITS in line.translate(_DIGITS_AS_ONES):
             value = json.loads(line, parse_constant=_no_json)
         if not isinstance(value, self.of):
             wanted = "object" if self.of is dict else self.of.__name__
-            raise ValueError(f"a line must hold a JSON {wanted}, {shorten(value)} came")
+            raise ValueError(f"a line must hold a JSON {wanted}, got {shorten(value)}")
         return value
 
 

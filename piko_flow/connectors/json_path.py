@@ -24,7 +24,7 @@ def at_path(value: Any, path: str, default: Any = ABSENT) -> Any:
             if default is not ABSENT:
                 return default
             there = f"it has {', '.join(map(str, value))[:200]}" if isinstance(value, Mapping) else ""
-            raise ValueError(f"there is no {path!r}; {there or f'a {type(value).__name__} came'}")
+            raise ValueError(f"there is no {path!r}; {there or f'got a {type(value).__name__}'}")
     return found
 
 

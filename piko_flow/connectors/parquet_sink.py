@@ -73,7 +73,7 @@ class ParquetSink(FileTarget[object]):
         names = {*schema.names}
         for index, row in enumerate(rows):
             if row.keys() != names:
-                raise ItemRejected(index, f"a row must have the columns {schema.names}, {[*row]} came")
+                raise ItemRejected(index, f"a row must have the columns {schema.names}, got {[*row]}")
         self._waiting.append(_batch(rows, schema))
         self._schema = schema
         self.items += len(items)
@@ -190,8 +190,8 @@ def _batch(rows: list[dict[Any, Any]], schema: Any) -> Any:
         values = [row[name] for row in rows]
         altered = _first_altered(values, batch.column(name).to_pylist())
         if altered is not None:
-            kind, came = schema.field(name).type, shorten(values[altered])
-            raise ItemRejected(altered, f"column {name!r}: {kind} cannot hold {came} without loss")
+            kind, got = schema.field(name).type, shorten(values[altered])
+            raise ItemRejected(altered, f"column {name!r}: {kind} cannot hold {got} without loss")
     return batch
 
 

@@ -51,7 +51,7 @@ def fields_of(item: object, *, json: bool = True) -> Mapping[Any, Any]:
         return item.model_dump(mode="json" if json else "python")
     if dataclasses.is_dataclass(item) and not isinstance(item, type):
         return {field.name: getattr(item, field.name) for field in dataclasses.fields(item)}
-    raise TypeError(f"a row is a dict, a model or a dataclass, {type(item).__name__} came")
+    raise TypeError(f"a row is a dict, a model or a dataclass, got {type(item).__name__}")
 
 
 def names_of(row_type: type) -> tuple[str, ...] | None:

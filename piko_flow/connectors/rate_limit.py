@@ -126,5 +126,5 @@ def _made_again(per_second: float, burst: int, longest_wait: float) -> RateLimit
     return RateLimit(per_second, burst=burst, longest_wait=longest_wait)
 
 
-def _refuse(rule: str, came: object) -> NoReturn:
-    raise PipelineError(what="RateLimit", where=str(caller()), rule=rule, came=f"got {came!r}")
+def _refuse(rule: str, got: object) -> NoReturn:
+    raise PipelineError(what="RateLimit", where=str(caller()), rule=rule, got=f"got {got!r}")

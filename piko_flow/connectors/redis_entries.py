@@ -45,13 +45,13 @@ def json_value(data: bytes) -> Any:
         try:
             return json.loads(data, parse_constant=_no_json)
         except ValueError as error:
-            came = shorten(data.decode(errors="replace"))
-            raise ValueError(f"it must hold JSON ({error}), {came} came") from None
+            got = shorten(data.decode(errors="replace"))
+            raise ValueError(f"it must hold JSON ({error}), got {got}") from None
     try:
         return orjson.loads(data)
     except orjson.JSONDecodeError as error:
-        came = shorten(data.decode(errors="replace"))
-        raise ValueError(f"it must hold JSON ({error.msg} at column {error.colno}), {came} came") from None
+        got = shorten(data.decode(errors="replace"))
+        raise ValueError(f"it must hold JSON ({error.msg} at column {error.colno}), got {got}") from None
 
 
 def as_json(index: int, item: object) -> bytes:
@@ -68,7 +68,7 @@ def as_fields(index: int, item: object) -> bytes:
     try:
         for name, value in fields_of(item).items():
             if not isinstance(name, str):
-                raise TypeError(f"the name of a field must be text, {name!r:.80} came")
+                raise TypeError(f"the name of a field must be text, got {name!r:.80}")
             if value is not None:
                 listed += [name, flat_text(name, value)]
         if not listed:
@@ -93,7 +93,7 @@ def _text(data: bytes) -> str:
     try:
         return data.decode()
     except UnicodeDecodeError:
-        raise ValueError(f"it must hold UTF-8, {shorten(data)} came") from None
+        raise ValueError(f"it must hold UTF-8, got {shorten(data)}") from None
 
 
 def _no_json(constant: str) -> Any:

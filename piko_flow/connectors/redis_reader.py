@@ -144,7 +144,7 @@ class RedisReader:
                 found = json_value(value) if type(value) is bytes else _entry(entry, value).json(self.field)
             if not isinstance(found, self.of):
                 wanted = "a JSON object" if self.of is dict else f"JSON of type {self.of.__name__}"
-                raise ValueError(f"it must hold {wanted}, {shorten(found)} came; of= takes another kind")
+                raise ValueError(f"it must hold {wanted}, got {shorten(found)}; of= takes another kind")
         except ValueError as error:
             raise BrokenEntry(self.stream, entry, str(error)) from None
         return found
@@ -163,6 +163,6 @@ def _read_position(since: Any) -> tuple[str, int]:
     entry, added = (since.get("id"), since.get("added")) if isinstance(since, Mapping) else (None, None)
     if not isinstance(entry, str) or not isinstance(added, int) or ID.fullmatch(entry) is None:
         raise ValueError(
-            f'a position of a stream is {{"id": "1700000000000-0", "added": 1}}, {shorten(since)} came'
+            f'a position of a stream is {{"id": "1700000000000-0", "added": 1}}, got {shorten(since)}'
         )
     return entry, added

@@ -108,7 +108,7 @@ def checked_server(
     """The server; refuses, without its secrets, what cannot be an address, and bad options."""
     rule = "url is one of redis://user:password@host:6379/0, rediss://... (TLS) or unix:///path/of.sock"
     if not isinstance(url, str):
-        refuse(rule, f"{type(url).__name__} came", "")
+        refuse(rule, f"got {type(url).__name__}", "")
     try:
         parts = urlsplit(url)
         there = parts.path if parts.scheme == "unix" else parts.hostname

@@ -195,7 +195,7 @@ class RedisStreamSink(SinkTarget[object]):
         except ValueError as error:
             raise ItemRejected(index, f"it has no key: {error}") from None
         if found is None or found == "":
-            raise ItemRejected(index, "its key must be a text or a number, none came")
+            raise ItemRejected(index, "its key must be a text or a number, got none")
         try:
             return flat_text("key", found)
         except TypeError as error:
@@ -219,8 +219,8 @@ class RedisStreamSink(SinkTarget[object]):
             opened, self._open = self._open, None
             await opened.aclose()
 
-    def _refuse(self, rule: str, came: str, advice: str = "") -> NoReturn:
-        raise PipelineError(what=self.what, where=self.where, rule=rule, came=came, advice=advice)
+    def _refuse(self, rule: str, got: str, advice: str = "") -> NoReturn:
+        raise PipelineError(what=self.what, where=self.where, rule=rule, got=got, advice=advice)
 
     def __repr__(self) -> str:
         return f"RedisStreamSink({self.server.shown!r}, {self.stream!r})"

@@ -98,7 +98,7 @@ class RedisStreamSource(Source[Value], Generic[Value]):
         )
         self._check_reader(reader)
         if wait is None and max_age is None:
-            self.refuse("a slice must end", "wait=None and max_age=None came", "Give one of them in seconds")
+            self.refuse("a slice must end", "got wait=None and max_age=None", "Give one of them in seconds")
         super().__init__(reader, max_items=max_items, max_age=max_age, name=self.name)
         # A reader changes as it reads; what tells one pipeline from another is kept beside it.
         self._keep(reading=(stream, of, field, start))
@@ -124,7 +124,7 @@ class RedisStreamSource(Source[Value], Generic[Value]):
         if not isinstance(reader.of, type):
             self.refuse("of must be a class such as dict, list or StreamEntry", f"got {reader.of!r:.80}")
         if reader.field is None and reader.of not in (dict, StreamEntry):
-            self.refuse("with field=None an item is a dict or a StreamEntry", f"of={reader.of.__name__} came")
+            self.refuse("with field=None an item is a dict or a StreamEntry", f"got of={reader.of.__name__}")
         for option, value, known in (
             ("start", reader.start, ("first", "new")),
             ("lost", reader.lost, ("fail", "skip")),

@@ -166,7 +166,7 @@ def checked_sink(sink: Any, *, where: str) -> Any:
             what="Spool",
             where=where,
             rule=REPLACED,
-            came=f"{type(replacing).__name__} came",
+            got=f"got {type(replacing).__name__}",
             advice="Write it from a pipeline, and spool to what takes lists one after the other",
         )
     if isinstance(sink, type) or not (isinstance(sink, SinkLike) or hasattr(sink, "write") or callable(sink)):
@@ -174,7 +174,7 @@ def checked_sink(sink: Any, *, where: str) -> Any:
             what="Spool",
             where=where,
             rule="it keeps items for a sink: an object with write(items), a function of one item, or a chain",
-            came=f"{sink!r:.80} came",
+            got=f"got {sink!r:.80}",
         )
     if isinstance(sink, SinkLike) or hasattr(sink, "write"):
         return sink

@@ -21,7 +21,7 @@ class NotKept(PikoFlowError, TypeError):
         self.index, self.reason, self._shown = index, reason, shorten(item)
 
     def __str__(self) -> str:
-        return f"item {self.index} of the list cannot be kept: {self.reason}; {self._shown} came"
+        return f"item {self.index} of the list cannot be kept: {self.reason}; got {self._shown}"
 
 
 class SpoolUnavailable(PikoFlowError, OSError):

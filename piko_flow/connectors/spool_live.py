@@ -111,7 +111,7 @@ class LiveSpool:
             raise SpoolClosed(self.name) from self._ended_by()
         if keys is not None and len(keys) != len(items):
             raise ValueError(
-                f"a spool takes a key for each item: {counted(len(items), 'item')} and {counted(len(keys), 'key')} came"
+                f"a spool takes a key for each item: got {counted(len(items), 'item')} and {counted(len(keys), 'key')}"
             )
         if items:
             await self._stock.add(self._forms.encode(items), origin or Origin(), keys)

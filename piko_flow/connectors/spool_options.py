@@ -31,8 +31,8 @@ def checked_options(given: Mapping[str, Any], *, where: str) -> SpoolOptions:
     """The options. Raises SpoolRefused for the first that cannot be."""
     values = dict(given)
 
-    def refuse(rule: str, came: object) -> NoReturn:
-        raise SpoolRefused(what="Spool", where=where, rule=rule, came=f"got {came!r}")
+    def refuse(rule: str, got: object) -> NoReturn:
+        raise SpoolRefused(what="Spool", where=where, rule=rule, got=f"got {got!r}")
 
     for name in ("items", "bytes", "batch"):
         value = values[name]

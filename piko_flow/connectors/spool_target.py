@@ -112,9 +112,9 @@ class Spool(SinkTarget[T_contra], Generic[T_contra]):
         self._stack = AsyncExitStack()
         self._live: LiveSpool | None = None
 
-    def refuse(self, rule: str, came: str, advice: str = "") -> NoReturn:
+    def refuse(self, rule: str, got: str, advice: str = "") -> NoReturn:
         """Raise the SpoolRefused that names this spool, where it was written, the rule and what came."""
-        raise SpoolRefused(what="Spool", where=self.where, rule=rule, came=came, advice=advice)
+        raise SpoolRefused(what="Spool", where=self.where, rule=rule, got=got, advice=advice)
 
     def at(self, url: str) -> Spool[T_contra]:
         """The spool, whose sink writes to the database at the URL where it can be bound to one and names none."""
@@ -218,13 +218,13 @@ class Spool(SinkTarget[T_contra], Generic[T_contra]):
 
     def _check_database(self, target: object, rule: str, advice: str) -> None:
         if isinstance(target, Bound) and target.url is None:
-            self.refuse(rule, f"a {type(target).__name__} without url came", advice)
+            self.refuse(rule, f"got a {type(target).__name__} without url", advice)
 
     def _checked_models(self, models: Iterable[type]) -> tuple[type, ...]:
         given = tuple(models)
         for one in given:
             if not is_model(one):
-                self.refuse("models are classes of Pydantic models or dataclasses", f"{one!r:.80} came")
+                self.refuse("models are classes of Pydantic models or dataclasses", f"got {one!r:.80}")
         return tuple(dict.fromkeys((*given, *filter(is_model, _taken_by(self.sink)))))
 
 

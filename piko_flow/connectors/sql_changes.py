@@ -215,13 +215,13 @@ class ChangeReader:
             text, values = self._query.probe(connection.dialect)
             found = await connection.rows(self._query.asked, text, values)
             if found and not isinstance(found[0][0], date):
-                came = f"{self._query.column} holds {found[0][0]!r:.80}"
-                self._refuse("late needs a column that is a time", came, "Leave late= out")
+                got = f"{self._query.column} holds {found[0][0]!r:.80}"
+                self._refuse("late needs a column that is a time", got, "Leave late= out")
         return (None, (await ends_of(connection, self._query, (moment, moment)))[1])
 
-    def _refuse(self, rule: str, came: str, advice: str) -> None:
+    def _refuse(self, rule: str, got: str, advice: str) -> None:
         what, where = self._source
-        raise SqlRefused(what=what, where=where, rule=rule, came=came, advice=advice)
+        raise SqlRefused(what=what, where=where, rule=rule, got=got, advice=advice)
 
 
 def refuse_row(payload: object, error: Exception) -> None:

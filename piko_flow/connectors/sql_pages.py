@@ -69,7 +69,7 @@ def refuse_key(query: Query, source: tuple[str, str]) -> NoReturn:
         what=stage,
         where=where,
         rule=f"each row has a value in its key {key}",
-        came=f"there are rows whose {key} is NULL, and reading by key would lose rows",
+        got=f"there are rows whose {key} is NULL, and reading by key would lose rows",
         advice=f"Take a key that is NOT NULL, read a SELECT with WHERE {key} IS NOT NULL, or read without a key",
     )
 

@@ -63,8 +63,8 @@ class RowMaker:
         """The rows for items of one type, before their values are adapted."""
         if issubclass(kind, tuple | list):
             if set(map(len, items)) != {self._width}:
-                came = next(len(item) for item in items if len(item) != self._width)
-                raise ItemRejected(0, f"a row has {self._width} values ({self._names}), {came} came")
+                got = next(len(item) for item in items if len(item) != self._width)
+                raise ItemRejected(0, f"a row has {self._width} values ({self._names}), got {got}")
             return items if kind is tuple else list(map(tuple, items))
         try:
             if issubclass(kind, Mapping):
@@ -89,7 +89,7 @@ class RowMaker:
         for row in rows:
             value = row[place]
             if not isinstance(value, datetime):
-                raise ItemRejected(0, f"{column} must be a datetime, {shorten(value)} came")
+                raise ItemRejected(0, f"{column} must be a datetime, got {shorten(value)}")
             if not start <= utc(value) < end:
                 raise ItemRejected(0, f"{column} {value} is outside the window of the run, [{start}, {end})")
 

@@ -51,15 +51,13 @@ def _check_rest(rest: str, dialect: str, refuse: Refuse) -> None:
     """Refuse what is more than semicolons, blanks and comments."""
     bare = tokens(dialect).sub(lambda found: found["text"] or found["name"] or "", rest).strip()
     if bare:
-        refuse(
-            "it reads one SELECT", f"behind a semicolon came {bare!r:.80}", "Make each a source of its own"
-        )
+        refuse("it reads one SELECT", f"got {bare!r:.80} behind a semicolon", "Make each a source of its own")
 
 
-def _refuse_values(names: set[str], came: str, refuse: Refuse) -> NoReturn:
+def _refuse_values(names: set[str], got: str, refuse: Refuse) -> NoReturn:
     there = (
         f"the :names of the SELECT ({', '.join(sorted(names))})"
         if names
         else "nothing, for there are no :names"
     )
-    refuse(f"values are for {there}", came, "Give each name of the SELECT one value, and no other")
+    refuse(f"values are for {there}", got, "Give each name of the SELECT one value, and no other")

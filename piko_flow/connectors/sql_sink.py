@@ -96,9 +96,9 @@ class SqlSink(SinkTarget[Row[M]], Generic[M]):
         self._part: LedgerPart | DirectPart | HeldPart | None = None
         self._alone = self._lasting = False
 
-    def refuse(self, rule: str, came: str, advice: str = "") -> NoReturn:
+    def refuse(self, rule: str, got: str, advice: str = "") -> NoReturn:
         """Raise the SqlRefused that names this sink, where it was written, the rule and what came."""
-        raise SqlRefused(what=f"SqlSink {self.name!r}", where=self.where, rule=rule, came=came, advice=advice)
+        raise SqlRefused(what=f"SqlSink {self.name!r}", where=self.where, rule=rule, got=got, advice=advice)
 
     def bound_to(self, url: str) -> SqlSink[M]:
         """A copy that writes by itself to the database at the URL, also where that is the ledger's: batch by batch.

@@ -109,7 +109,7 @@ class SqlSource(Source[Out], Generic[Out]):
         target, table, key, fields = described(self, url, what, rows=rows, key=key, values=values, name=name)
         self._check_window(window, column)
         if splits is not None and key is None:
-            self.refuse("splits are ranges of a key that is a whole number", "no key came", 'Give key="id"')
+            self.refuse("splits are ranges of a key that is a whole number", "got no key", 'Give key="id"')
         query = Query(
             table,
             is_select=bool(SELECT.match(table)),
@@ -136,12 +136,10 @@ class SqlSource(Source[Out], Generic[Out]):
 
     def _check_window(self, window: object, column: object) -> None:
         if window is not None and column is None:
-            self.refuse(
-                "a window needs the column that decides", "no column came", 'Give column="updated_at"'
-            )
+            self.refuse("a window needs the column that decides", "got no column", 'Give column="updated_at"')
         if column is not None and window is None:
             self.refuse(
-                "column belongs to a window", f"column={column!r} came alone", "Give window=run.window"
+                "column belongs to a window", f"got column={column!r} alone", "Give window=run.window"
             )
         if window is not None and not (
             isinstance(window, tuple)

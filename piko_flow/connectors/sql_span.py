@@ -60,9 +60,9 @@ async def _texts(connection: SqlConnection, query: Query, kept: str, ends: Seque
     return blank
 
 
-def _incomparable(connection: SqlConnection, query: Query, came: str) -> DatabaseFailed:
+def _incomparable(connection: SqlConnection, query: Query, got: str) -> DatabaseFailed:
     reason = (
-        f"instants are texts of one form in UTC, like '2026-01-31 23:00:00' or '2026-01-31T23:00:00'; {came}. "
+        f"instants are texts of one form in UTC, like '2026-01-31 23:00:00' or '2026-01-31T23:00:00'; {got}. "
         "Bring the column into one form"
     )
     return connection.cannot(f"compare column {query.column} with a window", reason)

@@ -52,13 +52,13 @@ def make_table(
     known = _known_columns(model, refuse)
     name = table or known.name
     if not name:
-        refuse("it needs the table to write to", "none came", 'Give table="orders", or a SQLModel class')
+        refuse("it needs the table to write to", "got none", 'Give table="orders", or a SQLModel class')
     chosen = tuple(known.attributes) if columns is None else _names("columns", columns, refuse)
     if not chosen:
-        refuse("it needs the columns", "none came", 'Give a model, or columns=["id", "amount"]')
+        refuse("it needs the columns", "got none", 'Give a model, or columns=["id", "amount"]')
     if model is not None and (unknown := [one for one in chosen if one not in known.attributes]):
         there = ", ".join(known.attributes)
-        refuse(f"columns are fields of {model.__name__}: {there}", f"{unknown[0]!r} came", "")
+        refuse(f"columns are fields of {model.__name__}: {there}", f"got {unknown[0]!r}", "")
     keys = () if key is None else _names("key", key, refuse)
     mode = mode or ("upsert" if keys else "insert")
     columns_of = {attribute: known.attributes.get(attribute, attribute) for attribute in chosen}
@@ -82,20 +82,18 @@ def _check(
         refuse(f"mode is one of {', '.join(MODES)}", f"got {mode!r}", "")
     for one in keys:
         if one not in chosen:
-            refuse(f"key names columns that are written: {there}", f"{one!r} came", "")
+            refuse(f"key names columns that are written: {there}", f"got {one!r}", "")
     if mode == "upsert" and not keys:
-        refuse("an upsert needs the key under which a row is replaced", "none came", 'Give key="id"')
+        refuse("an upsert needs the key under which a row is replaced", "got none", 'Give key="id"')
     if mode == "insert" and keys:
-        refuse("an insert has no key", f"key={keys!r} came", 'Leave one of them out, or say mode="upsert"')
+        refuse("an insert has no key", f"got key={keys!r}", 'Leave one of them out, or say mode="upsert"')
     if (mode == "replace_window") != (window_column is not None):
-        came = (
-            "none came"
-            if window_column is None
-            else f"window_column={window_column!r} came with mode={mode!r}"
+        got = (
+            "got none" if window_column is None else f"got window_column={window_column!r} with mode={mode!r}"
         )
-        refuse('mode="replace_window" and window_column belong together', came, "")
+        refuse('mode="replace_window" and window_column belong together', got, "")
     if window_column is not None and window_column not in chosen:
-        refuse(f"window_column is one that is written: {there}", f"{window_column!r} came", "")
+        refuse(f"window_column is one that is written: {there}", f"got {window_column!r}", "")
 
 
 @dataclass
@@ -127,7 +125,7 @@ def _known_columns(model: type | None, refuse: Refuse) -> _Known:
         return _Known(attributes={name: name for name in model.model_fields})
     if dataclasses.is_dataclass(model):
         return _Known(attributes={each.name: each.name for each in dataclasses.fields(model)})
-    return refuse("its items are models, dataclasses, dicts or tuples", f"{model.__name__} came", "")
+    return refuse("its items are models, dataclasses, dicts or tuples", f"got {model.__name__}", "")
 
 
 def _names(option: str, given: str | Sequence[str], refuse: Refuse) -> tuple[str, ...]:

@@ -30,7 +30,7 @@ def read_url(given: object, *, what: str, where: str, refuse: Refuse) -> URL:
 
     rule = f"url is one of {EXAMPLES}"
     if not isinstance(given, str):
-        refuse(rule, f"{type(given).__name__} came", "")
+        refuse(rule, f"got {type(given).__name__}", "")
     try:
         url = make_url(given)
     except (ArgumentError, ValueError):

@@ -80,8 +80,8 @@ def _root(package: str) -> ModuleType:
         raise DiscoveryFailed(package, {name: cause}) from error
     where = {Path(one).resolve() for one in getattr(module, "__path__", [getattr(module, "__file__", "")])}
     if name != package and path not in where:
-        came = f"the name {name!r} belongs to {', '.join(map(str, where))}"
-        raise DiscoveryFailed(package, {name: ImportError(f"{came}; rename the folder")})
+        got = f"the name {name!r} belongs to {', '.join(map(str, where))}"
+        raise DiscoveryFailed(package, {name: ImportError(f"{got}; rename the folder")})
     return module
 
 

@@ -130,7 +130,7 @@ class Writer:
         """
         self._check_name(name)
         if (replacing := what_replaces(sink)) is not None:
-            _refuse(f"register_sink({name!r})", REPLACED, f"{type(replacing).__name__} came")
+            _refuse(f"register_sink({name!r})", REPLACED, f"got {type(replacing).__name__}")
         if isinstance(sink, SinkLike):
             chosen: SinkLike[Any] = sink
         else:
@@ -147,7 +147,7 @@ class Writer:
 
     def _check_name(self, name: str) -> None:
         if not isinstance(name, str) or not name.strip():
-            _refuse(f"register_sink({name!r:.80})", "a sink has a name", f"{describe(name)} came")
+            _refuse(f"register_sink({name!r:.80})", "a sink has a name", f"got {describe(name)}")
         if name in self._outlets:
             _refuse(f"register_sink({name!r})", "a name belongs to one sink", "it is registered already")
 
@@ -168,8 +168,8 @@ class Writer:
         outlet = self._outlets.get(name)
         if outlet is None:
             known = ", ".join(sorted(self._outlets)) or "none"
-            came = f"no sink is registered as {name!r}; there are: {known}"
-            raise RequestRefused(what=f"emit to {name!r}", rule="a sink has that name", came=came)
+            got = f"no sink is registered as {name!r}; there are: {known}"
+            raise RequestRefused(what=f"emit to {name!r}", rule="a sink has that name", got=got)
         return outlet
 
     @property
@@ -252,7 +252,7 @@ class Writer:
         raise RequestRefused(
             what=f"emit to {outlet.name!r}",
             rule=f"the key of an item is its field {key!r}, as register_sink says",
-            came=f"a value of class {type(payload).__qualname__} came, which has no such field",
+            got=f"got a value of class {type(payload).__qualname__}, which has no such field",
             advice=f"{outlet.fitting(type(payload))}, or write emit(..., key=...)",
         ) from missing
 
@@ -346,5 +346,5 @@ def _found_key(payload: Any, key: Key) -> str:
     return str(payload[key] if isinstance(payload, Mapping) else getattr(payload, key))
 
 
-def _refuse(what: str, rule: str, came: str) -> NoReturn:
-    raise PipelineError(what=what, where=str(caller()), rule=rule, came=came)
+def _refuse(what: str, rule: str, got: str) -> NoReturn:
+    raise PipelineError(what=what, where=str(caller()), rule=rule, got=got)

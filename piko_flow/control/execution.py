@@ -140,7 +140,7 @@ class ActiveExecution:
         if self._emissions is None:
             self._emissions = Emissions(self._redaction())
         if self._tools.writer is None:
-            raise RequestRefused(what=f"emit to {to!r}", rule="a sink is registered", came="there is none")
+            raise RequestRefused(what=f"emit to {to!r}", rule="a sink is registered", got="there is none")
         item = Emitted(payload, to, key, record.flow, record.id, record.scheduled_time)
         await self._tools.writer.emit(item, self._emissions)
 

@@ -131,6 +131,6 @@ def _refuse(flow: Flow, name: str, places: list[Place]) -> NoReturn:
     raise RequestRefused(
         what=f"params of {flow.name!r}",
         rule=f"a field is given where the model reads it, and {shorten(name)} is read inside {inside} alone",
-        came=f"{inside} is not there",
+        got=f"{inside} is not there",
         advice=f"Give {inside} with it inside",
     )

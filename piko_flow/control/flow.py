@@ -146,9 +146,9 @@ class Flow(FlowOptions, Generic[Target_co]):
             return {"text/plain": repr(self)}
         return self.pipeline()._repr_mimebundle_()
 
-    def _refuse(self, rule: str, came: str, advice: str) -> NoReturn:
+    def _refuse(self, rule: str, got: str, advice: str) -> NoReturn:
         where = str(self.site.origin)
-        raise FlowError(what=f"flow {self.name!r}", where=where, rule=rule, came=came, advice=advice)
+        raise FlowError(what=f"flow {self.name!r}", where=where, rule=rule, got=got, advice=advice)
 
 
 default_registry: Registry[Flow] = Registry()
@@ -182,4 +182,4 @@ def _register(
 
 def _check_registry(made: Registration, registry: object) -> None:
     if registry is not None and not isinstance(registry, Registry):
-        made.refuse("registry is a Registry", f"{describe(registry)} came")
+        made.refuse("registry is a Registry", f"got {describe(registry)}")

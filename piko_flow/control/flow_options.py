@@ -69,10 +69,10 @@ class Registration:
     name: str
     site: Site
 
-    def refuse(self, rule: str, came: str, advice: str = "") -> NoReturn:
+    def refuse(self, rule: str, got: str, advice: str = "") -> NoReturn:
         """Raise the FlowError that names the flow, the line that registers it, the rule and what came."""
         where = str(self.site.origin)
-        raise FlowError(what=f"flow {self.name!r:.200}", where=where, rule=rule, came=came, advice=advice)
+        raise FlowError(what=f"flow {self.name!r:.200}", where=where, rule=rule, got=got, advice=advice)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -115,7 +115,7 @@ def checked_values(made: Registration, values: Mapping[str, Any]) -> dict[str, A
     schedule = values.get("schedule")
     if schedule is not None and not isinstance(schedule, Trigger):
         advice = "Write schedule=Cron('0 * * * *'), Interval(minutes=5) or Date(...)"
-        made.refuse("schedule is a trigger", f"{describe(schedule)} came", advice)
+        made.refuse("schedule is a trigger", f"got {describe(schedule)}", advice)
     stateful = _flag(made, "stateful", values.get("stateful", False))
     _check_together(made, values, stateful=stateful, scheduled=schedule is not None)
     execute = values.get("execute")
@@ -145,7 +145,7 @@ def check_flow_name(made: Registration) -> None:
     name: object = made.name
     rule = f"a flow's name is text of 1 to {LONGEST_NAME} printable characters, without / and \\"
     if not isinstance(name, str):
-        made.refuse(rule, f"{describe(name)} came", 'Write Flow.register("name", ...)')
+        made.refuse(rule, f"got {describe(name)}", 'Write Flow.register("name", ...)')
     if not 0 < len(name) <= LONGEST_NAME or not name.isprintable() or set(name) & set("/\\"):
         made.refuse(rule, f"got {name!r:.80} of length {len(name)}")
     if name != name.strip() or name[0] in "-.":
@@ -160,7 +160,7 @@ def _check_known(made: Registration, values: Mapping[str, Any]) -> None:
         if option not in known:
             close = get_close_matches(option, known, n=1)
             rule = f"an option of a flow is one of {', '.join(known)}"
-            made.refuse(rule, f"{option}= came", f"Did you mean {close[0]}=?" if close else "")
+            made.refuse(rule, f"got {option}=", f"Did you mean {close[0]}=?" if close else "")
 
 
 def _check_together(
@@ -168,11 +168,11 @@ def _check_together(
 ) -> None:
     for option in OF_WINDOWS:
         if values.get(option) and not stateful:
-            made.refuse(f"{option} is for flows with windows", f"{option}= came", "Add stateful=True")
+            made.refuse(f"{option} is for flows with windows", f"got {option}=", "Add stateful=True")
     for option in OF_THE_ROW:
         if values.get(option) is not None and not scheduled:
             rule = f"{option} is written into the row that schedule= makes"
-            made.refuse(rule, f"{option}= came without schedule=", "Add schedule=, or set it in the row")
+            made.refuse(rule, f"got {option}= without schedule=", "Add schedule=, or set it in the row")
 
 
 def _policy(made: Registration, value: object) -> BackfillPolicy:
@@ -223,9 +223,9 @@ def _after(made: Registration, value: object) -> str | None:
         return None
     name = getattr(value, "name", value)  # a flow stands for its name
     if not isinstance(name, str) or not name:
-        made.refuse("after is the name of a flow", f"{describe(value)} came")
+        made.refuse("after is the name of a flow", f"got {describe(value)}")
     if name == made.name:
-        made.refuse("a flow does not wait for itself", f"after={name!r} came")
+        made.refuse("a flow does not wait for itself", f"got after={name!r}")
     return name
 
 
@@ -235,7 +235,7 @@ def _begin(made: Registration, value: object) -> datetime | None:
     try:
         return utc(value, "begin")  # type: ignore[arg-type]  # whatever came, the error says so
     except ScheduleError as error:
-        made.refuse("begin is an aware datetime", f"got {error.came}", error.advice)
+        made.refuse("begin is an aware datetime", f"got {error.got}", error.advice)
 
 
 def _row_values(made: Registration, values: Mapping[str, Any]) -> dict[str, Any]:
@@ -263,7 +263,7 @@ def _run_options(made: Registration, values: Mapping[str, Any]) -> RunOptions:
     try:
         return run_options(chosen)
     except PipelineError as error:
-        made.refuse(error.rule, error.came, error.advice)
+        made.refuse(error.rule, error.got, error.advice)
 
 
 def _flag(made: Registration, option: str, value: object) -> bool:

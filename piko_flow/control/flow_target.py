@@ -31,15 +31,15 @@ def checked_target(
         _check_closed(made, target)
         if params is not None:
             advice = "Give a function from the run to a pipeline, and read run.params there"
-            made.refuse("a fixed pipeline sees no params", "params= came", advice)
+            made.refuse("a fixed pipeline sees no params", "got params=", advice)
         _check_no_resources(made, "a pipeline", resources)
         return "pipeline"
     if isinstance(target, type) or not callable(target):
-        made.refuse(THREE_FORMS, f"{describe(target)} came")
+        made.refuse(THREE_FORMS, f"got {describe(target)}")
     shape = signature_of(target)
     if shape.shape in ("generator", "async_generator"):
         advice = f"Read it in a pipeline: Source({shape.name}) >> Sink(...)"
-        made.refuse(THREE_FORMS, f"the generator function {shape.name} came", advice)
+        made.refuse(THREE_FORMS, f"got the generator function {shape.name}", advice)
     if shape.shape == "plain":
         _check_builder(made, shape, resources)
     else:
@@ -53,25 +53,25 @@ def checked_target(
 def _check_model(made: Registration, params: object) -> None:
     if params is None or (isinstance(params, type) and issubclass(params, BaseModel)):
         return
-    came = f"{describe(params)} came"
+    got = f"got {describe(params)}"
     advice = "Write a class that inherits from pydantic.BaseModel"
     if isinstance(params, BaseModel):
-        came, advice = f"an instance of {type(params).__name__} came", f"Write params={type(params).__name__}"
-    made.refuse("params is a Pydantic model class, whose schema the parameters follow", came, advice)
+        got, advice = f"got an instance of {type(params).__name__}", f"Write params={type(params).__name__}"
+    made.refuse("params is a Pydantic model class, whose schema the parameters follow", got, advice)
 
 
 def _check_closed(made: Registration, target: Stage) -> None:
     try:
         closed(target, why="a flow")
     except PipelineError as error:
-        made.refuse(THREE_FORMS, f"{target.title} ({target.origin}) came: {error.came}", error.advice)
+        made.refuse(THREE_FORMS, f"got {target.title} ({target.origin}): {error.got}", error.advice)
 
 
 def _check_no_resources(made: Registration, what: str, resources: Mapping[str, Any]) -> None:
     if resources:
-        came = f"resources={{{', '.join(map(repr, resources))}}} came for {what}"
+        got = f"got resources={{{', '.join(map(repr, resources))}}} for {what}"
         advice = "Name them in uses= of the stage that needs them"
-        made.refuse("resources are opened for async def jobs", came, advice)
+        made.refuse("resources are opened for async def jobs", got, advice)
 
 
 def _check_builder(made: Registration, shape: Signature, resources: Mapping[str, Any]) -> None:
@@ -96,9 +96,9 @@ def _check_job(made: Registration, shape: Signature) -> None:
     for member in members_of(shape.returns):
         returned = class_of(member)
         if isinstance(returned, type) and issubclass(returned, Stage):
-            came = f"{shape.name} returns {show(shape.returns)}, which nobody would run"
+            got = f"{shape.name} returns {show(shape.returns)}, which nobody would run"
             made.refuse(
-                "an async def does the work itself", came, "Write it with def: what that returns is run"
+                "an async def does the work itself", got, "Write it with def: what that returns is run"
             )
 
 
@@ -106,15 +106,15 @@ def _check_resources(made: Registration, shape: Signature, resources: Mapping[st
     for name, resource in resources.items():
         if shape.keywords is not None and name not in shape.keywords:
             taken = ", ".join(sorted(shape.keywords)) or "none besides the run"
-            came = f"{name!r} is not (it has: {taken})"
-            made.refuse(f"each name in resources= is a parameter of {shape.name}", came)
+            got = f"{name!r} is not (it has: {taken})"
+            made.refuse(f"each name in resources= is a parameter of {shape.name}", got)
         if isinstance(resource, type) and hasattr(resource, "acquire"):
-            came = f"the class {resource.__name__} came"
-            made.refuse(f"resources[{name!r}] is an object", came, f"Make one: {resource.__name__}()")
+            got = f"got the class {resource.__name__}"
+            made.refuse(f"resources[{name!r}] is an object", got, f"Make one: {resource.__name__}()")
         if not is_resource(resource):
             rule = f"resources[{name!r}] is an async context manager function or an object with acquire(info)"
             advice = "Decorate the function with contextlib.asynccontextmanager"
-            made.refuse(rule, f"{describe(resource)} came", advice)
+            made.refuse(rule, f"got {describe(resource)}", advice)
 
 
 def _check_call(made: Registration, target: Any, shape: Signature, resources: Mapping[str, Any]) -> None:
@@ -151,7 +151,7 @@ def _check_run(made: Registration, shape: Signature, params: type[BaseModel] | N
         return
     given: type[Any] = dict if params is None else params
     if not issubclass(given, asked):
-        came = f"{shape.name} takes RunContext[{show(arguments[0])}] and params is {show(params)}"
+        got = f"{shape.name} takes RunContext[{show(arguments[0])}] and params is {show(params)}"
         if params is None:
-            came = f"{shape.name} takes RunContext[{show(arguments[0])}] and there is no params="
-        made.refuse("the run has the params that are declared", came, f"Write params={asked.__name__}")
+            got = f"{shape.name} takes RunContext[{show(arguments[0])}] and there is no params="
+        made.refuse("the run has the params that are declared", got, f"Write params={asked.__name__}")

@@ -54,7 +54,7 @@ class Gates:
                 self._gates[alike] = error
         gate = self._gates[alike]
         if isinstance(gate, RequestRefused):  # found for one that is alike, and told of this one
-            raise RequestRefused(what=replay_of(letter), rule=gate.rule, came=gate.came, advice=gate.advice)
+            raise RequestRefused(what=replay_of(letter), rule=gate.rule, got=gate.got, advice=gate.advice)
         if gate is not None and not letter.payload_file:
             gate.items(letter, letter.payload)
         return alike
@@ -66,13 +66,13 @@ class Gates:
             raise RequestRefused(
                 what=replay_of(letter),
                 rule="it is replayed by a run of its flow",
-                came=f"it was emitted to {letter.sink!r} outside of any run",
+                got=f"it was emitted to {letter.sink!r} outside of any run",
                 advice="Emit the item again, then drop the letter: piko-flow dead-letter drop",
             )
         flow, sinks = self._plane.registered(letter.flow), self._plane.sinks
         if letter.sink and sinks is not None and letter.sink not in sinks:
-            came = f"{letter.sink!r} is not; there are: {', '.join(sorted(sinks)) or 'none'}"
-            raise refused(letter, "the sink that it was emitted to is registered", came)
+            got = f"{letter.sink!r} is not; there are: {', '.join(sorted(sinks)) or 'none'}"
+            raise refused(letter, "the sink that it was emitted to is registered", got)
         if not letter.sink and flow.kind == "job":
             raise refused(letter, "it enters at the stage that it failed at", "the flow is a job by now")
         return flow
@@ -104,8 +104,8 @@ class Gates:
         except PikoFlowError as error:
             raise refused(letter, "its flow gives a pipeline", str(error)) from error
         except Exception as error:  # it is the user's function that builds it
-            came = f"building it raised {described(error, params, TOLD)}"
-            raise refused(letter, "its flow gives a pipeline", came) from error
+            got = f"building it raised {described(error, params, TOLD)}"
+            raise refused(letter, "its flow gives a pipeline", got) from error
         return check_entry(pipeline, letter)[0]
 
     async def _due(self, alike: Alike) -> datetime:
@@ -119,8 +119,8 @@ class Gates:
                 run = self._runs.get(letter.run)
                 known = None if run is None else run.config_version
                 which = "the version" if known is None else f"version {known}"
-                came = f"{which} of the parameters is not in the store any more"
-                raise refused(letter, "it is replayed with the parameters of its run", came)
+                got = f"{which} of the parameters is not in the store any more"
+                raise refused(letter, "it is replayed with the parameters of its run", got)
         try:
             return check_params(
                 flow,

@@ -135,12 +135,12 @@ def _leaves(value: Any) -> Iterator[Any]:
 
 
 def _refuse(flow: Flow, path: Place) -> NoReturn:
-    line = f"{HIDDEN} came, and no secret is in force there"
+    line = f"got {HIDDEN}, and no secret is in force there"
     raise ParamsRefused(
         places={path: line},
         own={path: own_name(flow.params, path)},
         what=f"params of {flow.name!r}",
         rule=RULE,
-        came=f"{told_place(path)}: {line}",
+        got=f"{told_place(path)}: {line}",
         advice=ADVICE,
     )

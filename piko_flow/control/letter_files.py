@@ -54,8 +54,8 @@ class LetterFiles:
         try:
             data = path.read_bytes()
         except OSError as error:
-            came = f"{path} cannot be read here: {error.strerror}"
-            raise _refused(letter, came) from error
+            got = f"{path} cannot be read here: {error.strerror}"
+            raise _refused(letter, got) from error
         if not path.name.startswith(sha256(data).hexdigest()[:32]):
             raise _refused(letter, f"{path} is not what was written")
         return data.decode(errors="surrogatepass")
@@ -121,10 +121,10 @@ def _place_of(ledger: str) -> str:
     return f"{scheme}:///{Path(path).resolve()}" if scheme.startswith(SQLITE) and path else ledger
 
 
-def _refused(letter: DeadLetterRecord, came: str) -> RequestRefused:
+def _refused(letter: DeadLetterRecord, got: str) -> RequestRefused:
     return RequestRefused(
         what=f"replay dead letter {letter.id}",
         rule="its item lies in a file of the computer where it failed",
-        came=came,
+        got=got,
         advice="Replay it with a replica on that computer",
     )

@@ -79,7 +79,7 @@ class Spools:
                 what=f"Spool {named!r}",
                 where=spool.where,
                 rule="a name belongs to one spool",
-                came=f"the spool at {first.where} has it",
+                got=f"the spool at {first.where} has it",
             )
         return live
 

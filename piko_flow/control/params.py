@@ -39,11 +39,11 @@ class ParamsRefused(RequestRefused):
         places: Mapping[Place, str],
         what: str,
         rule: str,
-        came: str,
+        got: str,
         advice: str = "",
         own: Mapping[Place, str] | None = None,
     ) -> None:
-        super().__init__(what=what, rule=rule, came=came, advice=advice)
+        super().__init__(what=what, rule=rule, got=got, advice=advice)
         self.places, self.own = places, own or {}
         self.field, self.given = "", frozenset[str]()
 
@@ -142,7 +142,7 @@ def _unknown(flow: Flow, unknown: list[UnknownName]) -> ParamsRefused:
         },
         what=f"params of {flow.name!r}",
         rule=f"params have names of the {_models(unknown)}",
-        came=f"{names}{_more(unknown)} {are(len(unknown))} none of them",
+        got=f"{names}{_more(unknown)} {are(len(unknown))} none of them",
         advice=" ".join(dict.fromkeys(meant.values()))
         or "; ".join(dict.fromkeys(one.known_told for one in told)),
     )
@@ -162,7 +162,7 @@ def _check_schema(flow: Flow, schema_version: int) -> None:
         raise RequestRefused(
             what=f"params of {flow.name!r}",
             rule=f"the flow takes rows of schema_version {flow.schema_version}",
-            came=f"the row has {schema_version}",
+            got=f"the row has {schema_version}",
             advice="Write the row anew in the form that the flow expects",
         )
 
@@ -173,8 +173,8 @@ def _object(flow: Flow, text: str | None, whose: str) -> dict[str, Any]:
     try:
         read = _JSON.validate_json(text)
     except ValidationError as error:
-        came = f"{whose} is no JSON ({error.errors(include_url=False)[0]['msg']})"
-        raise _refused(flow, "params are a JSON object", came) from None
+        got = f"{whose} is no JSON ({error.errors(include_url=False)[0]['msg']})"
+        raise _refused(flow, "params are a JSON object", got) from None
     if not isinstance(read, dict):
         raise _refused(flow, "params are a JSON object", f"{whose} is a {_kind(read)}")
     written = as_written(text, read)
@@ -191,8 +191,8 @@ def _made(flow: Flow, model: type[BaseModel], values: dict[str, Any] | None) -> 
     except ValidationError as error:
         raise _misfit(flow, model, error, values) from None
     except Exception as error:  # a validator of the user's may raise anything
-        came = f"a validator raised {describe_error(error, 200)}"
-        raise _refused(flow, f"params fit the model {model.__name__}", came) from error
+        got = f"a validator raised {describe_error(error, 200)}"
+        raise _refused(flow, f"params fit the model {model.__name__}", got) from error
 
 
 def _misfit(
@@ -213,7 +213,7 @@ def _misfit(
         own=own,
         what=f"params of {flow.name!r}",
         rule=f"params fit the model {model.__name__}",
-        came="; ".join(lines) + (f"; and {more} more" if more else ""),
+        got="; ".join(lines) + (f"; and {more} more" if more else ""),
         advice="" if values is not None else "Write its row, or give the fields a default",
     )
 
@@ -231,7 +231,7 @@ def _place(error: Any, values: Any) -> Place:
 
 def _line(model: type[BaseModel], error: Any, values: Mapping[str, Any] | None) -> str:
     """What is wrong with one field: the rule, and what came unless it may be a secret."""
-    path, came, rule = error["loc"], error["input"], str(error["msg"])
+    path, got, rule = error["loc"], error["input"], str(error["msg"])
     hidden = may_be_secret(model, path)
     if hidden and ("url" not in error or error["type"] in TELLING):
         if path:
@@ -240,9 +240,9 @@ def _line(model: type[BaseModel], error: Any, values: Mapping[str, Any] | None) 
             return "its value is not accepted (the reason is not shown: it may quote a secret)"
     if error["type"] in RAISED:  # what a validator of the user's said, without what Pydantic puts before it
         rule = rule.removeprefix("Value error, ").removeprefix("Assertion failed, ")
-    if error["type"] == "missing" or hidden or isinstance(came, (dict, list)):
+    if error["type"] == "missing" or hidden or isinstance(got, (dict, list)):
         return without_url_passwords(rule)
-    return f"{without_url_passwords(rule)}, got {shorten(came, SHOWN)}"
+    return f"{without_url_passwords(rule)}, got {shorten(got, SHOWN)}"
 
 
 def _kind(value: object) -> str:
@@ -250,5 +250,5 @@ def _kind(value: object) -> str:
     return names.get(type(value), "null")
 
 
-def _refused(flow: Flow, rule: str, came: str, advice: str = "") -> RequestRefused:
-    return RequestRefused(what=f"params of {flow.name!r}", rule=rule, came=came, advice=advice)
+def _refused(flow: Flow, rule: str, got: str, advice: str = "") -> RequestRefused:
+    return RequestRefused(what=f"params of {flow.name!r}", rule=rule, got=got, advice=advice)

@@ -120,8 +120,8 @@ class PlaneBackfills(PlaneTriggers):
         if not flow.stateful:
             refuse(what, "only a stateful flow has windows", f"{request.flow!r} is registered without state")
         if not 1 <= request.concurrency <= MOST_AT_ONCE:
-            came = f"{request.concurrency} were asked for"
-            refuse(what, f"1 to {MOST_AT_ONCE} of its runs go at once", came)
+            got = f"{request.concurrency} were asked for"
+            refuse(what, f"1 to {MOST_AT_ONCE} of its runs go at once", got)
         schedule, now = await self.schedule(request.flow), await self.now()
         version = await self.in_force(request.flow, now)
         check_names(flow, request.params or {})

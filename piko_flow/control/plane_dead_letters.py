@@ -96,8 +96,8 @@ class PlaneDeadLetters(PlanePart):
         """Everything that is kept of a letter. Refused when there is none of this number."""
         found = await self.store.dead_letters_of([number])
         if not found:
-            came = "there is none, or its run has been pruned"
-            missing(f"show dead letter {number}", "a dead letter has a number", came)
+            got = "there is none, or its run has been pruned"
+            missing(f"show dead letter {number}", "a dead letter has a number", got)
         [letter] = found
         kept = json.loads(await self._payload(letter))
         why_not: str | None = None
@@ -122,7 +122,7 @@ class PlaneDeadLetters(PlanePart):
         try:
             Gates(self).flow_of(letter)
         except RequestRefused as error:
-            return f"{error.rule}, and {error.came}"
+            return f"{error.rule}, and {error.got}"
         return ""
 
     async def drop(
@@ -176,8 +176,8 @@ class PlaneDeadLetters(PlanePart):
         """The open letters that are meant, newest first, and whether there are more. Refused where there are none."""
         what = f"{verb} dead letters"
         if bool(which.ids) == bool(which.flow or which.group):
-            came = "numbers came, and a flow or a group too" if which.ids else "neither came"
-            refuse(what, "they are named by number, or by flow and group", came)
+            got = "got numbers, and a flow or a group too" if which.ids else "got neither"
+            refuse(what, "they are named by number, or by flow and group", got)
         if which.ids:
             return await self._numbered(which.ids, what, expected), False
         found = await self._found(which.flow, which.group, OPEN, limit=MOST + 1)
@@ -188,11 +188,11 @@ class PlaneDeadLetters(PlanePart):
 
     async def _numbered(self, ids: Sequence[int], what: str, expected: Seen | None) -> list[DeadLetterRecord]:
         if len(ids) > MOST:
-            refuse(what, f"at most {MOST} are named at a time", f"{len(ids)} came", "Name their group")
+            refuse(what, f"at most {MOST} are named at a time", f"got {len(ids)}", "Name their group")
         found = await self.store.dead_letters_of(ids)
         if unknown := set(ids) - {letter.id for letter in found}:
-            came = f"there is no dead letter {min(unknown)}, or its run has been pruned"
-            missing(what, "a dead letter has a number", came)
+            got = f"there is no dead letter {min(unknown)}, or its run has been pruned"
+            missing(what, "a dead letter has a number", got)
         for letter in found:
             named = f"{what}, {letter.id} among them"
             check_seen(named, expected, attempt=letter.attempt, state=letter.state)
@@ -209,7 +209,7 @@ class PlaneDeadLetters(PlanePart):
         """The letters of a flow, of the group that begins so, in a state; newest first."""
         what = f"find group {group!r}"
         if group is not None and len(group) < SHORT:
-            refuse(what, f"at least {SHORT} characters name a group", f"{group!r} came")
+            refuse(what, f"at least {SHORT} characters name a group", f"got {group!r}")
         found = await self.store.dead_letters(
             flow=flow, fingerprint=group, state=state, before=before, limit=limit
         )

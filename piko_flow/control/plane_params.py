@@ -217,7 +217,7 @@ class PlaneParams(PlanePart):
             check_params(flow, text, schema_version=schema_version)
         except ParamsRefused as error:
             raise ParamsRefused(
-                places=error.places, own=error.own, what=what, rule=rule, came=str(error)
+                places=error.places, own=error.own, what=what, rule=rule, got=str(error)
             ) from None
         except RequestRefused as error:
             refuse(what, rule, str(error))

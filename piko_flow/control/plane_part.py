@@ -141,11 +141,11 @@ def zone_of(row: ScheduleRecord | None, setting: str) -> str:
         return setting
 
 
-def refuse(what: str, rule: str, came: str, advice: str = "") -> NoReturn:
+def refuse(what: str, rule: str, got: str, advice: str = "") -> NoReturn:
     """Raise RequestRefused."""
-    raise RequestRefused(what=what, rule=rule, came=came, advice=advice)
+    raise RequestRefused(what=what, rule=rule, got=got, advice=advice)
 
 
-def missing(what: str, rule: str, came: str, advice: str = "") -> NoReturn:
+def missing(what: str, rule: str, got: str, advice: str = "") -> NoReturn:
     """Raise NotFound."""
-    raise NotFound(what=what, rule=rule, came=came, advice=advice)
+    raise NotFound(what=what, rule=rule, got=got, advice=advice)

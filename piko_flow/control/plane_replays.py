@@ -80,7 +80,7 @@ class PlaneReplays(PlaneDeadLetters):
             raise RequestRefused(
                 what=f"replay {counted(len(untaken), 'dead letter')}",
                 rule="one of them can be",
-                came=untaken[0].reason,
+                got=untaken[0].reason,
             )
         first = list(groups.items())[:RUNS]
         now = await self.now()

@@ -85,10 +85,8 @@ class PlaneReplicas(PlanePart):
         """
         view = await self.leader()
         if view.lease is None or not view.leads:
-            came = (
-                "nobody holds it" if view.elected else "there is no election, each replica leads for itself"
-            )
-            refuse("let the leader resign", f"somebody holds the lease {view.name!r}", came)
+            got = "nobody holds it" if view.elected else "there is no election, each replica leads for itself"
+            refuse("let the leader resign", f"somebody holds the lease {view.name!r}", got)
         # Who leads need not show otherwise that it lives: without this its runs would be taken for lost.
         holder = view.lease.holder
         known = next((one for one in view.replicas if one.id == holder), ReplicaRecord(holder))

@@ -258,11 +258,11 @@ class PlaneRows(PlanePart):
         """A date that is over by more than its grace would only be recorded as misfired."""
         now = await self.now()
         if date + grace < now:
-            came = f"{date.isoformat(' ')} is past, and it is {now.isoformat(' ', timespec='seconds')}"
+            got = f"{date.isoformat(' ')} is past, and it is {now.isoformat(' ', timespec='seconds')}"
             refuse(
                 f"set the schedule of {flow!r}",
                 "a date is to come",
-                came,
+                got,
                 f"To run it now: piko-flow trigger {flow}",
             )
 
@@ -339,10 +339,8 @@ class PlaneRows(PlanePart):
                 row.schedule_type, row.schedule_expr, zone=zone or row.timezone or self.options.zone
             )
         if registered is None or registered.schedule is None:
-            came = (
-                self.registry.unknown(flow) if registered is None else "its code brings none, it has no row"
-            )
-            refuse(f"preview the schedule of {flow!r}", "there is a schedule to look at", came)
+            got = self.registry.unknown(flow) if registered is None else "its code brings none, it has no row"
+            refuse(f"preview the schedule of {flow!r}", "there is a schedule to look at", got)
         return registered.schedule
 
 

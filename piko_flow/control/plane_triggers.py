@@ -152,7 +152,7 @@ class PlaneTriggers(PlanePart):
             most = NAMES["key"] - len(PREFIX)
             refuse(f"trigger {name!r}", f"a key has at most {most} characters", f"it has {len(key)}")
         if not storable(key):
-            refuse(f"trigger {name!r}", f"of its key, {NOT_STORABLE}", f"{key!r} came")
+            refuse(f"trigger {name!r}", f"of its key, {NOT_STORABLE}", f"got {key!r}")
         check_names(flow, params or {})
         now = await self.now()
         version = await self.in_force(name, now)

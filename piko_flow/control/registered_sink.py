@@ -36,9 +36,9 @@ class RegisteredSink:
             self._refuse("a name belongs to one sink", "it is registered already")
         for one in self.models:
             if not is_model(one):
-                self._refuse("models are classes of Pydantic models or dataclasses", f"{describe(one)} came")
+                self._refuse("models are classes of Pydantic models or dataclasses", f"got {describe(one)}")
         if not (self.key is None or isinstance(self.key, str) or callable(self.key)):
-            self._refuse("key is the name of a field or a function of an item", f"{describe(self.key)} came")
+            self._refuse("key is the name of a field or a function of an item", f"got {describe(self.key)}")
         if not self.spool and isinstance(self.sink, Spool):
             self._refuse(
                 "spool=False keeps nothing on the disk", "the sink is a Spool", "Hand over its sink alone"
@@ -68,9 +68,9 @@ class RegisteredSink:
     def _chain(self) -> SinkLike[Any]:
         return self.sink if isinstance(self.sink, SinkLike) else Sink(self.sink)
 
-    def _refuse(self, rule: str, came: str, advice: str = "") -> NoReturn:
+    def _refuse(self, rule: str, got: str, advice: str = "") -> NoReturn:
         what = f"register_sink({self.name!r})"
-        raise PipelineError(what=what, where=str(caller()), rule=rule, came=came, advice=advice)
+        raise PipelineError(what=what, where=str(caller()), rule=rule, got=got, advice=advice)
 
 
 def _emitting(models: tuple[type, ...]) -> Source[Any]:

@@ -109,9 +109,9 @@ class Registry(Mapping[str, F], Generic[F]):
             if other not in self._flows:
                 _refuse(self._flows[name], "after= names a registered flow", self.unknown(other))
             if not self._flows[other].stateful:
-                came = f"{other!r} ({self._flows[other].site.origin}) keeps no ledger of windows"
+                got = f"{other!r} ({self._flows[other].site.origin}) keeps no ledger of windows"
                 advice = "Register it with stateful=True"
-                _refuse(self._flows[name], "after= names a stateful flow", came, advice)
+                _refuse(self._flows[name], "after= names a stateful flow", got, advice)
         try:
             TopologicalSorter({name: [other] for name, other in upstream.items()}).prepare()
         except CycleError as error:
@@ -151,12 +151,12 @@ def others(name: str, known: Sequence[str]) -> str:
 
 
 def _refuse_second(flow: Registered, known: Registered) -> NoReturn:
-    came = f"{known.name!r} is registered at {known.site.origin}"
+    got = f"{known.name!r} is registered at {known.site.origin}"
     if known.site.module != flow.site.module:
-        came += f" (module {known.site.module})"
-    _refuse(flow, "a name belongs to one flow", came, "Give one of them another name")
+        got += f" (module {known.site.module})"
+    _refuse(flow, "a name belongs to one flow", got, "Give one of them another name")
 
 
-def _refuse(flow: Registered, rule: str, came: str, advice: str = "") -> NoReturn:
+def _refuse(flow: Registered, rule: str, got: str, advice: str = "") -> NoReturn:
     where = str(flow.site.origin)
-    raise FlowError(what=f"flow {flow.name!r}", where=where, rule=rule, came=came, advice=advice)
+    raise FlowError(what=f"flow {flow.name!r}", where=where, rule=rule, got=got, advice=advice)

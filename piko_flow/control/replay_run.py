@@ -48,7 +48,7 @@ class ReplayRun(PipelineRun):
         if sink := letters[0].sink:
             if self.tools.writer is None:
                 raise RequestRefused(
-                    what=f"replay into sink {sink!r}", rule="a sink is registered", came="there is none"
+                    what=f"replay into sink {sink!r}", rule="a sink is registered", got="there is none"
                 )
             target, whole = self.tools.writer.sink(sink)
             pipeline: Pipeline = Source((), name=SOURCE) >> target
@@ -105,7 +105,7 @@ class LettersUnknown(RequestRefused):
         super().__init__(
             what="replay dead letters",
             rule="of each item that fails again it is known which letter's it is",
-            came=f"{failed} failed, and of {failed - known} that is not known: all letters stay open",
+            got=f"{failed} failed, and of {failed - known} that is not known: all letters stay open",
             advice="Replay fewer at a time; what did not fail was written, and is written again then",
         )
         self.failed, self.known = failed, known

@@ -34,8 +34,8 @@ def check_accepted(letter: DeadLetterRecord) -> None:
     """Raise RequestRefused for an item that stages behind a spool have changed: they would change it once more."""
     spool, _, behind = letter.stage.partition(BEHIND)
     if behind:
-        came = f"the item is what other stages behind {spool!r} had made of that when it came to {behind!r}"
-        raise refused(letter, "what enters a spool again is what it had accepted", came)
+        got = f"the item is what other stages behind {spool!r} had made of that when it came to {behind!r}"
+        raise refused(letter, "what enters a spool again is what it had accepted", got)
 
 
 def check_entry(pipeline: Pipeline, letter: DeadLetterRecord) -> tuple[Reviver, bool]:
@@ -47,8 +47,8 @@ def check_entry(pipeline: Pipeline, letter: DeadLetterRecord) -> tuple[Reviver, 
     box = find(graph, letter.stage)
     if box is None:
         check_accepted(letter)
-        came = f"{letter.stage!r} is gone; there are {', '.join(named(graph))}"
-        raise refused(letter, "it enters at the stage that it failed at", came)
+        got = f"{letter.stage!r} is gone; there are {', '.join(named(graph))}"
+        raise refused(letter, "it enters at the stage that it failed at", got)
     if reason := why_closed(graph, box):
         raise refused(letter, "what is behind its stage must take some items alone", reason)
     first = any(edge.start == 0 for edge in graph.into(box.number))

@@ -50,8 +50,8 @@ class Reviver:
         if MASK in payload:
             raise refused(letter, "an item is replayed with all its fields", "a secret in it was not kept")
         if kept.get("exact") is False and not self._gives_types():
-            came = "values in it, as times or numbers of other kinds, were kept as text, and nothing says what they are"
-            raise refused(letter, "an item is made again as what it was", came)
+            got = "values in it, as times or numbers of other kinds, were kept as text, and nothing says what they are"
+            raise refused(letter, "an item is made again as what it was", got)
         values = kept["value"] if letter.batch else [kept["value"]]
         return [self._made(letter, value) for value in values]
 
@@ -96,8 +96,8 @@ class Reviver:
             try:
                 found = self._adapters[letter.model] = _adapter_of(kind)
             except (PydanticUserError, PydanticUndefinedAnnotation) as error:
-                came = f"it cannot make a {show(kind)}"
-                raise refused(letter, "an item is made again by Pydantic", came) from error
+                got = f"it cannot make a {show(kind)}"
+                raise refused(letter, "an item is made again by Pydantic", got) from error
         return found
 
 
@@ -115,9 +115,9 @@ def class_named(name: str) -> type[Any] | None:
     return None
 
 
-def refused(letter: DeadLetterRecord, rule: str, came: str) -> RequestRefused:
+def refused(letter: DeadLetterRecord, rule: str, got: str) -> RequestRefused:
     """The refusal to replay a letter, with what to do instead."""
-    return RequestRefused(what=replay_of(letter), rule=rule, came=came, advice=_instead(letter))
+    return RequestRefused(what=replay_of(letter), rule=rule, got=got, advice=_instead(letter))
 
 
 def replay_of(letter: DeadLetterRecord) -> str:

@@ -75,13 +75,13 @@ def rates(before: Progress | None, now: Progress) -> dict[str, float]:
     seconds = now.seconds - (0.0 if before is None else before.seconds)
     if seconds <= 0:
         return {}
-    came = {}
+    got = {}
     for stage in now.stages:
         old = earlier.get(stage.name)
         what = "received" if stage.kind == "Sink" else "emitted"
         items = getattr(stage, what) - (0 if old is None else getattr(old, what))
-        came[stage.name] = round(max(items, 0) / seconds, 3)
-    return came
+        got[stage.name] = round(max(items, 0) / seconds, 3)
+    return got
 
 
 def values_of(progress: Progress) -> dict[str, Any]:

@@ -61,7 +61,7 @@ class SubprocessEngine:
                     what=stage.title,
                     where=str(stage.origin),
                     rule="a sink must outlive the interpreter that runs its unit",
-                    came=f"{type(stage.target).__name__} is not durable: what it is given stays in memory there",
+                    got=f"{type(stage.target).__name__} is not durable: what it is given stays in memory there",
                     advice="Use the local engine, a function, or a SinkTarget that writes elsewhere "
                     "(durable = True)",
                 )
@@ -245,15 +245,15 @@ def _pack_unit(plan: Plan, unit: Unit) -> bytes:
         return pack_for_travel(unit)
     except Exception as error:
         source = next(box.stage for box in plan.graph.boxes if box.stage.kind == "Source")
-        came = f"split {shorten(unit.split)}: {describe_error(error)}"
-        raise _cannot_travel(source.title, str(source.origin), came) from error
+        got = f"split {shorten(unit.split)}: {describe_error(error)}"
+        raise _cannot_travel(source.title, str(source.origin), got) from error
 
 
-def _cannot_travel(what: str, where: str, came: str) -> Any:
+def _cannot_travel(what: str, where: str, got: str) -> Any:
     return CannotTravel(
         what=what,
         where=where,
         rule="what runs in an interpreter of its own must be picklable, with all that it refers to",
-        came=came,
+        got=got,
         advice="Open inside the stage what cannot travel (uses=...), or use the local engine",
     )

@@ -178,7 +178,7 @@ def _loaded(order: Order) -> tuple[Plan, Unit]:
             what="the plan",
             where=f"loaded by {sys.executable}",
             rule="an interpreter of its own must be able to import what the stages name",
-            came=describe_error(error),
+            got=describe_error(error),
             advice="Put the module into a folder on sys.path or into an installed package",
         ) from error
 

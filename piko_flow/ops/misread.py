@@ -29,12 +29,12 @@ RULES = {
     "int_from_float": "it is a whole number",
 }
 KINDS: tuple[tuple[type | tuple[type, ...], str], ...] = (
-    (bool, "true or false came"),
-    (str, "text came"),
-    ((int, float), "a number came"),
-    (list, "a list came"),
-    (dict, "an object came"),
-    (bytes, "something else came"),
+    (bool, "got true or false"),
+    (str, "got text"),
+    ((int, float), "got a number"),
+    (list, "got a list"),
+    (dict, "got an object"),
+    (bytes, "got something else"),
 )
 
 
@@ -46,11 +46,11 @@ class FieldError(BaseModel):
     parameter: str = ""
     what: str
     rule: str
-    came: str = ""
+    got: str = ""
     advice: str = ""
 
     def __str__(self) -> str:
-        text = f"{self.what}: {self.rule}" + (f"; {self.came}" if self.came else "")
+        text = f"{self.what}: {self.rule}" + (f"; {self.got}" if self.got else "")
         return f"{text}. {self.advice}" if self.advice else text
 
 
@@ -81,18 +81,18 @@ def misread(error: RequestValidationError, body: object = None) -> Misread:
     return Misread(422, fields, more=max(0, len(found) - MOST), refused=refused)
 
 
-def no_json(came: str) -> Misread:
+def no_json(got: str) -> Misread:
     """A body that cannot be read."""
-    told = FieldError(pointer="#", what="the body", rule="it is JSON", came=came)
+    told = FieldError(pointer="#", what="the body", rule="it is JSON", got=got)
     return Misread(400, [told])
 
 
 def other_content(media_type: str) -> Misread:
     """A body that does not say that it is JSON, as that of a form of another site cannot."""
-    came = f"it says {media_type[:100]}" if media_type else "it does not say what it is"
+    got = f"it says {media_type[:100]}" if media_type else "it does not say what it is"
     advice = "Send the header Content-Type: application/json"
     rule = "it is JSON, and its Content-Type says so"
-    return Misread(415, [FieldError(pointer="#", what="the body", rule=rule, came=came, advice=advice)])
+    return Misread(415, [FieldError(pointer="#", what="the body", rule=rule, got=got, advice=advice)])
 
 
 def unknown_parameter(name: str, known: Collection[str]) -> FieldError:
@@ -103,7 +103,7 @@ def unknown_parameter(name: str, known: Collection[str]) -> FieldError:
         parameter=name[:100],
         what=f"query parameter {name[:100]}",
         rule=rule,
-        came="no parameter is named so",
+        got="no parameter is named so",
         advice=advice,
     )
 
@@ -121,7 +121,7 @@ def nearest(name: str, known: Collection[str]) -> str:
 
 def _field(error: Mapping[str, Any], body: object) -> FieldError:
     place, *path = error["loc"] or ("body",)
-    told = {"rule": _rule(error), "came": _came(error, place), "advice": ""}
+    told = {"rule": _rule(error), "got": _came(error, place), "advice": ""}
     if place != "body":
         name = str(path[0])[:100] if path else ""
         noun = "header" if place == "header" else f"{place} parameter"
@@ -131,7 +131,7 @@ def _field(error: Mapping[str, Any], body: object) -> FieldError:
     what = f"field {'.'.join(keys)}" if keys else "the body"
     if error["type"] == "extra_forbidden":
         known = _names(body, path[:-1])
-        told |= {"rule": "a body has only fields that are described", "came": "no field is named so"}
+        told |= {"rule": "a body has only fields that are described", "got": "no field is named so"}
         told["advice"] = nearest(keys[-1], known) or (f"It takes {', '.join(sorted(known))}" if known else "")
         if len(keys) == 1 and not told["advice"].startswith("Did") and (example := _example(body)):
             told["advice"] += f". Send for example {example}"
@@ -152,9 +152,9 @@ def _came(error: Mapping[str, Any], place: object) -> str:
         return "it is missing"
     value = error.get("input")
     if place in ("path", "query"):
-        return f"{shorten(value, SHOWN)} came"
+        return f"got {shorten(value, SHOWN)}"
     if value is None:
-        return "null came"
+        return "got null"
     return next((told for kind, told in KINDS if isinstance(value, kind)), "")
 
 

@@ -38,7 +38,7 @@ log = logging.getLogger("piko_flow.api")
 class Problem(BaseModel):
     """Why a request was not answered as it was meant to be (RFC 9457).
 
-    `what` was asked, `rule` is what holds, `came` what was found, `advice` what to do. Where fields of the request are
+    `what` was asked, `rule` is what holds, `got` what was found, `advice` what to do. Where fields of the request are
     wrong these are of the first one, and `errors` has each. What has nothing to say is left out.
     """
 
@@ -52,7 +52,7 @@ class Problem(BaseModel):
                     "detail": "retry run 7: a run that ended FAILED or CANCELLED is tried again; it is SUCCESS",
                     "what": "retry run 7",
                     "rule": "a run that ended FAILED or CANCELLED is tried again",
-                    "came": "it is SUCCESS",
+                    "got": "it is SUCCESS",
                 }
             ]
         }
@@ -64,7 +64,7 @@ class Problem(BaseModel):
     detail: str = ""
     what: str = ""
     rule: str = ""
-    came: str = ""
+    got: str = ""
     advice: str = ""
     errors: list[FieldError] = []
 
@@ -118,7 +118,7 @@ def error_response(error: Exception) -> Response:
 
 def _told(error: RequestRefused | ScheduleError, status: int, kind: str, title: str) -> Problem:
     found = problem(status, kind, title, str(error))
-    parts = {"what": error.what, "rule": error.rule, "came": error.came, "advice": error.advice}
+    parts = {"what": error.what, "rule": error.rule, "got": error.got, "advice": error.advice}
     return found.model_copy(update=parts)
 
 
@@ -130,7 +130,7 @@ def _params(error: ParamsRefused) -> Problem:
             pointer=_pointer(error, place),
             what=f"{error.what}: {told_place(place)}",
             rule=error.rule,
-            came=line,
+            got=line,
         )
         for place, line in error.places.items()
     ]
@@ -156,7 +156,7 @@ def _misread(error: Misread) -> Problem:
     left = max(0, len(error.fields) - TOLD) + error.more
     detail = "; ".join(map(str, error.fields[:TOLD])) + (f", and {left} more" if left else "")
     first = error.fields[0]
-    parts = {name: getattr(first, name) for name in ("what", "rule", "came", "advice")}
+    parts = {name: getattr(first, name) for name in ("what", "rule", "got", "advice")}
     return problem(error.status, kind, title, detail).model_copy(update=parts | {"errors": error.fields})
 
 
@@ -166,7 +166,7 @@ def _of_status(error: HTTPException) -> Problem:
     told: object = error.detail  # typed as text; whoever raises it may tell its parts
     if isinstance(told, dict):
         parts = {str(name): str(part) for name, part in told.items()}
-        text = f"{parts['what']}: {parts['rule']}; {parts['came']}"
+        text = f"{parts['what']}: {parts['rule']}; {parts['got']}"
         return problem(error.status_code, kind, title, text).model_copy(update=parts)
     return problem(error.status_code, kind, title, str(told))
 

@@ -54,7 +54,7 @@ def plan_backfill(
         raise RequestRefused(
             what=f"backfill of {state.flow!r}",
             rule=f"one backfill has at most {limit} windows",
-            came=f"{span} has more",
+            got=f"{span} has more",
             advice=f"Ask for less at a time, for example up to {windows[limit].start.isoformat()}",
         )
     return windows[::-1] if newest_first else windows
@@ -120,7 +120,7 @@ def _kind(state: FlowState, kind: str) -> BackfillKind:
         if kind == known:
             return known
     raise RequestRefused(
-        what=f"backfill of {state.flow!r}", rule=f"the kind is one of {', '.join(KINDS)}", came=repr(kind)
+        what=f"backfill of {state.flow!r}", rule=f"the kind is one of {', '.join(KINDS)}", got=repr(kind)
     )
 
 

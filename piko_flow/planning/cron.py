@@ -81,14 +81,14 @@ class Cron(Trigger):
             raise ScheduleError(
                 what="cron",
                 rule="it is given as a crontab string, or as a dictionary fields={...}",
-                came=shorten(fields) if text is None else shorten(text),
+                got=shorten(fields) if text is None else shorten(text),
                 advice="Write Cron('0 * * * *') or Cron(fields={'minute': 0})",
             )
         if rule.dates.first_from(FIRST_DAY) is None:
             raise ScheduleError(
                 what=f"cron {self._shown()!r}",
                 rule="there must be a date on which it fires",
-                came="days that never come, as the 30th of February",
+                got="days that never come, as the 30th of February",
             )
         self._set(_fires=CronFires(rule, self._zone_info))
 
@@ -138,7 +138,7 @@ def _written(fields: Mapping[str, object]) -> dict[str, str]:
         raise ScheduleError(
             what="cron fields",
             rule=f"the fields are {', '.join(FIELDS)}",
-            came=shorten(unknown[0]),
+            got=shorten(unknown[0]),
             advice=f"Did you mean {near[0]!r}?" if near else "",
         )
     given = {name: fields[name] for name in FIELDS if fields.get(name) is not None}
@@ -146,7 +146,7 @@ def _written(fields: Mapping[str, object]) -> dict[str, str]:
         raise ScheduleError(
             what="cron fields",
             rule="at least one field is given",
-            came=shorten(dict(fields)),
+            got=shorten(dict(fields)),
             advice="For every second write {'second': '*'}",
         )
     return {
@@ -224,7 +224,7 @@ def _compile(name: str, text: str) -> Any:
         raise ScheduleError(
             what=f"cron fields, {name}",
             rule=str(error).removeprefix(f"Error validating expression {text!r}: "),
-            came=shorten(text),
+            got=shorten(text),
             advice="Weekday 0 is Monday here; crontab strings go to Cron(text) or {'cron': '...'}",
         ) from None
     return compiled

@@ -142,5 +142,5 @@ def _number(text: str, place: Place, written: str) -> int:
     raise _refusal(text, place.takes, shorten(written), ORDER)
 
 
-def _refusal(text: str, rule: str, came: str, advice: str) -> ScheduleError:
-    return ScheduleError(what=f"cron {shorten(text)}", rule=rule, came=came, advice=advice)
+def _refusal(text: str, rule: str, got: str, advice: str) -> ScheduleError:
+    return ScheduleError(what=f"cron {shorten(text)}", rule=rule, got=got, advice=advice)

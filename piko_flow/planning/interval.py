@@ -75,7 +75,7 @@ def _length(amounts: dict[str, float]) -> timedelta:
     for unit, amount in amounts.items():
         number = isinstance(amount, int | float) and not isinstance(amount, bool)
         if not number or not isfinite(amount) or amount < 0:
-            raise ScheduleError(what=f"interval, {unit}", rule="it is a number >= 0", came=shorten(amount))
+            raise ScheduleError(what=f"interval, {unit}", rule="it is a number >= 0", got=shorten(amount))
     try:
         length = timedelta(**amounts)
     except OverflowError:
@@ -86,7 +86,7 @@ def _length(amounts: dict[str, float]) -> timedelta:
     raise ScheduleError(
         what="interval",
         rule=f"its length is from a microsecond to {(LATEST - UNIX_EPOCH).days} days",
-        came=given or "no length at all",
+        got=given or "no length at all",
         advice=f"Give one or more of {', '.join(UNITS)}",
     )
 

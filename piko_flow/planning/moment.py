@@ -28,7 +28,7 @@ def utc(moment: datetime, what: str) -> datetime:
     raise ScheduleError(
         what=what,
         rule="it must be an aware datetime",
-        came=shorten(moment),
+        got=shorten(moment),
         advice="Give it a zone, for example datetime(2025, 1, 1, tzinfo=UTC)",
     )
 
@@ -89,7 +89,7 @@ def _out_of_reach(moment: datetime, what: str) -> ScheduleError:
     return ScheduleError(
         what=what,
         rule=IN_REACH,
-        came=str(moment),
+        got=str(moment),
     )
 
 
@@ -97,5 +97,5 @@ def _unreadable(written: object, what: str) -> ScheduleError:
     return ScheduleError(
         what=what,
         rule="it must be a datetime, a date, or text such as '2026-01-08 10:00:00' or '2026-01-08T10:00:00Z'",
-        came=shorten(written),
+        got=shorten(written),
     )

@@ -21,14 +21,14 @@ def check_trigger(state: FlowState, trigger: Trigger, window: Window | None, now
         raise RequestRefused(
             what=what,
             rule="without a window it takes the oldest gap",
-            came="there is none",
+            got="there is none",
             advice="Name a window",
         )
     if chosen.end > now:
         raise RequestRefused(
             what=what,
             rule="a window is run when it has ended",
-            came=f"{chosen} ends after {now.isoformat()}",
+            got=f"{chosen} ends after {now.isoformat()}",
         )
     if window is not None:
         _refuse_part(state, trigger, window, now, what)
@@ -60,7 +60,7 @@ def check_retry(state: FlowState, window: Window) -> None:
         raise RequestRefused(
             what=what,
             rule="a run is retried while nothing of its window is settled",
-            came=why,
+            got=why,
             advice="To run it again all the same, trigger the window or plan a backfill",
         )
 
@@ -92,7 +92,7 @@ def _refuse_part(state: FlowState, trigger: Trigger, window: Window, now: dateti
     raise RequestRefused(
         what=what,
         rule="a window begins and ends at fires of the schedule",
-        came=f"{window.as_given} {verb} between two",
+        got=f"{window.as_given} {verb} between two",
         advice=f"Name {' or '.join(over)}"
         if over
         else f"The window there, {around[0].as_given}, has not ended",
@@ -114,6 +114,6 @@ def _refuse_overlap(state: FlowState, window: Window, what: str) -> None:
         raise RequestRefused(
             what=what,
             rule="two runs never work on the same stretch at once",
-            came=f"run {live.run} is live over {live.window}",
+            got=f"run {live.run} is live over {live.window}",
             advice="Wait for it or cancel it",
         )

@@ -45,8 +45,8 @@ class Trigger(ABC):
         start = None if start_date is None else read_moment(start_date, found, "start_date")
         end = None if end_date is None else read_moment(end_date, found, "end_date")
         if start is not None and end is not None and end < start:
-            came = f"{start_date} and {end_date}"
-            raise ScheduleError(what="end_date", rule="it may not lie before start_date", came=came)
+            got = f"{start_date} and {end_date}"
+            raise ScheduleError(what="end_date", rule="it may not lie before start_date", got=got)
         wait = 0.0 if jitter is None else _seconds(jitter)
         self._set(zone=found.key, start_date=start, end_date=end, jitter=wait, _zone_info=found)
 
@@ -105,7 +105,7 @@ def fires(trigger: Trigger, *, after: datetime) -> Iterator[datetime]:
 def next_fires(trigger: Trigger, *, after: datetime, n: int = 5) -> list[datetime]:
     """The first `n` fires strictly after the instant, as aware datetimes in UTC; fewer where the trigger ends."""
     if isinstance(n, bool) or not isinstance(n, int) or n < 0:
-        raise ScheduleError(what="n", rule="the number of fires is a whole number >= 0", came=shorten(n))
+        raise ScheduleError(what="n", rule="the number of fires is a whole number >= 0", got=shorten(n))
     return list(islice(trigger.fires(after), n))
 
 
@@ -126,7 +126,7 @@ def explain_fire(trigger: Trigger, fire: datetime) -> FireNote:
 def _seconds(jitter: object) -> float:
     if isinstance(jitter, int | float) and not isinstance(jitter, bool) and isfinite(jitter) and jitter >= 0:
         return float(jitter)
-    raise ScheduleError(what="jitter", rule="it is a number of seconds >= 0", came=shorten(jitter))
+    raise ScheduleError(what="jitter", rule="it is a number of seconds >= 0", got=shorten(jitter))
 
 
 def _local(instant: datetime, zone: ZoneInfo) -> str:

@@ -38,7 +38,7 @@ def trigger_from_row(
     kind = schedule_type.strip().lower() if isinstance(schedule_type, str) else ""
     if kind not in KEYS:
         rule = f"it is one of {', '.join(KEYS)}"
-        raise ScheduleError(what="schedule_type", rule=rule, came=shorten(schedule_type))
+        raise ScheduleError(what="schedule_type", rule=rule, got=shorten(schedule_type))
     given = _expression(kind, schedule_expr)
     zone = given.pop("timezone", None) or zone
     return BUILDERS[kind](given, zone)
@@ -53,14 +53,14 @@ def _expression(kind: str, written: str | Mapping[str, Any]) -> dict[str, Any]:
             found = None
     if not isinstance(found, Mapping):
         rule = f"the expression of type {kind} is a JSON object such as {EXAMPLES[kind]}"
-        raise ScheduleError(what="schedule_expr", rule=rule, came=shorten(written))
+        raise ScheduleError(what="schedule_expr", rule=rule, got=shorten(written))
     for name in found:
         if name not in KEYS[kind]:
             near = get_close_matches(str(name), KEYS[kind], n=1)
             raise ScheduleError(
                 what="schedule_expr",
                 rule=f"the keys of type {kind} are {', '.join(KEYS[kind])}",
-                came=shorten(name),
+                got=shorten(name),
                 advice=f"Did you mean {near[0]!r}?" if near else "",
             )
     return {name: value for name, value in found.items() if value is not None}
@@ -73,7 +73,7 @@ def _cron(given: dict[str, Any], zone: str | tzinfo | None) -> Trigger:
         raise ScheduleError(
             what="schedule_expr",
             rule="cron is a crontab string and stands instead of fields",
-            came=f"cron={shorten(text)}" + (f" beside {', '.join(fields)}" if fields else ""),
+            got=f"cron={shorten(text)}" + (f" beside {', '.join(fields)}" if fields else ""),
         )
     return Cron(text, zone=zone, **given) if text is not None else Cron(fields=fields, zone=zone, **given)
 
@@ -86,7 +86,7 @@ def _date(given: dict[str, Any], zone: str | tzinfo | None) -> Trigger:
     if "run_date" in given:
         return Date(given["run_date"], zone=zone)
     raise ScheduleError(
-        what="schedule_expr", rule="type date needs run_date", came="none", advice=EXAMPLES["date"]
+        what="schedule_expr", rule="type date needs run_date", got="none", advice=EXAMPLES["date"]
     )
 
 

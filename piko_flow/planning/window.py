@@ -44,9 +44,7 @@ class Window(_Span):
     def __new__(cls, start: datetime, end: datetime) -> Window:
         first, last = utc(start, "window start"), utc(end, "window end")
         if first >= last:
-            raise ScheduleError(
-                what="window", rule="the start lies before the end", came=f"{first} to {last}"
-            )
+            raise ScheduleError(what="window", rule="the start lies before the end", got=f"{first} to {last}")
         return super().__new__(cls, first, last)
 
     @property
@@ -103,9 +101,9 @@ def windows(
         return list(islice(found, limit))
     every = list(islice(found, MOST + 1))
     if len(every) > MOST:
-        came = f"more, from {every[0].start.isoformat()} on"
+        got = f"more, from {every[0].start.isoformat()} on"
         advice = "Give a limit, and ask again from the end of the last window"
-        raise ScheduleError(what="windows", rule=f"without a limit at most {MOST}", came=came, advice=advice)
+        raise ScheduleError(what="windows", rule=f"without a limit at most {MOST}", got=got, advice=advice)
     return every
 
 
@@ -138,7 +136,7 @@ def _not_missed(
 ) -> Iterator[Window]:
     """The windows that ended at most `grace` ago, the newest only where there is no watermark."""
     if grace < NO_GRACE:
-        raise ScheduleError(what="grace", rule="it is a timedelta >= 0", came=shorten(grace))
+        raise ScheduleError(what="grace", rule="it is a timedelta >= 0", got=shorten(grace))
     soonest = until - min(grace, until - EARLIEST)
     if since is None:
         newest = newest_window(trigger, now=until)
@@ -152,9 +150,9 @@ def _policy(policy: BackfillPolicy | str) -> BackfillPolicy:
         return BackfillPolicy(policy)
     except ValueError:
         rule = f"the policy is one of {', '.join(BackfillPolicy)}"
-        raise ScheduleError(what="policy", rule=rule, came=shorten(policy)) from None
+        raise ScheduleError(what="policy", rule=rule, got=shorten(policy)) from None
 
 
 def _check_limit(limit: int | None) -> None:
     if limit is not None and (isinstance(limit, bool) or not isinstance(limit, int) or limit < 0):
-        raise ScheduleError(what="limit", rule="it is a whole number >= 0, or None", came=shorten(limit))
+        raise ScheduleError(what="limit", rule="it is a whole number >= 0, or None", got=shorten(limit))

@@ -23,7 +23,7 @@ def find_zone(zone: str | tzinfo | None) -> ZoneInfo:
         raise ScheduleError(
             what="zone",
             rule="a time zone is a name of the IANA zone data, such as 'Europe/Berlin'",
-            came=shorten(name),
+            got=shorten(name),
             advice=_nearest(name),
         ) from None
 
@@ -37,7 +37,7 @@ def _name(zone: str | tzinfo | None) -> str:
     raise ScheduleError(
         what="zone",
         rule="a time zone is given by its name or as a ZoneInfo that has one",
-        came=shorten(zone),
+        got=shorten(zone),
         advice="Name the place whose clocks the schedule follows, for example zone='Europe/Berlin'",
     )
 

@@ -65,7 +65,7 @@ def _problems(error: ValidationError, given: Given) -> Iterator[SettingProblem]:
             yield from (_contradiction(less, more, given) for less, more in cause.pairs)
             continue
         name, where = str(details["loc"][0]), ".".join(map(str, details["loc"]))
-        rule, came, origin = details["msg"], _came(name, details["input"]), given.origins.get(name, DEFAULT)
+        rule, got, origin = details["msg"], _came(name, details["input"]), given.origins.get(name, DEFAULT)
         advice = origin.advice(name, _default(name))
         if name not in NAMES:
             rule, advice = f"must be the name of a setting{nearest(name, NAMES)}", "Correct the name"
@@ -75,7 +75,7 @@ def _problems(error: ValidationError, given: Given) -> Iterator[SettingProblem]:
             ("String should", "must"),
         ):
             rule = rule.replace(theirs, ours)
-        yield SettingProblem(where, str(origin), rule, came, advice)
+        yield SettingProblem(where, str(origin), rule, got, advice)
 
 
 def _contradiction(less: str, more: str, given: Given) -> SettingProblem:

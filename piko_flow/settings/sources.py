@@ -73,11 +73,11 @@ class SettingProblem:
     name: str
     origin: str
     rule: str
-    came: str
+    got: str
     advice: str
 
     def __str__(self) -> str:
-        return f"{self.name} (from {self.origin}): {self.rule}; got {self.came}. {self.advice}"
+        return f"{self.name} (from {self.origin}): {self.rule}; got {self.got}. {self.advice}"
 
 
 class SettingsRefused(PikoFlowError, ValueError):
@@ -178,8 +178,8 @@ def _files() -> Iterator[Path]:
         advice = (
             f"Correct {PATH_VARIABLE}, or unset it to read {', '.join(SEARCHED)} of the working directory"
         )
-        rule, came = "must name a TOML file that exists", repr(named)
-        raise SettingsRefused([SettingProblem(PATH_VARIABLE, "the environment", rule, came, advice)])
+        rule, got = "must name a TOML file that exists", repr(named)
+        raise SettingsRefused([SettingProblem(PATH_VARIABLE, "the environment", rule, got, advice)])
 
 
 def _toml(path: Path) -> dict[str, object]:
@@ -187,11 +187,9 @@ def _toml(path: Path) -> dict[str, object]:
     try:
         return tomllib.loads(path.read_text(encoding="utf-8-sig"))
     except tomllib.TOMLDecodeError as error:
-        came, advice = str(error), "Mend that line; texts need quotes"
+        got, advice = str(error), "Mend that line; texts need quotes"
     except UnicodeDecodeError as error:
-        came, advice = f"a byte that is not UTF-8 at offset {error.start}", "Save the file as UTF-8"
+        got, advice = f"a byte that is not UTF-8 at offset {error.start}", "Save the file as UTF-8"
     except OSError as error:
-        came, advice = str(error.strerror), "Make the file readable for the user that runs this"
-    raise SettingsRefused(
-        [SettingProblem(path.name, str(path), "must be a readable TOML file", came, advice)]
-    )
+        got, advice = str(error.strerror), "Make the file readable for the user that runs this"
+    raise SettingsRefused([SettingProblem(path.name, str(path), "must be a readable TOML file", got, advice)])

@@ -93,7 +93,7 @@ def refused_backfill(decided: Decided, record: BackfillRecord | None) -> Request
     return RequestRefused(
         what=f"queue windows of backfill {decided.backfill[0]}",
         rule="a backfill queues windows while it is running or paused",
-        came="it is not there" if record is None else f"it is {record.state}",
+        got="it is not there" if record is None else f"it is {record.state}",
     )
 
 
@@ -112,7 +112,7 @@ def refused_reopening(decided: Decided, flow: str, run: RunRecord | None) -> Req
     return RequestRefused(
         what=what,
         rule="a run is tried again when it has ended FAILED or CANCELLED",
-        came=f"it is {run.status}" if there and run is not None else "the flow has no such run",
+        got=f"it is {run.status}" if there and run is not None else "the flow has no such run",
     )
 
 

@@ -23,8 +23,8 @@ def is_good(token: TokenRecord, now: datetime) -> bool:
 def heir_of(token: TokenRecord, parent: TokenRecord | None, now: datetime) -> TokenRecord:
     """The token, good no longer than its parent. Raises RequestRefused where that one is not good."""
     if parent is None or not is_good(parent, now):
-        came = "it was revoked, has expired or is gone"
-        raise RequestRefused(what="make a token by another", rule="that one has to be good", came=came)
+        got = "it was revoked, has expired or is gone"
+        raise RequestRefused(what="make a token by another", rule="that one has to be good", got=got)
     if parent.expires_at is None:
         return token
     return replace(token, expires_at=min(token.expires_at or parent.expires_at, parent.expires_at))

@@ -38,7 +38,7 @@ def check_seen(what: str, seen: Seen | None, **now: object) -> None:
             raise RequestConflicts(
                 what=what,
                 rule="it may not have changed since you looked at it",
-                came=_changed(name, value, now[name]),
+                got=_changed(name, value, now[name]),
                 advice="Look at it again, and decide anew",
             )
 

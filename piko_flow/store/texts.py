@@ -71,9 +71,9 @@ NOT_STORABLE: Final = "it may hold no NUL and no half of a surrogate pair"
 def check(column: str, text: str) -> str:
     """The text as it is. Raises RequestRefused when it is longer than its column, or no database can keep it."""
     if len(text) > NAMES[column]:
-        came = f"{len(text)} characters came, beginning {text[:40]!r}"
+        got = f"got {len(text)} characters, beginning {text[:40]!r}"
         raise RequestRefused(
-            what=f"a text for {column}", rule=f"it may have {NAMES[column]} characters", came=came
+            what=f"a text for {column}", rule=f"it may have {NAMES[column]} characters", got=got
         )
     return check_free(column, text)
 
@@ -86,7 +86,7 @@ def fits(column: str, text: str) -> bool:
 def check_free(column: str, text: str) -> str:
     """A text of any length, as it is. Raises RequestRefused when no database can keep it."""
     if not storable(text):
-        raise RequestRefused(what=f"a text for {column}", rule=NOT_STORABLE, came=f"{text[:40]!r} came")
+        raise RequestRefused(what=f"a text for {column}", rule=NOT_STORABLE, got=f"got {text[:40]!r}")
     return text
 
 

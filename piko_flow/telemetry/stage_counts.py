@@ -37,17 +37,17 @@ class StageCounts:
         if now == before:
             return
         before = before or (0,) * len(now)
-        came = [max(new - old, 0) for new, old in zip(now, before, strict=True)]
-        self._counted[stage.name] = tuple(old + more for old, more in zip(before, came, strict=True))
+        got = [max(new - old, 0) for new, old in zip(now, before, strict=True)]
+        self._counted[stage.name] = tuple(old + more for old, more in zip(before, got, strict=True))
         figures, flow = self._figures, self._flow
         name = figures.stage_of(flow, stage.name)
-        for state, amount in zip(("in", "out", "filtered", "skipped", "dead"), came, strict=False):
+        for state, amount in zip(("in", "out", "filtered", "skipped", "dead"), got, strict=False):
             if amount or state in ("in", "out"):
                 add(figures.stage_items, (flow, name, state), amount)
-        if came[5]:
-            add(figures.stage_retries, (flow, name), came[5])
-        if came[3] or came[4]:
-            add(figures.stage_errors, (flow, name), came[3] + came[4])
+        if got[5]:
+            add(figures.stage_retries, (flow, name), got[5])
+        if got[3] or got[4]:
+            add(figures.stage_errors, (flow, name), got[3] + got[4])
 
     def _spend(self, stage: StageReport) -> None:
         spent = self._spent.setdefault(stage.operator, [0.0, 0.0, 0.0])

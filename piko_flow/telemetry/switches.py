@@ -33,14 +33,14 @@ def exports(signal: Signal, environ: Mapping[str, str]) -> bool:
         raise RequestRefused(
             what=what,
             rule="OTEL_EXPORTER_OTLP_PROTOCOL must be http/protobuf",
-            came=f"got {protocol!r}",
+            got=f"got {protocol!r}",
             advice="Collectors take that on port 4318",
         )
     if not has_exporter():
         raise RequestRefused(
             what=what,
             rule="it needs the extra otlp",
-            came=f"{ENDPOINT} is set and the extra is not installed",
+            got=f"{ENDPOINT} is set and the extra is not installed",
             advice="pip install 'piko-flow[otlp]'",
         )
     return True

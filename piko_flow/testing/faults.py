@@ -122,7 +122,7 @@ class Script(Generic[T]):
         if isinstance(outcome, Fail):
             raise outcome.error
         if outcome is not None:
-            raise TypeError(f"a plain function cannot wait: {outcome!r} came for item {item!r}")
+            raise TypeError(f"a plain function cannot wait: got {outcome!r} for item {item!r}")
         return self._give(item)
 
     async def reached(self, item: T) -> None:

@@ -21,7 +21,7 @@ def items(count: int, *, units: int = 1, name: str = "items") -> Source[int]:
     """A source of the whole numbers from 0 to `count` - 1, in order, in so many units of about the same size."""
     if isinstance(count, bool) or not isinstance(count, int):
         raise TypeError(
-            f"items: it takes a number of items, {shorten(count)} came; a Source gives items of your own"
+            f"items: got it takes a number of items, {shorten(count)}; a Source gives items of your own"
         )
     if units == 1:
         return Source(range(count), name=name)

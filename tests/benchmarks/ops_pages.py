@@ -88,12 +88,12 @@ class Pages:
 
 
 def _visited(client: httpx.Client, name: str, path: str, stall: float) -> dict[str, float]:
-    came = visit(client, path)
+    got = visit(client, path)
     return {
-        name: came.seconds,
-        f"{name} first": came.first,
-        f"{name} statements": came.statements,
-        "stall": max(stall, came.stall),
+        name: got.seconds,
+        f"{name} first": got.first,
+        f"{name} statements": got.statements,
+        "stall": max(stall, got.stall),
     }
 
 

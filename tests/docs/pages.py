@@ -86,7 +86,7 @@ class Page:
 
     def __init__(self, path: str, folder: Path) -> None:
         self.path, self.folder = path, folder
-        self.came: str | None = None  # what the last block printed and the page has not shown yet
+        self.got: str | None = None  # what the last block printed and the page has not shown yet
 
     def run(self) -> None:
         """Run every block in order."""
@@ -123,13 +123,13 @@ class Page:
             raise AssertionError(f"a block in {language or 'no language'} would not run")
 
     def _compare(self, shown: str) -> None:
-        assert self.came is not None, "a block shows output, and the block before it printed none"
-        assert not (told := difference(shown, self.came)), told
-        self.came = None
+        assert self.got is not None, "a block shows output, and the block before it printed none"
+        assert not (told := difference(shown, self.got)), told
+        self.got = None
 
     def _expect_nothing(self) -> None:
-        assert not self.came, f"a block printed what the page does not show:\n{self.came}"
-        self.came = None
+        assert not self.got, f"a block printed what the page does not show:\n{self.got}"
+        self.got = None
 
     def _python(self, source: str, namespace: dict[str, Any]) -> None:
         named = FILE.match(source)
@@ -145,7 +145,7 @@ class Page:
                 self.runner.run(eval(code, namespace))
             else:
                 exec(code, namespace)
-        self.came = printed.getvalue() or None
+        self.got = printed.getvalue() or None
 
     def _console(self, source: str) -> None:
         """Run each command and compare what it prints. It must end well unless the page shows an error."""

@@ -25,8 +25,8 @@ def steady(text: str) -> str:
     return "\n".join(line.strip() for line in text.strip().splitlines()) + "\n"
 
 
-def difference(shown: str, came: str) -> str:
+def difference(shown: str, got: str) -> str:
     """What differs, for a person to read; empty where the page shows what came. `...` stands for any text."""
-    if OutputChecker().check_output(steady(shown), steady(came), ELLIPSIS):
+    if OutputChecker().check_output(steady(shown), steady(got), ELLIPSIS):
         return ""
-    return f"the page shows\n\n{shown.rstrip()}\n\nbut what came is\n\n{came.rstrip()}\n"
+    return f"the page shows\n\n{shown.rstrip()}\n\nbut what came is\n\n{got.rstrip()}\n"

@@ -86,9 +86,9 @@ def test_the_page_of_running_has_every_option_of_the_command() -> None:
 
 def test_what_differs_from_run_to_run_is_not_compared() -> None:
     shown = "Run 0123456789ab succeeded: 10 items in 0.04 s (250/s)\nSource a   10   -   74%"
-    came = "2.0 s: 9 items read\nRun ffffffffffff succeeded: 10 items in 1.2 s (8/s)\nSource a  10  9%  -"
-    assert difference(shown, came) == ""
-    assert "10 items" in difference(shown.replace("10 items", "11 items"), came)
+    got = "2.0 s: 9 items read\nRun ffffffffffff succeeded: 10 items in 1.2 s (8/s)\nSource a  10  9%  -"
+    assert difference(shown, got) == ""
+    assert "10 items" in difference(shown.replace("10 items", "11 items"), got)
 
 
 @pytest.mark.parametrize(

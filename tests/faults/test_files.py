@@ -156,7 +156,7 @@ def test_a_wrong_checksum_is_told(tmp_path: Path) -> None:
 async def test_broken_lines_fail_the_run_or_are_skipped_or_kept(tmp_path: Path) -> None:
     file, out = tmp_path / "in.csv", tmp_path / "out.csv"
     file.write_text("a,b\n1,2\n3\n4,5\n")
-    with pytest.raises(StageFailed, match=rf"BrokenLine: {file}:3: 2 columns need 2 fields, 1 came"):
+    with pytest.raises(StageFailed, match=rf"BrokenLine: {file}:3: 2 columns need 2 fields, got 1"):
         await run(CsvSource(file) >> Sink(CsvSink(out)))
     assert not out.exists()
     skipped = await run(CsvSource(file, on_error="skip") >> Sink(CsvSink(out)))

@@ -41,7 +41,7 @@ async def test_who_knocks_at_an_application_that_does_not_run_is_told_how_it_is_
             told = await client.get("/api/v1/flows", headers=good)
             assert (told.status_code, told.headers["retry-after"]) == (503, "5")
             found = told.json()
-            assert (found["title"], found["came"]) == ("It does not run", f"the application 'shop' {state}")
+            assert (found["title"], found["got"]) == ("It does not run", f"the application 'shop' {state}")
             assert "Run it within `async with app.running():`" in found["advice"]
             page = await client.get("/", headers=cookie)
             assert page.status_code == 503

@@ -149,7 +149,7 @@ def refusal(
 
 def told(error: PipelineError) -> dict[str, Any]:
     """The parts of a refusal without its place."""
-    return {"what": error.what, "rule": error.rule, "came": error.came, "advice": error.advice}
+    return {"what": error.what, "rule": error.rule, "got": error.got, "advice": error.advice}
 
 
 def without_places(words: str) -> str:

@@ -87,8 +87,8 @@ async def test_a_wrong_body_is_told_place_by_place(method: str, path: str, body:
         told = next(one for one in problem["errors"] if one["pointer"] == pointer)
         assert told["what"]
         assert told["rule"]
-        assert told["came"]
-        assert {"what", "rule", "came"} < problem.keys()
+        assert told["got"]
+        assert {"what", "rule", "got"} < problem.keys()
         assert "Value error" not in str(problem)
         assert (await world.get("/runs"))["runs"] == []
 
@@ -103,7 +103,7 @@ async def test_a_wrong_address_is_told_place_by_place(path: str, where: str) -> 
             name.partition(".")[0],
             f"{kind} parameter {name.partition('.')[0]}",
         )
-        assert told["came"]
+        assert told["got"]
 
 
 @pytest.mark.parametrize(
@@ -131,7 +131,7 @@ async def test_a_body_that_is_no_json_cannot_be_read(body: str) -> None:
             "the body",
             "it is JSON",
         )
-        assert problem["came"]
+        assert problem["got"]
 
 
 async def test_a_number_that_json_does_not_have_is_named_and_one_that_is_too_large_is_refused() -> None:
@@ -140,7 +140,7 @@ async def test_a_number_that_json_does_not_have_is_named_and_one_that_is_too_lar
         told = await world.ask(
             "POST", "/flows/mail/runs", 400, content='{"params": {"a": NaN}}', headers=headers
         )
-        assert told["came"] == "NaN is no number of JSON"
+        assert told["got"] == "NaN is no number of JSON"
         told = await world.ask(
             "POST", "/flows/mail/runs", 422, content='{"params": {"a": 1e999}}', headers=headers
         )
@@ -151,17 +151,17 @@ async def test_a_number_that_json_does_not_have_is_named_and_one_that_is_too_lar
 
 
 @pytest.mark.parametrize(
-    ("asked", "came"),
+    ("asked", "got"),
     [
         ("flow=mai", "no flow is registered as 'mai'; did you mean 'mail'?"),
         ("run=99999", "there is no such run, or it has been pruned"),
         ("flow=mail&run=99999", "there is no such run, or it has been pruned"),
     ],
 )
-async def test_nothing_is_heard_of_what_is_not_there(asked: str, came: str) -> None:
+async def test_nothing_is_heard_of_what_is_not_there(asked: str, got: str) -> None:
     async with api_world() as world:
         told = await world.get(f"/events?{asked}", 404)
-        assert (told["type"], told["came"]) == ("urn:piko-flow:not-found", came)
+        assert (told["type"], told["got"]) == ("urn:piko-flow:not-found", got)
 
 
 async def test_a_new_row_without_a_trigger_is_told_the_fields_of_one() -> None:
@@ -182,7 +182,7 @@ async def test_a_body_that_does_not_say_that_it_is_json_is_told_which_header_to_
         problem = await world.ask(
             "POST", "/flows/mail/runs", 415, content='{"dry_run": true}', headers=headers
         )
-        assert problem["came"] == (f"it says {kind}" if kind else "it does not say what it is")
+        assert problem["got"] == (f"it says {kind}" if kind else "it does not say what it is")
         assert problem["advice"] == "Send the header Content-Type: application/json"
         assert (await world.get("/runs"))["runs"] == []
 
@@ -190,16 +190,16 @@ async def test_a_body_that_does_not_say_that_it_is_json_is_told_which_header_to_
 async def test_where_a_body_is_needed_and_none_came_an_example_is_told() -> None:
     async with api_world() as world:
         problem = await world.ask("POST", "/backfills/plan", 422)
-        assert (problem["what"], problem["rule"], problem["came"]) == (
+        assert (problem["what"], problem["rule"], problem["got"]) == (
             "the body",
             "it is needed",
             "it is missing",
         )
         assert problem["advice"].startswith('Send for example {"flow": "sync_orders"')
         problem = await world.ask("POST", "/backfills/plan", 422, json=[1])
-        assert (problem["rule"], problem["came"]) == ("it is a JSON object", "a list came")
+        assert (problem["rule"], problem["got"]) == ("it is a JSON object", "got a list")
         problem = await world.get("/runs/abc", 422)
-        assert (problem["rule"], problem["came"]) == ("it is a whole number", "'abc' came")
+        assert (problem["rule"], problem["got"]) == ("it is a whole number", "got 'abc'")
 
 
 async def test_a_flow_is_triggered_without_a_body() -> None:
@@ -234,7 +234,7 @@ async def test_a_moment_without_its_offset_is_told_what_it_lacks() -> None:
     async with api_world() as world:
         window = {"start": "2026-03-02T10:00:00", "end": "2026-03-02T11:00:00Z"}
         problem = await world.post("/flows/mail/runs", {"window": window}, 422)
-        assert (problem["what"], problem["came"]) == ("field window.start", "text came")
+        assert (problem["what"], problem["got"]) == ("field window.start", "got text")
         assert problem["rule"].endswith("as 2026-03-01T09:00:00Z does, and this one has none")
 
 
@@ -243,9 +243,9 @@ async def test_no_advice_of_the_api_is_one_for_a_terminal() -> None:
         await begun(world.scene, "orders", since=11, planned=12)
         await ended(world.scene, "orders", hour(11))
         problem = await world.post("/flows/orders/runs", {}, 422)
-        assert (problem["came"], problem["advice"]) == ("there is none", "Name a window")
+        assert (problem["got"], problem["advice"]) == ("there is none", "Name a window")
         problem = await world.post("/dead-letters/replay", {}, 422)
-        assert problem["came"] == "neither came"
+        assert problem["got"] == "got neither"
 
 
 async def test_a_body_in_another_coding_is_refused() -> None:
@@ -338,7 +338,7 @@ async def test_what_nobody_expected_is_logged_and_not_told(caplog: pytest.LogCap
 
 
 def test_a_conflict_and_a_lost_lead_have_their_status() -> None:
-    conflict = RequestConflicts(what="retry run 1", rule="it is as it was seen", came="it is another now")
+    conflict = RequestConflicts(what="retry run 1", rule="it is as it was seen", got="it is another now")
     problem, headers = problem_of(conflict)
     assert (problem.status, problem.type, headers) == (409, "urn:piko-flow:conflict", {})
     problem, headers = problem_of(LeadershipLost(lease="default"))
@@ -362,13 +362,13 @@ async def test_wrong_params_are_told_each_with_its_place() -> None:
         problem = await world.post("/flows/orders/runs", {"params": {"limit": "x", "region": 7}}, 422)
         assert problem["type"] == "urn:piko-flow:refused"
         assert {one["pointer"] for one in problem["errors"]} == {"#/params/region", "#/params/limit"}
-        assert all(one["came"] and one["rule"] for one in problem["errors"])
+        assert all(one["got"] and one["rule"] for one in problem["errors"])
         wrong = {"changes": {"limt": 1, "regon": "eu", "a/b": 1}}
         problem = await world.ask("PATCH", "/flows/orders/params", 422, json=wrong)
         pointers = {one["pointer"] for one in problem["errors"]}
         assert pointers == {"#/changes/limt", "#/changes/regon", "#/changes/a~1b"}
         assert problem["advice"] == "Did you mean 'limit'? Did you mean 'region'?"
-        assert problem["came"].endswith("are none of them")
+        assert problem["got"].endswith("are none of them")
 
 
 class Needed(BaseModel):

@@ -53,7 +53,7 @@ async def test_a_run_is_cancelled_and_tried_again() -> None:
         assert (found["status"], found["attempt"]) == ("QUEUED", 2)
         problem = await world.post(f"/runs/{run.id}/retry", status=422)
         assert problem["type"] == "urn:piko-flow:refused"
-        assert (problem["what"], problem["came"]) == (f"retry run {run.id}", "it is QUEUED")
+        assert (problem["what"], problem["got"]) == (f"retry run {run.id}", "it is QUEUED")
         live = await running(world.scene, "mail")
         assert (await world.post(f"/runs/{live.id}/cancel"))["run"]["cancel_requested"] == "ann"
 
@@ -146,7 +146,7 @@ async def test_an_admin_lets_the_leader_resign() -> None:
         assert (await world.post("/leader/resign", status=403))["type"] == "urn:piko-flow:not-allowed"
         world.visit(Role.ADMIN)
         assert (await world.post("/leader/resign"))["ended"]["holder"] == "one"
-        assert (await world.post("/leader/resign", status=422))["came"] == "nobody holds it"
+        assert (await world.post("/leader/resign", status=422))["got"] == "nobody holds it"
 
 
 CHANGES = [

@@ -12,8 +12,8 @@ async def conflict(world: ApiWorld, method: str, path: str, body: Any = None) ->
     problem = await world.ask(method, path, 409, json=body)
     assert problem["type"] == "urn:piko-flow:conflict"
     assert problem["advice"] == "Look at it again, and decide anew"
-    came: str = problem["came"]
-    return came
+    got: str = problem["got"]
+    return got
 
 
 async def test_a_run_that_went_on() -> None:
@@ -31,8 +31,8 @@ async def test_a_schedule_that_was_set_by_another() -> None:
     async with api_world() as world:
         new = {"schedule_type": "interval", "schedule_expr": {"minutes": 5}, "expected": {"version": 0}}
         await world.ask("PATCH", "/schedules/mail", json=new)
-        came = await conflict(world, "PATCH", "/schedules/mail", new)
-        assert came == "there was none then, and now there is version 1"
+        got = await conflict(world, "PATCH", "/schedules/mail", new)
+        assert got == "there was none then, and now there is version 1"
         await conflict(world, "DELETE", "/schedules/mail?expected_version=2")
         await world.ask("PATCH", "/schedules/mail", json={"enabled": False, "expected": {"version": 1}})
         assert (await world.get("/schedules/mail"))["schedule"]["row"]["version"] == 2

@@ -106,8 +106,8 @@ def test_the_first_signal_drains_the_second_cancels_and_the_first_gives_the_exit
     run, said = Stopped(), list[str]()
     stops = Stops(run, say=said.append)
     assert stops.exit_code == 0
-    for came in (signal.SIGTERM, signal.SIGINT, signal.SIGINT):
-        stops.stop(came)
+    for got in (signal.SIGTERM, signal.SIGINT, signal.SIGINT):
+        stops.stop(got)
     assert run.asked == ["drain", "cancel"]
     assert said == ["SIGTERM: draining; send it again to cancel", "SIGINT: cancelling"]
     assert stops.exit_code == 143

@@ -18,30 +18,30 @@ from tests.unit.unchecked import (
 
 
 @pytest.mark.parametrize(
-    ("compose", "rule", "came"),
+    ("compose", "rule", "got"),
     [
-        (lambda: Route(), "a Route needs at least one branch", "none came"),
-        (lambda: Route(Sink(print)), "a Route is made of On(type or predicate, branch)", "Sink 'print' came"),
-        (lambda: Broadcast(Sink(print)), "a Broadcast needs at least two branches", "1 came"),
+        (lambda: Route(), "a Route needs at least one branch", "got none"),
+        (lambda: Route(Sink(print)), "a Route is made of On(type or predicate, branch)", "got Sink 'print'"),
+        (lambda: Broadcast(Sink(print)), "a Broadcast needs at least two branches", "got 1"),
         (
             lambda: Broadcast(Sink(print), print),
             "a branch is a sink or a transform",
-            "the function print came",
+            "got the function print",
         ),
-        (lambda: On(Order, Source([1])), "a branch is a sink or a transform", "Source 'list' came"),
-        (lambda: Merge(Source([1])), "a Merge needs at least two sources", "1 came"),
-        (lambda: Merge(Source([1]), Sink(print)), "a Merge is made of sources", "Sink 'print' came"),
+        (lambda: On(Order, Source([1])), "a branch is a sink or a transform", "got Source 'list'"),
+        (lambda: Merge(Source([1])), "a Merge needs at least two sources", "got 1"),
+        (lambda: Merge(Source([1]), Sink(print)), "a Merge is made of sources", "got Sink 'print'"),
         (
             lambda: On(list[int], Sink(print)),
             "a branch is chosen by isinstance, which knows no type arguments",
-            "list[int] came",
+            "got list[int]",
         ),
         (
             lambda: On(Order | list[int], Sink(print)),
             "a branch is chosen by isinstance, which knows no type arguments",
-            "list[int] came",
+            "got list[int]",
         ),
-        (lambda: On(5, Sink(print)), "On takes a class or a predicate", "int 5 came"),
+        (lambda: On(5, Sink(print)), "On takes a class or a predicate", "got int 5"),
         (
             lambda: On(text_later, Sink(print)),
             "On's predicate is a plain function",
@@ -80,18 +80,18 @@ from tests.unit.unchecked import (
         (
             lambda: Route(On(Order, Sink(print)), on_eror="skip"),
             "an option of Route is one of name, on_error",
-            "on_eror= came",
+            "got on_eror=",
         ),
         (
             lambda: Broadcast(Sink(print), Sink(print), nam="x"),
             "an option of Broadcast is one of name",
-            "nam= came",
+            "got nam=",
         ),
     ],
 )
-def test_branches_that_cannot_be_are_refused(compose: Callable[[], object], rule: str, came: str) -> None:
+def test_branches_that_cannot_be_are_refused(compose: Callable[[], object], rule: str, got: str) -> None:
     error = refusal(compose)
-    assert (error.rule, error.came) == (rule, came)
+    assert (error.rule, error.got) == (rule, got)
 
 
 def test_a_branch_for_some_classes_that_are_left_can_be_reached() -> None:

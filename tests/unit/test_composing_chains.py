@@ -138,7 +138,7 @@ def test_a_source_serves_two_branches_of_a_merge() -> None:
 
 
 @pytest.mark.parametrize(
-    ("value", "came", "advice"),
+    ("value", "got", "advice"),
     [
         (lambda: Source(numbers), "it has no sink", ADD_SINK),
         (lambda: Source(numbers) >> Transform(text), "it has no sink", ADD_SINK),
@@ -151,17 +151,17 @@ def test_a_source_serves_two_branches_of_a_merge() -> None:
         ),
         (lambda: Transform(text) >> Sink(print), "it has no source", "Put a Source before it"),
         (lambda: Sink(print), "it has no source", "Put a Source before it"),
-        (lambda: [1], "list [1] came", ""),
-        (lambda: print, "the function print came", ""),
+        (lambda: [1], "got list [1]", ""),
+        (lambda: print, "got the function print", ""),
     ],
 )
-async def test_what_is_not_closed_does_not_run(value: Callable[[], Any], came: str, advice: str) -> None:
+async def test_what_is_not_closed_does_not_run(value: Callable[[], Any], got: str, advice: str) -> None:
     made = value()
     at = made.origin if isinstance(made, Stage) else None
     for why, use in (("run_sync()", lambda: run_sync(made)), ("check", lambda: closed(made, why="check"))):
         error = refusal(use, at=at)
         assert error.rule == f"{why} needs a closed pipeline: source >> ... >> sink"
-        assert (error.came, error.advice) == (came, advice)
+        assert (error.got, error.advice) == (got, advice)
     with pytest.raises(PipelineError, match=r"^.*: run\(\) needs a closed pipeline"):
         await run(made)
     with pytest.raises(PipelineError, match=r"^.*: start\(\) needs a closed pipeline"):
@@ -195,7 +195,7 @@ def test_a_sink_has_one_place(compose: Callable[[Any], object], what: str) -> No
     sink = Sink(print, name="write")
     error = refusal_of_sink(lambda: compose(sink))
     assert error.what == what
-    assert error.came == f"Sink 'write' ({sink.origin}) is in two"
+    assert error.got == f"Sink 'write' ({sink.origin}) is in two"
     assert error.advice == "Let the branches meet before it, or make two sinks"
 
 
@@ -217,13 +217,13 @@ def refusal_of_sink(compose: Callable[[], object]) -> PipelineError:
 
 
 @pytest.mark.parametrize(
-    ("compose", "what", "rule", "came", "advice"),
+    ("compose", "what", "rule", "got", "advice"),
     [
         pytest.param(
             lambda: Source(numbers) >> text,
             ">> after Source 'numbers'",
             "a transform or a sink must follow",
-            "the function text came",
+            "got the function text",
             "Wrap it: Transform(...), Filter(...), CpuMap(...) or Sink(...)",
             id="function behind",
         ),
@@ -231,7 +231,7 @@ def refusal_of_sink(compose: Callable[[], object]) -> PipelineError:
             lambda: Transform(text) >> Transform,
             ">> after Transform 'text'",
             "a transform or a sink must follow",
-            "the class Transform came",
+            "got the class Transform",
             "Wrap it: Transform(...), Filter(...), CpuMap(...) or Sink(...)",
             id="class behind",
         ),
@@ -239,7 +239,7 @@ def refusal_of_sink(compose: Callable[[], object]) -> PipelineError:
             lambda: Source(numbers) >> Source(numbers),
             ">> after Source 'numbers'",
             "a transform or a sink must follow",
-            "Source 'numbers' came",
+            "got Source 'numbers'",
             "Use Merge(a, b) to read two sources",
             id="source behind",
         ),
@@ -247,7 +247,7 @@ def refusal_of_sink(compose: Callable[[], object]) -> PipelineError:
             lambda: Source(numbers) >> 5,
             ">> after Source 'numbers'",
             "a transform or a sink must follow",
-            "int 5 came",
+            "got int 5",
             "",
             id="number behind",
         ),
@@ -255,7 +255,7 @@ def refusal_of_sink(compose: Callable[[], object]) -> PipelineError:
             lambda: [1] >> Transform(text),
             ">> before Transform 'text'",
             "a pipeline is made of stages",
-            "list [1] came",
+            "got list [1]",
             "Wrap it: Source(...) for what is read, Transform(...) for a function",
             id="list before",
         ),
@@ -263,7 +263,7 @@ def refusal_of_sink(compose: Callable[[], object]) -> PipelineError:
             lambda: numbers >> Transform(text),
             ">> before Transform 'text'",
             "a pipeline is made of stages",
-            "the function numbers came",
+            "got the function numbers",
             "Wrap it: Source(...) for what is read, Transform(...) for a function",
             id="function before",
         ),
@@ -271,7 +271,7 @@ def refusal_of_sink(compose: Callable[[], object]) -> PipelineError:
             lambda: Sink(print) >> Transform(text),
             "Sink 'print'",
             "nothing can follow a sink",
-            "Transform 'text' came after it",
+            "got Transform 'text' after it",
             "Use Broadcast to feed two sinks",
             id="behind a sink",
         ),
@@ -279,14 +279,14 @@ def refusal_of_sink(compose: Callable[[], object]) -> PipelineError:
             lambda: Source(numbers) >> Sink(print) >> Sink(print),
             "Pipeline 'numbers >> print'",
             "a pipeline is closed: nothing can follow it",
-            "Sink 'print' came after it",
+            "got Sink 'print' after it",
             "",
             id="behind a pipeline",
         ),
     ],
 )
 def test_a_joint_needs_stages_on_both_sides(
-    compose: Callable[[], object], what: str, rule: str, came: str, advice: str
+    compose: Callable[[], object], what: str, rule: str, got: str, advice: str
 ) -> None:
     error = refusal(compose)
-    assert (error.what, error.rule, error.came, error.advice) == (what, rule, came, advice)
+    assert (error.what, error.rule, error.got, error.advice) == (what, rule, got, advice)

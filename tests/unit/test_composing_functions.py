@@ -46,12 +46,12 @@ async def plus_later(total: int, number: int) -> int:
     [
         pytest.param(
             lambda: Transform(5),
-            ("Transform", "it needs a function of one item", "int 5 came", ""),
+            ("Transform", "it needs a function of one item", "got int 5", ""),
             id="no function",
         ),
         pytest.param(
             lambda: Transform(Transform(text)),
-            ("Transform", "it needs a function of one item", "Transform 'text' came", ""),
+            ("Transform", "it needs a function of one item", "got Transform 'text'", ""),
             id="a stage",
         ),
         pytest.param(
@@ -84,7 +84,7 @@ async def plus_later(total: int, number: int) -> int:
             (
                 "Transform 'digits'",
                 "a Transform's function gives one item for each item",
-                "a generator function came",
+                "got a generator function",
                 "Use FlatMap for a function that gives several",
             ),
             id="generator",
@@ -94,7 +94,7 @@ async def plus_later(total: int, number: int) -> int:
             (
                 "Filter 'digits'",
                 "a Filter's predicate gives true or false for an item",
-                "a generator function came",
+                "got a generator function",
                 "Use FlatMap for a function that gives several items",
             ),
             id="generator as predicate",
@@ -114,7 +114,7 @@ async def plus_later(total: int, number: int) -> int:
             (
                 "CpuMap 'text_later'",
                 "CpuMap runs a plain function on other processes",
-                "an async function came",
+                "got an async function",
                 "Use Transform for async functions",
             ),
             id="async on processes",
@@ -124,7 +124,7 @@ async def plus_later(total: int, number: int) -> int:
             (
                 "CpuMap 'digits_later'",
                 "CpuMap's function gives one item for each item",
-                "a generator function came",
+                "got a generator function",
                 "Return a list and flatten it with FlatMap",
             ),
             id="async generator on processes",
@@ -134,7 +134,7 @@ async def plus_later(total: int, number: int) -> int:
             (
                 "Sink 'digits'",
                 "a sink's function is called for what it does",
-                "a generator function came",
+                "got a generator function",
                 "",
             ),
             id="generator as sink",
@@ -148,7 +148,7 @@ def test_a_function_that_a_stage_cannot_call_is_refused(
 
 
 @pytest.mark.parametrize(
-    ("compose", "rule", "came"),
+    ("compose", "rule", "got"),
     [
         pytest.param(
             lambda: Transform(text_later, uses={"client": client}),
@@ -171,7 +171,7 @@ def test_a_function_that_a_stage_cannot_call_is_refused(
         pytest.param(
             lambda: Transform(fetch, uses={"client": 5}),
             "uses['client'] must be an async context manager function or an object with acquire(info)",
-            "int 5 came",
+            "got int 5",
             id="no resource",
         ),
         pytest.param(
@@ -188,9 +188,9 @@ def test_a_function_that_a_stage_cannot_call_is_refused(
         ),
     ],
 )
-def test_a_resource_that_does_not_fit_is_refused(compose: Callable[[], object], rule: str, came: str) -> None:
+def test_a_resource_that_does_not_fit_is_refused(compose: Callable[[], object], rule: str, got: str) -> None:
     error = refusal(compose)
-    assert (error.rule, error.came[:100]) == (rule, came[:100])
+    assert (error.rule, error.got[:100]) == (rule, got[:100])
 
 
 def test_a_resource_or_a_partial_fills_what_is_missing() -> None:
@@ -202,10 +202,10 @@ def test_a_resource_or_a_partial_fills_what_is_missing() -> None:
 
 
 @pytest.mark.parametrize(
-    ("compose", "rule", "came"),
+    ("compose", "rule", "got"),
     [
-        (lambda: Fold(plus), "start must be a function", "None came"),
-        (lambda: Fold(plus, start=0), "start must be a function", "int 0 came"),
+        (lambda: Fold(plus), "start must be a function", "got None"),
+        (lambda: Fold(plus, start=0), "start must be a function", "got int 0"),
         (
             lambda: Fold(text, start=int),
             "step is called with the value and one item",
@@ -216,18 +216,18 @@ def test_a_resource_or_a_partial_fills_what_is_missing() -> None:
             "start is called with nothing",
             "text: missing a required argument: 'number'",
         ),
-        (lambda: Fold(plus_later, start=int), "Fold's step is a plain function", "an async function came"),
+        (lambda: Fold(plus_later, start=int), "Fold's step is a plain function", "got an async function"),
     ],
     ids=["no start", "value", "one argument", "start with argument", "async"],
 )
-def test_a_fold_needs_functions_that_go_round(compose: Callable[[], object], rule: str, came: str) -> None:
+def test_a_fold_needs_functions_that_go_round(compose: Callable[[], object], rule: str, got: str) -> None:
     error = refusal(compose)
-    assert (error.rule, error.came) == (rule, came)
+    assert (error.rule, error.got) == (rule, got)
 
 
 def test_what_a_fold_starts_with_fits_its_step() -> None:
     error = refusal(lambda: Fold(plus, start=str), StageTypeError)
-    assert (error.rule, error.came) == ("its step takes the value as int", "str gives str")
+    assert (error.rule, error.got) == ("its step takes the value as int", "str gives str")
 
 
 def test_functions_that_are_not_ours_may_hide_their_parameters() -> None:

@@ -40,7 +40,7 @@ SECONDS = "must be a number of seconds or a timedelta above 0"
 )
 def test_a_count_is_a_whole_number(option: str, compose: Callable[[Any], object], bad: object) -> None:
     error = refusal_of(compose, bad)
-    assert (error["rule"], error["came"]) == (f"{option} {WHOLE}", f"got {bad!r}")
+    assert (error["rule"], error["got"]) == (f"{option} {WHOLE}", f"got {bad!r}")
 
 
 @pytest.mark.parametrize("bad", [0, -1, True, "1", float("nan"), timedelta(0)])
@@ -58,7 +58,7 @@ def test_a_count_is_a_whole_number(option: str, compose: Callable[[Any], object]
 )
 def test_a_time_is_above_zero(option: str, compose: Callable[[Any], object], bad: object) -> None:
     error = refusal_of(compose, bad)
-    assert (error["rule"], error["came"]) == (f"{option} {SECONDS}", f"got {bad!r}")
+    assert (error["rule"], error["got"]) == (f"{option} {SECONDS}", f"got {bad!r}")
 
 
 @pytest.mark.parametrize("bad", [float("inf"), 1e12, 10**400, timedelta.max])
@@ -86,94 +86,94 @@ def test_times_may_be_numbers_or_timedeltas() -> None:
 
 
 @pytest.mark.parametrize(
-    ("compose", "rule", "came", "advice"),
+    ("compose", "rule", "got", "advice"),
     [
         pytest.param(
             lambda: Transform(text_later, concurency=3),
             "an option of Transform is one of concurrency, key, name, on, on_error, ordered, retry, timeout, uses",
-            "concurency= came",
+            "got concurency=",
             "Did you mean concurrency=?",
             id="Transform",
         ),
         pytest.param(
             lambda: Filter(positive, lanes=1),
             "an option of Filter is one of concurrency, key, name, on, on_error, ordered, retry, timeout, uses",
-            "lanes= came",
+            "got lanes=",
             "",
             id="Filter",
         ),
         pytest.param(
             lambda: FlatMap(digits, key=str),
             "an option of FlatMap is one of concurrency, name, on, on_error, ordered, retry, timeout, uses",
-            "key= came",
+            "got key=",
             "",
             id="FlatMap",
         ),
         pytest.param(
             lambda: CpuMap(text, worker=2),
             "an option of CpuMap is one of name, on_error, ordered, retry, timeout, workers",
-            "worker= came",
+            "got worker=",
             "Did you mean workers=?",
             id="CpuMap",
         ),
         pytest.param(
             lambda: Batch(3, withing=1),
             "an option of Batch is one of name, weight, within",
-            "withing= came",
+            "got withing=",
             "Did you mean within=?",
             id="Batch",
         ),
         pytest.param(
             lambda: Parse(Order, on_eror="skip"),
             "an option of Parse is one of name, on_error",
-            "on_eror= came",
+            "got on_eror=",
             "Did you mean on_error=?",
             id="Parse",
         ),
         pytest.param(
             lambda: Sink(Numbers(), bach=3),
             "an option of Sink is one of batch, name, on_error, retry, timeout, within",
-            "bach= came",
+            "got bach=",
             "Did you mean batch=?",
             id="Sink",
         ),
         pytest.param(
             lambda: Fold(plus, strat=int),
             "an option of Fold is one of key, max_keys, name, start",
-            "strat= came",
+            "got strat=",
             "Did you mean start=?",
             id="Fold",
         ),
     ],
 )
 def test_an_unknown_option_names_the_one_that_was_meant(
-    compose: Callable[[], object], rule: str, came: str, advice: str
+    compose: Callable[[], object], rule: str, got: str, advice: str
 ) -> None:
     error = refusal(compose)
-    assert (error.rule, error.came, error.advice) == (rule, came, advice)
+    assert (error.rule, error.got, error.advice) == (rule, got, advice)
 
 
 @pytest.mark.parametrize(
-    ("compose", "rule", "came", "advice"),
+    ("compose", "rule", "got", "advice"),
     [
         pytest.param(
             lambda: Transform(text, timeout=3),
             "timeout cannot stop a plain function that runs inline",
-            "timeout=3 came",
+            "got timeout=3",
             'Make the function async, or give on="thread"',
             id="timeout inline",
         ),
         pytest.param(
             lambda: Transform(text, concurrency=3),
             "a plain function that runs inline works on one item at a time",
-            "concurrency=3 came",
+            "got concurrency=3",
             'Make the function async, give on="thread", or use CpuMap',
             id="concurrency inline",
         ),
         pytest.param(
             lambda: Transform(text_later, on="thread"),
             'on="thread" is for blocking functions',
-            "an async function came",
+            "got an async function",
             "Leave on= out",
             id="async on thread",
         ),
@@ -215,7 +215,7 @@ def test_an_unknown_option_names_the_one_that_was_meant(
         pytest.param(
             lambda: Transform(text_later, key=text_later),
             "key must be a plain function",
-            "an async function came",
+            "got an async function",
             "",
             id="async key",
         ),
@@ -236,31 +236,31 @@ def test_an_unknown_option_names_the_one_that_was_meant(
         pytest.param(
             lambda: Sink(text, batch=3),
             "batch= and within= are for objects that write lists",
-            "a function came",
+            "got a function",
             "Put Batch(...) before it, or give an object with write(items)",
             id="batch of a function",
         ),
         pytest.param(
             lambda: Sink(Numbers),
             "a sink writes through an object",
-            "the class Numbers came",
+            "got the class Numbers",
             "Make one: Numbers(...)",
             id="class of a target",
         ),
         pytest.param(
             lambda: Parse(5),
             "Parse needs a Pydantic model or a type that Pydantic can validate",
-            "int 5 came (PydanticSchemaGenerationError)",
+            "got int 5 (PydanticSchemaGenerationError)",
             "",
             id="Parse",
         ),
     ],
 )
 def test_an_option_that_cannot_work_is_refused(
-    compose: Callable[[], object], rule: str, came: str, advice: str
+    compose: Callable[[], object], rule: str, got: str, advice: str
 ) -> None:
     error = refusal(compose)
-    assert (error.rule, error.came, error.advice) == (rule, came, advice)
+    assert (error.rule, error.got, error.advice) == (rule, got, advice)
 
 
 def test_a_retry_counts_whole_attempts() -> None:

@@ -71,7 +71,7 @@ def test_a_notebook_names_the_cell(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("options", "rule", "came", "advice"),
+    ("options", "rule", "got", "advice"),
     [
         ({"capacity": 0}, "capacity must be a whole number of items of at least 1", "got 0", ""),
         ({"capacity": True}, "capacity must be a whole number of items of at least 1", "got True", ""),
@@ -94,11 +94,11 @@ def test_a_notebook_names_the_cell(tmp_path: Path) -> None:
             "got True",
             "",
         ),
-        ({"max_erors": 1}, None, "max_erors= came", "Did you mean max_errors=?"),
+        ({"max_erors": 1}, None, "got max_erors=", "Did you mean max_errors=?"),
     ],
 )
 async def test_a_bad_option_of_a_run_names_the_line_that_runs(
-    options: dict[str, object], rule: str | None, came: str, advice: str
+    options: dict[str, object], rule: str | None, got: str, advice: str
 ) -> None:
     pipeline = Source(numbers) >> Sink(print)
     assert isinstance(pipeline, Pipeline)
@@ -117,5 +117,5 @@ async def test_a_bad_option_of_a_run_names_the_line_that_runs(
             await stack.enter_async_context(start(pipeline, **options))  # type: ignore[arg-type]
     errors.append(caught.value)
     for error in errors:
-        assert (error.what, error.came, error.advice) == ("the run", came, advice)
+        assert (error.what, error.got, error.advice) == ("the run", got, advice)
         assert rule is None or error.rule == rule

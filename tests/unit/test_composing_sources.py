@@ -49,40 +49,40 @@ class Lines:
 
 
 @pytest.mark.parametrize(
-    ("items", "came", "advice"),
+    ("items", "got", "advice"),
     [
-        pytest.param("abc", "str 'abc' came", TEXT, id="str"),
-        pytest.param(b"abc", "bytes b'abc' came", TEXT, id="bytes"),
-        pytest.param(bytearray(b"a"), "bytearray bytearray(b'a') came", TEXT, id="bytearray"),
-        pytest.param(Order(), "Order Order(total=0) came", FRESH, id="model"),
-        pytest.param(Order, "the class Order came", FRESH, id="model class"),
-        pytest.param(Refund, "the class Refund came", FRESH, id="class of no iterable"),
-        pytest.param(5, "int 5 came", FRESH, id="number"),
-        pytest.param(None, "None came", FRESH, id="nothing"),
-        pytest.param(Source([1]), "Source 'list' came", FRESH, id="source"),
+        pytest.param("abc", "got str 'abc'", TEXT, id="str"),
+        pytest.param(b"abc", "got bytes b'abc'", TEXT, id="bytes"),
+        pytest.param(bytearray(b"a"), "got bytearray bytearray(b'a')", TEXT, id="bytearray"),
+        pytest.param(Order(), "got Order Order(total=0)", FRESH, id="model"),
+        pytest.param(Order, "got the class Order", FRESH, id="model class"),
+        pytest.param(Refund, "got the class Refund", FRESH, id="class of no iterable"),
+        pytest.param(5, "got int 5", FRESH, id="number"),
+        pytest.param(None, "got None", FRESH, id="nothing"),
+        pytest.param(Source([1]), "got Source 'list'", FRESH, id="source"),
         pytest.param(
             numbers(),
-            "the generator object numbers came, which can be read only once",
+            "got the generator object numbers, which can be read only once",
             "Give the function itself, Source(numbers), or functools.partial for its arguments",
             id="generator object",
         ),
         pytest.param(
             numbers_later(),
-            "the generator object numbers_later came, which can be read only once",
+            "got the generator object numbers_later, which can be read only once",
             "Give the function itself, Source(numbers_later), or functools.partial for its arguments",
             id="async generator object",
         ),
         pytest.param(
             text_later(1),
-            "a call of the async function text_later came",
+            "got a call of the async function text_later",
             "Give the function itself: Source(text_later)",
             id="coroutine",
         ),
     ],
 )
-def test_what_cannot_be_read_again_is_refused(items: Any, came: str, advice: str) -> None:
+def test_what_cannot_be_read_again_is_refused(items: Any, got: str, advice: str) -> None:
     error = refusal(lambda: Source(items))
-    assert (error.rule, error.came, error.advice) == (RULE, came, advice)
+    assert (error.rule, error.got, error.advice) == (RULE, got, advice)
 
 
 @pytest.mark.parametrize(
@@ -100,11 +100,11 @@ def test_what_cannot_be_read_again_is_refused(items: Any, came: str, advice: str
 def test_an_iterator_is_refused(items: Any) -> None:
     error = refusal(lambda: Source(items))
     assert (error.rule, error.advice) == (RULE, FRESH)
-    assert error.came.endswith("came, an iterator, which can be read only once")
+    assert error.got.endswith(", an iterator, which can be read only once")
 
 
 @pytest.mark.parametrize(
-    ("compose", "rule", "came"),
+    ("compose", "rule", "got"),
     [
         pytest.param(
             lambda: Source(digits),
@@ -133,7 +133,7 @@ def test_an_iterator_is_refused(items: Any) -> None:
         pytest.param(
             lambda: Source([1], splits=[1]),
             "splits= needs a function that reads one split",
-            "list [1] came",
+            "got list [1]",
             id="split list",
         ),
         pytest.param(
@@ -151,7 +151,7 @@ def test_an_iterator_is_refused(items: Any) -> None:
         pytest.param(
             lambda: Source(numbers, max_items=3),
             "max_items and max_age end the slices of an unbounded source",
-            "the function numbers came",
+            "got the function numbers",
             id="bounded",
         ),
         pytest.param(
@@ -175,17 +175,17 @@ def test_an_iterator_is_refused(items: Any) -> None:
         pytest.param(
             lambda: Source(numbers_later, on="thread"),
             'on="thread" is for blocking sources',
-            "an asynchronous one came",
+            "got an asynchronous one",
             id="async on thread",
         ),
         pytest.param(
             lambda: Source([1], on_error="skip"),
             "on_error of a source is for readers that can step over a broken piece",
-            "on_error='skip' came",
+            "got on_error='skip'",
             id="on_error",
         ),
         pytest.param(
-            lambda: Source([1], uses={"client": client}), "uses= is for functions", "list [1] came", id="uses"
+            lambda: Source([1], uses={"client": client}), "uses= is for functions", "got list [1]", id="uses"
         ),
         pytest.param(
             lambda: Source(numbers, uses={"client": client}),
@@ -196,17 +196,17 @@ def test_an_iterator_is_refused(items: Any) -> None:
         pytest.param(
             lambda: Source(numbers, split=[1]),
             "an option of Source is one of max_age, max_items, name, on, on_error, retry, splits, uses",
-            "split= came",
+            "got split=",
             id="unknown option",
         ),
     ],
 )
 def test_a_source_that_cannot_be_read_as_asked_is_refused(
-    compose: Callable[[], object], rule: str, came: str
+    compose: Callable[[], object], rule: str, got: str
 ) -> None:
     error = refusal(compose)
     assert error.what.startswith("Source ")
-    assert (error.rule, error.came) == (rule, came)
+    assert (error.rule, error.got) == (rule, got)
 
 
 @pytest.mark.parametrize(

@@ -49,12 +49,12 @@ async def test_an_item_that_comes_while_others_are_in_work_is_begun_at_once(
     tap, gate, given = Tap(groups), Gate(), list[int]()
     pipeline = Source(tap) >> Transform(gate, concurrency=10, ordered=ordered) >> Sink(given.append)
     async with start(pipeline):
-        came = 0
+        got = 0
         for group in groups:
             tap.open.release()
-            came += group
+            got += group
             await turns(20)
-            assert gate.inside == came
+            assert gate.inside == got
         gate.opened.set()
     assert sorted(given) == list(range(ITEMS))
 

@@ -69,9 +69,9 @@ async def client(error: Exception | None = None, *, process: Any = None) -> Asyn
         (StoreUnavailable(what="read", reason="it is away"), 503, "The database does not answer"),
         (NotRunning(name="shop"), 503, "It is starting"),
         (NotRunning(name="shop", state="has stopped", advice="Start it"), 503, "It does not run"),
-        (NotFound(what="show", rule="it is there", came="it is not"), 404, "There is nothing here"),
-        (RequestConflicts(what="do", rule="as seen", came="not as seen"), 409, "It has changed meanwhile"),
-        (RequestRefused(what="do", rule="a <rule>", came="came", advice="do that"), 422, "could not be done"),
+        (NotFound(what="show", rule="it is there", got="it is not"), 404, "There is nothing here"),
+        (RequestConflicts(what="do", rule="as seen", got="not as seen"), 409, "It has changed meanwhile"),
+        (RequestRefused(what="do", rule="a <rule>", got="got", advice="do that"), 422, "could not be done"),
         (RuntimeError("a secret inside"), 500, "Something broke"),
     ],
 )

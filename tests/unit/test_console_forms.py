@@ -17,7 +17,7 @@ from piko_flow.control.plane_params import shown_params
 from piko_flow.errors import RequestRefused
 from piko_flow.ops.console import params_form, schedule_form
 from piko_flow.ops.console.conflicts import seen_by
-from piko_flow.ops.console.field_refused import FieldRefused, about, came_told, fields_of_error
+from piko_flow.ops.console.field_refused import FieldRefused, about, fields_of_error, got_told
 from piko_flow.ops.console.refusals import told_of
 from piko_flow.store.records import ScheduleRecord
 from piko_flow.store.seen import Seen
@@ -134,7 +134,7 @@ def test_what_cannot_be_read_is_refused(name: str, sent: str) -> None:
     changes, unread = params_form.read_changes(FLOW, filled(**{name: sent}), VALUES)
     assert (changes, list(unread)) == (None, [name])
     error = params_form.unreadable(FLOW, unread)
-    assert (error.fields(), name in error.came) == (unread, True)
+    assert (error.fields(), name in error.got) == (unread, True)
 
 
 async def test_stars_are_never_written_over_a_secret_inside_a_value() -> None:
@@ -288,24 +288,24 @@ def test_a_time_of_a_model_is_kept_when_nobody_changed_it() -> None:
 
 
 @pytest.mark.parametrize(
-    ("came", "told"),
+    ("got", "told"),
     [
-        ("'yesterday'", "'yesterday' came"),
-        ("'70'", "'70' came"),
-        ("70", "70 came"),
-        ("-1.5", "-1.5 came"),
-        ("None", "None came"),
-        ("'a very long te…", "'a very long te… came"),
-        ("''", "nothing came"),
-        ("nothing came", "nothing came"),
-        ("'a' and 'b' came", "'a' and 'b' came"),
+        ("'yesterday'", "got 'yesterday'"),
+        ("'70'", "got '70'"),
+        ("70", "got 70"),
+        ("-1.5", "got -1.5"),
+        ("None", "got None"),
+        ("'a very long te…", "got 'a very long te…"),
+        ("''", "got nothing"),
+        ("got nothing", "got nothing"),
+        ("got 'a' and 'b'", "got 'a' and 'b'"),
         ("there is none", "there is none"),
     ],
 )
-def test_a_message_ends_with_what_came(came: str, told: str) -> None:
-    assert came_told(came) == told
-    error = RequestRefused(what="read it", rule="it is a time", came=came)
-    assert told_of(error).came == told
+def test_a_message_ends_with_what_came(got: str, told: str) -> None:
+    assert got_told(got) == told
+    error = RequestRefused(what="read it", rule="it is a time", got=got)
+    assert told_of(error).got == told
     with pytest.raises(FieldRefused) as refused, about("start"):
         raise error
     assert fields_of_error(refused.value) == {"start": f"it is a time; {told}"}

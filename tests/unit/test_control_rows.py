@@ -71,8 +71,8 @@ async def test_a_fire_between_an_edit_and_the_next_poll_comes_where_the_row_says
             edit(world, f"flow {minute}", schedule_type="cron", schedule_expr=text, updated_at=when)
             await world.advance(minutes=5)
         await settled(world)
-        came = {flow for flow, fire in edited.items() if fire in flows.fires(flow)}
-        assert (came == set(edited)) is told
+        got = {flow for flow, fire in edited.items() if fire in flows.fires(flow)}
+        assert (got == set(edited)) is told
 
 
 async def test_a_changed_row_fires_by_the_new_schedule_from_then_on(flows: Flows) -> None:

@@ -74,7 +74,7 @@ async def test_who_has_not_come_for_a_while_is_not_asked_about() -> None:
     assert await desk.come(often_secret, seldom_secret) == [True, True]
     asked = desk.asked
     await desk.it.clock.advance(HOUR)
-    assert desk.asked == asked, "nobody came"
+    assert desk.asked == asked, "got nobody"
     for _ in range(30):
         await desk.it.clock.advance(2)
         assert await desk.come(often_secret) == [True]

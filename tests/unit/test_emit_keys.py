@@ -29,14 +29,14 @@ class Refund(BaseModel):
             {"a": 1},
             "id",
             RequestRefused,
-            "class dict came, which has no such field. Emit Order, or write emit",
+            "class dict, which has no such field. Emit Order, or write emit",
         ),
-        (3, "id", RequestRefused, "class int came, which has no such field. Emit Order, or write emit"),
+        (3, "id", RequestRefused, "class int, which has no such field. Emit Order, or write emit"),
         (
             Order(id=1),
             "number",
             RequestRefused,
-            "class Order came, which has no such field. Name in register",
+            "class Order, which has no such field. Name in register",
         ),
         (object(), "id", NotKept, "a value of type object has no form in JSON"),
         (Refund(card="1"), "card", NotKept, r"as its models are: .*\.Order \(name it in models=\[Refund\]"),
@@ -63,7 +63,7 @@ async def test_without_a_spool_an_item_without_the_key_is_refused_as_well() -> N
     writer.register("orders", written.append, key="id")
     async with writer:
         with pytest.raises(
-            RequestRefused, match=r"its field 'id'.*class int came, which has no such field. Name in"
+            RequestRefused, match=r"its field 'id'.*class int, which has no such field. Name in"
         ):
             await writer.emit(Emitted(3, "orders", None), Emissions())
         await writer.emit(Emitted({"id": 1}, "orders", None), Emissions())

@@ -220,7 +220,7 @@ async def test_a_table_of_the_applications_database_can_be_the_sink(tmp_path: Pa
 
 
 def test_outside_of_an_application_a_spool_before_a_table_names_the_database(tmp_path: Path) -> None:
-    with pytest.raises(PipelineError, match="SqlSink without url came"):
+    with pytest.raises(PipelineError, match="got a SqlSink without url"):
         Spool(SqlSink(Row, key="id"), name="rows", folder=tmp_path).opened()
 
 
@@ -266,10 +266,14 @@ def take_order(order: Order) -> None:
         (take_order, {"models": [Refund]}, "it takes Order"),
         (take_order, {"models": [3]}, "models are classes of Pydantic models or dataclasses"),
         (take_order, {"key": 3}, "key is the name of a field or a function of an item"),
-        (Sink(SqlSink(Row, key="id"), batch=10), {"models": [Row]}, "SqlSink without url came. Give it url="),
-        (3, {}, "3 came"),
-        (Source([1]), {}, "came"),
-        (Order, {}, "came"),
+        (
+            Sink(SqlSink(Row, key="id"), batch=10),
+            {"models": [Row]},
+            "got a SqlSink without url. Give it url=",
+        ),
+        (3, {}, "got 3"),
+        (Source([1]), {}, "got"),
+        (Order, {}, "got"),
         (Spool(take_order), {"whole": True}, "options of the spool"),
         (Spool(take_order), {"spool": False}, "spool=False keeps nothing on the disk; the sink is a Spool"),
         (CsvSink("orders.csv"), {}, "a file or a window is replaced as a whole"),
@@ -284,7 +288,7 @@ def take_order(order: Order) -> None:
                 table="t", columns=["at"], mode="replace_window", window_column="at", url="sqlite:///x.db"
             ),
             {},
-            "is replaced as a whole, .*; SqlSink came",
+            "is replaced as a whole, .*; got SqlSink",
         ),
     ],
 )

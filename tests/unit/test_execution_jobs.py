@@ -99,7 +99,7 @@ async def test_the_same_failure_with_other_values_has_the_same_fingerprint(place
 
 async def test_errors_that_the_flow_does_not_retry_are_told_so(place: Place) -> None:
     assert not (await place.execute(failing(KeyError("no")))).retryable
-    assert not (await place.execute(failing(RequestRefused(what="a", rule="b", came="c")))).retryable
+    assert not (await place.execute(failing(RequestRefused(what="a", rule="b", got="c")))).retryable
 
 
 async def test_of_a_group_of_errors_the_first_is_told(place: Place) -> None:

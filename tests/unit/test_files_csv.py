@@ -83,12 +83,12 @@ def test_encodings_that_do_not_keep_ascii_are_read(file: Path, encoding: str) ->
 @pytest.mark.parametrize(
     ("content", "rows", "payload", "reason"),
     [
-        (b"a,b\n1,2\n3\n4,5\n", ["1", "4"], ["3"], "3: 2 columns need 2 fields, 1 came: ['3']"),
-        (b"a,b\n1,2,\n4,5\n", ["4"], ["1", "2", ""], "2: 2 columns need 2 fields, 3 came"),
-        (b'a,b\n"1\n2"\n4,5\n', ["4"], ["1\n2"], "2: 2 columns need 2 fields, 1 came"),
+        (b"a,b\n1,2\n3\n4,5\n", ["1", "4"], ["3"], "3: 2 columns need 2 fields, got 1: ['3']"),
+        (b"a,b\n1,2,\n4,5\n", ["4"], ["1", "2", ""], "2: 2 columns need 2 fields, got 3"),
+        (b'a,b\n"1\n2"\n4,5\n', ["4"], ["1\n2"], "2: 2 columns need 2 fields, got 1"),
         (b'a,b\n\n"x"y,2\n4,5\n', ["4"], '"x"y,2', "3: the quotes of a record must pair up"),
         (b"a,b\n1,2\n3,\xff\n4,5\n", ["1", "4"], b"3,\xff", "3: the byte 0xFF is not in the encoding"),
-        (b"a,b\n1,2\n3,\0\n4,5\n", ["1", "4"], "3,\0", "3: a NUL character came"),
+        (b"a,b\n1,2\n3,\0\n4,5\n", ["1", "4"], "3,\0", "3: a NUL character"),
         (b"a,b\n1,x\ry\n4,5\n", ["4"], "1,x\ry", "2: a carriage return outside quotes"),
         (b'a,b\n1,2\n3,"4\n5,6\n7,8', ["1", "5", "7"], '3,"4', "3: a quoted field is still open where"),
         (b'a,b\n1,"2\n3,4\n5,"6"\n', ["3", "5"], '1,"2', "2: the quotes of a record must pair up"),
@@ -246,9 +246,9 @@ async def test_values_are_written_without_loss(tmp_path: Path) -> None:
         ({"a": 1, "b": b"x"}, r"column 'b': a value of type bytes cannot be written without loss"),
         ({"a": 1, "b": ["x"]}, r"column 'b': a value of type list"),
         ({"a": 1, "b": Fraction(1, 3)}, r"column 'b': a value of type Fraction"),
-        ({"a": "x\0", "b": 1}, r"column 'a': a text file cannot hold a NUL character, 'x\\x00' came"),
+        ({"a": "x\0", "b": 1}, r"column 'a': a text file cannot hold a NUL character, got 'x\\x00'"),
         ({"a": "\ud800", "b": 1}, r"column 'a': a text file cannot hold half of a surrogate pair"),
-        ("text", r"a row is a dict, a model or a dataclass, str came"),
+        ("text", r"a row is a dict, a model or a dataclass, got str"),
     ],
 )
 async def test_an_item_that_does_not_fit_is_rejected_and_nothing_of_its_batch_is_written(

@@ -105,10 +105,10 @@ def test_what_cannot_be_a_path_is_refused_where_it_is_written(kind: Any, paths: 
     [
         (
             {"delimeter": ";"},
-            r"the options are columns, delimiter, .*on; delimeter= came\. Did you mean delimiter=\?$",
+            r"the options are columns, delimiter, .*on; got delimeter=\. Did you mean delimiter=\?$",
         ),
-        ({"onerror": "skip"}, r"onerror= came\. Did you mean on_error=\?$"),
-        ({"uses": {}}, r"uses= came$"),
+        ({"onerror": "skip"}, r"got onerror=\. Did you mean on_error=\?$"),
+        ({"uses": {}}, r"got uses=$"),
     ],
 )
 def test_an_unknown_option_is_refused_and_the_nearest_named(options: Any, message: str) -> None:

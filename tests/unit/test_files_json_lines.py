@@ -54,8 +54,8 @@ def test_whole_numbers_of_any_size_are_exact(file: Path, number: int) -> None:
         (b'{"a": "\xff"}', b'{"a": "\xff"}', "a line must hold one JSON value"),
         (b'{"a": "\0"}', '{"a": "\0"}', "a line must hold one JSON value"),
         (b'{"a": "\\ud800"}', '{"a": "\\ud800"}', "a line must hold one JSON value"),
-        (b"[1, 2]", "[1, 2]", "a line must hold a JSON object, [1, 2] came"),
-        (b"null", "null", "a line must hold a JSON object, None came"),
+        (b"[1, 2]", "[1, 2]", "a line must hold a JSON object, got [1, 2]"),
+        (b"null", "null", "a line must hold a JSON object, got None"),
     ],
 )
 def test_a_broken_line_is_rejected_with_its_number_and_the_others_are_given(
@@ -81,7 +81,7 @@ def test_other_kinds_of_values_are_read_on_request(file: Path) -> None:
     assert values_of(file, b'[1]\n"x"\n2', of=object).items == [[1], "x", 2]
     found = values_of(file, b"[1]\n{}\n[2]", of=list)
     assert found.items == [[1], [2]]
-    assert "a line must hold a JSON list, {} came" in found.broken[0][1]
+    assert "a line must hold a JSON list, got {}" in found.broken[0][1]
     with pytest.raises(PipelineError, match="of must be a class"):
         JsonLinesSource(file, of=3)  # type: ignore[call-overload]
 
@@ -168,13 +168,13 @@ async def test_values_are_written_without_loss(tmp_path: Path) -> None:
         (Order(id=1, price=Decimal(1), note=math.nan), "note: JSON has no nan"),
         ({"o": Order(id=1, price=Decimal(1), note=-math.inf)}, "o.note: JSON has no -inf"),
         (Point(math.nan), "x: JSON has no nan"),
-        ({"a": 2**64}, "a: a whole number must fit into 64 bits, 18446744073709551616 came"),
+        ({"a": 2**64}, "a: a whole number must fit into 64 bits, got 18446744073709551616"),
         ({"a": b"x"}, "a: a value of type bytes cannot be written without loss"),
         ({"a": {1}}, "a: a value of type set cannot be written without loss"),
         ({"a": timedelta(1)}, "a: a value of type timedelta"),
         ({"a": np.zeros(2)}, "a: a value of type ndarray"),
-        ({1: 2}, "a key must be text, 1 came"),
-        ({"a": {None: 2}}, "a: a key must be text, None came"),
+        ({1: 2}, "a key must be text, got 1"),
+        ({"a": {None: 2}}, "a: a key must be text, got None"),
         ({"a": "\ud800"}, "a: text must be Unicode"),
         ({"a": Pair(1, 2)}, "not JSON serializable: Pair"),
         (Order, "a value of type ModelMetaclass"),

@@ -131,13 +131,13 @@ async def test_a_file_without_rows_is_a_file(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("item", "reason"),
     [
-        ({"a": 1}, "a row must have the columns ['a', 'b'], ['a'] came"),
-        ({"a": 1, "b": "x", "c": 1}, "a row must have the columns ['a', 'b'], ['a', 'b', 'c'] came"),
+        ({"a": 1}, "a row must have the columns ['a', 'b'], got ['a']"),
+        ({"a": 1, "b": "x", "c": 1}, "a row must have the columns ['a', 'b'], got ['a', 'b', 'c']"),
         ({"a": "one", "b": "x"}, "column 'a': "),
         ({"a": 1.5, "b": "x"}, "column 'a': int64 cannot hold 1.5 without loss"),
         ({"a": 2**70, "b": "x"}, "column 'a': "),
         ({"a": 1, "b": "\ud800"}, "column 'b': "),
-        ([1], "a row is a dict, a model or a dataclass, list came"),
+        ([1], "a row is a dict, a model or a dataclass, got list"),
     ],
 )
 @pytest.mark.parametrize("schema", [None, pa.schema([("a", pa.int64()), ("b", pa.string())])])

@@ -123,7 +123,7 @@ def test_what_a_run_changes_does_not_count() -> None:
 
 def test_another_process_gives_the_same() -> None:
     script = "from tests.unit.test_fingerprint import PAIRS; print(*[p.plan().fingerprint for pair in PAIRS.values() for p in pair])"
-    came = subprocess.run(
+    got = subprocess.run(
         [sys.executable, "-c", script], capture_output=True, text=True, check=True
     ).stdout.split()
-    assert came == [pipeline.plan().fingerprint for pair in PAIRS.values() for pipeline in pair]
+    assert got == [pipeline.plan().fingerprint for pair in PAIRS.values() for pipeline in pair]

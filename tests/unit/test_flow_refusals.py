@@ -66,12 +66,12 @@ def pipeline() -> Pipeline:
 
 SCHEDULED = {"schedule": Cron("0 * * * *")}
 TARGETS: list[tuple[Any, dict[str, Any], str]] = [
-    (3, {}, "a flow is a closed pipeline, .*; int 3 came"),
-    (Source([1]), {}, r"Source 'list' \(.*\) came: it has no sink. Add >> Sink"),
+    (3, {}, "a flow is a closed pipeline, .*; got int 3"),
+    (Source([1]), {}, r"got Source 'list' \(.*\): it has no sink. Add >> Sink"),
     (Transform(str) >> Sink(print), {}, "it has no source. Put a Source before it"),
-    (Order, {}, "the class Order came"),
-    (gen, {}, "the generator function gen came. Read it in a pipeline: Source\\(gen\\)"),
-    (agen, {}, "the generator function agen came"),
+    (Order, {}, "got the class Order"),
+    (gen, {}, "got the generator function gen. Read it in a pipeline: Source\\(gen\\)"),
+    (agen, {}, "got the generator function agen"),
     (plain, {}, "plain returns None. Return source >> ... >> sink, or write it with async def"),
     (source_only, {}, "source_only returns Source"),
     (job_of_number, {}, "the first parameter of job_of_number is the run; it is annotated as int"),
@@ -82,12 +82,12 @@ TARGETS: list[tuple[Any, dict[str, Any], str]] = [
     (
         job_with_client,
         {"resources": {"client": 3}},
-        r"resources\['client'\] is an async context manager .*; int 3",
+        r"resources\['client'\] is an async context manager .*; got int 3",
     ),
     (
         job_with_client,
         {"resources": {"client": Acquires}},
-        r"the class Acquires came. Make one: Acquires\(\)",
+        r"got the class Acquires. Make one: Acquires\(\)",
     ),
     (
         build,
@@ -95,9 +95,9 @@ TARGETS: list[tuple[Any, dict[str, Any], str]] = [
         "resources are opened for async def jobs; .*Name them in uses=",
     ),
     (pipeline(), {"resources": {"client": client}}, "resources are opened for async def jobs"),
-    (job, {"params": {"limit": 3}}, r"params is a Pydantic model class.*; dict"),
-    (job, {"params": Params()}, "an instance of Params came. Write params=Params"),
-    (job, {"params": int}, "params is a Pydantic model class.*; the class int came"),
+    (job, {"params": {"limit": 3}}, r"params is a Pydantic model class.*; got dict"),
+    (job, {"params": Params()}, "got an instance of Params. Write params=Params"),
+    (job, {"params": int}, "params is a Pydantic model class.*; got the class int"),
     (pipeline(), {"params": Params}, "a fixed pipeline sees no params"),
     (
         job_of_params,
@@ -119,17 +119,17 @@ def test_what_cannot_be_a_flow_is_refused(target: Any, options: dict[str, Any], 
 
 
 OPTIONS: list[tuple[dict[str, Any], str]] = [
-    ({"statful": True}, r"statful= came. Did you mean stateful=\?"),
+    ({"statful": True}, r"got statful=. Did you mean stateful=\?"),
     ({"stateful": "yes"}, "stateful is True or False; got 'yes'"),
-    ({"backfill": "skip"}, "backfill is for flows with windows; backfill= came. Add stateful=True"),
+    ({"backfill": "skip"}, "backfill is for flows with windows; got backfill=. Add stateful=True"),
     ({"after": "other"}, "after is for flows with windows"),
     ({"strict_order": True}, "strict_order is for flows with windows"),
     ({"begin": datetime(2026, 1, 1)}, "begin is for flows with windows"),
     ({"stateful": True, "begin": datetime(2026, 1, 1)}, "begin is an aware datetime; got datetime"),
     ({"stateful": True, "backfill": "all"}, "backfill is BackfillPolicy.CATCH_UP, SKIP or NONE; got 'all'"),
     ({"stateful": True, "after": "orders"}, "a flow does not wait for itself"),
-    ({"stateful": True, "after": 3}, "after is the name of a flow; int 3 came"),
-    ({"schedule": "0 * * * *"}, r"schedule is a trigger; str '0 \* \* \* \*' came. Write schedule=Cron"),
+    ({"stateful": True, "after": 3}, "after is the name of a flow; got int 3"),
+    ({"schedule": "0 * * * *"}, r"schedule is a trigger; got str '0 \* \* \* \*'. Write schedule=Cron"),
     ({"retry": 0}, "retry is a Retry, or how many attempts there are at most; got 0"),
     ({"retry": True}, "retry is a Retry"),
     ({"timeout": 0}, "timeout is a number of seconds or a timedelta above 0; got 0"),
@@ -153,7 +153,7 @@ OPTIONS: list[tuple[dict[str, Any], str]] = [
     ({"capacity": 0}, "capacity must be a whole number of items of at least 1"),
     ({"validate": 1}, "validate must be True or False"),
     ({"engine": "ray"}, "engine must have the methods of Engine"),
-    ({"registry": {}}, r"registry is a Registry; dict \{\} came"),
+    ({"registry": {}}, r"registry is a Registry; got dict \{\}"),
 ]
 
 
@@ -177,8 +177,8 @@ NAMES: list[tuple[Any, str]] = [
     (" a", "ends without a blank"),
     ("-a", "begins with a letter or digit"),
     ("piko_system_settings", "is the row of the system's own settings"),
-    (3, r'int 3 came. Write Flow.register\("name"'),
-    (pipeline, r'came. Write Flow.register\("name"'),
+    (3, r'got int 3. Write Flow.register\("name"'),
+    (pipeline, r'got .* Write Flow.register\("name"'),
 ]
 
 

@@ -144,7 +144,7 @@ async def test_a_next_page_on_another_host_is_refused_and_gets_no_request() -> N
         with serving(elsewhere) as service:
             error = await failure_of(source_of(service.url, paging=NextLink()))
         assert isinstance(error, BadPaging)
-        assert f"the next page is to be on the same host, {other.url}/orders?token=****** came" in str(error)
+        assert f"the next page is to be on the same host, got {other.url}/orders?token=******" in str(error)
         assert other.asked == []
 
 
@@ -161,10 +161,10 @@ async def test_an_empty_page_before_all_have_come_fails_the_run() -> None:
     ("body", "items", "reason"),
     [
         ({"data": []}, "items", "there is no 'items'; it has data"),
-        ({"items": {"a": 1}}, "items", "a page must hold a list of items at 'items', {'a': 1} came"),
-        ({"items": [1]}, "items", "an item must be an object, 1 came; of= takes another kind"),
+        ({"items": {"a": 1}}, "items", "a page must hold a list of items at 'items', got {'a': 1}"),
+        ({"items": [1]}, "items", "an item must be an object, got 1; of= takes another kind"),
         (b"<html>", None, "the answer must be JSON"),
-        (b"", None, "a page must hold a list of items, None came"),
+        (b"", None, "a page must hold a list of items, got None"),
     ],
 )
 async def test_an_answer_without_items_where_they_should_be_fails_the_run(
@@ -232,7 +232,7 @@ async def test_each_split_is_a_unit_with_an_address_of_its_own() -> None:
 @pytest.mark.parametrize("split", ["", ".", ".."])
 async def test_a_split_that_would_name_another_address_is_refused(split: str) -> None:
     error = await failure_of(HttpSource("http://127.0.0.1:1/cities/{}/orders", splits=[split]))
-    assert str(error) == f"{{}} must not be empty, . or .. in an address, {split!r} came"
+    assert str(error) == f"{{}} must not be empty, . or .. in an address, got {split!r}"
 
 
 async def test_the_address_and_parameters_of_a_split_may_be_functions() -> None:

@@ -74,16 +74,16 @@ async def test_a_hold_delays_every_call_and_no_burst_follows_it(moved: Moved) ->
 
 
 async def test_turns_come_in_the_order_in_which_they_were_asked_for() -> None:
-    rate, came = RateLimit(1000), list[int]()
+    rate, got = RateLimit(1000), list[int]()
 
     async def call(number: int) -> None:
         await rate.turn()
-        came.append(number)
+        got.append(number)
 
     async with asyncio.TaskGroup() as calls:
         for number in range(20):
             calls.create_task(call(number))
-    assert came == list(range(20))
+    assert got == list(range(20))
 
 
 async def test_a_cancelled_call_gives_its_turn_to_the_next() -> None:

@@ -21,7 +21,7 @@ from piko_flow.errors import PipelineError
         ({"timeout": 0}, "timeout must be above 0"),
         ({"timeout": True}, "timeout must be a number of seconds or a timedelta; got True"),
         ({"longest_wait": "1"}, "longest_wait must be a number of seconds or a timedelta; got '1'"),
-        ({"time_out": 1}, "time_out= came. Did you mean timeout=?"),
+        ({"time_out": 1}, "got time_out=. Did you mean timeout=?"),
         ({"paging": "next"}, "paging must be such as NextLink(), or a function; got 'next'"),
         ({"paging": NoAnswer}, "the function for paging is called with one argument"),
         ({"items": 3}, "items must be a path or a function; got 3"),
@@ -47,7 +47,7 @@ def test_a_bad_option_of_a_source_is_refused_where_it_is_written(options: Any, m
         ({"json": {"a": 1}}, "json must be a function of the item; got dict"),
         ({"json": lambda: 1}, "the function for json is called with one item"),
         ({"repeatable": "yes"}, "repeatable must be True or False; got 'yes'"),
-        ({"paging": None}, "paging= came"),
+        ({"paging": None}, "got paging="),
     ],
 )
 def test_a_bad_option_of_a_lookup_is_refused_where_it_is_written(options: Any, message: str) -> None:

@@ -187,7 +187,7 @@ async def test_an_answer_larger_than_it_may_be_is_not_held_in_memory() -> None:
         finally:
             over.set()
     assert isinstance(error, BadAnswer)
-    assert str(error).endswith("an answer has at most 1,000,000 bytes, more came")
+    assert str(error).endswith("an answer has at most 1,000,000 bytes, got more")
     assert len(service.asked) == 1
 
 

@@ -73,7 +73,7 @@ def width(word: str) -> int:
 
 
 @pytest.mark.parametrize(
-    ("compose", "what", "rule", "came"),
+    ("compose", "what", "rule", "got"),
     [
         pytest.param(
             lambda: Source(numbers) >> Transform(upper),
@@ -225,12 +225,12 @@ def width(word: str) -> int:
     ],
 )
 def test_a_joint_that_does_not_fit_names_both_stages_and_both_types(
-    compose: Callable[[], object], what: str, rule: str, came: str
+    compose: Callable[[], object], what: str, rule: str, got: str
 ) -> None:
     error = refusal(compose, StageTypeError)
     assert (error.what, error.rule, error.advice) == (what, rule, ADVICE)
-    assert without_places(error.came) == came
-    assert str(error) == f"{what} ({error.where}): {rule}; {error.came}. {ADVICE}"
+    assert without_places(error.got) == got
+    assert str(error) == f"{what} ({error.where}): {rule}; {error.got}. {ADVICE}"
 
 
 def test_an_open_chain_is_checked_where_it_is_used() -> None:
@@ -238,12 +238,12 @@ def test_an_open_chain_is_checked_where_it_is_used() -> None:
     assert (Source(numbers) >> cleaned).leaves()
     error = refusal(lambda: Source(orders) >> cleaned, StageTypeError, at=cleaned.parts[1].origin)
     assert (error.what, error.rule) == ("Transform 'text'", "it takes int")
-    assert without_places(error.came) == "Filter 'anything' ({}) gives Order"
+    assert without_places(error.got) == "Filter 'anything' ({}) gives Order"
 
 
 def test_an_open_chain_is_checked_inside_as_well() -> None:
     error = refusal(lambda: Transform(text) >> Transform(text), StageTypeError)
-    assert without_places(error.came) == "Transform 'text' ({}) gives str"
+    assert without_places(error.got) == "Transform 'text' ({}) gives str"
 
 
 def unresolvable(item: Order, client: Missing) -> Also:  # type: ignore[name-defined]  # noqa: F821  # on purpose

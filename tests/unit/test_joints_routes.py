@@ -86,7 +86,7 @@ def reason(refund: Refund) -> str:
 
 
 @pytest.mark.parametrize(
-    ("compose", "came", "advice"),
+    ("compose", "got", "advice"),
     [
         (
             lambda: Source(mixed) >> Route(On(Order, Sink(save_order))),
@@ -119,10 +119,10 @@ def reason(refund: Refund) -> str:
     ],
     ids=["union", "None", "base class", "object", "merge"],
 )
-def test_a_missing_branch_is_named(compose: Callable[[], object], came: str, advice: str) -> None:
+def test_a_missing_branch_is_named(compose: Callable[[], object], got: str, advice: str) -> None:
     error = refusal(compose, StageTypeError)
     assert (error.what, error.rule) == ("Route", "a Route has a branch for everything that comes")
-    assert (without_places(error.came), error.advice) == (came, advice)
+    assert (without_places(error.got), error.advice) == (got, advice)
 
 
 @pytest.mark.parametrize(

@@ -29,7 +29,7 @@ class Reading:
             if taking.done():
                 return (await taking).decode()
             waited += 0.5
-            assert waited <= within + 3, "nothing came"
+            assert waited <= within + 3, "got nothing"
 
 
 async def test_events_have_ids_names_and_data_and_silence_has_a_heartbeat() -> None:

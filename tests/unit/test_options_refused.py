@@ -21,9 +21,9 @@ OPTIONS: list[tuple[dict[str, Any], str]] = [
         {"observer": print},
         "observer must have the methods of Observer; <built-in function print> has no run_st",
     ),
-    ({"engine": LocalEngine}, r"the class LocalEngine came. Make one: engine=LocalEngine\(\)"),
+    ({"engine": LocalEngine}, r"got the class LocalEngine. Make one: engine=LocalEngine\(\)"),
     ({"journal": "night.db"}, "journal must have the methods of Journal; 'night.db' has no"),
-    ({"journal": MemoryJournal}, "the class MemoryJournal came"),
+    ({"journal": MemoryJournal}, "got the class MemoryJournal"),
     ({"validate": "no"}, "validate must be True or False; got 'no'"),
     ({"run_id": "a/b"}, "run_id is a name of at most 100 .*; got 'a/b'"),
     ({"run_id": "n" * 101}, "run_id is a name of at most 100"),
@@ -61,9 +61,9 @@ def test_what_is_made_wrongly_is_told_with_its_line(make: Callable[[Any], object
 
 
 def test_options_that_nothing_would_read_are_refused() -> None:
-    with pytest.raises(PipelineError, match="max_keys= came without key="):
+    with pytest.raises(PipelineError, match="got max_keys= without key="):
         Fold(lambda total, item: total + item, start=int, max_keys=3)
-    with pytest.raises(PipelineError, match="ordered= came"):
+    with pytest.raises(PipelineError, match="got ordered="):
         Sink(print, ordered=False)
 
 

@@ -80,7 +80,7 @@ async def test_each_wrong_value_has_a_pointer_to_where_it_came(
         Flow.register("f", do_nothing, params=Settings, registry=world.scene.registry)
         run = await world.post("/flows/f/runs", {"params": given}, 422)
         assert [one["pointer"] for one in run["errors"]] == [f"#/params{one}" for one in pointers]
-        assert all(one["came"] for one in run["errors"])
+        assert all(one["got"] for one in run["errors"])
         for way in ("values", "changes"):
             written = await world.ask("PATCH", "/flows/f/params", 422, json={way: given})
             assert [one["pointer"] for one in written["errors"]] == [f"#/{way}{one}" for one in pointers]
@@ -190,7 +190,7 @@ def test_what_a_model_says_of_the_whole_is_told_where_it_quotes_nothing_that_may
     Flow.register("f", do_nothing, params=model, registry=registry)
     with pytest.raises(ParamsRefused) as caught:
         check_params(registry["f"], json.dumps(given))
-    assert caught.value.came == f"the whole: {told}"
+    assert caught.value.got == f"the whole: {told}"
     assert caught.value.places == {(): told}
 
 

@@ -42,7 +42,7 @@ def test_a_window_that_begins_or_ends_inside_another_is_refused_with_those_aroun
     with pytest.raises(RequestRefused) as refused:
         check_trigger(gapped(), HOURLY, named, NOW)
     assert refused.value.rule == "a window begins and ends at fires of the schedule"
-    assert refused.value.came.endswith(told)
+    assert refused.value.got.endswith(told)
     monthly = Cron("0 0 1 * *")
     with pytest.raises(RequestRefused, match="2026-04-01T00:00:00Z, has not ended"):
         check_trigger(gapped(), monthly, named, NOW)

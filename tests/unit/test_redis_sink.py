@@ -109,10 +109,10 @@ async def test_fields_of_their_own_are_text_and_none_is_left_out(redis: RedisHos
         ({"a": float("nan")}, {}, "a: JSON has no nan"),
         ({"a": [1]}, {"field": None}, "field 'a': a value of type list cannot be written without loss"),
         ({"a": None}, {"field": None}, "an entry needs a field that is not None"),
-        ({1: 2}, {"field": None}, "the name of a field must be text, 1 came"),
-        (5, {"field": None}, "a row is a dict, a model or a dataclass, int came"),
+        ({1: 2}, {"field": None}, "the name of a field must be text, got 1"),
+        (5, {"field": None}, "a row is a dict, a model or a dataclass, got int"),
         ({"a": 1}, {"key": "id"}, "it has no key: there is no 'id'; it has a"),
-        ({"id": None}, {"key": "id"}, "its key must be a text or a number, none came"),
+        ({"id": None}, {"key": "id"}, "its key must be a text or a number, got none"),
         ({"id": [1]}, {"key": "id"}, "a value of type list cannot be written without loss"),
     ],
 )

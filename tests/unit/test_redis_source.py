@@ -88,16 +88,16 @@ async def test_a_stream_that_is_not_there_is_waited_for(redis: RedisHost) -> Non
 
 async def test_a_slice_waits_for_entries_that_come(redis: RedisHost) -> None:
     added(redis, range(1, 3))
-    came = asyncio.Event()
+    got = asyncio.Event()
     kept: list[int] = []
 
     def keep(item: dict[str, int]) -> None:
         kept.append(item["number"])
-        came.set()
+        got.set()
 
     source = RedisStreamSource(redis.url(), "orders", wait=None, max_items=4)
     async with start(source >> Sink(keep)) as active:
-        await came.wait()
+        await got.wait()
         await asyncio.to_thread(added, redis, range(3, 6))
         report = await active.wait()
     assert kept == [1, 2, 3, 4]
@@ -171,8 +171,8 @@ async def test_an_entry_as_it_stands_can_be_decoded_under_an_on_error(redis: Red
     ("fields", "options", "reason"),
     [
         (["json", "{"], {}, "it must hold JSON ("),
-        (["json", "[1]"], {}, "it must hold a JSON object, [1] came; of= takes another kind"),
-        (["json", '"x"'], {"of": int}, "it must hold JSON of type int, 'x' came"),
+        (["json", "[1]"], {}, "it must hold a JSON object, got [1]; of= takes another kind"),
+        (["json", '"x"'], {"of": int}, "it must hold JSON of type int, got 'x'"),
         (["text", "x"], {}, "there is no field 'json'; it has 'text'"),
         (["json", '{"a": NaN, "n": 12345678901234567890}'], {}, "it must hold JSON (NaN is no JSON)"),
     ],
@@ -296,7 +296,7 @@ async def test_a_run_may_be_resumed_after_it_has_read_and_not_with_another_strea
 async def test_a_position_that_is_none_is_refused(redis: RedisHost) -> None:
     error = await failure_of(redis, "5-0")
     assert isinstance(error, ValueError)
-    assert str(error) == ("""a position of a stream is {"id": "1700000000000-0", "added": 1}, '5-0' came""")
+    assert str(error) == ("""a position of a stream is {"id": "1700000000000-0", "added": 1}, got '5-0'""")
 
 
 async def test_a_key_that_is_no_stream_is_told(redis: RedisHost) -> None:

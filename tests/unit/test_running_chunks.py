@@ -112,37 +112,37 @@ async def test_a_loop_is_not_held_by_items_that_become_slow(clock: Clock) -> Non
 
 @pytest.mark.parametrize("on", ["loop", "thread"])
 async def test_what_a_slow_source_has_given_is_handed_on_at_once(on: Any, clock: Clock) -> None:
-    came: list[float] = []
+    got: list[float] = []
 
     async def note(item: int) -> None:
-        came.append(clock.time)
+        got.append(clock.time)
 
     await run(Source(clock.slowly(range(100), lambda item: 0.01), on=on) >> Sink(note))
-    assert len(came) == 100
-    assert all(time <= (item + 3) * 0.01 for item, time in enumerate(came))
+    assert len(got) == 100
+    assert all(time <= (item + 3) * 0.01 for item, time in enumerate(got))
 
 
 async def test_a_source_that_becomes_slow_gathers_only_a_few(clock: Clock) -> None:
-    came: list[tuple[int, float]] = []
+    got: list[tuple[int, float]] = []
 
     async def note(item: int) -> None:
-        came.append((item, clock.time))
+        got.append((item, clock.time))
 
     source = Source(clock.slowly(range(3000), lambda item: 0.01 if item >= 2000 else 0.0))
     await run(source >> Sink(note))
-    late = [time - max(item - 1999, 0) * 0.01 for item, time in came]
+    late = [time - max(item - 1999, 0) * 0.01 for item, time in got]
     assert max(late) <= (MOST + 1) * 0.01
     assert max(late[2000 + MOST :]) <= 0.02 + 1e-9
 
 
 async def test_a_flat_map_that_gives_slowly_holds_back_no_more_than_one_item(clock: Clock) -> None:
-    came: list[float] = []
+    got: list[float] = []
 
     async def note(item: int) -> None:
-        came.append(clock.time)
+        got.append(clock.time)
 
     def several(item: int) -> Iterator[int]:
         return map(clock.takes(lambda item: 0.01), range(100))
 
     await run(Source([0]) >> FlatMap(several) >> Sink(note))
-    assert all(time <= (item + 3) * 0.01 for item, time in enumerate(came))
+    assert all(time <= (item + 3) * 0.01 for item, time in enumerate(got))

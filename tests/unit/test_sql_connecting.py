@@ -113,6 +113,6 @@ async def test_one_whose_session_is_refused_is_closed(
     await nobody_is_connected(database, before)
 
 
-def refuse(rule: str, came: str, advice: str) -> Any:
+def refuse(rule: str, got: str, advice: str) -> Any:
     """Say that the URL of the fixture is none."""
-    raise AssertionError((rule, came, advice))
+    raise AssertionError((rule, got, advice))

@@ -76,9 +76,9 @@ def test_a_backslash_hides_a_quote_where_the_database_says_so() -> None:
         (
             "SELECT 1; DROP TABLE orders",
             {},
-            "it reads one SELECT; behind a semicolon came 'DROP TABLE orders'",
+            "it reads one SELECT; got 'DROP TABLE orders' behind a semicolon",
         ),
-        ("SELECT 1; -- then\nSELECT 2;", {}, "behind a semicolon came 'SELECT 2'"),
+        ("SELECT 1; -- then\nSELECT 2;", {}, "got 'SELECT 2' behind a semicolon"),
     ],
 )
 def test_values_that_are_not_those_of_the_select_are_refused_where_it_is_written(

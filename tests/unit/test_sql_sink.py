@@ -161,7 +161,7 @@ async def test_a_value_without_a_lossless_form_is_refused(tmp_path: Path, value:
     ("item", "reason"),
     [
         ({"id": 1}, "it has no 'customer'; the columns are id, customer"),
-        ((1, "ann", "more"), "a row has 2 values (id, customer), 3 came"),
+        ((1, "ann", "more"), "a row has 2 values (id, customer), got 3"),
         (Plain.__new__(Plain), "the columns are id, customer"),
         (7, "the columns are id, customer"),
     ],
@@ -332,7 +332,7 @@ URL = "sqlite:///x.db"
 @pytest.mark.parametrize(
     ("arguments", "options", "message"),
     [
-        ([], {"url": URL}, "it needs the table to write to; none came"),
+        ([], {"url": URL}, "it needs the table to write to; got none"),
         ([Order], {"url": URL}, "it needs the table to write to"),
         ([], {"table": "orders", "url": URL}, "it needs the columns"),
         ([Order], {"table": "t", "columns": ["size"], "url": URL}, "columns are fields of Order"),
@@ -340,7 +340,7 @@ URL = "sqlite:///x.db"
         ([Order], {"table": "t", "mode": "merge", "url": URL}, "mode is one of insert, upsert, replace_window"),
         ([Order], {"table": "t", "mode": "upsert", "url": URL}, "an upsert needs the key"),
         ([Order], {"table": "t", "mode": "insert", "key": "id", "url": URL}, "an insert has no key"),
-        ([Order], {"table": "t", "mode": "replace_window", "url": URL}, "belong together; none came"),
+        ([Order], {"table": "t", "mode": "replace_window", "url": URL}, "belong together; got none"),
         ([Order], {"table": "t", "window_column": "placed_at", "url": URL}, "belong together"),
         ([Order], {"table": "t", "mode": "replace_window", "window_column": "x", "url": URL}, "is one that is written"),
         ([int], {"table": "t", "url": URL}, "its items are models, dataclasses, dicts or tuples"),

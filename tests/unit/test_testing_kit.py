@@ -68,7 +68,7 @@ async def test_a_script_takes_what_a_typed_stage_gives_and_finds_it_by_equality(
 
 
 def test_items_are_a_number() -> None:
-    with pytest.raises(TypeError, match=r"it takes a number of items, \[1, 2\] came; a Source gives"):
+    with pytest.raises(TypeError, match=r"got it takes a number of items, \[1, 2\]; a Source gives"):
         items([1, 2])  # type: ignore[arg-type]  # the mistake under test
 
 

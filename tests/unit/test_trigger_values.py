@@ -89,7 +89,7 @@ def test_an_error_travels() -> None:
         Cron("61 * * * *")
     back = pickle.loads(pickle.dumps(caught.value))
     assert str(back) == str(caught.value)
-    assert (back.what, back.came) == ("cron '61 * * * *'", "'61'")
+    assert (back.what, back.got) == ("cron '61 * * * *'", "'61'")
 
 
 def test_a_crontab_string_does_without_apscheduler() -> None:

@@ -30,7 +30,7 @@ class Capacity:
             given = "size" if self.weigh is None else "weigh"
             refuse_option(
                 "size and weigh of a Capacity go together: the bound, and a function that tells one item's share",
-                f"only {given} came",
+                f"got only {given}",
             )
         if self.size is not None and not self.size > 0:
             refuse_option("size of a Capacity must be above 0", f"got {self.size!r}")
@@ -66,6 +66,6 @@ class PlanOptions:
             )
 
 
-def refuse_option(rule: str, came: str, advice: str = "") -> NoReturn:
+def refuse_option(rule: str, got: str, advice: str = "") -> NoReturn:
     """Raise the PipelineError for an option of a run, naming the line that runs."""
-    raise PipelineError(what="the run", where=str(caller()), rule=rule, came=came, advice=advice)
+    raise PipelineError(what="the run", where=str(caller()), rule=rule, got=got, advice=advice)

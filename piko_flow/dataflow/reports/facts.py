@@ -166,9 +166,9 @@ def imbalances(
         ended = stage.emitted + stage.filtered + stage.skipped + stage.dead + stage.dropped
         if stage.name in one_to_one and stage.received != ended:
             lines.append(f"{stage.name} received {stage.received} items and accounts for {ended}")
-        came = [edge.received for edge in edges if edge.end == stage.name]
-        if came and sum(came) != stage.received:
-            lines.append(f"{stage.name} was sent {sum(came)} items and received {stage.received}")
+        got = [edge.received for edge in edges if edge.end == stage.name]
+        if got and sum(got) != stage.received:
+            lines.append(f"{stage.name} was sent {sum(got)} items and received {stage.received}")
         sent = [edge.sent for edge in edges if edge.start == stage.name]
         left = set(sent) if stage.kind == "Broadcast" else {sum(sent)}
         if sent and left != {stage.emitted}:

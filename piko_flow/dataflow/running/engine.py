@@ -80,7 +80,7 @@ class LocalEngine:
                 what="LocalEngine",
                 where=str(caller()),
                 rule="parallel must be a whole number of at least 1",
-                came=f"got {parallel!r}",
+                got=f"got {parallel!r}",
             )
         self.parallel = parallel
 

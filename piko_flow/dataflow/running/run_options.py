@@ -68,7 +68,7 @@ def run_options(values: RunValues) -> RunOptions:
         if option not in known:
             close = get_close_matches(option, known, n=1)
             advice = f"Did you mean {close[0]}=?" if close else ""
-            refuse_option(f"an option of a run is one of {', '.join(known)}", f"{option}= came", advice)
+            refuse_option(f"an option of a run is one of {', '.join(known)}", f"got {option}=", advice)
     given: dict[str, Any] = dict(values)
     capacity = given.get("capacity", Capacity())
     given["capacity"] = capacity if isinstance(capacity, Capacity) else Capacity(items=capacity)
@@ -93,7 +93,7 @@ def _check_objects(given: dict[str, Any]) -> None:
         if isinstance(value, type):
             advice = f"Make one: {option}={value.__name__}()"
             refuse_option(
-                f"{option} must be an object of a class", f"the class {value.__qualname__} came", advice
+                f"{option} must be an object of a class", f"got the class {value.__qualname__}", advice
             )
         methods = [name for name in vars(protocol) if not name.startswith("_")]
         missing = [name for name in methods if not callable(getattr(value, name, None))]

@@ -136,7 +136,7 @@ class Fold(TransformLike[In, Out], Generic[In, Out]):
         check_names(self, unknown, ("start", "key", "max_keys"))
         self._check_functions(step, start)
         if max_keys is not None and key is None:
-            self.refuse("max_keys bounds the values of a fold with key=", "max_keys= came without key=")
+            self.refuse("max_keys bounds the values of a fold with key=", "got max_keys= without key=")
         if key is not None:
             check_side_function(self, "key", key)
         self._keep(
@@ -156,11 +156,11 @@ class Fold(TransformLike[In, Out], Generic[In, Out]):
                     if given == 0
                     else ""
                 )
-                self.refuse(f"{option} must be a function", f"{describe(function)} came", advice)
+                self.refuse(f"{option} must be a function", f"got {describe(function)}", advice)
             if signature_of(function).is_async:
                 self.refuse(
                     f"Fold's {option} is a plain function",
-                    "an async function came",
+                    "got an async function",
                     "Do the waiting in a Transform before it",
                 )
             if reason := misfit(function, given):
@@ -179,7 +179,7 @@ class Fold(TransformLike[In, Out], Generic[In, Out]):
                     what=self.title,
                     where=str(self.origin),
                     rule=f"its step takes the value as {show(taken)}",
-                    came=f"{giver} gives {show(given)}",
+                    got=f"{giver} gives {show(given)}",
                     advice="Change one of the annotations, or start=",
                 )
 

@@ -116,7 +116,7 @@ def Broadcast(*branches: Any, name: str | None = None, **unknown: Any) -> Any:  
     stage._describe(name=name, fallback="broadcast")
     check_names(stage, unknown, ())
     if len(branches) < 2:
-        stage.refuse("a Broadcast needs at least two branches", f"{len(branches)} came")
+        stage.refuse("a Broadcast needs at least two branches", f"got {len(branches)}")
     for branch in branches:
         check_branch(stage, branch)
     stage._keep(branches=branches, labels=tuple(str(number) for number in range(1, len(branches) + 1)))

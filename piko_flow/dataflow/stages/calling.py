@@ -16,7 +16,7 @@ def keep_function(stage: Stage, function: Any, name: str | None, *, role: str = 
     """Store a stage's function, name and signature; refuse what is no function."""
     if not callable(function) or isinstance(function, Stage):
         stage._describe(name=name, fallback=type(stage).__name__.lower())
-        stage.refuse(f"it needs a {role} of one item", f"{describe(function)} came")
+        stage.refuse(f"it needs a {role} of one item", f"got {describe(function)}")
     signature = signature_of(function)
     stage._describe(name=name, fallback=signature.name)
     stage._keep(function=function, signature=signature)
@@ -61,6 +61,6 @@ def check_uses(stage: Stage, signature: Signature, uses: Mapping[str, Any]) -> N
         if not is_resource(resource):
             stage.refuse(
                 f"uses[{name!r}] must be an async context manager function or an object with acquire(info)",
-                f"{describe(resource)} came",
+                f"got {describe(resource)}",
                 "Decorate the function with contextlib.asynccontextmanager",
             )

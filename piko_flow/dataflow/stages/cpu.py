@@ -63,13 +63,13 @@ class CpuMap(TransformLike[In, Out], Generic[In, Out]):
         if self.signature.shape == "async":
             self.refuse(
                 "CpuMap runs a plain function on other processes",
-                "an async function came",
+                "got an async function",
                 "Use Transform for async functions",
             )
         if self.signature.shape in GENERATORS:
             self.refuse(
                 "CpuMap's function gives one item for each item",
-                "a generator function came",
+                "got a generator function",
                 "Return a list and flatten it with FlatMap",
             )
         check_call(self, function)

@@ -148,7 +148,7 @@ def _check_covered(stage: Any, left: list[Any], incoming: Any, before: Stage) ->
         what=stage.title,
         where=str(stage.origin),
         rule="a Route has a branch for everything that comes",
-        came=f"{before.title} ({before.origin}) gives {show(incoming)} and no branch takes {', '.join(names)}",
+        got=f"{before.title} ({before.origin}) gives {show(incoming)} and no branch takes {', '.join(names)}",
         advice="Add On(object, ...) last"
         if first == "object"
         else f"Add On({first}, ...), or On(object, ...) last",
@@ -168,6 +168,6 @@ def _mismatch(stage: Stage, whose: str, taken: Any, before: Stage, given: Any) -
         what=stage.title,
         where=str(stage.origin),
         rule=f"{whose} takes {show(taken)}",
-        came=f"{before.title} ({before.origin}) gives {show(given)}",
+        got=f"{before.title} ({before.origin}) gives {show(given)}",
         advice="Change one of the two annotations, or put a Transform or Parse between them",
     )

@@ -80,7 +80,7 @@ def check_names(stage: Stage, given: Iterable[str], known: Iterable[str]) -> Non
             close = get_close_matches(option, names, n=1)
             stage.refuse(
                 f"an option of {stage.kind} is one of {', '.join(names)}",
-                f"{option}= came",
+                f"got {option}=",
                 f"Did you mean {close[0]}=?" if close else "",
             )
 
@@ -90,7 +90,7 @@ def check_side_function(stage: Stage, option: str, function: object) -> None:
     if not callable(function):
         stage.refuse(f"{option} must be a function of one item", f"got {function!r}")
     if signature_of(function).is_async:
-        stage.refuse(f"{option} must be a plain function", "an async function came")
+        stage.refuse(f"{option} must be a plain function", "got an async function")
     if reason := misfit(function, 1):
         stage.refuse(f"{option} is called with one item", f"{name_of(function)}: {reason}")
 
@@ -108,18 +108,18 @@ def _check_place(stage: Stage, options: CallOptions, *, is_async: bool) -> None:
     if options.on not in ("loop", "thread"):
         stage.refuse('on must be "loop" or "thread"', f"got {options.on!r}")
     if is_async and options.on == "thread":
-        stage.refuse('on="thread" is for blocking functions', "an async function came", "Leave on= out")
+        stage.refuse('on="thread" is for blocking functions', "got an async function", "Leave on= out")
     inline = not is_async and options.on == "loop"
     if inline and options.timeout is not None:
         stage.refuse(
             "timeout cannot stop a plain function that runs inline",
-            f"timeout={options.timeout:g} came",
+            f"got timeout={options.timeout:g}",
             'Make the function async, or give on="thread"',
         )
     if inline and options.concurrency > 1:
         stage.refuse(
             "a plain function that runs inline works on one item at a time",
-            f"concurrency={options.concurrency} came",
+            f"got concurrency={options.concurrency}",
             'Make the function async, give on="thread", or use CpuMap',
         )
 

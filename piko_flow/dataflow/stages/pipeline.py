@@ -94,7 +94,7 @@ class Pipeline(Chain):
         return draw_svg(self)
 
     def __rshift__(self, other: Never) -> NoReturn:
-        self.refuse("a pipeline is closed: nothing can follow it", f"{describe(other)} came after it")
+        self.refuse("a pipeline is closed: nothing can follow it", f"got {describe(other)} after it")
 
 
 def join(left: Stage, right: Any) -> Any:
@@ -121,14 +121,14 @@ def closed(value: object, *, why: str) -> Pipeline:
     rule = f"{why} needs a closed pipeline: source >> ... >> sink"
     where = str(value.origin) if isinstance(value, Stage) else str(caller())
     if isinstance(value, SourceLike):
-        came, advice = "it has no sink", "Add >> Sink(...), or use collect(), take() or preview()"
+        got, advice = "it has no sink", "Add >> Sink(...), or use collect(), take() or preview()"
     elif isinstance(value, TransformLike):
-        came, advice = "it has neither source nor sink", "Put a Source before it and a Sink behind it"
+        got, advice = "it has neither source nor sink", "Put a Source before it and a Sink behind it"
     elif isinstance(value, SinkLike):
-        came, advice = "it has no source", "Put a Source before it"
+        got, advice = "it has no source", "Put a Source before it"
     else:
-        came, advice = f"{describe(value)} came", ""
-    raise PipelineError(what=describe(value), where=where, rule=rule, came=came, advice=advice)
+        got, advice = f"got {describe(value)}", ""
+    raise PipelineError(what=describe(value), where=where, rule=rule, got=got, advice=advice)
 
 
 def _parts(stage: Stage) -> tuple[Stage, ...]:
@@ -145,6 +145,6 @@ def _refuse_joint(left: Stage, right: object) -> NoReturn:
         what=f">> after {left.title}",
         where=str(caller()),
         rule="a transform or a sink must follow",
-        came=f"{describe(right)} came",
+        got=f"got {describe(right)}",
         advice=advice,
     )

@@ -60,8 +60,8 @@ class Resource(Generic[T]):
             _refuse(rule, f"got {self.opens!r:.80}")
 
 
-def _refuse(rule: str, came: str) -> NoReturn:
-    raise PipelineError(what="Resource", where=str(caller()), rule=rule, came=came)
+def _refuse(rule: str, got: str) -> NoReturn:
+    raise PipelineError(what="Resource", where=str(caller()), rule=rule, got=got)
 
 
 class ResourcePool:

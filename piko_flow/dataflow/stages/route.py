@@ -288,9 +288,9 @@ def Route(*branches: Any, on_error: OnError = "fail", name: str | None = None, *
     check_names(stage, unknown, ("on_error",))
     for on in branches:
         if not isinstance(on, On):
-            stage.refuse("a Route is made of On(type or predicate, branch)", f"{describe(on)} came")
+            stage.refuse("a Route is made of On(type or predicate, branch)", f"got {describe(on)}")
     if not branches:
-        stage.refuse("a Route needs at least one branch", "none came")
+        stage.refuse("a Route needs at least one branch", "got none")
     stage._keep(
         ons=branches,
         branches=tuple(on.branch for on in branches),

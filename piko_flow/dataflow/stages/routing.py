@@ -87,7 +87,7 @@ class On(Stage, Generic[Test, Sees, Sends, Gives]):
         if isinstance(test, type) or typing.get_origin(test) is not None:
             return self._checked_class(test)
         if not callable(test) or isinstance(test, Stage):
-            self.refuse("On takes a class or a predicate", f"{describe(test)} came")
+            self.refuse("On takes a class or a predicate", f"got {describe(test)}")
         if signature_of(test).shape != "plain":
             self.refuse(
                 "On's predicate is a plain function",
@@ -102,23 +102,21 @@ class On(Stage, Generic[Test, Sees, Sends, Gives]):
         if origin is not None:
             self.refuse(
                 "a branch is chosen by isinstance, which knows no type arguments",
-                f"{show(kind)} came",
+                f"got {show(kind)}",
                 f"Write On({getattr(origin, '__name__', origin)}, ...) or a predicate",
             )
         if not isinstance(kind, type) or kind is Any:
-            self.refuse("On takes a class, a union of classes or a predicate", f"{describe(kind)} came")
+            self.refuse("On takes a class, a union of classes or a predicate", f"got {describe(kind)}")
         if is_typeddict(kind):
             self.refuse(
                 "a branch is chosen by isinstance, which knows no TypedDict",
-                f"{show(kind)} came",
+                f"got {show(kind)}",
                 "Write On(dict, ...) or a predicate",
             )
         try:
             isinstance(None, kind)
         except TypeError as error:
-            self.refuse(
-                "a branch is chosen by isinstance", f"{show(kind)} came: {error}", "Write a predicate"
-            )
+            self.refuse("a branch is chosen by isinstance", f"got {show(kind)}: {error}", "Write a predicate")
         return kind
 
     @property
@@ -266,10 +264,10 @@ class Merge(SourceLike[Out], Generic[Out]):
         self._describe(name=name, fallback="merge")
         check_names(self, unknown, ())
         if len(sources) < 2:
-            self.refuse("a Merge needs at least two sources", f"{len(sources)} came")
+            self.refuse("a Merge needs at least two sources", f"got {len(sources)}")
         for source in sources:
             if not isinstance(source, SourceLike):
-                self.refuse("a Merge is made of sources", f"{describe(source)} came")
+                self.refuse("a Merge is made of sources", f"got {describe(source)}")
         self._keep(sources=sources)
         check_distinct_sinks(self)
 
@@ -289,7 +287,7 @@ def check_branch(stage: Any, branch: object) -> None:
     if not isinstance(branch, (SinkLike, TransformLike)):
         stage.refuse(
             "a branch is a sink or a transform",
-            f"{describe(branch)} came",
+            f"got {describe(branch)}",
             "Wrap a function in Sink(...) or Transform(...)",
         )
 

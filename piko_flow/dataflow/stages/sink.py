@@ -232,19 +232,19 @@ class Sink(SinkLike[In], Generic[In]):
         if isinstance(target, type) and hasattr(target, "write"):
             self.refuse(
                 "a sink writes through an object",
-                f"{describe(target)} came",
+                f"got {describe(target)}",
                 f"Make one: {target.__name__}(...)",
             )
         if batch is not None or within is not None:
             self.refuse(
                 "batch= and within= are for objects that write lists",
-                "a function came",
+                "got a function",
                 "Put Batch(...) before it, or give an object with write(items)",
             )
         if self.signature.shape in GENERATORS:
-            self.refuse("a sink's function is called for what it does", "a generator function came")
+            self.refuse("a sink's function is called for what it does", "got a generator function")
         if "ordered" in options:
-            self.refuse("a sink hands nothing on, so it has no order to keep", "ordered= came")
+            self.refuse("a sink hands nothing on, so it has no order to keep", "got ordered=")
         values: OptionValues = options  # type: ignore[assignment]  # checked one by one below
         self._keep(
             target=None,
@@ -266,7 +266,7 @@ class Sink(SinkLike[In], Generic[In]):
         if not callable(target.write):
             self.refuse("its write must be a method", f"got {target.write!r}")
         for option in options.keys() & OptionValues.__annotations__.keys() - set(LIST_OPTIONS):
-            self.refuse(f"{option} is for function sinks", f"{describe(target)} came")
+            self.refuse(f"{option} is for function sinks", f"got {describe(target)}")
         check_names(self, options, (*LIST_OPTIONS, "batch", "within"))
         checked = CallOptions(
             retry=checked_retry(self, options.get("retry")),
@@ -276,7 +276,7 @@ class Sink(SinkLike[In], Generic[In]):
         signature = signature_of(target.write)
         if checked.timeout is not None and not signature.is_async:
             self.refuse(
-                "timeout cannot stop a plain write", f"timeout={checked.timeout:g} came", "Make write async"
+                "timeout cannot stop a plain write", f"got timeout={checked.timeout:g}", "Make write async"
             )
         if reason := misfit(target.write, 1):
             self.refuse("write is called with a list of items", f"{type(target).__name__}.write: {reason}")

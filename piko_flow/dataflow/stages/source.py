@@ -251,28 +251,28 @@ class Source(SourceLike[Out], Generic[Out]):
             self.refuse('on must be "loop" or "thread"', f"got {self.on!r}")
         is_async = self.waits or (self.signature is not None and self.signature.is_async)
         if self.on == "thread" and (self.reads == "async_iterable" or is_async):
-            self.refuse('on="thread" is for blocking sources', "an asynchronous one came", "Leave on= out")
+            self.refuse('on="thread" is for blocking sources', "got an asynchronous one", "Leave on= out")
         if self.splits is not None:
             self._check_splits()
         if self.signature is not None:
             self._check_function(self.signature)
         elif self.uses:
-            self.refuse("uses= is for functions", f"{describe(self.items)} came")
+            self.refuse("uses= is for functions", f"got {describe(self.items)}")
         if (self.max_items or self.max_age) and self.reads != "slices":
             self.refuse(
                 "max_items and max_age end the slices of an unbounded source",
-                f"{describe(self.items)} came",
+                f"got {describe(self.items)}",
                 "Give an object with read(since) and position()",
             )
         if self.on_error != "fail" and self.reads != "chunks":
             self.refuse(
                 "on_error of a source is for readers that can step over a broken piece",
-                f"on_error={self.on_error!r} came",
+                f"got on_error={self.on_error!r}",
                 "Parse in a stage of its own, with on_error there",
             )
 
     def _refuse_items(self) -> NoReturn:
-        came, advice = (
+        got, advice = (
             describe(self.items),
             "Give a list, or a function that makes a fresh iterator each time",
         )
@@ -280,17 +280,17 @@ class Source(SourceLike[Out], Generic[Out]):
             advice = "Give a list of items; to read a file, give a function or a file source"
         elif inspect.isgenerator(self.items) or inspect.isasyncgen(self.items):
             made = self.items.__name__
-            came, advice = f"the generator object {made} came, which can be read only once", ""
+            got, advice = f"got the generator object {made}, which can be read only once", ""
             advice = f"Give the function itself, Source({made}), or functools.partial for its arguments"
         elif inspect.iscoroutine(self.items):
             made = self.items.__name__
-            came, advice = f"a call of the async function {made}", f"Give the function itself: Source({made})"
+            got, advice = f"a call of the async function {made}", f"Give the function itself: Source({made})"
             self.items.close()
         elif hasattr(self.items, "__next__") or hasattr(self.items, "__anext__"):
-            came = f"{describe(self.items)} came, an iterator, which can be read only once"
+            got = f"got {describe(self.items)}, an iterator, which can be read only once"
         self.refuse(
             "a source reads a re-readable iterable, or a function that gives one",
-            came if "came" in came else f"{came} came",
+            got if got.startswith("got ") else f"got {got}",
             advice,
         )
 
@@ -317,7 +317,7 @@ class Source(SourceLike[Out], Generic[Out]):
 
     def _check_splits(self) -> None:
         if self.reads not in ("function", "chunks"):
-            self.refuse("splits= needs a function that reads one split", f"{describe(self.items)} came")
+            self.refuse("splits= needs a function that reads one split", f"got {describe(self.items)}")
         if isinstance(self.splits, (str, bytes)) or not (
             callable(self.splits) or isinstance(self.splits, Sequence)
         ):

@@ -51,9 +51,9 @@ class Stage:
         """How messages call this stage: its kind and its name."""
         return self.kind if self.name == self.kind.lower() else f"{self.kind} {self.name!r}"
 
-    def refuse(self, rule: str, came: str, advice: str = "") -> NoReturn:
+    def refuse(self, rule: str, got: str, advice: str = "") -> NoReturn:
         """Raise the PipelineError that names this stage, where it was written, the rule and what came."""
-        raise PipelineError(what=self.title, where=str(self.origin), rule=rule, came=came, advice=advice)
+        raise PipelineError(what=self.title, where=str(self.origin), rule=rule, got=got, advice=advice)
 
     def leaves(self) -> Iterator[Stage]:
         """Every single stage in here, in the order written; a stage alone is its own leaf."""
@@ -77,7 +77,7 @@ class Stage:
             what=f">> before {self.title}",
             where=str(caller()),
             rule="a pipeline is made of stages",
-            came=f"{describe(other)} came",
+            got=f"got {describe(other)}",
             advice="Wrap it: Source(...) for what is read, Transform(...) for a function",
         )
 
@@ -162,7 +162,7 @@ class SinkLike(Branch[In, Never], Generic[In]):
 
     def __rshift__(self, other: Never) -> NoReturn:
         self.refuse(
-            "nothing can follow a sink", f"{describe(other)} came after it", "Use Broadcast to feed two sinks"
+            "nothing can follow a sink", f"got {describe(other)} after it", "Use Broadcast to feed two sinks"
         )
 
 

@@ -107,7 +107,7 @@ class Transform(CallStage[In, Out], Generic[In, Out]):
         if self.signature.shape in GENERATORS:
             self.refuse(
                 "a Transform's function gives one item for each item",
-                "a generator function came",
+                "got a generator function",
                 "Use FlatMap for a function that gives several",
             )
 
@@ -146,7 +146,7 @@ class Filter(Keeping[In], CallStage[In, Out], Generic[In, Out]):
         if self.signature.shape in GENERATORS:
             self.refuse(
                 "a Filter's predicate gives true or false for an item",
-                "a generator function came",
+                "got a generator function",
                 "Use FlatMap for a function that gives several items",
             )
 
@@ -247,7 +247,7 @@ class Parse(TransformLike[Any, Out], Generic[Out]):
         except (PydanticSchemaGenerationError, PydanticUserError, PydanticUndefinedAnnotation) as error:
             self.refuse(
                 "Parse needs a Pydantic model or a type that Pydantic can validate",
-                f"{describe(self.model)} came ({type(error).__name__})",
+                f"got {describe(self.model)} ({type(error).__name__})",
             )
 
     def gives(self, incoming: Any) -> Any:

@@ -60,7 +60,7 @@ class WorkerPool:
                 what="WorkerPool",
                 where=str(caller()),
                 rule="workers must be a whole number of at least 1",
-                came=f"got {workers!r}",
+                got=f"got {workers!r}",
                 advice="Leave it out for one on each core",
             )
         self.workers = workers or os.cpu_count() or 1

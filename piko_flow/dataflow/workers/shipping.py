@@ -43,7 +43,7 @@ class CannotShip(PipelineError):
             what=f"the function of stage {stage!r}",
             where=where,
             rule="a function for worker processes must be picklable, with all that it refers to",
-            came="; ".join(culprits) or reason,
+            got="; ".join(culprits) or reason,
             advice="Make inside the function what cannot travel, hand in what it is made from, "
             'or use Transform(..., on="thread")',
         )

@@ -79,5 +79,5 @@ async def _check_there(plane: ControlPlane, flow: str | None, run: int | None) -
         rule = "a flow is registered or has a row"
         missing(f"listen to flow {flow!r}", rule, plane.registry.unknown(flow))
     if run is not None and await plane.store.run(run) is None:
-        came = "there is no such run, or it has been pruned"
-        missing(f"listen to run {run}", "a run has a number", came)
+        got = "there is no such run, or it has been pruned"
+        missing(f"listen to run {run}", "a run has a number", got)

@@ -78,7 +78,7 @@ async def _begin(plane: ControlPlane, asked: Asked) -> KeptAnswer:
         raise RequestRefused(
             what=f"the idempotency key {asked.key!r}",
             rule="a key belongs to one request",
-            came="it came with another address or body",
+            got="it came with another address or body",
             advice="Take a new key for a new request",
         )
     if not found.status:

@@ -71,11 +71,11 @@ def api_router(process: Askable, *, live: Broadcaster | None = None) -> APIRoute
             raise NotFound(
                 what=what,
                 rule="the API has the addresses of its description",
-                came="this is none of them",
+                got="this is none of them",
                 advice=" ".join(filter(None, (description.nearest(request.url.path), advice))),
             )
         takes = ", ".join(methods)
-        told = {"what": what, "rule": f"this address takes {takes}", "came": f"{request.method} came"}
+        told = {"what": what, "rule": f"this address takes {takes}", "got": f"got {request.method}"}
         raise HTTPException(405, told, headers={"Allow": takes})
 
     api.add_api_route("/openapi.json", openapi, methods=["GET"], include_in_schema=False)

@@ -100,7 +100,7 @@ class TriggerOfRow(Body):
     def trigger(self, what: str) -> tuple[str | None, dict[str, Any] | None]:
         """Type and expression. Raises RequestRefused where one comes without the other."""
         if (self.schedule_type is None) != (self.schedule_expr is None):
-            refuse(what, "schedule_type and schedule_expr go together", "one of them came")
+            refuse(what, "schedule_type and schedule_expr go together", "got one of them")
         return self.schedule_type, self.schedule_expr
 
 

@@ -144,7 +144,7 @@ class BackfillPages(PageGroup):
         """Pause, resume or cancel one, if it is in the state that the page showed."""
         seen = seen_by(await form_of(request), "state")
         if verb not in VERBS:
-            refuse(f"change backfill {number}", f"the verbs are {', '.join(VERBS)}", f"{verb!r:.40} came")
+            refuse(f"change backfill {number}", f"the verbs are {', '.join(VERBS)}", f"got {verb!r:.40}")
 
         async def change(plane: ControlPlane) -> BackfillRecord:
             by = plane.acting(who.name, who.via)
@@ -181,7 +181,7 @@ async def _request(plane: ControlPlane, name: str, form: Mapping[str, str]) -> B
     kind = form.get("what", "missing")
     with about("what"):
         if kind not in KINDS:
-            refuse("plan a backfill", f"its kind is one of {', '.join(KINDS)}", f"{kind!r:.40} came")
+            refuse("plan a backfill", f"its kind is one of {', '.join(KINDS)}", f"got {kind!r:.40}")
     return BackfillRequest(
         flow=name,
         span=span,

@@ -21,7 +21,7 @@ def seen_by(form: Mapping[str, str], *names: str) -> Seen:
             refuse(
                 "change what a page shows",
                 f"its form says the {name} that was seen",
-                f"{values[name]!r:.40} came",
+                f"got {values[name]!r:.40}",
             )
     numbers = {
         name: whole_field(dict(form), f"seen_{name}", least=0)
@@ -41,6 +41,6 @@ def conflict(what: str, seen: str, now: str) -> NoReturn:
     raise RequestConflicts(
         what=what,
         rule="it may not have changed since you looked at it",
-        came=f"the page showed: {seen or 'nothing'}; now: {now}",
+        got=f"the page showed: {seen or 'nothing'}; now: {now}",
         advice="Look at it again, and decide anew",
     )

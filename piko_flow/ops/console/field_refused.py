@@ -16,8 +16,8 @@ VALUE: Final = re.compile(r"""'[^']*'|"[^"]*"|['"].*…|-?[\d.]+|None|True|False
 class FieldRefused(RequestRefused):
     """What one field of a form says is refused; `field` is its name."""
 
-    def __init__(self, *, field: str, what: str, rule: str, came: str, advice: str = "") -> None:
-        super().__init__(what=what, rule=rule, came=came, advice=advice)
+    def __init__(self, *, field: str, what: str, rule: str, got: str, advice: str = "") -> None:
+        super().__init__(what=what, rule=rule, got=got, advice=advice)
         self.field = field
 
 
@@ -30,20 +30,20 @@ def about(name: str) -> Iterator[None]:
         raise
     except (RequestRefused, ScheduleError) as error:
         raise FieldRefused(
-            field=name, what=error.what, rule=error.rule, came=error.came, advice=error.advice
+            field=name, what=error.what, rule=error.rule, got=error.got, advice=error.advice
         ) from error
 
 
-def came_told(came: str) -> str:
+def got_told(got: str) -> str:
     """What came, as the end of a sentence, also where only the value itself is told."""
-    if came in ("''", '""'):
-        return "nothing came"
-    return f"{came} came" if VALUE.fullmatch(came) else came
+    if got in ("''", '""'):
+        return "got nothing"
+    return f"got {got}" if VALUE.fullmatch(got) else got
 
 
 def fields_of_error(error: RequestRefused | ScheduleError, form: str = "") -> dict[str, str]:
     """The fields that the error is about, with what is wrong in each; empty where that is not known."""
-    told = f"{error.rule}; {came_told(error.came)}"
+    told = f"{error.rule}; {got_told(error.got)}"
     if isinstance(error, FieldRefused):
         return {error.field: told}
     if form == "trigger":  # which has one field for all parameters

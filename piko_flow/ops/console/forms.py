@@ -36,7 +36,7 @@ def whole_field(form: dict[str, str], name: str, *, least: int, most: int = LARG
             field=name,
             what=f"read {name.replace('_', ' ')}",
             rule=f"it is a whole number from {least} to {most}",
-            came=f"{text!r:.60} came" if text else "nothing came",
+            got=f"got {text!r:.60}" if text else "got nothing",
         )
     return int(text)
 
@@ -51,7 +51,7 @@ def span_of(
     for name, text, title in (("start", first, titles[0]), ("end", last, titles[1])):
         if not text.strip():
             rule = f'both "{titles[0]}" and "{titles[1]}" are given'
-            raise FieldRefused(field=name, what="read the window", rule=rule, came=f'"{title}" is empty')
+            raise FieldRefused(field=name, what="read the window", rule=rule, got=f'"{title}" is empty')
     with about("start"):
         start = read_moment(first, zone, "start")
     with about("end"):

@@ -200,7 +200,7 @@ def _told_facts(facts: str) -> str:
 
 def _check_verb(verb: str) -> None:
     if verb not in ("replay", "drop"):
-        refuse("change dead letters", "they are replayed or dropped", f"{verb!r:.40} came")
+        refuse("change dead letters", "they are replayed or dropped", f"got {verb!r:.40}")
 
 
 def _queued(asked: ReplayRequest) -> str:

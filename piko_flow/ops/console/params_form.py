@@ -15,7 +15,7 @@ from piko_flow.control.params import ParamsRefused
 from piko_flow.control.secret_fields import SECRET, may_be_secret
 from piko_flow.control.written_numbers import read_json
 from piko_flow.errors import RequestRefused
-from piko_flow.ops.console.field_refused import came_told
+from piko_flow.ops.console.field_refused import got_told
 from piko_flow.ops.console.forms import refuse
 from piko_flow.url_passwords import HIDDEN
 
@@ -85,7 +85,7 @@ def read_changes(
             try:
                 value = _value(field, sent)
             except RequestRefused as error:
-                unread[field.name] = f"{error.rule}; {came_told(error.came)}"
+                unread[field.name] = f"{error.rule}; {got_told(error.got)}"
                 continue
         if value != field.standing:
             changes[field.name] = value
@@ -94,9 +94,9 @@ def read_changes(
 
 def unreadable(flow: Flow, fields: Mapping[str, str]) -> ParamsRefused:
     """What is told of a form with these fields that cannot be used, each with what is wrong in it."""
-    came = "; ".join(f"{name}: {told}" for name, told in fields.items())
+    got = "; ".join(f"{name}: {told}" for name, told in fields.items())
     places: dict[Place, str] = {(name,): told for name, told in fields.items()}
-    return ParamsRefused(places=places, what=f"params of {flow.name!r}", rule="each can be read", came=came)
+    return ParamsRefused(places=places, what=f"params of {flow.name!r}", rule="each can be read", got=got)
 
 
 def to_type_again(flow: Flow | None, values: Mapping[str, Any], sent: Mapping[str, str]) -> dict[str, str]:
@@ -179,9 +179,9 @@ def _value(field: Field, sent: str) -> Any:
     try:
         value = read_json(sent)
     except (ValueError, RecursionError) as error:
-        refuse(what, f"it is {wanted}", f"{sent[:60]!r} came" if field.kind == "number" else where(error))
+        refuse(what, f"it is {wanted}", f"got {sent[:60]!r}" if field.kind == "number" else where(error))
     if field.name == WHOLE and not isinstance(value, dict):
-        refuse("read the parameters", "they are a JSON object", "another value came")
+        refuse("read the parameters", "they are a JSON object", "got another value")
     return value
 
 

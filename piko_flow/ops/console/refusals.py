@@ -22,7 +22,7 @@ from piko_flow.errors import (
     StoreUnavailable,
     describe_error,
 )
-from piko_flow.ops.console.field_refused import came_told, fields_of_error
+from piko_flow.ops.console.field_refused import fields_of_error, got_told
 from piko_flow.ops.console.view import View
 from piko_flow.ops.problems import error_response
 from piko_flow.ops.visitor import MayNot
@@ -38,7 +38,7 @@ class Told:
     title: str
     text: str
     rule: str = ""
-    came: str = ""
+    got: str = ""
     advice: str = ""
 
 
@@ -66,7 +66,7 @@ def told_of(error: Exception) -> Told:
     if isinstance(error, RequestRefused | ScheduleError):
         status = 409 if isinstance(error, RequestConflicts) else 404 if isinstance(error, NotFound) else 422
         title = TITLES[status]
-        return Told(status, title, error.what, error.rule, came_told(error.came), error.advice)
+        return Told(status, title, error.what, error.rule, got_told(error.got), error.advice)
     if isinstance(error, MayNot):
         return Told(403, TITLES[403], str(error), advice="Log in with a token of a role that may.")
     if isinstance(error, NotRunning):

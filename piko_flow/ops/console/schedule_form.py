@@ -94,7 +94,7 @@ def read_schedule(form: Mapping[str, str], zone: str) -> tuple[str, str]:
 def _kind(form: Mapping[str, str]) -> str:
     kind = form.get("kind", "")
     if kind not in KINDS:
-        refuse("read the schedule", f"its kind is one of {', '.join(KINDS)}", f"{kind!r:.40} came")
+        refuse("read the schedule", f"its kind is one of {', '.join(KINDS)}", f"got {kind!r:.40}")
     return kind
 
 
@@ -102,8 +102,8 @@ def read_trigger(form: Mapping[str, str]) -> tuple[str, str]:
     """The kind and the expression, as JSON, of a form. Raises RequestRefused for what is none of either."""
     kind, text = _kind(form), form.get("expression", "").strip()
     if not text or len(text) > LONGEST:
-        came = "nothing came" if not text else f"{counted(len(text), 'character')} came"
-        refuse("read the schedule", f"its expression has 1 to {LONGEST} characters", came)
+        got = "got nothing" if not text else f"got {counted(len(text), 'character')}"
+        refuse("read the schedule", f"its expression has 1 to {LONGEST} characters", got)
     if text.startswith("{"):
         return kind, text
     if kind == "cron":
@@ -138,7 +138,7 @@ def _interval(text: str) -> dict[str, Any]:
             refuse(
                 "read the schedule",
                 "an interval is written KEY=NUMBER, as in minutes=10",
-                f"{pair.strip()!r:.60} came",
+                f"got {pair.strip()!r:.60}",
             )
         whole = value.isascii() and value.isdecimal()
         values[name] = int(value) if whole and len(value) < 15 else value

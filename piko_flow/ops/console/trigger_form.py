@@ -76,5 +76,5 @@ def _object(text: str) -> dict[str, Any]:
     except orjson.JSONDecodeError as error:
         refuse("run a flow", "parameters are a JSON object", where(error))
     if not isinstance(values, dict):
-        refuse("run a flow", "parameters are a JSON object", "another JSON value came")
+        refuse("run a flow", "parameters are a JSON object", "got another JSON value")
     return values

@@ -28,11 +28,11 @@ def times_in(zone: ZoneInfo, field: str) -> Iterator[None]:
     try:
         yield
     except RequestRefused as error:
-        told = [error.what, error.rule, error.came, error.advice]
-        what, rule, came, advice = (in_zone(text, zone) for text in told)
-        if type(error) is not RequestRefused or [what, rule, came, advice] == told:
+        told = [error.what, error.rule, error.got, error.advice]
+        what, rule, got, advice = (in_zone(text, zone) for text in told)
+        if type(error) is not RequestRefused or [what, rule, got, advice] == told:
             raise
-        raise FieldRefused(field=field, what=what, rule=rule, came=came, advice=advice) from error
+        raise FieldRefused(field=field, what=what, rule=rule, got=got, advice=advice) from error
 
 
 def _local(text: str, zone: ZoneInfo) -> str:

@@ -41,7 +41,7 @@ class Answers:
                 return self.step(scope, local_path(asked.place))
             return RedirectResponse(login_at(local_path(asked.place)), 303)
         told = Told(
-            why.status, why.title, f"{asked.method} {asked.path[:200]}", why.rule, why.came, why.advice
+            why.status, why.title, f"{asked.method} {asked.path[:200]}", why.rule, why.got, why.advice
         )
         response = self._view.page(
             _request(scope), "refusal.html", status=why.status, told=told, back="", about=""
@@ -61,7 +61,7 @@ class Answers:
         kind = why.title.lower().replace(" ", "-")
         found = problem(why.status, kind, why.title, str(why))
         what = f"{asked.method} {asked.path[:200]}"
-        parts = {"what": what, "rule": why.rule, "came": why.came, "advice": why.advice}
+        parts = {"what": what, "rule": why.rule, "got": why.got, "advice": why.advice}
         return problem_response(found.model_copy(update=parts), why.headers)
 
 

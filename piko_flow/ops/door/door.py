@@ -118,7 +118,7 @@ class Door:
     def _check_meant_for_us(self, asked: Asked) -> None:
         if repeated := asked.repeats:
             rule = f"the header {repeated} comes once"
-            raise TurnedAway(400, "Contradicting headers", rule=rule, came="it came several times")
+            raise TurnedAway(400, "Contradicting headers", rule=rule, got="it came several times")
         if asked.path in PROBES:  # asked by programs that know an address alone, and telling no secrets
             return
         if not may_be_called(asked.host, bound=asked.bound, allowed=self._keeper.options.hosts):
@@ -126,7 +126,7 @@ class Door:
                 421,
                 "Not this server",
                 rule="the Host header has to name this server",
-                came=f"it names {asked.host[:100]!r}",
+                got=f"it names {asked.host[:100]!r}",
                 advice="If that is a name of this server, add it to the setting allowed_hosts",
             )
 
@@ -141,7 +141,7 @@ class Door:
 def _check_path(asked: Asked) -> None:
     """Routes are matched by patterns, to which a line break at the end of a path is nothing."""
     if any(ord(letter) < 0x20 or ord(letter) == 0x7F for letter in asked.path):
-        raise TurnedAway(404, "Not found", rule="a path has no control characters", came="one came")
+        raise TurnedAway(404, "Not found", rule="a path has no control characters", got="got one")
 
 
 def _check_own_page(asked: Asked) -> None:
@@ -151,8 +151,8 @@ def _check_own_page(asked: Asked) -> None:
             403,
             "From another page",
             rule="what a browser changes has to be asked for by a page of this server",
-            came=f"it came from {(origin or site or '')[:100]!r}",
-            advice="A proxy in between has to pass the Host header on as it came",
+            got=f"it came from {(origin or site or '')[:100]!r}",
+            advice="A proxy in between has to pass the Host header on unchanged",
         )
 
 
@@ -163,23 +163,23 @@ def _check_role(asked: Asked, visitor: Visitor) -> None:
             403,
             "Not allowed",
             rule=f"a change needs the role {Role.OPERATOR}",
-            came=f"{visitor.name!r} is {visitor.role}",
+            got=f"{visitor.name!r} is {visitor.role}",
         )
 
 
 def _check_csrf(asked: Asked, visitor: Visitor, body: bytes) -> None:
-    came = asked.header(CSRF_HEADER)
-    if came is None and (asked.header("content-type") or "").partition(";")[0].strip().lower() == FORM:
+    sent = asked.header(CSRF_HEADER)
+    if sent is None and (asked.header("content-type") or "").partition(";")[0].strip().lower() == FORM:
         try:
-            came = form_fields(body).get(CSRF_FIELD)
+            sent = form_fields(body).get(CSRF_FIELD)
         except ValueError:  # more fields than any form of ours has
-            came = None
-    if came is None or not same(came, visitor.csrf):
+            sent = None
+    if sent is None or not same(sent, visitor.csrf):
         raise TurnedAway(
             403,
             "An old page",
             rule=f"a change in a browser carries the session's {CSRF_FIELD}, or the header X-CSRF-Token",
-            came="none came" if came is None else "that of another session came",
+            got="got none" if sent is None else "got that of another session",
             advice="Load the page again and do it once more",
         )
 

@@ -79,7 +79,7 @@ class Doorkeeper:
         bearer, session = asked.bearer, session_of(asked)
         secret = session if bearer is None else bearer
         if secret is None:
-            raise NotLoggedIn("none came")
+            raise NotLoggedIn("got none")
         kind = TokenKind.SESSION if bearer is None else TokenKind.API
         if not self._known.has_met(secret):  # who is known is not kept out by others of the same address
             self.patience(asked)
@@ -101,7 +101,7 @@ class Doorkeeper:
         self._take(who)
         if self._busy[who] >= most:
             rule = f"at most {most} requests and streams of a token are answered at once"
-            raise TooOften(1, rule=rule, came="one more came")
+            raise TooOften(1, rule=rule, got="got one more")
         self._busy[who] += 1
         try:
             yield
@@ -115,7 +115,7 @@ class Doorkeeper:
         waits = self._rates.take(token)
         if waits > 0:
             rule = f"a token makes at most {self.options.rate} requests a second (setting request_rate)"
-            raise TooOften(waits, rule=rule, came="more came")
+            raise TooOften(waits, rule=rule, got="got more")
 
     def long_answer(self, asked: Asked, send: Send) -> LongAnswer:
         """The answer to this request, which ends when its visitor is let in no more."""
@@ -173,7 +173,7 @@ class Doorkeeper:
 
 
 def _too_often(waits: float) -> TooOften:
-    return TooOften(waits, rule="after some wrong tokens an address has to wait", came="one more came")
+    return TooOften(waits, rule="after some wrong tokens an address has to wait", got="got one more")
 
 
 def _neighbourhood(client: str) -> str:

@@ -36,7 +36,7 @@ log = logging.getLogger("piko_flow.door")
 class _Known:
     token: TokenRecord
     until: float
-    came: float
+    got: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,10 +78,10 @@ class KnownTokens:
         if digest is None:
             return None
         now, known = self._clock.monotonic(), self._known.get(digest)
-        if known is None or now - known.came > IN_USE:
+        if known is None or now - known.got > IN_USE:
             found = await self._ask_for(digest)
         else:
-            known.came = now
+            known.got = now
             self._known.move_to_end(digest)
             found = known.token if known.until > now else await self._ask_together(digest)
         return found if found is not None and found.kind is kind else None
@@ -131,7 +131,7 @@ class KnownTokens:
         """Look up all tokens in use. Cancelling leaves them as they were."""
         self._begun += 1
         number, asked_at = self._begun, self._clock.monotonic()
-        asked = {digest: one for digest, one in self._known.items() if asked_at - one.came <= IN_USE}
+        asked = {digest: one for digest, one in self._known.items() if asked_at - one.got <= IN_USE}
         try:
             good = await self._ask(lambda plane: _good(plane, asked, self._options.idle))
         except StoreUnavailable as error:

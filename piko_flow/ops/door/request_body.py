@@ -31,7 +31,7 @@ async def read_body(asked: Asked, receive: Receive, *, limit: int, within: timed
     """
     announced = asked.header("content-length") or "0"
     if not announced.isascii() or not announced.isdigit():
-        raise _refused(400, "A wrong length", "Content-Length is a number", "another text came")
+        raise _refused(400, "A wrong length", "Content-Length is a number", "got another text")
     if len(announced) > 18 or int(announced) > limit:
         raise _too_large(limit)
     pieces: list[bytes] = []
@@ -69,9 +69,9 @@ def replayed(body: bytes, receive: Receive) -> Receive:
 
 def _too_large(limit: int) -> TurnedAway:
     rule = f"a body has at most {limit // KILOBYTE:,} kB (setting max_body_kb)"
-    return _refused(413, "Too large", rule, "a larger one came")
+    return _refused(413, "Too large", rule, "got a larger one")
 
 
-def _refused(status: int, title: str, rule: str, came: str) -> TurnedAway:
+def _refused(status: int, title: str, rule: str, got: str) -> TurnedAway:
     # What is left of the body stays unread, so the connection cannot be used for another request.
-    return TurnedAway(status, title, rule=rule, came=came, headers={"connection": "close"})
+    return TurnedAway(status, title, rule=rule, got=got, headers={"connection": "close"})

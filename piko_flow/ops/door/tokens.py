@@ -27,14 +27,14 @@ async def issue_token(
     what = f"make a token {name!r:.80}"
     if not name.isprintable() or not 0 < len(name.strip()) == len(name) <= LONGEST_NAME:
         rule = f"a name has 1 to {LONGEST_NAME} printable characters, with no space around"
-        raise RequestRefused(what=what, rule=rule, came=f"got {name!r:.80}")
+        raise RequestRefused(what=what, rule=rule, got=f"got {name!r:.80}")
     now = await plane.now()
     taken = [one for one in await plane.store.tokens() if one.name == name and is_good(one, now)]
     if taken:
         raise RequestRefused(
             what=what,
             rule="good tokens have different names",
-            came=f"token {taken[0].id} has this one",
+            got=f"token {taken[0].id} has this one",
             advice=f"Choose another name, or revoke it: piko-flow token revoke {taken[0].id}",
         )
     secret = new_secret()
@@ -72,7 +72,7 @@ async def revoke_token(plane: ControlPlane, which: str) -> TokenRecord:
             f"revoke the token {which!r:.80}",
             "it is the number of a token, or the name of a good one",
         )
-        raise NotFound(what=what, rule=rule, came="there is none such", advice="See piko-flow token list")
+        raise NotFound(what=what, rule=rule, got="there is none such", advice="See piko-flow token list")
     await plane.changed("token.revoke", f"{_kind(revoked)} {revoked.id}", before=_shown(known or revoked))
     return revoked
 

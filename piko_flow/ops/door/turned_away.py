@@ -20,26 +20,26 @@ class TurnedAway(Exception):
         title: str,
         *,
         rule: str,
-        came: str,
+        got: str,
         advice: str = "",
         headers: Mapping[str, str] | None = None,
     ) -> None:
-        text = f"{rule}; {came}"
+        text = f"{rule}; {got}"
         super().__init__(f"{text}. {advice}" if advice else text)
         self.status, self.title = status, title
-        self.rule, self.came, self.advice = rule, came, advice
+        self.rule, self.got, self.advice = rule, got, advice
         self.headers: dict[str, str] = dict(headers or {})
 
 
 class NotLoggedIn(TurnedAway):
     """No good token came with the request."""
 
-    def __init__(self, came: str) -> None:
+    def __init__(self, got: str) -> None:
         super().__init__(
             401,
             "A token is needed",
             rule="everything but the probes needs a token",
-            came=came,
+            got=got,
             advice="Send `Authorization: Bearer` with a token that `piko-flow token create` has made, or log a "
             "browser in by the link that `piko-flow token link` prints",
             headers={"www-authenticate": 'Bearer realm="piko-flow"'},
@@ -49,13 +49,13 @@ class NotLoggedIn(TurnedAway):
 class TooOften(TurnedAway):
     """More requests than are allowed; good again after so many seconds."""
 
-    def __init__(self, wait: float, *, rule: str, came: str) -> None:
+    def __init__(self, wait: float, *, rule: str, got: str) -> None:
         seconds = max(1, math.ceil(wait))
         super().__init__(
             429,
             "Too many requests",
             rule=rule,
-            came=came,
+            got=got,
             advice=f"Try again in {seconds} s",
             headers={"retry-after": str(seconds)},
         )
@@ -69,7 +69,7 @@ class NothingRuns(TurnedAway):
             503,
             "It does not run" if error.advice else "It is starting",
             rule="an application answers while it runs",
-            came=error.reason,
+            got=error.reason,
             advice=error.advice or "Try again in a moment",
             headers={"retry-after": "5"},
         )
@@ -83,7 +83,7 @@ class StoreAway(TurnedAway):
             503,
             "The database does not answer",
             rule="the database says who may come in",
-            came=error.reason,
+            got=error.reason,
             advice="It works again when the database does; what is running goes on",
             headers={"retry-after": "5"},
         )

@@ -122,6 +122,6 @@ class MemoryLetters(MemoryPart):
 
 def _group(letters: Sequence[DeadLetterRecord]) -> LetterGroup:
     first, newest = letters[0], letters[-1]
-    came = [letter.created_at for letter in letters if letter.created_at is not None]
+    got = [letter.created_at for letter in letters if letter.created_at is not None]
     failed: list[datetime] = [letter.failed_at for letter in letters if letter.failed_at is not None]
-    return LetterGroup(first.flow, first.fingerprint, len(letters), min(came), max([*came, *failed]), newest)
+    return LetterGroup(first.flow, first.fingerprint, len(letters), min(got), max([*got, *failed]), newest)

@@ -45,7 +45,7 @@ class MemoryTransaction:
         raise RequestRefused(
             what="execute a statement in the transaction in which a run ends",
             rule="the store must be a SQL database",
-            came="this one is in memory",
+            got="this one is in memory",
             advice="Open an SQLite file, for example sqlite:///flows.db, or write the rows elsewhere",
         )
 

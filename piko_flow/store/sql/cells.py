@@ -38,8 +38,8 @@ class Cells:
             return default
         if isinstance(value, str):
             return value
-        came = f"a value of type {type(value).__name__}" if secret else ""
-        return self._refuse(column, "it is text", default, came)
+        got = f"a value of type {type(value).__name__}" if secret else ""
+        return self._refuse(column, "it is text", default, got)
 
     def number(self, column: str, default: int, *, most: int = MOST_NUMBER) -> int:
         """A whole number; one that is missing is the default."""
@@ -71,7 +71,7 @@ class Cells:
             return found
         return self._refuse(column, IN_REACH, None)
 
-    def _refuse(self, column: str, rule: str, default: T, came: str = "") -> T:
-        came = came or shorten(self._cells[column], SHOWN)
-        self._unreadable.append((column, f"{column}: {rule}; got {came}"))
+    def _refuse(self, column: str, rule: str, default: T, got: str = "") -> T:
+        got = got or shorten(self._cells[column], SHOWN)
+        self._unreadable.append((column, f"{column}: {rule}; got {got}"))
         return default

@@ -58,7 +58,7 @@ def connect(url: URL, *, clock: Clock, size: int, overflow: int = 0, recycle: fl
         raise RequestRefused(
             what="open a PostgreSQL database",
             rule="its driver asyncpg is installed",
-            came="it is not",
+            got="it is not",
             advice="pip install 'piko-flow[postgres]'",
         )
     dialect = DIALECTS[url.get_backend_name()]
@@ -123,7 +123,7 @@ def _prepare_connections(engine: AsyncEngine, dialect: SqlDialect) -> None:
             connection.driver_connection.text_factory = ANY_TEXT
 
 
-def _refused(came: str, advice: str) -> RequestRefused:
+def _refused(got: str, advice: str) -> RequestRefused:
     return RequestRefused(
-        what="open a store", rule=f"its URL is one of {KNOWN}", came=f"this one is not: {came}", advice=advice
+        what="open a store", rule=f"its URL is one of {KNOWN}", got=f"this one is not: {got}", advice=advice
     )

@@ -295,9 +295,9 @@ class _Writer:
                     test = looked_at(test)
             self.line(f"{'if' if number == 0 else 'elif'} {test}:", blame)
             self.line(f"    out_{number}({item})")
-        came = f"'no branch takes an item of type ' + type({item}).__name__"
+        got = f"'no branch takes an item of type ' + type({item}).__name__"
         self.line("else:")
-        self.line(f"    raise NoBranch({came})", blame)
+        self.line(f"    raise NoBranch({got})", blame)
         if fused.settle is not None:
             self.names[f"s{place}"] = fused.settle
             self.depth -= 1
