@@ -69,26 +69,26 @@ class ScheduleError(PikoFlowError, ValueError):
         return _revive, (type(self), self.args, dict(vars(self)))
 
 
-def told_committed(stays: tuple[str, ...]) -> str:
+def committed_text(uncommitted_writes: tuple[str, ...]) -> str:
     """What there is of a run that was not committed, where these sinks wrote at once; a sentence without its full stop."""
-    if not stays:
+    if not uncommitted_writes:
         return "Nothing was committed"
-    noun = "sink" if len(stays) == 1 else "sinks"
-    return f"What {noun} {', '.join(map(repr, stays))} wrote at once is there; nothing else was committed"
+    noun = "sink" if len(uncommitted_writes) == 1 else "sinks"
+    return f"What {noun} {', '.join(map(repr, uncommitted_writes))} wrote at once is there; nothing else was committed"
 
 
 class RunError(PikoFlowError):
     """Base of what can end a run.
 
-    `stays` names the sinks that write at once: what they had written by then, if anything, is not taken back.
+    `uncommitted_writes` names the sinks that write at once: what they had written by then, if anything, is not taken back.
     """
 
-    stays: tuple[str, ...] = ()
+    uncommitted_writes: tuple[str, ...] = ()
 
     @property
     def committed(self) -> str:
         """What there is of a run that was not committed, as a sentence without its full stop."""
-        return told_committed(self.stays)
+        return committed_text(self.uncommitted_writes)
 
     def __reduce__(self) -> tuple[object, ...]:
         return _revive, (type(self), self.args, dict(vars(self)))
@@ -112,7 +112,7 @@ class StageFailed(RunError):
 
 
 class ErrorBudgetExceeded(RunError):
-    """More items were skipped or became dead letters than `max_errors` allows; nothing but what `stays` is there.
+    """More items were skipped or became dead letters than `max_errors` allows; nothing but what `uncommitted_writes` is there.
 
     `of` is how many items were read; None when the run was stopped at the first item too many. `stages` says how many
     were bad at which stage. `stage`, `where`, `item` and `reason` tell of the first, whose error is `__cause__`; they are

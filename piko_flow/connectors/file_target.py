@@ -138,7 +138,7 @@ class FileTarget(SinkTarget[T_contra], Generic[T_contra]):
         if self.file is not None:
             await self.at(self.place, self._discard)
 
-    async def hold(self, run: str) -> AbstractContextManager[object] | AbstractAsyncContextManager[object]:
+    async def lock(self, run: str) -> AbstractContextManager[object] | AbstractAsyncContextManager[object]:
         """Keep sweeps from the parts of the run while the block is open, or its process lives."""
         place, name = self._place(), self.output.held_name(run)
         try:

@@ -144,7 +144,7 @@ class RedisStreamSink(SinkTarget[object]):
             async with self.server.open() as client:
                 await client.script(DROP, self._keys(self.part), [])
 
-    async def hold(self, run: str) -> Any:
+    async def lock(self, run: str) -> Any:
         """Keep sweeps of other runs from the parts of the run while the block is open; a minute after its death."""
         return self._held(run)
 

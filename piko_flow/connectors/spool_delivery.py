@@ -73,7 +73,7 @@ class Delivery:
         """Let the sink keep what it needs for all lists; `run` names the parts that a SinkTarget sees."""
         self._run = run
         if isinstance(self._sink, SinkTarget):
-            held = await copy.copy(self._sink).hold(self._run)
+            held = await copy.copy(self._sink).lock(self._run)
             if isinstance(held, AbstractAsyncContextManager):
                 await self._holds.enter_async_context(held)
             else:

@@ -27,10 +27,10 @@ class Claimed(SinkTarget[T_contra], Generic[T_contra]):
 
     path: Path
 
-    async def hold(self, run: str) -> AbstractContextManager[object] | AbstractAsyncContextManager[object]:
+    async def lock(self, run: str) -> AbstractContextManager[object] | AbstractAsyncContextManager[object]:
         """Begin the run. Raises ForeignFolder, before anything is written."""
         claim_folder(self.path.parent)
-        return await super().hold(run)
+        return await super().lock(run)
 
 
 class CyclonesTable(Claimed[Cyclone], SqliteTarget[Cyclone]):

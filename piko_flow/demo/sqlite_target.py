@@ -99,7 +99,7 @@ class SqliteTarget(SinkTarget[Row], Generic[Row]):
         if hasattr(self, "part"):
             self._file_of(self.part).unlink(missing_ok=True)
 
-    async def hold(self, run: str) -> AbstractContextManager[object] | AbstractAsyncContextManager[object]:
+    async def lock(self, run: str) -> AbstractContextManager[object] | AbstractAsyncContextManager[object]:
         """Keep sweeps from the parts of the run while the block is open, or its process lives."""
         return RunHold(self.path.with_name(f".{self.path.name}-{run}-held.part"))
 

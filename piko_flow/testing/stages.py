@@ -120,7 +120,7 @@ class RecordingTarget(SinkTarget[T], Generic[T]):
         await self._step(Recorded("abort", self.part))
         self.record.unpublished.pop(self.part.token, None)
 
-    async def hold(self, run: str) -> AbstractContextManager[object]:
+    async def lock(self, run: str) -> AbstractContextManager[object]:
         """Keep the run's parts from sweeps until it is closed."""
         holds = ExitStack()
         self.record.holding.append(run)

@@ -127,7 +127,7 @@ async def test_a_sweep_leaves_live_parts_and_those_of_runs_that_are_held(bucket:
     live = await prepared(sink, Part("live", "unit"), rows(1))
     await prepared(sink, Part("dead", "unit"), rows(1))
     held = await prepared(sink, Part("held", "unit"), rows(1))
-    hold: Any = await sink.hold("held")
+    hold: Any = await sink.lock("held")
     async with hold:
         await sink.sweep([live.part])
         assert not any("~dead" in key for key in bucket.keys())  # noqa: SIM118  # no dict

@@ -284,7 +284,7 @@ async def test_a_sweep_removes_dead_parts_and_leaves_those_that_are_live_or_held
     dead = await prepared(sink_of(redis), rows(3), run="dead")
     held = await prepared(sink_of(redis), rows(3), run="held")
     await prepared(sink_of(redis, owner="other"), rows(3), run="dead")
-    async with await sink.hold("held"):
+    async with await sink.lock("held"):
         await sink.sweep([live.part])
         lists = [key for key in redis.names() if "~part~" in key]
         assert lists == sorted(
@@ -300,7 +300,7 @@ async def test_a_sweep_removes_dead_parts_and_leaves_those_that_are_live_or_held
 
 async def test_what_fails_while_a_run_is_held_keeps_its_own_error(redis: RedisHost) -> None:
     with pytest.raises(KeyError, match="mine"):
-        async with await sink_of(redis).hold("run"):
+        async with await sink_of(redis).lock("run"):
             raise KeyError("mine")
     assert redis.names() == []
 

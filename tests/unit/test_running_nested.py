@@ -11,7 +11,7 @@ import pytest
 
 from piko_flow import CpuMap, FlatMap, LocalEngine, Retry, Source, Transform, run, run_sync
 from piko_flow.dataflow.running import thread_pool as threads
-from piko_flow.dataflow.running.thread_pool import ThreadCrew
+from piko_flow.dataflow.running.thread_pool import ThreadPool
 from piko_flow.errors import StageFailed
 from piko_flow.testing import CollectingSink, items
 
@@ -118,13 +118,13 @@ async def test_a_task_group_that_failed_inside_a_function_and_was_caught_changes
 
 
 async def test_a_stage_has_its_threads_once_while_its_unit_is_in_work() -> None:
-    async with ThreadCrew() as crew:
-        crew.widen("first", 1, 2)
-        crew.widen("first", 1, 2)
-        crew.widen("second", 1, 2)
-        assert crew.limit == 4
-        crew.narrow("first")
-        assert crew.limit == 2
+    async with ThreadPool() as threads:
+        threads.widen("first", 1, 2)
+        threads.widen("first", 1, 2)
+        threads.widen("second", 1, 2)
+        assert threads.limit == 4
+        threads.narrow("first")
+        assert threads.limit == 2
 
 
 async def test_units_one_after_the_other_share_their_threads(monkeypatch: pytest.MonkeyPatch) -> None:

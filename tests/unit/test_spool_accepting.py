@@ -189,7 +189,7 @@ async def test_a_spool_that_is_not_open_has_no_state(tmp_path: Path) -> None:
 class Holding(SinkTarget[int]):
     """A target whose hold cannot be given back."""
 
-    async def hold(self, run: str) -> AbstractAsyncContextManager[None]:
+    async def lock(self, run: str) -> AbstractAsyncContextManager[None]:
         return self._held()
 
     async def write(self, items: Sequence[int]) -> None:

@@ -62,11 +62,11 @@ async def test_sinks_that_wrote_nothing_or_commit_later_are_not_named(tmp_path: 
     )
     with pytest.raises(ErrorBudgetExceeded) as caught:
         await run(Source([1, 0]) >> INVERSES >> Broadcast(*sinks), max_errors=0.1)
-    assert caught.value.stays == ("append", "Plain", "late")
+    assert caught.value.uncommitted_writes == ("append", "Plain", "late")
     assert called == [1.0]
     with pytest.raises(ErrorBudgetExceeded, match="Nothing was committed") as caught:
         await run(Source([0, 0]) >> INVERSES >> Broadcast(*sinks), max_errors=0.1)
-    assert caught.value.stays == ()
+    assert caught.value.uncommitted_writes == ()
 
 
 async def test_a_run_that_stops_at_an_item_names_all_that_may_have_written() -> None:
@@ -74,7 +74,7 @@ async def test_a_run_that_stops_at_an_item_names_all_that_may_have_written() -> 
     fails: Any = Transform(lambda number: 1 / number)
     with pytest.raises(StageFailed) as caught:
         await run(Source([1, 0]) >> fails >> Sink(called.append))
-    assert (called, caught.value.stays) == ([1.0], ("append",))
+    assert (called, caught.value.uncommitted_writes) == ([1.0], ("append",))
 
 
 async def three_and_then_nothing() -> AsyncIterator[int]:
@@ -92,11 +92,11 @@ async def test_the_report_of_a_stopped_run_names_the_sinks_whose_writes_are_not_
         getattr(active, stop)()
         report = await active.wait()
     outcome = {"drain": "drained", "cancel": "cancelled"}[stop]
-    assert (report.outcome, report.stays) == (outcome, ("append",))
+    assert (report.outcome, report.uncommitted_writes) == (outcome, ("append",))
     head = f"was {outcome}, what sink 'append' wrote at once is there; nothing else was committed: "
     for told in (str(report), unescape(report._repr_html_())):
         assert head in " ".join(told.split())
-    assert report.to_dict()["stays"] == ("append",)
+    assert report.to_dict()["uncommitted_writes"] == ("append",)
 
 
 async def test_a_drained_run_names_no_sink_that_got_nothing_and_one_that_succeeded_names_none() -> None:
@@ -110,9 +110,9 @@ async def test_a_drained_run_names_no_sink_that_got_nothing_and_one_that_succeed
         await until(lambda: len(seen) == 3)
         active.drain()
         report = await active.wait()
-    assert report.stays == ()
+    assert report.uncommitted_writes == ()
     assert "was drained, nothing was committed: 3 items" in str(report)
-    assert (await run(items(3) >> Sink(str))).stays == ()
+    assert (await run(items(3) >> Sink(str))).uncommitted_writes == ()
 
 
 @pytest.mark.parametrize("engine", [None, SubprocessEngine()], ids=["local", "subprocess"])

@@ -127,7 +127,7 @@ class Accounts:
         outcome: Outcome,
         started: datetime,
         written: tuple[str, ...],
-        stays: tuple[str, ...],
+        uncommitted_writes: tuple[str, ...],
         leftovers: tuple[str, ...],
         workers: dict[str, int],
     ) -> RunReport:
@@ -147,7 +147,7 @@ class Accounts:
             pipeline=self._plan.name,
             started=started,
             written=written,
-            stays=stays,
+            uncommitted_writes=uncommitted_writes,
             dead_letters=tuple(letters),
             leftovers=leftovers,
             position=last.position if last else None,

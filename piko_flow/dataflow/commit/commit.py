@@ -63,12 +63,12 @@ async def sweep(plan: Plan, live: Collection[Part]) -> list[str]:
     return failures
 
 
-async def hold(plan: Plan, run: str, holds: AsyncExitStack) -> None:
+async def lock_targets(plan: Plan, run: str, holds: AsyncExitStack) -> None:
     """Let every sink keep other runs' sweeps from the parts of this one until `holds` is closed."""
     for box in plan.sinks:
         if isinstance(box.stage, Sink) and box.stage.target is not None:
             try:
-                held = await box.stage.copy_target().hold(run)
+                held = await box.stage.copy_target().lock(run)
                 if isinstance(held, AbstractAsyncContextManager):
                     await holds.enter_async_context(held)
                 else:

@@ -9,7 +9,7 @@ from piko_flow.dataflow.stages.sink import Sink
 from piko_flow.errors import ErrorBudgetExceeded, RunError
 
 
-def tell_what_stays(
+def note_uncommitted_writes(
     error: BaseException, plan: Plan, progress: Progress, *, last: LastTransaction | None
 ) -> None:
     """Let the error that ends the run name those of its sinks that have written at once, and the stages of bad items.
@@ -22,10 +22,12 @@ def tell_what_stays(
         error.stages = {
             stage.name: stage.skipped + stage.dead for stage in progress.stages if stage.skipped + stage.dead
         }
-    error.stays = what_stays(plan, progress, last=last, at_work=progress.units_done < progress.units)
+    error.uncommitted_writes = uncommitted_writes_of(
+        plan, progress, last=last, at_work=progress.units_done < progress.units
+    )
 
 
-def what_stays(
+def uncommitted_writes_of(
     plan: Plan, progress: Progress, *, last: LastTransaction | None, at_work: bool
 ) -> tuple[str, ...]:
     """The sinks that have written at once; while units are `at_work` all that may have done so by now."""

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from piko_flow.counting import counted
-from piko_flow.dataflow.graph.boxes import Box, Graph, Meeting
+from piko_flow.dataflow.graph.boxes import Box, Graph, Join
 from piko_flow.dataflow.stages.batch import Batch, Fold, Throttle
 from piko_flow.dataflow.stages.cpu import CpuMap
 from piko_flow.dataflow.stages.options import CallOptions
@@ -38,7 +38,7 @@ class Label:
 def label_of(place: Box) -> Label:
     """The words for one stage of a graph; for the point where branches meet they are empty."""
     stage = place.stage
-    if isinstance(stage, Meeting):
+    if isinstance(stage, Join):
         return Label("", "", ())
     name = place.name
     if stage.name == stage.kind.lower():

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from piko_flow.dataflow.drawing.labels import Label, label_of
-from piko_flow.dataflow.graph.boxes import Meeting, graph_of
+from piko_flow.dataflow.graph.boxes import Join, graph_of
 from piko_flow.dataflow.stages.cpu import CpuMap
 from piko_flow.dataflow.stages.routing import Fork, Merge, RouteFork
 from piko_flow.dataflow.stages.stage import SinkLike, SourceLike, Stage
@@ -37,7 +37,7 @@ def _words(label: Label) -> str:
 
 
 def _shape(stage: Stage) -> tuple[str, str]:
-    if isinstance(stage, Meeting):
+    if isinstance(stage, Join):
         return "((", "))"
     if isinstance(stage, Fork | Merge):
         return ("{", "}") if isinstance(stage, RouteFork) else ("{{", "}}")

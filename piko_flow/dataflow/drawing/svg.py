@@ -9,7 +9,7 @@ from piko_flow.dataflow.drawing.labels import TAIL, Label, columns, cut, labels_
 from piko_flow.dataflow.drawing.layers import Layers, layers_of
 from piko_flow.dataflow.drawing.placing import Place, curve_along, places_of
 from piko_flow.dataflow.drawing.svg_style import STYLE, family_of
-from piko_flow.dataflow.graph.boxes import Box, Edge, Graph, Meeting, graph_of
+from piko_flow.dataflow.graph.boxes import Box, Edge, Graph, Join, graph_of
 from piko_flow.dataflow.stages.stage import Stage
 
 LONGEST = 26  # columns of a name, a branch's label or a line of options
@@ -41,7 +41,7 @@ class _Picture:
 
     def _placed(self) -> dict[int, Place]:
         sizes = {slot: self._size(slot) for layer in self._layers.layers for slot in layer}
-        small = [box.number for box in self._graph.boxes if isinstance(box.stage, Meeting)]
+        small = [box.number for box in self._graph.boxes if isinstance(box.stage, Join)]
         return places_of(self._layers, sizes, small=small, edge=EDGE, gap=GAP, between=self._between)
 
     def _between(self, number: int) -> float:
@@ -51,7 +51,7 @@ class _Picture:
     def _size(self, slot: int) -> tuple[float, float]:
         if slot >= self._layers.count:
             return 0.0, 14.0
-        if isinstance(self._graph.boxes[slot].stage, Meeting):
+        if isinstance(self._graph.boxes[slot].stage, Join):
             return 12.0, 12.0
         label = self._labels[slot]
         lines = wrapped(label.options, LONGEST)
@@ -81,7 +81,7 @@ class _Picture:
         return "\n".join((*drawn, "</svg>\n"))
 
     def _edge(self, edge: Edge, path: Sequence[int]) -> Iterator[str]:
-        arrives = not isinstance(self._graph.boxes[edge.end].stage, Meeting)
+        arrives = not isinstance(self._graph.boxes[edge.end].stage, Join)
         curve = curve_along(path, self._boxes, short=ARROW - 1 if arrives else 0)
         yield f'<path class="piko-edge" d="{curve}"/>'
         if arrives:
@@ -105,7 +105,7 @@ class _Picture:
 
     def _stage(self, place: Box, label: Label) -> Iterator[str]:
         box = self._boxes[place.number]
-        if isinstance(place.stage, Meeting):
+        if isinstance(place.stage, Join):
             yield f'<circle class="piko-meeting" cx="{box.left + 6:.1f}" cy="{box.middle:.1f}" r="5"/>'
             return
         family = family_of(place.stage)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from piko_flow.dataflow.drawing.labels import TAIL, Label, columns, cut, labels_of, one_line, wrapped
 from piko_flow.dataflow.drawing.layers import Layers, Link, aligned, layers_of
-from piko_flow.dataflow.graph.boxes import Edge, Graph, Meeting, graph_of
+from piko_flow.dataflow.graph.boxes import Edge, Graph, Join, graph_of
 from piko_flow.dataflow.stages.stage import Stage
 
 WIDEST = 100  # columns of a drawing
@@ -77,7 +77,7 @@ class _Drawing:
         self._texts: dict[int, list[str]] = {
             place.number: [cut(label.title, limit, tail=TAIL), *wrapped(label.options, limit)]
             for place, label in zip(graph.boxes, labels, strict=True)
-            if not isinstance(place.stage, Meeting)
+            if not isinstance(place.stage, Join)
         }
         named = {link.end: columns(_branch(link, limit)) for link in layers.links if link.label}
         self._box = {slot: max(map(columns, lines)) + 4 for slot, lines in self._texts.items()}

@@ -8,7 +8,7 @@ from piko_flow.dataflow.stages.routing import Fork, Merge, RouteFork
 from piko_flow.dataflow.stages.stage import SinkLike, Stage
 
 
-class Meeting(Stage):
+class Join(Stage):
     """Where the open branches of a Route or a Broadcast meet again."""
 
 
@@ -83,7 +83,7 @@ class _Building:
             ends += self.add(branch, [(number, label if routed else "")])
         if len(ends) < 2:
             return ends
-        meeting = object.__new__(Meeting)
+        meeting = object.__new__(Join)
         vars(meeting).update(name=f"after {stage.name}", origin=stage.origin)
         return [(self._box(meeting, ends), "")]
 

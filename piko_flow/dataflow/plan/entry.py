@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
-from piko_flow.dataflow.graph.boxes import Box, Edge, Graph, Meeting
+from piko_flow.dataflow.graph.boxes import Box, Edge, Graph, Join
 from piko_flow.dataflow.stages.batch import Fold
 from piko_flow.dataflow.stages.routing import Fork
 from piko_flow.dataflow.stages.sink import Sink
@@ -79,7 +79,7 @@ def _given_by(graph: Graph, box: Box) -> Any:
     stage = box.stage
     if isinstance(stage, (Keeping, Fork)):
         return taken_at(graph, box)
-    return Any if isinstance(stage, Meeting) else stage.gives(Any)
+    return Any if isinstance(stage, Join) else stage.gives(Any)
 
 
 def _behind(graph: Graph, number: int) -> set[int]:
@@ -107,4 +107,4 @@ def named(graph: Graph) -> list[str]:
 
 
 def _open(stage: Stage) -> bool:
-    return not isinstance(stage, (Source, Meeting))
+    return not isinstance(stage, (Source, Join))

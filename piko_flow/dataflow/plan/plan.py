@@ -6,7 +6,7 @@ import hashlib
 from dataclasses import dataclass, replace
 from typing import Any
 
-from piko_flow.dataflow.graph.boxes import Box, Graph, Meeting, graph_of
+from piko_flow.dataflow.graph.boxes import Box, Graph, Join, graph_of
 from piko_flow.dataflow.plan.entry import Entry, entered
 from piko_flow.dataflow.plan.explanation import explain
 from piko_flow.dataflow.plan.fingerprint import fingerprint
@@ -128,7 +128,7 @@ def _kind(stage: Stage) -> OperatorKind:
         Batch: "batch",
         Throttle: "throttle",
         Merge: "merge",
-        Meeting: "merge",
+        Join: "merge",
     }
     return kinds[type(stage)]
 

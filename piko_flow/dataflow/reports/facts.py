@@ -98,7 +98,7 @@ class RunFacts(Progress):
     """The account of an ended run.
 
     `outcome` is "succeeded" (committed), "drained" or "cancelled" (nothing committed). `written` has a line
-    for each place that a sink published to; `stays` names the sinks of a run without a commit that write at once: what
+    for each place that a sink published to; `uncommitted_writes` names the sinks of a run without a commit that write at once: what
     they had written is there all the same. `dead_letters` holds the first 1,000; the stages count all.
     `leftovers` names threads that could not be stopped and remains that could not be removed. `position` is
     where an unbounded source stands and `more` whether its slice ended before its input did.
@@ -108,7 +108,7 @@ class RunFacts(Progress):
     pipeline: str = ""
     started: datetime | None = None
     written: tuple[str, ...] = ()
-    stays: tuple[str, ...] = ()
+    uncommitted_writes: tuple[str, ...] = ()
     dead_letters: tuple[DeadLetter, ...] = ()
     leftovers: tuple[str, ...] = ()
     position: Any = None

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from piko_flow.counting import counted
 from piko_flow.dataflow.reports.facts import DeadLetter, Progress, RunFacts, StageReport
-from piko_flow.errors import told_committed
+from piko_flow.errors import committed_text
 
 ALL_LOST = "Warning: every item was skipped or is a dead letter"
 COUNTS = ("received", "emitted", "filtered", "skipped", "dead", "dropped", "retried")
@@ -109,7 +109,7 @@ def how_it_ended(report: RunFacts) -> str:
     """Its outcome in words, and what there is of a run that was stopped."""
     if report.outcome == "succeeded":
         return "succeeded"
-    there = told_committed(report.stays)
+    there = committed_text(report.uncommitted_writes)
     return f"was {report.outcome}, {there[0].lower()}{there[1:]}"
 
 

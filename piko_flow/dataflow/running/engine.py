@@ -14,7 +14,7 @@ from piko_flow.dataflow.reports.observer import Observer
 from piko_flow.dataflow.reports.tally import EdgeTally, OperatorTimes, StageTally
 from piko_flow.dataflow.running.error_policy import Budget
 from piko_flow.dataflow.running.task_group import task_group
-from piko_flow.dataflow.running.thread_pool import ThreadCrew
+from piko_flow.dataflow.running.thread_pool import ThreadPool
 from piko_flow.dataflow.running.unit import run_unit
 from piko_flow.dataflow.running.unit_state import Host, Intake, UnitState
 from piko_flow.dataflow.stages.cpu import CpuMap
@@ -135,16 +135,16 @@ async def open_host(plan: Plan, context: EngineContext) -> AsyncIterator[Host]:
 @asynccontextmanager
 async def _open(plan: Plan, context: EngineContext) -> AsyncIterator[Host]:
     async with AsyncExitStack() as stack:
-        crew = ThreadCrew()
-        stack.callback(lambda: context.leftovers.extend(crew.leftovers))
-        await stack.enter_async_context(crew)
+        threads = ThreadPool()
+        stack.callback(lambda: context.leftovers.extend(threads.leftovers))
+        await stack.enter_async_context(threads)
         host = Host(
             context.info,
             context.observer,
             context.budget,
             context.intake,
             stack,
-            crew,
+            threads,
             resource_pool=context.resources,
             staging=context.staging,
         )

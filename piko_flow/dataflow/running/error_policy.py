@@ -66,7 +66,7 @@ class Budget:
         return error
 
 
-class Settlement:
+class ErrorPolicy:
     """Settles the failed items of one unit and keeps its dead letters."""
 
     def __init__(self, *, run: str, unit: str, budget: Budget, observer: Observer) -> None:

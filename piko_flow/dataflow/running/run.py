@@ -12,9 +12,9 @@ from typing_extensions import Unpack
 
 from piko_flow.clock import monotonic, now
 from piko_flow.dataflow.commit.accounts import Accounts
-from piko_flow.dataflow.commit.commit import commit_decided, has_targets, hold, sweep
+from piko_flow.dataflow.commit.commit import commit_decided, has_targets, lock_targets, sweep
 from piko_flow.dataflow.commit.journal import MemoryJournal
-from piko_flow.dataflow.commit.uncommitted import tell_what_stays, what_stays
+from piko_flow.dataflow.commit.uncommitted import note_uncommitted_writes, uncommitted_writes_of
 from piko_flow.dataflow.plan.plan import Plan, make_plan
 from piko_flow.dataflow.reports.facts import Progress
 from piko_flow.dataflow.reports.observer import SilentObserver
@@ -111,7 +111,7 @@ class ActiveRun:
             if isinstance(error, HeldInterrupt):
                 error = error.interrupt
             if not self._decided:
-                tell_what_stays(error, self.plan, self.progress(), last=self._options.last)
+                note_uncommitted_writes(error, self.plan, self.progress(), last=self._options.last)
             if not (self._cancelled and isinstance(error, asyncio.CancelledError)):
                 self._observer.run_ended(None, error)
                 raise error
@@ -127,8 +127,8 @@ class ActiveRun:
             self._decided = True  # so that nothing of it is taken back
             await self._check_fingerprint()
         written: list[str] = []
-        async with AsyncExitStack() as holds:
-            await hold(self.plan, self.id, holds)
+        async with AsyncExitStack() as locks:
+            await lock_targets(self.plan, self.id, locks)
             if decided is None:
                 units = await self._remaining()
                 await self._engine.run(self.plan, units, self._context)
@@ -195,16 +195,18 @@ class ActiveRun:
             await self._journal.record(self.id, self.plan.fingerprint, result)
 
     def _report(self, outcome: Any, *, written: tuple[str, ...] = ()) -> RunReport:
-        progress, stays = self.progress(), tuple[str, ...]()
+        progress, uncommitted_writes = self.progress(), tuple[str, ...]()
         if outcome != "succeeded":
             at_work = outcome == "cancelled" and progress.units_done < progress.units
-            stays = what_stays(self.plan, progress, last=self._options.last, at_work=at_work)
+            uncommitted_writes = uncommitted_writes_of(
+                self.plan, progress, last=self._options.last, at_work=at_work
+            )
         return self._accounts.report(
             progress,
             outcome=outcome,
             started=self._started,
             written=written,
-            stays=stays,
+            uncommitted_writes=uncommitted_writes,
             leftovers=tuple(self._context.leftovers),
             workers=dict(self._context.workers),
         )

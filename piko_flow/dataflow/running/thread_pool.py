@@ -16,7 +16,7 @@ GRACE = 0.5  # seconds that a thread gets to end its call when the run is over
 LEFT = 64  # calls that may go on unwatched at once; beyond it new calls wait for them
 
 
-class ThreadCrew:
+class ThreadPool:
     """Runs blocking calls on up to `limit` threads, started when first needed; an async context manager.
 
     A call that nobody waits for any more (its timeout is over, its run was cancelled) cannot be stopped:
@@ -32,7 +32,7 @@ class ThreadCrew:
         self._wanted: dict[tuple[str, int], int] = {}
         self.leftovers: list[str] = []
 
-    async def __aenter__(self) -> ThreadCrew:
+    async def __aenter__(self) -> ThreadPool:
         self._loop, self._all_ended = asyncio.get_running_loop(), asyncio.Event()
         return self
 

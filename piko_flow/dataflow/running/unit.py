@@ -78,7 +78,7 @@ async def run_unit(
         done = state.exhausted
         return result_of(state, receipts, targets)
     finally:
-        host.crew.narrow(unit.id)
+        host.threads.narrow(unit.id)
         if not done:
             await _abort(targets)
 

@@ -17,8 +17,8 @@ from piko_flow.dataflow.reports.observer import Observer
 from piko_flow.dataflow.reports.tally import EdgeTally, OperatorTimes, StageTally
 from piko_flow.dataflow.running.cancellation import Cancellation
 from piko_flow.dataflow.running.channel import AnyChannel, Channel
-from piko_flow.dataflow.running.error_policy import Budget, Settlement
-from piko_flow.dataflow.running.thread_pool import ThreadCrew
+from piko_flow.dataflow.running.error_policy import Budget, ErrorPolicy
+from piko_flow.dataflow.running.thread_pool import ThreadPool
 from piko_flow.dataflow.running.value_check import value_check
 from piko_flow.dataflow.stages.resource import ResourcePool, RunInfo, open_all
 from piko_flow.dataflow.stages.sink import Staging
@@ -54,7 +54,7 @@ class Host:
     budget: Budget
     intake: Intake
     stack: AsyncExitStack
-    crew: ThreadCrew
+    threads: ThreadPool
     pool: WorkerPool | None = None
     resource_pool: ResourcePool | None = None
     staging: Staging | None = None
@@ -79,7 +79,7 @@ class UnitState:
         self.times = [OperatorTimes() for _ in plan.operators]
         self.working: dict[int, float] = {}
         self.channels: dict[int, AnyChannel] = {spec.edge: Channel(spec.capacity) for spec in plan.channels}
-        self.settlement = Settlement(
+        self.settlement = ErrorPolicy(
             run=host.info.run, unit=unit.id, budget=host.budget, observer=host.observer
         )
         self.cancellation = Cancellation()
@@ -243,7 +243,7 @@ def left_busy(times: OperatorTimes, seconds: float) -> float:
     return max(seconds - times.waiting - times.blocked, 0.0)
 
 
-async def breathe(since: float) -> float:
+async def checkpoint(since: float) -> float:
     """Let the loop run others if it was held for more than a few milliseconds; gives the time held from then on."""
     if monotonic() - since > HELD:
         await asyncio.sleep(0)

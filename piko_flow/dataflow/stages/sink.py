@@ -151,7 +151,7 @@ class SinkTarget(Generic[T_contra]):
     async def abort(self) -> None:
         """Take back the part; called after a failure, a drain or a cancel. Must not raise when nothing was opened."""
 
-    async def hold(self, run: str) -> AbstractContextManager[object] | AbstractAsyncContextManager[object]:
+    async def lock(self, run: str) -> AbstractContextManager[object] | AbstractAsyncContextManager[object]:
         """Asked for before a run's first part; until it is closed, sweeps of other runs leave the run's parts alone."""
         return nullcontext()
 

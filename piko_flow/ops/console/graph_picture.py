@@ -9,7 +9,7 @@ from piko_flow.dataflow.drawing.labels import TAIL, Label, cut, labels_of, wrapp
 from piko_flow.dataflow.drawing.layers import Layers, layers_of
 from piko_flow.dataflow.drawing.placing import Place, curve_along, places_of
 from piko_flow.dataflow.drawing.svg import text_width
-from piko_flow.dataflow.graph.boxes import Edge, Graph, Meeting, graph_of
+from piko_flow.dataflow.graph.boxes import Edge, Graph, Join, graph_of
 from piko_flow.dataflow.stages.stage import Stage
 from piko_flow.ops.console.formats import number, rate
 from piko_flow.ops.console.stage_rows import StageRow, Stages
@@ -95,7 +95,7 @@ class GraphPicture:
         return places_of(self._layers, sizes, small=small, edge=EDGE, gap=GAP, between=lambda _: BETWEEN)
 
     def _meets(self, slot: int) -> bool:
-        return slot < self._layers.count and isinstance(self._graph.boxes[slot].stage, Meeting)
+        return slot < self._layers.count and isinstance(self._graph.boxes[slot].stage, Join)
 
     def _size(self, slot: int) -> tuple[float, float]:
         if slot >= self._layers.count:

@@ -53,11 +53,11 @@ def _awaitable(function: Callable[..., Any], stage: Any, state: OperatorState) -
     if stage.signature.is_async:
         return function
     if stage.options.on == "thread":
-        crew = state.host.crew
-        crew.widen(state.unit.unit.id, state.boxes[0].number, stage.options.concurrency)
+        threads = state.host.threads
+        threads.widen(state.unit.unit.id, state.boxes[0].number, stage.options.concurrency)
 
         async def on_thread(item: Any) -> Any:
-            return no_coroutine(await crew.call(function, item))
+            return no_coroutine(await threads.call(function, item))
 
         return on_thread
 

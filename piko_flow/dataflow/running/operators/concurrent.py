@@ -10,7 +10,7 @@ from typing import Any
 from piko_flow.clock import monotonic
 from piko_flow.dataflow.running.cancellation import ESCAPES, escaped
 from piko_flow.dataflow.running.operators.attempts import DROPPED, Attempts
-from piko_flow.dataflow.running.unit_state import HELD, OperatorState, breathe
+from piko_flow.dataflow.running.unit_state import HELD, OperatorState, checkpoint
 from piko_flow.dataflow.stages.sink import Sink
 
 PENDING: Any = object()  # the result of a call still in flight
@@ -81,7 +81,7 @@ class ConcurrentOperator:
                     while not offer(result):
                         await self.state.room()
                 if monotonic() - self.held_since > HELD:
-                    self.held_since = await breathe(self.held_since)
+                    self.held_since = await checkpoint(self.held_since)
 
     async def _work_ordered(self) -> None:
         """Take items, hand on results in the order of the items; one that is early is kept until its turn."""
@@ -121,7 +121,7 @@ class ConcurrentOperator:
         if self.taken != number + 1:  # others took items: it has
             self.held_since = monotonic()
             return
-        self.held_since = await breathe(self.held_since)
+        self.held_since = await checkpoint(self.held_since)
         await self._place()
 
     async def _hand_on(self) -> None:

@@ -13,7 +13,7 @@ from piko_flow.clock import monotonic
 from piko_flow.dataflow.running.cancellation import ESCAPES, escaped
 from piko_flow.dataflow.running.limits import within
 from piko_flow.dataflow.running.operators.awaitables import no_coroutine
-from piko_flow.dataflow.running.unit_state import OperatorState, breathe
+from piko_flow.dataflow.running.unit_state import OperatorState, checkpoint
 from piko_flow.dataflow.stages.options import CallOptions
 
 BUFFERED = 256  # items that one input may have given before its turn to hand on has come
@@ -35,7 +35,7 @@ class FlatMapOperator:
         self.function = await self.state.bound(self.stage)
         if self.options.on == "thread":
             unit, box = self.state.unit.unit, self.state.boxes[0]
-            self.state.host.crew.widen(unit.id, box.number, self.options.concurrency)
+            self.state.host.threads.widen(unit.id, box.number, self.options.concurrency)
         self.validate = self.state.validator(self.state.boxes[0])
         self.state.starts_tasks()
         held_since = monotonic()
@@ -47,7 +47,7 @@ class FlatMapOperator:
                         await self.room.acquire()
                         group.create_task(self._item(item, self._turn()), name=f"{self.state.name} item")
                     self.state.passed(len(chunk))
-                    held_since = await breathe(held_since)
+                    held_since = await checkpoint(held_since)
         self.state.close()
 
     def _turn(self) -> asyncio.Event:
@@ -107,7 +107,7 @@ class FlatMapOperator:
     async def _given(self, item: Any) -> AsyncGenerator[Any, None]:
         function: Callable[..., Any] = self.function
         if self.options.on == "thread":
-            call = self.state.host.crew.call
+            call = self.state.host.threads.call
             values = await call(lambda: iter(no_coroutine(function(item))))
             while True:
                 some, error = await call(_some, values)

@@ -15,7 +15,7 @@ from piko_flow.dataflow.running.operators.garbage import fewer_collections
 from piko_flow.dataflow.running.operators.loop import PAUSE, FusedStage, Loop, build_loop
 from piko_flow.dataflow.running.operators.plain_rows import rows_of
 from piko_flow.dataflow.running.operators.reading import read_chunks
-from piko_flow.dataflow.running.unit_state import OperatorState, breathe
+from piko_flow.dataflow.running.unit_state import OperatorState, checkpoint
 from piko_flow.dataflow.stages.batch import Batch, Fold
 from piko_flow.dataflow.stages.routing import Fork, RouteFork
 from piko_flow.dataflow.stages.sink import Sink
@@ -103,7 +103,7 @@ class FusedOperator:
         self.state.told(count, seconds)
         await self.state.send(list(made), self.state.output)
         self.pace.adapt(count, self.pace.reading + seconds)
-        self.held_since = await breathe(self.held_since)
+        self.held_since = await checkpoint(self.held_since)
         return True
 
     async def _work(self, chunk: list[Any] | Table) -> None:
@@ -116,7 +116,7 @@ class FusedOperator:
         seconds = self.pace.reading
         while items.__length_hint__():
             seconds += await self._turn(items)
-            self.held_since = await breathe(self.held_since)
+            self.held_since = await checkpoint(self.held_since)
         self.pace.adapt(len(chunk), seconds)
 
     async def _turn(self, items: Any) -> float:
@@ -163,7 +163,7 @@ class FusedOperator:
                 for one in out:
                     one.clear()  # the loop holds on to these very lists
                 await self._send(made)
-                self.held_since = await breathe(self.held_since)
+                self.held_since = await checkpoint(self.held_since)
             resumed = monotonic()
             sending += resumed - paused
 

@@ -9,7 +9,7 @@ from typing import Any, cast
 from piko_flow.clock import monotonic
 from piko_flow.dataflow.running.cancellation import ESCAPES, escaped
 from piko_flow.dataflow.running.operators.attempts import DROPPED, Attempts
-from piko_flow.dataflow.running.unit_state import OperatorState, breathe
+from piko_flow.dataflow.running.unit_state import OperatorState, checkpoint
 from piko_flow.dataflow.stages.options import CallOptions
 
 PENDING: Any = object()
@@ -42,7 +42,7 @@ class KeyedOperator:
                         await self.room.acquire()
                         self._take(item, group)
                     self.state.passed(len(chunk))
-                    held_since = await breathe(held_since)
+                    held_since = await checkpoint(held_since)
         self.state.close()
 
     def _take(self, item: Any, group: asyncio.TaskGroup) -> None:
@@ -79,7 +79,7 @@ class KeyedOperator:
             if not line:
                 del self.waiting[key]  # before the next wait, so that a new item of this key starts afresh
             await (self._hand_on() if self.ordered else self._send(slot[0]))
-            held_since = await breathe(held_since)
+            held_since = await checkpoint(held_since)
 
     async def _hand_on(self) -> None:
         async with self._handing:

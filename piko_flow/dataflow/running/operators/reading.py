@@ -240,5 +240,5 @@ async def _inline(function: Callable[..., Any], *arguments: Any) -> Any:
 
 
 def _on_thread(state: OperatorState) -> Callable[..., Awaitable[Any]]:
-    state.host.crew.widen(state.unit.unit.id, state.boxes[0].number, 1)
-    return state.host.crew.call
+    state.host.threads.widen(state.unit.unit.id, state.boxes[0].number, 1)
+    return state.host.threads.call

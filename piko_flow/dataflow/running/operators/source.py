@@ -9,7 +9,7 @@ from typing import Any
 
 from piko_flow.clock import monotonic
 from piko_flow.dataflow.running.operators.reading import failed, open_source
-from piko_flow.dataflow.running.unit_state import OperatorState, breathe
+from piko_flow.dataflow.running.unit_state import OperatorState, checkpoint
 from piko_flow.dataflow.stages.source import Source
 
 
@@ -88,7 +88,7 @@ class SourceOperator:
                 await self.state.room()
             tally.emitted += 1
             if not tally.emitted & 31:
-                held_since = await breathe(held_since)
+                held_since = await checkpoint(held_since)
                 if not tally.emitted & 255:
                     self._tell()
             if left is not None and tally.emitted >= left:
