@@ -9,15 +9,16 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Final
 
 from piko_flow.dataflow.commit.journal import Journal, MemoryJournal
+from piko_flow.dataflow.commit.result import UnitResult
 from piko_flow.dataflow.plan.layout import Unit
 from piko_flow.dataflow.plan.options import Capacity
 from piko_flow.dataflow.plan.plan import Plan
 from piko_flow.dataflow.reports.facts import DeadLetter, EdgeReport, Progress, StageReport
 from piko_flow.dataflow.reports.observer import Observer, SilentObserver
 from piko_flow.dataflow.reports.report import RunReport
-from piko_flow.dataflow.running.engine import Engine, EngineContext, LocalEngine
+from piko_flow.dataflow.running.context import EngineContext
+from piko_flow.dataflow.running.engine import Engine, LocalEngine
 from piko_flow.dataflow.running.run import ActiveRun, run, run_sync, start
-from piko_flow.dataflow.running.unit import UnitResult
 from piko_flow.dataflow.stages.batch import Batch, Fold, Throttle
 from piko_flow.dataflow.stages.broadcast import Broadcast
 from piko_flow.dataflow.stages.cpu import CpuMap

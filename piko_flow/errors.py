@@ -81,9 +81,11 @@ class RunError(PikoFlowError):
     """Base of what can end a run.
 
     `uncommitted_writes` names the sinks that write at once: what they had written by then, if anything, is not taken back.
+    `leftovers` names what did not end when the run ended (threads, tasks), and remains that could not be removed.
     """
 
     uncommitted_writes: tuple[str, ...] = ()
+    leftovers: tuple[str, ...] = ()
 
     @property
     def committed(self) -> str:
@@ -166,14 +168,29 @@ class Unbalanced(RunError):
 
 
 class ResourceFailed(RunError):
-    """Everything went well until a resource of the run was closed; nothing was committed."""
+    """A resource of the run failed while stages used it, or when it was closed after all went well; nothing was committed.
 
-    def __init__(self, *, run: str, cause: BaseException) -> None:
+    `names` are those of the resources that were open: it was one of them.
+    """
+
+    def __init__(
+        self, *, run: str, cause: BaseException, names: tuple[str, ...] = (), while_open: bool = False
+    ) -> None:
         self.run, self.reason = run, describe_error(cause)
+        self.names, self.while_open = names, while_open
         super().__init__(run)
 
     def __str__(self) -> str:
-        return f"a resource failed while it was closed: {self.reason}. {self.committed} [run {self.run}]"
+        quoted = ", ".join(map(repr, self.names))
+        what = (
+            "a resource"
+            if not quoted
+            else f"resource {quoted}"
+            if len(self.names) == 1
+            else f"one of {quoted}"
+        )
+        when = "while stages used it" if self.while_open else "while it was closed"
+        return f"{what} failed {when}: {self.reason}. {self.committed} [run {self.run}]"
 
 
 class CommitFailed(RunError):

@@ -15,7 +15,7 @@ from piko_flow.connectors.redis_scripts import DROP, MOVE, STAGE, SWEEP
 from piko_flow.connectors.redis_server import RETRY, TIMEOUT, RedisClient, checked_server
 from piko_flow.dataflow.graph.function import misfit
 from piko_flow.dataflow.graph.origin import caller
-from piko_flow.dataflow.running.task_group import task_group
+from piko_flow.dataflow.running.task_group import TaskGroup
 from piko_flow.dataflow.stages.options import Seconds
 from piko_flow.dataflow.stages.sink import Part, Receipt, SinkTarget
 from piko_flow.errors import ItemRejected, PipelineError
@@ -172,14 +172,14 @@ class RedisStreamSink(SinkTarget[object]):
 
     @asynccontextmanager
     async def _held(self, run: str) -> AsyncIterator[None]:
-        async with self.server.open() as client, task_group() as tasks:
+        async with self.server.open() as client, TaskGroup() as tasks:
             sign = self._hold(run)
             await client.ask("hold a run", lambda: client.redis.set(sign, "1", px=HELD))
             giving = tasks.create_task(self._give_signs(client, sign), name="signs of a run")
             try:
                 yield
             finally:
-                giving.cancel()
+                tasks.dismiss(giving)
                 with suppress(RedisFailed):  # it expires by itself
                     await client.ask("let go of a run", lambda: client.redis.delete(sign))
 

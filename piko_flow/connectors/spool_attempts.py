@@ -16,7 +16,7 @@ from piko_flow.connectors.spool_pieces import Piece
 from piko_flow.connectors.spool_reading import keys_of
 from piko_flow.connectors.spool_telling import Telling, shown_error
 from piko_flow.dataflow.reports.facts import DeadLetter
-from piko_flow.dataflow.running.cancellation import ESCAPES, escaped
+from piko_flow.dataflow.running.cancellation import ESCAPES, escape_failure
 from piko_flow.errors import ItemRejected, shorten
 from piko_flow.retry import Retry
 
@@ -110,7 +110,8 @@ class Attempts:
         try:
             self._keep(await self._delivery.write(values), origin)
         except ESCAPES as error:
-            failure = escaped(error)
+            task = asyncio.current_task()
+            failure = escape_failure(error, stopping=task is not None and task.cancelling() > 0)
         except Exception as error:
             failure = error
             if self.ending:  # of a failed group of tasks Python 3.11 does not tell that it was cancelled, too

@@ -12,7 +12,7 @@ from typing import Any, Final
 from piko_flow.connectors.spool_errors import SpoolRefused, TooManyFailed
 from piko_flow.dataflow.graph.boxes import graph_of
 from piko_flow.dataflow.reports.facts import DeadLetter
-from piko_flow.dataflow.running.limits import within
+from piko_flow.dataflow.running.cancellation import within
 from piko_flow.dataflow.running.run import run
 from piko_flow.dataflow.stages.routing import Fork
 from piko_flow.dataflow.stages.sink import Part, Sink, SinkTarget

@@ -29,7 +29,7 @@ from piko_flow.connectors.spool_returning import Returning
 from piko_flow.connectors.spool_shelf import Shelf
 from piko_flow.connectors.spool_stock import Settled, Stock
 from piko_flow.connectors.spool_waiting import happens
-from piko_flow.dataflow.running.cancellation import uninterrupted
+from piko_flow.dataflow.commit.shield import uninterrupted
 from piko_flow.errors import describe_error
 
 log = logging.getLogger("piko_flow.spool")

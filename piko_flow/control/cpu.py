@@ -13,7 +13,7 @@ from typing_extensions import TypeVar, TypeVarTuple, Unpack
 
 from piko_flow.dataflow.graph.function import name_of, signature_of
 from piko_flow.dataflow.graph.origin import caller
-from piko_flow.dataflow.running.task_group import task_group
+from piko_flow.dataflow.running.task_group import TaskGroup
 from piko_flow.dataflow.workers.pool import CallResult, WorkerPool
 from piko_flow.dataflow.workers.shipping import Shipment, pack
 from piko_flow.errors import shorten
@@ -106,7 +106,7 @@ class _Mapping:
 
     async def results(self, workers: int) -> list[Any]:
         workers = min(workers, len(self._items))
-        async with task_group() as group:
+        async with TaskGroup() as group:
             for number in range(workers):
                 group.create_task(self._work(workers), name=f"{self._shipment.stage} {number + 1}")
         return self._results

@@ -24,9 +24,10 @@ from piko_flow.control.run_context import Emitted, RunContext
 from piko_flow.control.run_order import RunOrder, RunTools
 from piko_flow.control.told_attempt import ToldAttempt
 from piko_flow.control.told_failure import hiding, told_failure
+from piko_flow.dataflow.commit.shield import uninterrupted
 from piko_flow.dataflow.reports.failed_place import trace_of
 from piko_flow.dataflow.reports.report import RunReport
-from piko_flow.dataflow.running.cancellation import escaped, uninterrupted
+from piko_flow.dataflow.running.cancellation import escape_failure
 from piko_flow.dataflow.running.task_group import first_cause
 from piko_flow.errors import CallExited, ClaimLost, RequestRefused
 from piko_flow.planning.run_state import Reason, RunStatus
@@ -79,7 +80,8 @@ class ActiveExecution:
                 ):
                     self._dead = await self._work.dead(report)
         except (asyncio.CancelledError, SystemExit) as escape:
-            error = escaped(escape) if self._reason is None or _cancelled_by_others() else escape
+            others = _cancelled_by_others()
+            error = escape_failure(escape, stopping=others) if self._reason is None or others else escape
         except KeyboardInterrupt as interrupt:
             if threading.current_thread() is threading.main_thread():
                 raise  # somebody pressed the keys

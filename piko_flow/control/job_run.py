@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from contextlib import AsyncExitStack
 from typing import Any
 
 from piko_flow.control.deadline import Deadline
 from piko_flow.control.run_context import RunContext
 from piko_flow.control.run_order import RunOrder, RunTools
-from piko_flow.dataflow.stages.resource import open_all
+from piko_flow.dataflow.stages.resource import ResourceHost, open_all
+from piko_flow.errors import ResourceFailed
 
 CLOSING = 30.0  # seconds that the resources of a job may take to close
 
@@ -60,56 +60,26 @@ class JobRun:
             deadline.check()
 
     async def _with_resources(self, context: RunContext[Any], deadline: Deadline) -> None:
-        flow, closing = self._order.flow, Closing()
+        flow, host = self._order.flow, ResourceHost()
+        task = asyncio.current_task()
+        assert task is not None
+        host.when_failed = task.cancel
         failure: BaseException | None = None
         try:
-            async with AsyncExitStack() as stack:
-                named = await open_all(flow.resources, self._order.info(), stack, self._tools.resources, {})
-                try:
-                    flow.check_given(await flow.target(context, **named))
-                    self._check(deadline)
-                    await self._flush()
-                except BaseException as error:
-                    failure = error
-                    raise
-                finally:
-                    self._task, self._late = None, True  # a resource that is half closed helps nobody
-                    closing.begin()
+            named = await open_all(flow.resources, self._order.info(), host, self._tools.resources)
+            flow.check_given(await flow.target(context, **named))
+            self._check(deadline)
+            await self._flush()
         except BaseException as error:
-            if failure is None:
-                raise closing.judged(error) from error.__cause__
-        finally:
-            closing.end()
+            failure = error
+        self._task, self._late = None, True  # a resource that is half closed helps nobody
+        closing = await host.close(failure, CLOSING)
+        if host.failed_in is not None and isinstance(failure, asyncio.CancelledError) and not self._cancels:
+            task.uncancel()
+            cause = await host.failure(CLOSING)
+            run = str(self._order.record.id)
+            raise ResourceFailed(run=run, cause=cause, names=host.names, while_open=True) from cause
         if failure is not None:
             raise failure
-
-
-class Closing:
-    """Bounds how long the current task may take to close what it has open."""
-
-    def __init__(self) -> None:
-        self._task = asyncio.current_task()
-        self._timer: asyncio.TimerHandle | None = None
-        self._late = False
-
-    def begin(self) -> None:
-        """From now on the time counts."""
-        self._timer = asyncio.get_running_loop().call_later(CLOSING, self._cancel)
-
-    def judged(self, error: BaseException) -> BaseException:
-        """The error itself, or that it came too late."""
-        if self._late and isinstance(error, asyncio.CancelledError):
-            return TimeoutError(f"a resource did not close within {CLOSING:g} s")
-        return error
-
-    def end(self) -> None:
-        """Everything is closed."""
-        if self._timer is not None:
-            self._timer.cancel()
-        if self._late and self._task is not None:
-            self._task.uncancel()
-
-    def _cancel(self) -> None:
-        assert self._task is not None
-        self._late = True
-        self._task.cancel()
+        if closing is not None:
+            raise closing

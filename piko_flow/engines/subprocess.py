@@ -11,8 +11,9 @@ from typing import Any
 from piko_flow.dataflow.plan.layout import Unit
 from piko_flow.dataflow.plan.plan import Plan
 from piko_flow.dataflow.reports.observer import SilentObserver
-from piko_flow.dataflow.running.engine import Counts, EngineContext
-from piko_flow.dataflow.running.task_group import task_group
+from piko_flow.dataflow.running.context import EngineContext
+from piko_flow.dataflow.running.engine import Counts
+from piko_flow.dataflow.running.task_group import TaskGroup
 from piko_flow.dataflow.running.unit import part_of
 from piko_flow.dataflow.stages.sink import Sink
 from piko_flow.dataflow.workers.process import Death
@@ -73,7 +74,7 @@ class SubprocessEngine:
             return
         side_by_side = min(self.parallel, len(units))
         lanes = _Lanes(plan, units, context, cores=max(1, (os.cpu_count() or 1) // side_by_side))
-        async with task_group() as group:
+        async with TaskGroup() as group:
             for number in range(side_by_side):
                 group.create_task(lanes.work(), name=f"units {number + 1}")
 

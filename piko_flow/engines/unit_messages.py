@@ -7,12 +7,12 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any, cast
 
+from piko_flow.dataflow.commit.result import UnitResult
 from piko_flow.dataflow.plan.layout import Unit
 from piko_flow.dataflow.plan.plan import Plan
 from piko_flow.dataflow.reports.facts import DeadLetter
 from piko_flow.dataflow.reports.observer import Observer
 from piko_flow.dataflow.running.engine import Counts
-from piko_flow.dataflow.running.unit import UnitResult
 from piko_flow.dataflow.stages.resource import RunInfo
 from piko_flow.dataflow.stages.sink import Receipt
 from piko_flow.dataflow.stages.source import Source

@@ -17,13 +17,14 @@ import types
 from contextlib import AsyncExitStack
 from typing import Any
 
+from piko_flow.dataflow.commit.budget import Budget
 from piko_flow.dataflow.plan.layout import Unit
 from piko_flow.dataflow.plan.plan import Plan
 from piko_flow.dataflow.reports.observer import Observer, SilentObserver
-from piko_flow.dataflow.running.engine import EngineContext, counts_of, open_host
-from piko_flow.dataflow.running.error_policy import Budget
+from piko_flow.dataflow.running.context import EngineContext, Intake, open_context
+from piko_flow.dataflow.running.engine import counts_of
 from piko_flow.dataflow.running.unit import run_unit
-from piko_flow.dataflow.running.unit_state import Intake, UnitState
+from piko_flow.dataflow.running.unit_state import UnitState
 from piko_flow.dataflow.stages.cpu import CpuMap
 from piko_flow.dataflow.workers import transport
 from piko_flow.dataflow.workers.lines import Line, listen
@@ -118,13 +119,12 @@ class UnitProgram:
             async with AsyncExitStack() as stack:
                 context.pool = await _open_pool(plan, order, stack)
                 stack.enter_context(joined(order.trace))
-                async with open_host(plan, context) as host:
-                    result = await run_unit(
-                        plan, unit, host, units=order.units, attempt=order.attempt, watch=self._watch
-                    )
+                async with open_context(plan, context) as group:
+                    work = run_unit(plan, unit, context, attempt=order.attempt, watch=self._watch)
+                    ended = group.create_task(work, name=f"unit {unit.id}")
         finally:
             beat.cancel()
-        return pack_result(result, plan, order.info.run, context.workers)
+        return pack_result(ended.result(), plan, order.info.run, context.workers)
 
     def _context(self, order: Order, plan: Plan) -> EngineContext:
         observer: Observer = SilentObserver()

@@ -15,7 +15,7 @@ from typing import Final, Protocol
 import uvicorn
 from starlette.types import ASGIApp
 
-from piko_flow.dataflow.running.task_group import task_group
+from piko_flow.dataflow.running.task_group import TaskGroup
 from piko_flow.ops.app import make_api
 from piko_flow.ops.door.link import welcome
 from piko_flow.ops.process import Process
@@ -75,7 +75,7 @@ async def serve(
     for number in SIGNALS:
         loop.add_signal_handler(number, _signalled, loop, stop)
     try:
-        async with task_group() as tasks:
+        async with TaskGroup() as tasks:
             serving = tasks.create_task(server.serve(sockets=[address]), name="http")
             try:
                 async with process.running():

@@ -6,7 +6,7 @@ import pytest
 
 from piko_flow import Broadcast, Part, Receipt, Sink
 from piko_flow.dataflow.commit.commit import commit_decided
-from piko_flow.dataflow.running.unit import UnitResult
+from piko_flow.dataflow.commit.result import UnitResult
 from piko_flow.testing import RecordingTarget, items
 
 

@@ -9,10 +9,19 @@ from typing import Any
 
 import pytest
 
-from piko_flow import LocalEngine, ResourceFailed, Sink, StageFailed, Transform, Unbalanced, run, start
+from piko_flow import (
+    EngineContext,
+    LocalEngine,
+    ResourceFailed,
+    Sink,
+    StageFailed,
+    Transform,
+    Unbalanced,
+    run,
+    start,
+)
 from piko_flow.dataflow.plan.layout import Unit
 from piko_flow.dataflow.plan.plan import Plan
-from piko_flow.dataflow.running.engine import EngineContext
 from piko_flow.testing import RecordingTarget, Stall, items
 
 

@@ -8,13 +8,24 @@ from typing import Any
 
 import pytest
 
-from piko_flow import Batch, Broadcast, Filter, FlatMap, Fold, Merge, Sink, Transform, run
+from piko_flow import (
+    Batch,
+    Broadcast,
+    EngineContext,
+    Filter,
+    FlatMap,
+    Fold,
+    LocalEngine,
+    Merge,
+    Sink,
+    Transform,
+    run,
+)
+from piko_flow.dataflow.commit.result import UnitResult
 from piko_flow.dataflow.plan.layout import Unit
 from piko_flow.dataflow.plan.plan import Plan
 from piko_flow.dataflow.running import unit_state
 from piko_flow.dataflow.running.channel import Channel
-from piko_flow.dataflow.running.engine import EngineContext, LocalEngine
-from piko_flow.dataflow.running.unit import UnitResult
 from piko_flow.errors import Unbalanced
 from piko_flow.testing import CollectingSink, RecordingTarget, Script, items
 

@@ -9,12 +9,12 @@ from dataclasses import replace
 import pytest
 from hypothesis import HealthCheck, given, settings
 
+from piko_flow.dataflow.commit.budget import KEPT
 from piko_flow.dataflow.plan import plan as planning
 from piko_flow.dataflow.plan.layout import Operator
 from piko_flow.dataflow.plan.options import Capacity, PlanOptions
 from piko_flow.dataflow.plan.plan import Plan, make_plan
 from piko_flow.dataflow.reports.report import RunReport
-from piko_flow.dataflow.running.error_policy import KEPT
 from piko_flow.dataflow.running.run import ActiveRun
 from piko_flow.errors import StageFailed
 from tests.property.balance import assert_balanced

@@ -8,6 +8,8 @@ from datetime import datetime
 from typing import Any, TypeVar
 
 from piko_flow.counting import counted
+from piko_flow.dataflow.commit.budget import KEPT, Budget
+from piko_flow.dataflow.commit.result import UnitResult, one_to_one
 from piko_flow.dataflow.plan.plan import Plan
 from piko_flow.dataflow.reports.facts import (
     DeadLetter,
@@ -19,8 +21,6 @@ from piko_flow.dataflow.reports.facts import (
 )
 from piko_flow.dataflow.reports.report import RunReport
 from piko_flow.dataflow.reports.tally import EdgeTally, OperatorTimes, StageTally, Tally
-from piko_flow.dataflow.running.error_policy import KEPT, Budget
-from piko_flow.dataflow.running.unit import UnitResult, one_to_one
 from piko_flow.errors import Unbalanced
 
 Sum = TypeVar("Sum", bound=Tally)

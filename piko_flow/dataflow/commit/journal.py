@@ -6,7 +6,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from piko_flow.dataflow.running.unit import UnitResult
+from piko_flow.dataflow.commit.result import UnitResult
 from piko_flow.dataflow.stages.sink import Part
 from piko_flow.errors import AlreadyCommitted
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from piko_flow.dataflow.commit.last_transaction import LastTransaction
 from piko_flow.dataflow.plan.plan import Plan
 from piko_flow.dataflow.reports.facts import Progress
@@ -38,3 +40,12 @@ def uncommitted_writes_of(
 def _at_once(stage: object, last: LastTransaction | None) -> bool:
     """Whether what it wrote stays; a sink that commits with the run's end holds its items until then."""
     return isinstance(stage, Sink) and stage.writes_at_once and not (last is not None and last.takes(stage))
+
+
+def note_leftovers(error: BaseException, leftovers: Sequence[str]) -> None:
+    """Let the error that ends a run say what did not end, or could not be removed."""
+    if not leftovers:
+        return
+    if isinstance(error, RunError):
+        error.leftovers = tuple(leftovers)
+    error.add_note(f"Left behind: {'; '.join(leftovers)}")

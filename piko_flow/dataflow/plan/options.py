@@ -42,15 +42,25 @@ class PlanOptions:
 
     `max_errors`: how many items (int), or which share of those read (float), may be skipped or dead.
     `capacity`: of each channel. `validate`: check the values at every joint with Pydantic. `since`: the
-    position from which an unbounded source goes on.
+    position from which an unbounded source goes on. `teardown`: seconds that each step of cleaning up may take, such
+    as a part's abort or a resource's closing; what has not ended then is named in the report and left alone.
     """
 
     max_errors: int | float | None = None
     capacity: Capacity = Capacity()
     validate: bool = False
     since: Any = None
+    teardown: float = 30.0
 
     def __post_init__(self) -> None:
+        if (
+            isinstance(self.teardown, bool)
+            or not isinstance(self.teardown, (int, float))
+            or not self.teardown > 0
+        ):
+            refuse_option(
+                "teardown must be a number of seconds or a timedelta above 0", f"got {self.teardown!r}"
+            )
         limit = self.max_errors
         if limit is None:
             return

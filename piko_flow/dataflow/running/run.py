@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from typing import Any
 from uuid import uuid4
 
@@ -12,20 +12,25 @@ from typing_extensions import Unpack
 
 from piko_flow.clock import monotonic, now
 from piko_flow.dataflow.commit.accounts import Accounts
-from piko_flow.dataflow.commit.commit import commit_decided, has_targets, lock_targets, sweep
+from piko_flow.dataflow.commit.budget import Budget
+from piko_flow.dataflow.commit.commit import commit_decided, has_targets, locked_targets, sweep
 from piko_flow.dataflow.commit.journal import MemoryJournal
-from piko_flow.dataflow.commit.uncommitted import note_uncommitted_writes, uncommitted_writes_of
+from piko_flow.dataflow.commit.result import UnitResult
+from piko_flow.dataflow.commit.shield import Shield
+from piko_flow.dataflow.commit.uncommitted import (
+    note_leftovers,
+    note_uncommitted_writes,
+    uncommitted_writes_of,
+)
 from piko_flow.dataflow.plan.plan import Plan, make_plan
 from piko_flow.dataflow.reports.facts import Progress
 from piko_flow.dataflow.reports.observer import SilentObserver
 from piko_flow.dataflow.reports.report import RunReport
 from piko_flow.dataflow.running.blocking import blocking
-from piko_flow.dataflow.running.cancellation import HeldInterrupt, cancellations, uninterrupted
-from piko_flow.dataflow.running.engine import EngineContext, LocalEngine
-from piko_flow.dataflow.running.error_policy import Budget
+from piko_flow.dataflow.running.cancellation import HeldInterrupt
+from piko_flow.dataflow.running.context import EngineContext, Intake
+from piko_flow.dataflow.running.engine import LocalEngine
 from piko_flow.dataflow.running.run_options import RunOptions, RunValues, run_options
-from piko_flow.dataflow.running.unit import UnitResult
-from piko_flow.dataflow.running.unit_state import Intake
 from piko_flow.dataflow.stages.pipeline import Pipeline, closed
 from piko_flow.dataflow.stages.resource import RunInfo
 from piko_flow.errors import ResumeRefused, describe_error
@@ -47,9 +52,7 @@ class ActiveRun:
         self._accounts = Accounts(plan, self.id)
         self._decided = self._cancelled = self._told = False
         self._task: asyncio.Task[RunReport] | None = None
-        self._cancelled_late: Callable[[], bool] = (
-            bool  # says no until there is something to come too late for
-        )
+        self._shield = Shield(plan.options.teardown)
         self._context = EngineContext(
             info=options.info or RunInfo(run=self.id),
             observer=self._observer,
@@ -113,12 +116,13 @@ class ActiveRun:
             if not self._decided:
                 note_uncommitted_writes(error, self.plan, self.progress(), last=self._options.last)
             if not (self._cancelled and isinstance(error, asyncio.CancelledError)):
+                note_leftovers(error, self._context.leftovers)
                 self._observer.run_ended(None, error)
                 raise error
             report = self._report("cancelled")
         self._observer.run_ended(report, None)
-        if self._cancelled_late() and not self._cancelled:
-            raise asyncio.CancelledError  # it came when the run was decided already, and is not lost
+        if self._shield.cancelled and not self._cancelled:
+            raise asyncio.CancelledError  # it arrived when the run was decided already, and is not lost
         return report
 
     async def _run(self) -> RunReport:
@@ -127,8 +131,7 @@ class ActiveRun:
             self._decided = True  # so that nothing of it is taken back
             await self._check_fingerprint()
         written: list[str] = []
-        async with AsyncExitStack() as locks:
-            await lock_targets(self.plan, self.id, locks)
+        async with locked_targets(self.plan, self.id, self._context.leftovers):
             if decided is None:
                 units = await self._remaining()
                 await self._engine.run(self.plan, units, self._context)
@@ -138,37 +141,37 @@ class ActiveRun:
             else:
                 self._accounts.restore(decided)
             if decided is not None:
-                self._cancelled_late = cancellations()
-                written = await uninterrupted(self._commit(decided))
+                written = await self._commit(decided)
         if decided is None:
             await self._take_back()
             return self._report("drained")
-        await uninterrupted(self._sweep())
+        await self._sweep()
         return self._report("succeeded", written=tuple(written))
 
     async def _commit(self, results: Sequence[UnitResult]) -> list[str]:
-        """From the decision on a run is carried out, whoever cancels it meanwhile."""
+        """From the decision on a run is carried out; who cancels it then waits for it, at most the teardown time."""
+        shield = self._shield
         if not self._accounts.restored:
-            await self._journal.decide(self.id, results)
+            await shield.carry_out(self._journal.decide(self.id, results))
         self._decided = True
         written = await commit_decided(
-            self.plan, results, self.id, claim=self._options.claim, last=self._options.last
+            self.plan, results, self.id, claim=self._options.claim, last=self._options.last, shield=shield
         )
-        await self._journal.committed(self.id)
+        await shield.carry_out(self._journal.committed(self.id))
         return written
 
     async def _take_back(self) -> None:
         """Remove what units prepared, unless the run is decided or a journal of the caller's lets it go on."""
         prepared = any(result.receipts for result in self._accounts.results())
         if prepared and not self._decided and self._options.journal is None:
-            self._context.leftovers += await uninterrupted(sweep(self.plan, ()))
+            self._context.leftovers += await sweep(self.plan, ())
 
     async def _sweep(self) -> None:
         """Remove what dead attempts left; the run is committed, so a failure is a line in its report."""
         if not has_targets(self.plan):
             return
         try:
-            live = await self._journal.live()
+            live = await Shield(self.plan.options.teardown).limit().carry_out(self._journal.live())
         except Exception as error:
             self._context.leftovers.append(
                 f"remains of sinks, as the journal did not answer ({describe_error(error)})"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field, fields
+from datetime import timedelta
 from difflib import get_close_matches
 from typing import Any
 
@@ -35,6 +36,7 @@ class RunValues(TypedDict, total=False):
     journal: Journal | None
     run_id: str | None
     since: Any
+    teardown: float | timedelta
 
 
 @dataclass(frozen=True)
@@ -72,6 +74,8 @@ def run_options(values: RunValues) -> RunOptions:
     given: dict[str, Any] = dict(values)
     capacity = given.get("capacity", Capacity())
     given["capacity"] = capacity if isinstance(capacity, Capacity) else Capacity(items=capacity)
+    if isinstance(given.get("teardown"), timedelta):
+        given["teardown"] = given["teardown"].total_seconds()
     _check_objects(given)
     _check_name(given.get("run_id"))
     planned = {each.name: given.pop(each.name) for each in fields(PlanOptions) if each.name in given}

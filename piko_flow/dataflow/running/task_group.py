@@ -1,32 +1,151 @@
-"""A task group whose failure is the error that caused it."""
+"""Tasks that end together, and whose a cancellation is."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import Callable, Coroutine
+from types import TracebackType
+from typing import Any
 
-from piko_flow.errors import StageFailed
+from piko_flow.dataflow.commit.shield import GRACE
+from piko_flow.dataflow.running.cancellation import escape_failure
+from piko_flow.errors import CallCancelled, RunError, StageFailed
 
 
-@asynccontextmanager
-async def task_group() -> AsyncIterator[asyncio.TaskGroup]:
-    """A task group that raises its first cause itself, when all of its tasks have ended.
+class TaskGroup:
+    """Runs tasks and waits for all of them when the block is left; the first failure stops the others.
 
-    No exception group is left in the error's context: IPython would print such an error as plain text.
+    `stopping` is True once the owner of the block was cancelled or a task has failed. It decides whose a
+    cancellation is: while the group is not stopping nobody has cancelled its tasks, so a task that ends in a
+    CancelledError has failed, with CallCancelled. (A task that cancelled itself would else look like one that was
+    stopped, and its siblings would wait for it for ever.)
+
+    Leaving the block raises the failure itself, not an exception group: the first RunError, else the first failure. Cancelling the owner cancels the tasks, waits for them, and raises CancelledError unless one has failed.
+    With `teardown`, tasks that were stopped have so many seconds to end. Then they are cancelled once more, and those
+    that still go on are left alone: `left` is called with the name of each.
     """
-    failure: BaseException | None = None
-    try:
-        async with asyncio.TaskGroup() as group:
-            yield group
-    except BaseExceptionGroup as errors:
-        failure = first_cause(errors)
-    if failure is not None:
-        raise failure
+
+    def __init__(self, *, teardown: float | None = None, left: Callable[[str], None] | None = None) -> None:
+        self.stopping = False
+        self._teardown, self._left = teardown, left
+        self._tasks: set[asyncio.Task[Any]] = set()
+        self._dismissed: set[asyncio.Task[Any]] = set()
+        self._failures: list[BaseException] = []
+        self._all_ended: asyncio.Future[None] | None = None
+        self._timer: asyncio.TimerHandle | None = None
+        self._interrupting = self._leaving = False
+
+    async def __aenter__(self) -> TaskGroup:
+        owner = asyncio.current_task()
+        assert owner is not None
+        self._owner, self._cancelled_before = owner, owner.cancelling()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._leaving = True
+        # This group may have interrupted its own block; then a cancellation counts only if there was another one.
+        interrupted = self._interrupting and self._owner.uncancel() <= self._cancelled_before
+        cancelled = None if interrupted or not isinstance(error, asyncio.CancelledError) else error
+        if error is not None:
+            if not isinstance(error, asyncio.CancelledError):
+                self._failures.append(error)
+            self.stop()
+        while self._tasks:
+            self._all_ended = asyncio.get_running_loop().create_future()
+            try:
+                await self._all_ended
+            except asyncio.CancelledError as caught:
+                cancelled = caught
+                self.stop()
+        if self._timer is not None:
+            self._timer.cancel()
+        try:
+            if self._failures:
+                raise next((one for one in self._failures if isinstance(one, RunError)), self._failures[0])
+            if cancelled is not None:
+                raise cancelled
+        finally:
+            self._failures, cancelled, error = [], None, None  # no circle through the traceback
+
+    def create_task(self, work: Coroutine[Any, Any, Any], *, name: str) -> asyncio.Task[Any]:
+        """Start a task of the group. In a group that is stopping it is cancelled before it begins."""
+        task = asyncio.get_running_loop().create_task(work, name=name)
+        self._tasks.add(task)
+        task.add_done_callback(self._ended)
+        if self.stopping:
+            task.cancel()
+        return task
+
+    def stop(self) -> None:
+        """Cancel all tasks of the group."""
+        if not self.stopping:
+            self.stopping = True
+            if self._teardown is not None:
+                self._timer = asyncio.get_running_loop().call_later(self._teardown, self._stop_again)
+        for task in self._tasks:
+            task.cancel()
+
+    def dismiss(self, task: asyncio.Task[Any]) -> None:
+        """Cancel one task of the group; that it ends so is no failure."""
+        self._dismissed.add(task)
+        task.cancel()
+
+    def fail(self, error: BaseException) -> None:
+        """Stop the group because of this error, as if a task had failed with it."""
+        self._failures.append(error)
+        if not self.stopping:
+            self.stop()
+            if not self._leaving:  # the owner is in the block, perhaps waiting for what will never happen
+                self._interrupting = True
+                self._owner.cancel()
+
+    def obey(self) -> None:
+        """Raise CancelledError if the group is stopping: a user's function may have swallowed the cancellation."""
+        if self.stopping:
+            raise asyncio.CancelledError
+
+    def judge(self, error: BaseException) -> Exception:
+        """Give the failure of the call that ended in one of ESCAPES; see `escape_failure`."""
+        failure = escape_failure(error, stopping=self.stopping)
+        task = asyncio.current_task()
+        while isinstance(failure, CallCancelled) and task is not None and task.uncancel():
+            continue  # the call has cancelled its own task
+        return failure
+
+    def _ended(self, task: asyncio.Task[Any]) -> None:
+        known = task in self._tasks
+        self._tasks.discard(task)
+        failure: BaseException | None = None
+        if not task.cancelled():
+            failure = task.exception()
+        elif not self.stopping and task not in self._dismissed:
+            failure = CallCancelled()
+        self._dismissed.discard(task)
+        if failure is not None and known:
+            self.fail(failure)
+        self._wake()
+
+    def _stop_again(self) -> None:
+        for task in self._tasks:
+            task.cancel()
+        self._timer = asyncio.get_running_loop().call_later(GRACE, self._give_up)
+
+    def _give_up(self) -> None:
+        for task in self._tasks:
+            if self._left is not None:
+                self._left(task.get_name())
+        self._tasks.clear()
+        self._wake()
+
+    def _wake(self) -> None:
+        if not self._tasks and self._all_ended is not None and not self._all_ended.done():
+            self._all_ended.set_result(None)
 
 
 def first_cause(error: BaseException) -> BaseException:
-    """The error itself; of a task group's errors the first, a StageFailed before any other."""
+    """The error itself; of an exception group its first error, a StageFailed before any other."""
     flat: list[BaseException] = []
 
     def flatten(error: BaseException) -> None:

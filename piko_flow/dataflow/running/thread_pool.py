@@ -10,7 +10,7 @@ from contextlib import suppress
 from queue import SimpleQueue
 from typing import Any
 
-from piko_flow.dataflow.running.limits import within
+from piko_flow.dataflow.running.cancellation import within
 
 GRACE = 0.5  # seconds that a thread gets to end its call when the run is over
 LEFT = 64  # calls that may go on unwatched at once; beyond it new calls wait for them

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
-from dataclasses import dataclass, field
+import asyncio
 from typing import Any, Protocol
 
+from piko_flow.dataflow.commit.result import UnitResult
+from piko_flow.dataflow.commit.shield import Shield
 from piko_flow.dataflow.plan.layout import Operator, Unit
 from piko_flow.dataflow.plan.plan import Plan
-from piko_flow.dataflow.reports.facts import DeadLetter
-from piko_flow.dataflow.reports.tally import EdgeTally, OperatorTimes, StageTally
-from piko_flow.dataflow.running.cancellation import ESCAPES, Cancellation, escaped, uninterrupted
+from piko_flow.dataflow.running.cancellation import ESCAPES
+from piko_flow.dataflow.running.context import EngineContext
 from piko_flow.dataflow.running.operators.concurrent import ConcurrentOperator
 from piko_flow.dataflow.running.operators.cpu import CpuOperator
 from piko_flow.dataflow.running.operators.flat_map import FlatMapOperator
@@ -23,33 +23,13 @@ from piko_flow.dataflow.running.operators.gather_operators import (
 from piko_flow.dataflow.running.operators.keyed import KeyedOperator
 from piko_flow.dataflow.running.operators.sink import SinkOperator
 from piko_flow.dataflow.running.operators.source import SourceOperator
-from piko_flow.dataflow.running.task_group import first_cause, task_group
-from piko_flow.dataflow.running.unit_state import Host, OperatorState, UnitState
+from piko_flow.dataflow.running.task_group import TaskGroup, first_cause
+from piko_flow.dataflow.running.unit_state import OperatorState, UnitState
 from piko_flow.dataflow.stages.resource import RunInfo
 from piko_flow.dataflow.stages.sink import Part, Receipt, Sink, SinkTarget
-from piko_flow.errors import PikoFlowError, RunError, StageFailed
+from piko_flow.errors import CallCancelled, PikoFlowError, RunError, StageFailed, describe_error
 
 ATTEMPTS_OF_A_CLAIM = 100  # more than any engine makes of one unit
-
-
-@dataclass(frozen=True)
-class UnitResult:
-    """What a unit leaves: its receipts by sink name, its counts and times, its dead letters.
-
-    `exhausted` says that its source was read to the end; only then are there receipts. `lasting` says that
-    every receipt outlives the process that made it.
-    """
-
-    unit: str
-    exhausted: bool
-    tallies: list[StageTally]
-    times: list[OperatorTimes]
-    edges: list[EdgeTally]
-    receipts: dict[str, Receipt] = field(default_factory=dict)
-    lasting: bool = True
-    dead_letters: list[DeadLetter] = field(default_factory=list)
-    position: Any = None
-    more: bool = False
 
 
 class Runs(Protocol):
@@ -59,28 +39,35 @@ class Runs(Protocol):
 
 
 async def run_unit(
-    plan: Plan, unit: Unit, host: Host, *, units: int, attempt: int = 1, watch: list[UnitState] | None = None
+    plan: Plan,
+    unit: Unit,
+    context: EngineContext,
+    *,
+    attempt: int = 1,
+    watch: list[UnitState] | None = None,
 ) -> UnitResult:
     """Run the whole plan over one split, and prepare its parts if the source was read to the end.
 
     Raises StageFailed (or another PikoFlowError) from the first stage that failed, after every part was
-    aborted and every task has ended; on cancellation likewise.
+    aborted and every task has ended; on cancellation likewise. A part whose abort takes longer than the run's
+    `teardown`, or fails, is noted in the leftovers.
     """
-    state = UnitState(plan, unit, host, attempt=attempt)
+    state = UnitState(plan, unit, context, attempt=attempt)
     if watch is not None:
         watch.append(state)
     targets: dict[int, SinkTarget[Any]] = {}
     done = False
     try:
-        await _open(state, targets, units)
+        await _open(state, targets)
         await _work(state, targets)
+        state.group = context.group
         receipts = await _prepare(state, targets) if state.exhausted else {}
         done = state.exhausted
         return result_of(state, receipts, targets)
     finally:
-        host.threads.narrow(unit.id)
+        context.threads.narrow(unit.id)
         if not done:
-            await _abort(targets)
+            await _abort(state, targets)
 
 
 def result_of(
@@ -101,28 +88,22 @@ def result_of(
     )
 
 
-def one_to_one(plan: Plan) -> frozenset[int]:
-    """The boxes that give at most one item for each they take."""
-    several = {"FlatMap", "Batch", "Fold"}
-    return frozenset(box.number for box in plan.graph.boxes if box.stage.kind not in several)
-
-
-async def _open(state: UnitState, targets: dict[int, SinkTarget[Any]], units: int) -> None:
-    info = state.host.info
+async def _open(state: UnitState, targets: dict[int, SinkTarget[Any]]) -> None:
+    context = state.context
     for box in state.plan.sinks:
         stage = box.stage
         assert isinstance(stage, Sink)
         if stage.target is not None:
-            part = part_of(info, state.unit, state.attempt, units, box.name)
-            await _told(state, box.number, _opened(state.host, stage, box.number, targets, part))
+            part = part_of(context.info, state.unit, state.attempt, context.units, box.name)
+            await _told(state, box.number, _opened(context, stage, box.number, targets, part))
 
 
 async def _opened(
-    host: Host, stage: Sink[Any], number: int, targets: dict[int, SinkTarget[Any]], part: Part
+    context: EngineContext, stage: Sink[Any], number: int, targets: dict[int, SinkTarget[Any]], part: Part
 ) -> None:
     target = targets[number] = stage.copy_target()
-    if host.staging is not None and target.joins(host.staging.ledger):
-        target.staging = host.staging
+    if context.staging is not None and target.joins(context.staging.ledger):
+        target.staging = context.staging
     await target.open(part)
 
 
@@ -153,21 +134,26 @@ async def _told(state: UnitState, number: int, step: Any) -> Any:
     try:
         return await step
     except (Exception, *ESCAPES) as error:
-        cause = escaped(error) if isinstance(error, ESCAPES) else error
+        cause = state.group.judge(error) if isinstance(error, ESCAPES) else error
         raise state.settlement.failure(state.plan.graph.boxes[number], None, cause) from cause
 
 
-async def _abort(targets: dict[int, SinkTarget[Any]]) -> None:
-    for target in targets.values():
-        with suppress(Exception):  # the run has failed already, and its first error is the one to tell
-            await uninterrupted(target.abort())
+async def _abort(state: UnitState, targets: dict[int, SinkTarget[Any]]) -> None:
+    """Take back every part. The run has failed or was stopped, so what goes wrong here is only noted."""
+    for number, target in targets.items():
+        try:
+            await Shield(state.plan.options.teardown).limit().carry_out(target.abort())
+        except Exception as error:
+            name = state.plan.graph.boxes[number].name
+            state.context.leftovers.append(f"a part of sink {name!r}, not aborted ({describe_error(error)})")
 
 
 async def _work(state: UnitState, targets: dict[int, SinkTarget[Any]]) -> None:
-    """All operators in one task group: one that fails cancels the others."""
-    state.cancellation = Cancellation()
+    """Run all operators in one task group: one that fails cancels the others."""
     operators = [(operator, _operator(state, operator, targets)) for operator in state.plan.operators]
-    async with task_group() as group:
+    context = state.context
+    state.group = TaskGroup(teardown=state.plan.options.teardown, left=context.leave_task)
+    async with state.group as group:
         for operator, runs in operators:
             name = state.plan.graph.boxes[operator.boxes[0]].name
             group.create_task(_watched(state, operator, runs), name=name)
@@ -175,15 +161,17 @@ async def _work(state: UnitState, targets: dict[int, SinkTarget[Any]]) -> None:
 
 async def _watched(state: UnitState, operator: Operator, runs: Runs) -> None:
     """Run an operator; an error that is not yet about a stage becomes one about its first."""
-    observer = state.host.observer
+    observer = state.context.observer
     names = [state.plan.graph.boxes[number].name for number in operator.boxes]
     for name in names:
         observer.stage_started(name)
     failure: BaseException | None = None
     try:
         await runs.run()
+        if _cancelled_itself(state):
+            raise asyncio.CancelledError
     except ESCAPES as error:
-        failure = _failure(state, operator, escaped(error))
+        failure = _failure(state, operator, state.group.judge(error))
     except (Exception, BaseExceptionGroup) as error:
         failure = _about(state, operator, first_cause(error))
     finally:
@@ -193,9 +181,16 @@ async def _watched(state: UnitState, operator: Operator, runs: Runs) -> None:
         raise failure
 
 
+def _cancelled_itself(state: UnitState) -> bool:
+    """Whether a function has cancelled the task it was called in, and the task has not waited since."""
+    task = asyncio.current_task()
+    return task is not None and task.cancelling() > 0 and not state.group.stopping
+
+
 def _about(state: UnitState, operator: Operator, error: BaseException) -> BaseException:
     foreign = isinstance(error, RunError) and not state.settlement.ours(error)
-    if not isinstance(error, Exception) or (isinstance(error, PikoFlowError) and not foreign):
+    named = isinstance(error, PikoFlowError) and not isinstance(error, CallCancelled)
+    if not isinstance(error, Exception) or (named and not foreign):
         return error
     return _failure(state, operator, error)
 
@@ -211,8 +206,8 @@ def _operator(state: UnitState, operator: Operator, targets: dict[int, SinkTarge
     if operator.kind == "sink":
         return SinkOperator(own, targets[operator.boxes[0]])
     if operator.kind == "cpu":
-        assert state.host.pool is not None
-        return CpuOperator(own, state.host.pool)
+        assert state.context.pool is not None
+        return CpuOperator(own, state.context.pool)
     kinds: dict[str, Any] = {
         "fused": FusedOperator,
         "source": SourceOperator,

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import AsyncExitStack, contextmanager
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -13,76 +13,27 @@ from piko_flow.clock import monotonic
 from piko_flow.dataflow.graph.boxes import Box
 from piko_flow.dataflow.plan.layout import Operator, Unit
 from piko_flow.dataflow.plan.plan import Plan
-from piko_flow.dataflow.reports.observer import Observer
 from piko_flow.dataflow.reports.tally import EdgeTally, OperatorTimes, StageTally
-from piko_flow.dataflow.running.cancellation import Cancellation
 from piko_flow.dataflow.running.channel import AnyChannel, Channel
-from piko_flow.dataflow.running.error_policy import Budget, ErrorPolicy
-from piko_flow.dataflow.running.thread_pool import ThreadPool
+from piko_flow.dataflow.running.context import EngineContext
+from piko_flow.dataflow.running.error_policy import ErrorPolicy
 from piko_flow.dataflow.running.value_check import value_check
-from piko_flow.dataflow.stages.resource import ResourcePool, RunInfo, open_all
-from piko_flow.dataflow.stages.sink import Staging
-from piko_flow.dataflow.workers.pool import WorkerPool
-
-
-class Intake:
-    """The tap of a run: closed by a drain. Whoever waits for input registers how to be interrupted."""
-
-    def __init__(self) -> None:
-        self.closed = False
-        self._interrupts: list[Callable[[], None]] = []
-
-    def close(self) -> None:
-        """Read no more; what is inside flows out."""
-        if not self.closed:
-            self.closed = True
-            for interrupt in list(self._interrupts):
-                interrupt()
-
-    def on_close(self, interrupt: Callable[[], None]) -> Callable[[], None]:
-        """Call `interrupt` when the tap closes; gives the function that forgets it again."""
-        self._interrupts.append(interrupt)
-        return lambda: self._interrupts.remove(interrupt)
-
-
-@dataclass
-class Host:
-    """What one process has open for a run, shared by its units."""
-
-    info: RunInfo
-    observer: Observer
-    budget: Budget
-    intake: Intake
-    stack: AsyncExitStack
-    threads: ThreadPool
-    pool: WorkerPool | None = None
-    resource_pool: ResourcePool | None = None
-    staging: Staging | None = None
-    opened: dict[int, Any] = field(default_factory=dict)
-    shipments: dict[int, Any] = field(default_factory=dict)
-    paces: dict[int, Any] = field(default_factory=dict)  # of each Throttle, by the number of its box
-    opening: asyncio.Lock = field(default_factory=asyncio.Lock)
-
-    async def resources(self, uses: Mapping[str, Any]) -> dict[str, Any]:
-        """The opened resources of a stage, by name."""
-        async with self.opening:  # two stages that use the same one must not both open it
-            return await open_all(uses, self.info, self.stack, self.resource_pool, self.opened)
 
 
 class UnitState:
     """The live state of one unit."""
 
-    def __init__(self, plan: Plan, unit: Unit, host: Host, *, attempt: int = 1) -> None:
-        self.plan, self.unit, self.host, self.attempt = plan, unit, host, attempt
+    def __init__(self, plan: Plan, unit: Unit, context: EngineContext, *, attempt: int = 1) -> None:
+        self.plan, self.unit, self.context, self.attempt = plan, unit, context, attempt
         self.started = monotonic()
         self.tallies = [StageTally() for _ in plan.graph.boxes]
         self.times = [OperatorTimes() for _ in plan.operators]
         self.working: dict[int, float] = {}
         self.channels: dict[int, AnyChannel] = {spec.edge: Channel(spec.capacity) for spec in plan.channels}
         self.settlement = ErrorPolicy(
-            run=host.info.run, unit=unit.id, budget=host.budget, observer=host.observer
+            run=context.info.run, unit=unit.id, budget=context.budget, observer=context.observer
         )
-        self.cancellation = Cancellation()
+        self.group = context.group
         self.exhausted = False
         self.sources_left = sum(box.stage.kind == "Source" for box in plan.graph.boxes)
         self.position: Any = None
@@ -129,7 +80,7 @@ class OperatorState:
 
     def __init__(self, unit: UnitState, operator: Operator) -> None:
         graph = unit.plan.graph
-        self.unit, self.host, self.operator = unit, unit.host, operator
+        self.unit, self.context, self.operator = unit, unit.context, operator
         self.boxes: list[Box] = [graph.boxes[number] for number in operator.boxes]
         self.tallies = [unit.tallies[number] for number in operator.boxes]
         self.times = unit.times[operator.number]
@@ -138,7 +89,6 @@ class OperatorState:
         self.inputs = [unit.channels[n] for n, edge in edges if edge.end == first and n in unit.channels]
         self.outputs = [unit.channels[n] for n, edge in edges if edge.start == last and n in unit.channels]
         self.name = self.boxes[0].name
-        self.cancellation = unit.cancellation
         self._busy_told = 0.0
 
     @property
@@ -152,10 +102,6 @@ class OperatorState:
     @property
     def tally(self) -> StageTally:
         return self.tallies[0]
-
-    def starts_tasks(self) -> None:
-        """Say that the current task will start those that call the stage's function."""
-        self.cancellation = Cancellation()
 
     async def receive(self, limit: int) -> list[Any]:
         """Receive from the input, clocking the wait."""
@@ -214,7 +160,7 @@ class OperatorState:
         """The stage's function with its resources filled in."""
         uses = stage.options.uses if hasattr(stage, "options") else stage.uses
         function: Callable[..., Any] = stage.items if hasattr(stage, "items") else stage.function
-        return partial(function, **await self.host.resources(uses)) if uses else function
+        return partial(function, **await self.context.open_resources(uses)) if uses else function
 
     def validator(self, box: Box) -> Callable[[Any], Any] | None:
         """With `validate=True`, the check of the values that come to a box; None where its type is unknown."""
@@ -224,18 +170,18 @@ class OperatorState:
         """Tell the observer of items that went through, with the time that the operator was busy since the last."""
         began = self.unit.working.get(self.operator.number, self.unit.started)
         busy = left_busy(self.times, monotonic() - began)
-        self.host.observer.chunk_finished(self.name, items=items, seconds=max(busy - self._busy_told, 0.0))
+        self.context.observer.chunk_finished(self.name, items=items, seconds=max(busy - self._busy_told, 0.0))
         self._busy_told = max(busy, self._busy_told)
 
     def told(self, items: int, seconds: float) -> None:
         """Count busy time and tell the observer of a chunk."""
         self.times.busy += seconds
-        self.host.observer.chunk_finished(self.name, items=items, seconds=seconds)
+        self.context.observer.chunk_finished(self.name, items=items, seconds=seconds)
 
     def _blocked(self, began: float) -> None:
         seconds = monotonic() - began
         self.times.blocked += seconds
-        self.host.observer.sender_waited(self.name, seconds=seconds)
+        self.context.observer.sender_waited(self.name, seconds=seconds)
 
 
 def left_busy(times: OperatorTimes, seconds: float) -> float:

@@ -13,7 +13,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from piko_flow.clock import Clock
-from piko_flow.dataflow.running.cancellation import uninterrupted
+from piko_flow.dataflow.commit.shield import uninterrupted
 from piko_flow.retry import retry_delay
 from piko_flow.store.sql.columns import read_moment
 from piko_flow.store.sql.dialects import SqlDialect

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-from piko_flow.dataflow.running.limits import within
+from piko_flow.dataflow.running.cancellation import within
 from piko_flow.dataflow.running.operators.awaitables import no_coroutine
 from piko_flow.dataflow.running.unit_state import OperatorState
 from piko_flow.dataflow.stages.options import CallOptions
@@ -53,7 +53,7 @@ def _awaitable(function: Callable[..., Any], stage: Any, state: OperatorState) -
     if stage.signature.is_async:
         return function
     if stage.options.on == "thread":
-        threads = state.host.threads
+        threads = state.context.threads
         threads.widen(state.unit.unit.id, state.boxes[0].number, stage.options.concurrency)
 
         async def on_thread(item: Any) -> Any:
@@ -89,7 +89,7 @@ def _bounded(call: Call, options: CallOptions, state: OperatorState) -> Call:
             except Exception as error:
                 if retry is None or not retry.again(number, error):
                     raise
-                state.cancellation.obey()
+                state.unit.group.obey()
                 tally.retried += 1
                 await asyncio.sleep(retry.delay(number))
                 number += 1

@@ -8,8 +8,9 @@ from collections.abc import Iterator
 from typing import Any
 
 from piko_flow.clock import monotonic
-from piko_flow.dataflow.running.cancellation import ESCAPES, escaped
+from piko_flow.dataflow.running.cancellation import ESCAPES
 from piko_flow.dataflow.running.operators.attempts import DROPPED, Attempts
+from piko_flow.dataflow.running.task_group import TaskGroup
 from piko_flow.dataflow.running.unit_state import HELD, OperatorState, checkpoint
 from piko_flow.dataflow.stages.sink import Sink
 
@@ -45,11 +46,10 @@ class ConcurrentOperator:
     async def run(self) -> None:
         """Work until the input has ended and every result is handed on."""
         self.attempts = await Attempts.of(self.state)
-        self.state.starts_tasks()
         try:
             with self.state.at_work():
-                async with asyncio.TaskGroup() as group:
-                    self._group = group
+                async with TaskGroup() as group:
+                    self.group = group
                     self._start_worker()
                 self._tell(0)
         finally:
@@ -59,13 +59,13 @@ class ConcurrentOperator:
     def _start_worker(self) -> None:
         self.workers += 1
         work = self._work_ordered() if self.ordered else self._work()
-        self._group.create_task(work, name=f"{self.state.name} worker {self.workers}")
+        self.group.create_task(work, name=f"{self.state.name} worker {self.workers}")
 
     async def _work(self) -> None:
         """Take items, hand on each result when it is there."""
         call, failed = self.attempts.call, self.attempts.failed
         offer = self.output.offer if self.output is not None else self._end
-        cancelling = self.state.cancellation.count
+        group = self.group
         self._spread()
         while self._has_items() or await self._wait():
             for item in self.chunk:
@@ -74,9 +74,9 @@ class ConcurrentOperator:
                 except Exception as error:
                     result = failed(item, error)
                 except ESCAPES as error:
-                    result = failed(item, escaped(error))
-                if cancelling():
-                    self.state.cancellation.obey()
+                    result = failed(item, self.group.judge(error))
+                if group.stopping:
+                    group.obey()
                 if result is not DROPPED:
                     while not offer(result):
                         await self.state.room()
@@ -87,7 +87,7 @@ class ConcurrentOperator:
         """Take items, hand on results in the order of the items; one that is early is kept until its turn."""
         call, failed, offer = self.attempts.call, self.attempts.failed, self.state.output.offer
         early, parked, concurrency = self.early, self.parked, self.concurrency
-        cancelling = self.state.cancellation.count
+        group = self.group
         self._spread()
         while self._has_items() or await self._wait():
             await self._place()
@@ -99,9 +99,9 @@ class ConcurrentOperator:
                 except Exception as error:
                     result = failed(item, error)
                 except ESCAPES as error:
-                    result = failed(item, escaped(error))
-                if cancelling():
-                    self.state.cancellation.obey()
+                    result = failed(item, self.group.judge(error))
+                if group.stopping:
+                    group.obey()
                 if number == self.turn:
                     if result is not DROPPED:
                         while not offer(result):

@@ -7,6 +7,7 @@ from collections import deque
 from typing import Any
 
 from piko_flow.dataflow.running.operators.attempts import DROPPED
+from piko_flow.dataflow.running.task_group import TaskGroup
 from piko_flow.dataflow.running.unit_state import OperatorState
 from piko_flow.dataflow.stages.cpu import CpuMap
 from piko_flow.dataflow.workers.pool import WorkerPool
@@ -34,9 +35,9 @@ class CpuOperator:
 
     async def run(self) -> None:
         """Work until the input has ended and every result is handed on."""
-        self.shipment = self.state.host.shipments[self.state.boxes[0].number]
+        self.shipment = self.state.context.shipments[self.state.boxes[0].number]
         with self.state.at_work():
-            async with asyncio.TaskGroup() as group:
+            async with TaskGroup() as group:
                 while True:
                     await self.places.acquire()
                     chunk = await self.state.receive(self.size)
@@ -115,6 +116,6 @@ class CpuOperator:
 
     def _adapt(self, items: int, seconds: float) -> None:
         """Aim at chunks of TARGET seconds; grow by four at most, so that one quick item does not mislead."""
-        self.state.host.observer.chunk_finished(self.state.name, items=items, seconds=seconds)
+        self.state.context.observer.chunk_finished(self.state.name, items=items, seconds=seconds)
         wanted = int(items * TARGET / seconds) if seconds > 0 else self.size * 4
         self.size = max(1, min(wanted, self.size * 4, self.longest))

@@ -10,9 +10,9 @@ from itertools import islice
 from typing import Any, cast
 
 from piko_flow.clock import monotonic
-from piko_flow.dataflow.running.cancellation import ESCAPES, escaped
-from piko_flow.dataflow.running.limits import within
+from piko_flow.dataflow.running.cancellation import ESCAPES, within
 from piko_flow.dataflow.running.operators.awaitables import no_coroutine
+from piko_flow.dataflow.running.task_group import TaskGroup
 from piko_flow.dataflow.running.unit_state import OperatorState, checkpoint
 from piko_flow.dataflow.stages.options import CallOptions
 
@@ -35,12 +35,12 @@ class FlatMapOperator:
         self.function = await self.state.bound(self.stage)
         if self.options.on == "thread":
             unit, box = self.state.unit.unit, self.state.boxes[0]
-            self.state.host.threads.widen(unit.id, box.number, self.options.concurrency)
+            self.state.context.threads.widen(unit.id, box.number, self.options.concurrency)
         self.validate = self.state.validator(self.state.boxes[0])
-        self.state.starts_tasks()
         held_since = monotonic()
         with self.state.at_work():
-            async with asyncio.TaskGroup() as group:
+            async with TaskGroup() as group:
+                self.group = group
                 while chunk := await self.state.receive(self.options.concurrency):
                     self.state.tally.received += len(chunk)
                     for item in chunk:
@@ -65,7 +65,7 @@ class FlatMapOperator:
                 await self._once(item, turn, gave)
                 break
             except ESCAPES as error:
-                self._settle(item, escaped(error))
+                self._settle(item, self.group.judge(error))
                 break
             except Exception as error:
                 if self.state.unit.settlement.ours(error):
@@ -74,11 +74,11 @@ class FlatMapOperator:
                 if gave.items or retry is None or not retry.again(number, error):
                     self._settle(item, error)
                     break
-                self.state.cancellation.obey()
+                self.group.obey()
                 self.state.tally.retried += 1
                 await asyncio.sleep(retry.delay(number))
                 number += 1
-        self.state.cancellation.obey()
+        self.group.obey()
         await turn.wait()
         await self._send(gave.held)
         self._pass_on(turn)
@@ -107,7 +107,7 @@ class FlatMapOperator:
     async def _given(self, item: Any) -> AsyncGenerator[Any, None]:
         function: Callable[..., Any] = self.function
         if self.options.on == "thread":
-            call = self.state.host.threads.call
+            call = self.state.context.threads.call
             values = await call(lambda: iter(no_coroutine(function(item))))
             while True:
                 some, error = await call(_some, values)

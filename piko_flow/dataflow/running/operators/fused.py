@@ -9,7 +9,7 @@ from typing import Any
 from piko_flow.clock import monotonic
 from piko_flow.dataflow.graph.boxes import Box
 from piko_flow.dataflow.reports.tally import StageTally
-from piko_flow.dataflow.running.cancellation import ESCAPES, escaped
+from piko_flow.dataflow.running.cancellation import ESCAPES
 from piko_flow.dataflow.running.operators.chunk_size import LONGEST, QUICK, Pace, between_looks
 from piko_flow.dataflow.running.operators.garbage import fewer_collections
 from piko_flow.dataflow.running.operators.loop import PAUSE, FusedStage, Loop, build_loop
@@ -136,7 +136,7 @@ class FusedOperator:
             blame = loop.blame(error)
             if blame is None:
                 raise
-            cause = escaped(error) if isinstance(error, ESCAPES) else error
+            cause = self.state.unit.group.judge(error) if isinstance(error, ESCAPES) else error
             raise self.state.unit.settlement.failure(
                 self.state.unit.plan.graph.boxes[blame[0]], blame[1], cause
             ) from cause

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
 from contextlib import aclosing
 
 from piko_flow.clock import monotonic
 from piko_flow.dataflow.running.channel import AnyChannel
 from piko_flow.dataflow.running.operators.gathering import gathered
 from piko_flow.dataflow.running.operators.rate_limit import Pacing
+from piko_flow.dataflow.running.task_group import TaskGroup
 from piko_flow.dataflow.running.unit_state import OperatorState
 from piko_flow.dataflow.stages.batch import Batch, Throttle
 
@@ -42,7 +42,7 @@ class ThrottleOperator:
         box, channel, tally = self.state.boxes[0], self.state.input, self.state.tally
         stage = box.stage
         assert isinstance(stage, Throttle)
-        pacing = self.state.host.paces.setdefault(box.number, Pacing(stage.count, stage.per))
+        pacing = self.state.context.rate_limits.setdefault(box.number, Pacing(stage.count, stage.per))
         while True:
             await self.state.filled()  # before the pace: with nothing to hand on there is nothing to wait for
             if not channel.count:
@@ -71,7 +71,7 @@ class MergeOperator:
     async def run(self) -> None:
         """Forward every input until all have ended."""
         began = monotonic()
-        async with asyncio.TaskGroup() as group:
+        async with TaskGroup() as group:
             for number, channel in enumerate(self.state.inputs):
                 group.create_task(self._forward(channel), name=f"{self.state.name} input {number + 1}")
         self.state.times.waiting += max(monotonic() - began - self.state.times.blocked, 0.0)

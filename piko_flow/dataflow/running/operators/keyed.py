@@ -7,8 +7,9 @@ from collections import deque
 from typing import Any, cast
 
 from piko_flow.clock import monotonic
-from piko_flow.dataflow.running.cancellation import ESCAPES, escaped
+from piko_flow.dataflow.running.cancellation import ESCAPES
 from piko_flow.dataflow.running.operators.attempts import DROPPED, Attempts
+from piko_flow.dataflow.running.task_group import TaskGroup
 from piko_flow.dataflow.running.unit_state import OperatorState, checkpoint
 from piko_flow.dataflow.stages.options import CallOptions
 
@@ -32,10 +33,10 @@ class KeyedOperator:
     async def run(self) -> None:
         """Work until the input has ended and every result is handed on."""
         self.attempts = await Attempts.of(self.state)
-        self.state.starts_tasks()
         held_since = monotonic()
         with self.state.at_work():
-            async with asyncio.TaskGroup() as group:
+            async with TaskGroup() as group:
+                self.group = group
                 while chunk := await self.state.receive(self.concurrency):
                     self.state.tally.received += len(chunk)
                     for item in chunk:
@@ -45,7 +46,7 @@ class KeyedOperator:
                     held_since = await checkpoint(held_since)
         self.state.close()
 
-    def _take(self, item: Any, group: asyncio.TaskGroup) -> None:
+    def _take(self, item: Any, group: TaskGroup) -> None:
         """Start on the item, or let it wait behind the one of its key."""
         try:
             key = self.stage.options.key(item)
@@ -73,8 +74,8 @@ class KeyedOperator:
             except Exception as error:
                 slot[0] = self.attempts.failed(item, error)
             except ESCAPES as error:
-                slot[0] = self.attempts.failed(item, escaped(error))
-            self.state.cancellation.obey()
+                slot[0] = self.attempts.failed(item, self.group.judge(error))
+            self.group.obey()
             line.popleft()
             if not line:
                 del self.waiting[key]  # before the next wait, so that a new item of this key starts afresh

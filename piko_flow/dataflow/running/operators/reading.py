@@ -75,7 +75,7 @@ async def _read(
             yield chunk
     if source.reads == "slices":
         state.unit.position = source.items.position()
-    if not state.host.intake.closed:
+    if not state.context.intake.closed:
         state.unit.source_ended()
 
 
@@ -86,7 +86,7 @@ async def _pulled(
     tally, left, lists = state.tallies[0], source.max_items, source.reads == "chunks"
     ends = None if source.max_age is None else monotonic() + source.max_age
     try:
-        while not state.host.intake.closed and left != 0:
+        while not state.context.intake.closed and left != 0:
             began = monotonic()
             if lists:
                 chunk = await call(next, iterator, None)
@@ -117,7 +117,7 @@ async def _awaited(opened: Any, state: OperatorState) -> AsyncGenerator[list[Any
         tally.received += 1
         tally.emitted += 1
         yield [item]
-        if state.host.intake.closed:
+        if state.context.intake.closed:
             return
 
 
@@ -127,7 +127,7 @@ async def _awaited_lists(
     """The lists of a reader that is waited for; it is closed at the end, however that comes."""
     tally = state.tallies[0]
     async with aclosing(opened):
-        while not state.host.intake.closed:
+        while not state.context.intake.closed:
             began = monotonic()
             chunk = await anext(opened, None)
             if chunk is None:
@@ -240,5 +240,5 @@ async def _inline(function: Callable[..., Any], *arguments: Any) -> Any:
 
 
 def _on_thread(state: OperatorState) -> Callable[..., Awaitable[Any]]:
-    state.host.threads.widen(state.unit.unit.id, state.boxes[0].number, 1)
-    return state.host.threads.call
+    state.context.threads.widen(state.unit.unit.id, state.boxes[0].number, 1)
+    return state.context.threads.call

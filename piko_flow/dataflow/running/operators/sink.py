@@ -8,7 +8,7 @@ from contextlib import aclosing
 from typing import Any
 
 from piko_flow.clock import monotonic
-from piko_flow.dataflow.running.limits import within
+from piko_flow.dataflow.running.cancellation import within
 from piko_flow.dataflow.running.operators.gathering import gathered
 from piko_flow.dataflow.running.unit_state import OperatorState
 from piko_flow.dataflow.stages.sink import Sink, SinkTarget
@@ -31,7 +31,7 @@ class SinkOperator:
             async for items in lists:
                 began = monotonic()
                 await self._settled(items)
-                self.state.cancellation.obey()
+                self.state.unit.group.obey()
                 self.state.told(len(items), monotonic() - began)
 
     async def _settled(self, items: list[Any]) -> None:

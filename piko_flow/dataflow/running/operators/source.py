@@ -30,7 +30,7 @@ class SourceOperator:
         task = asyncio.current_task()
         assert task is not None
         self._task = task
-        forget = self.state.host.intake.on_close(self._stop)
+        forget = self.state.context.intake.on_close(self._stop)
         timer = None
         if self.source.max_age is not None:
             timer = asyncio.get_running_loop().call_later(self.source.max_age, self._age)
@@ -45,7 +45,7 @@ class SourceOperator:
             self.state.times.busy += monotonic() - began - self.state.times.blocked
         if self.source.reads == "slices":
             self.state.unit.position = self.source.items.position()
-        if not self.state.host.intake.closed:
+        if not self.state.context.intake.closed:
             self.state.unit.source_ended()
         self.state.close()
 
@@ -107,7 +107,7 @@ class SourceOperator:
             self.state.passed(items)
 
     def _ended(self) -> bool:
-        return self._stopped or self.state.host.intake.closed
+        return self._stopped or self.state.context.intake.closed
 
     def _stop(self) -> None:
         """End the wait for the next item; an item that has been read is still handed on."""

@@ -1,0 +1,62 @@
+"""Work that a cancellation must not leave half done, with a bound on how long it may take."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Coroutine
+from typing import Any, Final, TypeVar
+
+from piko_flow.clock import monotonic
+from piko_flow.errors import CallCancelled
+
+T = TypeVar("T")
+
+GRACE: Final = 1.0  # seconds that work has to end after it was cancelled because its time was over
+
+
+class Shield:
+    """Carries out steps one after the other although the caller is cancelled meanwhile; `cancelled` says that it was.
+
+    The caller's cancellations are swallowed. From the first one on, or from `limit()` on, the steps have `seconds`
+    left together. A step that takes longer is cancelled, and TimeoutError is raised.
+    """
+
+    def __init__(self, seconds: float) -> None:
+        self.cancelled = False
+        self._seconds, self._ends = seconds, float("inf")
+
+    def limit(self) -> Shield:
+        """Start the time limit now; gives the shield itself."""
+        self._ends = min(self._ends, monotonic() + self._seconds)
+        return self
+
+    async def carry_out(self, work: Coroutine[Any, Any, T]) -> T:
+        """Await the work and give its result, or raise its error. Raises TimeoutError when the time is over,
+        and CallCancelled when the work has cancelled itself."""
+        task = asyncio.ensure_future(work)
+        if not await self._ended(task):
+            self._ends = monotonic() + GRACE
+            task.cancel()
+            if not await self._ended(task) or task.cancelled():
+                raise TimeoutError(f"it did not end within {self._seconds:g} s")
+        if task.cancelled():
+            raise CallCancelled  # not by the caller, whose cancellations end here
+        return task.result()
+
+    async def _ended(self, task: asyncio.Future[Any]) -> bool:
+        """Wait for the task until the time is over, and say whether it has ended."""
+        while not task.done():
+            left = self._ends - monotonic()
+            if left <= 0:
+                return False
+            try:
+                await asyncio.wait([task], timeout=None if left == float("inf") else left)
+            except asyncio.CancelledError:
+                self.cancelled = True
+                self.limit()
+        return True
+
+
+async def uninterrupted(work: Coroutine[Any, Any, T]) -> T:
+    """Await the work to its end, however often the caller is cancelled meanwhile. For work that ends by itself."""
+    return await Shield(float("inf")).carry_out(work)

@@ -1,0 +1,328 @@
+"""A run ends, whatever its resources, its functions and its sinks do; what does not end with it is named."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from functools import partial
+from typing import Any
+
+import anyio
+import pytest
+
+from piko_flow import (
+    CallCancelled,
+    CommitFailed,
+    Filter,
+    FlatMap,
+    Receipt,
+    Resource,
+    ResourceFailed,
+    ResourcePool,
+    Sink,
+    SinkTarget,
+    Source,
+    StageFailed,
+    Transform,
+    run,
+    start,
+)
+
+BOUND = 20.0  # seconds; nothing here takes longer than a fraction of one
+
+Opens = Callable[[], AbstractAsyncContextManager[str]]
+
+
+class Broken(Exception):
+    """What a resource's own task raises."""
+
+
+async def break_down() -> None:
+    await asyncio.sleep(0.01)
+    raise Broken("the connection is gone")
+
+
+@asynccontextmanager
+async def with_tasks() -> AsyncIterator[str]:
+    async with asyncio.TaskGroup() as tasks:
+        tasks.create_task(break_down())
+        yield "client"
+
+
+@asynccontextmanager
+async def with_anyio_tasks() -> AsyncIterator[str]:
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(break_down)
+        yield "client"
+
+
+@asynccontextmanager
+async def with_fail_after() -> AsyncIterator[str]:
+    with anyio.fail_after(0.01):
+        yield "client"
+
+
+@asynccontextmanager
+async def with_move_on_after() -> AsyncIterator[str]:
+    with anyio.move_on_after(0.01):
+        yield "client"
+
+
+async def waits(item: int, client: str) -> int:
+    await asyncio.Event().wait()
+    return item
+
+
+def flat(item: int, client: str) -> list[int]:
+    return [item]
+
+
+FAILING = [
+    (with_tasks, Broken),
+    (with_anyio_tasks, Broken),
+    (with_fail_after, TimeoutError),
+    (with_move_on_after, CallCancelled),
+]
+
+
+@pytest.mark.parametrize(("opens", "cause"), FAILING, ids=[opens.__name__ for opens, _ in FAILING])
+@pytest.mark.parametrize("concurrency", [1, 4])
+@pytest.mark.parametrize("scope", ["run", "app"])
+async def test_a_resource_that_fails_while_it_is_open_ends_the_run(
+    opens: Opens, cause: type[Exception], concurrency: int, scope: Any
+) -> None:
+    used = Transform(waits, uses={"client": Resource(opens, scope=scope)}, concurrency=concurrency)
+    async with asyncio.timeout(BOUND), ResourcePool() as resources:
+        with pytest.raises(ResourceFailed) as caught:
+            await run(Source(range(10)) >> used >> Sink(print), resources=resources)
+    assert caught.value.while_open
+    assert caught.value.names == (opens.__name__,)
+    failure = caught.value.__cause__
+    while isinstance(failure, BaseExceptionGroup):
+        (failure,) = failure.exceptions
+    assert isinstance(failure, cause)
+
+
+async def test_a_resource_of_the_application_that_has_failed_is_opened_anew_for_the_next_run() -> None:
+    opened: list[int] = []
+
+    @asynccontextmanager
+    async def client() -> AsyncIterator[int]:
+        opened.append(len(opened))
+        async with asyncio.TaskGroup() as tasks:
+            if len(opened) == 1:
+                tasks.create_task(break_down())
+            yield len(opened)
+
+    async def first_waits(item: int, client: int) -> int:
+        if client == 1:
+            await asyncio.Event().wait()
+        return client
+
+    found: list[int] = []
+    stage = Transform(first_waits, uses={"client": Resource(client, scope="app")})
+    pipeline = Source([1, 2]) >> stage >> Sink(found.append)
+    async with asyncio.timeout(BOUND), ResourcePool() as resources:
+        with pytest.raises(ResourceFailed):
+            await run(pipeline, resources=resources)
+        await run(pipeline, resources=resources)
+    assert found == [2, 2]
+
+
+async def test_resources_are_entered_and_left_in_one_task() -> None:
+    tasks: list[object] = []
+
+    @asynccontextmanager
+    async def noted() -> AsyncIterator[str]:
+        tasks.append(asyncio.current_task())
+        yield "client"
+        tasks.append(asyncio.current_task())
+
+    @asynccontextmanager
+    async def scoped() -> AsyncIterator[str]:
+        with anyio.CancelScope():
+            async with noted() as client:
+                yield client
+
+    async def name(item: int, client: str) -> str:
+        return client
+
+    stages = (
+        Transform(name, uses={"client": noted}, concurrency=3)
+        >> Transform(lambda item: 1)
+        >> Transform(name, uses={"client": scoped})
+    )
+    await run(Source(range(5)) >> stages >> Sink(lambda item: None))
+    assert len(tasks) == 4
+    assert len(set(map(id, tasks))) == 1
+    assert tasks[0] is not asyncio.current_task()
+
+
+async def cancels_itself(item: int) -> int:
+    task = asyncio.current_task()
+    assert task is not None
+    if item == 3:
+        task.cancel()
+    await asyncio.sleep(0)
+    return item
+
+
+async def cancels_and_returns(item: int) -> int:
+    task = asyncio.current_task()
+    assert task is not None
+    if item == 3:
+        task.cancel()
+    return item
+
+
+async def several(item: int) -> list[int]:
+    return [await cancels_itself(item)]
+
+
+def inline(item: int) -> int:
+    task = asyncio.current_task()
+    assert task is not None
+    if item == 3:
+        task.cancel()
+    return item
+
+
+STAGES: list[Any] = [
+    *(
+        Transform(function, concurrency=concurrency, ordered=ordered)
+        for function in (cancels_itself, cancels_and_returns)
+        for concurrency in (1, 4)
+        for ordered in (True, False)
+    ),
+    Transform(cancels_itself, concurrency=4, key=lambda item: item % 2),
+    FlatMap(several, concurrency=4),
+    Filter(cancels_itself, concurrency=4),
+    Transform(inline),
+]
+
+
+@pytest.mark.parametrize("stage", STAGES, ids=lambda stage: f"{stage.kind} {stage.name}")
+async def test_a_function_that_cancels_its_own_task_fails_the_run(stage: Any) -> None:
+    async with asyncio.timeout(BOUND):
+        with pytest.raises(StageFailed) as caught:
+            await run(Source(range(2000)) >> stage >> Sink(lambda item: None))
+    assert isinstance(caught.value.__cause__, CallCancelled)
+    current = asyncio.current_task()
+    assert current is not None
+    assert current.cancelling() == 0
+
+
+async def test_an_item_whose_call_cancels_itself_can_be_skipped() -> None:
+    found: list[int] = []
+    async with asyncio.timeout(BOUND):
+        report = await run(
+            Source(range(8))
+            >> Transform(cancels_itself, concurrency=4, on_error="skip")
+            >> Sink(found.append)
+        )
+    assert (found, report.skipped) == ([0, 1, 2, 4, 5, 6, 7], 1)
+
+
+class Hanging(SinkTarget[int]):
+    """A target of which one step waits for ever; also against a cancellation, where it is `stubborn`."""
+
+    def __init__(self, step: str, *, stubborn: bool = False) -> None:
+        self.step, self.stubborn = step, stubborn
+        self.released = asyncio.Event()
+
+    async def _do(self, step: str) -> None:
+        while step == self.step and not self.released.is_set():
+            try:
+                await self.released.wait()
+            except asyncio.CancelledError:
+                if not self.stubborn:
+                    raise
+
+    async def write(self, items: Sequence[int], /) -> None:
+        await self._do("write")
+
+    async def commit(self, receipts: Sequence[Receipt]) -> list[str]:
+        await self._do("commit")
+        return []
+
+    async def abort(self) -> None:
+        await self._do("abort")
+
+    async def sweep(self, live: object) -> None:
+        await self._do("sweep")
+
+
+async def fails(item: int) -> int:
+    raise ValueError("no")
+
+
+@pytest.mark.parametrize("stubborn", [False, True])
+async def test_an_abort_that_hangs_is_left_alone_after_its_time(stubborn: bool) -> None:
+    target = Hanging("abort", stubborn=stubborn)
+    async with asyncio.timeout(BOUND):
+        with pytest.raises(StageFailed) as caught:
+            await run(Source([1]) >> Transform(fails) >> Sink(target, name="table"), teardown=0.05)
+    target.released.set()
+    assert [line for line in caught.value.leftovers if "sink 'table'" in line]
+    assert "did not end within 0.05 s" in "".join(caught.value.__notes__)
+
+
+async def test_a_sweep_that_hangs_is_left_alone_after_its_time() -> None:
+    async with asyncio.timeout(BOUND):
+        report = await run(Source([1]) >> Sink(Hanging("sweep"), name="table"), teardown=0.05)
+    assert report.outcome == "succeeded"
+    assert [line for line in report.leftovers if "remains of sink 'table'" in line]
+
+
+@pytest.mark.parametrize("stubborn", [False, True])
+async def test_a_commit_that_hangs_ends_within_its_time_once_the_run_is_cancelled(stubborn: bool) -> None:
+    target = Hanging("commit", stubborn=stubborn)
+    async with asyncio.timeout(BOUND):
+        running = asyncio.ensure_future(run(Source([1]) >> Sink(target, name="table"), teardown=0.05))
+        for _ in range(5):
+            await asyncio.sleep(0.01)
+            running.cancel()
+        with pytest.raises((CommitFailed, asyncio.CancelledError)):
+            await running
+    target.released.set()
+
+
+async def swallows(item: int, *, released: asyncio.Event) -> int:
+    while not released.is_set():
+        try:
+            await released.wait()
+        except asyncio.CancelledError:
+            continue
+    return item
+
+
+@pytest.mark.parametrize("cancel", ["the handle", "the caller"])
+async def test_a_function_that_swallows_every_cancellation_is_left_alone_after_its_time(cancel: str) -> None:
+    released = asyncio.Event()
+    stage = Transform(partial(swallows, released=released), name="stubborn", concurrency=2)
+    async with asyncio.timeout(BOUND):
+        async with start(Source([1]) >> stage >> Sink(print), teardown=0.05) as active:
+            await asyncio.sleep(0.01)
+            active.cancel()
+            report = await active.wait()
+    released.set()
+    await asyncio.sleep(0)
+    assert report.outcome == "cancelled"
+    assert [line for line in report.leftovers if "stubborn" in line]
+
+
+@asynccontextmanager
+async def never_closes(released: asyncio.Event) -> AsyncIterator[str]:
+    yield "client"
+    await released.wait()
+
+
+async def test_a_resource_that_never_closes_fails_the_run_after_its_time() -> None:
+    released = asyncio.Event()
+
+    async def name(item: int, client: str) -> str:
+        return client
+
+    stage: Any = Transform(name, uses={"client": partial(never_closes, released)})
+    async with asyncio.timeout(BOUND):
+        with pytest.raises(ResourceFailed, match="did not close within"):
+            await run(Source([1]) >> stage >> Sink(lambda item: None), teardown=0.05)
