@@ -27,7 +27,7 @@ Execute = Literal["all", "leader"]
 LONGEST_NAME = 128
 LONGEST_GROUP = 64
 RESERVED = "piko_system_settings"
-RUN_OPTIONS = ("max_errors", "capacity", "validate", "engine")
+RUN_OPTIONS = ("max_errors", "capacity", "validate", "engine", "teardown")
 OF_THE_ROW = ("max_instances", "misfire_grace", "coalesce", "concurrency_group", "max_lookback_window")
 EXAMPLES = {"tags": "daily", "redact": "card_number"}
 NAMED = {"tags": "a tag", "redact": "a name of a field"}
@@ -60,6 +60,7 @@ class FlowValues(TypedDict, total=False):
     capacity: int | Capacity
     validate: bool
     engine: Engine | None
+    teardown: Seconds
 
 
 @dataclass(frozen=True)

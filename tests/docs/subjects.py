@@ -41,7 +41,8 @@ The options of all three:
 | `observer` | nobody | who is told what happens |
 | `journal` | `MemoryJournal()` | where receipts and the decision are kept |
 | `run_id` | a new one | the name of the run, under which it can be resumed |
-| `since` | `None` | the position from which an unbounded source goes on |"""
+| `since` | `None` | the position from which an unbounded source goes on |
+| `teardown` | `30` | seconds that each step of cleaning up may take (a part's abort, a resource's closing, a sweep; a commit, once the run is cancelled); what has not ended then is named in `leftovers` and left alone |"""
 
 OPTIONS_OF_A_FLOW: Final = """\
 The options of `Flow.register`, besides its name and what it registers:
@@ -64,7 +65,7 @@ The options of `Flow.register`, besides its name and what it registers:
 | `redact` | `()` | fields of items whose values are kept nowhere when an item fails, besides those of the setting |
 | `tags` | `()` | texts for people |
 | `registry` | that of the process | where the flow goes |
-| `max_errors`, `capacity`, `validate`, `engine` | as for a run | options of its runs: [running](#running) |"""
+| `max_errors`, `capacity`, `validate`, `engine`, `teardown` | as for a run | options of its runs: [running](#running) |"""
 
 
 class Subject(NamedTuple):

@@ -136,6 +136,7 @@ def test_options_are_kept_as_the_rules_want_them(registry: Registry[Flow]) -> No
         concurrency_group="shop",
         max_lookback_window=5,
         max_errors=0.1,
+        teardown=5,
         capacity=16,
         registry=registry,
     )
@@ -143,6 +144,7 @@ def test_options_are_kept_as_the_rules_want_them(registry: Registry[Flow]) -> No
     assert (flow.backfill, flow.after) == (BackfillPolicy.CATCH_UP, "upstream")
     assert flow.misfire_grace == timedelta(seconds=60)
     assert (flow.run_options.plan.max_errors, flow.run_options.plan.capacity.items) == (0.1, 16)
+    assert flow.run_options.plan.teardown == 5
 
 
 def test_without_options_a_flow_has_one_attempt_no_timeout_and_no_windows(registry: Registry[Flow]) -> None:

@@ -70,11 +70,13 @@ class EngineContext:
     watched: dict[str, Any] = field(default_factory=dict)
     leftovers: list[str] = field(default_factory=list)
     workers: dict[str, int] = field(default_factory=dict)
-    threads: ThreadPool = field(default_factory=ThreadPool)
-    host: ResourceHost = field(default_factory=ResourceHost)
-    group: TaskGroup = field(default_factory=TaskGroup)
-    shipments: dict[int, Shipment] = field(default_factory=dict)
-    rate_limits: dict[int, Any] = field(default_factory=dict)  # of each Throttle, by the number of its box
+    threads: ThreadPool = field(init=False, default_factory=ThreadPool)
+    host: ResourceHost = field(init=False, default_factory=ResourceHost)
+    group: TaskGroup = field(init=False, default_factory=TaskGroup)
+    shipments: dict[int, Shipment] = field(init=False, default_factory=dict)
+    rate_limits: dict[int, Any] = field(
+        init=False, default_factory=dict
+    )  # of each Throttle, by the number of its box
 
     async def open_resources(self, uses: Mapping[str, Any]) -> dict[str, Any]:
         """Give the resources of a stage by name, opened once a run. Raises what opening one raises."""
