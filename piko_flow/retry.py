@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from datetime import timedelta
 from math import ldexp
+from typing import TypeVar
 
+T = TypeVar("T")
 LONGEST = 100_000_000  # seconds, about three years
 
 
@@ -55,6 +59,33 @@ class Retry:
     def again(self, attempt: int, error: BaseException) -> bool:
         """Whether attempt number `attempt`, which ended in `error`, is followed by another."""
         return attempt < self.attempts and isinstance(error, self.on)
+
+
+async def attempts(
+    call: Callable[[], Awaitable[T]],
+    retry: Retry | None,
+    *,
+    sleep: Callable[[float], Awaitable[object]] = asyncio.sleep,
+    again: Callable[[Exception], bool] | None = None,
+    retried: Callable[[Exception], object] | None = None,
+) -> T:
+    """Await `call()` until it succeeds and give its result. Raises the error of the last attempt.
+
+    An error is followed by another attempt if `retry` allows it and `again(error)` is not False; without a `retry`
+    there is one attempt. Before the next attempt `retried(error)` is called, then `sleep(seconds)` is awaited.
+    What they raise ends the attempts, and so does a cancellation.
+    """
+    number = 1
+    while True:
+        try:
+            return await call()
+        except Exception as error:
+            if retry is None or not retry.again(number, error) or (again is not None and not again(error)):
+                raise
+            if retried is not None:
+                retried(error)
+        await sleep(retry.delay(number))  # outside of the handler: the error is no context of what follows
+        number += 1
 
 
 def seconds(value: float | timedelta) -> float:
