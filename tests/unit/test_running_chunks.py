@@ -13,7 +13,7 @@ from piko_flow import FlatMap, Sink, Source, Transform, run
 from piko_flow.dataflow.reports.observer import SilentObserver
 from piko_flow.dataflow.running import unit_state
 from piko_flow.dataflow.running.operators import chunk_size as pace
-from piko_flow.dataflow.running.operators import fused, loop, reading
+from piko_flow.dataflow.running.operators import fused, loop, reader
 from piko_flow.dataflow.running.operators.chunk_size import LOOK, MOST, QUICK, SLOW, Pace, between_looks, some
 
 
@@ -22,7 +22,7 @@ class Clock:
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.time = 0.0
-        for module in (fused, loop, pace, reading, unit_state):
+        for module in (fused, loop, pace, reader, unit_state):
             monkeypatch.setattr(module, "monotonic", lambda: self.time)
 
     def takes(self, seconds: Callable[[int], float]) -> Callable[[int], int]:

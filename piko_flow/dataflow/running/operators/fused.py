@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import aclosing, nullcontext
+from contextlib import nullcontext
 from typing import Any
 
 from piko_flow.clock import monotonic
@@ -14,7 +14,7 @@ from piko_flow.dataflow.running.operators.chunk_size import LONGEST, QUICK, Pace
 from piko_flow.dataflow.running.operators.garbage import fewer_collections
 from piko_flow.dataflow.running.operators.loop import PAUSE, FusedStage, Loop, build_loop
 from piko_flow.dataflow.running.operators.plain_rows import rows_of
-from piko_flow.dataflow.running.operators.reading import read_chunks
+from piko_flow.dataflow.running.operators.reader import Reader
 from piko_flow.dataflow.running.unit_state import OperatorState, checkpoint
 from piko_flow.dataflow.stages.batch import Batch, Fold
 from piko_flow.dataflow.stages.routing import Fork, RouteFork
@@ -53,14 +53,15 @@ class FusedOperator:
     async def _read(self) -> None:
         if self.source is not None:
             tables = self.rows is not None and isinstance(self.source.items, TableReader)
-            async with aclosing(read_chunks(self.state, self.source, self.pace, tables=tables)) as chunks:
-                async for chunk in chunks:
-                    await self._work(chunk)
-                    if len(self.state.outputs) == 1 and self.state.output.full:
-                        await self.state.room()  # reading on would only hold more in memory
+            await Reader(self.state, self.source, self.pace, self._work_and_wait, tables=tables).run()
         else:
             while chunk := await self.state.receive(self.pace.limit):
                 await self._work(chunk)
+
+    async def _work_and_wait(self, chunk: list[Any] | Table) -> None:
+        await self._work(chunk)
+        if len(self.state.outputs) == 1 and self.state.output.full:
+            await self.state.room()  # reading on would only hold more in memory
 
     def _met(self) -> bool:
         """Whether every stage has had an item, so that its result was looked at."""
