@@ -10,6 +10,7 @@ import pytest
 import pytest_asyncio
 from hypothesis import settings
 
+from piko_flow import WorkerPool
 from piko_flow.testing.leaks import no_leaks
 
 pytest_plugins = [
@@ -57,3 +58,10 @@ async def tasks_of_the_loop() -> AsyncIterator[None]:
         if left:
             _, left = await asyncio.wait(left, timeout=0.01)
     assert [task.get_name() for task in left] == [], "tasks left over"
+
+
+@pytest.fixture
+async def pool() -> AsyncIterator[WorkerPool]:
+    """Two workers that several runs of a test share; they start when they are first needed."""
+    async with WorkerPool(2) as shared:
+        yield shared

@@ -2,23 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
 
-from piko_flow import CpuMap, Retry, Transform, run, start
-from piko_flow.dataflow.workers.pool import WorkerPool
-from piko_flow.errors import StageFailed
+from piko_flow import CpuMap, Retry, StageFailed, Transform, WorkerPool, run, start
 from piko_flow.testing import CollectingSink, Script, Stall, items, turns, until
 from tests.property.balance import assert_balanced
-
-
-@pytest.fixture
-async def pool() -> AsyncIterator[WorkerPool]:
-    """A pool that several runs share."""
-    async with WorkerPool(2) as shared:
-        yield shared
 
 
 def double(item: int) -> int:

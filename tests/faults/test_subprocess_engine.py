@@ -191,20 +191,21 @@ async def test_a_unit_that_does_not_give_way_is_killed_after_a_grace(
 
 async def test_a_drain_ends_the_attempts(tmp_path: Path, bell: Bell) -> None:
     async def read(split: int) -> AsyncIterator[int]:
-        note(tmp_path / "log", "reads")
+        note(tmp_path / "pids", str(os.getpid()))
         bell.ring()
-        while not (tmp_path / "drained").exists():
+        while True:
             yield split
             await asyncio.sleep(0)
-        os.kill(os.getpid(), signal.SIGKILL)
 
     async with start(Source(read, splits=[1]) >> Sink(id), engine=SubprocessEngine()) as active:
         await bell.heard()
-        active._intake.closed = True  # closed, and the interpreter does not hear of it before it dies
-        (tmp_path / "drained").touch()
+        (unit,) = map(int, notes(tmp_path / "pids"))
+        os.kill(unit, signal.SIGSTOP)  # so that it dies before it hears of the drain
+        active.drain()
+        os.kill(unit, signal.SIGKILL)
         report = await active.wait()
     assert (report.outcome, report.units_done) == ("drained", 0)
-    assert notes(tmp_path / "log") == ["reads"]
+    assert notes(tmp_path / "pids") == [str(unit)]
 
 
 async def test_a_unit_does_not_hear_ctrl_c(tmp_path: Path) -> None:

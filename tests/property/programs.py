@@ -5,9 +5,11 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
+from functools import reduce
+from operator import rshift
 from typing import Any
 
-from piko_flow import Broadcast, Merge, On, Route, Source
+from piko_flow import Broadcast, Merge, On, Route, Source, Throttle
 from tests.property.steps import Ending, Expected, Mode, Step, Summing
 
 
@@ -28,9 +30,9 @@ class Branching(Step):
         """Whether several branches go on, so that they meet again in any order."""
         return sum(branch.ending is None for branch in self.branches) > 1
 
-    def build_into(self, arrived: dict[str, list[int]], mode: Mode | None) -> Any:
+    def build_into(self, arrived: dict[str, list[int]], mode: Mode | None, apart: bool) -> Any:
         """The stage with its branches."""
-        built = [branch.build_into(arrived, mode) for branch in self.branches]
+        built = [branch.build_into(arrived, mode, apart) for branch in self.branches]
         if not self.routed:
             return Broadcast(*built, name=self.name)
         ons = [On(_RemainderIs(len(built) + 1, place), branch) for place, branch in enumerate(built)]
@@ -92,18 +94,19 @@ class Program:
                     expected.lose(step.name, step.policy, number)
         return out, not step.reopens and in_order_after
 
-    def build_into(self, arrived: dict[str, list[int]], mode: Mode | None) -> Any:
-        """The stages joined."""
+    def build_into(self, arrived: dict[str, list[int]], mode: Mode | None, apart: bool) -> Any:
+        """The stages joined; `apart`, behind something that shares a loop with none of them."""
         stages = [
-            step.build_into(arrived, mode) if isinstance(step, Branching) else step.build(mode)
+            step.build_into(arrived, mode, apart) if isinstance(step, Branching) else step.build(mode)
             for step in self.steps
         ]
-        if isinstance(self.ending, Branching | Ending):
+        if isinstance(self.ending, Branching):
+            stages.append(self.ending.build_into(arrived, mode, apart))
+        elif isinstance(self.ending, Ending):
             stages.append(self.ending.build_into(arrived, mode))
-        chain = stages[0]
-        for stage in stages[1:]:
-            chain = chain >> stage
-        return chain
+        if apart:
+            stages = [Throttle(1_000_000, per=1e-6) >> stage for stage in stages]
+        return reduce(rshift, stages)
 
 
 @dataclass(frozen=True)
@@ -122,17 +125,17 @@ class Whole:
         self.program.expect(numbers, expected, in_order=self.splits or len(self.sources) == 1)
         return expected
 
-    def build(self, mode: Mode | None = None) -> tuple[Any, dict[str, list[int]]]:
-        """The pipeline, and the lists in which its sinks put what arrives."""
+    def build(self, mode: Mode | None = None, *, apart: bool = False) -> tuple[Any, dict[str, list[int]]]:
+        """The pipeline, and the lists in which its sinks put what arrives; `apart`, no two steps share a loop."""
         arrived: dict[str, list[int]] = {}
         if self.splits:
             source = Source(range, splits=list(self.sources), name="source")
-            return source >> self.program.build_into(arrived, mode), arrived
+            return source >> self.program.build_into(arrived, mode, apart), arrived
         sources = [
             _source(count, place, self.waiting and mode is None) for place, count in enumerate(self.sources)
         ]
         merged = sources[0] if len(sources) == 1 else Merge(*sources, name="merge")
-        return merged >> self.program.build_into(arrived, mode), arrived
+        return merged >> self.program.build_into(arrived, mode, apart), arrived
 
 
 class _RemainderIs:

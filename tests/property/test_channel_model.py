@@ -20,11 +20,9 @@ class ChannelMachine(RuleBasedStateMachine):
         self.channel: Channel[tuple[int, int]] = Channel(
             Capacity(items=ITEMS, size=SIZE, weigh=lambda item: float(item[1]))
         )
-        self.inside: list[tuple[int, int]] = []
         self.numbers = 0
         self.senders: list[tuple[asyncio.Task[None], list[tuple[int, int]]]] = []
         self.receiver: asyncio.Task[list[tuple[int, int]]] | None = None
-        self.given: list[tuple[int, int]] = []
         self.taken: list[tuple[int, int]] = []
 
     def teardown(self) -> None:
@@ -104,13 +102,21 @@ class ChannelMachine(RuleBasedStateMachine):
         for task, _ in self.senders:
             assert not task.done() or task.cancelled() or task.exception() is None
 
+    @precondition(lambda self: self.receiver is None and self.channel.count)
+    @rule(limit=st.integers(1, 7))
+    def take_everything(self, limit: int) -> None:
+        """What is inside is what can be taken before anybody else has a turn; it weighs no more than the bound allows."""
+        inside, held = self.channel.count, list[tuple[int, int]]()
+        while self.channel.count:
+            held += self.channel.take(limit)
+        assert len(held) == inside
+        assert sum(weight for _, weight in held[:-1]) < SIZE or len(held) <= 1
+        self.taken += held
+
     @invariant()
     def is_bounded(self) -> None:
-        chunks = (*self.channel._chunks, self.channel._tail)
-        held = [item for chunk in chunks for item in chunk][self.channel._offset :]
-        assert len(held) == self.channel.count <= ITEMS
+        assert self.channel.count <= ITEMS
         assert self.channel.sent == self.channel.received + self.channel.count
-        assert sum(weight for _, weight in held[:-1]) < SIZE or len(held) <= 1
 
     @invariant()
     def keeps_each_sender_s_order_and_doubles_nothing(self) -> None:

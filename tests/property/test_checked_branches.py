@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from typing import Any
 
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from pydantic import BaseModel
 
@@ -27,7 +26,7 @@ from piko_flow.testing import CollectingSink, Stall, items, until
 
 
 class Order(BaseModel):
-    """What the stages that ask for it get; what comes is a dict."""
+    """What the stages that ask for it get; what was sent is a dict."""
 
     amount: int
 
@@ -88,37 +87,17 @@ BRANCHES = st.lists(
 )
 
 
-def test_a_branch_that_asks_for_a_model_gets_it_and_its_siblings_what_came() -> None:
-    with asyncio.Runner() as runner:
-        pool = WorkerPool(1)
-
-        @given(BRANCHES, st.integers(1, 40), st.sampled_from([1, 7, 1024]))
-        @settings(max_examples=60)
-        def check(branches: list[tuple[bool, str]], count: int, capacity: int) -> None:
-            sinks: list[CollectingSink[Any]] = [
-                CollectingSink(name=f"sink{place}") for place in range(len(branches))
-            ]
-            stages = [(ASKING if asks else PLAIN)[name]() for asks, name in branches]
-            joined = Broadcast(*(stage >> sink for stage, sink in zip(stages, sinks, strict=True)))
-            pipeline = items(count) >> Transform(give) >> joined
-            runner.run(_run(pipeline, pool=pool, capacity=capacity))
-            for (asks, _), sink in zip(branches, sinks, strict=True):
-                wanted = [("Order", n) if asks else ("dict", str(n)) for n in range(count)]
-                assert sink.items == wanted
-
-        runner.run(_entered(pool))
-        try:
-            check()
-        finally:
-            runner.run(pool.__aexit__(None, None, None))
-
-
-async def _entered(pool: WorkerPool) -> None:
-    await pool.__aenter__()
-
-
-async def _run(pipeline: Any, **options: Any) -> None:
-    await run(pipeline, validate=True, **options)
+@given(BRANCHES, st.integers(1, 40), st.sampled_from([1, 7, 1024]))
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+async def test_a_branch_that_asks_for_a_model_gets_it_and_its_siblings_what_was_sent(
+    pool: WorkerPool, branches: list[tuple[bool, str]], count: int, capacity: int
+) -> None:
+    sinks: list[CollectingSink[Any]] = [CollectingSink(name=f"sink{place}") for place in range(len(branches))]
+    stages = [(ASKING if asks else PLAIN)[name]() for asks, name in branches]
+    joined = Broadcast(*(stage >> sink for stage, sink in zip(stages, sinks, strict=True)))
+    await run(items(count) >> Transform(give) >> joined, validate=True, pool=pool, capacity=capacity)
+    for (asks, _), sink in zip(branches, sinks, strict=True):
+        assert sink.items == [("Order", n) if asks else ("dict", str(n)) for n in range(count)]
 
 
 @given(st.integers(1, 20), st.integers(1, 5))

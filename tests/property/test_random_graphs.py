@@ -1,53 +1,55 @@
-"""Random graphs give what a plain-Python account of them gives, fused or not, waiting or not; and their reports add up."""
+"""Random graphs give what a plain-Python account of them gives, however they run; and their reports add up."""
 
 from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from dataclasses import replace
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
+from piko_flow import LocalEngine, Pipeline, RunReport, StageFailed, WorkerPool, run
 from piko_flow.dataflow.commit.budget import KEPT
-from piko_flow.dataflow.plan import plan as planning
-from piko_flow.dataflow.plan.layout import Operator
-from piko_flow.dataflow.plan.options import Capacity, PlanOptions
-from piko_flow.dataflow.plan.plan import Plan, make_plan
-from piko_flow.dataflow.reports.report import RunReport
-from piko_flow.dataflow.running.run import ActiveRun
-from piko_flow.errors import StageFailed
 from tests.property.balance import assert_balanced
-from tests.property.drawing_programs import programs
+from tests.property.drawing_programs import KINDS, programs
 from tests.property.programs import Whole
-from tests.property.steps import Expected
+from tests.property.steps import Computing, Expected, Mode, Pacing
 
-PLAIN = settings(max_examples=600, suppress_health_check=list(HealthCheck))
+OWN_REASONS = ("Refused", "NoBranch", "ValidationError")
+SIDE_BY_SIDE: tuple[Mode, ...] = ("plain", "waiting", "unordered", "keyed", "thread")
+"""Without retries: a function that fails every second time for a number cannot tell units apart."""
+WITH_WORKERS = programs(kinds=(*KINDS, Computing, Computing, Pacing), splits=True)
+UNITS = programs(splits=True, modes=SIDE_BY_SIDE)
+WAYS: dict[str, tuple[st.SearchStrategy[Whole], dict[str, Any]]] = {
+    "delays, retries, threads and keys": (programs(), {}),
+    "a capacity of 1": (programs(), {"capacity": 1}),
+    "a capacity of 3": (programs(), {"capacity": 3}),
+    "values checked at every joint": (programs(failing=False), {"validate": True}),
+    "more items than a chunk or a channel holds": (programs(most=3000), {}),
+    "worker processes, throttles and splits": (WITH_WORKERS, {}),
+    "the same with a small capacity": (WITH_WORKERS, {"capacity": 5}),
+    "units side by side": (UNITS, {"engine": LocalEngine(parallel=3)}),
+}
 
 
-def unfused(plan: Plan) -> Plan:
-    """The plan with an operator of its own for each box, and channels between all of them."""
-    boxes = plan.graph.boxes
-    operators = tuple(Operator(box.number, planning._kind(box.stage), (box.number,)) for box in boxes)
-    channels = planning._channels(plan.graph, operators, plan.options.capacity)
-    return replace(plan, operators=operators, channels=channels)
-
-
-async def outcome(plan: Plan) -> RunReport | StageFailed:
-    """How a run of the plan ends; nothing of it goes on."""
+async def outcome(pipeline: Pipeline, **options: Any) -> RunReport | StageFailed:
+    """How a run ends; no task of it goes on."""
+    before = asyncio.all_tasks()
     try:
-        return await ActiveRun(plan).run()
+        return await run(pipeline, **options)
     except StageFailed as failed:
         return failed
     finally:
-        assert asyncio.all_tasks() == {asyncio.current_task()}
+        assert asyncio.all_tasks() == before
 
 
 def check(ended: RunReport | StageFailed, arrived: dict[str, list[int]], expected: Expected) -> None:
     """The run did what the program says."""
     if isinstance(ended, StageFailed):
         assert (ended.stage, ended.item) in expected.fatal
-        assert type(ended.__cause__).__name__ in ("Refused", "NoBranch", "ValidationError")
+        assert type(ended.__cause__).__name__ in OWN_REASONS
         return
     assert not expected.fatal
     for name, (numbers, in_order) in expected.sinks.items():
@@ -63,46 +65,24 @@ def check(ended: RunReport | StageFailed, arrived: dict[str, list[int]], expecte
 
 
 @given(programs(modes=("plain",)))
-@PLAIN
+@settings(max_examples=400, suppress_health_check=list(HealthCheck))
 async def test_a_fused_plan_gives_what_the_unfused_one_gives(whole: Whole) -> None:
+    for apart in (False, True):
+        pipeline, arrived = whole.build("plain", apart=apart)
+        assert not apart or {len(operator.boxes) for operator in pipeline.plan().operators} == {1}
+        check(await outcome(pipeline), arrived, whole.expected())
+
+
+@pytest.mark.parametrize("way", WAYS)
+@given(data=st.data())
+@settings(max_examples=100, suppress_health_check=list(HealthCheck))
+async def test_how_a_program_runs_changes_nothing_of_what_it_gives(
+    way: str, pool: WorkerPool, data: st.DataObject
+) -> None:
+    wholes, options = WAYS[way]
+    whole = data.draw(wholes)
+    pipeline, arrived = whole.build()
     expected = whole.expected()
-    for change in (_as_it_is, unfused):
-        pipeline, arrived = whole.build("plain")
-        plan = make_plan(pipeline, PlanOptions())
-        check(await outcome(change(plan)), arrived, expected)
-
-
-@given(programs())
-@PLAIN
-async def test_delays_retries_threads_and_keys_change_nothing(whole: Whole) -> None:
-    pipeline, arrived = whole.build()
-    check(await outcome(make_plan(pipeline, PlanOptions())), arrived, whole.expected())
-
-
-@given(programs())
-@settings(max_examples=80, suppress_health_check=list(HealthCheck))
-@pytest.mark.parametrize("capacity", [1, 3])
-async def test_neither_does_a_small_capacity(capacity: int, whole: Whole) -> None:
-    pipeline, arrived = whole.build()
-    plan = make_plan(pipeline, PlanOptions(capacity=Capacity(capacity)))
-    check(await outcome(plan), arrived, whole.expected())
-
-
-@given(programs(failing=False))
-@settings(max_examples=80, suppress_health_check=list(HealthCheck))
-async def test_checking_the_values_at_every_joint_changes_nothing(whole: Whole) -> None:
-    pipeline, arrived = whole.build()
-    plan = make_plan(pipeline, PlanOptions(validate=True))
-    check(await outcome(plan), arrived, whole.expected())
-
-
-def _as_it_is(plan: Plan) -> Plan:
-    return plan
-
-
-@given(programs(most=3000))
-@settings(max_examples=60, suppress_health_check=list(HealthCheck))
-async def test_neither_do_more_items_than_a_chunk_or_a_channel_holds(whole: Whole) -> None:
-    pipeline, arrived = whole.build()
-    plan = make_plan(pipeline, PlanOptions())
-    check(await outcome(plan), arrived, whole.expected())
+    if "engine" in options:  # units end in any order
+        expected.sinks = {name: (numbers, False) for name, (numbers, _) in expected.sinks.items()}
+    check(await outcome(pipeline, pool=pool, **options), arrived, expected)
