@@ -48,12 +48,17 @@ class WorkerShare(WorkerPool):
         return self._pool.pids
 
     async def call(
-        self, shipment: Shipment, items: Sequence[Any], *, timeout: float | None = None
+        self,
+        shipment: Shipment,
+        items: Sequence[Any],
+        *,
+        timeout: float | None = None,
+        workers: int | None = None,
     ) -> CallResult:
         """As the pool's, when a place is free."""
         async with self._places:
             try:
-                return await self._pool.call(shipment, items, timeout=timeout)
+                return await self._pool.call(shipment, items, timeout=timeout, workers=workers)
             finally:
                 self.spawned, self.replaced = self._pool.spawned, self._pool.replaced
 

@@ -21,7 +21,7 @@ class TellingPool(WorkerPool):
         super().__init__(workers=1)
         self.seconds, self.sizes = seconds, list[int]()
 
-    async def call(self, shipment: Any, items: Sequence[Any], *, timeout: float | None = None) -> CallResult:
+    async def call(self, shipment: Any, items: Sequence[Any], **options: Any) -> CallResult:
         if items:
             self.sizes.append(len(items))
             await turns(100)  # meanwhile the source fills the channel

@@ -103,9 +103,7 @@ class CountingPool(WorkerPool):
         self.sizes: list[int] = []
         self.gate = asyncio.Event()
 
-    async def call(
-        self, shipment: Shipment, items: Sequence[Any], *, timeout: float | None = None
-    ) -> CallResult:
+    async def call(self, shipment: Shipment, items: Sequence[Any], **options: Any) -> CallResult:
         self.out += 1
         self.most = max(self.most, self.out)
         self.sizes.append(len(items))

@@ -133,6 +133,7 @@ async def test_a_class_known_to_a_worker_is_made_there_once() -> None:
             Counted.made += 1
 
     def count(item: Counted) -> int:
+        assert isinstance(item, Counted)  # so the function keeps the class there between two calls
         type(item).made += 1
         return type(item).made
 

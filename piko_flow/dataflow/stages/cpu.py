@@ -34,7 +34,8 @@ class CpuMap(TransformLike[In, Out], Generic[In, Out]):
     Order: with `ordered=True` results leave in the order of their inputs, otherwise chunk by chunk as they
     finish. `timeout` (seconds) bounds one attempt at one item; the worker that exceeds it is replaced. A
     killed worker is replaced and its items tried again; an item that kills its worker each time fails with
-    WorkerDied under `on_error`. `workers=None` means one for each core.
+    WorkerDied under `on_error`. `workers=None` means one for each core. Never do more than `workers` processes
+    work for the stage in one run, also where stages and runs share a pool of more.
     """
 
     function: Callable[..., Any]

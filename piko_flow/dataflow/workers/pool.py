@@ -34,6 +34,15 @@ GRACE = 1.0  # seconds for idle workers to end by themselves when the pool close
 FAILED_STARTS = 3  # in a row, before the pool gives up
 
 
+@dataclass(frozen=True, slots=True)
+class _Waiting:
+    """A call that waits for a worker; `workers` is how many may work for its function, None for any number."""
+
+    place: asyncio.Future[WorkerProcess]
+    function: int
+    workers: int | None
+
+
 @dataclass(slots=True)
 class CallResult:
     """What became of the items of one call.
@@ -66,7 +75,7 @@ class WorkerPool:
         self.workers = workers or os.cpu_count() or 1
         self.spawned = self.replaced = 0
         self._running: list[WorkerProcess] = []
-        self._waiting: deque[asyncio.Future[WorkerProcess]] = deque()
+        self._waiting: deque[_Waiting] = deque()
         self._forms: WeakKeyDictionary[Shipment, Form] = WeakKeyDictionary()
         self._failed_starts = 0
         self._open = False
@@ -80,9 +89,9 @@ class WorkerPool:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._open = False
-        for place in self._waiting:
-            if not place.done():
-                place.set_exception(_closed())
+        for waiting in self._waiting:
+            if not waiting.place.done():
+                waiting.place.set_exception(_closed())
         running = list(self._running)
         try:
             for worker in running:
@@ -108,7 +117,12 @@ class WorkerPool:
         await self.call(shipment, [])
 
     async def call(
-        self, shipment: Shipment, items: Sequence[Any], *, timeout: float | None = None
+        self,
+        shipment: Shipment,
+        items: Sequence[Any],
+        *,
+        timeout: float | None = None,
+        workers: int | None = None,
     ) -> CallResult:
         """Run the function on each item, in one worker as long as none dies, and say what became of each.
 
@@ -117,8 +131,9 @@ class WorkerPool:
         CannotReturn; WorkerDied for an item that ended its worker twice. When a worker dies the items that
         it held run again on another, so the function may meet an item more than once.
 
-        Callers wait in the order they came. Items must not change until the call returns. Cancelling ends
-        the worker that runs the items. Raises CannotShip when a worker cannot load the function,
+        With `workers` the call waits until fewer processes than that work for the shipment, whoever else calls
+        the pool. Callers wait in the order of their calls; one that waits for its own limit lets those behind it
+        go first. Items must not change until the call returns. Cancelling ends the worker that runs the items. Raises CannotShip when a worker cannot load the function,
         WorkersCannotStart, and OSError when the system has no room for processes or memory.
         """
         result = CallResult([None] * len(items))
@@ -132,43 +147,46 @@ class WorkerPool:
             call.seconds = timeout or 0.0
             call.subject = shipment.id
             call.trace = trace_parent.get()
-            answer = await self._ask(shipment, call)
+            answer = await self._ask(shipment, call, workers)
             if isinstance(answer, Death):
                 attempts.extend(self._after_death(shipment, items, attempt, answer, timeout, result))
             elif again := _take(shipment, items, attempt, answer, result):
                 attempts.append(again)
         return result
 
-    async def _ask(self, shipment: Shipment, call: Frame) -> Answer:
-        worker = await self._reserve()
+    async def _ask(self, shipment: Shipment, call: Frame, workers: int | None) -> Answer:
+        worker = await self._reserve(shipment.id, workers)
         return await worker.ask(shipment, call)
 
-    async def _reserve(self) -> WorkerProcess:
-        """A worker that takes one more chunk, its place promised; callers are served in the order they came."""
+    async def _reserve(self, function: int, workers: int | None) -> WorkerProcess:
+        """Wait for a worker that takes one more chunk for the function; a place there is promised then."""
         if not self._open:
             raise _closed()
-        worker = None if self._waiting else self._choose()
-        if worker is not None:
-            worker.promised += 1
-            return worker
+        limit = workers if workers is not None and workers < self.workers else None
         place: asyncio.Future[WorkerProcess] = asyncio.get_running_loop().create_future()
-        self._waiting.append(place)
+        self._waiting.append(_Waiting(place, function, limit))
+        self._serve_waiting()
         try:
             return await place
         except asyncio.CancelledError:
             if place.done() and not place.cancelled() and place.exception() is None:
-                place.result().promised -= 1
+                place.result().promised.remove(function)
                 self._serve_waiting()
             raise
 
-    def _choose(self) -> WorkerProcess | None:
-        """The worker for the next chunk, a new one if that is better; None when all have enough."""
-        least = min(self._running, key=lambda worker: worker.load, default=None)
+    def _choose(self, call: _Waiting) -> WorkerProcess | None:
+        """The worker for the call, a new one if that is better; None when all have enough."""
+        workers = self._running
+        if call.workers is not None:
+            # A chunk that waits in a worker counts too: it may begin at any moment.
+            its_own = [worker for worker in workers if worker.works_for(call.function)]
+            workers = its_own if len(its_own) >= call.workers else workers
+        least = min(workers, key=lambda worker: worker.load, default=None)
         if least is not None and least.load == 0:
             return least
-        if len(self._running) < self.workers:
+        if workers is self._running and len(workers) < self.workers:
             return self._start()
-        quick = [worker for worker in self._running if worker.pace < QUICK and worker.load < WAITING]
+        quick = [worker for worker in workers if worker.pace < QUICK and worker.load < WAITING]
         return min(quick, key=lambda worker: worker.load, default=None)
 
     def _start(self) -> WorkerProcess:
@@ -187,19 +205,27 @@ class WorkerPool:
         self._serve_waiting()
 
     def _serve_waiting(self) -> None:
+        """Give workers to those who wait, in order; who waits for a limit of its own is passed over."""
+        passed: deque[_Waiting] = deque()
+        at_limit: set[int] = set()
         while self._waiting and self._open:
-            place = self._waiting[0]
-            if not place.done():
-                try:
-                    worker = self._choose()
-                except OSError as error:
-                    place.set_exception(error)
-                else:
-                    if worker is None:
-                        return
-                    worker.promised += 1
-                    place.set_result(worker)
-            self._waiting.popleft()
+            call = self._waiting.popleft()
+            if call.place.done():
+                continue
+            try:
+                worker = None if call.function in at_limit else self._choose(call)
+            except OSError as error:
+                call.place.set_exception(error)
+                continue
+            if worker is not None:
+                worker.promised.append(call.function)
+                call.place.set_result(worker)
+                continue
+            passed.append(call)
+            if call.workers is None:
+                break
+            at_limit.add(call.function)
+        self._waiting.extendleft(reversed(passed))
 
     def _after_death(
         self,

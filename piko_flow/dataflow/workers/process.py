@@ -65,6 +65,7 @@ class _Asked:
     """
 
     number: int
+    function: int
     answer: asyncio.Future[Answer]
     seconds: float
     context: Context
@@ -86,7 +87,7 @@ class WorkerProcess:
     ) -> None:
         self.gone = asyncio.Event()
         self.ready = False
-        self.promised = 0  # calls that somebody is packing for it
+        self.promised: list[int] = []  # the function of each call that somebody is packing for it
         self.pace = float("inf")  # seconds that its last chunk took
         self._process, self._changed = process, changed
         self._progress_file = progress
@@ -125,7 +126,11 @@ class WorkerProcess:
     @property
     def load(self) -> int:
         """The calls it has been given or promised."""
-        return len(self._asked) + self.promised
+        return len(self._asked) + len(self.promised)
+
+    def works_for(self, function: int) -> bool:
+        """Whether it has a call of this function, or is promised one."""
+        return function in self.promised or any(asked.function == function for asked in self._asked)
 
     @property
     def idle(self) -> bool:
@@ -153,15 +158,15 @@ class WorkerProcess:
             await self._lend(shipment)
             outgoing = await written_gently(call)
         except BaseException:
-            self.promised -= 1
+            self.promised.remove(shipment.id)
             self._changed()
             raise
-        self.promised -= 1
+        self.promised.remove(shipment.id)
         if self.gone.is_set():
             outgoing.close()
             return Death(self._process.returncode, None)
         answer: asyncio.Future[Answer] = self._loop.create_future()
-        self._asked.append(_Asked(call.number, answer, call.seconds, copy_context()))
+        self._asked.append(_Asked(call.number, shipment.id, answer, call.seconds, copy_context()))
         self._link.post(outgoing)
         self._watch()
         try:

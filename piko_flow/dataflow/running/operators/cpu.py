@@ -73,7 +73,9 @@ class CpuOperator:
         number, retry = 1, self.stage.retry
         while places:
             items = [ready[place] for place in places] if len(places) < len(chunk) else ready
-            called = await self.pool.call(self.shipment, items, timeout=self.stage.timeout)
+            called = await self.pool.call(
+                self.shipment, items, timeout=self.stage.timeout, workers=self.stage.workers
+            )
             self._adapt(len(items), called.seconds)
             again = []
             for place, result, index in zip(places, called.results, range(len(items)), strict=True):
