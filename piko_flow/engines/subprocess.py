@@ -16,6 +16,7 @@ from piko_flow.dataflow.running.engine import Counts
 from piko_flow.dataflow.running.task_group import TaskGroup
 from piko_flow.dataflow.running.unit import part_of
 from piko_flow.dataflow.stages.sink import Sink
+from piko_flow.dataflow.workers.pool import check_count
 from piko_flow.dataflow.workers.process import Death
 from piko_flow.dataflow.workers.shipping import culprits_of
 from piko_flow.dataflow.workers.trace_parent import trace_parent
@@ -48,8 +49,8 @@ class SubprocessEngine:
     """
 
     def __init__(self, parallel: int | None = None) -> None:
-        if parallel is not None and parallel < 1:
-            raise ValueError(f"parallel must be >= 1, got {parallel}")
+        if parallel is not None:
+            check_count("SubprocessEngine", "parallel", parallel, "Leave it out for one on each core")
         self.parallel = parallel or os.cpu_count() or 1
 
     def check(self, plan: Plan) -> None:

@@ -177,9 +177,3 @@ async def test_resources_of_the_application_are_opened_by_the_unit_itself() -> N
             resources=resources,
         )
     assert report.stages[-1].emitted == 2
-
-
-@pytest.mark.parametrize("parallel", [0, -1])
-def test_parallel_must_be_positive(parallel: int) -> None:
-    with pytest.raises(ValueError, match="parallel must be >= 1"):
-        SubprocessEngine(parallel)

@@ -10,6 +10,7 @@ import pytest
 
 from piko_flow import LocalEngine, MemoryJournal, Resource, ResourcePool, Transform, WorkerPool, run, run_sync
 from piko_flow.dataflow.stages.resource import RunInfo
+from piko_flow.engines.subprocess import SubprocessEngine
 from piko_flow.errors import PipelineError
 from piko_flow.testing import CollectingSink, items
 from tests.unit.unchecked import Fold, Retry, Sink
@@ -45,19 +46,30 @@ async def test_names_of_runs_may_be_times_and_numbers() -> None:
     assert report.run == "2024-01-31T02:00:00.Z_7"
 
 
-LATER: dict[str, Callable[[Any], object]] = {
+COUNTS: dict[str, Callable[[Any], object]] = {
     "LocalEngine": lambda bad: LocalEngine(bad),
+    "SubprocessEngine": lambda bad: SubprocessEngine(bad),
     "WorkerPool": lambda bad: WorkerPool(bad),
-    "Resource": lambda bad: Resource(bad),
 }
 
 
-@pytest.mark.parametrize("make", LATER.values(), ids=LATER)
-@pytest.mark.parametrize("bad", [0, True, "2"])
-def test_what_is_made_wrongly_is_told_with_its_line(make: Callable[[Any], object], bad: Any) -> None:
-    with pytest.raises(PipelineError, match=f"got {bad!r}") as caught:
+@pytest.mark.parametrize("make", COUNTS.values(), ids=COUNTS)
+@pytest.mark.parametrize("bad", [True, 0, -1, 1.5, "2", None])
+def test_engines_and_pools_refuse_what_is_no_number_of_them(make: Callable[[Any], Any], bad: Any) -> None:
+    if bad is None and make is not COUNTS["LocalEngine"]:
+        make(None)  # as many as there are cores
+        return
+    with pytest.raises(PipelineError, match=r"must be a whole number of at least 1; got ") as caught:
         make(bad)
+    assert caught.value.got == f"got {bad!r}"
+    assert caught.value.what in COUNTS
     assert caught.value.where.endswith(f"test_options_refused.py:{make.__code__.co_firstlineno}")
+
+
+def test_a_resource_of_another_kind_is_refused_with_its_line() -> None:
+    with pytest.raises(PipelineError, match="got 0") as caught:
+        Resource(0)  # type: ignore[arg-type]
+    assert "test_options_refused.py:" in caught.value.where
 
 
 def test_options_that_nothing_would_read_are_refused() -> None:

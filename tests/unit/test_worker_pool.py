@@ -185,8 +185,3 @@ async def test_no_descriptor_is_left_after_large_values_went_both_ways() -> None
 async def test_a_pool_that_was_not_entered_says_so() -> None:
     with pytest.raises(RuntimeError, match="enter it with `async with`"):
         await WorkerPool(1).call(ship(str), [1])
-
-
-def test_a_pool_without_workers_is_refused() -> None:
-    with pytest.raises(ValueError, match="workers must be a whole number of at least 1; got 0"):
-        WorkerPool(0)

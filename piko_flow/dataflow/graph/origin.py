@@ -11,7 +11,7 @@ from typing import Any
 
 _PACKAGE = str(Path(__file__).resolve().parents[2]) + os.sep
 _OURS = (
-    *(_PACKAGE + folder + os.sep for folder in ("dataflow", "control", "connectors", "testing")),
+    *(_PACKAGE + folder + os.sep for folder in ("dataflow", "engines", "control", "connectors", "testing")),
     _PACKAGE + "app.py",
 )
 

@@ -6,14 +6,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from piko_flow.dataflow.graph.origin import caller
 from piko_flow.dataflow.plan.layout import Unit
 from piko_flow.dataflow.plan.plan import Plan
 from piko_flow.dataflow.reports.tally import EdgeTally, OperatorTimes, StageTally
 from piko_flow.dataflow.running.context import EngineContext, open_context
 from piko_flow.dataflow.running.unit import run_unit
 from piko_flow.dataflow.running.unit_state import UnitState
-from piko_flow.errors import PipelineError
+from piko_flow.dataflow.workers.pool import check_count
 
 
 @dataclass
@@ -44,13 +43,7 @@ class LocalEngine:
     """Runs units in this process, on the loop of the run, `parallel` at a time (default one after the other)."""
 
     def __init__(self, parallel: int = 1) -> None:
-        if isinstance(parallel, bool) or not isinstance(parallel, int) or parallel < 1:
-            raise PipelineError(
-                what="LocalEngine",
-                where=str(caller()),
-                rule="parallel must be a whole number of at least 1",
-                got=f"got {parallel!r}",
-            )
+        check_count("LocalEngine", "parallel", parallel)
         self.parallel = parallel
 
     def check(self, plan: Plan) -> None:

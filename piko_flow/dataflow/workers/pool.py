@@ -64,14 +64,8 @@ class WorkerPool:
     """
 
     def __init__(self, workers: int | None = None) -> None:
-        if workers is not None and (isinstance(workers, bool) or not isinstance(workers, int) or workers < 1):
-            raise PipelineError(
-                what="WorkerPool",
-                where=str(caller()),
-                rule="workers must be a whole number of at least 1",
-                got=f"got {workers!r}",
-                advice="Leave it out for one on each core",
-            )
+        if workers is not None:
+            check_count("WorkerPool", "workers", workers, "Leave it out for one on each core")
         self.workers = workers or os.cpu_count() or 1
         self.spawned = self.replaced = 0
         self._running: list[WorkerProcess] = []
@@ -255,6 +249,13 @@ class WorkerPool:
         for index in verdict.guilty:
             result.errors[index] = WorkerDied(shorten(items[index]), death.cause, death.code)
         return verdict.again
+
+
+def check_count(what: str, option: str, value: object, advice: str = "") -> None:
+    """Refuse, with PipelineError at the caller's line, what is not a number of processes or of units."""
+    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+        rule = f"{option} must be a whole number of at least 1"
+        raise PipelineError(what=what, where=str(caller()), rule=rule, got=f"got {value!r}", advice=advice)
 
 
 def _take(
