@@ -34,17 +34,17 @@ class Shield:
         """Await the work and give its result, or raise its error. Raises TimeoutError when the time is over,
         and CallCancelled when the work has cancelled itself."""
         task = asyncio.ensure_future(work)
-        if not await self._ended(task):
+        if not await self.wait(task):
             self._ends = monotonic() + GRACE
             task.cancel()
-            if not await self._ended(task) or task.cancelled():
+            if not await self.wait(task) or task.cancelled():
                 raise TimeoutError(f"it did not end within {self._seconds:g} s")
         if task.cancelled():
             raise CallCancelled  # not by the caller, whose cancellations end here
         return task.result()
 
-    async def _ended(self, task: asyncio.Future[Any]) -> bool:
-        """Wait for the task until the time is over, and say whether it has ended."""
+    async def wait(self, task: asyncio.Future[Any]) -> bool:
+        """Wait for the task, at most until the time is over, and say whether it has ended."""
         while not task.done():
             left = self._ends - monotonic()
             if left <= 0:
@@ -58,5 +58,10 @@ class Shield:
 
 
 async def uninterrupted(work: Coroutine[Any, Any, T]) -> T:
-    """Await the work to its end, however often the caller is cancelled meanwhile. For work that ends by itself."""
-    return await Shield(float("inf")).carry_out(work)
+    """Await the work to its end, however often the caller is cancelled meanwhile. For work that ends by itself.
+
+    Raises CancelledError when the work was cancelled by somebody else, as a loop that is closed cancels all tasks.
+    """
+    task = asyncio.ensure_future(work)
+    await Shield(float("inf")).wait(task)
+    return task.result()
