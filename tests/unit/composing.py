@@ -6,13 +6,15 @@ import re
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from functools import partial  # noqa: F401  # the code of tables may use it
 from pathlib import Path
 from typing import Any, TypeGuard, TypeVar
 
 import pytest
-from pydantic import BaseModel
+from pydantic import BaseModel, TypeAdapter  # noqa: F401  # the code of tables may use it
 from typing_extensions import TypedDict, TypeIs
 
+import piko_flow
 from piko_flow import SinkTarget
 from piko_flow.dataflow.graph.origin import Origin
 from piko_flow.errors import PipelineError
@@ -128,6 +130,33 @@ class Numbers(SinkTarget[int]):
     """Takes whole numbers and keeps none."""
 
     async def write(self, items: Sequence[int], /) -> None: ...
+
+
+def composed(code: str, **scope: Any) -> Any:
+    """What the code gives; it may use all names of the package, of this file and of `scope`."""
+    return eval(compile(code, "composed.py", "eval"), vars(piko_flow) | globals() | scope)
+
+
+def refused(code: str, kind: type[PipelineError] = PipelineError, **scope: Any) -> PipelineError:
+    """The error of that very kind that the code raises."""
+    with pytest.raises(kind) as caught:
+        composed(code, **scope)
+    assert type(caught.value) is kind
+    return caught.value
+
+
+def message(error: PipelineError) -> str:
+    """What a refusal says, without the places that it names."""
+    return re.sub(r" \(\S+\.py:\d+\)", "", str(error))
+
+
+def each_refusal(table: str) -> pytest.MarkDecorator:
+    """A case for each two lines: the code, and what its refusal says without places."""
+    lines = [line for line in table.splitlines() if line]
+    cases = [
+        pytest.param(code, said.strip(), id=code) for code, said in zip(lines[::2], lines[1::2], strict=True)
+    ]
+    return pytest.mark.parametrize(("code", "said"), cases)
 
 
 def refusal(

@@ -1,26 +1,28 @@
-"""Chains and pipelines are frozen values: shared, compared by identity, closed by a sink, one place for each sink."""
+"""Stages and chains are frozen values: shared, compared by identity, copied, sent to another interpreter; a sink closes them."""
 
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable
+import subprocess
+import sys
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import timedelta
+from functools import partial
 from typing import Any
 
+import cloudpickle  # type: ignore[import-untyped]
 import pytest
+from pydantic import BaseModel
 
-from piko_flow import Pipeline, run, run_sync, start
+from piko_flow import Pipeline, PipelineError, SinkLike, SourceLike, StageTypeError, TransformLike, run, start
 from piko_flow.dataflow.graph.boxes import graph_of
-from piko_flow.dataflow.stages.pipeline import closed
-from piko_flow.dataflow.stages.stage import SinkLike, SourceLike, Stage, TransformLike
-from piko_flow.errors import PipelineError
-from tests.unit.composing import Numbers, Order, numbers, plus, refusal, text, upper
+from tests.architecture.checkout import ROOT
+from tests.unit.composing import composed, numbers, refused, text
 from tests.unit.unchecked import (
     Batch,
     Broadcast,
-    CpuMap,
     Filter,
-    FlatMap,
-    Fold,
     Merge,
     On,
     Parse,
@@ -31,53 +33,52 @@ from tests.unit.unchecked import (
     Transform,
 )
 
-ADD_SINK = "Add >> Sink(...), or use collect(), take() or preview()"
-EVERY_KIND: list[Callable[[], Any]] = [
-    lambda: Source(numbers),
-    lambda: Transform(text),
-    lambda: Filter(text),
-    lambda: FlatMap(text),
-    lambda: CpuMap(text),
-    lambda: Parse(Order),
-    lambda: Batch(3),
-    lambda: Fold(plus, start=int),
-    lambda: Throttle(3),
-    lambda: Sink(print),
-    lambda: Sink(Numbers()),
-    lambda: On(Order, Sink(print)),
-    lambda: Route(On(Order, Sink(print))),
-    lambda: Broadcast(Sink(print), Transform(text)),
-    lambda: Merge(Source([1]), Source([2])),
-    lambda: Source(numbers) >> Transform(text),
-    lambda: Transform(text) >> Transform(upper),
-    lambda: Transform(text) >> Sink(print),
-    lambda: Source(numbers) >> Sink(print),
-]
-every_kind = pytest.mark.parametrize("make", EVERY_KIND, ids=lambda make: make().kind)
+STAGES = """
+Source([1, 2], name='two', retry=Retry(2))
+Source(numbers)
+Source(lambda split: [split], splits=lambda: [1, 2])
+Transform(with_client, uses={'client': Resource(opened, scope='app')}, retry=Retry(3), on='thread')
+Transform(text_later, concurrency=3, timeout=1, key=str)
+Transform(same)
+Filter(lambda number: number > 1)
+FlatMap(lambda number: [number])
+CpuMap(text, workers=2)
+Parse(Order, on_error='skip')
+Parse(list[Order])
+Parse(TypeAdapter(Order))
+Batch(3, within=1, weight=len)
+Fold(plus, start=int, key=str)
+Throttle(3)
+Sink(print)
+Sink(Numbers(), batch=3)
+On(Order, Sink(print))
+Route(On(Order, Sink(print)), On(is_refund, Transform(text)))
+Broadcast(Sink(print), Transform(text))
+Merge(Source([1]), Source([2]))
+Source(numbers) >> Transform(text)
+Transform(text) >> Transform(upper)
+Transform(text) >> Sink(print)
+Source([1]) >> Transform(text) >> Sink(print)
+"""
+each_stage = pytest.mark.parametrize("code", STAGES.strip().splitlines())
 
 
-def test_source_transforms_and_sink_make_what_they_should() -> None:
-    source, transform, sink = Source(numbers), Transform(text), Sink(print)
-    assert isinstance(source >> transform, SourceLike)
-    assert isinstance(transform >> Transform(upper), TransformLike)
-    assert isinstance(transform >> sink, SinkLike)
-    assert isinstance(source >> sink, Pipeline)
-    assert isinstance(source >> (transform >> sink), Pipeline)
-    assert isinstance(source >> Route(On(int, sink), On(object, Sink(print))), Pipeline)
-    assert isinstance(source >> Route(On(int, transform), On(object, sink)), SourceLike)
-    assert isinstance(source >> Broadcast(sink, Sink(print)), Pipeline)
-    assert isinstance(Merge(source, source >> transform), SourceLike)
+@asynccontextmanager
+async def opened():  # type: ignore[no-untyped-def]  # what it gives does not matter here
+    yield 1
 
 
-def test_joining_is_the_same_wherever_the_brackets_stand() -> None:
-    a, b, c, d = Source(numbers), Transform(text), Transform(upper), Sink(print)
-    assert [(a >> b >> c >> d).parts] == [(a >> (b >> (c >> d))).parts] == [((a >> b) >> (c >> d)).parts]
-    assert (a >> b >> c >> d).name == "numbers >> text >> upper >> print"
+def with_client(number: int, client: Any) -> int:
+    return number
 
 
-@every_kind
-def test_a_stage_is_frozen(make: Callable[[], Any]) -> None:
-    stage = make()
+def made(code: str) -> Any:
+    return composed(code, opened=opened, with_client=with_client)
+
+
+@each_stage
+def test_a_stage_is_frozen(code: str) -> None:
+    stage = made(code)
     with pytest.raises(AttributeError, match=r"is frozen: make a new stage instead of setting 'name'"):
         stage.name = "other"
     with pytest.raises(AttributeError, match=r"is frozen: 'name' cannot be removed"):
@@ -86,28 +87,68 @@ def test_a_stage_is_frozen(make: Callable[[], Any]) -> None:
         stage.extra = 1
 
 
-@every_kind
-def test_a_stage_is_itself_and_no_other(make: Callable[[], Any]) -> None:
-    stage, other = make(), make()
+@each_stage
+def test_a_stage_is_itself_and_no_other(code: str) -> None:
+    stage, other = made(code), made(code)
     assert stage == stage  # identity is what this is about
     assert stage != other
     assert len({stage, other}) == 2
     assert repr(stage) == f"<{stage.title} at {stage.origin}>"
 
 
-@every_kind
-def test_a_stage_can_be_copied(make: Callable[[], Any]) -> None:
-    stage = make()
-    assert vars(copy.copy(stage)) == vars(stage)
+@each_stage
+@pytest.mark.parametrize("copied", [copy.copy, lambda stage: cloudpickle.loads(cloudpickle.dumps(stage))])
+def test_a_stage_can_be_copied_and_travels_to_another_interpreter(code: str, copied: Any) -> None:
+    stage = made(code)
+    other = copied(stage)
+    assert type(other) is type(stage)
+    assert (repr(other), list(vars(other))) == (repr(stage), list(vars(stage)))
+    assert [leaf.title for leaf in other.leaves()] == [leaf.title for leaf in stage.leaves()]
+    with pytest.raises(AttributeError, match="is frozen"):
+        other.name = "other"
+
+
+@pytest.mark.parametrize(
+    ("code", "kind"),
+    [
+        ("Source(numbers) >> Transform(text)", SourceLike),
+        ("Transform(text) >> Transform(upper)", TransformLike),
+        ("Transform(text) >> Sink(print)", SinkLike),
+        ("Source(numbers) >> Sink(print)", Pipeline),
+        ("Source(numbers) >> (Transform(text) >> Sink(print))", Pipeline),
+        ("Source(numbers) >> Route(On(int, Sink(print)), On(object, Sink(print)))", Pipeline),
+        ("Source(numbers) >> Route(On(int, Transform(text)), On(object, Sink(print)))", SourceLike),
+        ("Source(numbers) >> Broadcast(Sink(print), Sink(print))", Pipeline),
+        ("Merge(Source(numbers), Source(numbers) >> Transform(text))", SourceLike),
+    ],
+)
+def test_source_transforms_and_sink_make_what_they_should(code: str, kind: type) -> None:
+    assert isinstance(composed(code), kind)
+
+
+def test_joining_is_the_same_wherever_the_brackets_stand() -> None:
+    a, b, c, d = Source(numbers), Transform(text), Transform(len), Sink(print)
+    assert [(a >> b >> c >> d).parts] == [(a >> (b >> (c >> d))).parts] == [((a >> b) >> (c >> d)).parts]
+    assert (a >> b >> c >> d).name == "numbers >> text >> len >> print"
+
+
+def test_a_stage_has_the_name_of_its_function_and_its_times_in_seconds() -> None:
+    assert Transform(partial(pow, 1)).name == "pow"
+    assert Transform("a".join).name == "join"
+    assert (
+        composed("Transform(text_later, timeout=minute)", minute=timedelta(minutes=1)).options.timeout == 60
+    )
+    assert Batch(3, within=timedelta(milliseconds=1)).within == 0.001
+    assert Throttle(3, per=2).per == 2
+    assert Route(On(str | int, Sink(print)), On(object, Sink(print))).labels == ("str | int", "object")
 
 
 async def test_a_chain_serves_two_pipelines() -> None:
-    chain, first, second = Transform(text) >> Transform(len), [], []  # type: ignore[var-annotated]
+    chain, first, second = Transform(text) >> Transform(len), list[int](), list[int]()
     one = Source([1, 22]) >> chain >> Sink(first.append)
     two = Source([333]) >> chain >> Sink(second.append)
-    await run(one)
-    await run(two)
-    await run(one)
+    for pipeline in (one, two, one):
+        await run(pipeline)
     assert (first, second) == ([1, 2, 1, 2], [3])
 
 
@@ -115,178 +156,66 @@ async def test_a_chain_serves_two_branches_of_one_pipeline() -> None:
     chain = Transform(text) >> Filter(str.isdigit)
     pipeline = Source([1, -22]) >> Broadcast(chain, chain >> Transform(len))
     assert set(await pipeline.collect()) == {"1", 1}
-    assert [box.name for box in graph_of(pipeline).boxes] == [
-        "list",
-        "broadcast",
-        "text",
-        "isdigit",
-        "text#2",
-        "isdigit#2",
-        "len",
-        "after broadcast",
-    ]
+    names = ["list", "broadcast", "text", "isdigit", "text#2", "isdigit#2", "len", "after broadcast"]
+    assert [box.name for box in graph_of(pipeline).boxes] == names
 
 
 def test_a_source_serves_two_branches_of_a_merge() -> None:
     source = Source(numbers)
-    assert [box.name for box in graph_of(Merge(source, source >> Transform(text))).boxes] == [
-        "numbers",
-        "numbers#2",
-        "text",
-        "merge",
-    ]
-
-
-@pytest.mark.parametrize(
-    ("value", "got", "advice"),
-    [
-        (lambda: Source(numbers), "it has no sink", ADD_SINK),
-        (lambda: Source(numbers) >> Transform(text), "it has no sink", ADD_SINK),
-        (lambda: Source(numbers) >> Broadcast(Sink(print), Transform(text)), "it has no sink", ADD_SINK),
-        (lambda: Merge(Source([1]), Source([2])), "it has no sink", ADD_SINK),
-        (
-            lambda: Transform(text),
-            "it has neither source nor sink",
-            "Put a Source before it and a Sink behind it",
-        ),
-        (lambda: Transform(text) >> Sink(print), "it has no source", "Put a Source before it"),
-        (lambda: Sink(print), "it has no source", "Put a Source before it"),
-        (lambda: [1], "got list [1]", ""),
-        (lambda: print, "got the function print", ""),
-    ],
-)
-async def test_what_is_not_closed_does_not_run(value: Callable[[], Any], got: str, advice: str) -> None:
-    made = value()
-    at = made.origin if isinstance(made, Stage) else None
-    for why, use in (("run_sync()", lambda: run_sync(made)), ("check", lambda: closed(made, why="check"))):
-        error = refusal(use, at=at)
-        assert error.rule == f"{why} needs a closed pipeline: source >> ... >> sink"
-        assert (error.got, error.advice) == (got, advice)
-    with pytest.raises(PipelineError, match=r"^.*: run\(\) needs a closed pipeline"):
-        await run(made)
-    with pytest.raises(PipelineError, match=r"^.*: start\(\) needs a closed pipeline"):
-        async with start(made):
-            pass
-
-
-@pytest.mark.parametrize(
-    ("compose", "what"),
-    [
-        pytest.param(lambda sink: Broadcast(sink, sink), "Broadcast", id="broadcast"),
-        pytest.param(lambda sink: Route(On(int, sink), On(object, sink)), "Route", id="route"),
-        pytest.param(
-            lambda sink: Broadcast(sink, Transform(text) >> Broadcast(Sink(print), sink)),
-            "Broadcast",
-            id="nested",
-        ),
-        pytest.param(
-            lambda sink: Source([1]) >> Broadcast(sink, Transform(text)) >> sink,
-            "Pipeline 'list >> broadcast >> write'",
-            id="before and behind",
-        ),
-        pytest.param(
-            lambda sink: Merge(*[Source([1]) >> Broadcast(sink, Transform(text)) for _ in range(2)]),
-            "Merge",
-            id="merge",
-        ),
-    ],
-)
-def test_a_sink_has_one_place(compose: Callable[[Any], object], what: str) -> None:
-    sink = Sink(print, name="write")
-    error = refusal_of_sink(lambda: compose(sink))
-    assert error.what == what
-    assert error.got == f"Sink 'write' ({sink.origin}) is in two"
-    assert error.advice == "Let the branches meet before it, or make two sinks"
-
-
-def test_a_target_has_one_place_as_well() -> None:
-    target = Numbers()
-    error = refusal(lambda: Broadcast(Sink(target), Sink(target)))
-    assert (error.rule, error.what) == ("a sink has one place in a pipeline", "Broadcast")
+    merged = graph_of(Merge(source, source >> Transform(text)))
+    assert [box.name for box in merged.boxes] == ["numbers", "numbers#2", "text", "merge"]
 
 
 def test_two_sinks_of_one_function_are_two_places() -> None:
     assert len(list(Broadcast(Sink(print), Sink(print)).leaves())) == 3
 
 
-def refusal_of_sink(compose: Callable[[], object]) -> PipelineError:
-    with pytest.raises(PipelineError) as caught:
-        compose()
-    assert caught.value.rule == "a sink has one place in a pipeline"
-    return caught.value
+async def test_what_is_not_closed_neither_runs_nor_starts() -> None:
+    with pytest.raises(PipelineError, match=r"^.*: run\(\) needs a closed pipeline"):
+        await run(Source(numbers))
+    with pytest.raises(PipelineError, match=r"^.*: start\(\) needs a closed pipeline"):
+        async with start(Source(numbers)):
+            pass
+
+
+def local_pipeline(lowest: int) -> Any:
+    """A pipeline whose functions and model exist in this call only."""
+
+    class Reading(BaseModel):
+        value: int
+
+    @dataclass
+    class High:
+        value: int
+
+    def sort(reading: Reading) -> Reading | High:
+        return High(reading.value) if reading.value > lowest else reading
+
+    def show(item: Any) -> None:
+        print(type(item).__name__, item.value)
+
+    return (
+        Source([{"value": 1}, b'{"value": 9}'])
+        >> Parse(Reading)
+        >> Transform(sort)
+        >> Route(On(High, Sink(show, name="high")), On(Reading, Sink(show, name="low")))
+    )
+
+
+def test_a_pipeline_made_of_local_things_runs_in_another_interpreter() -> None:
+    runs = "import pickle, sys; pickle.load(sys.stdin.buffer).run_sync()"
+    sent = cloudpickle.dumps(local_pipeline(5))
+    run = subprocess.run([sys.executable, "-c", runs], input=sent, capture_output=True, cwd=ROOT, check=False)
+    assert run.stderr.decode() == ""
+    assert sorted(run.stdout.decode().splitlines()) == ["High 9", "Reading 1"]
 
 
 @pytest.mark.parametrize(
-    ("compose", "what", "rule", "got", "advice"),
-    [
-        pytest.param(
-            lambda: Source(numbers) >> text,
-            ">> after Source 'numbers'",
-            "a transform or a sink must follow",
-            "got the function text",
-            "Wrap it: Transform(...), Filter(...), CpuMap(...) or Sink(...)",
-            id="function behind",
-        ),
-        pytest.param(
-            lambda: Transform(text) >> Transform,
-            ">> after Transform 'text'",
-            "a transform or a sink must follow",
-            "got the class Transform",
-            "Wrap it: Transform(...), Filter(...), CpuMap(...) or Sink(...)",
-            id="class behind",
-        ),
-        pytest.param(
-            lambda: Source(numbers) >> Source(numbers),
-            ">> after Source 'numbers'",
-            "a transform or a sink must follow",
-            "got Source 'numbers'",
-            "Use Merge(a, b) to read two sources",
-            id="source behind",
-        ),
-        pytest.param(
-            lambda: Source(numbers) >> 5,
-            ">> after Source 'numbers'",
-            "a transform or a sink must follow",
-            "got int 5",
-            "",
-            id="number behind",
-        ),
-        pytest.param(
-            lambda: [1] >> Transform(text),
-            ">> before Transform 'text'",
-            "a pipeline is made of stages",
-            "got list [1]",
-            "Wrap it: Source(...) for what is read, Transform(...) for a function",
-            id="list before",
-        ),
-        pytest.param(
-            lambda: numbers >> Transform(text),
-            ">> before Transform 'text'",
-            "a pipeline is made of stages",
-            "got the function numbers",
-            "Wrap it: Source(...) for what is read, Transform(...) for a function",
-            id="function before",
-        ),
-        pytest.param(
-            lambda: Sink(print) >> Transform(text),
-            "Sink 'print'",
-            "nothing can follow a sink",
-            "got Transform 'text' after it",
-            "Use Broadcast to feed two sinks",
-            id="behind a sink",
-        ),
-        pytest.param(
-            lambda: Source(numbers) >> Sink(print) >> Sink(print),
-            "Pipeline 'numbers >> print'",
-            "a pipeline is closed: nothing can follow it",
-            "got Sink 'print' after it",
-            "",
-            id="behind a pipeline",
-        ),
-    ],
+    ("code", "kind"),
+    [("Transform(text, timeout=1)", PipelineError), ("Transform(text) >> Transform(text)", StageTypeError)],
 )
-def test_a_joint_needs_stages_on_both_sides(
-    compose: Callable[[], object], what: str, rule: str, got: str, advice: str
-) -> None:
-    error = refusal(compose)
-    assert (error.what, error.rule, error.got, error.advice) == (what, rule, got, advice)
+def test_a_refusal_travels_with_its_facts(code: str, kind: type[PipelineError]) -> None:
+    error = refused(code, kind)
+    copied = cloudpickle.loads(cloudpickle.dumps(error))
+    assert type(copied) is kind
+    assert (str(copied), vars(copied)) == (str(error), vars(error))

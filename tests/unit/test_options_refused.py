@@ -2,87 +2,103 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
+import os
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import Any
 
 import pytest
 
-from piko_flow import LocalEngine, MemoryJournal, Resource, ResourcePool, Transform, WorkerPool, run, run_sync
+from piko_flow import Resource, ResourcePool, Transform, WorkerPool, run
 from piko_flow.dataflow.stages.resource import RunInfo
 from piko_flow.engines.subprocess import SubprocessEngine
-from piko_flow.errors import PipelineError
 from piko_flow.testing import CollectingSink, items
-from tests.unit.unchecked import Fold, Retry, Sink
+from tests.unit.composing import each_refusal, message, refused
+from tests.unit.unchecked import Sink
 
-OPTIONS: list[tuple[dict[str, Any], str]] = [
-    ({"pool": 3}, "pool must be a WorkerPool; got 3"),
-    ({"resources": {}}, r"resources must be a ResourcePool; got \{\}"),
-    (
-        {"observer": print},
-        "observer must have the methods of Observer; <built-in function print> has no run_st",
-    ),
-    ({"engine": LocalEngine}, r"got the class LocalEngine. Make one: engine=LocalEngine\(\)"),
-    ({"journal": "night.db"}, "journal must have the methods of Journal; 'night.db' has no"),
-    ({"journal": MemoryJournal}, "got the class MemoryJournal"),
-    ({"validate": "no"}, "validate must be True or False; got 'no'"),
-    ({"run_id": "a/b"}, "run_id is a name of at most 100 .*; got 'a/b'"),
-    ({"run_id": "n" * 101}, "run_id is a name of at most 100"),
-    ({"run_id": ""}, "run_id is a name"),
-    ({"run_id": 7}, "run_id is a name"),
-]
+OPTIONS = """
+run_sync(PIPELINE, capacity=0)
+    the run: capacity must be a whole number of items of at least 1; got 0
+run_sync(PIPELINE, capacity=-1)
+    the run: capacity must be a whole number of items of at least 1; got -1
+run_sync(PIPELINE, capacity=True)
+    the run: capacity must be a whole number of items of at least 1; got True
+run_sync(PIPELINE, capacity=1.5)
+    the run: capacity must be a whole number of items of at least 1; got 1.5
+run_sync(PIPELINE, capacity='10')
+    the run: capacity must be a whole number of items of at least 1; got '10'
+run_sync(PIPELINE, capacity=None)
+    the run: capacity must be a whole number of items of at least 1; got None
+run_sync(PIPELINE, max_errors=1.5)
+    the run: max_errors as a share lies between 0.0 and 1.0; got 1.5. Give a whole number for a count of items
+run_sync(PIPELINE, max_errors=-1)
+    the run: max_errors must be a number of items (int) or a share of them (float); got -1
+run_sync(PIPELINE, max_errors=True)
+    the run: max_errors must be a number of items (int) or a share of them (float); got True
+run_sync(PIPELINE, max_errors='3')
+    the run: max_errors must be a number of items (int) or a share of them (float); got '3'
+run_sync(PIPELINE, max_erors=1)
+    the run: an option of a run is one of max_errors, capacity, validate, engine, pool, resources, observer, journal, run_id, since, teardown; got max_erors=. Did you mean max_errors=?
+run_sync(PIPELINE, pool=3)
+    the run: pool must be a WorkerPool; got 3
+run_sync(PIPELINE, resources={})
+    the run: resources must be a ResourcePool; got {}
+run_sync(PIPELINE, observer=print)
+    the run: observer must have the methods of Observer; <built-in function print> has no run_started, run_ended, stage_started, stage_ended, chunk_finished, sender_waited, dead_letter
+run_sync(PIPELINE, engine=LocalEngine)
+    the run: engine must be an object of a class; got the class LocalEngine. Make one: engine=LocalEngine()
+run_sync(PIPELINE, journal='night.db')
+    the run: journal must have the methods of Journal; 'night.db' has no prepared, record, fingerprint, decide, decision, committed, live
+run_sync(PIPELINE, journal=MemoryJournal)
+    the run: journal must be an object of a class; got the class MemoryJournal. Make one: journal=MemoryJournal()
+run_sync(PIPELINE, validate='no')
+    the run: validate must be True or False; got 'no'
+run_sync(PIPELINE, run_id='a/b')
+    the run: run_id is a name of at most 100 letters, digits and . _ : - (sinks make file names of it); got 'a/b'
+run_sync(PIPELINE, run_id='n' * 101)
+    the run: run_id is a name of at most 100 letters, digits and . _ : - (sinks make file names of it); got 'nnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnn'
+run_sync(PIPELINE, run_id='')
+    the run: run_id is a name of at most 100 letters, digits and . _ : - (sinks make file names of it); got ''
+run_sync(PIPELINE, run_id=7)
+    the run: run_id is a name of at most 100 letters, digits and . _ : - (sinks make file names of it); got 7
+LocalEngine(None)
+    LocalEngine: parallel must be a whole number of at least 1; got None
+Resource(0)
+    Resource: it opens an async context manager function or an object with acquire(info); got 0
+Resource(True)
+    Resource: it opens an async context manager function or an object with acquire(info); got True
+Resource('2')
+    Resource: it opens an async context manager function or an object with acquire(info); got '2'
+Capacity(size=5)
+    the run: size and weigh of a Capacity go together: the bound, and a function that tells one item's share; got only size
+Capacity(weigh=len)
+    the run: size and weigh of a Capacity go together: the bound, and a function that tells one item's share; got only weigh
+Capacity(size=0, weigh=len)
+    the run: size of a Capacity must be above 0; got 0
+Capacity(size=-1, weigh=len)
+    the run: size of a Capacity must be above 0; got -1
+"""
 
 
-@pytest.mark.parametrize(("options", "told"), OPTIONS, ids=str)
-def test_an_option_of_a_run_is_refused_where_the_run_is_written(options: Any, told: str) -> None:
-    pipeline = items(1) >> CollectingSink()
-    with pytest.raises(PipelineError, match=told) as caught:
-        run_sync(pipeline, **options)
-    assert "test_options_refused.py:" in caught.value.where
+SINK: CollectingSink[int] = CollectingSink()
+PIPELINE = items(1) >> SINK
+SCOPE = vars()
+
+
+@each_refusal(OPTIONS)
+def test_what_a_run_cannot_work_with_is_refused_where_it_is_written(code: str, said: str) -> None:
+    error = refused(code, **SCOPE)
+    assert (message(error), error.where, SINK.record.calls) == (said, "composed.py:1", [])
+
+
+def test_left_out_a_pool_and_an_engine_take_as_many_processes_as_there_are_cores() -> None:
+    assert {WorkerPool(None).workers, WorkerPool().workers, SubprocessEngine(None).parallel} == {
+        os.cpu_count()
+    }
 
 
 async def test_names_of_runs_may_be_times_and_numbers() -> None:
     report = await run(items(1) >> CollectingSink(), run_id="2024-01-31T02:00:00.Z_7")
     assert report.run == "2024-01-31T02:00:00.Z_7"
-
-
-COUNTS: dict[str, Callable[[Any], object]] = {
-    "LocalEngine": lambda bad: LocalEngine(bad),
-    "SubprocessEngine": lambda bad: SubprocessEngine(bad),
-    "WorkerPool": lambda bad: WorkerPool(bad),
-}
-
-
-@pytest.mark.parametrize("make", COUNTS.values(), ids=COUNTS)
-@pytest.mark.parametrize("bad", [True, 0, -1, 1.5, "2", None])
-def test_engines_and_pools_refuse_what_is_no_number_of_them(make: Callable[[Any], Any], bad: Any) -> None:
-    if bad is None and make is not COUNTS["LocalEngine"]:
-        make(None)  # as many as there are cores
-        return
-    with pytest.raises(PipelineError, match=r"must be a whole number of at least 1; got ") as caught:
-        make(bad)
-    assert caught.value.got == f"got {bad!r}"
-    assert caught.value.what in COUNTS
-    assert caught.value.where.endswith(f"test_options_refused.py:{make.__code__.co_firstlineno}")
-
-
-def test_a_resource_of_another_kind_is_refused_with_its_line() -> None:
-    with pytest.raises(PipelineError, match="got 0") as caught:
-        Resource(0)  # type: ignore[arg-type]
-    assert "test_options_refused.py:" in caught.value.where
-
-
-def test_options_that_nothing_would_read_are_refused() -> None:
-    with pytest.raises(PipelineError, match="got max_keys= without key="):
-        Fold(lambda total, item: total + item, start=int, max_keys=3)
-    with pytest.raises(PipelineError, match="got ordered="):
-        Sink(print, ordered=False)
-
-
-@pytest.mark.parametrize("times", [{"limit": float("inf")}, {"first": 1e12}])
-def test_waits_between_attempts_are_no_longer_than_timers_take(times: dict[str, Any]) -> None:
-    with pytest.raises(ValueError, match="at most 100,000,000 seconds"):
-        Retry(2, **times)
 
 
 async def test_a_pool_of_resources_that_was_not_entered_is_refused() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
 from dataclasses import dataclass
@@ -13,6 +14,7 @@ _PACKAGE = str(Path(__file__).resolve().parents[2]) + os.sep
 _OURS = (
     *(_PACKAGE + folder + os.sep for folder in ("dataflow", "engines", "control", "connectors", "testing")),
     _PACKAGE + "app.py",
+    contextlib.__file__,  # `async with start(...)` leads through it
 )
 
 
