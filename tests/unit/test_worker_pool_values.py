@@ -132,13 +132,14 @@ async def test_a_class_known_to_a_worker_is_made_there_once() -> None:
         def __init_subclass__(cls) -> None:
             Counted.made += 1
 
-    def count(item: Counted) -> int:
-        assert isinstance(item, Counted)  # so the function keeps the class there between two calls
+    def count(item: Counted, kind: type[Counted] = Counted) -> int:
+        assert isinstance(item, kind)  # so the function keeps the class there between two calls
         type(item).made += 1
         return type(item).made
 
     async with WorkerPool(1) as pool:
         shipment = pack(count, stage="work", where="here.py:1")
         counts = [(await pool.call(shipment, [Counted()])).results[0] for _ in range(3)]
-    assert counts == [1, 2, 3]
+        replaced = pool.replaced
+    assert (counts, replaced) == ([1, 2, 3], 0)
     assert Counted.made == 0
