@@ -72,7 +72,9 @@ class Accounts:
             raise Unbalanced(lines=lines, run=self._run)
         bad = sum(stage.skipped + stage.dead for stage in progress.stages)
         read = sum(stage.received for stage in progress.stages if stage.kind == "Source")
-        budget.judge(bad, read, (letter for result in self.results() for letter in result.dead_letters))
+        budget.judge(
+            bad, read, (dead_letter for result in self.results() for dead_letter in result.dead_letters)
+        )
 
     def progress(self, watched: Mapping[str, Any], seconds: float) -> Progress:
         """The sums so far, units in work included."""
@@ -132,9 +134,9 @@ class Accounts:
         workers: dict[str, int],
     ) -> RunReport:
         """The account of the ended run."""
-        letters: list[DeadLetter] = []
+        dead_letters: list[DeadLetter] = []
         for result in self.results():
-            letters += result.dead_letters[: KEPT - len(letters)]
+            dead_letters += result.dead_letters[: KEPT - len(dead_letters)]
         last = self.results()[-1] if self._results else None
         return RunReport(
             run=progress.run,
@@ -148,7 +150,7 @@ class Accounts:
             started=started,
             written=written,
             uncommitted_writes=uncommitted_writes,
-            dead_letters=tuple(letters),
+            dead_letters=tuple(dead_letters),
             leftovers=leftovers,
             position=last.position if last else None,
             more=last.more if last else False,

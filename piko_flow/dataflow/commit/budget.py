@@ -15,7 +15,7 @@ class Budget:
 
     def __init__(self, limit: int | float | None, *, run: str) -> None:
         self._limit, self._run = limit, run
-        self.bad = self.letters = 0
+        self.bad = self.dead_letters = 0
         self._first: StageFailed | None = None
 
     def note(self, failure: Callable[[], StageFailed]) -> None:
@@ -31,13 +31,13 @@ class Budget:
 
     def keep(self) -> bool:
         """Whether one more dead letter is held; those of all units of a process are counted together."""
-        self.letters += 1
-        return self.letters <= KEPT
+        self.dead_letters += 1
+        return self.dead_letters <= KEPT
 
-    def judge(self, bad: int, read: int, letters: Iterable[DeadLetter] = ()) -> None:
+    def judge(self, bad: int, read: int, dead_letters: Iterable[DeadLetter] = ()) -> None:
         """Judge a whole run by its totals. Raises ErrorBudgetExceeded.
 
-        Of one whose items failed elsewhere the first of the dead `letters` tells.
+        Of one whose items failed elsewhere the first of the `dead_letters` says.
         """
         if self._limit is None:
             return
@@ -45,7 +45,7 @@ class Budget:
         if bad > allowed:
             kept = (
                 StageFailed(stage=one.stage, where=one.where, item=one.item, run=self._run, cause=one.error)
-                for one in letters
+                for one in dead_letters
             )
             raise self._exceeded(bad, read, self._limit, self._first or next(kept, None))
 

@@ -55,7 +55,7 @@ class DeadLetter:
     """An item that failed for good: its stage, the item itself, and the error as text.
 
     `batch` says that `item` is a list of items that a sink could not write together. `place` is where in the flow's
-    code it failed, the same for equal failures, and `trace` the traceback; of letters that are only counted both
+    code it failed, the same for equal failures, and `trace` the traceback; of dead letters that are only counted both
     are empty.
     """
 
@@ -71,7 +71,7 @@ class DeadLetter:
 
     @property
     def items(self) -> list[Any]:
-        """The items that failed together; of a letter that is no batch its own alone."""
+        """The items that failed together; of a dead letter that is no batch its own alone."""
         return list(self.item) if self.batch else [self.item]
 
 
@@ -148,7 +148,8 @@ class RunFacts(Progress):
         values["stages"] = [asdict(stage) for stage in self.stages]
         values["edges"] = [asdict(edge) for edge in self.edges]
         values["dead_letters"] = [
-            asdict(replace(letter, item=shorten(letter.item, SHOWN))) for letter in self.dead_letters
+            asdict(replace(dead_letter, item=shorten(dead_letter.item, SHOWN)))
+            for dead_letter in self.dead_letters
         ]
         return values
 

@@ -88,11 +88,11 @@ def shares(stage: StageReport, seconds: float) -> tuple[float, float, float]:
 def dead_groups(report: RunFacts) -> list[DeadGroup]:
     """The dead letters kept, by stage and type of error, the largest group first."""
     groups: dict[tuple[str, str], list[DeadLetter]] = {}
-    for letter in report.dead_letters:
-        groups.setdefault((letter.stage, letter.error_type), []).append(letter)
+    for dead_letter in report.dead_letters:
+        groups.setdefault((dead_letter.stage, dead_letter.error_type), []).append(dead_letter)
     found = [
-        DeadGroup(stage, letters[0].where, error, len(letters), letters[0])
-        for (stage, error), letters in groups.items()
+        DeadGroup(stage, dead_letters[0].where, error, len(dead_letters), dead_letters[0])
+        for (stage, error), dead_letters in groups.items()
     ]
     return sorted(found, key=lambda group: -group.count)
 
@@ -146,7 +146,7 @@ def duration(seconds: float) -> str:
 
 def one_line(text: str) -> str:
     """The text without line breaks and control characters."""
-    return " ".join("".join(letter if letter.isprintable() else " " for letter in text).split())
+    return " ".join("".join(character if character.isprintable() else " " for character in text).split())
 
 
 def _count(stage: StageReport, name: str) -> str:

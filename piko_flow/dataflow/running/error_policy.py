@@ -45,7 +45,7 @@ class ErrorPolicy:
             tally.skipped += items
         else:
             tally.dead += items
-            letter = DeadLetter(
+            dead_letter = DeadLetter(
                 stage=box.name,
                 where=str(box.stage.origin),
                 item=item,
@@ -55,9 +55,9 @@ class ErrorPolicy:
                 batch=batch,
             )
             if self._budget.keep():
-                letter = replace(letter, place=place_of(error), trace=trace_of(error))
-                self.dead_letters.append(letter)
-            self._observer.dead_letter(letter)
+                dead_letter = replace(dead_letter, place=place_of(error), trace=trace_of(error))
+                self.dead_letters.append(dead_letter)
+            self._observer.dead_letter(dead_letter)
         self._budget.note(lambda: self._caused(box, item, error))
         self._budget.spend(items)
 

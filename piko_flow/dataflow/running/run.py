@@ -50,7 +50,7 @@ class ActiveRun:
         self._engine.check(plan)
         self._budget = Budget(plan.options.max_errors, run=self.id)
         self._accounts = Accounts(plan, self.id)
-        self._decided = self._cancelled = self._told = False
+        self._decided = self._cancelled = self._reported = False
         self._task: asyncio.Task[RunReport] | None = None
         self._shield = Shield(plan.options.teardown)
         self._context = EngineContext(
@@ -83,7 +83,7 @@ class ActiveRun:
         """The report, when the run has ended. Raises what ended it: StageFailed, ErrorBudgetExceeded, ..."""
         assert self._task is not None
         await asyncio.wait([self._task])
-        self._told = True
+        self._reported = True
         return self._task.result()
 
     @asynccontextmanager
@@ -98,7 +98,7 @@ class ActiveRun:
             task.cancel()
             await _settled(task)
             raise
-        if not self._told:
+        if not self._reported:
             task.result()
 
     async def run(self) -> RunReport:

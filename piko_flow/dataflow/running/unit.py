@@ -95,7 +95,7 @@ async def _open(state: UnitState, targets: dict[int, SinkTarget[Any]]) -> None:
         assert isinstance(stage, Sink)
         if stage.target is not None:
             part = part_of(context.info, state.unit, state.attempt, context.units, box.name)
-            await _told(state, box.number, _opened(context, stage, box.number, targets, part))
+            await _step_of_sink(state, box.number, _opened(context, stage, box.number, targets, part))
 
 
 async def _opened(
@@ -125,11 +125,11 @@ def part_of(info: RunInfo, unit: Unit, attempt: int, units: int, sink: str) -> P
 async def _prepare(state: UnitState, targets: dict[int, SinkTarget[Any]]) -> dict[str, Receipt]:
     receipts = {}
     for number, target in targets.items():
-        receipts[state.plan.graph.boxes[number].name] = await _told(state, number, target.prepare())
+        receipts[state.plan.graph.boxes[number].name] = await _step_of_sink(state, number, target.prepare())
     return receipts
 
 
-async def _told(state: UnitState, number: int, step: Any) -> Any:
+async def _step_of_sink(state: UnitState, number: int, step: Any) -> Any:
     """Await a step of a sink's target; its failure is the sink's."""
     try:
         return await step

@@ -53,7 +53,7 @@ class UnitState:
 
     def tallies_now(self) -> list[StageTally]:
         """The counts of every stage at this moment. Operators count by chunks, which slow items make last for seconds:
-        what a stage has taken from its one channel, and handed on to its one channel, is told by these."""
+        what a stage has taken from its one channel, and handed on to its one channel, is known by these."""
         tallies, graph = [replace(one) for one in self.tallies], self.plan.graph
         for number, channel in self.channels.items():
             start, end = graph.edges[number].start, graph.edges[number].end
