@@ -3,10 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
-import os
-import subprocess
-import sys
 import threading
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
@@ -284,38 +280,3 @@ async def test_the_plan_says_what_is_fused_and_where_the_channels_are() -> None:
     assert [channel.capacity.items for channel in plan.channels] == [7, 7]
     for word in ("items", "is_even", "fetch", "collecting_sink"):
         assert word in pipeline.explain()
-
-
-SPLITS: dict[str, list[Any]] = {
-    "numbers": [3, 4],
-    "texts": ["b", "a", "b"],
-    "paths": [Path("data/b.csv"), Path("data/a.csv")],
-    "pairs": [("a", 1), ("b", 2)],
-}
-
-
-def unit_ids(splits: list[Any]) -> list[str]:
-    return [unit.id for unit in (Source(read_split, splits=splits) >> CollectingSink()).plan().units]
-
-
-def test_unit_ids_are_the_same_in_another_process() -> None:
-    program = (
-        "import json; from tests.unit.test_running_runs import SPLITS, unit_ids; "
-        "print(json.dumps({name: unit_ids(splits) for name, splits in SPLITS.items()}))"
-    )
-    for seed in ("1", "2"):
-        told = subprocess.run(
-            [sys.executable, "-c", program],
-            env=os.environ | {"PYTHONHASHSEED": seed, "PYTHONPATH": str(ROOT)},
-            capture_output=True,
-            check=True,
-        )
-        assert json.loads(told.stdout) == {name: unit_ids(splits) for name, splits in SPLITS.items()}
-
-
-def test_unit_ids_tell_places_and_splits_apart() -> None:
-    assert unit_ids([3, 4])[0] != unit_ids([5, 4])[0]
-    assert unit_ids([3, 4])[1] == unit_ids([5, 4])[1]
-    assert len(set(unit_ids([3, 3, 3]))) == 3
-    for splits in SPLITS.values():
-        assert len(set(unit_ids(splits))) == len(splits)

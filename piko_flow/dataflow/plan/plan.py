@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -12,6 +11,7 @@ from piko_flow.dataflow.plan.explanation import explain
 from piko_flow.dataflow.plan.fingerprint import fingerprint
 from piko_flow.dataflow.plan.layout import ChannelSpec, Operator, OperatorKind, Unit
 from piko_flow.dataflow.plan.options import Capacity, PlanOptions
+from piko_flow.dataflow.plan.split_ids import NoIdentity, split_id
 from piko_flow.dataflow.stages.batch import Batch, Fold, Throttle
 from piko_flow.dataflow.stages.cpu import CpuMap
 from piko_flow.dataflow.stages.pipeline import Pipeline, closed
@@ -176,8 +176,11 @@ def _units(graph: Graph) -> tuple[Unit, ...]:
     found = {box.number: splits for box in sources if (splits := _splits(box)) is not None}
     if len(sources) > 1 or not found or any(isinstance(box.stage, Fold) for box in graph.boxes):
         return (Unit(id="all", number=0, splits=found),)
-    (splits,) = found.values()
-    return tuple(Unit(_unit_id(number, split), number, split, True) for number, split in enumerate(splits))
+    ((number, splits),) = found.items()
+    source = graph.boxes[number].stage
+    return tuple(
+        Unit(_unit_id(source, place, split), place, split, True) for place, split in enumerate(splits)
+    )
 
 
 def _splits(box: Box) -> tuple[Any, ...] | None:
@@ -193,5 +196,12 @@ def _splits(box: Box) -> tuple[Any, ...] | None:
     return None if splits is None else tuple(splits)
 
 
-def _unit_id(number: int, split: Any) -> str:
-    return f"{number:04d}-{hashlib.sha256(repr(split).encode()).hexdigest()[:8]}"
+def _unit_id(source: Stage, place: int, split: Any) -> str:
+    try:
+        return f"{place:04d}-{split_id(split)}"
+    except NoIdentity as error:
+        source.refuse(
+            "a split says what it is, so that a resumed run finds the units it has done",
+            f"got {error}",
+            "Give plain values, dataclasses or models of them, or an object with a split_id, a text",
+        )

@@ -137,7 +137,8 @@ class Source(SourceLike[Out], Generic[Out]):
     A plain function may give an async iterable; one that returns a coroutine fails with CoroutineReturned.
     A second attempt reads from the start, so what can be read only once (an iterator, a generator object)
     is refused. With `splits=` (a sequence, or a function called when the run is planned) the function is
-    called with one split at a time and each split becomes a unit. `on="thread"` reads a blocking iterable
+    called with one split at a time and each split becomes a unit. A split says what it is: a plain value, a container,
+    dataclass or Pydantic model of them, or an object with a text `split_id`; another is refused while planning. `on="thread"` reads a blocking iterable
     on a thread, and calls its function there. `retry` reads again only while nothing has been given or
     rejected. An unbounded source is an object with `read(since)` and `position()`; `max_items` and `max_age`
     (seconds) end its slice.
