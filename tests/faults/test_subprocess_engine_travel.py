@@ -64,12 +64,21 @@ async def test_a_stage_that_cannot_travel_is_named_with_what_holds_it_back() -> 
     assert "stage started: locked" not in observer.facts
 
 
+class LockedSplit:
+    """A split that says what it is, and holds what no other interpreter can be given."""
+
+    split_id = "one"
+
+    def __init__(self) -> None:
+        self.lock = threading.Lock()
+
+
 async def test_a_split_that_cannot_travel_is_named() -> None:
-    def read(split: Any) -> list[int]:
+    def read(split: LockedSplit) -> list[int]:
         return [1]
 
-    source = Source(read, splits=lambda: [threading.Lock()])
-    with pytest.raises(CannotTravel, match=r"split <unlocked _thread.lock object") as caught:
+    source = Source(read, splits=lambda: [LockedSplit()])
+    with pytest.raises(CannotTravel, match=r"split <.*LockedSplit object.*_thread.lock") as caught:
         await run(source >> Sink(print), engine=SubprocessEngine())
     assert caught.value.what == "Source 'read'"
 
