@@ -73,8 +73,8 @@ class Loop:
     def _traced(self, trace: TracebackType | None) -> tuple[int, Any] | None:
         while trace is not None:
             if trace.tb_frame.f_code.co_filename == FILE and trace.tb_frame.f_code.co_name == "loop":
-                number, variable = self.lines[trace.tb_lineno]
-                return number, trace.tb_frame.f_locals.get(variable)
+                place = self.lines.get(trace.tb_lineno)
+                return None if place is None else (place[0], trace.tb_frame.f_locals.get(place[1]))
             trace = trace.tb_next
         return None
 
