@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -187,14 +186,3 @@ class OperatorState:
 def left_busy(times: OperatorTimes, seconds: float) -> float:
     """What the waits leave of the seconds."""
     return max(seconds - times.waiting - times.blocked, 0.0)
-
-
-async def checkpoint(since: float) -> float:
-    """Let the loop run others if it was held for more than a few milliseconds; gives the time held from then on."""
-    if monotonic() - since > HELD:
-        await asyncio.sleep(0)
-        return monotonic()
-    return since
-
-
-HELD = 0.004  # seconds an operator may hold the loop

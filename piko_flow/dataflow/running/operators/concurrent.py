@@ -9,9 +9,10 @@ from typing import Any
 
 from piko_flow.clock import monotonic
 from piko_flow.dataflow.running.cancellation import ESCAPES
+from piko_flow.dataflow.running.checkpoint import HELD, checkpoint
 from piko_flow.dataflow.running.operators.attempts import DROPPED, Attempts
 from piko_flow.dataflow.running.task_group import TaskGroup
-from piko_flow.dataflow.running.unit_state import HELD, OperatorState, checkpoint
+from piko_flow.dataflow.running.unit_state import OperatorState
 from piko_flow.dataflow.stages.sink import Sink
 
 PENDING: Any = object()  # the result of a call still in flight

@@ -11,9 +11,10 @@ from typing import Any, cast
 
 from piko_flow.clock import monotonic
 from piko_flow.dataflow.running.cancellation import ESCAPES, within
+from piko_flow.dataflow.running.checkpoint import checkpoint
 from piko_flow.dataflow.running.operators.awaitables import no_coroutine
 from piko_flow.dataflow.running.task_group import TaskGroup
-from piko_flow.dataflow.running.unit_state import OperatorState, checkpoint
+from piko_flow.dataflow.running.unit_state import OperatorState
 from piko_flow.dataflow.stages.options import CallOptions
 
 BUFFERED = 256  # items that one input may have given before its turn to hand on has come
