@@ -1,4 +1,4 @@
-"""Functions that do what they must not: return coroutines, raise CancelledError or StopIteration, never give an iterable."""
+"""Functions that do what they must not: raise CancelledError or StopIteration, never give an iterable."""
 
 from __future__ import annotations
 
@@ -9,54 +9,9 @@ from typing import Any
 
 import pytest
 
-from piko_flow import Batch, Filter, FlatMap, Fold, On, Retry, Route, Sink, Source, Transform, run
-from piko_flow.errors import CoroutineReturned, StageFailed, TooManyKeys
+from piko_flow import Batch, FlatMap, Fold, Retry, Sink, Source, Transform, run
+from piko_flow.errors import StageFailed, TooManyKeys
 from piko_flow.testing import CollectingSink, items, turns
-
-
-async def coroutine(item: int) -> int:
-    return item
-
-
-def coroutine_of(item: int) -> Any:
-    return coroutine(item)
-
-
-COROUTINES: dict[str, Any] = {
-    "Transform": Transform(coroutine_of, name="work"),
-    "Transform, thread": Transform(coroutine_of, on="thread", name="work"),
-    "Transform, tried": Transform(coroutine_of, retry=Retry(2, first=0), name="work"),
-    "Transform, keyed": Transform(coroutine_of, key=abs, name="work"),
-    "Filter": Filter(coroutine_of, name="work"),
-    "FlatMap": FlatMap(coroutine_of, name="work"),
-    "FlatMap, thread": FlatMap(coroutine_of, on="thread", name="work"),
-    "FlatMap, skipping": FlatMap(coroutine_of, retry=Retry(2, first=0), name="work"),
-    "Route's predicate": Route(On(coroutine_of, Batch(1)), name="work"),
-}
-
-
-@pytest.mark.parametrize("stage", COROUTINES.values(), ids=COROUTINES)
-async def test_a_plain_function_that_returns_a_coroutine_fails_with_that_reason(stage: Any) -> None:
-    with pytest.raises(StageFailed, match="returned a coroutine") as caught:
-        await run(items(5) >> stage >> CollectingSink())
-    assert isinstance(caught.value.__cause__, CoroutineReturned)
-    assert (caught.value.stage, caught.value.item) == ("work", 0)
-
-
-async def test_a_sink_that_returns_a_coroutine_fails_too() -> None:
-    with pytest.raises(StageFailed, match="returned a coroutine"):
-        await run(items(5) >> Sink(coroutine_of))
-
-
-def at_least_fifty(item: int) -> bool:
-    return item >= 50
-
-
-async def test_a_coroutine_is_found_also_where_the_first_items_never_came() -> None:
-    late: Any = Filter(at_least_fifty) >> Transform(coroutine_of, name="work")
-    with pytest.raises(StageFailed, match="returned a coroutine") as caught:
-        await run(items(100) >> late >> CollectingSink())
-    assert (caught.value.stage, caught.value.item) == ("work", 50)
 
 
 async def test_a_source_function_that_gives_no_iterable_fails_with_what_it_gave() -> None:

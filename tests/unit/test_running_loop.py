@@ -200,39 +200,6 @@ def test_a_careful_loop_refuses_a_coroutine_and_closes_it() -> None:
     assert loop.blame(caught.value) == (0, 7)
 
 
-def unsaid(function: Callable[[int], Any]) -> Callable[[int], Any]:
-    """The function behind one that does not say what it returns."""
-    return lambda item: function(item)
-
-
-@pytest.mark.parametrize("settled", [True, False])
-@pytest.mark.parametrize("kind", [Transform, Filter, FlatMap, Sink, Fold])
-def test_a_coroutine_is_refused_however_late_it_comes(kind: Any, settled: bool) -> None:
-    """Where a function does not say what it returns, each of its results is looked at."""
-
-    async def forgotten(item: int) -> int:
-        return item
-
-    results: dict[str, Any] = {"FlatMap": (1,), "Fold": 7}
-
-    def work(*given: int) -> Any:
-        return forgotten(given[-1]) if given[-1] == 5000 else results.get(kind.__name__, True)
-
-    stage = Fold(work, start=int) if kind is Fold else kind(unsaid(work))
-    failed: list[Any] = []
-    settle = (lambda item, error: failed.append((item, error))) if settled and kind is not Fold else None
-    loop = build_loop([FusedStage(0, stage, work, settle)], {}, careful=False)
-    if settle is None:
-        with pytest.raises(CoroutineReturned) as caught:
-            ran(loop, list(range(5002)))
-        assert loop.blame(caught.value) == (0, 5000)
-    else:
-        ran(loop, list(range(5002)))
-        ((item, error),) = failed
-        assert item == 5000
-        assert isinstance(error, CoroutineReturned)
-
-
 def test_a_future_is_refused_and_given_up() -> None:
     events = asyncio.new_event_loop()
     promised = events.create_future()

@@ -1,4 +1,4 @@
-"""Results of plain functions that somebody would have to await, and nobody does."""
+"""Results of plain functions that would have to be awaited, and how a generated loop finds them."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ KNOWN = 1000  # classes that are remembered; a function may make a new one for e
 
 
 def no_coroutine(result: Any) -> Any:
-    """The result of a plain function. Raises CoroutineReturned for a coroutine, future or other awaitable."""
+    """Give the result of a plain function. Raises CoroutineReturned for a coroutine, future or other awaitable."""
     if hasattr(type(result), "__await__"):
         kind = (
             "coroutine" if hasattr(result, "cr_await") else f"{type(result).__name__}, which is to be awaited"
@@ -26,15 +26,48 @@ def no_coroutine(result: Any) -> Any:
     return result
 
 
-class Looked:
-    """Looks at results; `fine` are the classes that were found to be no awaitables."""
+class Look:
+    """Looks at every result of the functions in a generated loop, at the price of one comparison.
+
+    `fine` is the set of the classes whose results are known to be no awaitables, and `check(result)` looks at a result
+    of any other class. Where it can, the written code compares with something quicker first: with the class of the
+    last result, with None, True or False. No awaitable gets by, however many come.
+    """
 
     def __init__(self) -> None:
         self.fine: set[type] = set()
 
-    def __call__(self, result: Any) -> Any:
-        """The result; see `no_coroutine`."""
+    def check(self, result: Any) -> Any:
+        """Give the result and remember its class. Raises CoroutineReturned for an awaitable."""
         no_coroutine(result)
         if len(self.fine) < KNOWN:
             self.fine.add(type(result))
         return result
+
+    @property
+    def names(self) -> dict[str, Any]:
+        """The names that the written code uses."""
+        return {"check": self.check, "fine": self.fine, "type": type}
+
+    @staticmethod
+    def statement(variable: str, call: str, seen: str, *, none: bool = False) -> str:
+        """Write the statement that keeps the call's result in the variable once it has been looked at.
+
+        `seen` is the variable for the class of the last result, None at first. With `none` most results are expected
+        to be None.
+        """
+        test = f"type({variable} := {call}) is not {seen}"
+        if none:
+            test = f"({variable} := {call}) is not None and type({variable}) is not {seen}"
+        return f"if {test}: {seen} = type({variable} if type({variable}) in fine else check({variable}))"
+
+    @staticmethod
+    def expression(call: str) -> str:
+        """Write the expression that is the call's result once it has been looked at."""
+        return f"(result if type(result := {call}) in fine else check(result))"
+
+    @staticmethod
+    def truth(call: str) -> str:
+        """Write the expression that is as true as the call's result, once that has been looked at."""
+        known = "(result if type(result) in fine else check(result))"
+        return f"((result := {call}) is True or result is not False and {known})"

@@ -10,12 +10,13 @@ from piko_flow.clock import monotonic
 from piko_flow.dataflow.graph.boxes import Box
 from piko_flow.dataflow.reports.tally import StageTally
 from piko_flow.dataflow.running.cancellation import ESCAPES
+from piko_flow.dataflow.running.checkpoint import checkpoint
 from piko_flow.dataflow.running.operators.chunk_size import LONGEST, QUICK, Pace, between_looks
 from piko_flow.dataflow.running.operators.garbage import fewer_collections
 from piko_flow.dataflow.running.operators.loop import PAUSE, FusedStage, Loop, build_loop
 from piko_flow.dataflow.running.operators.plain_rows import rows_of
 from piko_flow.dataflow.running.operators.reader import Reader
-from piko_flow.dataflow.running.unit_state import OperatorState, checkpoint
+from piko_flow.dataflow.running.unit_state import OperatorState
 from piko_flow.dataflow.stages.batch import Batch, Fold
 from piko_flow.dataflow.stages.routing import Fork, RouteFork
 from piko_flow.dataflow.stages.sink import Sink
@@ -40,8 +41,11 @@ class FusedOperator:
     async def run(self) -> None:
         """Work until the input ends, then hand on what a fold or a batch holds."""
         stages = [await self._fused(box, index) for index, box in enumerate(self.boxes)]
-        self.loop = build_loop(stages, self.held, careful=False)
-        self.careful = build_loop(stages, self.held, careful=True)
+        try:
+            self.loop = build_loop(stages, self.held, careful=False)
+            self.careful = build_loop(stages, self.held, careful=True)
+        except Exception as error:  # of the function that gives a fold's first value
+            raise self.state.unit.settlement.failure(self.boxes[-1], None, error) from error
         self.counting = list(self._counting())
         self.held_since = monotonic()
         self.rows = rows_of(self.state.unit.plan, self.boxes[0]) if len(self.boxes) == 1 else None

@@ -14,9 +14,9 @@ from types import FrameType, TracebackType
 from typing import Any
 
 from piko_flow.clock import monotonic
-from piko_flow.dataflow.graph.function import never_awaitable, signature_of
+from piko_flow.dataflow.graph.function import Signature, never_awaitable, signature_of
 from piko_flow.dataflow.running.error_policy import Settle
-from piko_flow.dataflow.running.operators.awaitables import Looked, no_coroutine
+from piko_flow.dataflow.running.operators.awaitables import Look, no_coroutine
 from piko_flow.dataflow.stages.batch import Batch, Fold
 from piko_flow.dataflow.stages.routing import Fork, RouteFork
 from piko_flow.dataflow.stages.sink import Sink
@@ -100,10 +100,9 @@ class _Writer:
         self.stages, self.state, self.careful = stages, state, careful
         self.text: list[str] = []
         self.lines: dict[int, tuple[int, str]] = {}
-        looked = Looked()
+        self.look = Look()
         self.names: dict[str, Any] = {
-            "check": looked,
-            "fine": looked.fine,
+            **self.look.names,
             "Stopped": Exception,
             "islice": islice,
             "clock": monotonic,
@@ -182,22 +181,24 @@ class _Writer:
             return item
         return self.guarded(fused, place, item, self.given(fused, place, item, f"x{place}"), f"x{place}")
 
-    def looks(self, fused: FusedStage) -> bool:
-        """Whether the results of a stage might be awaitables, so that each is looked at."""
-        signature = getattr(fused.stage, "signature", None)
+    def unsure(self, signature: Signature | None) -> bool:
+        """Whether the results of a function might be awaitables, so that each is looked at."""
         return self.careful or not (signature is None or never_awaitable(signature.returns))
 
-    def called(self, fused: FusedStage, place: int, arguments: str) -> str:
+    def called(
+        self, fused: FusedStage, place: int, arguments: str, look: Callable[[str], str] = Look.expression
+    ) -> str:
         """The call as an expression, with a look at its result where that is needed."""
         call = f"f{place}({arguments})"
-        return looked_at(call) if self.looks(fused) else call
+        return look(call) if self.unsure(getattr(fused.stage, "signature", None)) else call
 
     def given(self, fused: FusedStage, place: int, arguments: str, variable: str) -> str:
         """The call as a statement that keeps its result in the variable; quicker than the expression."""
         call = f"f{place}({arguments})"
-        if not self.looks(fused):
+        if not self.unsure(getattr(fused.stage, "signature", None)):
             return f"{variable} = {call}"
-        return f"if type({variable} := {call}) not in fine: check({variable})"
+        self.prelude(f"seen{place} = None")
+        return self.look.statement(variable, call, f"seen{place}", none=isinstance(fused.stage, Sink))
 
     def guarded(self, fused: FusedStage, place: int, item: str, text: str, result: str) -> str:
         """Write a line that calls the user's function; with a policy, its failures are settled and the loop goes on."""
@@ -218,10 +219,11 @@ class _Writer:
 
     def filter(self, fused: FusedStage, place: int, item: str) -> str:
         counter = self.count(fused, place, "filtered")
+        keep = self.called(fused, place, item, Look.truth)
         if fused.settle is None:
-            self.line(f"if not {self.called(fused, place, item)}:", (fused.number, item))
+            self.line(f"if not {keep}:", (fused.number, item))
         else:
-            self.guarded(fused, place, item, f"keep = {self.called(fused, place, item)}", "keep")
+            self.guarded(fused, place, item, f"keep = {keep}", "keep")
             self.line("if not keep:")
         self.depth += 1
         self.line(f"{counter} += 1")
@@ -246,22 +248,24 @@ class _Writer:
         return f"x{place}"
 
     def fold(self, fused: FusedStage, place: int, item: str, stage: Fold[Any, Any]) -> str:
-        self.names["state"] = self.state
-        self.names["first"] = stage.start
+        self.names |= {"state": self.state, "first": stage.start}
+        blame = (fused.number, item)
         if stage.key is None:
             if "value" not in self.state:
-                self.state["value"] = stage.start()
+                self.state["value"] = no_coroutine(stage.start())
             called = self.called(fused, place, f"state['value'], {item}")
-            self.line(f"state['value'] = {called}", (fused.number, item))
+            self.line(f"state['value'] = {called}", blame)
             return item
         values = self.state.setdefault("values", {})
         self.names |= {"key": stage.key, "TooManyKeys": TooManyKeys, "values": values}
-        blame = (fused.number, item)
-        self.line(f"k = key({item})", blame)
+        key = f"key({item})"
+        if self.unsure(signature_of(stage.key)):
+            key = self.look.expression(key)
+        self.line(f"k = {key}", blame)
         self.line("if k in values:", blame)
         self.line(f"    values[k] = {self.called(fused, place, f'values[k], {item}')}", blame)
         self.line(f"elif len(values) < {stage.max_keys}:", blame)
-        self.line(f"    values[k] = {self.called(fused, place, f'first(), {item}')}", blame)
+        self.line(f"    values[k] = {self.called(fused, place, f'check(first()), {item}')}", blame)
         self.line(f"else: raise TooManyKeys({stage.max_keys})", blame)
         return item
 
@@ -291,8 +295,8 @@ class _Writer:
             test = f"isinstance({item}, t{number})"
             if not on.classes:
                 test = f"t{number}({item})"
-                if self.careful or not never_awaitable(signature_of(on.test).returns):
-                    test = looked_at(test)
+                if self.unsure(signature_of(on.test)):
+                    test = self.look.truth(test)
             self.line(f"{'if' if number == 0 else 'elif'} {test}:", blame)
             self.line(f"    out_{number}({item})")
         got = f"'no branch takes an item of type ' + type({item}).__name__"
@@ -304,11 +308,6 @@ class _Writer:
             self.line("except Stopped as error:")
             self.line(f"    s{place}({item}, error)", blame)
         return item
-
-
-def looked_at(call: str) -> str:
-    """The call as an expression that looks whether its result is of a class that has been found fine."""
-    return f"(result if type(result := {call}) in fine else check(result))"
 
 
 def _is_tail(stage: Stage) -> bool:
