@@ -8,7 +8,7 @@ from contextlib import aclosing
 from typing import Any, Final
 
 from piko_flow.connectors.sql_connection import SqlConnection
-from piko_flow.connectors.sql_row_types import Rows
+from piko_flow.connectors.sql_rows import Rows
 
 
 class Answer(ABC):

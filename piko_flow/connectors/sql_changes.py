@@ -10,8 +10,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar, overload
 from pydantic import BaseModel
 from typing_extensions import TypedDict, Unpack
 
-from piko_flow.connectors.sql_connection import DataRefused, SqlConnection
-from piko_flow.connectors.sql_drivers import connect
+from piko_flow.connectors.sql_connection import DataRefused, SqlConnection, connect
 from piko_flow.connectors.sql_errors import SqlRefused
 from piko_flow.connectors.sql_pages import pages, places_of
 from piko_flow.connectors.sql_query import Query

@@ -5,13 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from piko_flow.connectors.sql_connection import DataRefused, SqlConnection
-from piko_flow.connectors.sql_drivers import connect
+from piko_flow.connectors.sql_connection import DataRefused, SqlConnection, connect
 from piko_flow.connectors.sql_errors import REASON
-from piko_flow.connectors.sql_facts import TableFacts, look_at, positional, span_removal
+from piko_flow.connectors.sql_facts import look_at, positional, span_removal
 from piko_flow.connectors.sql_ledger_part import check_count
-from piko_flow.connectors.sql_row_types import Rows
-from piko_flow.connectors.sql_rows import RowMaker, Span
+from piko_flow.connectors.sql_rows import RowMaker, Rows, Span, TableFacts
 from piko_flow.connectors.sql_table import SqlTable
 from piko_flow.connectors.sql_texts import TEXTS
 from piko_flow.dataflow.stages.sink import Part, Receipt

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass
-from datetime import datetime
 from typing import Any, Final
 
+from piko_flow.connectors.sql_rows import TableFacts, bound
 from piko_flow.connectors.sql_select import tokens
 from piko_flow.connectors.sql_table import SqlTable
 from piko_flow.connectors.sql_texts import TEXTS
-from piko_flow.connectors.sql_values import bound
 from piko_flow.dataflow.stages.sink import Part
 
 Ask = Callable[[str, Mapping[str, Any]], Awaitable[Sequence[Sequence[Any]]]]
@@ -45,25 +43,6 @@ class NoUniqueKey(ValueError):
             f"{by} needs a unique index over exactly these columns, or fewer; "
             f"there is none. Make one: CREATE UNIQUE INDEX ... ON {table} ({', '.join(key)})"
         )
-
-
-@dataclass(frozen=True)
-class TableFacts:
-    """`zoneless`: the places of columns that keep a datetime without zone, where drivers insist on that."""
-
-    zoneless: tuple[int, ...] = ()
-
-    def fitted(self, rows: Sequence[Sequence[Any]]) -> Sequence[Sequence[Any]]:
-        """The rows with datetimes as their columns want them."""
-        if not self.zoneless:
-            return rows
-        columns = list(zip(*rows, strict=True))
-        for place in self.zoneless:
-            columns[place] = tuple(
-                value.replace(tzinfo=None) if isinstance(value, datetime) else value
-                for value in columns[place]
-            )
-        return list(zip(*columns, strict=True))
 
 
 def span_removal(table: SqlTable, facts: TableFacts, part: Part, dialect: str) -> tuple[str, list[Any]]:

@@ -7,8 +7,7 @@ from typing import Any, Final
 
 from piko_flow.connectors.sql_errors import REASON, DatabaseFailed, RowsRefused
 from piko_flow.connectors.sql_facts import look_at, span_removal
-from piko_flow.connectors.sql_row_types import Rows
-from piko_flow.connectors.sql_rows import RowMaker, Span
+from piko_flow.connectors.sql_rows import RowMaker, Rows, Span
 from piko_flow.connectors.sql_staged import staged_rows, staged_text
 from piko_flow.connectors.sql_table import SqlTable
 from piko_flow.connectors.sql_texts import TEXTS

@@ -9,7 +9,7 @@ from piko_flow.connectors.sql_answer import first_answered
 from piko_flow.connectors.sql_connection import SqlConnection
 from piko_flow.connectors.sql_errors import SqlRefused
 from piko_flow.connectors.sql_query import KeyRange, Query
-from piko_flow.connectors.sql_row_types import Rows
+from piko_flow.connectors.sql_rows import Rows
 
 WHOLE: Final = KeyRange()
 

@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from piko_flow.connectors.sql_facts import positional
+from piko_flow.connectors.sql_rows import adapted_one
 from piko_flow.connectors.sql_texts import TEXTS, SqlTexts
-from piko_flow.connectors.sql_values import adapted_one
 from piko_flow.errors import shorten
 
 

@@ -9,11 +9,10 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final
 
 from piko_flow.connectors.sql_answer import answered
-from piko_flow.connectors.sql_connection import DataRefused, SqlConnection
-from piko_flow.connectors.sql_drivers import connect
+from piko_flow.connectors.sql_connection import DataRefused, SqlConnection, connect
 from piko_flow.connectors.sql_pages import WHOLE, check_keys, pages
 from piko_flow.connectors.sql_query import KeyRange, Query
-from piko_flow.connectors.sql_row_types import Rows
+from piko_flow.connectors.sql_rows import Rows
 from piko_flow.connectors.sql_shapes import Shape
 from piko_flow.connectors.sql_span import ends_of
 from piko_flow.dataflow.stages.source import Reject

@@ -9,7 +9,7 @@ from typing import Any, get_args
 
 from pydantic import AwareDatetime, BaseModel, NaiveDatetime
 
-from piko_flow.connectors.sql_row_types import Rows
+from piko_flow.connectors.sql_rows import Rows
 from piko_flow.dataflow.stages.source import Reject
 
 

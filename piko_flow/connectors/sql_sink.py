@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING, Any, Generic, NoReturn, TypeAlias, TypeVar, ov
 
 from typing_extensions import TypedDict, Unpack
 
+from piko_flow.connectors.sql_connection import shown
 from piko_flow.connectors.sql_direct_part import DirectPart, HeldPart, swap
 from piko_flow.connectors.sql_errors import SqlRefused
 from piko_flow.connectors.sql_ledger_part import LedgerPart, dialect_of, move
 from piko_flow.connectors.sql_rows import Span
 from piko_flow.connectors.sql_table import Mode, make_table
-from piko_flow.connectors.sql_url import place, read_url, shown
+from piko_flow.connectors.sql_url import place, read_url
 from piko_flow.counting import counted
 from piko_flow.dataflow.graph.origin import caller
 from piko_flow.dataflow.stages.sink import Part, Receipt, SinkTarget, Transaction

@@ -10,7 +10,7 @@ from typing import Any, Final
 from piko_flow.connectors.sql_connection import SqlConnection
 from piko_flow.connectors.sql_errors import DatabaseFailed
 from piko_flow.connectors.sql_query import Query
-from piko_flow.connectors.sql_values import bound, utc
+from piko_flow.connectors.sql_rows import bound, utc
 
 COMPARABLE: Final = re.compile(r"\d{4}-\d\d-\d\d([ T]\d\d:\d\d(:\d\d(\.\d+)?)?(Z|[+-]00:?00)?)?")
 NOW: Final[Mapping[str, str]] = {

@@ -14,7 +14,7 @@ from uuid import UUID
 
 import orjson
 
-from piko_flow.connectors.sql_row_types import Rows
+from piko_flow.connectors.sql_rows import Rows
 
 JSON: Final = frozenset({int, str, bool, NoneType})
 READERS: Final[Mapping[str, Callable[[Any], Any]]] = {

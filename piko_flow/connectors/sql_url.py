@@ -49,11 +49,6 @@ def read_url(given: object, *, what: str, where: str, refuse: Refuse) -> URL:
     return url.set(drivername=driver)
 
 
-def shown(url: URL) -> str:
-    """The URL as messages show it: without password, driver and options."""
-    return url.set(drivername=url.get_backend_name(), query={}).render_as_string(hide_password=True)
-
-
 def place(url: URL) -> tuple[object, ...]:
     """What makes two URLs those of one database, whoever connects."""
     backend = url.get_backend_name()

@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from piko_flow import LocalEngine, Pipeline, RunReport, StageFailed, WorkerPool, run
-from piko_flow.dataflow.commit.budget import KEPT
+from piko_flow.dataflow.commit.accounts import KEPT
 from tests.property.balance import assert_balanced
 from tests.property.drawing_programs import KINDS, programs
 from tests.property.programs import Whole

@@ -11,10 +11,9 @@ from hypothesis import strategies as st
 
 from piko_flow import FlatMap, Sink, Source, Transform, run
 from piko_flow.dataflow.reports.observer import SilentObserver
-from piko_flow.dataflow.running import unit_state
-from piko_flow.dataflow.running.operators import chunk_size as pace
+from piko_flow.dataflow.running import checkpoint, unit_state
 from piko_flow.dataflow.running.operators import fused, loop, reader
-from piko_flow.dataflow.running.operators.chunk_size import LOOK, MOST, QUICK, SLOW, Pace, between_looks, some
+from piko_flow.dataflow.running.operators.reader import LOOK, MOST, QUICK, SLOW, Pace, between_looks, some
 
 
 class Clock:
@@ -22,7 +21,7 @@ class Clock:
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.time = 0.0
-        for module in (fused, loop, pace, reader, unit_state):
+        for module in (checkpoint, fused, loop, reader, unit_state):
             monkeypatch.setattr(module, "monotonic", lambda: self.time)
 
     def takes(self, seconds: Callable[[int], float]) -> Callable[[int], int]:

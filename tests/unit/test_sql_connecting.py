@@ -12,7 +12,7 @@ from sqlalchemy import make_url
 from sqlalchemy.util import await_only
 
 from piko_flow.connectors.sql import DatabaseFailed
-from piko_flow.connectors.sql_drivers import CONNECTIONS, connect
+from piko_flow.connectors.sql_connection import CONNECTIONS, connect
 from piko_flow.connectors.sql_url import read_url
 from tests.system.running_app import eventually
 from tests.unit.sql_by_hand import Tables

@@ -28,9 +28,9 @@ from sqlmodel import SQLModel
 from piko_flow import Parse, RunReport, Sink, Source, StageFailed, run
 from piko_flow.connectors.files import CsvSource
 from piko_flow.connectors.sql import SqlSink
-from piko_flow.dataflow.running.operators.chunk_size import LONGEST
 from piko_flow.dataflow.running.operators.garbage import fewer_collections
 from piko_flow.dataflow.running.operators.plain_rows import is_plain, rows_by
+from piko_flow.dataflow.running.operators.reader import LONGEST
 from tests.unit.sql_by_hand import Tables
 
 

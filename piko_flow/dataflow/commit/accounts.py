@@ -1,14 +1,13 @@
-"""Adding up what the units of a run have done."""
+"""Adding up what the units of a run have done, whether the counts balance, and how many items may have failed."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, replace
 from datetime import datetime
 from typing import Any, TypeVar
 
 from piko_flow.counting import counted
-from piko_flow.dataflow.commit.budget import KEPT, Budget
 from piko_flow.dataflow.commit.result import UnitResult, one_to_one
 from piko_flow.dataflow.plan.plan import Plan
 from piko_flow.dataflow.reports.facts import (
@@ -17,13 +16,13 @@ from piko_flow.dataflow.reports.facts import (
     Outcome,
     Progress,
     StageReport,
-    imbalances,
 )
 from piko_flow.dataflow.reports.report import RunReport
 from piko_flow.dataflow.reports.tally import EdgeTally, OperatorTimes, StageTally, Tally
-from piko_flow.errors import Unbalanced
+from piko_flow.errors import ErrorBudgetExceeded, StageFailed, Unbalanced
 
 Sum = TypeVar("Sum", bound=Tally)
+KEPT = 1000  # dead letters that a run holds; the rest are only counted
 
 
 class Accounts:
@@ -173,3 +172,80 @@ class Accounts:
 def _add(sums: Sequence[Sum], added: Sequence[Sum]) -> None:
     for one, other in zip(sums, added, strict=True):
         one.add(other)
+
+
+class Budget:
+    """How many items of a run may be skipped or dead, and how many dead letters it holds. A share of the items is judged when the run has read them all."""
+
+    def __init__(self, limit: int | float | None, *, run: str) -> None:
+        self._limit, self._run = limit, run
+        self.bad = self.dead_letters = 0
+        self._first: StageFailed | None = None
+
+    def note(self, failure: Callable[[], StageFailed]) -> None:
+        """Keep the first item that failed, as its failure tells of it, for the error of a run that may have too many."""
+        if self._first is None and self._limit is not None:
+            self._first = failure()
+
+    def spend(self, items: int) -> None:
+        """Count bad items. Raises ErrorBudgetExceeded as soon as a limit in items is passed."""
+        self.bad += items
+        if isinstance(self._limit, int) and self.bad > self._limit:
+            raise self._exceeded(self.bad, None, self._limit, self._first)
+
+    def keep(self) -> bool:
+        """Whether one more dead letter is held; those of all units of a process are counted together."""
+        self.dead_letters += 1
+        return self.dead_letters <= KEPT
+
+    def judge(self, bad: int, read: int, dead_letters: Iterable[DeadLetter] = ()) -> None:
+        """Judge a whole run by its totals. Raises ErrorBudgetExceeded.
+
+        Of one whose items failed elsewhere the first of the `dead_letters` says.
+        """
+        if self._limit is None:
+            return
+        allowed = self._limit if isinstance(self._limit, int) else self._limit * read
+        if bad > allowed:
+            kept = (
+                StageFailed(stage=one.stage, where=one.where, item=one.item, run=self._run, cause=one.error)
+                for one in dead_letters
+            )
+            raise self._exceeded(bad, read, self._limit, self._first or next(kept, None))
+
+    def _exceeded(
+        self, bad: int, of: int | None, limit: int | float, first: StageFailed | None
+    ) -> ErrorBudgetExceeded:
+        error = ErrorBudgetExceeded(bad=bad, of=of, allowed=limit, run=self._run, first=first)
+        error.__cause__ = None if first is None else first.__cause__
+        return error
+
+
+def imbalances(
+    stages: Sequence[StageReport], edges: Sequence[EdgeReport], one_to_one: frozenset[str]
+) -> list[str]:
+    """A line for each stage and edge of a whole run whose counts do not add up.
+
+    Stages not in `one_to_one` balance by their edges alone: what each sent is what the stage emitted, what
+    each delivered is what the stage received. Stage and edge count for themselves, so neither can hide a loss.
+    """
+    lines = []
+    for stage in stages:
+        ended = stage.emitted + stage.filtered + stage.skipped + stage.dead + stage.dropped
+        if stage.name in one_to_one and stage.received != ended:
+            lines.append(f"{stage.name} received {stage.received} items and accounts for {ended}")
+        got = [edge.received for edge in edges if edge.end == stage.name]
+        if got and sum(got) != stage.received:
+            lines.append(f"{stage.name} was sent {sum(got)} items and received {stage.received}")
+        sent = [edge.sent for edge in edges if edge.start == stage.name]
+        left = set(sent) if stage.kind == "Broadcast" else {sum(sent)}
+        if sent and left != {stage.emitted}:
+            lines.append(
+                f"{stage.name} emitted {stage.emitted} items and sent {' and '.join(map(str, sent))}"
+            )
+    lines += [
+        f"{edge.start} sent {edge.sent} items to {edge.end}, which received {edge.received}"
+        for edge in edges
+        if edge.sent != edge.received + edge.left
+    ]
+    return lines

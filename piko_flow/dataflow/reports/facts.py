@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, fields, replace
 from datetime import datetime
 from typing import Any, Literal
@@ -152,33 +151,3 @@ class RunFacts(Progress):
             for dead_letter in self.dead_letters
         ]
         return values
-
-
-def imbalances(
-    stages: Sequence[StageReport], edges: Sequence[EdgeReport], one_to_one: frozenset[str]
-) -> list[str]:
-    """A line for each stage and edge of a whole run whose counts do not add up.
-
-    Stages not in `one_to_one` balance by their edges alone: what each sent is what the stage emitted, what
-    each delivered is what the stage received. Stage and edge count for themselves, so neither can hide a loss.
-    """
-    lines = []
-    for stage in stages:
-        ended = stage.emitted + stage.filtered + stage.skipped + stage.dead + stage.dropped
-        if stage.name in one_to_one and stage.received != ended:
-            lines.append(f"{stage.name} received {stage.received} items and accounts for {ended}")
-        got = [edge.received for edge in edges if edge.end == stage.name]
-        if got and sum(got) != stage.received:
-            lines.append(f"{stage.name} was sent {sum(got)} items and received {stage.received}")
-        sent = [edge.sent for edge in edges if edge.start == stage.name]
-        left = set(sent) if stage.kind == "Broadcast" else {sum(sent)}
-        if sent and left != {stage.emitted}:
-            lines.append(
-                f"{stage.name} emitted {stage.emitted} items and sent {' and '.join(map(str, sent))}"
-            )
-    lines += [
-        f"{edge.start} sent {edge.sent} items to {edge.end}, which received {edge.received}"
-        for edge in edges
-        if edge.sent != edge.received + edge.left
-    ]
-    return lines

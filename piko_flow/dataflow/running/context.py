@@ -7,7 +7,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any, Final, cast
 
-from piko_flow.dataflow.commit.budget import Budget
+from piko_flow.dataflow.commit.accounts import Budget
 from piko_flow.dataflow.commit.shield import GRACE
 from piko_flow.dataflow.graph.boxes import Box
 from piko_flow.dataflow.plan.plan import Plan

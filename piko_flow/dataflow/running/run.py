@@ -11,8 +11,7 @@ from uuid import uuid4
 from typing_extensions import Unpack
 
 from piko_flow.clock import monotonic, now
-from piko_flow.dataflow.commit.accounts import Accounts
-from piko_flow.dataflow.commit.budget import Budget
+from piko_flow.dataflow.commit.accounts import Accounts, Budget
 from piko_flow.dataflow.commit.commit import commit_decided, has_targets, locked_targets, sweep
 from piko_flow.dataflow.commit.journal import MemoryJournal
 from piko_flow.dataflow.commit.result import UnitResult

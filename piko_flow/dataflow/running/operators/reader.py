@@ -1,17 +1,17 @@
-"""Reading a source: one reader for all kinds of sources, which a stop ends wherever it is."""
+"""Reading a source: one reader for all kinds of sources, which a stop ends wherever it is, and how much is done at once."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
 import threading
-from collections.abc import Awaitable, Callable, Generator, Iterator
+from collections.abc import Awaitable, Callable, Generator, Iterable, Iterator
+from itertools import islice
 from typing import Any, Final
 
 from piko_flow.clock import monotonic
 from piko_flow.dataflow.commit.shield import GRACE
 from piko_flow.dataflow.running.cancellation import within
-from piko_flow.dataflow.running.operators.chunk_size import Pace, some
 from piko_flow.dataflow.running.operators.opening import on_thread, open_source
 from piko_flow.dataflow.running.unit_state import OperatorState
 from piko_flow.dataflow.stages.source import Source, Table
@@ -22,6 +22,15 @@ log = logging.getLogger("piko_flow.sources")
 
 HandOn = Callable[[Any], Awaitable[None]]
 SAID_AFTER: Final = 1.0  # seconds that a stop waits for a call on a thread before the log says so
+LONGEST: Final = 1024  # items of a chunk
+# Seconds: a chunk that took less may be larger next time, one that took more is smaller.
+QUICK, SLOW = 0.002, 0.006
+LOOK: Final = 0.001  # seconds between two looks at the clock, as far as items take as long as those before
+MOST: Final = (
+    64  # items between two looks: where they suddenly take long, the loop is held for so many of them once
+)
+READY: tuple[Iterable[object], ...] = ([], (), {}, set(), range(1))
+PROMPT = tuple(type(iter(items)) for items in READY)  # iterators that never give slowly
 
 
 class Stopped(Exception):
@@ -312,3 +321,53 @@ class _Threaded:
     def _close(self) -> None:
         if isinstance(self._iterator, Generator):
             self._iterator.close()
+
+
+class Pace:
+    """`limit` is how many items are read or received at once, `step` and `piece` how many are read and worked on
+    between two looks at the clock."""
+
+    def __init__(self, longest: int) -> None:
+        self.longest = min(LONGEST, longest)
+        self.limit = self.step = self.piece = 1
+        self.reading = 0.0  # seconds that reading the last chunk took
+
+    def read(self, items: int, seconds: float) -> None:
+        """So many items were read in so many seconds."""
+        self.reading = seconds
+        self.step = between_looks(items, seconds)
+
+    def worked(self, items: int, seconds: float) -> None:
+        """So many items were worked on in so many seconds."""
+        if seconds > SLOW:  # it was noticed late: the items after the last look took long, not those before
+            items = min(items, self.piece)
+        self.piece = between_looks(items, seconds)
+
+    def adapt(self, items: int, seconds: float) -> None:
+        """Size the next chunk by how long the last one took, reading included."""
+        if seconds < QUICK:
+            self.limit = min(self.limit * 2, self.longest)
+        elif seconds > SLOW:
+            self.limit = max(min(self.limit // 2, int(items * QUICK / seconds)), 1)
+
+
+def between_looks(items: int, seconds: float, most: int = MOST) -> int:
+    """How many items fit between two looks at the clock if they take as long as these did."""
+    if seconds * most <= LOOK * items:
+        return most
+    return max(int(LOOK * items / seconds), 1)
+
+
+def some(iterator: Iterator[Any], limit: int, step: int) -> list[Any]:
+    """The next items, at most `limit`; fewer at the end, and when they come slowly. None only at the end."""
+    if isinstance(iterator, PROMPT):
+        return list(islice(iterator, limit))
+    chunk: list[Any] = []
+    ends = monotonic() + QUICK
+    while len(chunk) < limit:
+        wanted = min(step, limit - len(chunk))
+        before = len(chunk)
+        chunk.extend(islice(iterator, wanted))
+        if len(chunk) - before < wanted or monotonic() >= ends:
+            break
+    return chunk

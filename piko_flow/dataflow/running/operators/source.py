@@ -6,8 +6,7 @@ from typing import Any
 
 from piko_flow.clock import monotonic
 from piko_flow.dataflow.running.checkpoint import checkpoint
-from piko_flow.dataflow.running.operators.chunk_size import Pace
-from piko_flow.dataflow.running.operators.reader import Reader
+from piko_flow.dataflow.running.operators.reader import Pace, Reader
 from piko_flow.dataflow.running.unit_state import OperatorState
 from piko_flow.dataflow.stages.source import Source
 
