@@ -24,15 +24,57 @@ ALSO = {
     Path("piko_flow/planning/cron.py"): {"apscheduler"},
 }
 LOADED_WHEN_FIRST_NEEDED = {
-    *("sqlalchemy", "sqlmodel", "fastapi", "opentelemetry.sdk", "ray", "alembic"),
+    *(
+        "sqlalchemy",
+        "sqlmodel",
+        "fastapi",
+        "opentelemetry",
+        "ray",
+        "alembic",
+        "apscheduler",
+        "uvicorn",
+        "pydantic",
+    ),
     *("typer", "rich", "orjson", "cloudpickle", "dill", "numpy", "pyarrow"),
 }
+
+LOADED_BY_A_RUN = ("piko_flow.dataflow.running", "piko_flow.dataflow.commit", "piko_flow.dataflow.plan")
+IMPORTING = "import piko_flow, sys\n"
+DECLARING = """
+import sys
+from piko_flow import Broadcast, CpuMap, Filter, Retry, Route, Sink, Source, Throttle, Transform
+again = Transform(str, retry=Retry(attempts=2))
+branches = Broadcast(Transform(str) >> Sink(list), Filter(bool) >> again >> Sink(list))
+declared = Source([1, 2]) >> Throttle(1000) >> branches
+"""
+RUNNING = DECLARING + "declared.run_sync()\n"
+LOADED = "print(*sys.modules, sep='\\n')"
+BUILT_BY_PYDANTIC = """
+for name, module in [*sys.modules.items()]:
+    for value in vars(module).values() if name.startswith("piko_flow.") else ():
+        kind = value if isinstance(value, type) else type(value)
+        if kind.__module__ == name:
+            built = any(one.startswith("__pydantic_") for one in vars(kind))
+        else:
+            built = kind is not value and kind.__module__.startswith("pydantic")
+        if built:
+            print(f"{name}.{getattr(value, '__name__', value)}")
+"""
+"""Prints what our modules hold that Pydantic has built: models, dataclasses, adapters."""
 
 
 def third_party(path: Path) -> dict[str, int]:
     """The packages from outside that the file imports, with a line where it does."""
     found = {one.module.partition(".")[0]: one.line for one in imports(path)}
     return {name: line for name, line in found.items() if name not in sys.stdlib_module_names | OURS}
+
+
+def lines_of(script: str) -> set[str]:
+    """What a fresh interpreter prints that runs the script."""
+    done = subprocess.run(
+        [sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    return set(done.stdout.splitlines())
 
 
 def declared() -> set[str]:
@@ -88,9 +130,25 @@ def test_the_worker_starts_on_the_standard_library() -> None:
     ] == []
 
 
-def test_importing_the_package_loads_nothing_heavy() -> None:
-    listing = "import piko_flow, sys; print(*sorted(sys.modules), sep='\\n')"
-    loaded = subprocess.run(
-        [sys.executable, "-c", listing], cwd=ROOT, capture_output=True, text=True, check=True
-    )
-    assert LOADED_WHEN_FIRST_NEEDED & set(loaded.stdout.split()) == set()
+@pytest.mark.parametrize("script", [IMPORTING, DECLARING], ids=["importing", "declaring"])
+def test_nothing_heavy_and_nothing_that_runs_is_loaded_before_a_pipeline_runs(script: str) -> None:
+    loaded = lines_of(script + LOADED)
+    assert LOADED_WHEN_FIRST_NEEDED & loaded == set()
+    assert {name for name in loaded if name.startswith(LOADED_BY_A_RUN)} == set()
+
+
+def test_a_run_loads_what_runs() -> None:
+    assert lines_of(RUNNING + LOADED) >= {*LOADED_BY_A_RUN}
+
+
+@pytest.mark.parametrize("script", [IMPORTING, DECLARING, RUNNING], ids=["importing", "declaring", "running"])
+def test_what_describes_and_what_runs_has_nothing_built_by_pydantic(script: str) -> None:
+    assert lines_of(script + BUILT_BY_PYDANTIC) == set()
+
+
+def test_a_model_and_an_adapter_of_ours_would_be_found() -> None:
+    script = "import sys\nimport piko_flow.control.payload, piko_flow.ops.problems\n" + BUILT_BY_PYDANTIC
+    assert lines_of(script) >= {
+        "piko_flow.control.payload.TypeAdapter(Any)",
+        "piko_flow.ops.problems.Problem",
+    }

@@ -1,4 +1,4 @@
-"""What `piko_flow` offers by name, and that half of it is loaded only when somebody asks."""
+"""What `piko_flow` offers by name, and that each name is loaded only when it is used."""
 
 import ast
 import subprocess
@@ -30,24 +30,40 @@ def test_names_are_listed_once() -> None:
     assert len(piko_flow.__all__) == len(set(piko_flow.__all__))
 
 
-def test_a_checker_finds_each_name_in_the_module_that_it_is_loaded_from() -> None:
+def test_what_checkers_read_what_is_loaded_and_what_a_star_gives_are_the_same() -> None:
     tree = ast.parse((ROOT / "piko_flow" / "__init__.py").read_text(encoding="utf-8"))
-    imports = [(one.module, one.names) for one in ast.walk(tree) if isinstance(one, ast.ImportFrom)]
-    named = [
-        (module, alias.name)
-        for module, names in imports
-        for alias in names
-        if alias.name in piko_flow.__all__
-    ]
-    assert sorted(name for _, name in named) == sorted(piko_flow.__all__)
-    for module, name in named:
-        assert getattr(piko_flow, name) is getattr(import_module(str(module)), name)
+    read = {
+        str(found.module): [alias.name for alias in found.names]
+        for found in ast.walk(tree)
+        if isinstance(found, ast.ImportFrom) and str(found.module).startswith("piko_flow.")
+    }
+    tables = [found.value for found in tree.body if isinstance(found, ast.AnnAssign)]
+    (table,) = [ast.literal_eval(value) for value in tables if isinstance(value, ast.Dict)]
+    assert read == {module: names.split() for module, names in table.items()}
+    assert sorted(name for names in read.values() for name in names) == sorted(piko_flow.__all__)
+    for module, names in read.items():
+        assert [getattr(piko_flow, name) for name in names] == [
+            getattr(import_module(module), name) for name in names
+        ]
 
 
 def test_a_name_that_does_not_exist_is_an_error_that_tells_the_nearest() -> None:
     with pytest.raises(AttributeError, match="module 'piko_flow' has no attribute 'Flwo'") as caught:
         piko_flow.Flwo  # type: ignore[attr-defined]  # noqa: B018
     assert (caught.value.name, caught.value.obj) == ("Flwo", piko_flow)
+
+
+def test_a_star_gives_every_public_name() -> None:
+    names: dict[str, object] = {}
+    exec("from piko_flow import *", names)
+    assert {name: names[name] for name in piko_flow.__all__} == {
+        name: getattr(piko_flow, name) for name in piko_flow.__all__
+    }
+
+
+def test_a_misspelt_name_cannot_be_imported() -> None:
+    with pytest.raises(ImportError, match="cannot import name 'Sorce' from 'piko_flow'"):
+        from piko_flow import Sorce  # type: ignore[attr-defined]  # noqa: F401
 
 
 @pytest.mark.parametrize(
