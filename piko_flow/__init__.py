@@ -29,13 +29,12 @@ if TYPE_CHECKING:
     from piko_flow.dataflow.stages.batch import Batch, Fold, Throttle
     from piko_flow.dataflow.stages.broadcast import Broadcast
     from piko_flow.dataflow.stages.cpu import CpuMap
-    from piko_flow.dataflow.stages.pipeline import Pipeline
     from piko_flow.dataflow.stages.resource import Resource, ResourcePool, RunInfo
     from piko_flow.dataflow.stages.route import Route
     from piko_flow.dataflow.stages.routing import Merge, On
     from piko_flow.dataflow.stages.sink import Part, Receipt, Sink, SinkTarget, Transaction
     from piko_flow.dataflow.stages.source import ChunkReader, Reject, SliceReader, Source
-    from piko_flow.dataflow.stages.stage import SinkLike, SourceLike, TransformLike
+    from piko_flow.dataflow.stages.stage import Pipeline, SinkLike, SourceLike, TransformLike
     from piko_flow.dataflow.stages.transform import Filter, FlatMap, Parse, Transform
     from piko_flow.dataflow.workers.errors import (
         CannotReturn,
@@ -101,13 +100,12 @@ _NAMES: Final = {
     "piko_flow.dataflow.stages.batch": "Batch Fold Throttle",
     "piko_flow.dataflow.stages.broadcast": "Broadcast",
     "piko_flow.dataflow.stages.cpu": "CpuMap",
-    "piko_flow.dataflow.stages.pipeline": "Pipeline",
     "piko_flow.dataflow.stages.resource": "Resource ResourcePool RunInfo",
     "piko_flow.dataflow.stages.route": "Route",
     "piko_flow.dataflow.stages.routing": "Merge On",
     "piko_flow.dataflow.stages.sink": "Part Receipt Sink SinkTarget Transaction",
     "piko_flow.dataflow.stages.source": "ChunkReader Reject SliceReader Source",
-    "piko_flow.dataflow.stages.stage": "SinkLike SourceLike TransformLike",
+    "piko_flow.dataflow.stages.stage": "Pipeline SinkLike SourceLike TransformLike",
     "piko_flow.dataflow.stages.transform": "Filter FlatMap Parse Transform",
     "piko_flow.dataflow.workers.errors": "CannotReturn CannotSend RemoteError WorkerDied WorkersCannotStart",
     "piko_flow.dataflow.workers.pool": "WorkerPool",

@@ -14,7 +14,7 @@ from piko_flow.dataflow.reports.facts import Progress
 from piko_flow.dataflow.reports.report import RunReport
 from piko_flow.dataflow.running.run import ActiveRun, start
 from piko_flow.dataflow.running.run_options import RunValues
-from piko_flow.dataflow.stages.pipeline import Pipeline
+from piko_flow.dataflow.stages.stage import Pipeline
 from piko_flow.errors import describe_error
 
 

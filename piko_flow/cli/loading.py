@@ -12,8 +12,7 @@ from types import ModuleType
 from typing import Any
 
 from piko_flow.cli.mistakes import CommandMistake
-from piko_flow.dataflow.stages.pipeline import Pipeline, closed
-from piko_flow.dataflow.stages.stage import SourceLike, Stage, describe
+from piko_flow.dataflow.stages.stage import Pipeline, SourceLike, Stage, closed, describe
 from piko_flow.errors import PikoFlowError, describe_error
 
 

@@ -16,8 +16,7 @@ from piko_flow.control.flow_target import Kind, checked_target
 from piko_flow.control.registry import Registry, Site, registry_in_force
 from piko_flow.control.run_context import RunContext
 from piko_flow.dataflow.graph.origin import calling_frame, origin_of
-from piko_flow.dataflow.stages.pipeline import Pipeline
-from piko_flow.dataflow.stages.stage import Stage, describe
+from piko_flow.dataflow.stages.stage import Pipeline, Stage, describe
 from piko_flow.errors import FlowError
 from piko_flow.planning.window import Window
 

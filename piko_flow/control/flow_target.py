@@ -13,9 +13,8 @@ from piko_flow.control.run_context import RunContext
 from piko_flow.dataflow.graph.function import Signature, misfit, signature_of
 from piko_flow.dataflow.graph.generics import class_of, members_of
 from piko_flow.dataflow.graph.typing import show
-from piko_flow.dataflow.stages.pipeline import Pipeline, closed
 from piko_flow.dataflow.stages.resource import is_resource
-from piko_flow.dataflow.stages.stage import Stage, describe
+from piko_flow.dataflow.stages.stage import Pipeline, Stage, closed, describe
 from piko_flow.errors import PipelineError
 
 Kind = Literal["pipeline", "builder", "job"]

@@ -26,10 +26,10 @@ from piko_flow.dataflow.plan.plan import Plan, make_plan
 from piko_flow.dataflow.reports.facts import DeadLetter
 from piko_flow.dataflow.reports.report import RunReport
 from piko_flow.dataflow.running.run import ActiveRun
-from piko_flow.dataflow.stages.pipeline import Pipeline
 from piko_flow.dataflow.stages.resource import RunInfo
 from piko_flow.dataflow.stages.sink import Sink
 from piko_flow.dataflow.stages.source import Source
+from piko_flow.dataflow.stages.stage import Pipeline
 from piko_flow.dataflow.workers.pool import WorkerPool
 from piko_flow.planning.window import Window
 from piko_flow.store.records import DeadLetterRecord

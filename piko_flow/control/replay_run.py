@@ -15,10 +15,10 @@ from piko_flow.counting import counted
 from piko_flow.dataflow.plan.entry import Entry
 from piko_flow.dataflow.plan.options import PlanOptions
 from piko_flow.dataflow.reports.report import RunReport
-from piko_flow.dataflow.stages.pipeline import Pipeline
 from piko_flow.dataflow.stages.resource import RunInfo
 from piko_flow.dataflow.stages.sink import Sink
 from piko_flow.dataflow.stages.source import Source
+from piko_flow.dataflow.stages.stage import Pipeline
 from piko_flow.errors import RequestRefused
 from piko_flow.planning.window import Window
 from piko_flow.store.records import DeadLetterRecord

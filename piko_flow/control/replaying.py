@@ -17,7 +17,7 @@ from piko_flow.control.run_context import Emitted
 from piko_flow.dataflow.graph.boxes import graph_of
 from piko_flow.dataflow.plan.entry import find, named, taken_at, why_closed
 from piko_flow.dataflow.reports.facts import DeadLetter
-from piko_flow.dataflow.stages.pipeline import Pipeline
+from piko_flow.dataflow.stages.stage import Pipeline
 from piko_flow.store.records import DeadLetterRecord
 
 REPLAY = "replay"

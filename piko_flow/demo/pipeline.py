@@ -7,10 +7,10 @@ from typing import Final, Generic
 
 from piko_flow.connectors.files import CsvSource, JsonLinesSink
 from piko_flow.dataflow.stages.cpu import CpuMap
-from piko_flow.dataflow.stages.pipeline import Pipeline
 from piko_flow.dataflow.stages.route import Route
 from piko_flow.dataflow.stages.routing import On
 from piko_flow.dataflow.stages.sink import Sink, SinkTarget, T_contra
+from piko_flow.dataflow.stages.stage import Pipeline
 from piko_flow.dataflow.stages.transform import Parse, Transform
 from piko_flow.demo.drift import assess
 from piko_flow.demo.gazetteer import gazetteer, locate

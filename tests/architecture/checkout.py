@@ -5,18 +5,21 @@ import subprocess
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 ROOT = Path(__file__).resolve().parents[2]
 
 
+When = Literal["loading", "in a call", "for checkers"]
+
+
 class Import(NamedTuple):
-    """One imported module, with what is taken from it ("" for a plain import), and where."""
+    """One imported module, with what is taken from it ("" for a plain import), where, and when it happens."""
 
     module: str
     name: str
     line: int
-    at_top: bool
+    when: When
 
 
 def python_files(*folders: str) -> list[Path]:
@@ -32,15 +35,23 @@ def tree(path: Path) -> ast.Module:
 
 
 def imports(path: Path) -> Iterator[Import]:
-    """Every import of the file, inside functions too. Relative ones are refused elsewhere."""
-    top = set(map(id, tree(path).body))
-    for found in ast.walk(tree(path)):
+    """Every import of the file, in order: also those in functions, and those that only type checkers see."""
+    yield from _imports(tree(path), "loading")
+
+
+def _imports(parent: ast.AST, when: When) -> Iterator[Import]:
+    for found in ast.iter_child_nodes(parent):
         if isinstance(found, ast.Import):
-            for alias in found.names:
-                yield Import(alias.name, "", found.lineno, id(found) in top)
+            yield from (Import(alias.name, "", found.lineno, when) for alias in found.names)
         elif isinstance(found, ast.ImportFrom):
-            for alias in found.names:
-                yield Import(found.module or "", alias.name, found.lineno, id(found) in top)
+            yield from (Import(found.module or "", alias.name, found.lineno, when) for alias in found.names)
+        elif isinstance(found, ast.FunctionDef | ast.AsyncFunctionDef):
+            yield from _imports(found, "in a call")
+        elif isinstance(found, ast.If) and ast.unparse(found.test) == "TYPE_CHECKING":
+            yield from _imports(ast.Module(found.body, []), "for checkers")
+            yield from _imports(ast.Module(found.orelse, []), when)
+        else:
+            yield from _imports(found, when)
 
 
 def tracked_files() -> list[str]:

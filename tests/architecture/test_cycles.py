@@ -1,19 +1,35 @@
-"""No module needs itself to be loaded, and the one knot of the package, a description that can run itself, stays small."""
+"""No module needs itself, neither to be loaded nor inside its functions, and what is imported late has a reason."""
 
-from graphlib import TopologicalSorter
+from collections.abc import Mapping
+from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
 import pytest
 
-from tests.architecture.checkout import ROOT, imports, python_files
+from tests.architecture.checkout import ROOT, Import, imports, python_files
 
-# A pipeline runs, draws and previews itself, so what describes must reach what runs. Only these files do, inside a method.
-DESCRIPTIONS_THAT_ACT = {
-    Path("piko_flow/dataflow/plan/plan.py"),
-    Path("piko_flow/dataflow/stages/pipeline.py"),
-    Path("piko_flow/dataflow/stages/stage.py"),
-    Path("piko_flow/dataflow/stages/routing.py"),
+ABOVE_THE_STAGES = "a description is loaded without the rooms that plan, run and draw it"
+COSTS = "slow to load, and most programs never need it"
+OPTIONAL = "an optional package"
+LATE = {
+    "__init__.py": {
+        "piko_flow.dataflow.plan.plan": ABOVE_THE_STAGES,
+        "piko_flow.dataflow.running.run_options": ABOVE_THE_STAGES,
+        "piko_flow.dataflow.running.run": ABOVE_THE_STAGES,
+        "piko_flow.dataflow.running.collect": ABOVE_THE_STAGES,
+        "piko_flow.dataflow.drawing": ABOVE_THE_STAGES,
+    },
+    "stages/transform.py": {"pydantic": COSTS, "pydantic.errors": COSTS},
+    "running/value_check.py": {"pydantic": COSTS},
+    "workers/transport.py": {"tempfile": COSTS},
+    "workers/program.py": {
+        "traceback": COSTS,
+        "ctypes": COSTS,
+        "piko_flow.dataflow.workers": "a worker runs this file without the package, until a function loads OpenTelemetry",
+    },
+    "workers/shipping.py": {"cloudpickle": OPTIONAL, "dill": OPTIONAL},
 }
+"""What files of dataflow import inside functions, and why."""
 
 
 def module_file(name: str) -> Path | None:
@@ -25,31 +41,55 @@ def module_file(name: str) -> Path | None:
     )
 
 
-def needed_to_load(path: Path) -> set[Path]:
-    """Our files that are loaded before this one has been: imports at the top, not those for type checkers."""
-    names = {name for one in imports(path) if one.at_top for name in (one.module, f"{one.module}.{one.name}")}
-    return {found for name in names if (found := module_file(name)) is not None}
+def imported(one: Import) -> Path | None:
+    """The file that an import is of; a package is only its `__init__.py`, for a name that is no module in it."""
+    return module_file(f"{one.module}.{one.name}") or module_file(one.module)
 
 
-def part(path: Path) -> str:
-    """The part of dataflow that a file belongs to: a folder's or a file's name."""
-    return path.relative_to("piko_flow/dataflow").with_suffix("").parts[0]
+def circle(graph: Mapping[Path, set[Path]]) -> str:
+    """The first circle that is found in the graph, as text; empty if there is none."""
+    try:
+        TopologicalSorter(graph).prepare()
+    except CycleError as error:
+        return " -> ".join(map(str, reversed(error.args[1])))
+    return ""
 
 
-def test_loading_needs_no_cycle() -> None:
-    TopologicalSorter({path: needed_to_load(path) for path in python_files("piko_flow")}).prepare()
+def test_no_module_imports_itself_by_way_of_others_even_inside_functions() -> None:
+    graph = {
+        path: {
+            found
+            for one in imports(path)
+            if one.when != "for checkers" and (found := imported(one)) is not None
+        }
+        for path in python_files("piko_flow")
+    }
+    assert len(graph[Path("piko_flow/dataflow/__init__.py")]) > 4
+    assert circle(graph) == ""
 
 
-@pytest.mark.parametrize(
-    "path", [path for path in python_files("piko_flow/dataflow") if part(path) != "running"], ids=str
-)
-def test_only_descriptions_that_act_reach_another_part_of_dataflow_late(path: Path) -> None:
-    late = [
-        (found, one.line) for one in imports(path) if not one.at_top and (found := module_file(one.module))
+def test_a_circle_is_named() -> None:
+    a, b, c = map(Path, "abc")
+    assert circle({a: {b}, b: {c}, c: {b}}) in ("b -> c -> b", "c -> b -> c")
+
+
+def test_it_is_seen_when_something_is_imported(tmp_path: Path) -> None:
+    source = tmp_path / "sample.py"
+    source.write_text(
+        "import a\nif TYPE_CHECKING:\n    from b import c\nelse:\n    import d\n"
+        "class E:\n    from f import g\n    async def h(self):\n        if i:\n            import j.k\n"
+    )
+    assert [(one.module, one.when) for one in imports(source)] == [
+        *(("a", "loading"), ("b", "for checkers"), ("d", "loading")),
+        *(("f", "loading"), ("j.k", "in a call")),
     ]
-    across = [
-        f"{path}:{line}"
-        for found, line in late
-        if found.is_relative_to("piko_flow/dataflow") and part(found) != part(path)
-    ]
-    assert path in DESCRIPTIONS_THAT_ACT or across == []
+
+
+@pytest.mark.parametrize("path", python_files("piko_flow/dataflow"), ids=str)
+def test_what_dataflow_imports_inside_functions_is_listed_with_a_reason(path: Path) -> None:
+    late = {one.module for one in imports(path) if one.when == "in a call"}
+    assert late == set(LATE.get(str(path.relative_to("piko_flow/dataflow")), {}))
+
+
+def test_every_file_with_late_imports_exists() -> None:
+    assert [name for name in LATE if not (ROOT / "piko_flow/dataflow" / name).exists()] == []

@@ -1,5 +1,6 @@
 """Who may import what from outside, and how little `import piko_flow` loads. The floors themselves are contracts."""
 
+import re
 import subprocess
 import sys
 import tomllib
@@ -17,6 +18,10 @@ LOWEST_FLOORS = ("piko_flow/dataflow", "piko_flow/planning")
 BASE = [Path("piko_flow/clock.py"), Path("piko_flow/errors.py"), Path("piko_flow/retry.py")]
 EVERYWHERE = {"pydantic", "typing_extensions"}
 UNPICKLERS = {"pickle", "_pickle", "marshal", "shelve", "dill", "cloudpickle", "joblib", "dbm"}
+UPWARDS_FOR_CHECKERS = {
+    f"piko_flow/dataflow/{name}.py" for name in ("graph/boxes", "stages/actions", "stages/stage")
+}
+"""What a pipeline's own methods take and give is made in rooms above it, and a box holds a stage."""
 BETWEEN_PROCESSES = {Path("piko_flow/dataflow/workers"), Path("piko_flow/engines")}
 """Where values travel between a run and the processes that it has started."""
 ALSO = {
@@ -98,6 +103,28 @@ def test_nothing_inside_imports_the_package_root_or_the_pipelines(path: Path) ->
     assert [f"{path}:{one.line}" for one in above] == []
 
 
+def levels(contract: str) -> dict[str, int]:
+    """The parts of an import contract with their level, 0 for the highest."""
+    config = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["importlinter"]
+    (layers,) = (one["layers"] for one in config["contracts"] if one["id"] == contract)
+    return {name: number for number, layer in enumerate(layers) for name in re.findall(r"\w+", layer)}
+
+
+@pytest.mark.parametrize(("contract", "depth"), [("floors", 1), ("rooms", 2)])
+def test_what_only_checkers_import_is_below_too_but_for_descriptions_that_act(
+    contract: str, depth: int
+) -> None:
+    level, folder = levels(contract), "piko_flow" if depth == 1 else "piko_flow/dataflow"
+    upwards = {
+        str(path)
+        for path in python_files(folder)
+        for one in imports(path)
+        if one.when == "for checkers" and one.module.startswith(folder.replace("/", "."))
+        if level.get(one.module.split(".")[depth], 99) < level.get(path.with_suffix("").parts[depth], 0)
+    }
+    assert upwards == (UPWARDS_FOR_CHECKERS if contract == "rooms" else set())
+
+
 def test_only_what_a_run_and_its_workers_tell_each_other_is_unpickled() -> None:
     files = [path for path in python_files("piko_flow") if not BETWEEN_PROCESSES & {*path.parents}]
     found = [
@@ -126,7 +153,7 @@ def test_the_worker_starts_on_the_standard_library() -> None:
     assert [
         one.module
         for one in imports(worker)
-        if one.at_top and one.module.partition(".")[0] not in sys.stdlib_module_names
+        if one.when == "loading" and one.module.partition(".")[0] not in sys.stdlib_module_names
     ] == []
 
 

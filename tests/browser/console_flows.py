@@ -11,7 +11,7 @@ from pydantic import BaseModel, Field, SecretStr
 
 from piko_flow import Cron, Flow, Interval, Registry, RunContext, Sink, Source, Transform
 from piko_flow.clock import now
-from piko_flow.dataflow.stages.pipeline import Pipeline
+from piko_flow.dataflow.stages.stage import Pipeline
 from piko_flow.planning.window import BackfillPolicy
 
 HTML = "<img src=x onerror=alert(1)>"

@@ -27,7 +27,7 @@ from piko_flow.control.plane_dead_letters import WhichLetters
 from piko_flow.control.plane_replays import ReplayRequest
 from piko_flow.control.registry import Registry
 from piko_flow.control.run_context import RunContext
-from piko_flow.dataflow.stages.pipeline import Pipeline
+from piko_flow.dataflow.stages.stage import Pipeline
 from piko_flow.errors import ItemRejected, PipelineError, RequestRefused
 from piko_flow.planning.run_state import RunStatus
 from piko_flow.settings import Settings

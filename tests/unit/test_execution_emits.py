@@ -16,7 +16,7 @@ from piko_flow.control.execution import ActiveExecution
 from piko_flow.control.flow import Flow
 from piko_flow.control.registry import Registry
 from piko_flow.control.run_context import Emitted, RunContext
-from piko_flow.dataflow.stages.pipeline import Pipeline
+from piko_flow.dataflow.stages.stage import Pipeline
 from piko_flow.errors import PipelineError
 from piko_flow.planning.run_state import RunStatus
 from piko_flow.testing import CollectingSink

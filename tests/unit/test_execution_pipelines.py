@@ -15,8 +15,8 @@ from piko_flow.control.execution import ActiveExecution, execute
 from piko_flow.control.flow import Flow
 from piko_flow.control.registry import Registry
 from piko_flow.control.run_context import RunContext
-from piko_flow.dataflow.stages.pipeline import Pipeline
 from piko_flow.dataflow.stages.resource import RunInfo
+from piko_flow.dataflow.stages.stage import Pipeline
 from piko_flow.planning.run_state import Reason, RunStatus
 from piko_flow.store.batch import Batch
 from piko_flow.testing import CollectingSink, RecordingTarget, items

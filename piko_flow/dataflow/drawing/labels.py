@@ -8,10 +8,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from piko_flow.counting import counted
-from piko_flow.dataflow.graph.boxes import Box, Graph, Join
+from piko_flow.dataflow.graph.boxes import Box, Graph
 from piko_flow.dataflow.stages.batch import Batch, Fold, Throttle
 from piko_flow.dataflow.stages.cpu import CpuMap
 from piko_flow.dataflow.stages.options import CallOptions
+from piko_flow.dataflow.stages.routing import Join
 from piko_flow.dataflow.stages.sink import Sink
 from piko_flow.dataflow.stages.source import Source
 from piko_flow.dataflow.stages.stage import Stage

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from piko_flow.dataflow.drawing.labels import Label, label_of
-from piko_flow.dataflow.graph.boxes import Join, graph_of
+from piko_flow.dataflow.graph.boxes import graph_of
 from piko_flow.dataflow.stages.cpu import CpuMap
-from piko_flow.dataflow.stages.routing import Fork, Merge, RouteFork
+from piko_flow.dataflow.stages.routing import Fork, Join, Merge, RouteFork
 from piko_flow.dataflow.stages.stage import SinkLike, SourceLike, Stage
 
 PLAIN = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789 ._,-")

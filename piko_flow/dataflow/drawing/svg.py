@@ -9,7 +9,8 @@ from piko_flow.dataflow.drawing.labels import TAIL, Label, columns, cut, labels_
 from piko_flow.dataflow.drawing.layers import Layers, layers_of
 from piko_flow.dataflow.drawing.placing import Place, curve_along, places_of
 from piko_flow.dataflow.drawing.svg_style import STYLE, family_of
-from piko_flow.dataflow.graph.boxes import Box, Edge, Graph, Join, graph_of
+from piko_flow.dataflow.graph.boxes import Box, Edge, Graph, graph_of
+from piko_flow.dataflow.stages.routing import Join
 from piko_flow.dataflow.stages.stage import Stage
 
 LONGEST = 26  # columns of a name, a branch's label or a line of options

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 
 from piko_flow.dataflow.drawing.labels import TAIL, Label, columns, cut, labels_of, one_line, wrapped
 from piko_flow.dataflow.drawing.layers import Layers, Link, aligned, layers_of
-from piko_flow.dataflow.graph.boxes import Edge, Graph, Join, graph_of
+from piko_flow.dataflow.graph.boxes import Edge, Graph, graph_of
+from piko_flow.dataflow.stages.routing import Join
 from piko_flow.dataflow.stages.stage import Stage
 
 WIDEST = 100  # columns of a drawing

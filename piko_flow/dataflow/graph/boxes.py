@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from piko_flow.dataflow.stages.routing import Fork, Merge, RouteFork
-from piko_flow.dataflow.stages.stage import SinkLike, Stage
+if TYPE_CHECKING:
+    from piko_flow.dataflow.stages.stage import Stage
 
-
-class Join(Stage):
-    """Where the open branches of a Route or a Broadcast meet again."""
+Ends = list[tuple[int, str]]
+"""Boxes whose items go on to what follows: the number of each, and the label of the branch that leaves it."""
 
 
 @dataclass(frozen=True)
@@ -48,46 +48,21 @@ class Graph:
 
 def graph_of(stage: Stage) -> Graph:
     """The graph of a pipeline or of any part of one."""
-    building = _Building()
-    building.add(stage, [])
-    return Graph(tuple(building.boxes), tuple(building.edges))
+    builder = GraphBuilder()
+    stage.flatten(builder, [])
+    return Graph(tuple(builder.boxes), tuple(builder.edges))
 
 
-class _Building:
+class GraphBuilder:
+    """A graph in the making: each stage adds its own boxes, by its method `flatten`."""
+
     def __init__(self) -> None:
         self.boxes: list[Box] = []
         self.edges: list[Edge] = []
         self._names: set[str] = set()
 
-    def add(self, stage: Stage, feeding: list[tuple[int, str]]) -> list[tuple[int, str]]:
-        """Add a stage behind the given boxes (number and branch label); gives the boxes that feed what follows."""
-        parts: tuple[Stage, ...] | None = getattr(stage, "parts", None)
-        if parts is not None:
-            for part in parts:
-                feeding = self.add(part, feeding)
-            return feeding
-        if isinstance(stage, Merge):
-            sources = [end for source in stage.sources for end in self.add(source, [])]
-            return [(self._box(stage, sources), "")]
-        if isinstance(stage, Fork):
-            return self._add_fork(stage, feeding)
-        number = self._box(stage, feeding)
-        return [] if isinstance(stage, SinkLike) else [(number, "")]
-
-    def _add_fork(self, stage: Fork, feeding: list[tuple[int, str]]) -> list[tuple[int, str]]:
-        assert isinstance(stage, Stage)
-        number = self._box(stage, feeding)
-        routed = isinstance(stage, RouteFork)
-        ends: list[tuple[int, str]] = []
-        for label, branch in zip(stage.labels, stage.branches, strict=True):
-            ends += self.add(branch, [(number, label if routed else "")])
-        if len(ends) < 2:
-            return ends
-        meeting = object.__new__(Join)
-        vars(meeting).update(name=f"after {stage.name}", origin=stage.origin)
-        return [(self._box(meeting, ends), "")]
-
-    def _box(self, stage: Stage, feeding: list[tuple[int, str]]) -> int:
+    def box(self, stage: Stage, feeding: Ends) -> int:
+        """Add one box behind those that feed it, under a name of its own; gives its number."""
         number = len(self.boxes)
         name, count = stage.name, 1
         while name in self._names:

@@ -6,8 +6,10 @@ A refusal needs certainty: what cannot be decided is allowed, and then fails or 
 from __future__ import annotations
 
 import collections.abc
+import inspect
 import types
 import typing
+from collections.abc import Iterable
 from typing import Any, TypeVar
 
 from typing_extensions import is_typeddict
@@ -75,6 +77,26 @@ def plain(annotation: Any) -> Any:
 def guarded(annotation: Any) -> Any:
     """The type that a predicate annotated TypeGuard[X] or TypeIs[X] promises; Any for other annotations."""
     return typing.get_args(annotation)[0] if _name_of_form(annotation) in _GUARDS else Any
+
+
+def all_are(annotation: Any, classes: Iterable[type[Any]]) -> bool:
+    """Whether everything of that type is an instance of one of the classes."""
+    annotation = plain(annotation)
+    if typing.get_origin(annotation) is typing.Literal:
+        return all(isinstance(value, tuple(classes)) for value in typing.get_args(annotation))
+    found = dict if is_typeddict(class_of(annotation)) else class_of(annotation)
+    try:
+        return isinstance(found, type) and issubclass(found, tuple(classes))
+    except TypeError:  # classes that refuse issubclass
+        return False
+
+
+def has_items(annotation: Any, subclasses: Iterable[type[Any]]) -> bool:
+    """Whether the type is known to have items besides those of `subclasses`: it is neither abstract nor a protocol."""
+    found = class_of(plain(annotation))
+    if not isinstance(found, type) or found is Any or getattr(found, "_is_protocol", False):
+        return False
+    return not (inspect.isabstract(found) and any(all_are(one, (found,)) for one in subclasses))
 
 
 def show(annotation: Any) -> str:

@@ -6,9 +6,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
-from piko_flow.dataflow.graph.boxes import Box, Edge, Graph, Join
+from piko_flow.dataflow.graph.boxes import Box, Edge, Graph
 from piko_flow.dataflow.stages.batch import Fold
-from piko_flow.dataflow.stages.routing import Fork
+from piko_flow.dataflow.stages.routing import Fork, Join
 from piko_flow.dataflow.stages.sink import Sink
 from piko_flow.dataflow.stages.source import Source
 from piko_flow.dataflow.stages.stage import Keeping, Stage

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Any
 
-from piko_flow.dataflow.graph.boxes import Box, Graph, Join, graph_of
+from piko_flow.dataflow.graph.boxes import Box, Graph, graph_of
+from piko_flow.dataflow.graph.function import signature_of
 from piko_flow.dataflow.plan.entry import Entry, entered
 from piko_flow.dataflow.plan.explanation import explain
 from piko_flow.dataflow.plan.fingerprint import fingerprint
@@ -14,11 +15,10 @@ from piko_flow.dataflow.plan.options import Capacity, PlanOptions
 from piko_flow.dataflow.plan.split_ids import NoIdentity, split_id
 from piko_flow.dataflow.stages.batch import Batch, Fold, Throttle
 from piko_flow.dataflow.stages.cpu import CpuMap
-from piko_flow.dataflow.stages.pipeline import Pipeline, closed
-from piko_flow.dataflow.stages.routing import Fork, Merge
+from piko_flow.dataflow.stages.routing import Fork, Join, Merge
 from piko_flow.dataflow.stages.sink import Sink
 from piko_flow.dataflow.stages.source import Source
-from piko_flow.dataflow.stages.stage import Stage
+from piko_flow.dataflow.stages.stage import Pipeline, Stage, closed
 from piko_flow.dataflow.stages.transform import CallStage, Filter, FlatMap, Parse, Transform
 
 
@@ -92,8 +92,6 @@ def reads_async(source: Source[Any]) -> bool:
     if source.reads == "async_iterable":
         return True
     if source.reads == "slices":
-        from piko_flow.dataflow.graph.function import signature_of
-
         return signature_of(source.items.read).shape == "async_generator"
     return source.signature is not None and source.signature.shape == "async_generator"
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from piko_flow.dataflow.reports.facts import RunFacts
+from piko_flow.dataflow.reports.html import report_html
+from piko_flow.dataflow.reports.text import report_text
 
 
 @dataclass(frozen=True)
@@ -12,11 +14,7 @@ class RunReport(RunFacts):
     """The account of an ended run; `print` shows it as text, a notebook as a page. The fields are those of RunFacts."""
 
     def __str__(self) -> str:
-        from piko_flow.dataflow.reports.text import report_text
-
         return report_text(self)
 
     def _repr_html_(self) -> str:
-        from piko_flow.dataflow.reports.html import report_html
-
         return report_html(self)

@@ -8,6 +8,7 @@ from typing import Any
 
 from piko_flow.dataflow.plan.options import Capacity, PlanOptions
 from piko_flow.dataflow.plan.plan import make_plan
+from piko_flow.dataflow.reports.preview import preview_html, preview_text
 from piko_flow.dataflow.running.blocking import blocking
 from piko_flow.dataflow.running.run import ActiveRun
 from piko_flow.dataflow.stages.sink import Sink, SinkTarget
@@ -74,11 +75,7 @@ class Preview:
     source: str
 
     def __repr__(self) -> str:
-        from piko_flow.dataflow.reports.preview import preview_text
-
         return preview_text(self.items)
 
     def _repr_html_(self) -> str:
-        from piko_flow.dataflow.reports.preview import preview_html
-
         return preview_html(self.items)

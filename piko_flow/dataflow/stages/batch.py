@@ -84,7 +84,7 @@ class Batch(Gathering[T], TransformLike[T, list[T]], Generic[T]):
     def takes(self) -> Any:
         return Any if self.weight is None else signature_of(self.weight).takes
 
-    def asks(self) -> Iterator[tuple[str, Any]]:
+    def inputs(self) -> Iterator[tuple[str, Any]]:
         yield "its weight function", self.takes
 
     def gives(self, incoming: Any) -> Any:
@@ -188,7 +188,7 @@ class Fold(TransformLike[In, Out], Generic[In, Out]):
         positional = self.signature.positional
         return positional[1] if len(positional) > 1 else Any
 
-    def asks(self) -> Iterator[tuple[str, Any]]:
+    def inputs(self) -> Iterator[tuple[str, Any]]:
         yield "it", self.takes
         if self.key is not None:
             yield "its key function", signature_of(self.key).takes

@@ -8,10 +8,14 @@ from piko_flow.dataflow.stages.options import check_names
 from piko_flow.dataflow.stages.routing import (
     ClosedBroadcast,
     OpenBroadcast,
+)
+from piko_flow.dataflow.stages.stage import (
+    Branch,
+    SinkLike,
+    TransformLike,
     check_branch,
     check_distinct_sinks,
 )
-from piko_flow.dataflow.stages.stage import Branch, SinkLike, TransformLike
 
 I = TypeVar("I")  # noqa: E741
 G1 = TypeVar("G1")

@@ -8,14 +8,16 @@ from typing import Any, Generic, Never
 from typing_extensions import TypeVar
 
 from piko_flow.dataflow.graph.function import Signature, through
-from piko_flow.dataflow.stages.calling import GENERATORS, check_call, keep_function
 from piko_flow.dataflow.stages.options import (
+    GENERATORS,
     OnError,
     Seconds,
+    check_call,
     check_names,
     checked_on_error,
     checked_retry,
     flag,
+    keep_function,
     positive_seconds,
     whole,
 )

@@ -13,9 +13,8 @@ from piko_flow.dataflow.stages.routing import (
     On,
     OpenRoute,
     Predicate,
-    check_distinct_sinks,
 )
-from piko_flow.dataflow.stages.stage import SinkLike, TransformLike, describe
+from piko_flow.dataflow.stages.stage import SinkLike, TransformLike, check_distinct_sinks, describe
 
 G1 = TypeVar("G1")
 G2 = TypeVar("G2")

@@ -9,11 +9,11 @@ from typing import Any, Generic, Never, TypeGuard, overload
 
 from typing_extensions import TypeIs, TypeVar, is_typeddict
 
+from piko_flow.dataflow.graph.boxes import Ends, GraphBuilder
 from piko_flow.dataflow.graph.function import name_of, signature_of
-from piko_flow.dataflow.graph.generics import members_of, union_of
-from piko_flow.dataflow.graph.typing import show
-from piko_flow.dataflow.stages.calling import check_call
-from piko_flow.dataflow.stages.options import OnError, check_names
+from piko_flow.dataflow.graph.generics import class_of, members_of, union_of
+from piko_flow.dataflow.graph.typing import all_are, compatible, guarded, has_items, plain, show
+from piko_flow.dataflow.stages.options import OnError, check_call, check_names
 from piko_flow.dataflow.stages.stage import (
     Branch,
     In,
@@ -22,8 +22,11 @@ from piko_flow.dataflow.stages.stage import (
     SourceLike,
     Stage,
     TransformLike,
+    check_branch,
+    check_distinct_sinks,
     describe,
 )
+from piko_flow.errors import StageTypeError
 
 T = TypeVar("T")
 I = TypeVar("I")  # noqa: E741
@@ -76,9 +79,7 @@ class On(Stage, Generic[Test, Sees, Sends, Gives]):
         check_branch(self, branch)
         self._keep(branch=branch)
         if self.classes:
-            from piko_flow.dataflow.stages.joints import check_branch_of_class
-
-            check_branch_of_class(self)
+            self._check_fits(branch.first)
 
     def _checked(self, test: Any) -> Any:
         if isinstance(test, (tuple, types.UnionType)) or typing.get_origin(test) is typing.Union:
@@ -119,6 +120,12 @@ class On(Stage, Generic[Test, Sees, Sends, Gives]):
             self.refuse("a branch is chosen by isinstance", f"got {show(kind)}: {error}", "Write a predicate")
         return kind
 
+    def _check_fits(self, first: Stage) -> None:
+        """Refuse a branch that takes neither the classes that are sent to it nor some of their subclasses."""
+        for who, taken in first.inputs():
+            if not any(compatible(kind, taken) or compatible(taken, kind) for kind in self.classes):
+                first.mismatch(who, taken, self, union_of(list(self.classes)))
+
     @property
     def classes(self) -> tuple[type[Any], ...]:
         """The classes that this branch takes; empty when it goes by a predicate."""
@@ -128,6 +135,47 @@ class On(Stage, Generic[Test, Sees, Sends, Gives]):
 
     def leaves(self) -> Iterator[Stage]:
         yield from self.branch.leaves()
+
+    def given(self, left: list[Any], before: Stage | None) -> Any:
+        """The type that the branch gives, of items of the types that the branches before it have left."""
+        return self._given_by_class(left, before) if self.classes else self._given_by_predicate(left, before)
+
+    def not_taken(self, left: list[Any]) -> list[Any]:
+        """The types of which items may pass by this branch."""
+        if self.classes:
+            return [kind for kind in left if not all_are(kind, self.classes)]
+        returns = signature_of(self.test).returns
+        promised = guarded(returns) if "TypeIs" in str(typing.get_origin(returns)) else Any
+        return [kind for kind in left if promised is Any or not compatible(kind, promised)]
+
+    def _given_by_class(self, left: list[Any], before: Stage | None) -> Any:
+        if self.classes == (object,):
+            return self.branch.outgoing(union_of(left), before or self)
+        sure = [kind for kind in left if all_are(kind, self.classes)]
+        perhaps = [kind for kind in self.classes if any(all_are(kind, (class_of(one),)) for one in left)]
+        sent = union_of(sure + [kind for kind in perhaps if kind not in sure] or list(self.classes))
+        if left == [Any] and not compatible(sent, self.branch.first.takes):
+            sent = Any  # some of that class may come, and the branch may be made for those
+        return self.branch.outgoing(sent, before or self)
+
+    def _given_by_predicate(self, left: list[Any], before: Stage | None) -> Any:
+        """A predicate may separate the members of a union, so one member that fits the branch is enough."""
+        if before is not None:
+            takes = signature_of(self.test).takes
+            if not compatible(union_of(left), takes):
+                self.mismatch("its predicate", takes, before, union_of(left))
+        sent = guarded(signature_of(self.test).returns)
+        if sent is not Any:
+            return self.branch.outgoing(sent, self)
+        gives, refusals = [], []
+        for kind in left:
+            try:
+                gives.append(self.branch.outgoing(kind, before or self))
+            except StageTypeError as refusal:
+                refusals.append(refusal)
+        if not gives and refusals:
+            raise refusals[0]
+        return union_of(gives)
 
 
 def _label(test: Any) -> str:
@@ -147,12 +195,76 @@ class Fork(Stage):
         for branch in self.branches:
             yield from branch.leaves()
 
+    def outgoing(self, incoming: Any = Any, before: Stage | None = None) -> Any:
+        gives = self._given(incoming, before)
+        opened = [
+            kind
+            for branch, kind in zip(self.branches, gives, strict=True)
+            if not isinstance(branch, SinkLike)
+        ]
+        return union_of(opened) if opened else Any
+
+    def _given(self, incoming: Any, before: Stage | None) -> list[Any]:
+        """The type that each branch gives."""
+        return [branch.outgoing(incoming, before or self) for branch in self.branches]
+
+    def flatten(self, graph: GraphBuilder, feeding: Ends) -> Ends:
+        number = graph.box(self, feeding)
+        ends: Ends = []
+        for label, branch in zip(self._edge_labels(), self.branches, strict=True):
+            ends += branch.flatten(graph, [(number, label)])
+        if len(ends) < 2:
+            return ends
+        join = object.__new__(Join)
+        join._keep(name=f"after {self.name}", origin=self.origin)
+        return [(graph.box(join, ends), "")]
+
+    def _edge_labels(self) -> tuple[str, ...]:
+        return ("",) * len(self.branches)
+
+
+class Join(Stage):
+    """Where the open branches of a Route or a Broadcast meet again."""
+
 
 class RouteFork(Fork):
     """A Route's branches: the first whose test holds gets the item."""
 
     ons: tuple[On[Any, Any, Any, Any], ...]
     on_error: OnError
+
+    def _given(self, incoming: Any, before: Stage | None) -> list[Any]:
+        left, gives = members_of(plain(incoming)), []
+        for on in self.ons:
+            gives.append(on.given(left, before))
+            left = on.not_taken(left)
+        if before is not None and all(on.classes for on in self.ons):
+            self._check_covered(left, incoming, before)
+        return gives
+
+    def _edge_labels(self) -> tuple[str, ...]:
+        return self.labels
+
+    def _check_covered(self, left: list[Any], incoming: Any, before: Stage) -> None:
+        """Refuse a Route of which no branch takes some of the types that are sent to it."""
+        classes = tuple(kind for on in self.ons for kind in on.classes)
+        missing = [kind for kind in left if has_items(kind, classes)]
+        if not missing or object in classes:
+            return
+        names = [show(kind) for kind in missing]
+        first = "type(None)" if names[0] == "None" else names[0].partition("[")[0]
+        add = (
+            "Add On(object, ...) last"
+            if first == "object"
+            else f"Add On({first}, ...), or On(object, ...) last"
+        )
+        raise StageTypeError(
+            what=self.title,
+            where=str(self.origin),
+            rule="a Route has a branch for everything that comes",
+            got=f"{before.title} ({before.origin}) gives {show(incoming)} and no branch takes {', '.join(names)}",
+            advice=add,
+        )
 
 
 class OpenRoute(RouteFork, TransformLike[In, Out], Generic[In, Out]):
@@ -276,33 +388,12 @@ class Merge(SourceLike[Out], Generic[Out]):
             yield from source.leaves()
         yield self
 
+    def outgoing(self, incoming: Any = Any, before: Stage | None = None) -> Any:
+        return union_of([source.outgoing() for source in self.sources])
+
     def gives(self, incoming: Any) -> Any:
-        from piko_flow.dataflow.stages.joints import outgoing
+        return self.outgoing()
 
-        return union_of([outgoing(source) for source in self.sources])
-
-
-def check_branch(stage: Any, branch: object) -> None:
-    """Refuse what cannot be a branch."""
-    if not isinstance(branch, (SinkLike, TransformLike)):
-        stage.refuse(
-            "a branch is a sink or a transform",
-            f"got {describe(branch)}",
-            "Wrap a function in Sink(...) or Transform(...)",
-        )
-
-
-def check_distinct_sinks(stage: Any) -> None:
-    """Refuse one sink in two places: its parts would be written twice under one name."""
-    from piko_flow.dataflow.stages.sink import Sink
-
-    seen: dict[int, Sink[Any]] = {}
-    for leaf in stage.leaves():
-        if isinstance(leaf, Sink):
-            same = seen.setdefault(id(leaf if leaf.target is None else leaf.target), leaf)
-            if same is not leaf or list(stage.leaves()).count(leaf) > 1:
-                stage.refuse(
-                    "a sink has one place in a pipeline",
-                    f"{leaf.title} ({leaf.origin}) is in two",
-                    "Let the branches meet before it, or make two sinks",
-                )
+    def flatten(self, graph: GraphBuilder, feeding: Ends) -> Ends:
+        ends = [end for source in self.sources for end in source.flatten(graph, [])]
+        return [(graph.box(self, ends), "")]

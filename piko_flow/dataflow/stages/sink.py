@@ -12,16 +12,18 @@ from typing import Any, Concatenate, Generic, Protocol, TypeVar, overload
 from typing_extensions import Unpack
 
 from piko_flow.dataflow.graph.function import Signature, item_of, misfit, signature_of
-from piko_flow.dataflow.stages.calling import GENERATORS, check_call, keep_function
 from piko_flow.dataflow.stages.options import (
+    GENERATORS,
     CallOptions,
     OnError,
     OptionValues,
     Seconds,
+    check_call,
     check_names,
     checked_on_error,
     checked_options,
     checked_retry,
+    keep_function,
     positive_seconds,
     whole,
 )
@@ -289,7 +291,7 @@ class Sink(SinkLike[In], Generic[In]):
             within=positive_seconds(self, "within", within),
         )
 
-    def asks(self) -> Iterator[tuple[str, Any]]:
+    def inputs(self) -> Iterator[tuple[str, Any]]:
         yield "it", self.takes
         if self.options.key is not None:
             yield "its key function", signature_of(self.options.key).takes

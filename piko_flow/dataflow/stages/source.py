@@ -33,12 +33,13 @@ from typing_extensions import TypedDict, Unpack
 from piko_flow.dataflow.graph.function import Signature, gives_items, item_of, misfit, signature_of
 from piko_flow.dataflow.graph.generics import substitute
 from piko_flow.dataflow.graph.typing import plain, show
-from piko_flow.dataflow.stages.calling import check_awaiting, check_uses
 from piko_flow.dataflow.stages.options import (
     OnError,
     Seconds,
     Where,
+    check_awaiting,
     check_names,
+    check_uses,
     checked_on_error,
     checked_retry,
     checked_uses,

@@ -9,14 +9,16 @@ from typing_extensions import TypeVar, Unpack
 
 from piko_flow.dataflow.graph.function import Signature, gives_items, item_of, signature_of, through
 from piko_flow.dataflow.graph.typing import guarded, show
-from piko_flow.dataflow.stages.calling import GENERATORS, check_call, keep_function
 from piko_flow.dataflow.stages.options import (
+    GENERATORS,
     CallOptions,
     OnError,
     OptionValues,
+    check_call,
     check_names,
     checked_on_error,
     checked_options,
+    keep_function,
 )
 from piko_flow.dataflow.stages.source import Several
 from piko_flow.dataflow.stages.stage import In, Keeping, Out, TransformLike, describe
@@ -49,7 +51,7 @@ class CallStage(TransformLike[In, Out], Generic[In, Out]):
     def takes(self) -> Any:
         return self.signature.takes
 
-    def asks(self) -> Iterator[tuple[str, Any]]:
+    def inputs(self) -> Iterator[tuple[str, Any]]:
         yield "it", self.takes
         if self.options.key is not None:
             yield "its key function", signature_of(self.options.key).takes

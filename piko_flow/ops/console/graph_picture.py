@@ -9,7 +9,8 @@ from piko_flow.dataflow.drawing.labels import TAIL, Label, cut, labels_of, wrapp
 from piko_flow.dataflow.drawing.layers import Layers, layers_of
 from piko_flow.dataflow.drawing.placing import Place, curve_along, places_of
 from piko_flow.dataflow.drawing.svg import text_width
-from piko_flow.dataflow.graph.boxes import Edge, Graph, Join, graph_of
+from piko_flow.dataflow.graph.boxes import Edge, Graph, graph_of
+from piko_flow.dataflow.stages.routing import Join
 from piko_flow.dataflow.stages.stage import Stage
 from piko_flow.ops.console.formats import number, rate
 from piko_flow.ops.console.stage_rows import StageRow, Stages
