@@ -274,6 +274,24 @@ class CallExited(PikoFlowError):
         return f"the function raised {raised}; raise an error of your own to end the run"
 
 
+class ThreadsStuck(PikoFlowError, TimeoutError):
+    """No call of a stage could begin on a thread, since too many that were given up have not returned.
+
+    `stage` is the stage's name, `calls` how many of its calls are stuck.
+    """
+
+    def __init__(self, stage: str, calls: int) -> None:
+        super().__init__(stage, calls)
+        self.stage, self.calls = stage, calls
+
+    def __str__(self) -> str:
+        return (
+            f"no thread for a call of stage {self.stage!r}: {self.calls} calls that took longer than their timeout "
+            f"have not returned, and a stage leaves no more behind. Bound the work inside the function, for example "
+            f"by a timeout of its client"
+        )
+
+
 class ItemRejected(PikoFlowError):
     """Raised by a sink's `write` to say which item of the batch is to blame; the others are written again."""
 

@@ -156,7 +156,9 @@ SUBJECTS: Final = (
         "PikoFlowError PipelineError StageTypeError RunError StageFailed ErrorBudgetExceeded Unbalanced "
         "CommitFailed ResumeRefused AlreadyCommitted ResourceFailed ItemRejected RemoteError WorkerDied CannotShip ShippingWarning",
     ),
-    Subject("", "", "piko_flow", "TooManyKeys NoBranch CoroutineReturned CallCancelled CallExited"),
+    Subject(
+        "", "", "piko_flow", "TooManyKeys NoBranch CoroutineReturned CallCancelled CallExited ThreadsStuck"
+    ),
     Subject("", "", "piko_flow", "CannotSend CannotReturn WorkersCannotStart"),
     Subject(
         "",

@@ -244,7 +244,7 @@ async def test_a_thread_past_its_timeout_is_left_and_the_next_items_go_on(
         stuck.set()
     assert sink.items == [1, 2, 3, 4]
     assert [letter.item for letter in report.dead_letters] == [0]
-    assert report.leftovers == ("piko-flow work",)
+    assert report.leftovers == ("a thread of stage 'work', in a call that has not returned",)
 
 
 async def test_a_worker_process_past_its_timeout_is_replaced() -> None:

@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import threading
 from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
 
-from piko_flow import CpuMap, FlatMap, LocalEngine, Retry, Source, Transform, run, run_sync
-from piko_flow.dataflow.running import thread_pool as threads
-from piko_flow.dataflow.running.thread_pool import ThreadPool
+from piko_flow import CpuMap, FlatMap, Retry, Source, Transform, run, run_sync
 from piko_flow.errors import StageFailed
 from piko_flow.testing import CollectingSink, items
 
@@ -115,28 +112,3 @@ async def test_a_task_group_that_failed_inside_a_function_and_was_caught_changes
     sink: CollectingSink[int] = CollectingSink()
     await run(items(6) >> Transform(catches, concurrency=concurrency, key=key) >> sink)
     assert sink.items == sorted(caught) == list(range(6))
-
-
-async def test_a_stage_has_its_threads_once_while_its_unit_is_in_work() -> None:
-    async with ThreadPool() as threads:
-        threads.widen("first", 1, 2)
-        threads.widen("first", 1, 2)
-        threads.widen("second", 1, 2)
-        assert threads.limit == 4
-        threads.narrow("first")
-        assert threads.limit == 2
-
-
-async def test_units_one_after_the_other_share_their_threads(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(threads, "LEFT", 2)
-    over = threading.Event()
-
-    def block(item: int) -> int:
-        over.wait()
-        return item
-
-    stage = Transform(block, on="thread", timeout=0.01, on_error="skip")
-    report = await run(items(40, units=40) >> stage >> CollectingSink(), engine=LocalEngine(1))
-    over.set()
-    assert report.skipped == 40
-    assert len(report.leftovers) == 3  # one for the stage, and one for each call that may be left behind

@@ -130,7 +130,7 @@ async def test_a_thread_that_cannot_be_stopped_is_named_and_the_run_ends() -> No
             active.cancel()
             report = await active.wait()
         assert report.outcome == "cancelled"
-        assert report.leftovers == ("piko-flow block",)
+        assert report.leftovers == ("a thread of stage 'block', in a call that has not returned",)
     finally:
         stuck.set()
 

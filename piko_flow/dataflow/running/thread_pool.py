@@ -4,33 +4,39 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
+import logging
 import threading
+from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
 from queue import SimpleQueue
-from typing import Any
+from typing import Any, Final
 
 from piko_flow.dataflow.running.cancellation import within
+from piko_flow.errors import ThreadsStuck
 
-GRACE = 0.5  # seconds that a thread gets to end its call when the run is over
-LEFT = 64  # calls that may go on unwatched at once; beyond it new calls wait for them
+log = logging.getLogger("piko_flow.threads")
+
+GRACE: Final = 0.5  # seconds that a thread gets to end its call when the run is over
+STUCK: Final = 64  # calls of one stage that may go on unwatched at once
 
 
 class ThreadPool:
-    """Runs blocking calls on up to `limit` threads, started when first needed; an async context manager.
+    """Runs blocking calls on threads, started when first needed; an async context manager.
 
-    A call that nobody waits for any more (its timeout is over, its run was cancelled) cannot be stopped:
-    another thread takes its place, and its own ends with it. Closing waits a short grace for calls in
-    progress; a thread that goes on is named in `leftovers` and never keeps the interpreter from exiting.
+    There are as many threads as calls in progress, so at most the sum of the stages' concurrency, and besides one for
+    each call that is stuck. Closing waits a short grace for calls in progress. A call that goes on is named in
+    `leftovers` by its stage; it never keeps the interpreter from exiting.
+
+    Its state changes on the event loop alone: threads only make calls and say there that they have ended.
     """
 
     def __init__(self) -> None:
-        self._calls: SimpleQueue[_Call | None] = SimpleQueue()
-        self._threads: list[threading.Thread] = []
-        self._lock = threading.Lock()
-        self._idle = self._left = 0
-        self._wanted: dict[tuple[str, int], int] = {}
         self.leftovers: list[str] = []
+        self._calls: SimpleQueue[_Call | None] = SimpleQueue()
+        self._threads: set[threading.Thread] = set()
+        self._idle = 0
+        self._stages: dict[int, StageThreads] = {}
 
     async def __aenter__(self) -> ThreadPool:
         self._loop, self._all_ended = asyncio.get_running_loop(), asyncio.Event()
@@ -43,102 +49,165 @@ class ThreadPool:
         if self._threads:
             with suppress(TimeoutError):
                 await within(GRACE, self._all_ended.wait(), "the threads did not end")
-        self.leftovers += [thread.name for thread in self._threads]
+        for stage in self._stages.values():
+            if stage.in_progress:
+                stage.warn()
+                self.leftovers.append(stage.leftover)
 
-    @property
-    def limit(self) -> int:
-        """How many threads the stages of the units in work may use together."""
-        return sum(self._wanted.values())
+    def stage(self, number: int, name: str) -> StageThreads:
+        """Give the threads of the stage with this number, which all units of the run share."""
+        return self._stages.setdefault(number, StageThreads(self, name))
 
-    def widen(self, unit: str, stage: int, threads: int) -> None:
-        """Allow a stage of a unit so many threads, until the unit is over; asking again changes nothing."""
-        self._wanted[unit, stage] = threads
-
-    def narrow(self, unit: str) -> None:
-        """The unit is over: its stages need no threads. Those there are stay for the units that follow."""
-        for key in [key for key in self._wanted if key[0] == unit]:
-            del self._wanted[key]
-
-    def call(self, function: Callable[..., Any], *arguments: Any) -> asyncio.Future[Any]:
-        """Start the call on a thread, with a copy of the context; the future gives its result or error.
-
-        Cancelling the future gives the call up: one that has not begun is not made.
-        """
-        call = _Call(function, arguments)
-        call.future.add_done_callback(lambda future: self._given_up(call) if future.cancelled() else None)
-        self._calls.put(call)
-        with self._lock:
+    def begin(self, call: _Call) -> None:
+        """Make the call on an idle thread, or on a new one."""
+        if self._idle:
             self._idle -= 1
-            if self._idle < 0:
-                self._start_thread()
-        return call.future
-
-    def _start_thread(self) -> None:
-        if len(self._threads) < self.limit + min(self._left, LEFT):
-            self._idle += 1
+        else:
             # Not joined at interpreter exit: a blocking call that cannot be stopped must not hold the process.
             thread = threading.Thread(target=self._work, name="piko-flow thread", daemon=True)
-            self._threads.append(thread)
+            self._threads.add(thread)
             thread.start()
+        self._calls.put(call)
 
-    def _given_up(self, call: _Call) -> None:
-        with self._lock:
-            if call.began and not call.left:
-                call.left = True
-                self._left += 1
-                if self._idle < 0:
-                    self._start_thread()
+    def free(self, *, surplus: bool) -> None:
+        """Take back the thread of a call that has ended; a surplus one ends."""
+        if surplus:
+            self._calls.put(None)
+        else:
+            self._idle += 1
 
     def _work(self) -> None:
-        self._serve()
+        """Make calls until there are no more. Runs on each thread."""
+        thread = threading.current_thread()
+        while (call := self._calls.get()) is not None:
+            thread.name = f"piko-flow {getattr(call.function, '__name__', 'call')}"
+            result, error = call.make()
+            self._say(call.stage.ended, call, result, error)
+            del call, result, error  # an idle thread keeps nothing alive
+        self._say(self._thread_ended, thread)
+
+    def _say(self, what: Callable[..., None], *arguments: object) -> None:
         with suppress(RuntimeError):  # the loop was closed while a call went on
-            self._loop.call_soon_threadsafe(self._thread_ended, threading.current_thread())
+            self._loop.call_soon_threadsafe(what, *arguments)
 
     def _thread_ended(self, thread: threading.Thread) -> None:
-        thread.join()  # calling here was the last it did
-        with self._lock:
-            self._threads.remove(thread)
+        thread.join()  # saying so was the last it did
+        self._threads.discard(thread)
         if not self._threads:
             self._all_ended.set()
 
-    def _serve(self) -> None:
-        while (call := self._calls.get()) is not None:
-            with self._lock:
-                call.began = not call.future.cancelled()
-            if call.began:
-                threading.current_thread().name = f"piko-flow {getattr(call.function, '__name__', 'call')}"
-                call.make()
-            with self._lock:
-                if call.left:
-                    self._left -= 1
-                    return  # another thread has taken this one's place
-                self._idle += 1
+
+class StageThreads:
+    """The calls of one stage on the threads of a run.
+
+    A call that nobody waits for any more (its timeout is over, its task was cancelled) cannot be stopped: it is stuck,
+    and keeps its thread until it returns. While STUCK calls of the stage are, no further one begins: it waits for one
+    of them to return, as long as its timeout says, then fails with ThreadsStuck. Calls that have begun by then may get
+    stuck as well, so at most STUCK are and as many as the stage makes at once. Other stages are not concerned.
+    """
+
+    def __init__(self, pool: ThreadPool, name: str) -> None:
+        self.name = name
+        self.in_progress = self._stuck = 0
+        self._pool = pool
+        self._waiting: deque[_Call] = deque()
+        self._warned = False
+
+    @property
+    def leftover(self) -> str:
+        """Say how many threads the stage leaves behind."""
+        if self.in_progress == 1:
+            return f"a thread of stage {self.name!r}, in a call that has not returned"
+        return f"{self.in_progress} threads of stage {self.name!r}, in calls that have not returned"
+
+    def call(
+        self, function: Callable[..., Any], *arguments: Any, timeout: float | None = None
+    ) -> asyncio.Future[Any]:
+        """Start the call on a thread, with a copy of the context; the future gives its result or error.
+
+        Its error is a TimeoutError when the call takes longer than `timeout` seconds, and ThreadsStuck when it could not
+        begin. Cancelling the future gives the call up: one that has not begun is not made.
+        """
+        call = _Call(self, function, arguments)
+        future = call.future
+        if self._stuck < STUCK:
+            self._begin(call)
+        elif timeout is None:
+            future.set_exception(ThreadsStuck(self.name, self._stuck))
+        else:
+            self._waiting.append(call)
+        if timeout is not None:
+            timer = future.get_loop().call_later(timeout, self._late, call, timeout)
+            future.add_done_callback(lambda _: timer.cancel())
+        future.add_done_callback(lambda _: self._given_up(call) if future.cancelled() else None)
+        return future
+
+    def ended(self, call: _Call, result: Any, error: BaseException | None) -> None:
+        """Give the outcome to whoever waits for the call, and its thread back to the pool."""
+        call.began = False
+        self.in_progress -= 1
+        self._pool.free(surplus=call.stuck)
+        if call.stuck:
+            self._stuck -= 1
+            if self._waiting:
+                self._begin(self._waiting.popleft())
+        elif not call.future.done():
+            call.finish(result, error)
+
+    def warn(self) -> None:
+        """Log once that the stage leaves calls on their threads."""
+        if not self._warned:
+            self._warned = True
+            log.warning(
+                "stage %r: a call on a thread was given up and has not returned; it keeps its thread until it does. "
+                "Bound the work inside the function, for example by a timeout of its client",
+                self.name,
+            )
+
+    def _begin(self, call: _Call) -> None:
+        call.began = True
+        self.in_progress += 1
+        self._pool.begin(call)
+
+    def _late(self, call: _Call, timeout: float) -> None:
+        if call.future.done():
+            return
+        if call.began:
+            self.warn()
+            self._given_up(call)
+            call.future.set_exception(TimeoutError(f"no result within {timeout:g} s"))
+        else:
+            self._waiting.remove(call)
+            call.future.set_exception(ThreadsStuck(self.name, self._stuck))
+
+    def _given_up(self, call: _Call) -> None:
+        if call.began:
+            call.stuck = True
+            self._stuck += 1
+        elif call in self._waiting:
+            self._waiting.remove(call)
 
 
 class _Call:
-    """One call on its way: `began` on a thread, `left` by whoever waited for it."""
+    """One call: `began` while it has a thread, `stuck` when nobody waits for it any more."""
 
-    def __init__(self, function: Callable[..., Any], arguments: tuple[Any, ...]) -> None:
-        self.function, self.arguments = function, arguments
-        self.loop = asyncio.get_running_loop()
-        self.future: asyncio.Future[Any] = self.loop.create_future()
+    def __init__(self, stage: StageThreads, function: Callable[..., Any], arguments: tuple[Any, ...]) -> None:
+        self.stage, self.function, self.arguments = stage, function, arguments
+        self.future: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
         self.context = contextvars.copy_context()
-        self.began = self.left = False
+        self.began = self.stuck = False
 
-    def make(self) -> None:
-        """Call the function here and give its outcome to the loop that waits."""
+    def make(self) -> tuple[Any, BaseException | None]:
+        """Call the function on this thread; gives its result and its error."""
+        if self.future.done():  # given up before the thread was there
+            return None, None
         try:
-            result, error = self.context.run(self.function, *self.arguments), None
-        except BaseException as raised:
-            result, error = None, raised
-        try:
-            self.loop.call_soon_threadsafe(self._finish, result, error)
-        except RuntimeError:  # the loop was closed while the call went on: nobody waits for it any more
-            return
+            return self.context.run(self.function, *self.arguments), None
+        except BaseException as error:
+            return None, error
 
-    def _finish(self, result: Any, error: BaseException | None) -> None:
-        if self.future.done():
-            return
+    def finish(self, result: Any, error: BaseException | None) -> None:
+        """Give the outcome to whoever waits for it."""
         if error is None:
             self.future.set_result(result)
         elif isinstance(error, StopIteration):  # which no future takes

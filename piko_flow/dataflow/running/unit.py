@@ -65,7 +65,6 @@ async def run_unit(
         done = state.exhausted
         return result_of(state, receipts, targets)
     finally:
-        context.threads.narrow(unit.id)
         if not done:
             await _abort(state, targets)
 

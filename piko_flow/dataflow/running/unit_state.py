@@ -16,6 +16,7 @@ from piko_flow.dataflow.reports.tally import EdgeTally, OperatorTimes, StageTall
 from piko_flow.dataflow.running.channel import AnyChannel, Channel
 from piko_flow.dataflow.running.context import EngineContext
 from piko_flow.dataflow.running.error_policy import ErrorPolicy
+from piko_flow.dataflow.running.thread_pool import StageThreads
 from piko_flow.dataflow.running.value_check import value_check
 
 
@@ -101,6 +102,11 @@ class OperatorState:
     @property
     def tally(self) -> StageTally:
         return self.tallies[0]
+
+    @property
+    def threads(self) -> StageThreads:
+        """The threads for the calls of the first stage."""
+        return self.context.threads.stage(self.boxes[0].number, self.name)
 
     async def receive(self, limit: int) -> list[Any]:
         """Receive from the input, clocking the wait."""

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import Any
 
 from piko_flow.dataflow.running.cancellation import within
@@ -11,6 +11,7 @@ from piko_flow.dataflow.running.operators.awaitables import no_coroutine
 from piko_flow.dataflow.running.unit_state import OperatorState
 from piko_flow.dataflow.stages.options import CallOptions
 from piko_flow.dataflow.stages.transform import Filter
+from piko_flow.retry import attempts
 
 DROPPED: Any = object()  # the result of an item that does not go on
 
@@ -53,11 +54,10 @@ def _awaitable(function: Callable[..., Any], stage: Any, state: OperatorState) -
     if stage.signature.is_async:
         return function
     if stage.options.on == "thread":
-        threads = state.context.threads
-        threads.widen(state.unit.unit.id, state.boxes[0].number, stage.options.concurrency)
+        start, timeout = state.threads.call, stage.options.timeout
 
         async def on_thread(item: Any) -> Any:
-            return no_coroutine(await threads.call(function, item))
+            return no_coroutine(await start(function, item, timeout=timeout))
 
         return on_thread
 
@@ -77,24 +77,20 @@ def _validated(call: Call, validate: Callable[[Any], Any]) -> Call:
 def _bounded(call: Call, options: CallOptions, state: OperatorState) -> Call:
     """The call with its timeout for each attempt and its retries; the item keeps its place meanwhile."""
     retry, timeout, tally = options.retry, options.timeout, state.tally
+    if options.on == "thread":
+        timeout = None  # the thread's call has it
 
     async def once(item: Any) -> Any:
         return await within(timeout, call(item), "no result")
 
-    async def attempts(item: Any) -> Any:
-        number = 1
-        while True:
-            try:
-                return await once(item)
-            except Exception as error:
-                if retry is None or not retry.again(number, error):
-                    raise
-                state.unit.group.obey()
-                tally.retried += 1
-                await asyncio.sleep(retry.delay(number))
-                number += 1
+    def retried(_: Exception) -> None:
+        state.unit.group.obey()
+        tally.retried += 1
 
-    return attempts if retry is not None else once
+    async def several(item: Any) -> Any:
+        return await attempts(partial(once, item), retry, retried=retried)
+
+    return several if retry is not None else once
 
 
 def _kept(call: Call, state: OperatorState) -> Call:

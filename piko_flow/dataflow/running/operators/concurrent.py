@@ -11,11 +11,11 @@ from piko_flow.clock import monotonic
 from piko_flow.dataflow.running.cancellation import ESCAPES
 from piko_flow.dataflow.running.checkpoint import HELD, checkpoint
 from piko_flow.dataflow.running.operators.attempts import DROPPED, Attempts
+from piko_flow.dataflow.running.operators.in_order import InOrder
 from piko_flow.dataflow.running.task_group import TaskGroup
 from piko_flow.dataflow.running.unit_state import OperatorState
 from piko_flow.dataflow.stages.sink import Sink
 
-PENDING: Any = object()  # the result of a call still in flight
 LOCAL = 256  # items taken off the input at once
 
 
@@ -34,8 +34,7 @@ class ConcurrentOperator:
         self.ordered = stage.options.ordered and self.concurrency > 1 and not isinstance(stage, Sink)
         self.input, self.output = state.input, state.outputs[0] if state.outputs else None
         self.chunk: Iterator[Any] = iter(())
-        self.early: dict[int, Any] = {}
-        self.taken = self.turn = 0  # the number of the next item taken, and of the next handed on
+        self.order = InOrder(self._send, self._turn_passed)
         self.idle: deque[asyncio.Future[None]] = deque()
         self.parked: deque[asyncio.Future[None]] = deque()
         self.workers = 0
@@ -87,14 +86,14 @@ class ConcurrentOperator:
     async def _work_ordered(self) -> None:
         """Take items, hand on results in the order of the items; one that is early is kept until its turn."""
         call, failed, offer = self.attempts.call, self.attempts.failed, self.state.output.offer
-        early, parked, concurrency = self.early, self.parked, self.concurrency
-        group = self.group
+        order, concurrency, group = self.order, self.concurrency, self.group
+        early, parked = order.early, self.parked
         self._spread()
         while self._has_items() or await self._wait():
             await self._place()
             for item in self.chunk:
-                number = self.taken
-                self.taken = number + 1
+                number = order.begun  # what `order.begin`, and `order.end` below, do without a call
+                order.begun = number + 1
                 try:
                     result = await call(item)
                 except Exception as error:
@@ -103,42 +102,38 @@ class ConcurrentOperator:
                     result = failed(item, self.group.judge(error))
                 if group.stopping:
                     group.obey()
-                if number == self.turn:
+                if number == order.turn:
                     if result is not DROPPED:
                         while not offer(result):
                             await self.state.room()
-                    self.turn = number + 1
                     if early or parked:
-                        await self._hand_on()
+                        order.pass_on()
+                        await order.hand_on()
+                    else:
+                        order.turn = number + 1
                 else:
                     early[number] = result
-                    if self.taken - self.turn >= concurrency:
-                        await self._place()
+                if order.begun - order.turn >= concurrency:
+                    await self._place()
                 if monotonic() - self.held_since > HELD:
                     await self._let_others(number)
 
     async def _let_others(self, number: int) -> None:
         """Let the loop turn after item `number`, if it has not turned meanwhile, then wait for a place."""
-        if self.taken != number + 1:  # others took items: it has
+        if self.order.begun != number + 1:  # others took items: it has
             self.held_since = monotonic()
             return
         self.held_since = await checkpoint(self.held_since)
         await self._place()
 
-    async def _hand_on(self) -> None:
-        """After a turn has passed: hand on the early results whose turn has come now, then wait for a place."""
-        early, parked = self.early, self.parked
-        while True:
-            if parked:
-                _wake(parked)
-            if self.turn not in early:
-                break
-            result = early.pop(self.turn)
-            if result is not DROPPED:
-                while not self.state.output.offer(result):
-                    await self.state.room()
-            self.turn += 1
-        await self._place()
+    async def _send(self, result: Any) -> None:
+        if result is not DROPPED:
+            while not self.state.output.offer(result):
+                await self.state.room()
+
+    def _turn_passed(self) -> None:
+        if self.parked:
+            _wake(self.parked)
 
     def _end(self, result: Any) -> bool:
         """What a sink gives is not for anybody."""
@@ -158,7 +153,7 @@ class ConcurrentOperator:
 
     async def _place(self) -> None:
         """Wait until one more item may be taken. Each turn that passes wakes one who waits."""
-        while self.taken - self.turn >= self.concurrency:
+        while self.order.begun - self.order.turn >= self.concurrency:
             place = asyncio.get_running_loop().create_future()
             self.parked.append(place)
             await place

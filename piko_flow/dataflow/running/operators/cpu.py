@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections import deque
 from typing import Any
 
 from piko_flow.dataflow.running.operators.attempts import DROPPED
+from piko_flow.dataflow.running.operators.in_order import InOrder
 from piko_flow.dataflow.running.task_group import TaskGroup
 from piko_flow.dataflow.running.unit_state import OperatorState
 from piko_flow.dataflow.stages.cpu import CpuMap
@@ -31,7 +31,7 @@ class CpuOperator:
         self.size = 1
         self.longest = state.unit.plan.options.capacity.items
         self.places = asyncio.Semaphore(HELD * min(stage.workers or pool.workers, pool.workers))
-        self.turns: deque[asyncio.Event] = deque()
+        self.order = InOrder(self._send)
 
     async def run(self) -> None:
         """Work until the input has ended and every result is handed on."""
@@ -44,26 +44,18 @@ class CpuOperator:
                     if not chunk:
                         break
                     self.state.tally.received += len(chunk)
-                    group.create_task(self._chunk(chunk, self._turn()), name=f"{self.state.name} chunk")
+                    group.create_task(self._chunk(chunk, self.order.begin()), name=f"{self.state.name} chunk")
         self.state.close()
 
-    def _turn(self) -> asyncio.Event:
-        turn = asyncio.Event()
-        self.turns.append(turn)
-        if not self.stage.ordered or self.turns[0] is turn:
-            turn.set()
-        return turn
-
-    async def _chunk(self, chunk: list[Any], turn: asyncio.Event) -> None:
+    async def _chunk(self, chunk: list[Any], number: int) -> None:
         results = await self._results(chunk)
-        await turn.wait()
+        await (self.order.end(number, results) if self.stage.ordered else self._send(results))
+
+    async def _send(self, results: list[Any]) -> None:
         going = [result for result in results if result is not DROPPED]
         self.state.tally.emitted += len(going)
         if going:
             await self.state.send(going, self.state.output)
-        self.turns.remove(turn)
-        if self.turns:
-            self.turns[0].set()
         self.places.release()
 
     async def _results(self, chunk: list[Any]) -> list[Any]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections import deque
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator
 from contextlib import aclosing
 from itertools import islice
@@ -13,30 +12,34 @@ from piko_flow.clock import monotonic
 from piko_flow.dataflow.running.cancellation import ESCAPES, within
 from piko_flow.dataflow.running.checkpoint import checkpoint
 from piko_flow.dataflow.running.operators.awaitables import no_coroutine
+from piko_flow.dataflow.running.operators.in_order import InOrder, OneByOne, Turns
 from piko_flow.dataflow.running.task_group import TaskGroup
 from piko_flow.dataflow.running.unit_state import OperatorState
 from piko_flow.dataflow.stages.options import CallOptions
+from piko_flow.retry import attempts
 
 BUFFERED = 256  # items that one input may have given before its turn to hand on has come
 
 
 class FlatMapOperator:
-    """Up to `concurrency` items in work. Ordered: what an item gives leaves when its turn has come; until then
-    it is held back, up to a bound at which the item's function has to wait. Unordered: it leaves as it comes."""
+    """Up to `concurrency` items in work; what one of them gives stays together and in order.
+
+    Ordered: it leaves as it comes while the item has its turn, and until then is held back. Unordered: it leaves when
+    the item's function has ended. Either way no item holds back more than a bound, at which its function waits for
+    the turn.
+    """
 
     def __init__(self, state: OperatorState) -> None:
         self.state = state
         self.stage = cast(Any, state.boxes[0].stage)
         self.options: CallOptions = self.stage.options
         self.room = asyncio.Semaphore(self.options.concurrency)
-        self.turns: deque[asyncio.Event] = deque()
+        ordered = self.options.ordered or self.options.concurrency == 1
+        self.turns: Turns = InOrder(self._send) if ordered else OneByOne(self._send)
 
     async def run(self) -> None:
         """Work until the input has ended and everything is handed on."""
         self.function = await self.state.bound(self.stage)
-        if self.options.on == "thread":
-            unit, box = self.state.unit.unit, self.state.boxes[0]
-            self.state.context.threads.widen(unit.id, box.number, self.options.concurrency)
         self.validate = self.state.validator(self.state.boxes[0])
         held_since = monotonic()
         with self.state.at_work():
@@ -46,72 +49,64 @@ class FlatMapOperator:
                     self.state.tally.received += len(chunk)
                     for item in chunk:
                         await self.room.acquire()
-                        group.create_task(self._item(item, self._turn()), name=f"{self.state.name} item")
+                        group.create_task(self._item(item), name=f"{self.state.name} item")
                     self.state.passed(len(chunk))
                     held_since = await checkpoint(held_since)
         self.state.close()
 
-    def _turn(self) -> asyncio.Event:
-        turn = asyncio.Event()
-        self.turns.append(turn)
-        if self.turns[0] is turn or not self.options.ordered:
-            turn.set()
-        return turn
-
-    async def _item(self, item: Any, turn: asyncio.Event) -> None:
+    async def _item(self, item: Any) -> None:
         """Try the item until it has given something or for good, then pass the turn on."""
-        number, gave = 1, _Gave()
-        while True:
-            try:
-                await self._once(item, turn, gave)
-                break
-            except ESCAPES as error:
-                self._settle(item, self.group.judge(error))
-                break
-            except Exception as error:
-                if self.state.unit.settlement.ours(error):
-                    raise
-                retry = self.options.retry
-                if gave.items or retry is None or not retry.again(number, error):
-                    self._settle(item, error)
-                    break
-                self.group.obey()
-                self.state.tally.retried += 1
-                await asyncio.sleep(retry.delay(number))
-                number += 1
+        gave = _Gave(self.turns.begin())
+        ours = self.state.unit.settlement.ours
+        try:
+            await attempts(
+                lambda: self._once(item, gave),
+                self.options.retry,
+                again=lambda error: not gave.items and not ours(error),
+                retried=self._retried,
+            )
+        except ESCAPES as error:
+            self._settle(item, self.group.judge(error))
+        except Exception as error:
+            if ours(error):
+                raise
+            self._settle(item, error)
         self.group.obey()
-        await turn.wait()
-        await self._send(gave.held)
-        self._pass_on(turn)
+        await self.turns.wait(gave.number)
+        await self.turns.end(gave.number, gave.held)
         self.room.release()
+
+    def _retried(self, _: Exception) -> None:
+        self.group.obey()
+        self.state.tally.retried += 1
 
     def _settle(self, item: Any, error: Exception) -> None:
         box, policy = self.state.boxes[0], self.options.on_error
         self.state.unit.settlement.settle(box, self.state.tally, policy, item, error)
 
-    async def _once(self, item: Any, turn: asyncio.Event, gave: _Gave) -> None:
+    async def _once(self, item: Any, gave: _Gave) -> None:
+        timeout = None if self.options.on == "thread" else self.options.timeout  # the thread's call has it
         if self.validate is not None:
             item = self.validate(item)
         async with aclosing(self._given(item)) as given:
             while True:
                 try:  # the bound is on the function's own time: waiting for a turn or for room does not count
-                    value = await within(self.options.timeout, anext(given), "it gave nothing")
+                    value = await within(timeout, anext(given), "it gave nothing")
                 except StopAsyncIteration:
                     return
                 gave.items += 1
                 gave.held.append(value)
-                if turn.is_set() or len(gave.held) >= BUFFERED:
-                    await turn.wait()
+                if self.turns.has(gave.number) or len(gave.held) >= BUFFERED:
+                    await self.turns.wait(gave.number)
                     held, gave.held = gave.held, []
                     await self._send(held)
 
     async def _given(self, item: Any) -> AsyncGenerator[Any, None]:
         function: Callable[..., Any] = self.function
         if self.options.on == "thread":
-            call = self.state.context.threads.call
-            values = await call(lambda: iter(no_coroutine(function(item))))
+            values = _Values(lambda: function(item))
             while True:
-                some, error = await call(_some, values)
+                some, error = await self.state.threads.call(values.some, timeout=self.options.timeout)
                 for value in some:
                     yield value
                 if error is not None:
@@ -136,25 +131,30 @@ class FlatMapOperator:
         if values:
             await self.state.send(values, self.state.output)
 
-    def _pass_on(self, turn: asyncio.Event) -> None:
-        self.turns.remove(turn)
-        if self.turns:
-            self.turns[0].set()
 
+class _Values:
+    """What a function gives that is called, and read, on threads."""
 
-def _some(values: Iterator[Any]) -> tuple[list[Any], Exception | None]:
-    """The next few values, and the error that came after them; no values and no error at the end."""
-    some: list[Any] = []
-    try:
-        some.extend(islice(values, BUFFERED))  # keeps what came before an error
-    except Exception as error:
-        return some, error
-    return some, None
+    def __init__(self, call: Callable[[], Any]) -> None:
+        self._call = call
+        self._iterator: Iterator[Any] | None = None
+
+    def some(self) -> tuple[list[Any], Exception | None]:
+        """The next few values, and the error that came after them; no values and no error at the end."""
+        some: list[Any] = []
+        try:
+            if self._iterator is None:
+                self._iterator = iter(no_coroutine(self._call()))
+            some.extend(islice(self._iterator, BUFFERED))  # keeps what came before an error
+        except Exception as error:
+            return some, error
+        return some, None
 
 
 class _Gave:
     """How many items one input has given, and those that are held back."""
 
-    def __init__(self) -> None:
+    def __init__(self, number: int) -> None:
+        self.number = number
         self.items = 0
         self.held: list[Any] = []

@@ -10,11 +10,10 @@ from piko_flow.clock import monotonic
 from piko_flow.dataflow.running.cancellation import ESCAPES
 from piko_flow.dataflow.running.checkpoint import checkpoint
 from piko_flow.dataflow.running.operators.attempts import DROPPED, Attempts
+from piko_flow.dataflow.running.operators.in_order import InOrder
 from piko_flow.dataflow.running.task_group import TaskGroup
 from piko_flow.dataflow.running.unit_state import OperatorState
 from piko_flow.dataflow.stages.options import CallOptions
-
-PENDING: Any = object()
 
 
 class KeyedOperator:
@@ -27,9 +26,8 @@ class KeyedOperator:
         self.ordered = options.ordered and bool(state.outputs)
         self.room = asyncio.Semaphore(options.concurrency)
         self.concurrency: int = options.concurrency
-        self.waiting: dict[Any, deque[tuple[list[Any], Any]]] = {}
-        self.ring: deque[list[Any]] = deque()
-        self._handing = asyncio.Lock()
+        self.waiting: dict[Any, deque[tuple[int, Any]]] = {}
+        self.order = InOrder(self._send)
 
     async def run(self) -> None:
         """Work until the input has ended and every result is handed on."""
@@ -56,38 +54,30 @@ class KeyedOperator:
             self.attempts.failed(item, error)
             self.room.release()
             return
-        slot = [PENDING]
-        if self.ordered:
-            self.ring.append(slot)
+        number = self.order.begin()
         if busy:
-            self.waiting[key].append((slot, item))
+            self.waiting[key].append((number, item))
         else:
-            self.waiting[key] = deque([(slot, item)])
+            self.waiting[key] = deque([(number, item)])
             group.create_task(self._serve(key), name=f"{self.state.name} key")
 
     async def _serve(self, key: Any) -> None:
         """Work on the items of one key until none is waiting."""
         line, held_since = self.waiting[key], monotonic()
         while line:
-            slot, item = line[0]
+            number, item = line[0]
             try:
-                slot[0] = await self.attempts.call(item)
+                result = await self.attempts.call(item)
             except Exception as error:
-                slot[0] = self.attempts.failed(item, error)
+                result = self.attempts.failed(item, error)
             except ESCAPES as error:
-                slot[0] = self.attempts.failed(item, self.group.judge(error))
+                result = self.attempts.failed(item, self.group.judge(error))
             self.group.obey()
             line.popleft()
             if not line:
                 del self.waiting[key]  # before the next wait, so that a new item of this key starts afresh
-            await (self._hand_on() if self.ordered else self._send(slot[0]))
+            await (self.order.end(number, result) if self.ordered else self._send(result))
             held_since = await checkpoint(held_since)
-
-    async def _hand_on(self) -> None:
-        async with self._handing:
-            while self.ring and self.ring[0][0] is not PENDING:
-                await self._send(self.ring[0][0])
-                self.ring.popleft()
 
     async def _send(self, result: Any) -> None:
         if result is not DROPPED:

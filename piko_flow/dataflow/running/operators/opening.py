@@ -44,8 +44,7 @@ async def open_source(state: OperatorState, source: Source[Any], *, tables: bool
 
 def on_thread(state: OperatorState) -> Callable[..., Future[Any]]:
     """Give the function that calls another one on the thread of this source."""
-    state.context.threads.widen(state.unit.unit.id, state.boxes[0].number, 1)
-    return state.context.threads.call
+    return state.threads.call
 
 
 async def _called(state: OperatorState, source: Source[Any]) -> Any:

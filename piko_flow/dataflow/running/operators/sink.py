@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable
 from contextlib import aclosing
 from typing import Any
@@ -13,6 +12,7 @@ from piko_flow.dataflow.running.operators.gathering import gathered
 from piko_flow.dataflow.running.unit_state import OperatorState
 from piko_flow.dataflow.stages.sink import Sink, SinkTarget
 from piko_flow.errors import ItemRejected
+from piko_flow.retry import attempts
 
 
 class SinkOperator:
@@ -68,16 +68,14 @@ class SinkOperator:
         return valid
 
     async def _attempts(self, items: list[Any]) -> None:
-        retry, timeout, number = self.stage.options.retry, self.stage.options.timeout, 1
-        while True:
-            try:
-                await within(timeout, self.target.write(items), "the write did not end")
-                return
-            except ItemRejected:
-                raise
-            except Exception as error:
-                if retry is None or not retry.again(number, error):
-                    raise
-                self.state.tally.retried += len(items)
-                await asyncio.sleep(retry.delay(number))
-                number += 1
+        timeout, tally = self.stage.options.timeout, self.state.tally
+
+        def retried(_: Exception) -> None:
+            tally.retried += len(items)
+
+        await attempts(
+            lambda: within(timeout, self.target.write(items), "the write did not end"),
+            self.stage.options.retry,
+            again=lambda error: not isinstance(error, ItemRejected),
+            retried=retried,
+        )
