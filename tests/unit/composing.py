@@ -21,6 +21,8 @@ from piko_flow.errors import PipelineError
 
 T = TypeVar("T")
 
+PUBLIC = {name: getattr(piko_flow, name) for name in piko_flow.__all__}
+
 
 class Order(BaseModel):
     total: int = 0
@@ -134,7 +136,7 @@ class Numbers(SinkTarget[int]):
 
 def composed(code: str, **scope: Any) -> Any:
     """What the code gives; it may use all names of the package, of this file and of `scope`."""
-    return eval(compile(code, "composed.py", "eval"), vars(piko_flow) | globals() | scope)
+    return eval(compile(code, "composed.py", "eval"), PUBLIC | globals() | scope)
 
 
 def refused(code: str, kind: type[PipelineError] = PipelineError, **scope: Any) -> PipelineError:
