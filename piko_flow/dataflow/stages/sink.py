@@ -297,6 +297,10 @@ class Sink(SinkLike[In], Generic[In]):
             yield "its key function", signature_of(self.options.key).takes
 
     @property
+    def writes_to(self) -> object:
+        return self if self.target is None else self.target
+
+    @property
     def takes(self) -> Any:
         return self.signature.takes if self.target is None else item_of(self.signature.takes)
 
