@@ -9,6 +9,8 @@ from datetime import timedelta
 from math import ldexp
 from typing import TypeVar
 
+from piko_flow.counting import is_whole
+
 T = TypeVar("T")
 LONGEST = 100_000_000  # seconds, about three years
 
@@ -35,7 +37,7 @@ class Retry:
     on: type[Exception] | tuple[type[Exception], ...] = field(default=Exception)
 
     def __post_init__(self) -> None:
-        if isinstance(self.attempts, bool) or not isinstance(self.attempts, int) or self.attempts < 1:
+        if not is_whole(self.attempts):
             raise ValueError(
                 f"Retry: attempts must be a whole number >= 1 (it counts the first), got {self.attempts!r}"
             )

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, NoReturn, TypeAlias
 
 from piko_flow.connectors.extras import require_extra
 from piko_flow.connectors.hidden_secrets import shown_url
+from piko_flow.counting import whole_number
 from piko_flow.dataflow.graph.origin import caller
 from piko_flow.dataflow.stages.resource import RunInfo
 from piko_flow.errors import PipelineError
@@ -53,8 +54,7 @@ class HttpClient:
             self._refuse("timeout must be a number of seconds above 0", f"got {timeout!r}")
         self.timeout = seconds(timeout)
         for name, value, least in (("connections", connections, 1), ("kept", kept, 0)):
-            if isinstance(value, bool) or not isinstance(value, int) or value < least:
-                self._refuse(f"{name} must be a whole number of at least {least}", f"got {value!r}")
+            whole_number(name, value, self._refuse, least=least)
 
     @asynccontextmanager
     async def acquire(self, info: RunInfo) -> AsyncIterator[httpx.AsyncClient]:

@@ -11,6 +11,7 @@ from typing_extensions import TypedDict
 
 from piko_flow.connectors.http_request import LARGEST, Asking
 from piko_flow.connectors.rate_limit import RateLimit
+from piko_flow.counting import whole_number
 from piko_flow.retry import LONGEST, Retry, seconds
 from piko_flow.url_passwords import SECRET_NAMES
 
@@ -52,13 +53,10 @@ def asking(
         refuse("rate must be a RateLimit", f"got {rate!r:.80}")
     if isinstance(secrets, str) or not all(isinstance(one, str) for one in secrets):
         refuse("secrets must be a list of names of query parameters", f"got {secrets!r:.80}")
-    max_bytes = options.get("max_bytes", LARGEST)
-    if isinstance(max_bytes, bool) or not isinstance(max_bytes, int) or max_bytes < 1:
-        refuse("max_bytes must be a whole number of at least 1", f"got {max_bytes!r:.80}")
     return Asking(
         retry=retry or Retry(attempts=1),
         timeout=_seconds("timeout", options.get("timeout", TIMEOUT), refuse),
-        max_bytes=max_bytes,
+        max_bytes=whole_number("max_bytes", options.get("max_bytes", LARGEST), refuse),
         longest_wait=_seconds("longest_wait", options.get("longest_wait", 60.0), refuse),
         rate=rate,
         secrets=SECRET_NAMES | {one.casefold() for one in secrets},

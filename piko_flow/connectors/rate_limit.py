@@ -11,6 +11,7 @@ from datetime import timedelta
 from typing import Any, NoReturn
 
 from piko_flow.clock import monotonic
+from piko_flow.counting import whole_number
 from piko_flow.dataflow.graph.origin import caller
 from piko_flow.errors import PikoFlowError, PipelineError
 from piko_flow.retry import LONGEST, seconds
@@ -41,10 +42,9 @@ class RateLimit:
         for name, value in (("per_second", per_second), ("longest_wait", longest_wait)):
             good = isinstance(value, (int, float, timedelta)) and not isinstance(value, bool)
             if not good or not 0 < seconds(value) <= LONGEST:
-                _refuse(f"{name} must be a number above 0 and at most {LONGEST:,}", value)
-        if isinstance(burst, bool) or not isinstance(burst, int) or burst < 1:
-            _refuse("burst must be a whole number of at least 1", burst)
-        self.per_second, self.burst, self.longest_wait = per_second, burst, seconds(longest_wait)
+                _refuse(f"{name} must be a number above 0 and at most {LONGEST:,}", f"got {value!r}")
+        self.burst = whole_number("burst", burst, _refuse)
+        self.per_second, self.longest_wait = per_second, seconds(longest_wait)
         self._lock = threading.Lock()
         self._waiting: deque[_Waiting] = deque()
         self._full_at = 0.0  # when all of the burst will be there again
@@ -126,5 +126,5 @@ def _made_again(per_second: float, burst: int, longest_wait: float) -> RateLimit
     return RateLimit(per_second, burst=burst, longest_wait=longest_wait)
 
 
-def _refuse(rule: str, got: object) -> NoReturn:
-    raise PipelineError(what="RateLimit", where=str(caller()), rule=rule, got=f"got {got!r}")
+def _refuse(rule: str, got: str) -> NoReturn:
+    raise PipelineError(what="RateLimit", where=str(caller()), rule=rule, got=got)

@@ -13,6 +13,7 @@ from piko_flow.connectors.redis_entries import as_fields, as_json, flat_text
 from piko_flow.connectors.redis_errors import EntriesGone, RedisFailed
 from piko_flow.connectors.redis_scripts import DROP, MOVE, STAGE, SWEEP
 from piko_flow.connectors.redis_server import RETRY, TIMEOUT, RedisClient, checked_server
+from piko_flow.counting import whole_number
 from piko_flow.dataflow.graph.function import misfit
 from piko_flow.dataflow.graph.origin import caller
 from piko_flow.dataflow.running.task_group import TaskGroup
@@ -88,9 +89,8 @@ class RedisStreamSink(SinkTarget[object]):
             self._refuse("key must be the path of a field, or a function", f"got {self.key!r:.80}")
         if not isinstance(remember, timedelta) or not 0.001 <= seconds(remember) <= LONGEST:
             self._refuse("remember must be a timedelta above 0", f"got {remember!r:.80}")
-        maxlen = self.maxlen
-        if maxlen is not None and (isinstance(maxlen, bool) or not isinstance(maxlen, int) or maxlen < 1):
-            self._refuse("maxlen must be a whole number of at least 1", f"got {maxlen!r:.80}")
+        if self.maxlen is not None:
+            whole_number("maxlen", self.maxlen, self._refuse)
 
     async def open(self, part: Part) -> None:
         """Begin a part; a list that an earlier try of the same part has left is removed."""

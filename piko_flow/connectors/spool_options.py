@@ -8,6 +8,7 @@ from datetime import timedelta
 from typing import Any, NoReturn
 
 from piko_flow.connectors.spool_errors import SpoolRefused
+from piko_flow.counting import whole_number
 from piko_flow.retry import Retry, seconds
 
 LONGEST = 100_000_000  # seconds, about three years
@@ -31,23 +32,21 @@ def checked_options(given: Mapping[str, Any], *, where: str) -> SpoolOptions:
     """The options. Raises SpoolRefused for the first that cannot be."""
     values = dict(given)
 
-    def refuse(rule: str, got: object) -> NoReturn:
-        raise SpoolRefused(what="Spool", where=where, rule=rule, got=f"got {got!r}")
+    def refuse(rule: str, got: str) -> NoReturn:
+        raise SpoolRefused(what="Spool", where=where, rule=rule, got=got)
 
     for name in ("items", "bytes", "batch"):
-        value = values[name]
-        if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-            refuse(f"{name} must be a whole number of at least 1", value)
+        whole_number(name, values[name], refuse)
     for name, least in (("within", 0.0), ("timeout", 1e-6), ("flush", 0.0)):
         value = values[name]
         if isinstance(value, bool) or not isinstance(value, int | float | timedelta):
-            refuse(f"{name} must be a number of seconds or a timedelta", value)
+            refuse(f"{name} must be a number of seconds or a timedelta", f"got {value!r}")
         values[name] = seconds(value)
         if not least <= values[name] <= LONGEST:
             rule = "above 0" if least else "of at least 0"
-            refuse(f"{name} must be {rule} and at most {LONGEST:,} seconds", value)
+            refuse(f"{name} must be {rule} and at most {LONGEST:,} seconds", f"got {value!r}")
     if not isinstance(values["retry"], Retry):
-        refuse("retry must be a Retry", values["retry"])
+        refuse("retry must be a Retry", f"got {values['retry']!r}")
     if not isinstance(values["whole"], bool):
-        refuse("whole must be True or False", values["whole"])
+        refuse("whole must be True or False", f"got {values['whole']!r}")
     return SpoolOptions(**{one.name: values[one.name] for one in fields(SpoolOptions)})

@@ -15,7 +15,7 @@ from piko_flow.connectors.sql_ledger_part import LedgerPart, dialect_of, move
 from piko_flow.connectors.sql_rows import Span
 from piko_flow.connectors.sql_table import Mode, make_table
 from piko_flow.connectors.sql_url import place, read_url
-from piko_flow.counting import counted
+from piko_flow.counting import counted, whole_number
 from piko_flow.dataflow.graph.origin import caller
 from piko_flow.dataflow.stages.sink import Part, Receipt, SinkTarget, Transaction
 
@@ -90,8 +90,7 @@ class SqlSink(SinkTarget[Row[M]], Generic[M]):
             refuse=self.refuse,
         )
         for option, value in (("in_memory", in_memory), ("max_rows", max_rows)):
-            if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-                self.refuse(f"{option} must be a whole number of at least 1", f"got {value!r}")
+            whole_number(option, value, self.refuse)
         self.in_memory, self.max_rows = in_memory, max_rows
         self.url: URL | None = None if url is None else self._read(url)
         self._part: LedgerPart | DirectPart | HeldPart | None = None

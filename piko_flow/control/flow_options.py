@@ -12,6 +12,7 @@ from typing import Any, Literal, NoReturn
 from typing_extensions import TypedDict
 
 from piko_flow.control.registry import Registry, Site
+from piko_flow.counting import is_whole
 from piko_flow.dataflow.plan.options import Capacity
 from piko_flow.dataflow.running.engine import Engine
 from piko_flow.dataflow.running.run_options import RunOptions, RunValues, run_options
@@ -188,7 +189,7 @@ def _retry(made: Registration, value: object) -> Retry:
         return Retry(attempts=1)
     if isinstance(value, Retry):
         return value
-    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+    if not is_whole(value):
         made.refuse("retry is a Retry, or how many attempts there are at most", f"got {value!r:.80}")
     return Retry(attempts=value)
 
@@ -276,6 +277,6 @@ def _flag(made: Registration, option: str, value: object) -> bool:
 def _whole(made: Registration, option: str, value: object, *, least: int) -> int | None:
     if value is None:
         return None
-    if isinstance(value, bool) or not isinstance(value, int) or not least <= value < 2**31:
+    if not is_whole(value, least) or value >= 2**31:
         made.refuse(f"{option} is a whole number of at least {least}", f"got {value!r:.80}")
     return value

@@ -11,6 +11,7 @@ from math import isfinite
 from typing import Literal, TypeAlias
 from zoneinfo import ZoneInfo
 
+from piko_flow.counting import is_whole
 from piko_flow.errors import ScheduleError, shorten
 from piko_flow.planning.moment import read_moment, utc
 from piko_flow.planning.zones import find_zone
@@ -104,7 +105,7 @@ def fires(trigger: Trigger, *, after: datetime) -> Iterator[datetime]:
 
 def next_fires(trigger: Trigger, *, after: datetime, n: int = 5) -> list[datetime]:
     """The first `n` fires strictly after the instant, as aware datetimes in UTC; fewer where the trigger ends."""
-    if isinstance(n, bool) or not isinstance(n, int) or n < 0:
+    if not is_whole(n, 0):
         raise ScheduleError(what="n", rule="the number of fires is a whole number >= 0", got=shorten(n))
     return list(islice(trigger.fires(after), n))
 

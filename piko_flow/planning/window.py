@@ -8,6 +8,7 @@ from enum import StrEnum
 from itertools import islice
 from typing import NamedTuple
 
+from piko_flow.counting import is_whole
 from piko_flow.errors import ScheduleError, shorten
 from piko_flow.planning.moment import EARLIEST, utc
 from piko_flow.planning.trigger import Trigger, last_fire
@@ -154,5 +155,5 @@ def _policy(policy: BackfillPolicy | str) -> BackfillPolicy:
 
 
 def _check_limit(limit: int | None) -> None:
-    if limit is not None and (isinstance(limit, bool) or not isinstance(limit, int) or limit < 0):
+    if limit is not None and not is_whole(limit, 0):
         raise ScheduleError(what="limit", rule="it is a whole number >= 0, or None", got=shorten(limit))

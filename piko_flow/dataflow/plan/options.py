@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, NoReturn
 
+from piko_flow.counting import is_whole
 from piko_flow.dataflow.graph.origin import caller
 from piko_flow.errors import PipelineError
 
@@ -24,7 +25,7 @@ class Capacity:
     weigh: Callable[[Any], float] | None = None
 
     def __post_init__(self) -> None:
-        if isinstance(self.items, bool) or not isinstance(self.items, int) or self.items < 1:
+        if not is_whole(self.items):
             refuse_option("capacity must be a whole number of items of at least 1", f"got {self.items!r}")
         if (self.size is None) != (self.weigh is None):
             given = "size" if self.weigh is None else "weigh"

@@ -10,6 +10,7 @@ from typing import Any, Literal
 
 from typing_extensions import TypedDict
 
+from piko_flow.counting import whole_number
 from piko_flow.dataflow.graph.function import Signature, misfit, name_of, signature_of
 from piko_flow.dataflow.graph.generics import class_of
 from piko_flow.dataflow.stages.resource import is_resource
@@ -188,9 +189,7 @@ def flag(stage: Stage, option: str, value: object) -> bool:
 
 def whole(stage: Stage, option: str, value: object, *, least: int = 1) -> int:
     """The value, if it is a whole number of at least `least`."""
-    if isinstance(value, bool) or not isinstance(value, int) or value < least:
-        stage.refuse(f"{option} must be a whole number of at least {least}", f"got {value!r}")
-    return value
+    return whole_number(option, value, stage.refuse, least=least)
 
 
 def positive_seconds(stage: Stage, option: str, value: Seconds | None) -> float | None:

@@ -15,6 +15,7 @@ from types import TracebackType
 from typing import Any
 from weakref import WeakKeyDictionary
 
+from piko_flow.counting import is_whole
 from piko_flow.dataflow.graph.origin import caller
 from piko_flow.dataflow.workers import transport
 from piko_flow.dataflow.workers.chunk import decode_reply, describe_refusal, encode_items
@@ -253,7 +254,7 @@ class WorkerPool:
 
 def check_count(what: str, option: str, value: object, advice: str = "") -> None:
     """Refuse, with PipelineError at the caller's line, what is not a number of processes or of units."""
-    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+    if not is_whole(value):
         rule = f"{option} must be a whole number of at least 1"
         raise PipelineError(what=what, where=str(caller()), rule=rule, got=f"got {value!r}", advice=advice)
 
