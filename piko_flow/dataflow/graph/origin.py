@@ -14,6 +14,7 @@ _PACKAGE = str(Path(__file__).resolve().parents[2]) + os.sep
 _OURS = (
     *(_PACKAGE + folder + os.sep for folder in ("dataflow", "engines", "control", "connectors", "testing")),
     _PACKAGE + "app.py",
+    _PACKAGE + "counting.py",
     contextlib.__file__,  # `async with start(...)` leads through it
 )
 
