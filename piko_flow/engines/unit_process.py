@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import signal
 import socket
 import subprocess
 import sys
@@ -16,7 +15,7 @@ from piko_flow.dataflow.running.engine import Counts
 from piko_flow.dataflow.workers import transport
 from piko_flow.dataflow.workers.lines import log_again
 from piko_flow.dataflow.workers.link import Link
-from piko_flow.dataflow.workers.process import Death, interpreter_options
+from piko_flow.dataflow.workers.process import Death, launch
 from piko_flow.dataflow.workers.transport import Frame
 from piko_flow.engines import unit_messages
 from piko_flow.engines.unit_errors import ToldError
@@ -66,7 +65,8 @@ class UnitProcess:
         ours, theirs = socket.socketpair()
         with theirs:
             try:
-                process = _launch(theirs.fileno())
+                link, surroundings = theirs.fileno(), json.dumps((sys.path, sys.argv))
+                process = launch("-c", PROGRAM, str(link), surroundings, inherits=(link,))
             except BaseException:
                 ours.close()
                 raise
@@ -144,14 +144,3 @@ class UnitProcess:
             self._outcome.set_exception(fault)
         else:
             self._outcome.set_result(Death(code, None))
-
-
-def _launch(connection: int) -> subprocess.Popen[bytes]:
-    surroundings = json.dumps((sys.path, sys.argv))
-    command = [sys.executable, *interpreter_options(), "-P", "-c", PROGRAM, str(connection), surroundings]
-    # Blocked until the program ignores it, or a Ctrl-C in its first moments would print a traceback.
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])
-    try:
-        return subprocess.Popen(command, pass_fds=(connection,), stdin=subprocess.DEVNULL)
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)

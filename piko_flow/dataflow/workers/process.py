@@ -12,7 +12,7 @@ import socket
 import subprocess
 import sys
 from collections import OrderedDict, deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from contextvars import Context, copy_context
 from dataclasses import dataclass
@@ -109,7 +109,10 @@ class WorkerProcess:
                 file = transport.create_memory(transport.PROGRESS_SIZE)
                 try:
                     progress = mmap.mmap(file, transport.PROGRESS_SIZE)
-                    process = _launch(theirs.fileno(), file)
+                    link = theirs.fileno()
+                    process = launch(
+                        str(PROGRAM), str(link), str(file), inherits=(link, file), own_group=True
+                    )
                 finally:
                     os.close(file)
             except BaseException:
@@ -265,18 +268,25 @@ class WorkerProcess:
         self._changed()
 
 
-def _launch(link: int, progress: int) -> subprocess.Popen[bytes]:
-    command = [sys.executable, *interpreter_options(), "-P", str(PROGRAM), str(link), str(progress)]
-    # Blocked until the worker ignores it, or a Ctrl-C in its first milliseconds would print a traceback.
+def launch(*arguments: str, inherits: Sequence[int], own_group: bool = False) -> subprocess.Popen[bytes]:
+    """Start an interpreter like this one with these arguments, which inherits these files and has no input.
+
+    With `own_group` what its functions start can be ended with it. Raises OSError when the system has no room.
+    """
+    # Blocked until the program ignores it, or a Ctrl-C in its first milliseconds would print a traceback.
     before = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])
     try:
-        # A group of its own, so that what its functions start can be ended with it.
-        return subprocess.Popen(command, pass_fds=(link, progress), stdin=subprocess.DEVNULL, process_group=0)
+        return subprocess.Popen(
+            [sys.executable, *_interpreter_options(), "-P", *arguments],
+            pass_fds=inherits,
+            stdin=subprocess.DEVNULL,
+            process_group=0 if own_group else None,
+        )
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
-def interpreter_options() -> list[str]:
+def _interpreter_options() -> list[str]:
     """What this interpreter was started with, where it changes what code does."""
     options = ["-" + "O" * sys.flags.optimize] if sys.flags.optimize else []
     if sys.flags.dont_write_bytecode:
