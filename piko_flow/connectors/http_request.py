@@ -16,7 +16,7 @@ from piko_flow.connectors.http_errors import BadAnswer, BadStatus, HttpFailed, N
 from piko_flow.connectors.rate_limit import RateLimit
 from piko_flow.connectors.retry_after import retry_after
 from piko_flow.errors import describe_error, shorten
-from piko_flow.retry import Retry
+from piko_flow.retry import Retry, attempts
 from piko_flow.url_passwords import SECRET_NAMES
 
 if TYPE_CHECKING:
@@ -78,36 +78,40 @@ class Asking:
         self, client: Any, method: str, url: str, *, json: Any = None, takes: frozenset[int] = frozenset()
     ) -> Answer:
         """The answer, whose status is 2xx or one that it `takes`. Raises HttpFailed, and TurnTooLate of the rate limit."""
-        attempt = 1
-        while True:
+        failures: list[Exception] = []
+
+        async def attempt() -> Answer:
             if self.rate is not None:
                 await self.rate.turn()
-            try:
-                return await self._attempt(client, method, url, json, takes)
-            except HttpFailed as error:
-                wait = self._wait(error, attempt, method)
-                if wait is None:
-                    raise
-                asked = isinstance(error, BadStatus) and error.retry_after is not None
-                if asked and self.rate is not None:
-                    self.rate.hold(wait)
-                log.info("%s; attempt %d follows in %.1f s", error, attempt + 1, wait)
-            await asyncio.sleep(wait)
-            attempt += 1
+            return await self._attempt(client, method, url, json, takes)
 
-    def _wait(self, error: HttpFailed, attempt: int, method: str) -> float | None:
-        """Seconds until the next attempt; None where there is none."""
+        async def wait(seconds: float) -> None:
+            asked = _asked(failures[-1])
+            seconds = max(seconds, asked or 0.0)
+            if asked is not None and self.rate is not None:
+                self.rate.hold(seconds)
+            log.info("%s; attempt %d follows in %.1f s", failures[-1], len(failures) + 1, seconds)
+            await asyncio.sleep(seconds)
+
+        return await attempts(
+            attempt,
+            self.retry,
+            sleep=wait,
+            again=lambda error: isinstance(error, HttpFailed) and self._may_ask_again(error, method),
+            retried=failures.append,
+        )
+
+    def _may_ask_again(self, error: HttpFailed, method: str) -> bool:
         unsent = isinstance(error, NoAnswer) and error.unsent
-        may = self.repeatable or method in REPEATABLE or unsent
-        if not (error.passing and may and self.retry.again(attempt, error)):
-            return None
-        asked = error.retry_after if isinstance(error, BadStatus) else None
+        if not error.passing or not (self.repeatable or method in REPEATABLE or unsent):
+            return False
+        asked = _asked(error)
         if asked is not None and asked > self.longest_wait:
             error.add_note(
                 f"the service asks to wait {asked:,g} seconds, longest_wait={self.longest_wait:g} allows less"
             )
-            return None
-        return max(self.retry.delay(attempt), asked or 0.0)
+            return False
+        return True
 
     async def _attempt(self, client: Any, method: str, url: str, json: Any, takes: frozenset[int]) -> Answer:
         import httpx
@@ -185,3 +189,8 @@ def built(client: Any, method: str, url: str, json: Any) -> httpx.Request:
         method, url, params=httpx.URL(url).params or None, json=ANYTHING.dump_python(json, mode="json")
     )
     return request
+
+
+def _asked(error: Exception) -> float | None:
+    """The seconds that the service asks to wait."""
+    return error.retry_after if isinstance(error, BadStatus) else None

@@ -16,7 +16,7 @@ from piko_flow.connectors.hidden_secrets import shown_url
 from piko_flow.connectors.redis_errors import RedisFailed
 from piko_flow.connectors.refusing import Refuse
 from piko_flow.errors import describe_error
-from piko_flow.retry import LONGEST, Retry, seconds
+from piko_flow.retry import LONGEST, Retry, attempts, seconds
 
 T = TypeVar("T")
 SCHEMES: Final = ("redis", "rediss", "unix")
@@ -78,18 +78,25 @@ class RedisClient:
 
     async def ask(self, what: str, command: Callable[[], Awaitable[T]]) -> T:
         """What the command gives, sent again while that may help. Raises RedisFailed."""
-        attempt, server = 1, self.server
-        while True:
+        failures: list[Exception] = []
+
+        async def attempt() -> T:
             try:
                 return await command()
             except Exception as error:
-                failed = self._failed(what, error)
-                if not (failed.passing and server.retry.again(attempt, failed)):
-                    raise failed from error
-                wait = server.retry.delay(attempt)
-                log.info("%s; attempt %d follows in %.1f s", failed, attempt + 1, wait)
-            await asyncio.sleep(wait)
-            attempt += 1
+                raise self._failed(what, error) from error
+
+        async def wait(seconds: float) -> None:
+            log.info("%s; attempt %d follows in %.1f s", failures[-1], len(failures) + 1, seconds)
+            await asyncio.sleep(seconds)
+
+        return await attempts(
+            attempt,
+            self.server.retry,
+            sleep=wait,
+            again=lambda error: isinstance(error, RedisFailed) and error.passing,
+            retried=failures.append,
+        )
 
     def _failed(self, what: str, error: Exception) -> RedisFailed:
         from redis import exceptions
