@@ -17,6 +17,7 @@ from piko_flow import (
     Filter,
     Fold,
     Merge,
+    Retry,
     Sink,
     Source,
     Transform,
@@ -24,6 +25,7 @@ from piko_flow import (
     run_sync,
     start,
 )
+from piko_flow.dataflow.drawing.labels import label_of
 from piko_flow.dataflow.reports.report import RunReport
 from piko_flow.dataflow.running.engine import LocalEngine
 from piko_flow.errors import PipelineError, StageFailed
@@ -280,3 +282,14 @@ async def test_the_plan_says_what_is_fused_and_where_the_channels_are() -> None:
     assert [channel.capacity.items for channel in plan.channels] == [7, 7]
     for word in ("items", "is_even", "fetch", "collecting_sink"):
         assert word in pipeline.explain()
+
+
+def test_a_plan_and_a_drawing_say_the_same_of_a_stage() -> None:
+    fetch = Transform(
+        Script[int](), concurrency=2, ordered=False, retry=Retry(3), timeout=5, on_error="skip", name="fetch"
+    )
+    pipeline: Any = items(10) >> fetch >> CollectingSink()
+    explained = pipeline.explain().partition("Transform fetch (")[2].partition(")")[0]
+    (drawn,) = (label_of(box) for box in pipeline.plan().graph.boxes if box.name == "fetch")
+    assert explained == ", ".join(drawn.options)
+    assert drawn.options == ("concurrency 2", "unordered", "3 attempts", "timeout 5 s", "skips errors")

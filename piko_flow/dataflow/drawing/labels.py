@@ -3,23 +3,14 @@
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
-from piko_flow.counting import counted
 from piko_flow.dataflow.graph.boxes import Box, Graph
-from piko_flow.dataflow.stages.batch import Batch, Fold, Throttle
-from piko_flow.dataflow.stages.cpu import CpuMap
-from piko_flow.dataflow.stages.options import CallOptions
+from piko_flow.dataflow.stages.option_words import options_in_words
 from piko_flow.dataflow.stages.routing import Join
-from piko_flow.dataflow.stages.sink import Sink
-from piko_flow.dataflow.stages.source import Source
-from piko_flow.dataflow.stages.stage import Stage
-from piko_flow.retry import Retry
 
 TAIL = 6  # letters at the end of a long name that a drawing keeps: a number or a suffix tells it from others
-BAD_ITEMS = {"skip": "skips errors", "dead_letter": "dead letters"}
 
 
 @dataclass(frozen=True)
@@ -44,7 +35,7 @@ def label_of(place: Box) -> Label:
     name = place.name
     if stage.name == stage.kind.lower():
         name = name.removeprefix(stage.name)
-    return Label(stage.kind, one_line(name), tuple(map(one_line, _options(stage))))
+    return Label(stage.kind, one_line(name), tuple(map(one_line, options_in_words(stage))))
 
 
 def labels_of(graph: Graph) -> list[Label]:
@@ -93,64 +84,3 @@ def cut(text: str, limit: int, *, tail: int = 0) -> str:
             break
         kept += letter
     return f"{kept.rstrip()}…{end}"
-
-
-def _options(stage: Stage) -> Iterator[str]:
-    if isinstance(stage, Source):
-        yield from _source_options(stage)
-    elif isinstance(stage, Sink) and stage.target is not None:
-        if stage.batch > 1:
-            yield f"batch {stage.batch:,}"
-        if stage.within is not None:
-            yield f"within {_seconds(stage.within)}"
-    elif isinstance(stage, CpuMap):
-        yield "a worker a core" if stage.workers is None else counted(stage.workers, "worker")
-        if not stage.ordered:
-            yield "unordered"
-    elif isinstance(stage, Batch):
-        yield f"weight {stage.count:,}" if stage.weight else counted(stage.count, "item")
-        if stage.within is not None:
-            yield f"within {_seconds(stage.within)}"
-    elif isinstance(stage, Throttle):
-        yield f"{stage.count:,} in {_seconds(stage.per)}"
-    elif isinstance(stage, Fold) and stage.key is not None:
-        yield "by key"
-    yield from _call_options(getattr(stage, "options", None) or stage)
-
-
-def _source_options(stage: Source[Any]) -> Iterator[str]:
-    if isinstance(stage.splits, Sequence):
-        yield counted(len(stage.splits), "split")
-    elif stage.splits is not None:
-        yield "splits"
-    if stage.max_items is not None:
-        yield f"slices of {stage.max_items:,}"
-    if stage.max_age is not None:
-        yield f"slices of {_seconds(stage.max_age)}"
-
-
-def _call_options(options: Any) -> Iterator[str]:
-    """The options that many stages share, from a CallOptions or from a stage that has some of them itself."""
-    if isinstance(options, CallOptions):
-        if options.concurrency > 1:
-            yield f"concurrency {options.concurrency:,}"
-        if options.key is not None:
-            yield "by key"
-        elif not options.ordered and options.concurrency > 1:
-            yield "unordered"
-    if getattr(options, "on", "") == "thread":
-        yield "on threads"
-    retry = getattr(options, "retry", None)
-    if isinstance(retry, Retry) and retry.attempts > 1:
-        yield counted(retry.attempts, "attempt")
-    timeout = getattr(options, "timeout", None)
-    if isinstance(timeout, float | int):
-        yield f"timeout {_seconds(timeout)}"
-    if (bad := BAD_ITEMS.get(getattr(options, "on_error", ""))) is not None:
-        yield bad
-    if uses := getattr(options, "uses", None):
-        yield f"uses {', '.join(uses)}"
-
-
-def _seconds(value: float) -> str:
-    return f"{value:g} s"

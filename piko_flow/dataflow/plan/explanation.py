@@ -7,10 +7,7 @@ from collections.abc import Sequence
 from piko_flow.counting import counted
 from piko_flow.dataflow.graph.boxes import Graph
 from piko_flow.dataflow.plan.layout import ChannelSpec, Operator, Unit
-from piko_flow.dataflow.stages.batch import Batch
-from piko_flow.dataflow.stages.cpu import CpuMap
-from piko_flow.dataflow.stages.sink import Sink
-from piko_flow.dataflow.stages.stage import Stage
+from piko_flow.dataflow.stages.option_words import options_in_words
 
 _RUNS = {
     "fused": "one loop on the event loop",
@@ -56,27 +53,8 @@ def _how(operator: Operator) -> str:
 
 def _stage(graph: Graph, number: int) -> str:
     box = graph.boxes[number]
-    extras = ", ".join(_options(box.stage))
+    extras = ", ".join(options_in_words(box.stage))
     return f"{box.stage.kind} {box.name}" + (f" ({extras})" if extras else "") + f"  {box.stage.origin}"
-
-
-def _options(stage: Stage) -> list[str]:
-    shown = []
-    options = getattr(stage, "options", None)
-    if options is not None and options.concurrency > 1:
-        shown.append(f"concurrency {options.concurrency}" + ("" if options.ordered else ", unordered"))
-    if options is not None and options.on == "thread":
-        shown.append("on threads")
-    if isinstance(stage, CpuMap):
-        shown.append(f"{stage.workers or 'one worker a core'}" + (" workers" if stage.workers else ""))
-    if isinstance(stage, Batch):
-        shown.append(f"{stage.count} a list")
-    if isinstance(stage, Sink) and stage.target is not None:
-        shown.append(f"{stage.batch} a list")
-    on_error = getattr(stage, "on_error", None) or (options.on_error if options is not None else "fail")
-    if on_error != "fail":
-        shown.append(f"on_error {on_error}")
-    return shown
 
 
 def _units(units: Sequence[Unit]) -> str:
