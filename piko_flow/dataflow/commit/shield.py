@@ -15,19 +15,21 @@ GRACE: Final = 1.0  # seconds that work has to end after it was cancelled becaus
 
 
 class Shield:
-    """Carries out steps one after the other although the caller is cancelled meanwhile; `cancelled` says that it was.
+    """Carries out steps one after the other although the caller is cancelled meanwhile.
 
     The caller's cancellations are swallowed. From the first one on, or from `limit()` on, the steps have `seconds`
     left together. A step that takes longer is cancelled, and TimeoutError is raised.
     """
 
     def __init__(self, seconds: float) -> None:
-        self.cancelled = False
         self._seconds, self._ends = seconds, float("inf")
+        self._limited: asyncio.Future[None] | None = None  # wakes who waits without a limit
 
     def limit(self) -> Shield:
-        """Start the time limit now; gives the shield itself."""
+        """Start the time limit now, also for a step that is being carried out; gives the shield itself."""
         self._ends = min(self._ends, monotonic() + self._seconds)
+        if self._limited is not None and not self._limited.done():
+            self._limited.set_result(None)
         return self
 
     async def carry_out(self, work: Coroutine[Any, Any, T]) -> T:
@@ -50,9 +52,12 @@ class Shield:
             if left <= 0:
                 return False
             try:
-                await asyncio.wait([task], timeout=None if left == float("inf") else left)
+                if left == float("inf"):
+                    self._limited = asyncio.get_running_loop().create_future()
+                    await asyncio.wait([task, self._limited], return_when=asyncio.FIRST_COMPLETED)
+                else:
+                    await asyncio.wait([task], timeout=left)
             except asyncio.CancelledError:
-                self.cancelled = True
                 self.limit()
         return True
 

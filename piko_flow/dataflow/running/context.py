@@ -83,8 +83,8 @@ class EngineContext:
         return await open_all(uses, self.info, self.host, self.resources)
 
     def leave_task(self, name: str) -> None:
-        """Note a task that does not end."""
-        self.leftovers.append(f"task {name!r}, which did not end when it was cancelled")
+        """Note a task that did not end in time."""
+        self.leftovers.append(f"task {name!r}, which did not end in time when it was cancelled")
 
 
 @asynccontextmanager

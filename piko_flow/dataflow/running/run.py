@@ -51,6 +51,7 @@ class ActiveRun:
         self._accounts = Accounts(plan, self.id)
         self._decided = self._cancelled = self._reported = False
         self._task: asyncio.Task[RunReport] | None = None
+        self._cancelled_before = 0  # cancellations of its task, that were there before it began
         self._shield = Shield(plan.options.teardown)
         self._context = EngineContext(
             info=options.info or RunInfo(run=self.id),
@@ -69,8 +70,14 @@ class ActiveRun:
         self._intake.close()
 
     def cancel(self) -> None:
-        """Stop now; the run ends as "cancelled" and commits nothing. Without effect once it is decided."""
-        if not self._decided and self._task is not None and not self._task.done():
+        """Stop now; the run ends as "cancelled" and commits nothing.
+
+        Once it is decided, the run commits what is decided, and `cancel` bounds the time of that: the rest of the
+        commit may take the run's `teardown`, then it ends with CommitFailed.
+        """
+        if self._decided:
+            self._shield.limit()
+        elif self._task is not None and not self._task.done():
             self._cancelled = True
             self._task.cancel()
 
@@ -103,9 +110,10 @@ class ActiveRun:
     async def run(self) -> RunReport:
         """Run to the end in the current task.
 
-        A cancellation that comes when the run is decided is raised when it has been committed.
+        A cancellation that comes when the run is decided is raised when it has been committed and swept.
         """
         self._observer.run_started(self.id, self.plan.name, len(self.plan.units))
+        self._cancelled_before = _cancellations()
         try:
             report = await self._run()
         except BaseException as error:
@@ -120,8 +128,8 @@ class ActiveRun:
                 raise error
             report = self._report("cancelled")
         self._observer.run_ended(report, None)
-        if self._shield.cancelled and not self._cancelled:
-            raise asyncio.CancelledError  # it arrived when the run was decided already, and is not lost
+        if not self._cancelled:
+            self._obey()
         return report
 
     async def _run(self) -> RunReport:
@@ -134,6 +142,7 @@ class ActiveRun:
             if decided is None:
                 units = await self._remaining()
                 await self._engine.run(self.plan, units, self._context)
+                self._obey()
                 if not (self._intake.closed and not self._accounts.complete):
                     self._accounts.check(self._budget)
                     decided = self._accounts.results()
@@ -146,6 +155,11 @@ class ActiveRun:
             return self._report("drained")
         await self._sweep()
         return self._report("succeeded", written=tuple(written))
+
+    def _obey(self) -> None:
+        """Raise CancelledError if the run was cancelled while it did what a cancellation does not interrupt, such as closing resources."""
+        if _cancellations() > self._cancelled_before:
+            raise asyncio.CancelledError
 
     async def _commit(self, results: Sequence[UnitResult]) -> list[str]:
         """From the decision on a run is carried out; who cancels it then waits for it, at most the teardown time."""
@@ -258,6 +272,12 @@ async def _planned(pipeline: Pipeline, options: RunOptions) -> ActiveRun:
     if options.journal is not None and options.run_id is not None:
         decided = await options.journal.decision(options.run_id)
     return ActiveRun(make_plan(pipeline, options.plan, decided=decided is not None), options)
+
+
+def _cancellations() -> int:
+    """How often the current task was cancelled."""
+    task = asyncio.current_task()
+    return 0 if task is None else task.cancelling()
 
 
 async def _settled(task: asyncio.Task[Any]) -> None:

@@ -21,8 +21,8 @@ class TaskGroup:
     stopped, and its siblings would wait for it for ever.)
 
     Leaving the block raises the failure itself, not an exception group: the first RunError, else the first failure. Cancelling the owner cancels the tasks, waits for them, and raises CancelledError unless one has failed.
-    With `teardown`, tasks that were stopped have so many seconds to end. Then they are cancelled once more, and those
-    that still go on are left alone: `left` is called with the name of each.
+    With `teardown`, tasks that were stopped have so many seconds to end. Then `left` is called with the name of each
+    that goes on, since it may not have closed what it has open. It is cancelled once more, and left alone a second later.
     """
 
     def __init__(self, *, teardown: float | None = None, left: Callable[[str], None] | None = None) -> None:
@@ -79,11 +79,12 @@ class TaskGroup:
         return task
 
     def stop(self) -> None:
-        """Cancel all tasks of the group."""
-        if not self.stopping:
-            self.stopping = True
-            if self._teardown is not None:
-                self._timer = asyncio.get_running_loop().call_later(self._teardown, self._stop_again)
+        """Cancel all tasks of the group. With `teardown` they are not cancelled again while they have time to end."""
+        if self.stopping and self._teardown is not None:
+            return
+        if self._teardown is not None:
+            self._timer = asyncio.get_running_loop().call_later(self._teardown, self._stop_again)
+        self.stopping = True
         for task in self._tasks:
             task.cancel()
 
@@ -129,13 +130,12 @@ class TaskGroup:
 
     def _stop_again(self) -> None:
         for task in self._tasks:
+            if self._left is not None:
+                self._left(task.get_name())
             task.cancel()
         self._timer = asyncio.get_running_loop().call_later(GRACE, self._give_up)
 
     def _give_up(self) -> None:
-        for task in self._tasks:
-            if self._left is not None:
-                self._left(task.get_name())
         self._tasks.clear()
         self._wake()
 

@@ -12,7 +12,7 @@ from contextlib import suppress
 from queue import SimpleQueue
 from typing import Any, Final
 
-from piko_flow.dataflow.running.cancellation import within
+from piko_flow.dataflow.commit.shield import Shield
 from piko_flow.errors import ThreadsStuck
 
 log = logging.getLogger("piko_flow.threads")
@@ -47,8 +47,9 @@ class ThreadPool:
         for _ in self._threads:
             self._calls.put(None)
         if self._threads:
-            with suppress(TimeoutError):
-                await within(GRACE, self._all_ended.wait(), "the threads did not end")
+            ended = asyncio.ensure_future(self._all_ended.wait())
+            await Shield(GRACE).limit().wait(ended)  # a second cancellation hides no thread
+            ended.cancel()
         for stage in self._stages.values():
             if stage.in_progress:
                 stage.warn()

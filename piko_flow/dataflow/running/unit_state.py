@@ -64,14 +64,18 @@ class UnitState:
         return tallies
 
     def edges(self) -> list[EdgeTally]:
-        """The counts of every joint: of a channel where there is one, else of the stages that it joins."""
+        """The counts of every joint: of a channel where there is one, else of the stages that it joins.
+
+        A loop that was stopped may have left the rest of a chunk that its source gave.
+        """
         counts = []
         for number, edge in enumerate(self.plan.graph.edges):
             channel = self.channels.get(number)
             if channel is not None:
                 counts.append(EdgeTally(channel.sent, channel.received, channel.count))
             else:
-                counts.append(EdgeTally(self.tallies[edge.start].emitted, self.tallies[edge.end].received))
+                sent, received = self.tallies[edge.start].emitted, self.tallies[edge.end].received
+                counts.append(EdgeTally(sent, received, 0 if self.exhausted else max(sent - received, 0)))
         return counts
 
 
