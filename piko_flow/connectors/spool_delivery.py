@@ -12,8 +12,8 @@ from typing import Any, Final
 from piko_flow.connectors.spool_errors import SpoolRefused, TooManyFailed
 from piko_flow.dataflow.graph.boxes import graph_of
 from piko_flow.dataflow.reports.facts import DeadLetter
-from piko_flow.dataflow.running.cancellation import within
 from piko_flow.dataflow.running.run import run
+from piko_flow.dataflow.running.task_group import within
 from piko_flow.dataflow.stages.routing import Fork
 from piko_flow.dataflow.stages.sink import Part, Sink, SinkTarget
 from piko_flow.dataflow.stages.source import Source

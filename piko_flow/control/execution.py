@@ -27,8 +27,7 @@ from piko_flow.control.told_failure import hiding, told_failure
 from piko_flow.dataflow.commit.shield import uninterrupted
 from piko_flow.dataflow.reports.failed_place import trace_of
 from piko_flow.dataflow.reports.report import RunReport
-from piko_flow.dataflow.running.cancellation import escape_failure
-from piko_flow.dataflow.running.task_group import first_cause
+from piko_flow.dataflow.running.task_group import escape_failure, first_cause
 from piko_flow.errors import CallExited, ClaimLost, RequestRefused
 from piko_flow.planning.run_state import Reason, RunStatus
 from piko_flow.store.records import RunRecord

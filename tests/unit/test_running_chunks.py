@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from piko_flow import FlatMap, Sink, Source, Transform, run
 from piko_flow.dataflow.reports.observer import SilentObserver
-from piko_flow.dataflow.running import checkpoint, unit_state
+from piko_flow.dataflow.running import task_group, unit_state
 from piko_flow.dataflow.running.operators import fused, loop, reader
 from piko_flow.dataflow.running.operators.reader import LOOK, MOST, QUICK, SLOW, Pace, between_looks, some
 
@@ -21,7 +21,7 @@ class Clock:
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.time = 0.0
-        for module in (checkpoint, fused, loop, reader, unit_state):
+        for module in (task_group, fused, loop, reader, unit_state):
             monkeypatch.setattr(module, "monotonic", lambda: self.time)
 
     def takes(self, seconds: Callable[[int], float]) -> Callable[[int], int]:

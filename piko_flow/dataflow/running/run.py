@@ -26,10 +26,10 @@ from piko_flow.dataflow.reports.facts import Progress
 from piko_flow.dataflow.reports.observer import SilentObserver
 from piko_flow.dataflow.reports.report import RunReport
 from piko_flow.dataflow.running.blocking import blocking
-from piko_flow.dataflow.running.cancellation import HeldInterrupt
 from piko_flow.dataflow.running.context import EngineContext, Intake
 from piko_flow.dataflow.running.engine import LocalEngine
 from piko_flow.dataflow.running.run_options import RunOptions, RunValues, run_options
+from piko_flow.dataflow.running.task_group import HeldInterrupt
 from piko_flow.dataflow.stages.resource import RunInfo
 from piko_flow.dataflow.stages.stage import Pipeline, closed
 from piko_flow.errors import ResumeRefused, describe_error

@@ -1,15 +1,24 @@
-"""Tasks that end together, and whose a cancellation is."""
+"""Tasks of a run: they end together, it is known whose a cancellation is, a call has a bound in time, and busy ones give way."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine
+import threading
+import time
+from collections.abc import Awaitable, Callable, Coroutine
 from types import TracebackType
-from typing import Any
+from typing import Any, Final, TypeVar
 
+from piko_flow.clock import monotonic
 from piko_flow.dataflow.commit.shield import GRACE
-from piko_flow.dataflow.running.cancellation import escape_failure
-from piko_flow.errors import CallCancelled, RunError, StageFailed
+from piko_flow.errors import CallCancelled, CallExited, PikoFlowError, RunError, StageFailed
+
+T = TypeVar("T")
+ESCAPES: Final = (asyncio.CancelledError, SystemExit, KeyboardInterrupt)
+"""What a user's function may raise that asyncio does not treat as the failure of a task."""
+HELD = 0.004  # seconds an operator may hold the loop
+THREADS = 0.02  # seconds that the loop may be busy before the other threads get a turn
+TURN = 0.00005  # seconds of sleep, long enough for a waiting thread to wake up
 
 
 class TaskGroup:
@@ -157,3 +166,74 @@ def first_cause(error: BaseException) -> BaseException:
 
     flatten(error)
     return next((one for one in flat if isinstance(one, StageFailed)), flat[0])
+
+
+class HeldInterrupt(BaseException):
+    """Carries a KeyboardInterrupt through the tasks of a run; the run raises `interrupt` when all of them have ended.
+
+    Asyncio stops the loop at a KeyboardInterrupt in a task, with the other tasks unfinished.
+    """
+
+    def __init__(self, interrupt: KeyboardInterrupt) -> None:
+        super().__init__(interrupt)
+        self.interrupt = interrupt
+
+
+def escape_failure(error: BaseException, *, stopping: bool) -> Exception:
+    """Give the failure of the call that ended in one of ESCAPES; `stopping` says that its task was cancelled.
+
+    Raises the CancelledError again when it was, and a KeyboardInterrupt as a HeldInterrupt, since it is no failure
+    of the function. A SystemExit becomes a failure, since in a task it would tear the event loop down.
+    """
+    if isinstance(error, KeyboardInterrupt):
+        raise HeldInterrupt(error) from error
+    failure: PikoFlowError
+    if isinstance(error, SystemExit):
+        failure = CallExited(error.code)
+    elif stopping:
+        raise error
+    else:
+        failure = CallCancelled()
+    failure.__cause__ = error
+    return failure
+
+
+async def within(seconds: float | None, work: Awaitable[T], what: str) -> T:
+    """Await the work. Raises TimeoutError, saying `what` did not happen, when it takes longer than `seconds`.
+
+    A TimeoutError that the work raises by itself passes as it is. Cancelling cancels the work.
+    """
+    if seconds is None:
+        return await work
+    bound = asyncio.timeout(seconds)
+    try:
+        async with bound:
+            return await work
+    except TimeoutError as error:
+        if not bound.expired():
+            raise
+        raise TimeoutError(f"{what} within {seconds:g} s") from error
+
+
+async def checkpoint(since: float) -> float:
+    """Let others run if the loop was held for more than a few milliseconds; gives the time held from then on.
+
+    A loop that is always busy keeps other threads from running: it gives the interpreter's lock up at every look at
+    its sockets and has it back before any of them is awake, so none waits long enough to ask for it. Therefore the
+    loop sleeps for a moment, rarely.
+    """
+    if monotonic() - since <= HELD:
+        return since
+    await asyncio.sleep(0)
+    _give_threads_a_turn()
+    return monotonic()
+
+
+_last_turn = 0.0
+
+
+def _give_threads_a_turn() -> None:
+    global _last_turn
+    if monotonic() - _last_turn > THREADS and threading.active_count() > 1:
+        time.sleep(TURN)
+        _last_turn = monotonic()

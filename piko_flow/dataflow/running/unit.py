@@ -9,7 +9,6 @@ from piko_flow.dataflow.commit.result import UnitResult
 from piko_flow.dataflow.commit.shield import Shield
 from piko_flow.dataflow.plan.layout import Operator, Unit
 from piko_flow.dataflow.plan.plan import Plan
-from piko_flow.dataflow.running.cancellation import ESCAPES
 from piko_flow.dataflow.running.context import EngineContext
 from piko_flow.dataflow.running.operators.concurrent import ConcurrentOperator
 from piko_flow.dataflow.running.operators.cpu import CpuOperator
@@ -23,7 +22,7 @@ from piko_flow.dataflow.running.operators.gather_operators import (
 from piko_flow.dataflow.running.operators.keyed import KeyedOperator
 from piko_flow.dataflow.running.operators.sink import SinkOperator
 from piko_flow.dataflow.running.operators.source import SourceOperator
-from piko_flow.dataflow.running.task_group import TaskGroup, first_cause
+from piko_flow.dataflow.running.task_group import ESCAPES, TaskGroup, first_cause
 from piko_flow.dataflow.running.unit_state import OperatorState, UnitState
 from piko_flow.dataflow.stages.resource import RunInfo
 from piko_flow.dataflow.stages.sink import Part, Receipt, Sink, SinkTarget

@@ -6,8 +6,8 @@ from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import Any
 
-from piko_flow.dataflow.running.cancellation import within
 from piko_flow.dataflow.running.operators.awaitables import no_coroutine
+from piko_flow.dataflow.running.task_group import within
 from piko_flow.dataflow.running.unit_state import OperatorState
 from piko_flow.dataflow.stages.options import CallOptions
 from piko_flow.dataflow.stages.transform import Filter

@@ -9,12 +9,11 @@ from typing import Any
 from piko_flow.clock import monotonic
 from piko_flow.dataflow.graph.boxes import Box
 from piko_flow.dataflow.reports.tally import StageTally
-from piko_flow.dataflow.running.cancellation import ESCAPES
-from piko_flow.dataflow.running.checkpoint import checkpoint
 from piko_flow.dataflow.running.operators.garbage import fewer_collections
 from piko_flow.dataflow.running.operators.loop import PAUSE, FusedStage, Loop, build_loop
 from piko_flow.dataflow.running.operators.plain_rows import rows_of
 from piko_flow.dataflow.running.operators.reader import LONGEST, QUICK, Pace, Reader, between_looks
+from piko_flow.dataflow.running.task_group import ESCAPES, checkpoint
 from piko_flow.dataflow.running.unit_state import OperatorState
 from piko_flow.dataflow.stages.batch import Batch, Fold
 from piko_flow.dataflow.stages.routing import Fork, RouteFork

@@ -11,8 +11,8 @@ from typing import Any, Final
 
 from piko_flow.clock import monotonic
 from piko_flow.dataflow.commit.shield import GRACE
-from piko_flow.dataflow.running.cancellation import within
 from piko_flow.dataflow.running.operators.opening import on_thread, open_source
+from piko_flow.dataflow.running.task_group import within
 from piko_flow.dataflow.running.unit_state import OperatorState
 from piko_flow.dataflow.stages.source import Source, Table
 from piko_flow.errors import StageFailed, describe_error

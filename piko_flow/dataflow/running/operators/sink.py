@@ -7,8 +7,8 @@ from contextlib import aclosing
 from typing import Any
 
 from piko_flow.clock import monotonic
-from piko_flow.dataflow.running.cancellation import within
 from piko_flow.dataflow.running.operators.gathering import gathered
+from piko_flow.dataflow.running.task_group import within
 from piko_flow.dataflow.running.unit_state import OperatorState
 from piko_flow.dataflow.stages.sink import Sink, SinkTarget
 from piko_flow.errors import ItemRejected

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from piko_flow.clock import monotonic
-from piko_flow.dataflow.running.checkpoint import checkpoint
 from piko_flow.dataflow.running.operators.reader import Pace, Reader
+from piko_flow.dataflow.running.task_group import checkpoint
 from piko_flow.dataflow.running.unit_state import OperatorState
 from piko_flow.dataflow.stages.source import Source
 
