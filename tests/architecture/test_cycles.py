@@ -20,7 +20,10 @@ LATE = {
         "piko_flow.dataflow.drawing": ABOVE_THE_STAGES,
     },
     "stages/transform.py": {"pydantic": COSTS, "pydantic.errors": COSTS},
+    "plan/split_ids.py": {"pydantic": COSTS},
+    "reports/failed_place.py": {"pydantic": COSTS},
     "running/value_check.py": {"pydantic": COSTS},
+    "running/operators/plain_rows.py": {"pydantic": COSTS},
     "workers/transport.py": {"tempfile": COSTS},
     "workers/program.py": {
         "traceback": COSTS,

@@ -164,8 +164,10 @@ def test_nothing_heavy_and_nothing_that_runs_is_loaded_before_a_pipeline_runs(sc
     assert {name for name in loaded if name.startswith(LOADED_BY_A_RUN)} == set()
 
 
-def test_a_run_loads_what_runs() -> None:
-    assert lines_of(RUNNING + LOADED) >= {*LOADED_BY_A_RUN}
+def test_a_run_loads_what_runs_and_no_pydantic_where_no_item_is_validated() -> None:
+    loaded = lines_of(RUNNING + LOADED)
+    assert loaded >= {*LOADED_BY_A_RUN}
+    assert LOADED_WHEN_FIRST_NEEDED & loaded == set()
 
 
 @pytest.mark.parametrize("script", [IMPORTING, DECLARING, RUNNING], ids=["importing", "declaring", "running"])

@@ -12,8 +12,6 @@ from pathlib import PurePath
 from typing import Any, Final
 from uuid import UUID
 
-from pydantic import BaseModel
-
 DEEPEST: Final = 50  # levels of values inside values
 
 
@@ -56,14 +54,21 @@ def _pieces(value: Any, depth: int) -> Iterator[bytes]:
         yield found.encode("utf-8", "surrogatepass")
     elif found is not None:
         raise NoIdentity(f"a split_id of type {type(found).__name__}")
-    elif isinstance(value, BaseModel):
-        yield from _inside([getattr(value, name) for name in type(value).model_fields], depth)
     elif is_dataclass(value) and not isinstance(value, type):
         yield from _inside([getattr(value, field.name) for field in fields(value)], depth)
     elif isinstance(value, (range, slice)):
         yield from _inside([value.start, value.stop, value.step], depth)
     else:
-        raise NoIdentity(f"a split that holds {kind.__qualname__}")
+        yield from _inside(_of_a_model(value), depth)
+
+
+def _of_a_model(value: Any) -> list[Any]:
+    """The values of a Pydantic model's fields. Raises NoIdentity for anything else."""
+    from pydantic import BaseModel  # a slow import, and most splits are no models
+
+    if not isinstance(value, BaseModel):
+        raise NoIdentity(f"a split that holds {type(value).__qualname__}")
+    return [getattr(value, name) for name in type(value).model_fields]
 
 
 def _plain(value: Any) -> bytes | None:

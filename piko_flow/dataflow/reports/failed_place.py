@@ -6,8 +6,10 @@ import re
 import sysconfig
 from pathlib import Path
 from traceback import FrameSummary, StackSummary, TracebackException, extract_tb
+from typing import TYPE_CHECKING
 
-from pydantic import ValidationError
+if TYPE_CHECKING:
+    from pydantic import ValidationError
 
 LONGEST = 191  # characters of a place
 TRACE = 8000  # characters of a traceback: its end, where the error is
@@ -19,6 +21,8 @@ _INSTALLED = tuple(sysconfig.get_paths()[name] for name in ("stdlib", "platstdli
 
 def place_of(error: BaseException) -> str:
     """The innermost function of the flow's own code, where there is one; of an invalid value its wrong fields too."""
+    from pydantic import ValidationError  # a slow import, which a run without errors does not need
+
     frames = extract_tb(error.__traceback__)
     own = _own(frames)
     found = own or ([] if isinstance(error, ValidationError) else list(frames))

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from operator import itemgetter
-from typing import Annotated, Any, Final
-
-from pydantic import BaseModel, RootModel, TypeAdapter
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
 from piko_flow.dataflow.graph.boxes import Box
 from piko_flow.dataflow.plan.plan import Plan
 from piko_flow.dataflow.stages.sink import Sink
 from piko_flow.dataflow.stages.source import Table
 from piko_flow.dataflow.stages.transform import Parse
+
+if TYPE_CHECKING:
+    from pydantic import BaseModel
 
 Rows = Sequence[tuple[Any, ...]]
 OWN: Final = (
@@ -45,6 +46,8 @@ def rows_of(plan: Plan, box: Box) -> Callable[[list[Any] | Table], Rows | None] 
 
 def is_plain(model: Any) -> bool:
     """Whether nothing but the types of its fields has a say in what a model accepts, and what it makes of it."""
+    from pydantic import BaseModel, RootModel  # here and below: a slow import that only a Parse needs
+
     if not (isinstance(model, type) and issubclass(model, BaseModel)) or issubclass(model, RootModel):
         return False
     decorators = model.__pydantic_decorators__
@@ -80,6 +83,8 @@ def _looks_around(schema: Any) -> bool:
 
 def rows_by(model: type[BaseModel], names: Sequence[str]) -> Callable[[list[Any] | Table], Rows | None]:
     """What validates the fields of these names, all those of the model, a list at a time."""
+    from pydantic import TypeAdapter
+
     kinds = [model.model_fields[name] for name in names]
     types = tuple(
         Annotated[(kind.annotation, *kind.metadata)] if kind.metadata else kind.annotation for kind in kinds
