@@ -3,7 +3,7 @@
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any, Generic, TypeVar
 
 from pydantic import BaseModel
 from typing_extensions import TypeIs
@@ -24,6 +24,12 @@ class Rush(Order):
 @dataclass
 class Refund:
     amount: int
+
+
+class Exactly(Generic[T]):
+    """Takes a list of that type and, because lists are invariant, of no wider or narrower one."""
+
+    def __init__(self, items: list[T]) -> None: ...
 
 
 class Client:

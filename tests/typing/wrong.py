@@ -20,6 +20,7 @@ from piko_flow import (
 )
 from tests.typing.parts import (
     Doubling,
+    Exactly,
     Numbers,
     Order,
     Pages,
@@ -81,6 +82,7 @@ def joints() -> None:
     ints >> Transform(text_later) >> Transform(text)  # wrong
     ints >> FlatMap(digits) >> Transform(text)  # wrong
     words >> Parse(Order) >> Transform(reason)  # wrong
+    words >> Parse(Order | Refund) >> Transform(reason)  # wrong
     ints >> Batch(3) >> Transform(text)  # wrong
     ints >> Throttle(3) >> Transform(str.upper)  # wrong
     ints >> Batch(3, weight=len)  # wrong
@@ -127,6 +129,7 @@ def routes() -> None:
     Source(mixed) >> apart >> Sink(print_text)  # wrong
     On(Order, Sink(save_refund))  # wrong
     On(1, Sink(save_refund))  # wrong
+    On(Order | Refund, Sink(save_refund))  # wrong
     On(Order, save_order)  # wrong
     Route(Sink(save_order))  # wrong
     Route(On(Order, Sink(save_order)), on_error="ignore")  # wrong
@@ -139,6 +142,32 @@ def eight_branches() -> None:
     Source(eight_kinds) >> Route(*numbers_and_text, *others, order)  # wrong
     Source(eight_kinds) >> Route(*numbers_and_text, order, refund)  # wrong
     Source([["a"]]) >> Route(*numbers_and_text, *others, order, refund)  # wrong
+    Exactly[str]((Source(eight_kinds) >> Route(*numbers_and_text, *others, order, refund)).take(1))  # wrong
+
+
+def many_branches() -> None:
+    numbers_and_text = On(int, Transform(text)), On(str, Sink(print_text)), On(bytes, Sink(print))
+    others = On(complex, Transform(str)), On(range, Sink(print)), On(type(None), Sink(print))
+    some, order, refund = (
+        (*numbers_and_text, *others),
+        On(Order, Transform(total)),
+        On(Refund, Transform(reason)),
+    )
+    Source(eight_kinds) >> Route(*some, *some, *some, order, order)  # wrong
+    Source(eight_kinds) >> Route(*some, *some, *some, refund)  # wrong
+    Source([["a"]]) >> Route(*some, *some, *some, order, refund)  # wrong
+    Source(eight_kinds) >> Route(*some, *some, *some, refund, order) >> Sink(print_text)  # wrong
+    Exactly[str]((Source(eight_kinds) >> Route(*some, *some, *some, refund, order)).take(1))  # wrong
+    Exactly[str | int | bytes]((Source(eight_kinds) >> Route(*some, refund, order)).take(1))  # wrong
+    both = Transform(total), Transform(str)
+    ten = (*both, *both, *both, *both, *both)
+    Source(orders) >> Broadcast(*ten, *ten, Transform(reason))  # wrong
+    Source(orders) >> Broadcast(*ten, *ten) >> Sink(print_text)  # wrong
+    Exactly[int]((Source(orders) >> Broadcast(*ten, *ten)).take(1))  # wrong
+    many = (ints, ints, ints, ints, ints, ints, ints, ints, ints, words)
+    Merge(*many, *many) >> Sink(print_number)  # wrong
+    Exactly[int](Merge(*many, *many).take(1))  # wrong
+    Merge(*many, Sink(print))  # wrong
 
 
 def broadcasts_and_merges() -> None:

@@ -16,23 +16,9 @@ from piko_flow.dataflow.stages.routing import (
 )
 from piko_flow.dataflow.stages.stage import SinkLike, TransformLike, check_distinct_sinks, describe
 
-G1 = TypeVar("G1")
-G2 = TypeVar("G2")
-G3 = TypeVar("G3")
-G4 = TypeVar("G4")
-G5 = TypeVar("G5")
-G6 = TypeVar("G6")
-G7 = TypeVar("G7")
-G8 = TypeVar("G8")
-R1 = TypeVar("R1")
-R2 = TypeVar("R2")
-R3 = TypeVar("R3")
-R4 = TypeVar("R4")
-R5 = TypeVar("R5")
-R6 = TypeVar("R6")
-R7 = TypeVar("R7")
-R8 = TypeVar("R8")
-AnyOn = On[Any, Any, Any, Any]
+R = TypeVar("R")
+S = TypeVar("S")
+G = TypeVar("G")
 
 
 class RouteOptions(TypedDict, total=False):
@@ -43,238 +29,23 @@ class RouteOptions(TypedDict, total=False):
 
 
 # With a class first the Route takes what its branches take together; a predicate first sees everything that comes,
-# so it alone says what the Route takes. R2 doubles R1 where R1 alone would let mypy widen it to whatever comes.
-# With sinks only, nothing comes out.
+# so it alone says what the Route takes. S doubles R where R alone would let mypy widen it to whatever comes.
 @overload
 def Route(  # type: ignore[overload-overlap]  # sinks give Never
-    on1: On[Class, R1, R2, Never], /, **options: Unpack[RouteOptions]
-) -> SinkLike[R1 | R2]: ...
+    on1: On[Class, R, S, Never], /, *more: On[Any, R, Any, Never], **options: Unpack[RouteOptions]
+) -> SinkLike[R | S]: ...
+@overload
+def Route(
+    on1: On[Class, R, S, G], /, *more: On[Any, R, Any, G], **options: Unpack[RouteOptions]
+) -> TransformLike[R | S, G]: ...
 @overload
 def Route(  # type: ignore[overload-overlap]  # sinks give Never
-    on1: On[Class, R1, Any, Never], on2: On[Any, R2, Any, Never], /, **options: Unpack[RouteOptions]
-) -> SinkLike[R1 | R2]: ...
-@overload
-def Route(  # type: ignore[overload-overlap]  # sinks give Never
-    on1: On[Class, R1, Any, Never],
-    on2: On[Any, R2, Any, Never],
-    on3: On[Any, R3, Any, Never],
-    /,
-    **options: Unpack[RouteOptions],
-) -> SinkLike[R1 | R2 | R3]: ...
-@overload
-def Route(  # type: ignore[overload-overlap]  # sinks give Never
-    on1: On[Class, R1, Any, Never],
-    on2: On[Any, R2, Any, Never],
-    on3: On[Any, R3, Any, Never],
-    on4: On[Any, R4, Any, Never],
-    /,
-    **options: Unpack[RouteOptions],
-) -> SinkLike[R1 | R2 | R3 | R4]: ...
-@overload
-def Route(  # type: ignore[overload-overlap]  # sinks give Never
-    on1: On[Class, R1, Any, Never],
-    on2: On[Any, R2, Any, Never],
-    on3: On[Any, R3, Any, Never],
-    on4: On[Any, R4, Any, Never],
-    on5: On[Any, R5, Any, Never],
-    /,
-    **options: Unpack[RouteOptions],
-) -> SinkLike[R1 | R2 | R3 | R4 | R5]: ...
-@overload
-def Route(  # type: ignore[overload-overlap]  # sinks give Never
-    on1: On[Class, R1, Any, Never],
-    on2: On[Any, R2, Any, Never],
-    on3: On[Any, R3, Any, Never],
-    on4: On[Any, R4, Any, Never],
-    on5: On[Any, R5, Any, Never],
-    on6: On[Any, R6, Any, Never],
-    /,
-    **options: Unpack[RouteOptions],
-) -> SinkLike[R1 | R2 | R3 | R4 | R5 | R6]: ...
-@overload
-def Route(  # type: ignore[overload-overlap]  # sinks give Never
-    on1: On[Class, R1, Any, Never],
-    on2: On[Any, R2, Any, Never],
-    on3: On[Any, R3, Any, Never],
-    on4: On[Any, R4, Any, Never],
-    on5: On[Any, R5, Any, Never],
-    on6: On[Any, R6, Any, Never],
-    on7: On[Any, R7, Any, Never],
-    /,
-    **options: Unpack[RouteOptions],
-) -> SinkLike[R1 | R2 | R3 | R4 | R5 | R6 | R7]: ...
-@overload
-def Route(  # type: ignore[overload-overlap]  # sinks give Never
-    on1: On[Class, R1, Any, Never],
-    on2: On[Any, R2, Any, Never],
-    on3: On[Any, R3, Any, Never],
-    on4: On[Any, R4, Any, Never],
-    on5: On[Any, R5, Any, Never],
-    on6: On[Any, R6, Any, Never],
-    on7: On[Any, R7, Any, Never],
-    on8: On[Any, R8, Any, Never],
-    /,
-    **options: Unpack[RouteOptions],
-) -> SinkLike[R1 | R2 | R3 | R4 | R5 | R6 | R7 | R8]: ...
-@overload
-def Route(on1: On[Class, R1, R2, G1], /, **options: Unpack[RouteOptions]) -> TransformLike[R1 | R2, G1]: ...
+    on1: On[Predicate, R, S, Never], /, *more: On[Any, Any, Any, Never], **options: Unpack[RouteOptions]
+) -> SinkLike[R | S]: ...
 @overload
 def Route(
-    on1: On[Class, R1, Any, G1], on2: On[Any, R2, Any, G2], /, **options: Unpack[RouteOptions]
-) -> TransformLike[R1 | R2, G1 | G2]: ...
-@overload
-def Route(
-    on1: On[Class, R1, Any, G1],
-    on2: On[Any, R2, Any, G2],
-    on3: On[Any, R3, Any, G3],
-    /,
-    **options: Unpack[RouteOptions],
-) -> TransformLike[R1 | R2 | R3, G1 | G2 | G3]: ...
-@overload
-def Route(
-    on1: On[Class, R1, Any, G1],
-    on2: On[Any, R2, Any, G2],
-    on3: On[Any, R3, Any, G3],
-    on4: On[Any, R4, Any, G4],
-    /,
-    **options: Unpack[RouteOptions],
-) -> TransformLike[R1 | R2 | R3 | R4, G1 | G2 | G3 | G4]: ...
-@overload
-def Route(
-    on1: On[Class, R1, Any, G1],
-    on2: On[Any, R2, Any, G2],
-    on3: On[Any, R3, Any, G3],
-    on4: On[Any, R4, Any, G4],
-    on5: On[Any, R5, Any, G5],
-    /,
-    **options: Unpack[RouteOptions],
-) -> TransformLike[R1 | R2 | R3 | R4 | R5, G1 | G2 | G3 | G4 | G5]: ...
-@overload
-def Route(
-    on1: On[Class, R1, Any, G1],
-    on2: On[Any, R2, Any, G2],
-    on3: On[Any, R3, Any, G3],
-    on4: On[Any, R4, Any, G4],
-    on5: On[Any, R5, Any, G5],
-    on6: On[Any, R6, Any, G6],
-    /,
-    **options: Unpack[RouteOptions],
-) -> TransformLike[R1 | R2 | R3 | R4 | R5 | R6, G1 | G2 | G3 | G4 | G5 | G6]: ...
-@overload
-def Route(
-    on1: On[Class, R1, Any, G1],
-    on2: On[Any, R2, Any, G2],
-    on3: On[Any, R3, Any, G3],
-    on4: On[Any, R4, Any, G4],
-    on5: On[Any, R5, Any, G5],
-    on6: On[Any, R6, Any, G6],
-    on7: On[Any, R7, Any, G7],
-    /,
-    **options: Unpack[RouteOptions],
-) -> TransformLike[R1 | R2 | R3 | R4 | R5 | R6 | R7, G1 | G2 | G3 | G4 | G5 | G6 | G7]: ...
-@overload
-def Route(
-    on1: On[Class, R1, Any, G1],
-    on2: On[Any, R2, Any, G2],
-    on3: On[Any, R3, Any, G3],
-    on4: On[Any, R4, Any, G4],
-    on5: On[Any, R5, Any, G5],
-    on6: On[Any, R6, Any, G6],
-    on7: On[Any, R7, Any, G7],
-    on8: On[Any, R8, Any, G8],
-    /,
-    **options: Unpack[RouteOptions],
-) -> TransformLike[R1 | R2 | R3 | R4 | R5 | R6 | R7 | R8, G1 | G2 | G3 | G4 | G5 | G6 | G7 | G8]: ...
-@overload
-def Route(  # type: ignore[overload-overlap]  # sinks give Never
-    on1: On[Predicate, R1, R2, Never], /, *more: On[Any, Any, Any, Never], **options: Unpack[RouteOptions]
-) -> SinkLike[R1 | R2]: ...
-@overload
-def Route(
-    on1: On[Predicate, R1, R2, G1], /, **options: Unpack[RouteOptions]
-) -> TransformLike[R1 | R2, G1]: ...
-@overload
-def Route(
-    on1: On[Predicate, R1, R2, G1], on2: On[Any, Any, Any, G2], /, **options: Unpack[RouteOptions]
-) -> TransformLike[R1 | R2, G1 | G2]: ...
-@overload
-def Route(
-    on1: On[Predicate, R1, R2, G1],
-    on2: On[Any, Any, Any, G2],
-    on3: On[Any, Any, Any, G3],
-    /,
-    **options: Unpack[RouteOptions],
-) -> TransformLike[R1 | R2, G1 | G2 | G3]: ...
-@overload
-def Route(
-    on1: On[Predicate, R1, R2, G1],
-    on2: On[Any, Any, Any, G2],
-    on3: On[Any, Any, Any, G3],
-    on4: On[Any, Any, Any, G4],
-    /,
-    **options: Unpack[RouteOptions],
-) -> TransformLike[R1 | R2, G1 | G2 | G3 | G4]: ...
-@overload
-def Route(
-    on1: On[Predicate, R1, R2, G1],
-    on2: On[Any, Any, Any, G2],
-    on3: On[Any, Any, Any, G3],
-    on4: On[Any, Any, Any, G4],
-    on5: On[Any, Any, Any, G5],
-    /,
-    **options: Unpack[RouteOptions],
-) -> TransformLike[R1 | R2, G1 | G2 | G3 | G4 | G5]: ...
-@overload
-def Route(
-    on1: On[Predicate, R1, R2, G1],
-    on2: On[Any, Any, Any, G2],
-    on3: On[Any, Any, Any, G3],
-    on4: On[Any, Any, Any, G4],
-    on5: On[Any, Any, Any, G5],
-    on6: On[Any, Any, Any, G6],
-    /,
-    **options: Unpack[RouteOptions],
-) -> TransformLike[R1 | R2, G1 | G2 | G3 | G4 | G5 | G6]: ...
-@overload
-def Route(
-    on1: On[Predicate, R1, R2, G1],
-    on2: On[Any, Any, Any, G2],
-    on3: On[Any, Any, Any, G3],
-    on4: On[Any, Any, Any, G4],
-    on5: On[Any, Any, Any, G5],
-    on6: On[Any, Any, Any, G6],
-    on7: On[Any, Any, Any, G7],
-    /,
-    **options: Unpack[RouteOptions],
-) -> TransformLike[R1 | R2, G1 | G2 | G3 | G4 | G5 | G6 | G7]: ...
-@overload
-def Route(
-    on1: On[Predicate, R1, R2, G1],
-    on2: On[Any, Any, Any, G2],
-    on3: On[Any, Any, Any, G3],
-    on4: On[Any, Any, Any, G4],
-    on5: On[Any, Any, Any, G5],
-    on6: On[Any, Any, Any, G6],
-    on7: On[Any, Any, Any, G7],
-    on8: On[Any, Any, Any, G8],
-    /,
-    **options: Unpack[RouteOptions],
-) -> TransformLike[R1 | R2, G1 | G2 | G3 | G4 | G5 | G6 | G7 | G8]: ...
-@overload
-def Route(
-    on1: AnyOn,
-    on2: AnyOn,
-    on3: AnyOn,
-    on4: AnyOn,
-    on5: AnyOn,
-    on6: AnyOn,
-    on7: AnyOn,
-    on8: AnyOn,
-    on9: AnyOn,
-    /,
-    *more: AnyOn,
-    **options: Unpack[RouteOptions],
-) -> Any: ...
+    on1: On[Predicate, R, S, G], /, *more: On[Any, Any, Any, G], **options: Unpack[RouteOptions]
+) -> TransformLike[R | S, G]: ...
 def Route(*branches: Any, on_error: OnError = "fail", name: str | None = None, **unknown: Any) -> Any:  # noqa: N802  # reads as a stage
     """Send each item down the first branch whose test holds: `Route(On(Order, x), On(is_refund, y))`.
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import types
 import typing
 from collections.abc import Callable, Iterator
-from typing import Any, Generic, Never, TypeGuard, overload
+from typing import TYPE_CHECKING, Any, Generic, Never, TypeGuard, overload
 
 from typing_extensions import TypeIs, TypeVar, is_typeddict
 
@@ -16,6 +16,8 @@ from piko_flow.dataflow.graph.typing import all_are, compatible, guarded, has_it
 from piko_flow.dataflow.stages.options import OnError, check_call, check_names
 from piko_flow.dataflow.stages.stage import (
     Branch,
+    Either,
+    Giving,
     In,
     Out,
     SinkLike,
@@ -28,22 +30,19 @@ from piko_flow.dataflow.stages.stage import (
 )
 from piko_flow.errors import StageTypeError
 
+if TYPE_CHECKING:
+    from typing_extensions import TypeForm
+
 T = TypeVar("T")
 I = TypeVar("I")  # noqa: E741
 # The default is for branches that begin with a lambda: without one mypy takes it for a sink.
 G = TypeVar("G", default=Any)
+H = TypeVar("H")
+R = TypeVar("R")
 Test = TypeVar("Test", covariant=True)
 Sees = TypeVar("Sees", covariant=True)
 Sends = TypeVar("Sends", covariant=True)
 Gives = TypeVar("Gives", covariant=True)
-G1 = TypeVar("G1")
-G2 = TypeVar("G2")
-G3 = TypeVar("G3")
-G4 = TypeVar("G4")
-G5 = TypeVar("G5")
-G6 = TypeVar("G6")
-G7 = TypeVar("G7")
-G8 = TypeVar("G8")
 Class = type[Any]
 Predicate = Callable[..., Any]
 
@@ -58,21 +57,31 @@ class On(Stage, Generic[Test, Sees, Sends, Gives]):
     branch: Stage
 
     @overload
-    def __init__(self: On[Class, T, T, G], test: type[T], branch: Branch[T, G], /) -> None: ...
-    @overload
     def __init__(
-        self: On[Predicate, I, T, G], test: Callable[[I], TypeGuard[T]], branch: Branch[T, G], /
+        self: On[Class, T | Either, T | Either, G], test: TypeForm[T], branch: Branch[T, G], /
     ) -> None: ...
     @overload
     def __init__(
-        self: On[Predicate, I, T, G], test: Callable[[I], TypeIs[T]], branch: Branch[T, G], /
+        self: On[Predicate, I | Either, T | Either, G],
+        test: Callable[[I], TypeGuard[T]] | Callable[[I], TypeIs[T]],
+        branch: Branch[T, G],
+        /,
     ) -> None: ...
     @overload
     def __init__(
-        self: On[Predicate, I, I, G], test: Callable[[I], object], branch: Branch[I, G], /
+        self: On[Predicate, I | Either, I | Either, G], test: Callable[[I], object], branch: Branch[I, G], /
+    ) -> None: ...
+    # mypy infers a branch inside a Route twice. The second time it takes what the whole Route sees for `T`, and only
+    # these two fit, which leave that open.
+    @overload
+    def __init__(
+        self: On[Any, R, Any, H],
+        test: TypeForm[T] | Callable[[I], TypeGuard[T]] | Callable[[I], TypeIs[T]],
+        branch: Branch[T, H],
+        /,
     ) -> None: ...
     @overload
-    def __init__(self: On[Class, I, I, G], test: types.UnionType, branch: Branch[I, G], /) -> None: ...
+    def __init__(self: On[Any, R, Any, H], test: Callable[[I], object], branch: Branch[I, H], /) -> None: ...
     def __init__(self, test: Any, branch: Any, /) -> None:
         self._describe(name=None, fallback=_label(test))
         self._keep(test=self._checked(test))
@@ -291,88 +300,7 @@ class Merge(SourceLike[Out], Generic[Out]):
 
     sources: tuple[Stage, ...]
 
-    @overload
-    def __init__(
-        self: Merge[G1 | G2], s1: SourceLike[G1], s2: SourceLike[G2], /, *, name: str | None = ...
-    ) -> None: ...
-    @overload
-    def __init__(
-        self: Merge[G1 | G2 | G3],
-        s1: SourceLike[G1],
-        s2: SourceLike[G2],
-        s3: SourceLike[G3],
-        /,
-        *,
-        name: str | None = ...,
-    ) -> None: ...
-    @overload
-    def __init__(
-        self: Merge[G1 | G2 | G3 | G4],
-        s1: SourceLike[G1],
-        s2: SourceLike[G2],
-        s3: SourceLike[G3],
-        s4: SourceLike[G4],
-        /,
-        *,
-        name: str | None = ...,
-    ) -> None: ...
-    @overload
-    def __init__(
-        self: Merge[G1 | G2 | G3 | G4 | G5],
-        s1: SourceLike[G1],
-        s2: SourceLike[G2],
-        s3: SourceLike[G3],
-        s4: SourceLike[G4],
-        s5: SourceLike[G5],
-        /,
-        *,
-        name: str | None = ...,
-    ) -> None: ...
-    @overload
-    def __init__(
-        self: Merge[G1 | G2 | G3 | G4 | G5 | G6],
-        s1: SourceLike[G1],
-        s2: SourceLike[G2],
-        s3: SourceLike[G3],
-        s4: SourceLike[G4],
-        s5: SourceLike[G5],
-        s6: SourceLike[G6],
-        /,
-        *,
-        name: str | None = ...,
-    ) -> None: ...
-    @overload
-    def __init__(
-        self: Merge[G1 | G2 | G3 | G4 | G5 | G6 | G7],
-        s1: SourceLike[G1],
-        s2: SourceLike[G2],
-        s3: SourceLike[G3],
-        s4: SourceLike[G4],
-        s5: SourceLike[G5],
-        s6: SourceLike[G6],
-        s7: SourceLike[G7],
-        /,
-        *,
-        name: str | None = ...,
-    ) -> None: ...
-    @overload
-    def __init__(
-        self: Merge[G1 | G2 | G3 | G4 | G5 | G6 | G7 | G8],
-        s1: SourceLike[G1],
-        s2: SourceLike[G2],
-        s3: SourceLike[G3],
-        s4: SourceLike[G4],
-        s5: SourceLike[G5],
-        s6: SourceLike[G6],
-        s7: SourceLike[G7],
-        s8: SourceLike[G8],
-        /,
-        *,
-        name: str | None = ...,
-    ) -> None: ...
-    @overload
-    def __init__(self: Merge[T], *sources: SourceLike[T], name: str | None = ...) -> None: ...
-    def __init__(self, *sources: SourceLike[Any], name: str | None = None, **unknown: Never) -> None:
+    def __init__(self: Merge[T], *sources: Giving[T], name: str | None = None, **unknown: Never) -> None:
         self._describe(name=name, fallback="merge")
         check_names(self, unknown, ())
         if len(sources) < 2:

@@ -8,7 +8,11 @@ from typing import TYPE_CHECKING, Any, ClassVar, Generic, Never, NoReturn, Self,
 from piko_flow.dataflow.graph.boxes import Ends, GraphBuilder
 from piko_flow.dataflow.graph.origin import Origin, caller
 from piko_flow.dataflow.graph.typing import compatible, show
+from piko_flow.dataflow.stages.either import Either as Either
 from piko_flow.errors import PipelineError, StageTypeError
+
+# isort: split
+from typing import Never as Either  # type: ignore[assignment]  # noqa: F811  # mypy keeps the first, pyright the last
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
@@ -138,7 +142,11 @@ class Stage:
         return {"image/svg+xml": self.actions.svg(self), "text/plain": self.actions.text(self)}
 
 
-class SourceLike(Stage, Generic[Out]):
+class Giving(Stage, Generic[Out]):
+    """What checkers take a source for where several meet; see `either.py`."""
+
+
+class SourceLike(Giving[Out | Either], Generic[Out]):  # noqa: RUF020  # Either is Never only to some
     """Anything that items come out of and none go into: a Source, a Merge, or one with transforms behind it."""
 
     @overload
@@ -169,7 +177,7 @@ class Branch(Stage, Generic[In, Out]):
     """Anything that items go into: a sink, which gives nothing (Never), or a transform."""
 
 
-class TransformLike(Branch[In, Out], Generic[In, Out]):
+class TransformLike(Branch[In, Out | Either], Generic[In, Out]):  # noqa: RUF020  # Either is Never only to some
     """Anything that items go into and come out of: one transform or a chain of them."""
 
     @overload

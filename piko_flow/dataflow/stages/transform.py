@@ -25,6 +25,7 @@ from piko_flow.dataflow.stages.stage import In, Keeping, Out, TransformLike, des
 
 if TYPE_CHECKING:
     from pydantic import TypeAdapter
+    from typing_extensions import TypeForm
 
 # The default is for lambdas at the head of an open chain: without one mypy takes them for functions of Never.
 I = TypeVar("I", default=Any)  # noqa: E741
@@ -222,7 +223,7 @@ class Parse(TransformLike[Any, Out], Generic[Out]):
     ) -> None: ...
     @overload
     def __init__(
-        self: Parse[T], model: type[T], /, *, on_error: OnError = ..., name: str | None = ...
+        self: Parse[T], model: TypeForm[T], /, *, on_error: OnError = ..., name: str | None = ...
     ) -> None: ...
     @overload
     def __init__(
