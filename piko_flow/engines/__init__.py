@@ -1,0 +1,1 @@
+"""Engines beyond the local one: each unit in an interpreter of its own."""

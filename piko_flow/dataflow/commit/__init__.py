@@ -1,0 +1,1 @@
+"""From what the units have prepared to what is published: accounts, journal, decision, and sweeping up."""

@@ -1,0 +1,1 @@
+"""Processes that call functions for CPU stages: started, given functions and chunks, replaced when they die."""
