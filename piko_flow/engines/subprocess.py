@@ -23,11 +23,11 @@ from piko_flow.dataflow.workers.trace_parent import trace_parent
 from piko_flow.engines.unit_errors import (
     CannotTravel,
     InterpretersCannotStart,
-    ToldError,
+    SentError,
     UnitDied,
     loaded_error,
 )
-from piko_flow.engines.unit_messages import Order, Retelling, SentResult, pack_for_travel, unpack_result
+from piko_flow.engines.unit_messages import Order, Relay, SentResult, pack_for_travel, unpack_result
 from piko_flow.engines.unit_process import UnitProcess
 from piko_flow.errors import PipelineError, StageFailed, describe_error, shorten
 
@@ -42,7 +42,7 @@ class SubprocessEngine:
     `uses` is opened once for each unit, and counts of concurrency hold for each unit. Worker processes of CPU
     stages are the unit's own; the run's `pool` and `resources` stay with the run. Commits happen in the run's
     process, from receipts alone. Counts and facts for the observer come a few times a second, the chunks of a
-    stage summed up between; of an attempt that died the facts stay told, the counts do not count.
+    stage summed up between; of an attempt that died the facts stay reported, the counts do not count.
 
     Refused when planning: sinks that keep what they are given in memory. Refused before the first unit
     begins: stages that cannot travel. A unit costs the start of an interpreter, a quarter of a second.
@@ -149,7 +149,7 @@ class _Attempt:
 
     def __init__(self, plan: Plan, unit: Unit, number: int, context: EngineContext) -> None:
         self._plan, self._unit, self._number, self._context = plan, unit, number, context
-        self._retelling = Retelling(context.observer)
+        self._relay = Relay(context.observer)
         self._process: UnitProcess | None = None
         self._bad = 0
 
@@ -171,12 +171,12 @@ class _Attempt:
             try:
                 await process.stop()
             finally:
-                self._retelling.end()
+                self._relay.end()
         if isinstance(outcome, Death):
             del context.watched[unit.id]
             context.budget.bad -= self._bad
             return outcome
-        if isinstance(outcome, ToldError):
+        if isinstance(outcome, SentError):
             error = loaded_error(outcome, unit=unit.id)
             raise error from error.__cause__
         await self._hand_over(outcome)
@@ -200,7 +200,7 @@ class _Attempt:
 
     def _start(self, order: Order) -> UnitProcess:
         try:
-            return UnitProcess.start(order, counted=self._counted, told=self._retelling.tell)
+            return UnitProcess.start(order, counted=self._counted, observed=self._relay.report)
         except OSError as error:
             raise InterpretersCannotStart(
                 program=sys.executable, cause=describe_error(error), run=self._context.info.run

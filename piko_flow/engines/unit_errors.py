@@ -82,44 +82,44 @@ class Shown:
 
 
 @dataclass(frozen=True)
-class ToldError:
+class SentError:
     """An error as it travels: itself where it survives that, what it said, where it came from, and its cause."""
 
     packed: bytes | None
     kind: str
     message: str
     traceback: str
-    cause: ToldError | None
+    cause: SentError | None
 
 
-def tell_error(error: BaseException, depth: int = 1) -> ToldError:
+def packed_error(error: BaseException, depth: int = 1) -> SentError:
     """Pack an error with its causes; what cannot travel of it goes as text."""
     cause = error.__cause__
     kind = type(error)
     module = "" if kind.__module__ in ("builtins", "__main__") else f"{kind.__module__}."
     trace = "".join(traceback.format_exception(kind, error, _users_part(error.__traceback__), chain=False))
-    return ToldError(
+    return SentError(
         packed=_survivor(error),
         kind=module + kind.__qualname__,
         message=_message(error)[:LONGEST_TEXT],
         traceback=trace[-LONGEST_TEXT:],
-        cause=None if cause is None or depth == DEEPEST else tell_error(cause, depth + 1),
+        cause=None if cause is None or depth == DEEPEST else packed_error(cause, depth + 1),
     )
 
 
-def loaded_error(told: ToldError, *, unit: str) -> BaseException:
+def loaded_error(sent: SentError, *, unit: str) -> BaseException:
     """The error again with its causes, RemoteError where it could not travel; the innermost notes where it was raised."""
-    error: BaseException = RemoteError(told.kind, told.message, told.traceback)
-    if told.packed is not None:
+    error: BaseException = RemoteError(sent.kind, sent.message, sent.traceback)
+    if sent.packed is not None:
         try:
-            found = transport.unpack_apart(told.packed)
+            found = transport.unpack_apart(sent.packed)
             error = found if isinstance(found, Exception) else error
         except Exception as broken:
             error.add_note(f"The error itself could not be loaded here: {describe_error(broken)}")
-    if told.cause is not None:
-        error.__cause__ = loaded_error(told.cause, unit=unit)
+    if sent.cause is not None:
+        error.__cause__ = loaded_error(sent.cause, unit=unit)
     else:
-        error.add_note(f"In the interpreter of unit {unit}:\n{told.traceback}")
+        error.add_note(f"In the interpreter of unit {unit}:\n{sent.traceback}")
     return error
 
 
@@ -156,9 +156,9 @@ def _survivor(error: BaseException) -> bytes | None:
 def _candidates(error: Exception) -> Iterator[Exception]:
     yield error
     if isinstance(error, StageFailed):
-        told = copy.copy(error)
-        told.item = Shown(shorten(error.item))
-        yield told
+        sent = copy.copy(error)
+        sent.item = Shown(shorten(error.item))
+        yield sent
 
 
 def _message(error: BaseException) -> str:

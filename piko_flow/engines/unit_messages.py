@@ -29,7 +29,7 @@ CANCEL = 34  # stop now
 # From the interpreter: the plan is loaded and the unit begins;
 BEGUN = 35
 COUNTS = 36  # the unit's counts so far; absolute, so the latest is all there is to know
-FACTS = 37  # what the observer is to be told
+FACTS = 37  # what the observer gets
 RESULT = 38  # what the unit left, the last message
 FAILED = 39  # why it failed, the last message
 LINE = 40  # a line that was logged
@@ -40,7 +40,7 @@ class Order:
     """All that an interpreter needs to run one attempt of one unit.
 
     `plan` is packed once for all units. `cores` is how many processors this unit may count on, `listening`
-    whether somebody wants to hear facts, `strict` whether each bad item must be told at once. `trace` is the traceparent
+    whether somebody wants to hear facts, `strict` whether each bad item must be reported at once. `trace` is the traceparent
     of the span that the unit works for, `level` that of the log lines that the run takes.
     """
 
@@ -98,7 +98,7 @@ def unpack_letter(letter: Letter) -> DeadLetter:
 
 
 class Facts:
-    """An observer that keeps what it is told until it is taken to the run.
+    """An observer that keeps what it gets until it is taken to the run.
 
     Chunks and waits of a stage are summed up between two takes, so what is kept is bounded but for dead letters.
     """
@@ -109,7 +109,7 @@ class Facts:
         self._waits: dict[str, float] = {}
 
     def take(self) -> list[tuple[Any, ...]]:
-        """What was told since the last take."""
+        """What it got since the last take."""
         facts = self._facts
         facts += [("chunk", stage, items, seconds) for stage, (items, seconds) in self._chunks.items()]
         facts += [("wait", stage, seconds) for stage, seconds in self._waits.items()]
@@ -117,17 +117,17 @@ class Facts:
         return facts
 
     def run_started(self, run: str, pipeline: str, units: int) -> None:
-        """Told by the run itself."""
+        """The run itself calls this."""
 
     def run_ended(self, report: object, error: BaseException | None) -> None:
-        """Told by the run itself."""
+        """The run itself calls this."""
 
     def stage_started(self, stage: str) -> None:
         """Keep it."""
         self._facts.append(("started", stage))
 
     def stage_ended(self, stage: str) -> None:
-        """Keep it, after what was told of the stage before."""
+        """Keep it, after what it got about the stage before."""
         self._facts = [*self.take(), ("ended", stage)]
 
     def chunk_finished(self, stage: str, *, items: int, seconds: float) -> None:
@@ -145,16 +145,16 @@ class Facts:
         self._facts.append(("dead", pack_letter(letter)))
 
 
-class Retelling:
-    """Tells the run's observer what an interpreter sent, and which stages had begun but never ended if it died."""
+class Relay:
+    """Gives the run's observer what an interpreter sent, and which stages had begun but never ended if it died."""
 
     def __init__(self, observer: Observer) -> None:
         self._observer = observer
         self._begun: list[str] = []
 
-    def tell(self, facts: list[tuple[Any, ...]]) -> None:
-        """Tell the facts in order."""
-        told: dict[str, Callable[..., None]] = {
+    def report(self, facts: list[tuple[Any, ...]]) -> None:
+        """Give the facts to the observer, in order."""
+        calls: dict[str, Callable[..., None]] = {
             "started": self._started,
             "ended": self._ended,
             "chunk": lambda stage, items, seconds: self._observer.chunk_finished(
@@ -164,10 +164,10 @@ class Retelling:
             "dead": lambda letter: self._observer.dead_letter(unpack_letter(letter)),
         }
         for kind, *values in facts:
-            told[kind](*values)
+            calls[kind](*values)
 
     def end(self) -> None:
-        """Tell of each stage that is still said to work that it has ended."""
+        """Say of each stage that is still said to work that it has ended."""
         for stage in list(self._begun):
             self._ended(stage)
 

@@ -18,7 +18,7 @@ from piko_flow.dataflow.workers.link import Link
 from piko_flow.dataflow.workers.process import Death, launch
 from piko_flow.dataflow.workers.transport import Frame
 from piko_flow.engines import unit_messages
-from piko_flow.engines.unit_errors import ToldError
+from piko_flow.engines.unit_errors import SentError
 from piko_flow.engines.unit_messages import Order, SentResult, message
 
 # The paths come first: this package may lie where only the run's own paths lead.
@@ -28,13 +28,13 @@ PROGRAM = (
 )
 GRACE = 3.0  # seconds for a stopped unit to take its parts back, and for one that has ended to leave
 
-Outcome = SentResult | ToldError | Death
+Outcome = SentResult | SentError | Death
 
 
 class UnitProcess:
     """A running interpreter. Made by `start`; belongs to one event loop; gone when `stop` has returned.
 
-    `counts` are the unit's latest. `counted` is called when they change, `told` with facts for the observer.
+    `counts` are the unit's latest. `counted` is called when they change, `observed` with facts for the observer.
     An error that `counted` raises becomes the outcome.
     """
 
@@ -44,11 +44,11 @@ class UnitProcess:
         connection: socket.socket,
         *,
         counted: Callable[[Counts], None],
-        told: Callable[[list[tuple[Any, ...]]], None],
+        observed: Callable[[list[tuple[Any, ...]]], None],
     ) -> None:
         self.begun = False
         self.counts: Counts | None = None
-        self._process, self._counted, self._told = process, counted, told
+        self._process, self._counted, self._observed = process, counted, observed
         self._gone = asyncio.Event()
         self._outcome: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
         self._link = Link(connection, received=self._take, ended=self._reap)
@@ -59,7 +59,7 @@ class UnitProcess:
         order: Order,
         *,
         counted: Callable[[Counts], None],
-        told: Callable[[list[tuple[Any, ...]]], None],
+        observed: Callable[[list[tuple[Any, ...]]], None],
     ) -> UnitProcess:
         """Start an interpreter and give it its order. Raises OSError when the system has no room."""
         ours, theirs = socket.socketpair()
@@ -70,7 +70,7 @@ class UnitProcess:
             except BaseException:
                 ours.close()
                 raise
-        unit = cls(process, ours, counted=counted, told=told)
+        unit = cls(process, ours, counted=counted, observed=observed)
         try:
             unit._link.send(order.frame())
         except BaseException:
@@ -110,7 +110,7 @@ class UnitProcess:
         elif frame.kind == unit_messages.COUNTS:
             self._count(transport.unpack(frame))
         elif frame.kind == unit_messages.FACTS:
-            self._told(transport.unpack(frame))
+            self._observed(transport.unpack(frame))
         elif frame.kind == unit_messages.LINE:
             log_again(transport.unpack(frame))  # in the context of the run, in which the link was made
         elif frame.kind == unit_messages.RESULT:

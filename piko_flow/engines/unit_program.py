@@ -33,7 +33,7 @@ from piko_flow.dataflow.workers.pool import WorkerPool
 from piko_flow.dataflow.workers.trace_parent import joined, trace_parent
 from piko_flow.dataflow.workers.transport import Frame
 from piko_flow.engines import unit_messages
-from piko_flow.engines.unit_errors import CannotTravel, tell_error
+from piko_flow.engines.unit_errors import CannotTravel, packed_error
 from piko_flow.engines.unit_messages import Facts, Order, message, pack_result, unpack_plan, unpack_unit
 from piko_flow.errors import describe_error
 
@@ -69,7 +69,7 @@ class UnitProgram:
         self._soon: asyncio.Handle | None = None
 
     async def run(self) -> None:
-        """Run the one unit that is ordered; returns when all that is to be told was sent."""
+        """Run the one unit that is ordered; returns when everything was sent."""
         try:
             self._task = self._loop.create_task(self._work(), name="unit")
             await asyncio.wait([self._task])
@@ -102,10 +102,10 @@ class UnitProgram:
             last = await self._run(order)
         except (Exception, asyncio.CancelledError) as error:
             if self._stopped and isinstance(error, asyncio.CancelledError):
-                self._tell()
+                self._report()
                 raise
-            last = message(unit_messages.FAILED, tell_error(error))
-        self._tell()
+            last = message(unit_messages.FAILED, packed_error(error))
+        self._report()
         self._link.send(last)
 
     async def _run(self, order: Order) -> Frame:
@@ -132,7 +132,7 @@ class UnitProgram:
             observer = self._facts = Facts()
         budget = Budget(plan.options.max_errors, run=order.info.run)
         if order.strict:
-            budget = WatchedBudget(plan.options.max_errors, run=order.info.run, spent=self._tell_soon)
+            budget = WatchedBudget(plan.options.max_errors, run=order.info.run, spent=self._report_soon)
         return EngineContext(
             info=order.info,
             observer=observer,
@@ -147,7 +147,7 @@ class UnitProgram:
             await asyncio.sleep(BEAT)
             # A run that is slow to listen gets the latest when it has caught up.
             if not self._link.backlog:
-                self._tell()
+                self._report()
 
     def _log(self, line: Line) -> None:
         """From any thread: send on what was logged."""
@@ -157,11 +157,11 @@ class UnitProgram:
         else:
             self._loop.call_soon_threadsafe(self._link.send, frame)
 
-    def _tell_soon(self) -> None:
+    def _report_soon(self) -> None:
         if self._soon is None:
-            self._soon = self._loop.call_soon(self._tell)
+            self._soon = self._loop.call_soon(self._report)
 
-    def _tell(self) -> None:
+    def _report(self) -> None:
         """Send the counts as they are, and the facts that came since the last time."""
         self._soon = None
         if (counts := counts_of(self._watch)) is not None:

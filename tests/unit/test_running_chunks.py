@@ -13,7 +13,15 @@ from piko_flow import FlatMap, Sink, Source, Transform, run
 from piko_flow.dataflow.reports.observer import SilentObserver
 from piko_flow.dataflow.running import task_group, unit_state
 from piko_flow.dataflow.running.operators import fused, loop, reader
-from piko_flow.dataflow.running.operators.reader import LOOK, MOST, QUICK, SLOW, Pace, between_looks, some
+from piko_flow.dataflow.running.operators.reader import (
+    LOOK,
+    MOST,
+    QUICK,
+    SLOW,
+    ChunkSize,
+    between_looks,
+    some,
+)
 
 
 class Clock:
@@ -56,7 +64,7 @@ class Chunks(SilentObserver):
 
 
 def test_chunks_of_quick_items_double_up_to_the_longest() -> None:
-    paced = Pace(100)
+    paced = ChunkSize(100)
     limits = []
     for _ in range(9):
         limits.append(paced.limit)
@@ -65,7 +73,7 @@ def test_chunks_of_quick_items_double_up_to_the_longest() -> None:
 
 
 def test_a_chunk_after_a_slow_one_is_as_long_as_takes_the_time_of_a_quick_one() -> None:
-    paced = Pace(1024)
+    paced = ChunkSize(1024)
     paced.limit = 512
     paced.adapt(512, (QUICK + SLOW) / 2)
     assert paced.limit == 512

@@ -210,18 +210,18 @@ def test_a_future_is_refused_and_given_up() -> None:
     events.close()
 
 
-def test_failures_that_are_settled_do_not_end_the_loop() -> None:
-    settled: list[tuple[Any, str]] = []
+def test_failures_that_are_failed_do_not_end_the_loop() -> None:
+    failed: list[tuple[Any, str]] = []
 
     def refuse_odd(item: int) -> int:
         if item % 2:
             raise ValueError(item)
         return item
 
-    def settle(item: Any, error: Exception) -> None:
-        settled.append((item, type(error).__name__))
+    def on_failure(item: Any, error: Exception) -> None:
+        failed.append((item, type(error).__name__))
 
-    stages = [FusedStage(0, Transform(same), refuse_odd, settle), FusedStage(1, Filter(is_even), is_even)]
+    stages = [FusedStage(0, Transform(same), refuse_odd, on_failure), FusedStage(1, Filter(is_even), is_even)]
     loop = build_loop(stages, {}, careful=False)
     assert ran(loop, [1, 2, 3, 4]) == ([[2, 4]], {(1, "filtered"): 0})
-    assert settled == [(1, "ValueError"), (3, "ValueError")]
+    assert failed == [(1, "ValueError"), (3, "ValueError")]

@@ -24,7 +24,7 @@ from piko_flow.dataflow.graph.generics import (
     union_of,
 )
 
-# PEP 484: where the one is asked for, the others are welcome.
+# PEP 484: where the one is required, the others are welcome.
 _PROMOTED: dict[Any, tuple[type, ...]] = {
     float: (int,),
     complex: (int, float),
@@ -36,8 +36,8 @@ _GUARDS = ("TypeGuard", "TypeIs")
 
 
 def compatible(given: Any, taken: Any) -> bool:
-    """Whether a value annotated `given` may go where `taken` is asked for; what cannot be decided is allowed."""
-    given, taken = plain(given), _asked(plain(taken))
+    """Whether a value annotated `given` may go where `taken` is required; what cannot be decided is allowed."""
+    given, taken = plain(given), _required(plain(taken))
     if isinstance(given, TypeVar):
         return True
     if Any in (given, taken) or taken is object or given == taken or given in (typing.Never, typing.NoReturn):
@@ -117,8 +117,8 @@ def _name_of_form(annotation: Any) -> str:
     return str(getattr(typing.get_origin(annotation), "_name", ""))
 
 
-def _asked(taken: Any) -> Any:
-    """What a type variable asks for: its bound, or one of its constraints."""
+def _required(taken: Any) -> Any:
+    """What a type variable requires: its bound, or one of its constraints."""
     if not isinstance(taken, TypeVar):
         return taken
     if taken.__constraints__:

@@ -37,7 +37,7 @@ def fingerprint(graph: Graph) -> str:
             data = attribute == "items" and getattr(box.stage, "reads", "") in ("iterable", "async_iterable")
             if attribute not in NOT_LOOKED_AT and not data:
                 digest.add(attribute)
-                digest.value(_settled(value))
+                digest.value(_stable(value))
     digest.add(repr(graph.edges))
     return digest.hexdigest()
 
@@ -123,10 +123,10 @@ class _Digest:
             return
         self.value(type(value))
         if is_dataclass(value) and cast(Any, value).__dataclass_params__.frozen:
-            self._all("fields", [_settled(getattr(value, field.name)) for field in fields(value)])
+            self._all("fields", [_stable(getattr(value, field.name)) for field in fields(value)])
 
 
-def _settled(value: Any) -> Any:
+def _stable(value: Any) -> Any:
     """An option's value as something that cannot change: options are frozen, though they may be a list or a dictionary."""
     if isinstance(value, Mapping):
         return tuple(value.items())

@@ -75,12 +75,14 @@ def _legend() -> str:
 
 
 def _bar(parts: tuple[float, float, float]) -> str:
-    told = ", ".join(f"{name} {share:.0%}" for name, share in zip(TIMES, parts, strict=True))
+    shares = ", ".join(f"{name} {share:.0%}" for name, share in zip(TIMES, parts, strict=True))
     drawn = "".join(
         f'<span style="display:inline-block;height:10px;width:{share * 160:.0f}px;background:{COLOURS[name]}"></span>'
         for name, share in zip(TIMES, parts, strict=True)
     )
-    return f'<span title="{told}" style="display:inline-block;width:165px;white-space:nowrap">{drawn}</span>'
+    return (
+        f'<span title="{shares}" style="display:inline-block;width:165px;white-space:nowrap">{drawn}</span>'
+    )
 
 
 def _dead(report: RunFacts) -> list[str]:

@@ -12,7 +12,7 @@ from piko_flow.errors import committed_text
 ALL_LOST = "Warning: every item was skipped or is a dead letter"
 COUNTS = ("received", "emitted", "filtered", "skipped", "dead", "dropped", "retried")
 TIMES = ("busy", "waiting", "blocked")
-LEAST_BUSY = 0.01  # the share of the run below which no stage is told to be its bottleneck
+LEAST_BUSY = 0.01  # the share of the run below which no stage is said to be its bottleneck
 SAME = "″"  # the time of the loop that the stage above shares
 
 

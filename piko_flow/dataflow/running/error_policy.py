@@ -15,19 +15,19 @@ from piko_flow.dataflow.reports.tally import StageTally
 from piko_flow.dataflow.stages.options import OnError
 from piko_flow.errors import RunError, StageFailed, describe_error
 
-Settle = Callable[[Any, Exception], None]
+OnFailure = Callable[[Any, Exception], None]
 TEXT = 1000  # characters of an error that a dead letter holds
 
 
 class ErrorPolicy:
-    """Settles the failed items of one unit and keeps its dead letters."""
+    """Does with the failed items of one unit what their stage says, and keeps its dead letters."""
 
     def __init__(self, *, run: str, unit: str, budget: Budget, observer: Observer) -> None:
         self.run, self.unit = run, unit
         self._budget, self._observer = budget, observer
         self.dead_letters: list[DeadLetter] = []
 
-    def settle(
+    def apply(
         self,
         box: Box,
         tally: StageTally,
@@ -70,9 +70,9 @@ class ErrorPolicy:
         """Whether the error ends this run. That of a run which a stage's function started is the function's failure."""
         return isinstance(error, RunError) and getattr(error, "run", None) == self.run
 
-    def settler(self, box: Box, tally: StageTally, on_error: OnError) -> Settle:
-        """The settling of one stage's items, as a function of item and error."""
-        return lambda item, error: self.settle(box, tally, on_error, item, error)
+    def of_stage(self, box: Box, tally: StageTally, on_error: OnError) -> OnFailure:
+        """The policy of one stage, as a function of item and error."""
+        return lambda item, error: self.apply(box, tally, on_error, item, error)
 
     def failure(self, box: Box, item: Any, error: BaseException) -> StageFailed:
         """The error that ends the run because of this stage."""

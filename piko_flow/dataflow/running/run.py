@@ -102,7 +102,7 @@ class ActiveRun:
             await asyncio.wait([task])
         except BaseException:
             task.cancel()
-            await _settled(task)
+            await _ended(task)
             raise
         if not self._reported:
             task.result()
@@ -280,7 +280,7 @@ def _cancellations() -> int:
     return 0 if task is None else task.cancelling()
 
 
-async def _settled(task: asyncio.Task[Any]) -> None:
+async def _ended(task: asyncio.Task[Any]) -> None:
     """Wait until the task has ended, however it ends and however often the waiting is interrupted."""
     while not task.done():
         try:

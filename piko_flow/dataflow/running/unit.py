@@ -80,7 +80,7 @@ def result_of(
         edges=state.edges(),
         receipts=receipts,
         lasting=all(target.durable for target in targets.values()),
-        dead_letters=state.settlement.dead_letters,
+        dead_letters=state.error_policy.dead_letters,
         position=state.position,
         more=state.more,
     )
@@ -133,7 +133,7 @@ async def _step_of_sink(state: UnitState, number: int, step: Any) -> Any:
         return await step
     except (Exception, *ESCAPES) as error:
         cause = state.group.judge(error) if isinstance(error, ESCAPES) else error
-        raise state.settlement.failure(state.plan.graph.boxes[number], None, cause) from cause
+        raise state.error_policy.failure(state.plan.graph.boxes[number], None, cause) from cause
 
 
 async def _abort(state: UnitState, targets: dict[int, SinkTarget[Any]]) -> None:
@@ -186,7 +186,7 @@ def _cancelled_itself(state: UnitState) -> bool:
 
 
 def _about(state: UnitState, operator: Operator, error: BaseException) -> BaseException:
-    foreign = isinstance(error, RunError) and not state.settlement.ours(error)
+    foreign = isinstance(error, RunError) and not state.error_policy.ours(error)
     named = isinstance(error, PikoFlowError) and not isinstance(error, CallCancelled)
     if not isinstance(error, Exception) or (named and not foreign):
         return error
@@ -194,7 +194,7 @@ def _about(state: UnitState, operator: Operator, error: BaseException) -> BaseEx
 
 
 def _failure(state: UnitState, operator: Operator, cause: Exception) -> StageFailed:
-    failure = state.settlement.failure(state.plan.graph.boxes[operator.boxes[0]], None, cause)
+    failure = state.error_policy.failure(state.plan.graph.boxes[operator.boxes[0]], None, cause)
     failure.__cause__ = cause
     return failure
 

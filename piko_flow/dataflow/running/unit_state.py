@@ -30,7 +30,7 @@ class UnitState:
         self.times = [OperatorTimes() for _ in plan.operators]
         self.working: dict[int, float] = {}
         self.channels: dict[int, AnyChannel] = {spec.edge: Channel(spec.capacity) for spec in plan.channels}
-        self.settlement = ErrorPolicy(
+        self.error_policy = ErrorPolicy(
             run=context.info.run, unit=unit.id, budget=context.budget, observer=context.observer
         )
         self.group = context.group
@@ -93,7 +93,7 @@ class OperatorState:
         self.inputs = [unit.channels[n] for n, edge in edges if edge.end == first and n in unit.channels]
         self.outputs = [unit.channels[n] for n, edge in edges if edge.start == last and n in unit.channels]
         self.name = self.boxes[0].name
-        self._busy_told = 0.0
+        self._busy_reported = 0.0
 
     @property
     def input(self) -> AnyChannel:
@@ -179,10 +179,12 @@ class OperatorState:
         """Tell the observer of items that went through, with the time that the operator was busy since the last."""
         began = self.unit.working.get(self.operator.number, self.unit.started)
         busy = left_busy(self.times, monotonic() - began)
-        self.context.observer.chunk_finished(self.name, items=items, seconds=max(busy - self._busy_told, 0.0))
-        self._busy_told = max(busy, self._busy_told)
+        self.context.observer.chunk_finished(
+            self.name, items=items, seconds=max(busy - self._busy_reported, 0.0)
+        )
+        self._busy_reported = max(busy, self._busy_reported)
 
-    def told(self, items: int, seconds: float) -> None:
+    def report_chunk(self, items: int, seconds: float) -> None:
         """Count busy time and tell the observer of a chunk."""
         self.times.busy += seconds
         self.context.observer.chunk_finished(self.name, items=items, seconds=seconds)

@@ -181,7 +181,7 @@ class WorkerPool:
             return least
         if workers is self._running and len(workers) < self.workers:
             return self._start()
-        quick = [worker for worker in workers if worker.pace < QUICK and worker.load < WAITING]
+        quick = [worker for worker in workers if worker.seconds < QUICK and worker.load < WAITING]
         return min(quick, key=lambda worker: worker.load, default=None)
 
     def _start(self) -> WorkerProcess:

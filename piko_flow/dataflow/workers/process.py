@@ -58,10 +58,10 @@ Answer = Frame | Death
 
 
 @dataclass(frozen=True, slots=True)
-class _Asked:
+class _Call:
     """A call that was not answered yet; `seconds` is the timeout of each of its items, 0.0 for none.
 
-    What is logged in it is logged here in the `context` of whoever asked.
+    What is logged in it is logged here in the `context` of whoever call.
     """
 
     number: int
@@ -74,7 +74,7 @@ class _Asked:
 class WorkerProcess:
     """A running worker. Made by `start`; belongs to one event loop; gone when `gone` is set.
 
-    Calls are answered in the order they were asked. `changed` is called whenever it may take another
+    Calls are answered in the order they were call. `changed` is called whenever it may take another
     call, or has ended.
     """
 
@@ -88,13 +88,13 @@ class WorkerProcess:
         self.gone = asyncio.Event()
         self.ready = False
         self.promised: list[int] = []  # the function of each call that somebody is packing for it
-        self.pace = float("inf")  # seconds that its last chunk took
+        self.seconds = float("inf")  # seconds that its last chunk took
         self._process, self._changed = process, changed
         self._progress_file = progress
         self._progress = memoryview(progress).cast("I")
         self._loop = asyncio.get_running_loop()
         self._link = Link(connection, received=self._take, ended=self.end)
-        self._asked: deque[_Asked] = deque()
+        self._calls: deque[_Call] = deque()
         self._timer: asyncio.TimerHandle | None = None
         self._seen = (0, 0)
         self._functions: OrderedDict[int, None] = OrderedDict()
@@ -129,16 +129,16 @@ class WorkerProcess:
     @property
     def load(self) -> int:
         """The calls it has been given or promised."""
-        return len(self._asked) + len(self.promised)
+        return len(self._calls) + len(self.promised)
 
     def works_for(self, function: int) -> bool:
         """Whether it has a call of this function, or is promised one."""
-        return function in self.promised or any(asked.function == function for asked in self._asked)
+        return function in self.promised or any(call.function == function for call in self._calls)
 
     @property
     def idle(self) -> bool:
         """Whether it works on nothing."""
-        return not self._asked
+        return not self._calls
 
     @property
     def failed_to_start(self) -> bool:
@@ -169,7 +169,7 @@ class WorkerProcess:
             outgoing.close()
             return Death(self._process.returncode, None)
         answer: asyncio.Future[Answer] = self._loop.create_future()
-        self._asked.append(_Asked(call.number, shipment.id, answer, call.seconds, copy_context()))
+        self._calls.append(_Call(call.number, shipment.id, answer, call.seconds, copy_context()))
         self._link.post(outgoing)
         self._watch()
         try:
@@ -200,11 +200,11 @@ class WorkerProcess:
             self.ready = True
             return
         if frame.kind == transport.LINE:
-            context = self._asked[0].context if self._asked else copy_context()
+            context = self._calls[0].context if self._calls else copy_context()
             context.run(log_again, transport.unpack(frame))
             return
-        answer = self._asked.popleft().answer
-        self.pace = frame.seconds
+        answer = self._calls.popleft().answer
+        self.seconds = frame.seconds
         if not answer.done():
             answer.set_result(frame)
         self._end_abandoned()
@@ -216,16 +216,16 @@ class WorkerProcess:
 
         Its own timer ends it first, unless the function has taken that away or the process is stopped.
         """
-        if self._timer is None and self._asked and self._asked[0].seconds:
-            self._timer = self._loop.call_later(self._asked[0].seconds + MARGIN, self._look)
+        if self._timer is None and self._calls and self._calls[0].seconds:
+            self._timer = self._loop.call_later(self._calls[0].seconds + MARGIN, self._look)
 
     def _look(self) -> None:
         self._timer = None
-        if not self._asked:
+        if not self._calls:
             return
         mark = self._progress[transport.CHUNK], self._progress[transport.ITEM]
-        asked = self._asked[0]
-        if asked.seconds and mark == self._seen and mark[0] == asked.number and mark[1] < transport.LOADING:
+        call = self._calls[0]
+        if call.seconds and mark == self._seen and mark[0] == call.number and mark[1] < transport.LOADING:
             self.end(late=True)
         else:
             self._seen = mark
@@ -233,7 +233,7 @@ class WorkerProcess:
 
     def _end_abandoned(self) -> None:
         """End it if nobody waits any longer for what it works on now."""
-        if self._asked and self._asked[0].answer.done():
+        if self._calls and self._calls[0].answer.done():
             self.end()
 
     def close(self) -> None:
@@ -260,10 +260,10 @@ class WorkerProcess:
         self._progress.release()
         self._progress_file.close()
         self.gone.set()
-        while self._asked:
-            asked = self._asked.popleft()
-            if not asked.answer.done():
-                asked.answer.set_result(Death(code, at if asked.number == begun else None, fault, late))
+        while self._calls:
+            call = self._calls.popleft()
+            if not call.answer.done():
+                call.answer.set_result(Death(code, at if call.number == begun else None, fault, late))
                 fault = None
         self._changed()
 

@@ -19,7 +19,7 @@ Call = Callable[[Any], Awaitable[Any]]
 
 
 class Attempts:
-    """`call(item)` is an awaitable of the stage's result; `failed(item, error)` settles the error of the last attempt."""
+    """`call(item)` is an awaitable of the stage's result; `failed(item, error)` does with the item what the policy says of the last attempt."""
 
     def __init__(self, state: OperatorState, call: Call) -> None:
         self.state, self.call = state, call
@@ -43,9 +43,9 @@ class Attempts:
 
     def failed(self, item: Any, error: Exception) -> Any:
         """DROPPED, once the item is skipped or a dead letter. Raises StageFailed where a failure ends the run."""
-        if self.state.unit.settlement.ours(error):
+        if self.state.unit.error_policy.ours(error):
             raise error
-        self.state.unit.settlement.settle(self.state.boxes[0], self.state.tally, self._policy, item, error)
+        self.state.unit.error_policy.apply(self.state.boxes[0], self.state.tally, self._policy, item, error)
         return DROPPED
 
 

@@ -88,7 +88,7 @@ class CpuOperator:
     def _valid(self, chunk: list[Any]) -> tuple[list[int], list[Any]]:
         """The places of the items that may be sent, and at these places what to send.
 
-        With `validate=True` the items of the other places are settled here.
+        With `validate=True` the items of the other places follow the policy here.
         """
         if self.validate is None:
             return list(range(len(chunk))), chunk
@@ -103,8 +103,8 @@ class CpuOperator:
 
     def _failed(self, item: Any, error: BaseException) -> None:
         if not isinstance(error, Exception):
-            raise self.state.unit.settlement.failure(self.state.boxes[0], item, error) from error
-        self.state.unit.settlement.settle(
+            raise self.state.unit.error_policy.failure(self.state.boxes[0], item, error) from error
+        self.state.unit.error_policy.apply(
             self.state.boxes[0], self.state.tally, self.stage.on_error, item, error
         )
 

@@ -55,7 +55,7 @@ class FlatMapOperator:
     async def _item(self, item: Any) -> None:
         """Try the item until it has given something or for good, then pass the turn on."""
         gave = _Gave(self.turns.begin())
-        ours = self.state.unit.settlement.ours
+        ours = self.state.unit.error_policy.ours
         try:
             await attempts(
                 lambda: self._once(item, gave),
@@ -64,11 +64,11 @@ class FlatMapOperator:
                 retried=self._retried,
             )
         except ESCAPES as error:
-            self._settle(item, self.group.judge(error))
+            self._failed(item, self.group.judge(error))
         except Exception as error:
             if ours(error):
                 raise
-            self._settle(item, error)
+            self._failed(item, error)
         self.group.obey()
         await self.turns.wait(gave.number)
         await self.turns.end(gave.number, gave.held)
@@ -78,9 +78,9 @@ class FlatMapOperator:
         self.group.obey()
         self.state.tally.retried += 1
 
-    def _settle(self, item: Any, error: Exception) -> None:
+    def _failed(self, item: Any, error: Exception) -> None:
         box, policy = self.state.boxes[0], self.options.on_error
-        self.state.unit.settlement.settle(box, self.state.tally, policy, item, error)
+        self.state.unit.error_policy.apply(box, self.state.tally, policy, item, error)
 
     async def _once(self, item: Any, gave: _Gave) -> None:
         timeout = None if self.options.on == "thread" else self.options.timeout  # the thread's call has it

@@ -12,7 +12,7 @@ from piko_flow.dataflow.reports.tally import StageTally
 from piko_flow.dataflow.running.operators.garbage import fewer_collections
 from piko_flow.dataflow.running.operators.loop import PAUSE, FusedStage, Loop, build_loop
 from piko_flow.dataflow.running.operators.plain_rows import rows_of
-from piko_flow.dataflow.running.operators.reader import LONGEST, QUICK, Pace, Reader, between_looks
+from piko_flow.dataflow.running.operators.reader import LONGEST, QUICK, ChunkSize, Reader, between_looks
 from piko_flow.dataflow.running.task_group import ESCAPES, checkpoint
 from piko_flow.dataflow.running.unit_state import OperatorState
 from piko_flow.dataflow.stages.batch import Batch, Fold
@@ -33,8 +33,8 @@ class FusedOperator:
         self.tail = state.boxes[-1].stage
         self.outputs = len(self.tail.ons) if isinstance(self.tail, RouteFork) else 1
         self.held: dict[str, Any] = {}  # what a fold or a batch holds between chunks
-        self.pace = Pace(state.unit.plan.options.capacity.items)
-        self.settling = [index for index, box in enumerate(self.boxes) if _on_error(box) != "fail"]
+        self.chunk_size = ChunkSize(state.unit.plan.options.capacity.items)
+        self.lossy = [index for index, box in enumerate(self.boxes) if _on_error(box) != "fail"]
 
     async def run(self) -> None:
         """Work until the input ends, then hand on what a fold or a batch holds."""
@@ -43,7 +43,7 @@ class FusedOperator:
             self.loop = build_loop(stages, self.held, careful=False)
             self.careful = build_loop(stages, self.held, careful=True)
         except Exception as error:  # of the function that gives a fold's first value
-            raise self.state.unit.settlement.failure(self.boxes[-1], None, error) from error
+            raise self.state.unit.error_policy.failure(self.boxes[-1], None, error) from error
         self.counting = list(self._counting())
         self.held_since = monotonic()
         self.rows = rows_of(self.state.unit.plan, self.boxes[0]) if len(self.boxes) == 1 else None
@@ -55,9 +55,9 @@ class FusedOperator:
     async def _read(self) -> None:
         if self.source is not None:
             tables = self.rows is not None and isinstance(self.source.items, TableReader)
-            await Reader(self.state, self.source, self.pace, self._work_and_wait, tables=tables).run()
+            await Reader(self.state, self.source, self.chunk_size, self._work_and_wait, tables=tables).run()
         else:
-            while chunk := await self.state.receive(self.pace.limit):
+            while chunk := await self.state.receive(self.chunk_size.limit):
                 await self._work(chunk)
 
     async def _work_and_wait(self, chunk: list[Any] | Table) -> None:
@@ -74,11 +74,13 @@ class FusedOperator:
 
     async def _fused(self, box: Box, index: int) -> FusedStage:
         policy = _on_error(box)
-        settle = (
-            None if policy == "fail" else self.state.unit.settlement.settler(box, self.tallies[index], policy)
+        on_failure = (
+            None
+            if policy == "fail"
+            else self.state.unit.error_policy.of_stage(box, self.tallies[index], policy)
         )
         call, validate = await self._call(box), self.state.validator(box)
-        return FusedStage(box.number, box.stage, call, settle, validate, box.name)
+        return FusedStage(box.number, box.stage, call, on_failure, validate, box.name)
 
     async def _call(self, box: Box) -> Callable[..., Any]:
         stage = box.stage
@@ -91,7 +93,7 @@ class FusedOperator:
         try:
             return await self.state.bound(stage)
         except Exception as error:  # of the resource it uses
-            raise self.state.unit.settlement.failure(box, None, error) from error
+            raise self.state.unit.error_policy.failure(box, None, error) from error
 
     async def _whole(self, chunk: list[Any] | Table) -> bool:
         """Whether the chunk was validated as rows, all at once, and handed on."""
@@ -102,10 +104,10 @@ class FusedOperator:
         if made is None:
             return False
         seconds, count = monotonic() - began, len(made)
-        self._count(count, (), [self._lost(index) for index in self.settling])
-        self.state.told(count, seconds)
+        self._count(count, (), [self._lost(index) for index in self.lossy])
+        self.state.report_chunk(count, seconds)
         await self.state.send(list(made), self.state.output)
-        self.pace.adapt(count, self.pace.reading + seconds)
+        self.chunk_size.adapt(count, self.chunk_size.reading + seconds)
         self.held_since = await checkpoint(self.held_since)
         return True
 
@@ -116,44 +118,44 @@ class FusedOperator:
         if isinstance(chunk, Table):
             chunk = chunk.dicts()
         items: Any = iter(chunk)
-        seconds = self.pace.reading
+        seconds = self.chunk_size.reading
         while items.__length_hint__():
             seconds += await self._turn(items)
             self.held_since = await checkpoint(self.held_since)
-        self.pace.adapt(len(chunk), seconds)
+        self.chunk_size.adapt(len(chunk), seconds)
 
     async def _turn(self, items: Any) -> float:
         """Work on items until they end or the time is over, and hand on; gives the seconds it took to work."""
         loop = self.loop if self._met() else self.careful
         out: list[list[Any]] = [[] for _ in range(self.outputs)]
-        lost = [self._lost(index) for index in self.settling]
+        lost = [self._lost(index) for index in self.lossy]
         left, began, sending = items.__length_hint__(), monotonic(), 0.0
         try:
             if loop.pauses:
                 counts, sending = await self._pausing(loop, items, out)
             else:
-                counts = loop.run(items, out, self.pace.piece, began + QUICK)
+                counts = loop.run(items, out, self.chunk_size.piece, began + QUICK)
         except (Exception, *ESCAPES) as error:
-            if self.state.unit.settlement.ours(error):
+            if self.state.unit.error_policy.ours(error):
                 raise
             blame = loop.blame(error)
             if blame is None:
                 raise
             cause = self.state.unit.group.judge(error) if isinstance(error, ESCAPES) else error
-            raise self.state.unit.settlement.failure(
+            raise self.state.unit.error_policy.failure(
                 self.state.unit.plan.graph.boxes[blame[0]], blame[1], cause
             ) from cause
         seconds, done = monotonic() - began - sending, left - items.__length_hint__()
         self._count(done, counts, lost)
-        self.state.told(done, seconds)
-        self.pace.worked(done, seconds)
+        self.state.report_chunk(done, seconds)
+        self.chunk_size.worked(done, seconds)
         await self._send(out)
         return seconds
 
     async def _pausing(self, loop: Loop, items: Any, out: list[list[Any]]) -> tuple[tuple[int, ...], float]:
         """Run a loop that pauses, sending on what it has made at each pause; gives its counts and the time of that."""
         began = resumed = monotonic()
-        running, sending, pause = loop.run(items, out, self.pace.piece, began + QUICK), 0.0, None
+        running, sending, pause = loop.run(items, out, self.chunk_size.piece, began + QUICK), 0.0, None
         while True:
             try:
                 running.send(pause)
@@ -161,7 +163,10 @@ class FusedOperator:
                 return ended.value, sending
             paused = monotonic()
             pause = between_looks(pause or 1, paused - resumed, PAUSE)
-            if any(len(made) >= self.pace.longest // 4 for made in out) or paused - self.held_since > QUICK:
+            if (
+                any(len(made) >= self.chunk_size.longest // 4 for made in out)
+                or paused - self.held_since > QUICK
+            ):
                 made = [list(one) for one in out]
                 for one in out:
                     one.clear()  # the loop holds on to these very lists
@@ -195,10 +200,10 @@ class FusedOperator:
     def _count(self, read: int, counts: tuple[int, ...], lost: list[int]) -> None:
         """Add a chunk's counts: what came in, less what each stage kept back, goes on to the next."""
         flowing = read
-        for tally, what, place, settling, batch in self.counting:
+        for tally, what, place, lossy, batch in self.counting:
             tally.received += flowing
-            if settling >= 0:
-                flowing -= tally.skipped + tally.dead - lost[settling]
+            if lossy >= 0:
+                flowing -= tally.skipped + tally.dead - lost[lossy]
             if what == "filtered":
                 tally.filtered += counts[place]
                 flowing -= counts[place]
@@ -216,9 +221,9 @@ class FusedOperator:
         counted = {number: (what, place) for place, (number, what) in enumerate(self.loop.counters)}
         for index, (box, tally) in enumerate(zip(self.boxes, self.tallies, strict=True)):
             what, place = counted.get(box.number, ("folded" if isinstance(box.stage, Fold) else "", 0))
-            settles = index in self.settling and not isinstance(box.stage, FlatMap)
+            loses = index in self.lossy and not isinstance(box.stage, FlatMap)
             batch = box.stage.count if isinstance(box.stage, Batch) else 0
-            yield tally, what, place, self.settling.index(index) if settles else -1, batch
+            yield tally, what, place, self.lossy.index(index) if loses else -1, batch
 
     _held = 0
 

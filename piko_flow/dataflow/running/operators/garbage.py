@@ -15,7 +15,7 @@ class _Blocks:
     """The thresholds that blocks ask for which are open, and what was in force before the first."""
 
     lock: ClassVar[Lock] = Lock()  # threads may each run a pipeline, and the thresholds are the process's
-    asked: ClassVar[list[int]] = []
+    thresholds: ClassVar[list[int]] = []
     before: ClassVar[tuple[int, int, int]] = (0, 0, 0)
 
     @classmethod
@@ -23,7 +23,7 @@ class _Blocks:
         """Set what the most patient of them asks for."""
         first, *others = cls.before
         if first:  # else a person has switched it off
-            gc.set_threshold(max(first, *cls.asked), *others)
+            gc.set_threshold(max(first, *cls.thresholds), *others)
 
 
 @contextmanager
@@ -34,16 +34,16 @@ def fewer_collections(first_generation: int = FIRST_GENERATION) -> Iterator[None
     the largest number counts, and what was in force before the first is again after the last.
     """
     with _Blocks.lock:
-        if not _Blocks.asked:
+        if not _Blocks.thresholds:
             _Blocks.before = gc.get_threshold()
-        _Blocks.asked.append(first_generation)
+        _Blocks.thresholds.append(first_generation)
         _Blocks.follow()
     try:
         yield
     finally:
         with _Blocks.lock:
-            _Blocks.asked.remove(first_generation)
-            if _Blocks.asked:
+            _Blocks.thresholds.remove(first_generation)
+            if _Blocks.thresholds:
                 _Blocks.follow()
             else:
                 gc.set_threshold(*_Blocks.before)

@@ -7,7 +7,7 @@ from contextlib import aclosing
 from piko_flow.clock import monotonic
 from piko_flow.dataflow.running.channel import AnyChannel
 from piko_flow.dataflow.running.operators.gathering import gathered
-from piko_flow.dataflow.running.operators.rate_limit import Pacing
+from piko_flow.dataflow.running.operators.rate_limit import RateLimiter
 from piko_flow.dataflow.running.task_group import TaskGroup
 from piko_flow.dataflow.running.unit_state import OperatorState
 from piko_flow.dataflow.stages.batch import Batch, Throttle
@@ -26,7 +26,7 @@ class BatchOperator:
         async with aclosing(gathered(self.state, stage.count, stage.within, stage.weight)) as lists:
             async for items in lists:
                 self.state.tally.emitted += 1
-                self.state.told(len(items), 0.0)
+                self.state.report_chunk(len(items), 0.0)
                 await self.state.send([items], self.state.output)
         self.state.close()
 
@@ -38,26 +38,28 @@ class ThrottleOperator:
         self.state = state
 
     async def run(self) -> None:
-        """Pace the items until the input ends; its end is not waited for longer than it takes to come."""
+        """ChunkSize the items until the input ends; its end is not waited for longer than it takes to come."""
         box, channel, tally = self.state.boxes[0], self.state.input, self.state.tally
         stage = box.stage
         assert isinstance(stage, Throttle)
-        pacing = self.state.context.rate_limits.setdefault(box.number, Pacing(stage.count, stage.per))
+        rate_limiter = self.state.context.rate_limits.setdefault(
+            box.number, RateLimiter(stage.count, stage.per)
+        )
         while True:
             await self.state.filled()  # before the pace: with nothing to hand on there is nothing to wait for
             if not channel.count:
                 break
             began = monotonic()
-            await pacing.wait()
+            await rate_limiter.wait()
             waited = monotonic() - began
-            chunk = channel.take(pacing.free)
-            self.state.told(len(chunk), waited)
-            pacing.taken(len(chunk))
+            chunk = channel.take(rate_limiter.free)
+            self.state.report_chunk(len(chunk), waited)
+            rate_limiter.taken(len(chunk))
             tally.received += len(chunk)
             try:
                 await self.state.send(chunk, self.state.output)
             finally:
-                pacing.passed(len(chunk))
+                rate_limiter.passed(len(chunk))
             tally.emitted += len(chunk)
         self.state.close()
 
@@ -81,6 +83,6 @@ class MergeOperator:
         tally = self.state.tally
         while chunk := await channel.receive(1024):
             tally.received += len(chunk)
-            self.state.told(len(chunk), 0.0)
+            self.state.report_chunk(len(chunk), 0.0)
             await self.state.send(chunk, self.state.output)
             tally.emitted += len(chunk)

@@ -58,7 +58,7 @@ def _weighed(state: OperatorState, weight: Callable[[Any], float], item: Any) ->
         if not weighs >= 0:
             raise ValueError(f"a weight must be a number of at least 0, got {weighs!r}")
     except Exception as error:
-        raise state.unit.settlement.failure(state.boxes[0], item, error) from error
+        raise state.unit.error_policy.failure(state.boxes[0], item, error) from error
     return weighs
 
 

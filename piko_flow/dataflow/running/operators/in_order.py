@@ -102,9 +102,9 @@ class OneByOne:
         if self._turn is None:
             self._turn = number
         elif self._turn != number:
-            asked = asyncio.Event()
-            self._waiting.append((number, asked))
-            await asked.wait()
+            ready = asyncio.Event()
+            self._waiting.append((number, ready))
+            await ready.wait()
 
     async def end(self, number: int, result: Any) -> None:
         """Hand on the last of this piece when it has the turn, then pass the turn on."""
@@ -112,5 +112,5 @@ class OneByOne:
         await self._send(result)
         self._turn = None
         if self._waiting:
-            self._turn, asked = self._waiting.popleft()
-            asked.set()
+            self._turn, ready = self._waiting.popleft()
+            ready.set()

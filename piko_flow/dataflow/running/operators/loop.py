@@ -15,7 +15,7 @@ from typing import Any
 
 from piko_flow.clock import monotonic
 from piko_flow.dataflow.graph.function import Signature, never_awaitable, signature_of
-from piko_flow.dataflow.running.error_policy import Settle
+from piko_flow.dataflow.running.error_policy import OnFailure
 from piko_flow.dataflow.running.operators.awaitables import Look, no_coroutine
 from piko_flow.dataflow.stages.batch import Batch, Fold
 from piko_flow.dataflow.stages.routing import Fork, RouteFork
@@ -31,15 +31,15 @@ STAGES = "stages of lines"  # no name that a line could have
 
 @dataclass(frozen=True)
 class FusedStage:
-    """A stage of the loop: its number in the graph, its function as it is to be called, and how failures settle.
+    """A stage of the loop: its number in the graph, its function as it is to be called, and what follows a failure.
 
-    `settle` is None where a failure ends the run. `name` is told of a loop that is seen at work.
+    `on_failure` is None where a failure ends the run. `name` is shown for a loop that is seen at work.
     """
 
     number: int
     stage: Stage
     call: Callable[..., Any]
-    settle: Settle | None = None
+    on_failure: OnFailure | None = None
     validate: Callable[[Any], Any] | None = None
     name: str = ""
 
@@ -201,11 +201,11 @@ class _Writer:
         return self.look.statement(variable, call, f"seen{place}", none=isinstance(fused.stage, Sink))
 
     def guarded(self, fused: FusedStage, place: int, item: str, text: str, result: str) -> str:
-        """Write a line that calls the user's function; with a policy, its failures are settled and the loop goes on."""
-        if fused.settle is None:
+        """Write a line that calls the user's function; with a policy, its failures follow that and the loop goes on."""
+        if fused.on_failure is None:
             self.line(text, (fused.number, item))
             return result
-        self.names[f"s{place}"] = fused.settle
+        self.names[f"s{place}"] = fused.on_failure
         self.line("try:")
         self.depth += 1
         self.line(text, (fused.number, item))
@@ -220,7 +220,7 @@ class _Writer:
     def filter(self, fused: FusedStage, place: int, item: str) -> str:
         counter = self.count(fused, place, "filtered")
         keep = self.called(fused, place, item, Look.truth)
-        if fused.settle is None:
+        if fused.on_failure is None:
             self.line(f"if not {keep}:", (fused.number, item))
         else:
             self.guarded(fused, place, item, f"keep = {keep}", "keep")
@@ -235,8 +235,8 @@ class _Writer:
         self.pauses = True
         counter = self.count(fused, place, "emitted")
         several = self.called(fused, place, item)
-        if fused.settle is not None:
-            self.names[f"s{place}"] = fused.settle
+        if fused.on_failure is not None:
+            self.names[f"s{place}"] = fused.on_failure
             self.names["several"] = _several
             several = f"several(f{place}, {item}, s{place})"
         self.line(f"for x{place} in {several}:", (fused.number, item))
@@ -283,10 +283,10 @@ class _Writer:
         return item
 
     def route(self, fused: FusedStage, place: int, item: str, stage: RouteFork) -> str:
-        """Write the tests; with a policy, one that fails is settled as an item that no branch takes is."""
+        """Write the tests; with a policy, one that fails is treated as an item that no branch takes is."""
         self.names["NoBranch"] = NoBranch
         blame = (fused.number, item)
-        if fused.settle is not None:
+        if fused.on_failure is not None:
             self.line("try:")
             self.depth += 1
         for number, on in enumerate(stage.ons):
@@ -302,8 +302,8 @@ class _Writer:
         got = f"'no branch takes an item of type ' + type({item}).__name__"
         self.line("else:")
         self.line(f"    raise NoBranch({got})", blame)
-        if fused.settle is not None:
-            self.names[f"s{place}"] = fused.settle
+        if fused.on_failure is not None:
+            self.names[f"s{place}"] = fused.on_failure
             self.depth -= 1
             self.line("except Stopped as error:")
             self.line(f"    s{place}({item}, error)", blame)
@@ -314,12 +314,12 @@ def _is_tail(stage: Stage) -> bool:
     return isinstance(stage, (Fork, Fold, Batch, Sink))
 
 
-def _several(function: Callable[[Any], Iterable[Any]], item: Any, settle: Settle) -> Iterator[Any]:
-    """What the function gives for an item; a failure on the way is settled and ends it."""
+def _several(function: Callable[[Any], Iterable[Any]], item: Any, on_failure: OnFailure) -> Iterator[Any]:
+    """What the function gives for an item; a failure on the way is given to `on_failure` and ends it."""
     try:
         iterator = iter(no_coroutine(function(item)))
     except Exception as error:
-        settle(item, error)
+        on_failure(item, error)
         return
     while True:
         try:
@@ -327,6 +327,6 @@ def _several(function: Callable[[Any], Iterable[Any]], item: Any, settle: Settle
         except StopIteration:
             return
         except Exception as error:
-            settle(item, error)
+            on_failure(item, error)
             return
         yield following

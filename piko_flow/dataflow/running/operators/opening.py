@@ -97,7 +97,7 @@ def _reject(state: OperatorState, source: Source[Any]) -> Reject:
 
     def reject(payload: object, error: Exception) -> None:
         tally.received += 1
-        state.unit.settlement.settle(state.boxes[0], tally, source.on_error, payload, error)
+        state.unit.error_policy.apply(state.boxes[0], tally, source.on_error, payload, error)
 
     return reject
 

@@ -101,7 +101,7 @@ def rows_by(model: type[BaseModel], names: Sequence[str]) -> Callable[[list[Any]
                 return None
             else:
                 made = check(list(map(pick, items)))
-        except Exception:  # the careful loop finds the item and settles it
+        except Exception:  # the careful loop finds the item
             return None
         return made
 

@@ -8,7 +8,7 @@ from collections import deque
 from piko_flow.clock import monotonic
 
 
-class Pacing:
+class RateLimiter:
     """At most `count` items in any span of `per` seconds, for all units that one process runs of a stage.
 
     Wait with `wait()`, then say how many are taken, and when they have passed.

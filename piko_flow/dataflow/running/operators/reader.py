@@ -40,7 +40,7 @@ class Stopped(Exception):
 class Reader:
     """Reads one source for one unit, and hands on what it gives in lists, in order.
 
-    A list holds at most `pace.limit` items; it is shorter when items come slowly, and an asynchronous iterable is
+    A list holds at most `chunk_size.limit` items; it is shorter when items come slowly, and an asynchronous iterable is
     handed on item by item. With `tables` those of a TableReader are tables. Reading again after an error is tried
     while nothing was given and nothing was rejected: either would be there twice.
 
@@ -51,9 +51,15 @@ class Reader:
     """
 
     def __init__(
-        self, state: OperatorState, source: Source[Any], pace: Pace, hand_on: HandOn, *, tables: bool = False
+        self,
+        state: OperatorState,
+        source: Source[Any],
+        chunk_size: ChunkSize,
+        hand_on: HandOn,
+        *,
+        tables: bool = False,
     ) -> None:
-        self._state, self._source, self._pace, self._tables = state, source, pace, tables
+        self._state, self._source, self._chunk_size, self._tables = state, source, chunk_size, tables
         self._hand_on_next, self._handing_on = hand_on, False
         self._teardown = state.unit.plan.options.teardown
         self._left = source.max_items
@@ -85,7 +91,7 @@ class Reader:
         except Stopped:
             pass  # between two attempts nothing is open
         except Exception as error:
-            if self._handing_on or unit.settlement.ours(error):
+            if self._handing_on or unit.error_policy.ours(error):
                 raise
             raise self.failure(error) from error
         finally:
@@ -99,7 +105,7 @@ class Reader:
 
     def failure(self, error: BaseException) -> StageFailed:
         """The run's error for what went wrong while reading."""
-        return self._state.unit.settlement.failure(self._state.boxes[0], None, error)
+        return self._state.unit.error_policy.failure(self._state.boxes[0], None, error)
 
     # Reading
 
@@ -142,7 +148,7 @@ class Reader:
         try:
             while not self._stopped:
                 began = monotonic()
-                chunk = next(iterator, None) if lists else some(iterator, self._limit, self._pace.step)
+                chunk = next(iterator, None) if lists else some(iterator, self._limit, self._chunk_size.step)
                 if not chunk and (chunk is None or not lists):
                     return
                 await self._read_in(chunk, monotonic() - began)
@@ -157,7 +163,7 @@ class Reader:
         try:
             while not self._stopped:
                 began = monotonic()
-                reading = self._on_thread = call(items.read, self._limit, self._pace.step)
+                reading = self._on_thread = call(items.read, self._limit, self._chunk_size.step)
                 try:
                     chunk = await reading
                 except asyncio.CancelledError:
@@ -174,11 +180,11 @@ class Reader:
 
     @property
     def _limit(self) -> int:
-        return self._pace.limit if self._left is None else min(self._pace.limit, self._left)
+        return self._chunk_size.limit if self._left is None else min(self._chunk_size.limit, self._left)
 
     async def _read_in(self, chunk: Any, seconds: float) -> None:
         self._state.times.busy += seconds
-        self._pace.read(len(chunk) or 1, seconds)
+        self._chunk_size.read(len(chunk) or 1, seconds)
         await self._hand_on(chunk)
 
     async def _hand_on(self, chunk: list[Any] | Table) -> None:
@@ -269,7 +275,7 @@ class Reader:
 
     def _may_read_again(self, error: Exception) -> bool:
         given = self._handing_on or self._state.tallies[0].received
-        return not (self._stopped or given or self._state.unit.settlement.ours(error))
+        return not (self._stopped or given or self._state.unit.error_policy.ours(error))
 
     def _count_retry(self, error: Exception) -> None:
         self._state.tallies[0].retried += 1
@@ -323,7 +329,7 @@ class _Threaded:
             self._iterator.close()
 
 
-class Pace:
+class ChunkSize:
     """`limit` is how many items are read or received at once, `step` and `piece` how many are read and worked on
     between two looks at the clock."""
 

@@ -30,13 +30,13 @@ class SinkOperator:
         async with aclosing(gathered(self.state, self.stage.batch, self.stage.within, None)) as lists:
             async for items in lists:
                 began = monotonic()
-                await self._settled(items)
+                await self._write(items)
                 self.state.unit.group.obey()
-                self.state.told(len(items), monotonic() - began)
+                self.state.report_chunk(len(items), monotonic() - began)
 
-    async def _settled(self, items: list[Any]) -> None:
-        """Write a list; what fails for good is settled: the item that the target names, else the whole list."""
-        settle, box, tally = self.state.unit.settlement.settle, self.state.boxes[0], self.state.tally
+    async def _write(self, items: list[Any]) -> None:
+        """Write a list; what fails for good follows the policy: the item that the target names, else the whole list."""
+        fail, box, tally = self.state.unit.error_policy.apply, self.state.boxes[0], self.state.tally
         policy = self.stage.options.on_error
         if self.validate is not None:
             items = self._valid(items, self.validate)
@@ -45,24 +45,24 @@ class SinkOperator:
                 await self._attempts(items)
             except ItemRejected as error:
                 if not 0 <= error.index < len(items):
-                    raise self.state.unit.settlement.failure(box, items, error) from error
-                settle(box, tally, policy, items[error.index], error)
+                    raise self.state.unit.error_policy.failure(box, items, error) from error
+                fail(box, tally, policy, items[error.index], error)
                 items = items[: error.index] + items[error.index + 1 :]
                 continue
             except Exception as error:
-                settle(box, tally, policy, items, error, batch=True)
+                fail(box, tally, policy, items, error, batch=True)
                 return
             tally.emitted += len(items)
             return
 
     def _valid(self, items: list[Any], validate: Callable[[Any], Any]) -> list[Any]:
-        """What to write for the items, without those that are no values for this sink; they are settled."""
-        settlement, valid = self.state.unit.settlement, []
+        """What to write for the items, without those that are no values for this sink; which follow the policy."""
+        error_policy, valid = self.state.unit.error_policy, []
         for item in items:
             try:
                 valid.append(validate(item))
             except Exception as error:
-                settlement.settle(
+                error_policy.apply(
                     self.state.boxes[0], self.state.tally, self.stage.options.on_error, item, error
                 )
         return valid

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from piko_flow.clock import monotonic
-from piko_flow.dataflow.running.operators.reader import Pace, Reader
+from piko_flow.dataflow.running.operators.reader import ChunkSize, Reader
 from piko_flow.dataflow.running.task_group import checkpoint
 from piko_flow.dataflow.running.unit_state import OperatorState
 from piko_flow.dataflow.stages.source import Source
@@ -24,10 +24,10 @@ class SourceOperator:
 
     async def run(self) -> None:
         """Read until the source ends, its slice ends, or the intake closes."""
-        pace = Pace(self.state.unit.plan.options.capacity.items)
+        chunk_size = ChunkSize(self.state.unit.plan.options.capacity.items)
         with self.state.at_work():
             try:
-                await Reader(self.state, self.source, pace, self._hand_on).run()
+                await Reader(self.state, self.source, chunk_size, self._hand_on).run()
             finally:
                 self._report()
         self.state.close()
