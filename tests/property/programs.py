@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from functools import reduce
 from operator import rshift
@@ -117,25 +117,31 @@ class Whole:
     waiting: bool
     program: Program
     splits: bool = False
+    first: int = 0
+    """The first number of each source."""
 
     def expected(self) -> Expected:
         """What a run must do."""
         expected = Expected()
-        numbers = [number for count in self.sources for number in range(count)]
+        numbers = [self.first + number for count in self.sources for number in range(count)]
         self.program.expect(numbers, expected, in_order=self.splits or len(self.sources) == 1)
         return expected
 
     def build(self, mode: Mode | None = None, *, apart: bool = False) -> tuple[Any, dict[str, list[int]]]:
         """The pipeline, and the lists in which its sinks put what arrives; `apart`, no two steps share a loop."""
         arrived: dict[str, list[int]] = {}
+
+        def read(place: int, count: int) -> Source[int]:
+            return _source(count, place, self.waiting and mode is None)
+
+        return self.read(read) >> self.program.build_into(arrived, mode, apart), arrived
+
+    def read(self, source: Callable[[int, int], Source[int]]) -> Any:
+        """The sources, each made of its place and of how many numbers it gives, as one; of splits one of our own."""
         if self.splits:
-            source = Source(range, splits=list(self.sources), name="source")
-            return source >> self.program.build_into(arrived, mode, apart), arrived
-        sources = [
-            _source(count, place, self.waiting and mode is None) for place, count in enumerate(self.sources)
-        ]
-        merged = sources[0] if len(sources) == 1 else Merge(*sources, name="merge")
-        return merged >> self.program.build_into(arrived, mode, apart), arrived
+            return Source(range, splits=list(self.sources), name="source")
+        sources = [source(place, count) for place, count in enumerate(self.sources)]
+        return sources[0] if len(sources) == 1 else Merge(*sources, name="merge")
 
 
 class _RemainderIs:
