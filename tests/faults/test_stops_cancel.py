@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -281,3 +281,31 @@ async def test_resources_and_workers_are_gone_after_a_cancel() -> None:
         report = await active.wait()
     assert log == ["open", "close"]
     assert report.leftovers == ()
+
+
+def busy_at_first() -> Callable[[int], Awaitable[int]]:
+    """A function whose first call for each item fails."""
+    seen = set[int]()
+
+    async def function(item: int) -> int:
+        if item not in seen:
+            seen.add(item)
+            raise OSError("busy")
+        return item
+
+    return function
+
+
+@pytest.mark.parametrize(
+    "options", [{}, {"concurrency": 3}, {"concurrency": 3, "ordered": False}, {"key": str}]
+)
+async def test_a_run_cancelled_at_any_turn_of_its_attempts_is_cancelled(options: Any) -> None:
+    outcomes = list[str]()
+    for late in range(40):
+        stage = Transform(busy_at_first(), retry=Retry(2, first=0), **options)
+        async with start(items(4) >> stage >> CollectingSink[int]()) as active:
+            await turns(late)
+            active.cancel()
+            outcomes.append((await active.wait()).outcome)
+    assert set(outcomes) <= {"cancelled", "succeeded"}
+    assert outcomes[0] == "cancelled"

@@ -32,10 +32,20 @@ class TaskGroup:
     Leaving the block raises the failure itself, not an exception group: the first RunError, else the first failure. Cancelling the owner cancels the tasks, waits for them, and raises CancelledError unless one has failed.
     With `teardown`, tasks that were stopped have so many seconds to end. Then `left` is called with the name of each
     that goes on, since it may not have closed what it has open. It is cancelled once more, and left alone a second later.
+    `inside` is the group that the owner is a task of: when that one stops, this one is stopping at once, although its
+    owner hears of it a turn later.
     """
 
-    def __init__(self, *, teardown: float | None = None, left: Callable[[str], None] | None = None) -> None:
+    def __init__(
+        self,
+        *,
+        teardown: float | None = None,
+        left: Callable[[str], None] | None = None,
+        inside: TaskGroup | None = None,
+    ) -> None:
         self.stopping = False
+        self._inside = inside
+        self._inner: set[TaskGroup] = set()
         self._teardown, self._left = teardown, left
         self._tasks: set[asyncio.Task[Any]] = set()
         self._dismissed: set[asyncio.Task[Any]] = set()
@@ -48,6 +58,9 @@ class TaskGroup:
         owner = asyncio.current_task()
         assert owner is not None
         self._owner, self._cancelled_before = owner, owner.cancelling()
+        if self._inside is not None:
+            self._inside._inner.add(self)
+            self.stopping = self._inside.stopping
         return self
 
     async def __aexit__(
@@ -70,6 +83,8 @@ class TaskGroup:
                 self.stop()
         if self._timer is not None:
             self._timer.cancel()
+        if self._inside is not None:
+            self._inside._inner.discard(self)
         try:
             if self._failures:
                 raise next((one for one in self._failures if isinstance(one, RunError)), self._failures[0])
@@ -94,6 +109,8 @@ class TaskGroup:
         if self._teardown is not None:
             self._timer = asyncio.get_running_loop().call_later(self._teardown, self._stop_again)
         self.stopping = True
+        for group in self._inner:
+            group.stopping = True  # its owner is one of the tasks, and cancels its tasks when it hears of it
         for task in self._tasks:
             task.cancel()
 

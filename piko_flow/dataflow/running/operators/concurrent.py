@@ -46,7 +46,7 @@ class ConcurrentOperator:
         self.attempts = await Attempts.of(self.state)
         try:
             with self.state.at_work():
-                async with TaskGroup() as group:
+                async with TaskGroup(inside=self.state.unit.group) as group:
                     self.group = group
                     self._start_worker()
                 self._tell(0)

@@ -37,7 +37,7 @@ class CpuOperator:
         """Work until the input has ended and every result is handed on."""
         self.shipment = self.state.context.shipments[self.state.boxes[0].number]
         with self.state.at_work():
-            async with TaskGroup() as group:
+            async with TaskGroup(inside=self.state.unit.group) as group:
                 while True:
                     await self.places.acquire()
                     chunk = await self.state.receive(self.size)

@@ -41,7 +41,7 @@ class FlatMapOperator:
         self.validate = self.state.validator(self.state.boxes[0])
         held_since = monotonic()
         with self.state.at_work():
-            async with TaskGroup() as group:
+            async with TaskGroup(inside=self.state.unit.group) as group:
                 self.group = group
                 while chunk := await self.state.receive(self.options.concurrency):
                     self.state.tally.received += len(chunk)

@@ -32,7 +32,7 @@ class KeyedOperator:
         self.attempts = await Attempts.of(self.state)
         held_since = monotonic()
         with self.state.at_work():
-            async with TaskGroup() as group:
+            async with TaskGroup(inside=self.state.unit.group) as group:
                 self.group = group
                 while chunk := await self.state.receive(self.concurrency):
                     self.state.tally.received += len(chunk)
