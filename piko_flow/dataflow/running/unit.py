@@ -14,7 +14,7 @@ from piko_flow.dataflow.running.operators.concurrent import ConcurrentOperator
 from piko_flow.dataflow.running.operators.cpu import CpuOperator
 from piko_flow.dataflow.running.operators.flat_map import FlatMapOperator
 from piko_flow.dataflow.running.operators.fused import FusedOperator
-from piko_flow.dataflow.running.operators.gather_operators import (
+from piko_flow.dataflow.running.operators.gathering import (
     BatchOperator,
     MergeOperator,
     ThrottleOperator,

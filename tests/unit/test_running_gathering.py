@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from piko_flow import Batch, LocalEngine, Retry, Sink, Source, Throttle, run, start
-from piko_flow.dataflow.running.operators import rate_limit as rate_limiter
+from piko_flow.dataflow.running.operators import gathering
 from piko_flow.testing import CollectingSink, Stall, items, turns, until
 
 
@@ -112,8 +112,10 @@ class Clock:
             self.time += seconds
             await pause(0)
 
-        monkeypatch.setattr(rate_limiter, "monotonic", lambda: self.time)
-        monkeypatch.setattr(rate_limiter, "asyncio", SimpleNamespace(sleep=sleep, Event=asyncio.Event))
+        monkeypatch.setattr(gathering, "monotonic", lambda: self.time)
+        monkeypatch.setattr(
+            gathering, "asyncio", SimpleNamespace(sleep=sleep, Event=asyncio.Event, timeout=asyncio.timeout)
+        )
 
 
 @pytest.mark.parametrize("parallel", [1, 3])
@@ -121,13 +123,13 @@ async def test_units_share_one_pace(parallel: int, monkeypatch: pytest.MonkeyPat
     clock = Clock(monkeypatch)
     times: list[float] = []
     written: list[int] = []
-    go_on = rate_limiter.RateLimiter.passed
+    go_on = gathering.RateLimiter.passed
 
-    def passed(self: rate_limiter.RateLimiter, items: int) -> None:
+    def passed(self: gathering.RateLimiter, items: int) -> None:
         times.extend([clock.time] * items)  # in the sink it may be later: another unit has slept meanwhile
         go_on(self, items)
 
-    monkeypatch.setattr(rate_limiter.RateLimiter, "passed", passed)
+    monkeypatch.setattr(gathering.RateLimiter, "passed", passed)
     pipeline = items(50, units=50) >> Throttle(2, per=1) >> Sink(written.append)
     await run(pipeline, engine=LocalEngine(parallel=parallel))
     assert sorted(written) == list(range(50))
@@ -157,7 +159,7 @@ async def test_a_drain_does_not_wait_for_an_empty_throttle() -> None:
 
 
 async def test_a_unit_waits_for_what_another_has_on_its_way() -> None:
-    shared = rate_limiter.RateLimiter(1, 0.0)
+    shared = gathering.RateLimiter(1, 0.0)
     await shared.wait()
     shared.taken(1)
     waiting = asyncio.create_task(shared.wait())
