@@ -12,6 +12,7 @@ from piko_flow.cli.mistakes import CommandMistake
 from piko_flow.cli.stopping import Interrupted, Signals, Stops
 from piko_flow.dataflow.reports.facts import Progress
 from piko_flow.dataflow.reports.report import RunReport
+from piko_flow.dataflow.running.blocking import run_and_leave
 from piko_flow.dataflow.running.run import ActiveRun, start
 from piko_flow.dataflow.running.run_options import RunValues
 from piko_flow.dataflow.stages.stage import Pipeline
@@ -44,7 +45,7 @@ def follow(pipeline: Pipeline, view: View, options: RunValues, signals: Signals)
     """
     with signals.held(), _closed(view):
         try:
-            return asyncio.run(_follow(pipeline, view, options, signals))
+            return run_and_leave(_follow(pipeline, view, options, signals))
         except (Exception, Interrupted):
             raise
         except BaseException as error:  # a stage's: signals raise nothing else while the block is open

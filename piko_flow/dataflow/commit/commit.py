@@ -51,7 +51,7 @@ async def commit_decided(
             continue
         await shield.carry_out(claim())
         try:
-            written += await shield.carry_out(stage.copy_target().commit(receipts))
+            written += _lines(await shield.carry_out(stage.copy_target().commit(receipts)))
         except Exception as error:
             raise CommitFailed(sink=box.name, run=run, cause=error) from error
     return written
@@ -103,3 +103,10 @@ async def _lock(target: SinkTarget[Any], run: str, host: ResourceHost, locks: Ex
 def has_targets(plan: Plan) -> bool:
     """Whether there are sinks with parts: function sinks leave nothing to commit and nothing to remove."""
     return any(isinstance(box.stage, Sink) and box.stage.target is not None for box in plan.sinks)
+
+
+def _lines(given: Any) -> list[str]:
+    """The lines that a commit gave. It has published, so a missing or a single line is taken as what it means."""
+    if given is None:
+        return []
+    return [given] if isinstance(given, str) else list(given)

@@ -7,7 +7,7 @@ from collections.abc import Coroutine
 from typing import Any, Final, TypeVar
 
 from piko_flow.clock import monotonic
-from piko_flow.errors import CallCancelled
+from piko_flow.errors import CallCancelled, CallExited
 
 T = TypeVar("T")
 
@@ -34,8 +34,8 @@ class Shield:
 
     async def carry_out(self, work: Coroutine[Any, Any, T]) -> T:
         """Await the work and give its result, or raise its error. Raises TimeoutError when the time is over,
-        and CallCancelled when the work has cancelled itself."""
-        task = asyncio.ensure_future(work)
+        CallCancelled when the work has cancelled itself, and CallExited when it has called `sys.exit`."""
+        task = asyncio.ensure_future(_contained(work))
         if not await self.wait(task):
             self._ends = monotonic() + GRACE
             task.cancel()
@@ -60,6 +60,13 @@ class Shield:
             except asyncio.CancelledError:
                 self.limit()
         return True
+
+
+async def _contained(work: Coroutine[Any, Any, T]) -> T:
+    try:
+        return await work
+    except SystemExit as error:  # in a task it would tear the event loop down
+        raise CallExited(error.code) from error
 
 
 async def uninterrupted(work: Coroutine[Any, Any, T]) -> T:

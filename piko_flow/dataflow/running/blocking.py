@@ -9,6 +9,8 @@ from concurrent.futures import Future
 from contextlib import suppress
 from typing import Any, TypeVar
 
+from piko_flow.dataflow.commit.shield import GRACE
+
 T = TypeVar("T")
 
 
@@ -19,7 +21,7 @@ def blocking(make: Callable[[], Coroutine[Any, Any, T]]) -> T:
     caller (Ctrl-C) cancels it and is raised when it has ended.
     """
     if not _in_a_loop():
-        return asyncio.run(make())
+        return run_and_leave(make())
     result: Future[T] = Future()
     cancels: list[Callable[[], object]] = []
 
@@ -31,7 +33,7 @@ def blocking(make: Callable[[], Coroutine[Any, Any, T]]) -> T:
 
     def work() -> None:
         try:
-            result.set_result(asyncio.run(main()))
+            result.set_result(run_and_leave(main()))
         except BaseException as error:
             result.set_exception(error)
 
@@ -45,6 +47,40 @@ def blocking(make: Callable[[], Coroutine[Any, Any, T]]) -> T:
         thread.join()
         raise
     return result.result()
+
+
+def run_and_leave(work: Coroutine[Any, Any, T]) -> T:
+    """Run a coroutine in a loop of its own, as `asyncio.run` does, which also says how an interrupt cancels it.
+
+    The work itself is waited for. Tasks that it leaves behind are cancelled and have GRACE seconds to end; `asyncio.run`
+    would wait for ever for one that swallows its cancellation.
+    """
+    runner, tasks = asyncio.Runner(), list[asyncio.Task[Any]]()
+
+    async def main() -> T:
+        task = asyncio.current_task()
+        assert task is not None
+        tasks.append(task)
+        return await work
+
+    try:
+        return runner.run(main())
+    finally:
+        loop = runner.get_loop()
+        for task in tasks:
+            if not task.done():  # a second interrupt does not wait for what the first one cancelled
+                task.cancel()
+                loop.run_until_complete(asyncio.wait([task]))
+        left = asyncio.all_tasks(loop)
+        for task in left:
+            task.cancel()
+        if left:
+            left = loop.run_until_complete(asyncio.wait(left, timeout=GRACE))[1]
+        if left:
+            asyncio.set_event_loop(None)
+            loop.close()
+        else:
+            runner.close()
 
 
 def _in_a_loop() -> bool:

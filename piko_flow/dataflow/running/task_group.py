@@ -33,7 +33,7 @@ class TaskGroup:
     With `teardown`, tasks that were stopped have so many seconds to end. Then `left` is called with the name of each
     that goes on, since it may not have closed what it has open. It is cancelled once more, and left alone a second later.
     `inside` is the group that the owner is a task of: when that one stops, this one is stopping at once, although its
-    owner hears of it a turn later.
+    owner hears of it a turn later. When a task of this one fails, the others have the `teardown` of that one.
     """
 
     def __init__(
@@ -124,6 +124,10 @@ class TaskGroup:
         self._failures.append(error)
         if not self.stopping:
             self.stop()
+            if self._inside is not None and self._timer is None:
+                self._left, seconds = self._inside._left, self._inside._teardown
+                if seconds is not None:
+                    self._timer = asyncio.get_running_loop().call_later(seconds, self._stop_again)
             if not self._leaving:  # the owner is in the block, perhaps waiting for what will never happen
                 self._interrupting = True
                 self._owner.cancel()

@@ -26,6 +26,7 @@ from piko_flow.dataflow.running.task_group import ESCAPES, TaskGroup, first_caus
 from piko_flow.dataflow.running.unit_state import OperatorState, UnitState
 from piko_flow.dataflow.stages.resource import RunInfo
 from piko_flow.dataflow.stages.sink import Part, Receipt, Sink, SinkTarget
+from piko_flow.dataflow.stages.stage import describe
 from piko_flow.errors import CallCancelled, PikoFlowError, RunError, StageFailed, describe_error
 
 ATTEMPTS_OF_A_CLAIM = 100  # more than any engine makes of one unit
@@ -123,8 +124,18 @@ def part_of(info: RunInfo, unit: Unit, attempt: int, units: int, sink: str) -> P
 async def _prepare(state: UnitState, targets: dict[int, SinkTarget[Any]]) -> dict[str, Receipt]:
     receipts = {}
     for number, target in targets.items():
-        receipts[state.plan.graph.boxes[number].name] = await _step_of_sink(state, number, target.prepare())
+        receipts[state.plan.graph.boxes[number].name] = await _step_of_sink(state, number, _receipt(target))
     return receipts
+
+
+async def _receipt(target: SinkTarget[Any]) -> Receipt:
+    receipt: object = await target.prepare()
+    if not isinstance(receipt, Receipt):
+        raise TypeError(
+            f"{type(target).__name__}.prepare() must return a Receipt, got {describe(receipt)}. "
+            "Return Receipt(self.part, self.items)"
+        )
+    return receipt
 
 
 async def _step_of_sink(state: UnitState, number: int, step: Any) -> Any:

@@ -8,6 +8,7 @@ from typing import Any, cast
 
 from piko_flow.clock import monotonic
 from piko_flow.dataflow.running.operators.attempts import DROPPED, Attempts
+from piko_flow.dataflow.running.operators.awaitables import no_coroutine
 from piko_flow.dataflow.running.operators.in_order import InOrder
 from piko_flow.dataflow.running.task_group import ESCAPES, TaskGroup, checkpoint
 from piko_flow.dataflow.running.unit_state import OperatorState
@@ -46,7 +47,7 @@ class KeyedOperator:
     def _take(self, item: Any, group: TaskGroup) -> None:
         """Start on the item, or let it wait behind the one of its key."""
         try:
-            key = self.stage.options.key(item)
+            key = no_coroutine(self.stage.options.key(item))
             busy = key in self.waiting
         except Exception as error:
             self.attempts.failed(item, error)

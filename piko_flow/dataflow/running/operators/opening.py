@@ -12,7 +12,6 @@ from collections.abc import (
     Callable,
     Iterator,
 )
-from contextlib import aclosing
 from itertools import chain
 from typing import Any
 
@@ -30,7 +29,7 @@ async def open_source(state: OperatorState, source: Source[Any], *, tables: bool
         opened = source.items.read(state.unit.plan.options.since)
     elif source.reads == "chunks":
         read = source.items.read_tables if tables else source.items.read_chunks
-        return _all_awaited(state, source, read) if source.waits else _all_splits(state, source, read)
+        return _lists(state, source, read)
     elif source.reads != "function":
         return source.items
     else:
@@ -70,21 +69,32 @@ def _iterable(given: Any) -> Any:
     return given if hasattr(given, "__aiter__") else no_coroutine(given)
 
 
-def _all_splits(state: OperatorState, source: Source[Any], read: Callable[..., Any]) -> Iterator[Any]:
-    """What the reader's method gives for one split after the other."""
-    reject = _reject(state, source)
-    for split in _splits(state):
-        yield from read(split, reject=reject)
-
-
-async def _all_awaited(
+def _lists(
     state: OperatorState, source: Source[Any], read: Callable[..., Any]
-) -> AsyncGenerator[list[Any], None]:
+) -> Iterator[Any] | AsyncIterator[Any]:
+    """The lists that the reader's method gives for one split after the other; it is called once to see of which kind."""
     reject = _reject(state, source)
-    for split in _splits(state):
-        async with aclosing(read(split, reject=reject)) as chunks:
+    opened: Iterator[Any] = (read(split, reject=reject) for split in _splits(state))
+    if source.on == "thread":  # where it is called too
+        return _all_given(opened)
+    first = next(opened, ())
+    opened = chain([first], opened)
+    return _all_awaited(opened) if hasattr(first, "__aiter__") else _all_given(opened)
+
+
+def _all_given(opened: Iterator[Any]) -> Iterator[Any]:
+    for chunks in opened:
+        yield from chunks
+
+
+async def _all_awaited(opened: Iterator[Any]) -> AsyncGenerator[Any, None]:
+    for chunks in opened:
+        try:
             async for chunk in chunks:
                 yield chunk
+        finally:
+            if hasattr(chunks, "aclose"):
+                await chunks.aclose()
 
 
 def _splits(state: OperatorState) -> tuple[Any, ...]:

@@ -286,6 +286,9 @@ class Reader:
             await within(self._teardown, closing, "it did not close")
         except TimeoutError as error:
             self._note(error)
+        except BaseExceptionGroup as group:
+            if group.split(GeneratorExit)[1] is not None:
+                raise  # else a task group around its `yield` has only told that the generator was closed
 
     def _note(self, error: Exception) -> None:
         self._state.context.leftovers.append(f"source {self._state.name!r} ({describe_error(error)})")

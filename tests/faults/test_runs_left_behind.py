@@ -1,0 +1,205 @@
+"""What swallows its cancellation, or leaves in odd ways, is left behind: the run, and whoever waits for it, go on."""
+
+from __future__ import annotations
+
+import asyncio
+import subprocess
+import sys
+from collections.abc import AsyncIterator, Callable, Sequence
+from typing import Any
+
+import pytest
+
+from piko_flow import Batch, FlatMap, Receipt, Sink, SinkTarget, Source, StageFailed, Transform, run
+from piko_flow.testing import items
+
+BOUND = 20.0  # seconds; nothing here takes longer than a few
+TEARDOWN = 0.2
+
+
+class Stubborn:
+    """A function that fails on one item and swallows, on another, every cancellation until it is released."""
+
+    def __init__(self) -> None:
+        self.released = False
+
+    async def __call__(self, item: int) -> int:
+        if item == 5:
+            raise ValueError("five")
+        while item == 3 and not self.released:
+            try:
+                await asyncio.sleep(3600)
+            except asyncio.CancelledError:
+                continue
+        return item
+
+    async def several(self, item: int) -> AsyncIterator[int]:
+        yield await self(item)
+
+
+STAGES: dict[str, Callable[[Stubborn], Any]] = {
+    "ordered": lambda stubborn: Transform(stubborn, concurrency=8) >> Batch(1),
+    "unordered": lambda stubborn: Transform(stubborn, concurrency=8, ordered=False) >> Batch(1),
+    "keyed": lambda stubborn: Transform(stubborn, concurrency=8, key=str) >> Batch(1),
+    "flat map": lambda stubborn: FlatMap(stubborn.several, concurrency=8) >> Batch(1),
+}
+
+
+@pytest.mark.parametrize("stage", STAGES)
+async def test_a_call_that_swallows_cancellation_does_not_hold_the_failure_of_its_own_stage(
+    stage: str,
+) -> None:
+    stubborn = Stubborn()
+    with pytest.raises(StageFailed, match="five") as caught:
+        await asyncio.wait_for(
+            run(items(10) >> STAGES[stage](stubborn) >> Sink(print), teardown=TEARDOWN), BOUND
+        )
+    assert any("stubborn" in left.lower() or "several" in left for left in caught.value.leftovers)
+    stubborn.released = True
+    for task in asyncio.all_tasks() - {asyncio.current_task()}:
+        task.cancel()
+
+
+SCRIPT = """
+import asyncio
+from piko_flow import Sink, Source, Transform
+
+async def stubborn(item):
+    if item == 5:
+        raise ValueError("five")
+    while item == 3:
+        try:
+            await asyncio.sleep(3600)
+        except asyncio.CancelledError:
+            continue
+    return item
+
+(Source(range(10)) >> Transform(stubborn, concurrency=8) >> Sink(print)).run_sync(teardown=0.2)
+"""
+
+
+def test_a_script_ends_although_a_call_goes_on() -> None:
+    child = subprocess.run(
+        [sys.executable, "-c", SCRIPT], capture_output=True, text=True, timeout=BOUND, check=False
+    )
+    assert child.returncode == 1
+    assert "ValueError: five" in child.stderr
+
+
+class Target(SinkTarget[int]):
+    async def write(self, items: Sequence[int], /) -> None: ...
+
+
+class ExitsWhileItAborts(Target):
+    async def write(self, items: Sequence[int], /) -> None:
+        raise ValueError("no room")
+
+    async def abort(self) -> None:
+        sys.exit(3)
+
+
+async def test_an_exit_while_aborting_does_not_hide_the_failure() -> None:
+    with pytest.raises(StageFailed, match="no room") as caught:
+        await run(items(3) >> Sink(ExitsWhileItAborts()))
+    (left,) = caught.value.leftovers
+    assert "not aborted (CallExited" in left
+
+
+class ForgetsItsReceipt(Target):
+    async def prepare(self) -> Any:
+        self.saved = True
+
+
+async def test_a_prepare_without_a_receipt_fails_before_anything_is_decided() -> None:
+    with pytest.raises(StageFailed, match=r"prepare\(\) must return a Receipt, got None") as caught:
+        await run(items(3) >> Sink(ForgetsItsReceipt()))
+    assert isinstance(caught.value.__cause__, TypeError)
+
+
+class Commits(Target):
+    def __init__(self, lines: Any) -> None:
+        super().__init__()
+        self.lines = lines
+
+    async def commit(self, receipts: Sequence[Receipt]) -> Any:
+        return self.lines
+
+
+@pytest.mark.parametrize(
+    ("lines", "written"), [(None, ()), ("one file", ("one file",)), (["a", "b"], ("a", "b"))]
+)
+async def test_what_a_commit_gives_besides_a_list_is_no_failure_of_what_it_has_published(
+    lines: Any, written: tuple[str, ...]
+) -> None:
+    report = await run(items(3) >> Sink(Commits(lines)))
+    assert report.written == written
+
+
+class PlainLists:
+    """A reader of lists whose method is a plain function that returns an asynchronous iterable."""
+
+    def __init__(self, closes: bool) -> None:
+        self.closes = closes
+
+    def read_chunks(self, split: object, *, reject: object) -> AsyncIterator[list[int]]:
+        given = self._lists()
+        return given if self.closes else Bare(given)
+
+    async def _lists(self) -> AsyncIterator[list[int]]:
+        for first in (0, 3):
+            await asyncio.sleep(0)
+            yield list(range(first, first + 3))
+
+
+class Bare:
+    """An asynchronous iterator with no method to close it."""
+
+    def __init__(self, inner: AsyncIterator[list[int]]) -> None:
+        self.inner = inner
+
+    def __aiter__(self) -> Bare:
+        return self
+
+    async def __anext__(self) -> list[int]:
+        return await anext(self.inner)
+
+
+@pytest.mark.parametrize("closes", [True, False])
+async def test_a_reader_whose_method_returns_an_asynchronous_iterable_is_read(closes: bool) -> None:
+    got: list[int] = []
+    reader: Any = PlainLists(closes)
+    await run(Source(reader) >> Sink(got.append))
+    assert got == list(range(6))
+
+
+class Grouped:
+    """A slice source that keeps a task group open around its `yield`."""
+
+    async def read(self, since: object) -> AsyncIterator[int]:
+        async with asyncio.TaskGroup() as group:
+            waiting = group.create_task(asyncio.sleep(3600))
+            for item in range(1000):
+                await asyncio.sleep(0)
+                yield item
+            waiting.cancel()
+
+    def position(self) -> int:
+        return 0
+
+
+async def test_a_slice_ends_although_its_source_holds_a_task_group_open() -> None:
+    got: list[int] = []
+    report = await asyncio.wait_for(run(Source(Grouped(), max_items=3) >> Sink(got.append)), BOUND)
+    assert (report.outcome, got) == ("succeeded", [0, 1, 2])
+
+
+async def test_a_key_that_is_a_coroutine_is_refused() -> None:
+    async def remainder(item: int) -> int:
+        return item % 2
+
+    async def same(item: int) -> int:
+        return item
+
+    stage: Any = Transform(same, concurrency=5, key=lambda item: remainder(item))
+    with pytest.raises(StageFailed, match="returned a coroutine"):
+        await run(items(5) >> stage >> Sink(print))
