@@ -10,8 +10,19 @@ from typing import Any
 
 import pytest
 
-from piko_flow import Batch, FlatMap, Receipt, Sink, SinkTarget, Source, StageFailed, Transform, run
-from piko_flow.testing import items
+from piko_flow import (
+    Batch,
+    FlatMap,
+    MemoryJournal,
+    Receipt,
+    Sink,
+    SinkTarget,
+    Source,
+    StageFailed,
+    Transform,
+    run,
+)
+from piko_flow.testing import CollectingSink, items
 
 BOUND = 20.0  # seconds; nothing here takes longer than a few
 TEARDOWN = 0.2
@@ -203,3 +214,38 @@ async def test_a_key_that_is_a_coroutine_is_refused() -> None:
     stage: Any = Transform(same, concurrency=5, key=lambda item: remainder(item))
     with pytest.raises(StageFailed, match="returned a coroutine"):
         await run(items(5) >> stage >> Sink(print))
+
+
+class Positioned:
+    async def read(self, since: object) -> AsyncIterator[int]:
+        yield 1
+
+    async def position(self) -> int:
+        return 1
+
+
+async def test_a_position_that_is_a_coroutine_is_refused() -> None:
+    reader: Any = Positioned()
+    with pytest.raises(StageFailed, match="returned a coroutine"):
+        await run(Source(reader, max_items=3) >> Sink(print))
+
+
+class HangingJournal(MemoryJournal):
+    def __init__(self) -> None:
+        super().__init__()
+        self.deciding = asyncio.Event()
+
+    async def decide(self, run: str, results: Sequence[Any]) -> None:
+        self.deciding.set()
+        await asyncio.sleep(3600)
+
+
+async def test_a_journal_that_hangs_is_named_with_its_run() -> None:
+    journal = HangingJournal()
+    running = asyncio.create_task(
+        run(items(3) >> CollectingSink[int](), journal=journal, run_id="daily", teardown=TEARDOWN)
+    )
+    await journal.deciding.wait()
+    running.cancel()
+    with pytest.raises(TimeoutError, match=r"storing the decision of run daily did not end within 0\.2 s"):
+        await asyncio.wait_for(running, BOUND)

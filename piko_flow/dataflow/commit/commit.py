@@ -49,7 +49,7 @@ async def commit_decided(
         if last is not None and last.takes(stage):
             last.add(box.name, stage, receipts)
             continue
-        await shield.carry_out(claim())
+        await shield.carry_out(claim(), "checking the claim")
         try:
             written += _lines(await shield.carry_out(stage.copy_target().commit(receipts)))
         except Exception as error:

@@ -32,15 +32,15 @@ class Shield:
             self._limited.set_result(None)
         return self
 
-    async def carry_out(self, work: Coroutine[Any, Any, T]) -> T:
-        """Await the work and give its result, or raise its error. Raises TimeoutError when the time is over,
+    async def carry_out(self, work: Coroutine[Any, Any, T], what: str = "it") -> T:
+        """Await the work and give its result, or raise its error. Raises TimeoutError, about `what`, when the time is over,
         CallCancelled when the work has cancelled itself, and CallExited when it has called `sys.exit`."""
         task = asyncio.ensure_future(_contained(work))
         if not await self.wait(task):
             self._ends = monotonic() + GRACE
             task.cancel()
             if not await self.wait(task) or task.cancelled():
-                raise TimeoutError(f"it did not end within {self._seconds:g} s")
+                raise TimeoutError(f"{what} did not end within {self._seconds:g} s")
         if task.cancelled():
             raise CallCancelled  # not by the caller, whose cancellations end here
         return task.result()

@@ -165,12 +165,14 @@ class ActiveRun:
         """From the decision on a run is carried out; who cancels it then waits for it, at most the teardown time."""
         shield = self._shield
         if not self._accounts.restored:
-            await shield.carry_out(self._journal.decide(self.id, results))
+            await shield.carry_out(
+                self._journal.decide(self.id, results), f"storing the decision of run {self.id}"
+            )
         self._decided = True
         written = await commit_decided(
             self.plan, results, self.id, claim=self._options.claim, last=self._options.last, shield=shield
         )
-        await shield.carry_out(self._journal.committed(self.id))
+        await shield.carry_out(self._journal.committed(self.id), f"noting the commit of run {self.id}")
         return written
 
     async def _take_back(self) -> None:

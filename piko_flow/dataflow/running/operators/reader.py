@@ -11,6 +11,7 @@ from typing import Any, Final
 
 from piko_flow.clock import monotonic
 from piko_flow.dataflow.commit.shield import GRACE
+from piko_flow.dataflow.running.operators.awaitables import no_coroutine
 from piko_flow.dataflow.running.operators.opening import on_thread, open_source
 from piko_flow.dataflow.running.task_group import within
 from piko_flow.dataflow.running.unit_state import OperatorState
@@ -99,7 +100,10 @@ class Reader:
             for timer in self._timers:
                 timer.cancel()
         if self._source.reads == "slices":
-            unit.position = self._source.items.position()
+            try:
+                unit.position = no_coroutine(self._source.items.position())
+            except Exception as error:
+                raise self.failure(error) from error
         if not intake.closed:
             unit.source_ended()
 
