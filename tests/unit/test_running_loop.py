@@ -218,7 +218,7 @@ def test_failures_that_are_failed_do_not_end_the_loop() -> None:
             raise ValueError(item)
         return item
 
-    def on_failure(item: Any, error: Exception) -> None:
+    def on_failure(item: Any, error: BaseException) -> None:
         failed.append((item, type(error).__name__))
 
     stages = [FusedStage(0, Transform(same), refuse_odd, on_failure), FusedStage(1, Filter(is_even), is_even)]

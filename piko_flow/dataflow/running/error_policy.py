@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Any
+from typing import Any, Final
 
 from piko_flow.dataflow.commit.accounts import Budget
 from piko_flow.dataflow.graph.boxes import Box
@@ -13,9 +13,11 @@ from piko_flow.dataflow.reports.failed_place import place_of, trace_of
 from piko_flow.dataflow.reports.observer import Observer
 from piko_flow.dataflow.reports.tally import StageTally
 from piko_flow.dataflow.stages.options import OnError
-from piko_flow.errors import RunError, StageFailed, describe_error
+from piko_flow.errors import CallExited, RunError, StageFailed, describe_error
 
-OnFailure = Callable[[Any, Exception], None]
+FAILURES: Final = (Exception, SystemExit)
+"""What a plain function may raise that is the failure of its item."""
+OnFailure = Callable[[Any, Exception | SystemExit], None]
 TEXT = 1000  # characters of an error that a dead letter holds
 
 
@@ -71,8 +73,16 @@ class ErrorPolicy:
         return isinstance(error, RunError) and getattr(error, "run", None) == self.run
 
     def of_stage(self, box: Box, tally: StageTally, on_error: OnError) -> OnFailure:
-        """The policy of one stage, as a function of item and error."""
-        return lambda item, error: self.apply(box, tally, on_error, item, error)
+        """The policy of one stage, as a function of item and error, which is one of FAILURES."""
+
+        def failed(item: Any, error: Exception | SystemExit) -> None:
+            if isinstance(error, SystemExit):
+                exited = CallExited(error.code)
+                exited.__cause__ = error
+                error = exited
+            self.apply(box, tally, on_error, item, error)
+
+        return failed
 
     def failure(self, box: Box, item: Any, error: BaseException) -> StageFailed:
         """The error that ends the run because of this stage."""

@@ -15,7 +15,7 @@ from typing import Any
 
 from piko_flow.clock import monotonic
 from piko_flow.dataflow.graph.function import Signature, never_awaitable, signature_of
-from piko_flow.dataflow.running.error_policy import OnFailure
+from piko_flow.dataflow.running.error_policy import FAILURES, OnFailure
 from piko_flow.dataflow.running.operators.awaitables import Look, no_coroutine
 from piko_flow.dataflow.stages.batch import Batch, Fold
 from piko_flow.dataflow.stages.routing import Fork, RouteFork
@@ -103,7 +103,7 @@ class _Writer:
         self.look = Look()
         self.names: dict[str, Any] = {
             **self.look.names,
-            "Stopped": Exception,
+            "Failures": FAILURES,
             "islice": islice,
             "clock": monotonic,
         }
@@ -210,7 +210,7 @@ class _Writer:
         self.depth += 1
         self.line(text, (fused.number, item))
         self.depth -= 1
-        self.line("except Stopped as error:")
+        self.line("except Failures as error:")
         self.depth += 1
         self.line(f"s{place}({item}, error)", (fused.number, item))
         self.line("continue")
@@ -305,7 +305,7 @@ class _Writer:
         if fused.on_failure is not None:
             self.names[f"s{place}"] = fused.on_failure
             self.depth -= 1
-            self.line("except Stopped as error:")
+            self.line("except Failures as error:")
             self.line(f"    s{place}({item}, error)", blame)
         return item
 
@@ -318,7 +318,7 @@ def _several(function: Callable[[Any], Iterable[Any]], item: Any, on_failure: On
     """What the function gives for an item; a failure on the way is given to `on_failure` and ends it."""
     try:
         iterator = iter(no_coroutine(function(item)))
-    except Exception as error:
+    except FAILURES as error:
         on_failure(item, error)
         return
     while True:
@@ -326,7 +326,7 @@ def _several(function: Callable[[Any], Iterable[Any]], item: Any, on_failure: On
             following = next(iterator)
         except StopIteration:
             return
-        except Exception as error:
+        except FAILURES as error:
             on_failure(item, error)
             return
         yield following
