@@ -132,7 +132,7 @@ def press(over: threading.Event) -> None:
     wait = draw.uniform(0.002, 0.008)
     while not over.wait(wait):
         os.kill(os.getpid(), signal.SIGINT)
-        wait = 0.2  # Python drops an interrupt that falls into a callback of a weak reference
+        wait = 5.0  # Python drops an interrupt that falls into a callback of a weak reference
 
 for _ in range(300):
     loop, over = asyncio.new_event_loop(), threading.Event()
