@@ -110,12 +110,15 @@ def test_an_error_at_any_line_is_the_cause_of_a_stage_s_failure(chain: str, afte
 
 
 INTERRUPTING = """
-import asyncio, os, random, signal, threading
+import asyncio, random, signal
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import suppress
 from piko_flow import Filter, FlatMap, Sink, Source, Transform, run
 
 def numbers() -> Iterator[int]:
+    # Again after a while: Python drops an interrupt that falls into a callback of a weak reference.
+    signal.setitimer(signal.ITIMER_REAL, draw.uniform(0.001, 0.008), 5.0)
     number = 0
     while True:
         yield number
@@ -128,26 +131,19 @@ chain = (
 pipeline = Source(numbers) >> chain
 draw, ended = random.Random(8), Counter()
 
-def press(over: threading.Event) -> None:
-    wait = draw.uniform(0.002, 0.008)
-    while not over.wait(wait):
-        os.kill(os.getpid(), signal.SIGINT)
-        wait = 5.0  # Python drops an interrupt that falls into a callback of a weak reference
-
+signal.signal(signal.SIGALRM, signal.default_int_handler)  # what the interrupt key does, at a moment of our choice
 for _ in range(300):
-    loop, over = asyncio.new_event_loop(), threading.Event()
+    loop = asyncio.new_event_loop()
     task = loop.create_task(run(pipeline))
-    key = threading.Thread(target=press, args=[over])
     try:
-        key.start()
         loop.run_until_complete(task)
     except BaseException as error:
-        over.set()
+        signal.setitimer(signal.ITIMER_REAL, 0)
         ended[type(error).__name__] += 1
-    key.join()
     while not task.done():  # the interrupt fell between two steps of the loop's tasks
         task.cancel()
-        loop.run_until_complete(asyncio.wait([task], timeout=1))
+        with suppress(KeyboardInterrupt):  # the run's, at its end
+            loop.run_until_complete(asyncio.wait([task], timeout=1))
     task.cancelled() or task.exception()
     loop.close()
 print(dict(ended))
