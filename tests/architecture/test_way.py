@@ -7,7 +7,7 @@ import sys
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from functools import partial
 from pathlib import Path
 from types import FrameType
@@ -139,7 +139,7 @@ def listed() -> list[str]:
 
 def test_one_item_enters_the_files_that_the_page_lists_and_no_others(tmp_path: Path) -> None:
     """What runs more often with an item and its commit than in a run that is planned, opened, drained and reported."""
-    with sqlite3.connect(tmp_path / "orders.db") as database:
+    with closing(sqlite3.connect(tmp_path / "orders.db")) as database:
         database.execute("create table orders (id integer primary key, total real)")
     lines_of([1], tmp_path, outcome="succeeded")  # what is done once for the process is done now
     without = lines_of(Drained(), tmp_path, outcome="drained")
