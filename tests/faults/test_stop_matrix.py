@@ -90,11 +90,6 @@ NO_SENSE = (
         kinds=tuple(kind.name for kind in KINDS if not kind.closes),
     ),
     Left("what raises when it is closed does not hang", events=(CLOSE_RAISES,), moments=(CLOSING_RESOURCE,)),
-    Left(
-        "since Python 3.13 a task group that fails while its owner closes cancels the owner: the run is cancelled",
-        events=("task of a resource",),
-        moments=(CLOSING_RESOURCE,),
-    ),
 )
 ALL = [Cell(*place) for place in product(KINDS, EVENTS, MOMENTS)]
 CELLS = [cell for cell in ALL if not any(left.has(cell) for left in NO_SENSE)]
@@ -105,7 +100,6 @@ def test_every_cell_is_tried_or_left_out_for_a_reason() -> None:
     assert {(cell.event, cell.moment) for cell in ALL} - {(cell.event, cell.moment) for cell in CELLS} == {
         ("max_items", BETWEEN),
         (CLOSE_RAISES, CLOSING_RESOURCE),
-        ("task of a resource", CLOSING_RESOURCE),
         *product(SLICED, (ABORT,)),
         *product((*FAILURES, RECOVERS, *BREAKING, CLOSE_RAISES), (READ, COMMIT, SWEEP)),
     }

@@ -139,11 +139,12 @@ class ResourceHost:
         self._held: dict[
             int, tuple[Any, Any]
         ] = {}  # by what opens it: the resource, so that its id stays, and its value
-        self._task: asyncio.Task[BaseException | None] | None = None
+        self._task: asyncio.Task[None] | None = None
         self._requests: asyncio.Queue[_Request | None] = asyncio.Queue(1)
         self._turn = asyncio.Lock()
         self._entering = self._closing = False
-        self._end: BaseException | None = None
+        self._end: BaseException | None = None  # of the run, and what the leaving raised
+        self._raised: BaseException | None = None
 
     async def open(self, resource: Any, info: RunInfo) -> Any:
         """Give the value of the resource, entered now if it is not open yet. Raises what entering it raises."""
@@ -169,10 +170,10 @@ class ResourceHost:
 
     async def failure(self, seconds: float) -> BaseException:
         """Give what the failed resource raised when it was left, which may take so many seconds."""
-        task = None if self.failed_in is None else self.failed_in._task
-        if task is not None and await _ended(task, seconds) and (failure := task.result()) is not None:
-            return failure
-        return CallCancelled()
+        host = self.failed_in
+        if host is None or host._task is None or not await _ended(host._task, seconds):
+            return CallCancelled()
+        return CallCancelled() if host._raised is None else host._raised
 
     async def close(self, end: BaseException | None, seconds: float) -> BaseException | None:
         """Leave all that is open, last first; they see the error `end` of the run, if there is one.
@@ -188,7 +189,7 @@ class ResourceHost:
         elif self._requests.empty():
             self._requests.put_nowait(None)
         if await _ended(self._task, seconds):
-            return self._task.result()
+            return self._raised
         self._task.cancel()
         await _ended(self._task, 1.0)
         return TimeoutError(f"a resource did not close within {seconds:g} s")
@@ -200,16 +201,21 @@ class ResourceHost:
         opens = [one.opens if isinstance(one, Resource) else one for one, _ in held]
         return tuple(getattr(one, "__name__", "") or type(one).__name__ for one in opens)
 
-    async def _serve(self) -> BaseException | None:
-        """Enter what is asked for until the end, then leave all; gives what the leaving raised."""
+    async def _serve(self) -> None:
+        """Enter what is asked for until the end, then leave all, and keep what the leaving raised.
+
+        It is kept here and not as the result of the task, which may end cancelled with everything left: a task group
+        that fails while its owner is being cancelled hands the cancellation on.
+        """
         try:
             async with AsyncExitStack() as stack:
                 await self._enter_all(stack)
+            self._raised = self._end
         except (KeyboardInterrupt, SystemExit) as error:  # out of a task they would stop the event loop
-            return CallExited(getattr(error, "code", None), interrupted=isinstance(error, KeyboardInterrupt))
+            interrupted = isinstance(error, KeyboardInterrupt)
+            self._raised = CallExited(getattr(error, "code", None), interrupted=interrupted)
         except BaseException as error:
-            return error
-        return self._end
+            self._raised = error
 
     async def _enter_all(self, stack: AsyncExitStack) -> None:
         request: _Request | None = None
