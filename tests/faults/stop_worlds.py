@@ -29,7 +29,7 @@ from piko_flow.testing import RecordingTarget, Stall, turns, until
 from tests.faults.stop_sources import FOR_EVER, Feed, Kind
 
 BOUND: Final = 15.0  # seconds for each wait of a cell; a good one needs a fraction of one for all of them
-TEARDOWN: Final = 0.2  # seconds, where something hangs; what does not hang ends in it, also on a busy machine
+TEARDOWN: Final = 0.4  # seconds, where something hangs; what does not hang ends in it, also on a busy machine
 TICK: Final = 0.01
 FIRST = 4  # items before the source waits
 SLICE = 20  # items of a slice that is read from a full channel
