@@ -210,7 +210,7 @@ def test_a_future_is_refused_and_given_up() -> None:
     events.close()
 
 
-def test_failures_that_are_failed_do_not_end_the_loop() -> None:
+def test_failures_that_a_policy_takes_do_not_end_the_loop() -> None:
     failed: list[tuple[Any, str]] = []
 
     def refuse_odd(item: int) -> int:

@@ -57,7 +57,9 @@ class ThreadPool:
 
     def stage(self, number: int, name: str) -> StageThreads:
         """Give the threads of the stage with this number, which all units of the run share."""
-        return self._stages.setdefault(number, StageThreads(self, name))
+        if number not in self._stages:
+            self._stages[number] = StageThreads(self, name)
+        return self._stages[number]
 
     def begin(self, call: _Call) -> None:
         """Make the call on an idle thread, or on a new one."""

@@ -10,7 +10,7 @@ from typing import Any, cast
 
 from piko_flow.clock import monotonic
 from piko_flow.dataflow.running.operators.awaitables import no_coroutine
-from piko_flow.dataflow.running.operators.in_order import InOrder, OneByOne, Turns
+from piko_flow.dataflow.running.operators.in_order import InOrder, OneByOne
 from piko_flow.dataflow.running.task_group import ESCAPES, TaskGroup, checkpoint, within
 from piko_flow.dataflow.running.unit_state import OperatorState
 from piko_flow.dataflow.stages.options import CallOptions
@@ -33,7 +33,7 @@ class FlatMapOperator:
         self.options: CallOptions = self.stage.options
         self.room = asyncio.Semaphore(self.options.concurrency)
         ordered = self.options.ordered or self.options.concurrency == 1
-        self.turns: Turns = InOrder(self._send) if ordered else OneByOne(self._send)
+        self.turns = InOrder(self._send) if ordered else OneByOne(self._send)
 
     async def run(self) -> None:
         """Work until the input has ended and everything is handed on."""

@@ -5,25 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable
-from typing import Any, Protocol
-
-
-class Turns(Protocol):
-    """Lets one piece of work hand on at a time."""
-
-    def begin(self) -> int:
-        """Give the number of a piece of work that begins now."""
-        ...
-
-    def has(self, number: int) -> bool:
-        """Whether this piece has the turn, so that it may hand on without waiting."""
-        ...
-
-    async def wait(self, number: int) -> None:
-        """Return when this piece has the turn, which it keeps until it ends."""
-
-    async def end(self, number: int, result: Any) -> None:
-        """Hand on the last of this piece when it has the turn, then pass the turn on."""
+from typing import Any
 
 
 class InOrder:
