@@ -8,8 +8,8 @@ from collections.abc import Iterator
 from typing import Any
 
 from piko_flow.clock import monotonic
+from piko_flow.dataflow.running.channel import InOrder
 from piko_flow.dataflow.running.operators.attempts import DROPPED, Attempts
-from piko_flow.dataflow.running.operators.in_order import InOrder
 from piko_flow.dataflow.running.task_group import ESCAPES, HELD, TaskGroup, checkpoint
 from piko_flow.dataflow.running.unit_state import OperatorState
 from piko_flow.dataflow.stages.sink import Sink

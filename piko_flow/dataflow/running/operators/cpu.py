@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
+from piko_flow.dataflow.running.channel import InOrder
 from piko_flow.dataflow.running.operators.attempts import DROPPED
-from piko_flow.dataflow.running.operators.in_order import InOrder
 from piko_flow.dataflow.running.task_group import TaskGroup
 from piko_flow.dataflow.running.unit_state import OperatorState
 from piko_flow.dataflow.stages.cpu import CpuMap

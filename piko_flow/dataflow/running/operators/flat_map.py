@@ -9,8 +9,8 @@ from itertools import islice
 from typing import Any, cast
 
 from piko_flow.clock import monotonic
+from piko_flow.dataflow.running.channel import InOrder, OneByOne
 from piko_flow.dataflow.running.operators.awaitables import no_coroutine
-from piko_flow.dataflow.running.operators.in_order import InOrder, OneByOne
 from piko_flow.dataflow.running.task_group import ESCAPES, TaskGroup, checkpoint, within
 from piko_flow.dataflow.running.unit_state import OperatorState
 from piko_flow.dataflow.stages.options import CallOptions

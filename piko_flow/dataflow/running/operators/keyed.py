@@ -7,9 +7,9 @@ from collections import deque
 from typing import Any, cast
 
 from piko_flow.clock import monotonic
+from piko_flow.dataflow.running.channel import InOrder
 from piko_flow.dataflow.running.operators.attempts import DROPPED, Attempts
 from piko_flow.dataflow.running.operators.awaitables import no_coroutine
-from piko_flow.dataflow.running.operators.in_order import InOrder
 from piko_flow.dataflow.running.task_group import ESCAPES, TaskGroup, checkpoint
 from piko_flow.dataflow.running.unit_state import OperatorState
 from piko_flow.dataflow.stages.options import CallOptions
