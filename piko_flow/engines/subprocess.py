@@ -16,8 +16,7 @@ from piko_flow.dataflow.running.engine import Counts
 from piko_flow.dataflow.running.task_group import TaskGroup
 from piko_flow.dataflow.running.unit import part_of
 from piko_flow.dataflow.stages.sink import Sink
-from piko_flow.dataflow.workers.pool import check_count
-from piko_flow.dataflow.workers.process import Death
+from piko_flow.dataflow.workers.interpreter import Death, check_count
 from piko_flow.dataflow.workers.shipping import culprits_of
 from piko_flow.dataflow.workers.trace_parent import trace_parent
 from piko_flow.engines.unit_errors import (

@@ -13,9 +13,9 @@ from typing import Any
 
 from piko_flow.dataflow.running.engine import Counts
 from piko_flow.dataflow.workers import transport
+from piko_flow.dataflow.workers.interpreter import Death, launch
 from piko_flow.dataflow.workers.lines import log_again
-from piko_flow.dataflow.workers.link import Link
-from piko_flow.dataflow.workers.process import Death, launch
+from piko_flow.dataflow.workers.process import Link
 from piko_flow.dataflow.workers.transport import Frame
 from piko_flow.engines import unit_messages
 from piko_flow.engines.unit_errors import SentError

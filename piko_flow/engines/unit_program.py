@@ -28,8 +28,8 @@ from piko_flow.dataflow.running.unit_state import UnitState
 from piko_flow.dataflow.stages.cpu import CpuMap
 from piko_flow.dataflow.workers import transport
 from piko_flow.dataflow.workers.lines import Line, listen
-from piko_flow.dataflow.workers.link import Link
 from piko_flow.dataflow.workers.pool import WorkerPool
+from piko_flow.dataflow.workers.process import Link
 from piko_flow.dataflow.workers.trace_parent import joined, trace_parent
 from piko_flow.dataflow.workers.transport import Frame
 from piko_flow.engines import unit_messages

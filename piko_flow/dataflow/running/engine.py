@@ -12,7 +12,7 @@ from piko_flow.dataflow.reports.tally import EdgeTally, OperatorTimes, StageTall
 from piko_flow.dataflow.running.context import EngineContext, open_context
 from piko_flow.dataflow.running.unit import run_unit
 from piko_flow.dataflow.running.unit_state import UnitState
-from piko_flow.dataflow.workers.pool import check_count
+from piko_flow.dataflow.workers.interpreter import check_count
 
 
 @dataclass

@@ -1,4 +1,4 @@
-"""A pool of worker processes that run plain functions on chunks of items."""
+"""A pool of worker processes that run plain functions on chunks of items, and how a chunk is packed for one."""
 
 from __future__ import annotations
 
@@ -10,29 +10,32 @@ from collections import deque
 from collections.abc import Sequence
 from contextlib import suppress
 from contextvars import copy_context
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from types import TracebackType
 from typing import Any
 from weakref import WeakKeyDictionary
 
-from piko_flow.counting import is_whole
-from piko_flow.dataflow.graph.origin import caller
 from piko_flow.dataflow.workers import transport
-from piko_flow.dataflow.workers.chunk import decode_reply, describe_refusal, encode_items
-from piko_flow.dataflow.workers.errors import WorkerDied, WorkersCannotStart
-from piko_flow.dataflow.workers.process import Answer, Death, WorkerProcess
-from piko_flow.dataflow.workers.shipping import CannotShip, Shipment
+from piko_flow.dataflow.workers.errors import (
+    CannotReturn,
+    CannotSend,
+    RemoteError,
+    WorkerDied,
+    WorkersCannotStart,
+)
+from piko_flow.dataflow.workers.interpreter import Death, check_count
+from piko_flow.dataflow.workers.process import WorkerProcess
+from piko_flow.dataflow.workers.shipping import CannotShip, Shipment, by_value_pickler
 from piko_flow.dataflow.workers.suspects import Attempt, Form, judge
 from piko_flow.dataflow.workers.trace_parent import trace_parent
-from piko_flow.dataflow.workers.transport import Frame
-from piko_flow.errors import PipelineError, shorten
+from piko_flow.dataflow.workers.transport import Buffer, Frame
+from piko_flow.errors import describe_error, shorten
 
-WAITING = (
-    2  # chunks that a worker holds: one it works on, one that waits in its socket so that it never idles
-)
+WAITING = 2  # chunks of a worker: one it works on, one that waits in its socket so that it never idles
 QUICK = 0.25  # seconds a chunk; behind slower ones no chunk waits, because another worker may be free first
 GRACE = 1.0  # seconds for idle workers to end by themselves when the pool closes
 FAILED_STARTS = 3  # in a row, before the pool gives up
+SEARCHED = 256 * 1024  # bytes; a longer piece of a stream is one value's content and names no class
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,7 +137,7 @@ class WorkerPool:
         result = CallResult([None] * len(items))
         attempts = deque([Attempt(tuple(range(len(items))), self._forms.get(shipment, Form.PLAIN))])
         while attempts:
-            attempt, call = encode_items(items, attempts.popleft(), result.errors)
+            attempt, call = _encode_items(items, attempts.popleft(), result.errors)
             if call is None:
                 continue
             if attempt.form == Form.BY_VALUE:
@@ -142,16 +145,13 @@ class WorkerPool:
             call.seconds = timeout or 0.0
             call.subject = shipment.id
             call.trace = trace_parent.get()
-            answer = await self._ask(shipment, call, workers)
+            worker = await self._reserve(shipment.id, workers)
+            answer = await worker.ask(shipment, call)
             if isinstance(answer, Death):
                 attempts.extend(self._after_death(shipment, items, attempt, answer, timeout, result))
             elif again := _take(shipment, items, attempt, answer, result):
                 attempts.append(again)
         return result
-
-    async def _ask(self, shipment: Shipment, call: Frame, workers: int | None) -> Answer:
-        worker = await self._reserve(shipment.id, workers)
-        return await worker.ask(shipment, call)
 
     async def _reserve(self, function: int, workers: int | None) -> WorkerProcess:
         """Wait for a worker that takes one more chunk for the function; a place there is promised then."""
@@ -252,19 +252,12 @@ class WorkerPool:
         return verdict.again
 
 
-def check_count(what: str, option: str, value: object, advice: str = "") -> None:
-    """Refuse, with PipelineError at the caller's line, what is not a number of processes or of units."""
-    if not is_whole(value):
-        rule = f"{option} must be a whole number of at least 1"
-        raise PipelineError(what=what, where=str(caller()), rule=rule, got=f"got {value!r}", advice=advice)
-
-
 def _take(
     shipment: Shipment, items: Sequence[Any], attempt: Attempt, reply: Frame, result: CallResult
 ) -> Attempt | None:
     """Enter a worker's reply into the result; what to try again in another form."""
     if reply.kind == transport.CANNOT_LOAD:
-        reason, note = describe_refusal(reply)
+        reason, note = _describe_refusal(reply)
         refused = CannotShip(
             stage=shipment.stage,
             where=shipment.where,
@@ -274,10 +267,132 @@ def _take(
         refused.add_note(note)
         raise refused
     result.seconds += reply.seconds
-    return decode_reply(items, attempt, reply, result.results, result.errors)
+    return _decode_reply(items, attempt, reply, result.results, result.errors)
 
 
 def _closed() -> RuntimeError:
     return RuntimeError(
         "the worker pool is not open: enter it with `async with` and call it inside the block"
     )
+
+
+def _encode_items(
+    items: Sequence[Any], attempt: Attempt, errors: dict[int, BaseException]
+) -> tuple[Attempt, Frame | None]:
+    """The attempt's items as a call, and the attempt as it is made: in this form, with these items.
+
+    Items that cannot be packed become CannotSend in `errors`; None when that leaves none.
+    """
+    chosen = items if len(attempt.indices) == len(items) else [items[index] for index in attempt.indices]
+    if attempt.form == Form.PLAIN:
+        try:
+            call = Frame(transport.CALL)
+            call.stream, call.buffers = transport.pack(list(chosen))
+            if not _names_main(call.stream):
+                return attempt, call
+        except Exception:
+            return _encode_items(items, replace(attempt, form=Form.BY_VALUE), errors)
+        attempt = replace(attempt, form=Form.BY_VALUE)
+    if attempt.form == Form.BY_VALUE:
+        try:
+            call = Frame(transport.CALL, flags=transport.BY_VALUE)
+            call.stream, call.buffers = transport.pack(list(chosen), by_value_pickler())
+            return attempt, call
+        except Exception:
+            attempt = replace(attempt, form=Form.APART)
+    return _encode_apart(items, attempt, errors)
+
+
+def _encode_apart(
+    items: Sequence[Any], attempt: Attempt, errors: dict[int, BaseException]
+) -> tuple[Attempt, Frame | None]:
+    packed: dict[int, bytes] = {}
+    for index in attempt.indices:
+        try:
+            packed[index] = transport.pack_apart(items[index], by_value_pickler())
+        except Exception as error:
+            errors[index] = CannotSend(shorten(items[index]), describe_error(error))
+    attempt = replace(attempt, indices=tuple(packed))
+    if not packed:
+        return attempt, None
+    call = Frame(transport.CALL, flags=transport.APART)
+    call.stream, call.buffers = transport.pack(list(packed.values()))
+    return attempt, call
+
+
+def _names_main(stream: list[Buffer]) -> bool:
+    """Whether a class or function of `__main__` may be named, which no worker can import."""
+    return any(len(piece) < SEARCHED and b"__main__" in bytes(piece) for piece in stream)
+
+
+def _decode_reply(
+    items: Sequence[Any],
+    attempt: Attempt,
+    reply: Frame,
+    results: list[Any],
+    errors: dict[int, BaseException],
+) -> Attempt | None:
+    """Enter what a worker replied under the items' own indices; what to try again in a slower form."""
+    if reply.kind == transport.CANNOT_UNPACK:
+        return _slower(items, attempt, reply, errors)
+    try:
+        values, failures = transport.unpack(reply)
+    except Exception as error:
+        if attempt.form != Form.APART:  # packed one by one, a result that cannot be loaded hides no other
+            return replace(attempt, form=Form.APART)
+        for index in attempt.indices:
+            errors[index] = CannotReturn(shorten(items[index]), describe_error(error))
+        return None
+    for place, kind, name, message, trace, survivor in failures:
+        index = attempt.indices[place]
+        errors[index] = _failure(items[index], kind, name, message, trace, survivor)
+    if not reply.flags & transport.APART:
+        if len(values) == len(results):
+            results[:] = values
+            return None
+        for index, value in zip(attempt.indices, values, strict=True):
+            results[index] = value
+        return None
+    for index, packed in zip(attempt.indices, values, strict=True):
+        if packed is not None and index not in errors:
+            try:
+                results[index] = transport.unpack_apart(packed)
+            except Exception as error:
+                errors[index] = CannotReturn(shorten(items[index]), describe_error(error))
+    return None
+
+
+def _describe_refusal(reply: Frame) -> tuple[str, str]:
+    """Why a worker could not load something: in one line, and with its traceback."""
+    _, _, name, message, trace, _ = transport.unpack(reply)
+    return f"{name}: {message}", f"In the worker process:\n{trace}"
+
+
+def _slower(
+    items: Sequence[Any], attempt: Attempt, reply: Frame, errors: dict[int, BaseException]
+) -> Attempt | None:
+    """The attempt in the next form, for items that a worker could not load in this one."""
+    if attempt.form != Form.APART:
+        return replace(attempt, form=Form(attempt.form + 1))
+    reason, _ = _describe_refusal(reply)
+    for index in attempt.indices:
+        errors[index] = CannotSend(shorten(items[index]), reason)
+    return None
+
+
+def _failure(
+    item: object, kind: int, name: str, message: str, trace: str, survivor: bytes | None
+) -> BaseException:
+    if kind == transport.NOT_LOADED:
+        return CannotSend(shorten(item), f"{name}: {message} (in the worker process)")
+    if kind == transport.NOT_PACKED:
+        return CannotReturn(shorten(item), f"{name}: {message}")
+    error: BaseException = RemoteError(name, message, trace)
+    if survivor is not None:
+        try:
+            loaded = transport.unpack_apart(survivor)
+            error = loaded if isinstance(loaded, Exception) else error
+        except Exception as broken:
+            error.add_note(f"The error itself could not be loaded here: {describe_error(broken)}")
+    error.add_note(f"In the worker process:\n{trace}")
+    return error

@@ -1,4 +1,4 @@
-"""One worker process as the run sees it: started, spoken to, and reaped."""
+"""One worker process as the run sees it: started, spoken to over a link, and reaped."""
 
 from __future__ import annotations
 
@@ -12,46 +12,21 @@ import socket
 import subprocess
 import sys
 from collections import OrderedDict, deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from contextlib import suppress
 from contextvars import Context, copy_context
 from dataclasses import dataclass
 from pathlib import Path
 
 from piko_flow.dataflow.workers import transport
+from piko_flow.dataflow.workers.interpreter import Death, launch
 from piko_flow.dataflow.workers.lines import log_again
-from piko_flow.dataflow.workers.link import Link, written_gently
 from piko_flow.dataflow.workers.shipping import Shipment, importable_pickler
-from piko_flow.dataflow.workers.transport import Frame
+from piko_flow.dataflow.workers.transport import Frame, Incoming, Outgoing
 
 PROGRAM = Path(__file__).with_name("program.py")
 MARGIN = 1.0  # seconds beyond a timeout that the worker's own timer has to end it
 FUNCTIONS_HELD = 32  # by one worker; the one unused for longest goes first
-
-
-@dataclass(frozen=True, slots=True)
-class Death:
-    """A worker ended before it answered. `code` is minus the signal's number, or its exit code.
-
-    `at` is the index of the item it was on, or LOADING, UNPACKING or PACKING; None if it had not begun.
-    `fault` is what went wrong on this side, when it was ended because its reply could not be received.
-    `late` says that it was ended because one item took longer than its timeout.
-    """
-
-    code: int
-    at: int | None
-    fault: OSError | None = None
-    late: bool = False
-
-    @property
-    def cause(self) -> str:
-        """How it ended, for people."""
-        if self.code >= 0:
-            return f"exit code {self.code}"
-        try:
-            return f"signal {-self.code} ({signal.Signals(-self.code).name})"
-        except ValueError:
-            return f"signal {-self.code}"
 
 
 Answer = Frame | Death
@@ -61,7 +36,7 @@ Answer = Frame | Death
 class _Call:
     """A call that was not answered yet; `seconds` is the timeout of each of its items, 0.0 for none.
 
-    What is logged in it is logged here in the `context` of whoever call.
+    What is logged in it is logged here in the `context` of its caller.
     """
 
     number: int
@@ -74,7 +49,7 @@ class _Call:
 class WorkerProcess:
     """A running worker. Made by `start`; belongs to one event loop; gone when `gone` is set.
 
-    Calls are answered in the order they were call. `changed` is called whenever it may take another
+    Calls are answered in their order. `changed` is called whenever it may take another
     call, or has ended.
     """
 
@@ -268,31 +243,129 @@ class WorkerProcess:
         self._changed()
 
 
-def launch(*arguments: str, inherits: Sequence[int], own_group: bool = False) -> subprocess.Popen[bytes]:
-    """Start an interpreter like this one with these arguments, which inherits these files and has no input.
+class Link:
+    """Sends and receives frames over a connected socket, which it owns; belongs to the running loop.
 
-    With `own_group` what its functions start can be ended with it. Raises OSError when the system has no room.
+    `received` is called with each frame, in the order sent. `ended` is called once when the other side is
+    gone, or when a frame cannot be received, with the error then. After `close` neither is called.
     """
-    # Blocked until the program ignores it, or a Ctrl-C in its first milliseconds would print a traceback.
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])
+
+    def __init__(
+        self,
+        connection: socket.socket,
+        *,
+        received: Callable[[Frame], None],
+        ended: Callable[[OSError | None], None],
+    ) -> None:
+        connection.setblocking(False)
+        self._connection, self._received, self._ended = connection, received, ended
+        self._incoming = Incoming(connection)
+        self._unsent: deque[Outgoing] = deque()
+        self._rest = memoryview(b"")
+        self._nothing_left = asyncio.Event()
+        self._nothing_left.set()
+        self._open = True
+        self._loop = asyncio.get_running_loop()
+        self._loop.add_reader(connection, self._receive)
+
+    @property
+    def backlog(self) -> int:
+        """How many frames the socket had no room for yet."""
+        return len(self._unsent)
+
+    def send(self, frame: Frame) -> None:
+        """Write the frame and post it. Raises OSError when there is no memory for it."""
+        outgoing = Outgoing(frame)
+        try:
+            for _ in outgoing.write():
+                continue
+        except BaseException:
+            outgoing.close()
+            raise
+        self.post(outgoing)
+
+    def post(self, outgoing: Outgoing) -> None:
+        """Send what is written, in order and without waiting; what the socket does not take now goes when it has room.
+
+        Nothing happens when the other side is gone.
+        """
+        if not self._open:
+            outgoing.close()
+            return
+        self._unsent.append(outgoing)
+        self._nothing_left.clear()
+        if len(self._unsent) == 1:
+            self._rest = memoryview(outgoing.data)
+            if not self._send_on():
+                self._loop.add_writer(self._connection, self._send_on)
+
+    async def sent(self) -> None:
+        """Wait until everything is on its way, or the other side is gone."""
+        await self._nothing_left.wait()
+
+    def finish(self) -> None:
+        """Tell the other side that nothing more will come; what it says is still received."""
+        if self._open:
+            self._connection.shutdown(socket.SHUT_WR)
+
+    def close(self) -> None:
+        """Close the socket and drop what was not sent. May be called again."""
+        if not self._open:
+            return
+        self._open = False
+        self._loop.remove_reader(self._connection)
+        self._loop.remove_writer(self._connection)
+        self._connection.close()
+        self._incoming.close()
+        while self._unsent:
+            self._unsent.popleft().close()
+        self._nothing_left.set()
+
+    def _send_on(self) -> bool:
+        """Send what the socket takes; True when nothing is left."""
+        while self._unsent:
+            outgoing = self._unsent[0]
+            begun = len(self._rest) < len(outgoing.data)
+            try:
+                sent = self._connection.sendmsg([self._rest], [] if begun else outgoing.rights)
+            except BlockingIOError:
+                return False
+            except OSError:  # the other side is gone; the reader learns of it and says so
+                while self._unsent:
+                    self._unsent.popleft().close()
+                break
+            self._rest = self._rest[sent:]
+            if not self._rest:
+                self._unsent.popleft().close()
+                self._rest = memoryview(self._unsent[0].data if self._unsent else b"")
+        self._loop.remove_writer(self._connection)
+        self._nothing_left.set()
+        return True
+
+    def _receive(self) -> None:
+        fault: OSError | None = None
+        try:
+            goes_on = self._incoming.receive()
+            while self._open and (frame := self._incoming.next()) is not None:
+                self._received(frame)
+        except BlockingIOError:
+            return
+        except ConnectionError:
+            goes_on = False
+        except OSError as error:
+            goes_on, fault = False, error
+        if self._open and not goes_on:
+            self._loop.remove_reader(self._connection)
+            self._ended(fault)
+
+
+async def written_gently(frame: Frame) -> Outgoing:
+    """The frame ready to be posted; the loop turns between the slices of a long one. Raises OSError without memory."""
+    outgoing = Outgoing(frame)
     try:
-        return subprocess.Popen(
-            [sys.executable, *_interpreter_options(), "-P", *arguments],
-            pass_fds=inherits,
-            stdin=subprocess.DEVNULL,
-            process_group=0 if own_group else None,
-        )
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
-
-
-def _interpreter_options() -> list[str]:
-    """What this interpreter was started with, where it changes what code does."""
-    options = ["-" + "O" * sys.flags.optimize] if sys.flags.optimize else []
-    if sys.flags.dont_write_bytecode:
-        options.append("-B")
-    if sys.flags.dev_mode:
-        options += ["-X", "dev"]
-    if sys.flags.utf8_mode:
-        options += ["-X", "utf8"]
-    return options + [f"-W{option}" for option in sys.warnoptions]
+        for _ in outgoing.write():
+            await asyncio.sleep(0)
+    except BaseException:
+        outgoing.close()
+        raise
+    return outgoing
