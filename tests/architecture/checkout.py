@@ -1,7 +1,9 @@
 """The checkout as the architecture tests see it: files, their syntax trees, and what they import."""
 
 import ast
+import re
 import subprocess
+import tomllib
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
@@ -58,3 +60,10 @@ def tracked_files() -> list[str]:
     """The paths that git tracks, relative to the checkout."""
     listed = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, text=True, check=True)
     return [path for path in listed.stdout.split("\0") if path]
+
+
+def levels(contract: str) -> dict[str, int]:
+    """The parts of an import contract with their level, 0 for the highest."""
+    config = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["importlinter"]
+    (layers,) = (one["layers"] for one in config["contracts"] if one["id"] == contract)
+    return {name: number for number, layer in enumerate(layers) for name in re.findall(r"\w+", layer)}

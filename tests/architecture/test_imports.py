@@ -1,6 +1,5 @@
 """Who may import what from outside, and how little `import piko_flow` loads. The floors themselves are contracts."""
 
-import re
 import subprocess
 import sys
 import tomllib
@@ -11,7 +10,7 @@ import pytest
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
-from tests.architecture.checkout import ROOT, imports, python_files
+from tests.architecture.checkout import ROOT, imports, levels, python_files
 
 OURS = {"piko_flow", "pipelines"}
 LOWEST_FLOORS = ("piko_flow/dataflow", "piko_flow/planning")
@@ -101,13 +100,6 @@ def test_the_lowest_floors_stand_on_pydantic_and_the_standard_library(path: Path
 def test_nothing_inside_imports_the_package_root_or_the_pipelines(path: Path) -> None:
     above = [one for one in imports(path) if one.module == "piko_flow" or one.module.startswith("pipelines")]
     assert [f"{path}:{one.line}" for one in above] == []
-
-
-def levels(contract: str) -> dict[str, int]:
-    """The parts of an import contract with their level, 0 for the highest."""
-    config = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["importlinter"]
-    (layers,) = (one["layers"] for one in config["contracts"] if one["id"] == contract)
-    return {name: number for number, layer in enumerate(layers) for name in re.findall(r"\w+", layer)}
 
 
 @pytest.mark.parametrize(("contract", "depth"), [("floors", 1), ("rooms", 2)])

@@ -1,4 +1,10 @@
-"""Pictures of a pipeline or of any part of one: text for terminals, Mermaid for documents, SVG for pages."""
+"""Pictures of a pipeline or of any part of one: text for terminals, Mermaid for documents, SVG for pages.
+
+Promises: the same graph gives the same picture; a name is shown as it is, and never read as Mermaid, HTML or SVG.
+Does not plan and does not run: it draws the stages as they are written, not the operators that they become.
+
+Start reading in `layers.py`, then `text.py`. May know the rooms stages, graph and reports.
+"""
 
 from __future__ import annotations
 
