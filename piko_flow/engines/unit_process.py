@@ -26,7 +26,9 @@ PROGRAM = (
     "import json, sys; link = int(sys.argv[1]); sys.path[:], sys.argv[:] = json.loads(sys.argv[2]); "
     "from piko_flow.engines.unit_program import main; main(link)"
 )
-GRACE = 3.0  # seconds for a stopped unit to take its parts back, and for one that has ended to leave
+UNIT_END_SECONDS = (
+    3.0  # seconds for a stopped unit to take its parts back, and for one that has ended to leave
+)
 
 Outcome = SentResult | SentError | Death
 
@@ -97,7 +99,7 @@ class UnitProcess:
             if not self._outcome.done() or self._outcome.exception() is not None:
                 self._link.send(message(unit_messages.CANCEL))
             with suppress(TimeoutError):
-                async with asyncio.timeout(GRACE):
+                async with asyncio.timeout(UNIT_END_SECONDS):
                     await self._gone.wait()
         finally:
             self._reap(None)

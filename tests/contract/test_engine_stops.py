@@ -23,7 +23,7 @@ from tests.contract.bell import PATIENCE, Bell, note, notes
 @pytest.fixture(autouse=True)
 def unhurried(monkeypatch: pytest.MonkeyPatch) -> None:
     """A stopped unit is not killed before it has taken its parts back, though the machine stands still meanwhile."""
-    monkeypatch.setattr("piko_flow.engines.unit_process.GRACE", PATIENCE)
+    monkeypatch.setattr("piko_flow.engines.unit_process.UNIT_END_SECONDS", PATIENCE)
 
 
 async def ring_then_wait(split: str, bell: Bell) -> AsyncIterator[str]:

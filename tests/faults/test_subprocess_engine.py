@@ -94,7 +94,9 @@ async def test_a_part_knows_which_attempt_it_is(tmp_path: Path) -> None:
 async def test_a_unit_that_kills_its_interpreter_each_time_ends_the_run(
     tmp_path: Path, bell: Bell, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(unit_process, "GRACE", PATIENCE)  # for the unit beside it, which takes its part back
+    monkeypatch.setattr(
+        unit_process, "UNIT_END_SECONDS", PATIENCE
+    )  # for the unit beside it, which takes its part back
 
     async def wait_or_die(item: int) -> int:
         if item == 150:
@@ -180,7 +182,7 @@ async def test_a_unit_that_does_not_give_way_is_killed_after_a_grace(
         while True:
             pass
 
-    monkeypatch.setattr(unit_process, "GRACE", 0.1)
+    monkeypatch.setattr(unit_process, "UNIT_END_SECONDS", 0.1)
     async with start(Source([1]) >> Sink(stuck), engine=SubprocessEngine()) as active:
         await bell.heard()
         active.cancel()

@@ -11,7 +11,9 @@ from piko_flow.errors import CallCancelled, CallExited
 
 T = TypeVar("T")
 
-GRACE: Final = 1.0  # seconds that work has to end after it was cancelled because its time was over
+CANCEL_GRACE_SECONDS: Final = (
+    1.0  # seconds that work has to end after it was cancelled because its time was over
+)
 
 
 class Shield:
@@ -37,7 +39,7 @@ class Shield:
         CallCancelled when the work has cancelled itself, and CallExited when it has called `sys.exit`."""
         task = asyncio.ensure_future(_contained(work))
         if not await self.wait(task):
-            self._ends = monotonic() + GRACE
+            self._ends = monotonic() + CANCEL_GRACE_SECONDS
             task.cancel()
             if not await self.wait(task) or task.cancelled():
                 raise TimeoutError(f"{what} did not end within {self._seconds:g} s")

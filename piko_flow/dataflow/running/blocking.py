@@ -9,7 +9,7 @@ from concurrent.futures import Future
 from contextlib import suppress
 from typing import Any, TypeVar
 
-from piko_flow.dataflow.commit.shield import GRACE
+from piko_flow.dataflow.commit.shield import CANCEL_GRACE_SECONDS
 
 T = TypeVar("T")
 
@@ -52,7 +52,7 @@ def blocking(make: Callable[[], Coroutine[Any, Any, T]]) -> T:
 def run_and_leave(work: Coroutine[Any, Any, T]) -> T:
     """Run a coroutine in a loop of its own, as `asyncio.run` does, which also says how an interrupt cancels it.
 
-    The work itself is waited for. Tasks that it leaves behind are cancelled and have GRACE seconds to end; `asyncio.run`
+    The work itself is waited for. Tasks that it leaves behind are cancelled and have CANCEL_GRACE_SECONDS to end; `asyncio.run`
     would wait for ever for one that swallows its cancellation.
     """
     runner, tasks = asyncio.Runner(), list[asyncio.Task[Any]]()
@@ -75,7 +75,7 @@ def run_and_leave(work: Coroutine[Any, Any, T]) -> T:
         for task in left:
             task.cancel()
         if left:
-            left = loop.run_until_complete(asyncio.wait(left, timeout=GRACE))[1]
+            left = loop.run_until_complete(asyncio.wait(left, timeout=CANCEL_GRACE_SECONDS))[1]
         if left:
             asyncio.set_event_loop(None)
             loop.close()

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final, cast
 
 from piko_flow.dataflow.commit.accounts import Budget
-from piko_flow.dataflow.commit.shield import GRACE
+from piko_flow.dataflow.commit.shield import CANCEL_GRACE_SECONDS
 from piko_flow.dataflow.graph.boxes import Box
 from piko_flow.dataflow.plan.plan import Plan
 from piko_flow.dataflow.reports.observer import Observer
@@ -99,7 +99,9 @@ async def open_context(plan: Plan, context: EngineContext) -> AsyncIterator[Task
     teardown = plan.options.teardown
     async with AsyncExitStack() as stack:
         await _open_pools(plan, context, stack)
-        context.group = TaskGroup(teardown=STEPS * (teardown + 2 * GRACE), left=context.leave_task)
+        context.group = TaskGroup(
+            teardown=STEPS * (teardown + 2 * CANCEL_GRACE_SECONDS), left=context.leave_task
+        )
         lost = ResourceFailed(run=context.info.run, cause=CallCancelled())
         host = context.host = ResourceHost()
         host.when_failed = lambda: context.group.fail(lost)

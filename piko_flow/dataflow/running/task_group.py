@@ -10,7 +10,7 @@ from types import TracebackType
 from typing import Any, Final, TypeVar
 
 from piko_flow.clock import monotonic
-from piko_flow.dataflow.commit.shield import GRACE
+from piko_flow.dataflow.commit.shield import CANCEL_GRACE_SECONDS
 from piko_flow.errors import CallCancelled, CallExited, PikoFlowError, RunError, StageFailed
 
 T = TypeVar("T")
@@ -163,7 +163,7 @@ class TaskGroup:
             if self._left is not None:
                 self._left(task.get_name())
             task.cancel()
-        self._timer = asyncio.get_running_loop().call_later(GRACE, self._give_up)
+        self._timer = asyncio.get_running_loop().call_later(CANCEL_GRACE_SECONDS, self._give_up)
 
     def _give_up(self) -> None:
         self._tasks.clear()

@@ -17,7 +17,7 @@ from piko_flow.errors import ThreadsStuck
 
 log = logging.getLogger("piko_flow.threads")
 
-GRACE: Final = 0.5  # seconds that a thread gets to end its call when the run is over
+THREAD_GRACE_SECONDS: Final = 0.5  # seconds that a thread gets to end its call when the run is over
 STUCK: Final = 64  # calls of one stage that may go on unwatched at once
 
 
@@ -48,7 +48,7 @@ class ThreadPool:
             self._calls.put(None)
         if self._threads:
             ended = asyncio.ensure_future(self._all_ended.wait())
-            await Shield(GRACE).limit().wait(ended)  # a second cancellation hides no thread
+            await Shield(THREAD_GRACE_SECONDS).limit().wait(ended)  # a second cancellation hides no thread
             ended.cancel()
         for stage in self._stages.values():
             if stage.in_progress:

@@ -33,7 +33,7 @@ from piko_flow.errors import describe_error, shorten
 
 WAITING = 2  # chunks of a worker: one it works on, one that waits in its socket so that it never idles
 QUICK = 0.25  # seconds a chunk; behind slower ones no chunk waits, because another worker may be free first
-GRACE = 1.0  # seconds for idle workers to end by themselves when the pool closes
+IDLE_WORKER_SECONDS = 1.0  # seconds for idle workers to end by themselves when the pool closes
 FAILED_STARTS = 3  # in a row, before the pool gives up
 SEARCHED = 256 * 1024  # bytes; a longer piece of a stream is one value's content and names no class
 
@@ -98,7 +98,7 @@ class WorkerPool:
                 else:
                     worker.end()
             with suppress(TimeoutError):
-                async with asyncio.timeout(GRACE):
+                async with asyncio.timeout(IDLE_WORKER_SECONDS):
                     for worker in running:
                         await worker.gone.wait()
         finally:

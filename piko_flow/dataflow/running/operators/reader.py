@@ -10,7 +10,7 @@ from itertools import islice
 from typing import Any, Final
 
 from piko_flow.clock import monotonic
-from piko_flow.dataflow.commit.shield import GRACE
+from piko_flow.dataflow.commit.shield import CANCEL_GRACE_SECONDS
 from piko_flow.dataflow.running.operators.awaitables import no_coroutine
 from piko_flow.dataflow.running.operators.opening import on_thread, open_source
 from piko_flow.dataflow.running.task_group import within
@@ -247,7 +247,7 @@ class Reader:
         if self._waiting:
             self._note(TimeoutError(f"it did not end within {self._teardown:g} s"))
             self._task.cancel()
-            self._later(GRACE, self._give_up)
+            self._later(CANCEL_GRACE_SECONDS, self._give_up)
 
     def _give_up(self) -> None:
         if self._waiting:
