@@ -16,8 +16,8 @@ from piko_flow.dataflow.running.operators import fused, loop, reader
 from piko_flow.dataflow.running.operators.reader import (
     LOOK,
     MOST,
-    QUICK,
-    SLOW,
+    QUICK_CHUNK,
+    SLOW_CHUNK,
     ChunkSize,
     between_looks,
     some,
@@ -68,16 +68,16 @@ def test_chunks_of_quick_items_double_up_to_the_longest() -> None:
     limits = []
     for _ in range(9):
         limits.append(paced.limit)
-        paced.adapt(paced.limit, QUICK / 2)
+        paced.adapt(paced.limit, QUICK_CHUNK / 2)
     assert limits == [1, 2, 4, 8, 16, 32, 64, 100, 100]
 
 
 def test_a_chunk_after_a_slow_one_is_as_long_as_takes_the_time_of_a_quick_one() -> None:
     paced = ChunkSize(1024)
     paced.limit = 512
-    paced.adapt(512, (QUICK + SLOW) / 2)
+    paced.adapt(512, (QUICK_CHUNK + SLOW_CHUNK) / 2)
     assert paced.limit == 512
-    paced.adapt(512, SLOW * 1.01)
+    paced.adapt(512, SLOW_CHUNK * 1.01)
     assert paced.limit == 168
     paced.adapt(168, 168 * 0.01)
     assert paced.limit == 1

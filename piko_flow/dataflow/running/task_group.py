@@ -16,7 +16,7 @@ from piko_flow.errors import CallCancelled, CallExited, PikoFlowError, RunError,
 T = TypeVar("T")
 ESCAPES: Final = (asyncio.CancelledError, SystemExit, KeyboardInterrupt)
 """What a user's function may raise that asyncio does not treat as the failure of a task."""
-HELD = 0.004  # seconds an operator may hold the loop
+LOOP_HELD_SECONDS = 0.004  # seconds an operator may hold the loop
 THREADS = 0.02  # seconds that the loop may be busy before the other threads get a turn
 TURN = 0.00005  # seconds of sleep, long enough for a waiting thread to wake up
 
@@ -243,7 +243,7 @@ async def checkpoint(since: float) -> float:
     its sockets and has it back before any of them is awake, so none waits long enough to ask for it. Therefore the
     loop sleeps for a moment, rarely.
     """
-    if monotonic() - since <= HELD:
+    if monotonic() - since <= LOOP_HELD_SECONDS:
         return since
     await asyncio.sleep(0)
     _give_threads_a_turn()

@@ -32,7 +32,7 @@ from piko_flow.dataflow.workers.transport import Buffer, Frame
 from piko_flow.errors import describe_error, shorten
 
 WAITING = 2  # chunks of a worker: one it works on, one that waits in its socket so that it never idles
-QUICK = 0.25  # seconds a chunk; behind slower ones no chunk waits, because another worker may be free first
+QUICK_WORKER = 0.25  # seconds a chunk; behind slower workers none waits, because another may be free first
 IDLE_WORKER_SECONDS = 1.0  # seconds for idle workers to end by themselves when the pool closes
 FAILED_STARTS = 3  # in a row, before the pool gives up
 SEARCHED = 256 * 1024  # bytes; a longer piece of a stream is one value's content and names no class
@@ -181,7 +181,7 @@ class WorkerPool:
             return least
         if workers is self._running and len(workers) < self.workers:
             return self._start()
-        quick = [worker for worker in workers if worker.seconds < QUICK and worker.load < WAITING]
+        quick = [worker for worker in workers if worker.seconds < QUICK_WORKER and worker.load < WAITING]
         return min(quick, key=lambda worker: worker.load, default=None)
 
     def _start(self) -> WorkerProcess:

@@ -10,7 +10,7 @@ from typing import Any
 from piko_flow.clock import monotonic
 from piko_flow.dataflow.running.channel import InOrder
 from piko_flow.dataflow.running.operators.attempts import DROPPED, Attempts
-from piko_flow.dataflow.running.task_group import ESCAPES, HELD, TaskGroup, checkpoint
+from piko_flow.dataflow.running.task_group import ESCAPES, LOOP_HELD_SECONDS, TaskGroup, checkpoint
 from piko_flow.dataflow.running.unit_state import OperatorState
 from piko_flow.dataflow.stages.sink import Sink
 
@@ -78,7 +78,7 @@ class ConcurrentOperator:
                 if result is not DROPPED:
                     while not offer(result):
                         await self.state.room()
-                if monotonic() - self.held_since > HELD:
+                if monotonic() - self.held_since > LOOP_HELD_SECONDS:
                     self.held_since = await checkpoint(self.held_since)
 
     async def _work_ordered(self) -> None:
@@ -113,7 +113,7 @@ class ConcurrentOperator:
                     early[number] = result
                 if order.begun - order.turn >= concurrency:
                     await self._place()
-                if monotonic() - self.held_since > HELD:
+                if monotonic() - self.held_since > LOOP_HELD_SECONDS:
                     await self._let_others(number)
 
     async def _let_others(self, number: int) -> None:

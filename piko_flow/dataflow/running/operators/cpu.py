@@ -13,7 +13,7 @@ from piko_flow.dataflow.stages.cpu import CpuMap
 from piko_flow.dataflow.workers.pool import WorkerPool
 
 TARGET = 0.015  # seconds of work that a chunk should hold: long beside its transport, short beside a stop
-HELD = 2  # chunks a worker has: one in work, one on its way
+CHUNKS_OF_A_WORKER = 2  # one in work, one on its way
 
 
 class CpuOperator:
@@ -30,7 +30,7 @@ class CpuOperator:
         self.validate = state.validator(state.boxes[0])
         self.size = 1
         self.longest = state.unit.plan.options.capacity.items
-        self.places = asyncio.Semaphore(HELD * min(stage.workers or pool.workers, pool.workers))
+        self.places = asyncio.Semaphore(CHUNKS_OF_A_WORKER * min(stage.workers or pool.workers, pool.workers))
         self.order = InOrder(self._send)
 
     async def run(self) -> None:

@@ -12,7 +12,7 @@ from piko_flow.dataflow.reports.tally import StageTally
 from piko_flow.dataflow.running.operators.garbage import fewer_collections
 from piko_flow.dataflow.running.operators.loop import PAUSE, FusedStage, Loop, build_loop
 from piko_flow.dataflow.running.operators.plain_rows import rows_of
-from piko_flow.dataflow.running.operators.reader import LONGEST, QUICK, ChunkSize, Reader, between_looks
+from piko_flow.dataflow.running.operators.reader import LONGEST, QUICK_CHUNK, ChunkSize, Reader, between_looks
 from piko_flow.dataflow.running.task_group import ESCAPES, checkpoint
 from piko_flow.dataflow.running.unit_state import OperatorState
 from piko_flow.dataflow.stages.batch import Batch, Fold
@@ -134,7 +134,7 @@ class FusedOperator:
             if loop.pauses:
                 counts, sending = await self._pausing(loop, items, out)
             else:
-                counts = loop.run(items, out, self.chunk_size.piece, began + QUICK)
+                counts = loop.run(items, out, self.chunk_size.piece, began + QUICK_CHUNK)
         except (Exception, *ESCAPES) as error:
             if self.state.unit.error_policy.ours(error):
                 raise
@@ -155,7 +155,7 @@ class FusedOperator:
     async def _pausing(self, loop: Loop, items: Any, out: list[list[Any]]) -> tuple[tuple[int, ...], float]:
         """Run a loop that pauses, sending on what it has made at each pause; gives its counts and the time of that."""
         began = resumed = monotonic()
-        running, sending, pause = loop.run(items, out, self.chunk_size.piece, began + QUICK), 0.0, None
+        running, sending, pause = loop.run(items, out, self.chunk_size.piece, began + QUICK_CHUNK), 0.0, None
         while True:
             try:
                 running.send(pause)
@@ -165,7 +165,7 @@ class FusedOperator:
             pause = between_looks(pause or 1, paused - resumed, PAUSE)
             if (
                 any(len(made) >= self.chunk_size.longest // 4 for made in out)
-                or paused - self.held_since > QUICK
+                or paused - self.held_since > QUICK_CHUNK
             ):
                 made = [list(one) for one in out]
                 for one in out:

@@ -25,7 +25,7 @@ HandOn = Callable[[Any], Awaitable[None]]
 SAID_AFTER: Final = 1.0  # seconds that a stop waits for a call on a thread before the log says so
 LONGEST: Final = 1024  # items of a chunk
 # Seconds: a chunk that took less may be larger next time, one that took more is smaller.
-QUICK, SLOW = 0.002, 0.006
+QUICK_CHUNK, SLOW_CHUNK = 0.002, 0.006
 LOOK: Final = 0.001  # seconds between two looks at the clock, as far as items take as long as those before
 MOST: Final = (
     64  # items between two looks: where they suddenly take long, the loop is held for so many of them once
@@ -352,16 +352,16 @@ class ChunkSize:
 
     def worked(self, items: int, seconds: float) -> None:
         """So many items were worked on in so many seconds."""
-        if seconds > SLOW:  # it was noticed late: the items after the last look took long, not those before
+        if seconds > SLOW_CHUNK:  # noticed late: the items after the last look took long, not those before
             items = min(items, self.piece)
         self.piece = between_looks(items, seconds)
 
     def adapt(self, items: int, seconds: float) -> None:
         """Size the next chunk by how long the last one took, reading included."""
-        if seconds < QUICK:
+        if seconds < QUICK_CHUNK:
             self.limit = min(self.limit * 2, self.longest)
-        elif seconds > SLOW:
-            self.limit = max(min(self.limit // 2, int(items * QUICK / seconds)), 1)
+        elif seconds > SLOW_CHUNK:
+            self.limit = max(min(self.limit // 2, int(items * QUICK_CHUNK / seconds)), 1)
 
 
 def between_looks(items: int, seconds: float, most: int = MOST) -> int:
@@ -376,7 +376,7 @@ def some(iterator: Iterator[Any], limit: int, step: int) -> list[Any]:
     if isinstance(iterator, PROMPT):
         return list(islice(iterator, limit))
     chunk: list[Any] = []
-    ends = monotonic() + QUICK
+    ends = monotonic() + QUICK_CHUNK
     while len(chunk) < limit:
         wanted = min(step, limit - len(chunk))
         before = len(chunk)
