@@ -14,8 +14,8 @@ from piko_flow.dataflow.reports.observer import SilentObserver
 from piko_flow.dataflow.running import task_group, unit_state
 from piko_flow.dataflow.running.operators import fused, loop, reader
 from piko_flow.dataflow.running.operators.reader import (
+    LONGEST_STEP,
     LOOK,
-    MOST,
     QUICK_CHUNK,
     SLOW_CHUNK,
     ChunkSize,
@@ -86,14 +86,14 @@ def test_a_chunk_after_a_slow_one_is_as_long_as_takes_the_time_of_a_quick_one() 
 @given(st.integers(1, 5000), st.floats(0, 100))
 def test_looks_at_the_clock_are_as_far_apart_as_the_items_allow(items: int, seconds: float) -> None:
     step = between_looks(items, seconds)
-    assert 1 <= step <= MOST
+    assert 1 <= step <= LONGEST_STEP
     assert step == 1 or step * seconds / items <= LOOK * 1.000001
 
 
 def test_items_that_come_slowly_are_not_waited_for(clock: Clock) -> None:
     values = map(clock.takes(lambda item: 0.01 if item >= 100 else 0.0), range(1000))
-    assert some(values, 80, MOST) == list(range(80))
-    assert some(values, 500, MOST) == list(range(80, 144))  # the look that found them slow
+    assert some(values, 80, LONGEST_STEP) == list(range(80))
+    assert some(values, 500, LONGEST_STEP) == list(range(80, 144))  # the look that found them slow
     assert some(values, 500, 1) == [144]
     assert some(iter(range(3)), 500, 1) == [0, 1, 2]
     assert some(iter([]), 500, 1) == []
@@ -113,7 +113,7 @@ async def test_a_loop_is_not_held_by_items_that_become_slow(clock: Clock) -> Non
     assert sum(told.items) == 4000
     slow = [(items, seconds) for items, seconds in zip(told.items, told.seconds, strict=True) if seconds > 0]
     assert slow[0][0] >= 64
-    assert slow[0][1] <= MOST * 0.005 + 1e-9
+    assert slow[0][1] <= LONGEST_STEP * 0.005 + 1e-9
     assert {items for items, _ in slow[1:]} == {1}
 
 
@@ -138,8 +138,8 @@ async def test_a_source_that_becomes_slow_gathers_only_a_few(clock: Clock) -> No
     source = Source(clock.slowly(range(3000), lambda item: 0.01 if item >= 2000 else 0.0))
     await run(source >> Sink(note))
     late = [time - max(item - 1999, 0) * 0.01 for item, time in got]
-    assert max(late) <= (MOST + 1) * 0.01
-    assert max(late[2000 + MOST :]) <= 0.02 + 1e-9
+    assert max(late) <= (LONGEST_STEP + 1) * 0.01
+    assert max(late[2000 + LONGEST_STEP :]) <= 0.02 + 1e-9
 
 
 async def test_a_flat_map_that_gives_slowly_holds_back_no_more_than_one_item(clock: Clock) -> None:

@@ -30,7 +30,7 @@ from piko_flow.connectors.files import CsvSource
 from piko_flow.connectors.sql import SqlSink
 from piko_flow.dataflow.running.operators.garbage import fewer_collections
 from piko_flow.dataflow.running.operators.plain_rows import is_plain, rows_by
-from piko_flow.dataflow.running.operators.reader import LONGEST
+from piko_flow.dataflow.running.operators.reader import LONGEST_CHUNK
 from tests.unit.sql_by_hand import Tables
 
 
@@ -140,7 +140,7 @@ class OneList:
         yield self.items
 
 
-@pytest.mark.parametrize(("count", "kind"), [(LONGEST, tuple), (LONGEST + 1, Plain)])
+@pytest.mark.parametrize(("count", "kind"), [(LONGEST_CHUNK, tuple), (LONGEST_CHUNK + 1, Plain)])
 async def test_a_list_longer_than_a_chunk_is_not_validated_at_once(
     tmp_path: Path, count: int, kind: type
 ) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from piko_flow.dataflow.workers.lines import LONGEST, MOST
+from piko_flow.dataflow.workers.lines import LONGEST_LINE, MOST_LINES
 from piko_flow.dataflow.workers.pool import WorkerPool
 from piko_flow.dataflow.workers.shipping import pack
 
@@ -71,8 +71,8 @@ async def test_lines_come_in_order_from_the_level_of_the_run_on(caplog: pytest.L
 
 
 async def test_more_lines_than_a_chunk_may_have_are_left_out(caplog: pytest.LogCaptureFixture) -> None:
-    await called(warns, MOST + 500)
-    assert len(messages(caplog)) == MOST + 1
+    await called(warns, MOST_LINES + 500)
+    assert len(messages(caplog)) == MOST_LINES + 1
     assert messages(caplog)[-1].startswith("more than 1,000 lines")
 
 
@@ -101,8 +101,8 @@ async def test_a_child_of_the_function_has_nobody_to_tell(caplog: pytest.LogCapt
 
 
 async def test_a_long_line_is_cut(caplog: pytest.LogCaptureFixture) -> None:
-    await called(partial(says, length=LONGEST * 2), 1)
-    assert [len(message) for message in messages(caplog)] == [LONGEST]
+    await called(partial(says, length=LONGEST_LINE * 2), 1)
+    assert [len(message) for message in messages(caplog)] == [LONGEST_LINE]
 
 
 def says(item: int, *, length: int) -> None:

@@ -13,7 +13,7 @@ from piko_flow.dataflow.graph.boxes import Box, Edge, Graph, graph_of
 from piko_flow.dataflow.stages.routing import Join
 from piko_flow.dataflow.stages.stage import Stage
 
-LONGEST = 26  # columns of a name, a branch's label or a line of options
+TEXT_COLUMNS = 26  # columns of a name, a branch's label or a line of options
 EDGE, GAP = 20, 18  # around the picture, and between boxes one above the other
 BETWEEN = 46  # from layer to layer
 ACROSS = 16  # from a box's side to its words
@@ -55,10 +55,10 @@ class _Picture:
         if isinstance(self._graph.boxes[slot].stage, Join):
             return 12.0, 12.0
         label = self._labels[slot]
-        lines = wrapped(label.options, LONGEST)
+        lines = wrapped(label.options, TEXT_COLUMNS)
         longest = max(
             text_width(label.kind, 10.5) * 1.1,
-            text_width(cut(label.name, LONGEST, tail=TAIL), 13) * 1.06,
+            text_width(cut(label.name, TEXT_COLUMNS, tail=TAIL), 13) * 1.06,
             *(text_width(line, 11) for line in lines),
             56.0,
         )
@@ -120,13 +120,13 @@ class _Picture:
             f'<rect class="piko-mark" x="{box.left + 5:.1f}" y="{box.top + 8:.1f}" width="3" '
             f'height="{box.height - 16:.1f}" rx="1.5"/>'
         )
-        lines = wrapped(label.options, LONGEST)
+        lines = wrapped(label.options, TEXT_COLUMNS)
         content = KIND + (NAME if label.name else 0) + LINE * len(lines) + FOOT
         left, down = box.left + ACROSS, box.top + (box.height - content) / 2 + KIND - 2
         yield f'<text class="piko-kind" x="{left:.1f}" y="{down:.1f}">{escape(label.kind)}</text>'
         if label.name:
             down += NAME
-            name = escape(cut(label.name, LONGEST, tail=TAIL))
+            name = escape(cut(label.name, TEXT_COLUMNS, tail=TAIL))
             yield f'<text class="piko-name" x="{left:.1f}" y="{down:.1f}">{name}</text>'
         for line in lines:
             down += LINE
@@ -150,4 +150,4 @@ def _letter_width(letter: str) -> float:
 
 
 def _branch(label: str) -> str:
-    return cut(one_line(label), LONGEST)
+    return cut(one_line(label), TEXT_COLUMNS)

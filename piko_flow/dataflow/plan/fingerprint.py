@@ -19,7 +19,7 @@ from piko_flow.dataflow.stages.routing import On
 
 PLAIN = (str, bytes, int, float, complex, bool, type(None), date, timedelta, PurePath, Enum)
 DEEPEST = 12  # levels of objects inside objects that are looked into
-MOST = 10_000  # values that are looked at; a pipeline that holds more data is told apart by the first ones
+MOST_VALUES = 10_000  # looked at; a pipeline that holds more data is told apart by the first ones
 NOT_LOOKED_AT = {"name", "origin", "signature", "adapter", "branches", "sources", "parts"}
 
 
@@ -46,7 +46,7 @@ class _Digest:
     def __init__(self) -> None:
         self._hash = hashlib.sha256()
         self._inside: list[int] = []
-        self._left = MOST
+        self._left = MOST_VALUES
 
     def hexdigest(self) -> str:
         return self._hash.hexdigest()[:16]

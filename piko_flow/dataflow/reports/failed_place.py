@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from pydantic import ValidationError
 
-LONGEST = 191  # characters of a place
+LONGEST_PLACE = 191  # characters of a place
 TRACE = 8000  # characters of a traceback: its end, where the error is
 FIELDS = 5  # fields of an invalid value that a place names
 _FRAME = re.compile(r'^[ |+]*File "(?P<file>[^"\n]+)", line (?P<line>\d+), in (?P<name>.+)$', re.MULTILINE)
@@ -29,7 +29,7 @@ def place_of(error: BaseException) -> str:
     where = f"{Path(found[-1].filename).name}:{found[-1].name}" if found else ""
     if isinstance(error, ValidationError):
         where = " ".join(part for part in (where, _fields(error)) if part)
-    return where[:LONGEST]
+    return where[:LONGEST_PLACE]
 
 
 def line_of(error: BaseException) -> str:

@@ -9,8 +9,8 @@ import logging
 import os
 from collections.abc import Callable
 
-MOST = 1000  # lines of one chunk; the rest are counted
-LONGEST = 20_000  # characters of one line
+MOST_LINES = 1000  # lines of one chunk; the rest are counted
+LONGEST_LINE = 20_000  # characters of one line
 
 # when, level, logger, text with the traceback, file, line, function
 Line = tuple[float, int, str, str, str, int, str]
@@ -30,20 +30,20 @@ class LineSender(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         """Send the record, unless the chunk has sent too many."""
-        if os.getpid() != self._process or self._sent > MOST:
+        if os.getpid() != self._process or self._sent > MOST_LINES:
             return
         self._sent += 1
         try:
             text = (
                 self.format(record)
-                if self._sent <= MOST
-                else f"more than {MOST:,} lines: the rest are left out"
+                if self._sent <= MOST_LINES
+                else f"more than {MOST_LINES:,} lines: the rest are left out"
             )
         except Exception:
             self.handleError(record)
             return
         place = record.pathname, record.lineno, record.funcName
-        self._send((record.created, record.levelno, record.name, text[:LONGEST], *place))
+        self._send((record.created, record.levelno, record.name, text[:LONGEST_LINE], *place))
 
 
 def listen(send: Callable[[Line], None], level: int) -> LineSender:

@@ -12,7 +12,13 @@ from piko_flow.dataflow.reports.tally import StageTally
 from piko_flow.dataflow.running.operators.garbage import fewer_collections
 from piko_flow.dataflow.running.operators.loop import PAUSE, FusedStage, Loop, build_loop
 from piko_flow.dataflow.running.operators.plain_rows import rows_of
-from piko_flow.dataflow.running.operators.reader import LONGEST, QUICK_CHUNK, ChunkSize, Reader, between_looks
+from piko_flow.dataflow.running.operators.reader import (
+    LONGEST_CHUNK,
+    QUICK_CHUNK,
+    ChunkSize,
+    Reader,
+    between_looks,
+)
 from piko_flow.dataflow.running.task_group import ESCAPES, checkpoint
 from piko_flow.dataflow.running.unit_state import OperatorState
 from piko_flow.dataflow.stages.batch import Batch, Fold
@@ -98,7 +104,7 @@ class FusedOperator:
     async def _whole(self, chunk: list[Any] | Table) -> bool:
         """Whether the chunk was validated as rows, all at once, and handed on."""
         began = monotonic()
-        if self.rows is None or (isinstance(chunk, list) and len(chunk) > LONGEST):
+        if self.rows is None or (isinstance(chunk, list) and len(chunk) > LONGEST_CHUNK):
             return False  # a longer list that a reader gave would hold the loop
         made = self.rows(chunk)
         if made is None:

@@ -23,13 +23,12 @@ log = logging.getLogger("piko_flow.sources")
 
 HandOn = Callable[[Any], Awaitable[None]]
 SAID_AFTER: Final = 1.0  # seconds that a stop waits for a call on a thread before the log says so
-LONGEST: Final = 1024  # items of a chunk
+LONGEST_CHUNK: Final = 1024  # items of a chunk
 # Seconds: a chunk that took less may be larger next time, one that took more is smaller.
 QUICK_CHUNK, SLOW_CHUNK = 0.002, 0.006
 LOOK: Final = 0.001  # seconds between two looks at the clock, as far as items take as long as those before
-MOST: Final = (
-    64  # items between two looks: where they suddenly take long, the loop is held for so many of them once
-)
+# Items between two looks: where they suddenly take long, the loop is held for so many of them once.
+LONGEST_STEP: Final = 64
 READY: tuple[Iterable[object], ...] = ([], (), {}, set(), range(1))
 PROMPT = tuple(type(iter(items)) for items in READY)  # iterators that never give slowly
 
@@ -341,7 +340,7 @@ class ChunkSize:
     between two looks at the clock."""
 
     def __init__(self, longest: int) -> None:
-        self.longest = min(LONGEST, longest)
+        self.longest = min(LONGEST_CHUNK, longest)
         self.limit = self.step = self.piece = 1
         self.reading = 0.0  # seconds that reading the last chunk took
 
@@ -364,7 +363,7 @@ class ChunkSize:
             self.limit = max(min(self.limit // 2, int(items * QUICK_CHUNK / seconds)), 1)
 
 
-def between_looks(items: int, seconds: float, most: int = MOST) -> int:
+def between_looks(items: int, seconds: float, most: int = LONGEST_STEP) -> int:
     """How many items fit between two looks at the clock if they take as long as these did."""
     if seconds * most <= LOOK * items:
         return most
