@@ -12,7 +12,7 @@ from typing import TypeVar
 from piko_flow.counting import is_whole
 
 T = TypeVar("T")
-LONGEST = 100_000_000  # seconds, about three years
+LONGEST_TIME = 100_000_000  # seconds, about three years; the timers of the system take no larger numbers
 
 
 def retry_delay(attempt: int, *, first: float, limit: float) -> float:
@@ -46,9 +46,9 @@ class Retry:
             raise ValueError(
                 f"Retry: first and limit must be >= 0 seconds, got {self.first!r} and {self.limit!r}"
             )
-        if any(seconds(one) > LONGEST for one in times):
+        if any(seconds(one) > LONGEST_TIME for one in times):
             raise ValueError(
-                f"Retry: first and limit are at most {LONGEST:,} seconds, got {self.first!r} and {self.limit!r}"
+                f"Retry: first and limit are at most {LONGEST_TIME:,} seconds, got {self.first!r} and {self.limit!r}"
             )
         kinds = self.on if isinstance(self.on, tuple) else (self.on,)
         if not kinds or not all(isinstance(kind, type) and issubclass(kind, Exception) for kind in kinds):

@@ -13,7 +13,7 @@ from piko_flow.counting import whole_number
 from piko_flow.dataflow.graph.origin import caller
 from piko_flow.dataflow.stages.resource import RunInfo
 from piko_flow.errors import PipelineError
-from piko_flow.retry import LONGEST, seconds
+from piko_flow.retry import LONGEST_TIME, seconds
 
 if TYPE_CHECKING:
     import httpx
@@ -50,7 +50,7 @@ class HttpClient:
                 "headers must be a mapping, or a function that gives one", f"got {type(headers).__name__}"
             )
         number = isinstance(timeout, (int, float, timedelta)) and not isinstance(timeout, bool)
-        if not number or not 0 < seconds(timeout) <= LONGEST:
+        if not number or not 0 < seconds(timeout) <= LONGEST_TIME:
             self._refuse("timeout must be a number of seconds above 0", f"got {timeout!r}")
         self.timeout = seconds(timeout)
         for name, value, least in (("connections", connections, 1), ("kept", kept, 0)):

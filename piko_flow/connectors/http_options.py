@@ -12,7 +12,7 @@ from typing_extensions import TypedDict
 from piko_flow.connectors.http_request import LARGEST, Asking
 from piko_flow.connectors.rate_limit import RateLimit
 from piko_flow.counting import whole_number
-from piko_flow.retry import LONGEST, Retry, seconds
+from piko_flow.retry import LONGEST_TIME, Retry, seconds
 from piko_flow.url_passwords import SECRET_NAMES
 
 RETRY: Final = Retry(attempts=5, first=0.5, limit=30)
@@ -67,6 +67,6 @@ def asking(
 def _seconds(name: str, value: object, refuse: Refuses) -> float:
     if isinstance(value, bool) or not isinstance(value, (int, float, timedelta)):
         refuse(f"{name} must be a number of seconds or a timedelta", f"got {value!r:.80}")
-    if not 0 < seconds(value) <= LONGEST:
-        refuse(f"{name} must be above 0 and at most {LONGEST:,} seconds", f"got {value!r:.80}")
+    if not 0 < seconds(value) <= LONGEST_TIME:
+        refuse(f"{name} must be above 0 and at most {LONGEST_TIME:,} seconds", f"got {value!r:.80}")
     return seconds(value)

@@ -14,7 +14,7 @@ from piko_flow.clock import monotonic
 from piko_flow.counting import whole_number
 from piko_flow.dataflow.graph.origin import caller
 from piko_flow.errors import PikoFlowError, PipelineError
-from piko_flow.retry import LONGEST, seconds
+from piko_flow.retry import LONGEST_TIME, seconds
 
 
 class TurnTooLate(PikoFlowError):
@@ -41,8 +41,8 @@ class RateLimit:
     ) -> None:
         for name, value in (("per_second", per_second), ("longest_wait", longest_wait)):
             good = isinstance(value, (int, float, timedelta)) and not isinstance(value, bool)
-            if not good or not 0 < seconds(value) <= LONGEST:
-                _refuse(f"{name} must be a number above 0 and at most {LONGEST:,}", f"got {value!r}")
+            if not good or not 0 < seconds(value) <= LONGEST_TIME:
+                _refuse(f"{name} must be a number above 0 and at most {LONGEST_TIME:,}", f"got {value!r}")
         self.burst = whole_number("burst", burst, _refuse)
         self.per_second, self.longest_wait = per_second, seconds(longest_wait)
         self._lock = threading.Lock()

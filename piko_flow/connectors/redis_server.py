@@ -16,7 +16,7 @@ from piko_flow.connectors.hidden_secrets import shown_url
 from piko_flow.connectors.redis_errors import RedisFailed
 from piko_flow.connectors.refusing import Refuse
 from piko_flow.errors import describe_error
-from piko_flow.retry import LONGEST, Retry, attempts, seconds
+from piko_flow.retry import LONGEST_TIME, Retry, attempts, seconds
 
 T = TypeVar("T")
 SCHEMES: Final = ("redis", "rediss", "unix")
@@ -127,6 +127,6 @@ def checked_server(
     if retry is not None and not isinstance(retry, Retry):
         refuse("retry must be a Retry, or None for one attempt", f"got {retry!r:.80}", "")
     given = timeout.total_seconds() if isinstance(timeout, timedelta) else timeout
-    if isinstance(given, bool) or not isinstance(given, (int, float)) or not 0 < given <= LONGEST:
+    if isinstance(given, bool) or not isinstance(given, (int, float)) or not 0 < given <= LONGEST_TIME:
         refuse("timeout must be a number of seconds or a timedelta above 0", f"got {timeout!r:.80}", "")
     return RedisServer(url, what, where, retry or Retry(attempts=1), seconds(given))

@@ -20,7 +20,7 @@ from piko_flow.dataflow.running.task_group import TaskGroup
 from piko_flow.dataflow.stages.options import Seconds
 from piko_flow.dataflow.stages.sink import Part, Receipt, SinkTarget
 from piko_flow.errors import ItemRejected, PipelineError
-from piko_flow.retry import LONGEST, Retry, seconds
+from piko_flow.retry import LONGEST_TIME, Retry, seconds
 
 KEPT: Final = 7 * 24 * 3600 * 1000  # milliseconds that parts, and the counts of what was moved, are kept
 HELD: Final = 60_000  # milliseconds that a run counts as alive after its last sign
@@ -87,7 +87,7 @@ class RedisStreamSink(SinkTarget[object]):
                 self._refuse("the function for key is called with one item", reason)
         elif self.key is not None and not (isinstance(self.key, str) and self.key):
             self._refuse("key must be the path of a field, or a function", f"got {self.key!r:.80}")
-        if not isinstance(remember, timedelta) or not 0.001 <= seconds(remember) <= LONGEST:
+        if not isinstance(remember, timedelta) or not 0.001 <= seconds(remember) <= LONGEST_TIME:
             self._refuse("remember must be a timedelta above 0", f"got {remember!r:.80}")
         if self.maxlen is not None:
             whole_number("maxlen", self.maxlen, self._refuse)

@@ -9,9 +9,7 @@ from typing import Any, NoReturn
 
 from piko_flow.connectors.spool_errors import SpoolRefused
 from piko_flow.counting import whole_number
-from piko_flow.retry import Retry, seconds
-
-LONGEST = 100_000_000  # seconds, about three years
+from piko_flow.retry import LONGEST_TIME, Retry, seconds
 
 
 @dataclass(frozen=True)
@@ -42,9 +40,9 @@ def checked_options(given: Mapping[str, Any], *, where: str) -> SpoolOptions:
         if isinstance(value, bool) or not isinstance(value, int | float | timedelta):
             refuse(f"{name} must be a number of seconds or a timedelta", f"got {value!r}")
         values[name] = seconds(value)
-        if not least <= values[name] <= LONGEST:
+        if not least <= values[name] <= LONGEST_TIME:
             rule = "above 0" if least else "of at least 0"
-            refuse(f"{name} must be {rule} and at most {LONGEST:,} seconds", f"got {value!r}")
+            refuse(f"{name} must be {rule} and at most {LONGEST_TIME:,} seconds", f"got {value!r}")
     if not isinstance(values["retry"], Retry):
         refuse("retry must be a Retry", f"got {values['retry']!r}")
     if not isinstance(values["whole"], bool):

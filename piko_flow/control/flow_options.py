@@ -16,13 +16,13 @@ from piko_flow.counting import is_whole
 from piko_flow.dataflow.plan.options import Capacity
 from piko_flow.dataflow.running.engine import Engine
 from piko_flow.dataflow.running.run_options import RunOptions, RunValues, run_options
-from piko_flow.dataflow.stages.options import LONGEST, Seconds
+from piko_flow.dataflow.stages.options import Seconds
 from piko_flow.dataflow.stages.stage import describe
 from piko_flow.errors import FlowError, PipelineError, ScheduleError
 from piko_flow.planning.moment import utc
 from piko_flow.planning.trigger import Trigger
 from piko_flow.planning.window import BackfillPolicy
-from piko_flow.retry import Retry, seconds
+from piko_flow.retry import LONGEST_TIME, Retry, seconds
 
 Execute = Literal["all", "leader"]
 LONGEST_NAME = 128
@@ -202,9 +202,9 @@ def _seconds(made: Registration, option: str, value: Any, *, least: float | None
     number = isinstance(value, (int, float, timedelta)) and not isinstance(value, bool)
     if not number or not (seconds(value) > 0 if least is None else seconds(value) >= least):
         made.refuse(f"{option} is a number of seconds or a timedelta {bound}", f"got {value!r:.80}")
-    if seconds(value) > LONGEST:
+    if seconds(value) > LONGEST_TIME:
         made.refuse(
-            f"{option} is at most {LONGEST:,} seconds", f"got {value!r:.80}", "For no limit leave it out"
+            f"{option} is at most {LONGEST_TIME:,} seconds", f"got {value!r:.80}", "For no limit leave it out"
         )
     return seconds(value)
 

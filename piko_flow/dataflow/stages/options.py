@@ -15,12 +15,11 @@ from piko_flow.dataflow.graph.function import Signature, misfit, name_of, signat
 from piko_flow.dataflow.graph.generics import class_of
 from piko_flow.dataflow.stages.resource import is_resource
 from piko_flow.dataflow.stages.stage import Stage, describe
-from piko_flow.retry import Retry
+from piko_flow.retry import LONGEST_TIME, Retry
 
 OnError = Literal["fail", "skip", "dead_letter"]
 Where = Literal["loop", "thread"]
 Seconds = float | timedelta
-LONGEST = 100_000_000  # seconds, about three years: timers of the system take no more than so many digits
 ON_ERROR = ("fail", "skip", "dead_letter")
 GENERATORS = ("generator", "async_generator")
 
@@ -199,9 +198,9 @@ def positive_seconds(stage: Stage, option: str, value: Seconds | None) -> float 
     given = value.total_seconds() if isinstance(value, timedelta) else value
     if isinstance(given, bool) or not isinstance(given, (int, float)) or not given > 0:
         stage.refuse(f"{option} must be a number of seconds or a timedelta above 0", f"got {value!r}")
-    if given > LONGEST:
+    if given > LONGEST_TIME:
         stage.refuse(
-            f"{option} is at most {LONGEST:,} seconds", f"got {value!r}", "For no limit leave it out"
+            f"{option} is at most {LONGEST_TIME:,} seconds", f"got {value!r}", "For no limit leave it out"
         )
     return float(given)
 
