@@ -13,8 +13,8 @@ from piko_flow.dataflow.plan.plan import Plan
 from piko_flow.dataflow.reports.observer import SilentObserver
 from piko_flow.dataflow.running.context import EngineContext
 from piko_flow.dataflow.running.engine import Counts
+from piko_flow.dataflow.running.operators.sink import part_of
 from piko_flow.dataflow.running.task_group import TaskGroup
-from piko_flow.dataflow.running.unit import part_of
 from piko_flow.dataflow.stages.sink import Sink
 from piko_flow.dataflow.workers.interpreter import Death, check_count
 from piko_flow.dataflow.workers.shipping import culprits_of

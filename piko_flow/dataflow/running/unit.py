@@ -6,7 +6,6 @@ import asyncio
 from typing import Any, Protocol
 
 from piko_flow.dataflow.commit.result import UnitResult
-from piko_flow.dataflow.commit.shield import Shield
 from piko_flow.dataflow.plan.layout import Operator, Unit
 from piko_flow.dataflow.plan.plan import Plan
 from piko_flow.dataflow.running.context import EngineContext
@@ -20,16 +19,12 @@ from piko_flow.dataflow.running.operators.gathering import (
     ThrottleOperator,
 )
 from piko_flow.dataflow.running.operators.keyed import KeyedOperator
-from piko_flow.dataflow.running.operators.sink import SinkOperator
+from piko_flow.dataflow.running.operators.sink import SinkOperator, SinkParts
 from piko_flow.dataflow.running.operators.source import SourceOperator
 from piko_flow.dataflow.running.task_group import ESCAPES, TaskGroup, first_cause
 from piko_flow.dataflow.running.unit_state import OperatorState, UnitState
-from piko_flow.dataflow.stages.resource import RunInfo
-from piko_flow.dataflow.stages.sink import Part, Receipt, Sink, SinkTarget
-from piko_flow.dataflow.stages.stage import describe
-from piko_flow.errors import CallCancelled, PikoFlowError, RunError, StageFailed, describe_error
-
-ATTEMPTS_OF_A_CLAIM = 100  # more than any engine makes of one unit
+from piko_flow.dataflow.stages.sink import Receipt, SinkTarget
+from piko_flow.errors import CallCancelled, PikoFlowError, RunError, StageFailed
 
 
 class Runs(Protocol):
@@ -55,23 +50,20 @@ async def run_unit(
     state = UnitState(plan, unit, context, attempt=attempt)
     if watch is not None:
         watch.append(state)
-    targets: dict[int, SinkTarget[Any]] = {}
-    done = False
+    parts, done = SinkParts(state), False
     try:
-        await _open(state, targets)
-        await _work(state, targets)
+        await parts.open()
+        await _work(state, parts.targets)
         state.group = context.group
-        receipts = await _prepare(state, targets) if state.exhausted else {}
+        receipts = await parts.prepare() if state.exhausted else {}
         done = state.exhausted
-        return result_of(state, receipts, targets)
+        return _result_of(state, receipts, lasting=parts.durable)
     finally:
         if not done:
-            await _abort(state, targets)
+            await parts.abort()
 
 
-def result_of(
-    state: UnitState, receipts: dict[str, Receipt], targets: dict[int, SinkTarget[Any]]
-) -> UnitResult:
+def _result_of(state: UnitState, receipts: dict[str, Receipt], *, lasting: bool) -> UnitResult:
     """The unit's account."""
     return UnitResult(
         unit=state.unit.id,
@@ -80,81 +72,11 @@ def result_of(
         times=state.times,
         edges=state.edges(),
         receipts=receipts,
-        lasting=all(target.durable for target in targets.values()),
+        lasting=lasting,
         dead_letters=state.error_policy.dead_letters,
         position=state.position,
         more=state.more,
     )
-
-
-async def _open(state: UnitState, targets: dict[int, SinkTarget[Any]]) -> None:
-    context = state.context
-    for box in state.plan.sinks:
-        stage = box.stage
-        assert isinstance(stage, Sink)
-        if stage.target is not None:
-            part = part_of(context.info, state.unit, state.attempt, context.units, box.name)
-            await _step_of_sink(state, box.number, _opened(context, stage, box.number, targets, part))
-
-
-async def _opened(
-    context: EngineContext, stage: Sink[Any], number: int, targets: dict[int, SinkTarget[Any]], part: Part
-) -> None:
-    target = targets[number] = stage.copy_target()
-    if context.staging is not None and target.joins(context.staging.ledger):
-        target.staging = context.staging
-    await target.open(part)
-
-
-def part_of(info: RunInfo, unit: Unit, attempt: int, units: int, sink: str) -> Part:
-    """The share of a sink that one attempt of a unit has; `units` is how many units the run has."""
-    return Part(
-        run=info.run,
-        unit=unit.id,
-        attempt=(info.claim - 1) * ATTEMPTS_OF_A_CLAIM + attempt,
-        number=unit.number,
-        units=units,
-        sink=sink,
-        flow=info.flow,
-        window_start=info.window_start,
-        window_end=info.window_end,
-    )
-
-
-async def _prepare(state: UnitState, targets: dict[int, SinkTarget[Any]]) -> dict[str, Receipt]:
-    receipts = {}
-    for number, target in targets.items():
-        receipts[state.plan.graph.boxes[number].name] = await _step_of_sink(state, number, _receipt(target))
-    return receipts
-
-
-async def _receipt(target: SinkTarget[Any]) -> Receipt:
-    receipt: object = await target.prepare()
-    if not isinstance(receipt, Receipt):
-        raise TypeError(
-            f"{type(target).__name__}.prepare() must return a Receipt, got {describe(receipt)}. "
-            "Return Receipt(self.part, self.items)"
-        )
-    return receipt
-
-
-async def _step_of_sink(state: UnitState, number: int, step: Any) -> Any:
-    """Await a step of a sink's target; its failure is the sink's."""
-    try:
-        return await step
-    except (Exception, *ESCAPES) as error:
-        cause = state.group.judge(error) if isinstance(error, ESCAPES) else error
-        raise state.error_policy.failure(state.plan.graph.boxes[number], None, cause) from cause
-
-
-async def _abort(state: UnitState, targets: dict[int, SinkTarget[Any]]) -> None:
-    """Take back every part. The run has failed or was stopped, so what goes wrong here is only noted."""
-    for number, target in targets.items():
-        try:
-            await Shield(state.plan.options.teardown).limit().carry_out(target.abort())
-        except Exception as error:
-            name = state.plan.graph.boxes[number].name
-            state.context.leftovers.append(f"a part of sink {name!r}, not aborted ({describe_error(error)})")
 
 
 async def _work(state: UnitState, targets: dict[int, SinkTarget[Any]]) -> None:

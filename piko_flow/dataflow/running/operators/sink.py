@@ -1,18 +1,25 @@
-"""The operator of a sink that writes lists through an object."""
+"""The sinks of a unit that write through an object: their parts, and the operator that writes lists into them."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import asyncio
+from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
 from typing import Any
 
 from piko_flow.clock import monotonic
-from piko_flow.dataflow.running.operators.gathering import gathered
-from piko_flow.dataflow.running.task_group import within
-from piko_flow.dataflow.running.unit_state import OperatorState
-from piko_flow.dataflow.stages.sink import Sink, SinkTarget
-from piko_flow.errors import ItemRejected
+from piko_flow.dataflow.commit.shield import Shield
+from piko_flow.dataflow.graph.boxes import Box
+from piko_flow.dataflow.plan.layout import Unit
+from piko_flow.dataflow.running.task_group import ESCAPES, within
+from piko_flow.dataflow.running.unit_state import OperatorState, UnitState
+from piko_flow.dataflow.stages.resource import RunInfo
+from piko_flow.dataflow.stages.sink import Part, Receipt, Sink, SinkTarget
+from piko_flow.dataflow.stages.stage import describe
+from piko_flow.errors import ItemRejected, describe_error
 from piko_flow.retry import attempts
+
+ATTEMPTS_OF_A_CLAIM = 100  # more than any engine makes of one unit
 
 
 class SinkOperator:
@@ -68,14 +75,163 @@ class SinkOperator:
         return valid
 
     async def _attempts(self, items: list[Any]) -> None:
-        timeout, tally = self.stage.options.timeout, self.state.tally
+        retry, tally = self.stage.options.retry, self.state.tally
+        if retry is None:
+            await self._attempt(items)
+            return
 
         def retried(_: Exception) -> None:
             tally.retried += len(items)
 
         await attempts(
-            lambda: within(timeout, self.target.write(items), "the write did not end"),
-            self.stage.options.retry,
+            lambda: self._attempt(items),
+            retry,
             again=lambda error: not isinstance(error, ItemRejected),
             retried=retried,
         )
+
+    async def _attempt(self, items: list[Any]) -> None:
+        await within(self.stage.options.timeout, self.target.write(items), "the write did not end")
+
+
+async def gathered(
+    state: OperatorState, count: int, within: float | None, weight: Callable[[Any], float] | None
+) -> AsyncGenerator[list[Any], None]:
+    """Lists of the input's items in order: full ones, those whose time has come, and the rest at the end.
+
+    As many items in a row as a channel holds that weigh nothing make a list full too, so that memory stays
+    bounded. Raises StageFailed for an item whose weight is no number of at least 0.
+    """
+    held, heavy, light = list[Any](), 0.0, 0  # light: the last so many items weighed nothing
+    lightest = state.unit.plan.options.capacity.items
+    due: float | None = None
+    limit = max(min(count, 1024), 1)
+    while True:
+        try:
+            async with asyncio.timeout(None if due is None else max(due - monotonic(), 0.0)):
+                chunk = await state.receive(limit)
+        except TimeoutError:
+            yield held
+            held, heavy, light, due = [], 0.0, 0, None
+            continue
+        if not chunk:
+            break
+        state.tally.received += len(chunk)
+        for full in _added(held, chunk, count) if weight is None else ():
+            yield full
+        if weight is not None:
+            for item in chunk:
+                held.append(item)
+                before, heavy = heavy, heavy + _weighed(state, weight, item)
+                light = light + 1 if heavy == before else 0
+                if heavy >= count or light >= lightest:
+                    yield held[:]
+                    held.clear()
+                    heavy, light = 0.0, 0
+        if not held:
+            due = None
+        elif within is not None and due is None:
+            due = monotonic() + within
+    if held:
+        yield held
+
+
+def _weighed(state: OperatorState, weight: Callable[[Any], float], item: Any) -> float:
+    try:
+        weighs = weight(item)
+        if not weighs >= 0:
+            raise ValueError(f"a weight must be a number of at least 0, got {weighs!r}")
+    except Exception as error:
+        raise state.unit.error_policy.failure(state.boxes[0], item, error) from error
+    return weighs
+
+
+def _added(held: list[Any], chunk: list[Any], count: int) -> list[list[Any]]:
+    """Add the chunk to what is held; gives the lists that are full and leaves the rest in `held`."""
+    held += chunk
+    full = []
+    while len(held) >= count:
+        full.append(held[:count])
+        del held[:count]
+    return full
+
+
+class SinkParts:
+    """The parts of one unit's sinks: opened before it works, prepared when it has read its source to the end, else aborted."""
+
+    def __init__(self, state: UnitState) -> None:
+        self._state = state
+        self.targets: dict[int, SinkTarget[Any]] = {}  # by the numbers of the boxes; those opened so far
+
+    @property
+    def durable(self) -> bool:
+        """Whether what every part leaves outlives this process."""
+        return all(target.durable for target in self.targets.values())
+
+    async def open(self) -> None:
+        """Open a part of each sink, in the order declared. Raises StageFailed of the first that fails."""
+        for box in self._state.plan.sinks:
+            stage = box.stage
+            assert isinstance(stage, Sink)
+            if stage.target is not None:
+                await self._step(box.number, self._opened(stage, box))
+
+    async def _opened(self, stage: Sink[Any], box: Box) -> None:
+        state, context = self._state, self._state.context
+        target = self.targets[box.number] = stage.copy_target()
+        if context.staging is not None and target.joins(context.staging.ledger):
+            target.staging = context.staging
+        await target.open(part_of(context.info, state.unit, state.attempt, context.units, box.name))
+
+    async def prepare(self) -> dict[str, Receipt]:
+        """Prepare every part and give the receipts by sink name. Raises StageFailed of the first that fails."""
+        receipts = {}
+        for number, target in self.targets.items():
+            receipts[self._state.plan.graph.boxes[number].name] = await self._step(number, _receipt(target))
+        return receipts
+
+    async def abort(self) -> None:
+        """Take back every part. The run has failed or was stopped, so what goes wrong here is only noted."""
+        state = self._state
+        for number, target in self.targets.items():
+            try:
+                await Shield(state.plan.options.teardown).limit().carry_out(target.abort())
+            except Exception as error:
+                name = state.plan.graph.boxes[number].name
+                state.context.leftovers.append(
+                    f"a part of sink {name!r}, not aborted ({describe_error(error)})"
+                )
+
+    async def _step(self, number: int, step: Any) -> Any:
+        """Await a step of a sink's target; its failure is the sink's."""
+        state = self._state
+        try:
+            return await step
+        except (Exception, *ESCAPES) as error:
+            cause = state.group.judge(error) if isinstance(error, ESCAPES) else error
+            raise state.error_policy.failure(state.plan.graph.boxes[number], None, cause) from cause
+
+
+def part_of(info: RunInfo, unit: Unit, attempt: int, units: int, sink: str) -> Part:
+    """The share of a sink that one attempt of a unit has; `units` is how many units the run has."""
+    return Part(
+        run=info.run,
+        unit=unit.id,
+        attempt=(info.claim - 1) * ATTEMPTS_OF_A_CLAIM + attempt,
+        number=unit.number,
+        units=units,
+        sink=sink,
+        flow=info.flow,
+        window_start=info.window_start,
+        window_end=info.window_end,
+    )
+
+
+async def _receipt(target: SinkTarget[Any]) -> Receipt:
+    receipt: object = await target.prepare()
+    if not isinstance(receipt, Receipt):
+        raise TypeError(
+            f"{type(target).__name__}.prepare() must return a Receipt, got {describe(receipt)}. "
+            "Return Receipt(self.part, self.items)"
+        )
+    return receipt
