@@ -17,8 +17,8 @@ from piko_flow.connectors.line_blocks import LONGEST_LINE, BrokenPiece, readable
 from piko_flow.connectors.object_store import StoreGiver
 from piko_flow.counting import counted
 from piko_flow.dataflow.graph.origin import caller
-from piko_flow.dataflow.stages.options import whole
 from piko_flow.dataflow.stages.source import Reject, Source, Table
+from piko_flow.dataflow.stages.stage_options import whole
 from piko_flow.errors import shorten
 
 Row = dict[str, str]

@@ -13,9 +13,9 @@ from piko_flow.connectors.http_options import RequestOptions, asking
 from piko_flow.connectors.http_pages import HttpReader, Items
 from piko_flow.connectors.http_paging import Paging
 from piko_flow.dataflow.graph.function import misfit
-from piko_flow.dataflow.stages.options import whole
 from piko_flow.dataflow.stages.resource import is_resource
 from piko_flow.dataflow.stages.source import Source, Splits
+from piko_flow.dataflow.stages.stage_options import whole
 
 Value = TypeVar("Value", covariant=True)
 V = TypeVar("V")

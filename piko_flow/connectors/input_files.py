@@ -16,8 +16,8 @@ from typing_extensions import TypedDict
 from piko_flow.connectors.extras import require_extra
 from piko_flow.connectors.file_errors import InputNotFound
 from piko_flow.connectors.object_store import ObjectStore, StoreGiver, is_url, split_url, url_fault
-from piko_flow.dataflow.stages.options import OnError, Where
 from piko_flow.dataflow.stages.source import Source
+from piko_flow.dataflow.stages.stage_options import OnError, Where
 from piko_flow.retry import Retry
 
 OnePath: TypeAlias = str | os.PathLike[str]

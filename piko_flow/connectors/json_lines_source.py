@@ -16,8 +16,8 @@ from piko_flow.connectors.input_store import LOCAL, InputStore
 from piko_flow.connectors.line_blocks import LONGEST_LINE, BrokenPiece, LineBlock, line_blocks, readable
 from piko_flow.connectors.object_store import StoreGiver
 from piko_flow.dataflow.graph.origin import caller
-from piko_flow.dataflow.stages.options import whole
 from piko_flow.dataflow.stages.source import Reject, Source
+from piko_flow.dataflow.stages.stage_options import whole
 from piko_flow.errors import shorten
 
 Value = TypeVar("Value", covariant=True)

@@ -17,8 +17,8 @@ from piko_flow.counting import whole_number
 from piko_flow.dataflow.graph.function import misfit
 from piko_flow.dataflow.graph.origin import caller
 from piko_flow.dataflow.running.task_group import TaskGroup
-from piko_flow.dataflow.stages.options import Seconds
 from piko_flow.dataflow.stages.sink import Part, Receipt, SinkTarget
+from piko_flow.dataflow.stages.stage_options import Seconds
 from piko_flow.errors import ItemRejected, PipelineError
 from piko_flow.retry import LONGEST_TIME, Retry, seconds
 

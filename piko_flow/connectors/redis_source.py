@@ -10,8 +10,8 @@ from typing_extensions import TypedDict, Unpack
 from piko_flow.connectors.redis_entries import StreamEntry
 from piko_flow.connectors.redis_reader import Lost, RedisReader, Start
 from piko_flow.connectors.redis_server import RETRY, TIMEOUT, checked_server
-from piko_flow.dataflow.stages.options import Seconds, positive_seconds, whole
 from piko_flow.dataflow.stages.source import Source
+from piko_flow.dataflow.stages.stage_options import Seconds, positive_seconds, whole
 from piko_flow.retry import Retry
 
 Value = TypeVar("Value", covariant=True)

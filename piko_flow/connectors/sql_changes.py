@@ -19,8 +19,8 @@ from piko_flow.connectors.sql_shapes import Shape, type_of
 from piko_flow.connectors.sql_source import described
 from piko_flow.connectors.sql_span import ends_of, now_of
 from piko_flow.connectors.sql_staged import read_value, told_value
-from piko_flow.dataflow.stages.options import Seconds, positive_seconds, whole
 from piko_flow.dataflow.stages.source import Source
+from piko_flow.dataflow.stages.stage_options import Seconds, positive_seconds, whole
 from piko_flow.retry import Retry
 
 if TYPE_CHECKING:

@@ -16,9 +16,9 @@ from piko_flow.connectors.sql_select import SELECT, checked_select
 from piko_flow.connectors.sql_shapes import Shape, type_of
 from piko_flow.connectors.sql_url import read_url
 from piko_flow.dataflow.running.blocking import blocking
-from piko_flow.dataflow.stages.options import OnError, whole
 from piko_flow.dataflow.stages.source import Source
 from piko_flow.dataflow.stages.stage import Stage
+from piko_flow.dataflow.stages.stage_options import OnError, whole
 from piko_flow.retry import Retry
 
 if TYPE_CHECKING:

@@ -16,8 +16,8 @@ from piko_flow.counting import is_whole
 from piko_flow.dataflow.plan.options import Capacity
 from piko_flow.dataflow.running.engine import Engine
 from piko_flow.dataflow.running.run_options import RunOptions, RunValues, run_options
-from piko_flow.dataflow.stages.options import Seconds
 from piko_flow.dataflow.stages.stage import describe
+from piko_flow.dataflow.stages.stage_options import Seconds
 from piko_flow.errors import FlowError, PipelineError, ScheduleError
 from piko_flow.planning.moment import utc
 from piko_flow.planning.trigger import Trigger

@@ -9,9 +9,9 @@ from types import FunctionType
 from typing import Any
 
 from piko_flow.connectors.input_files import ReadOptions
-from piko_flow.dataflow.stages.options import CallOptions, OptionValues
 from piko_flow.dataflow.stages.source import SourceOptions
 from piko_flow.dataflow.stages.stage import Stage
+from piko_flow.dataflow.stages.stage_options import CallOptions, OptionValues
 from tests.architecture.checkout import ROOT
 from tests.docs.subjects import INTRODUCTION, MADE_FOR_YOU, NOT_FOR_YOU, RAISED_BY_YOU, SUBJECTS
 

@@ -10,7 +10,7 @@ from piko_flow import errors, testing
 from piko_flow.connectors import files
 from piko_flow.control.flow_options import FlowValues
 from piko_flow.dataflow.running.run_options import RunValues
-from piko_flow.dataflow.stages.options import OptionValues
+from piko_flow.dataflow.stages.stage_options import OptionValues
 from tests.docs.reference import PAGE, promise, reference
 from tests.docs.subjects import OPTIONS_OF_A_FLOW, OPTIONS_OF_A_RUN, SUBJECTS
 

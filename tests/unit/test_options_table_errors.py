@@ -22,7 +22,7 @@ from piko_flow import (
     Transform,
     run,
 )
-from piko_flow.dataflow.stages.options import OnError
+from piko_flow.dataflow.stages.stage_options import OnError
 from piko_flow.errors import ErrorBudgetExceeded, ItemRejected, NoBranch, PipelineError, StageFailed
 from piko_flow.testing import CollectingSink, RecordingObserver, RecordingTarget, items
 

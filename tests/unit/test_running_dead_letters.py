@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from piko_flow import MemoryJournal, Transform, run
-from piko_flow.dataflow.stages.options import OnError
+from piko_flow.dataflow.stages.stage_options import OnError
 from piko_flow.errors import StageFailed
 from piko_flow.testing import CollectingSink, items
 

@@ -12,7 +12,7 @@ from piko_flow.dataflow.reports.facts import DeadLetter
 from piko_flow.dataflow.reports.failed_place import place_of, trace_of
 from piko_flow.dataflow.reports.observer import Observer
 from piko_flow.dataflow.reports.tally import StageTally
-from piko_flow.dataflow.stages.options import OnError
+from piko_flow.dataflow.stages.stage_options import OnError
 from piko_flow.errors import CallExited, RunError, StageFailed, describe_error
 
 FAILURES: Final = (Exception, SystemExit)

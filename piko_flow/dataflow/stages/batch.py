@@ -11,13 +11,6 @@ from typing_extensions import TypeVar
 from piko_flow.dataflow.graph.function import Signature, misfit, name_of, signature_of
 from piko_flow.dataflow.graph.generics import substitute
 from piko_flow.dataflow.graph.typing import compatible, show
-from piko_flow.dataflow.stages.options import (
-    Seconds,
-    check_names,
-    check_side_function,
-    positive_seconds,
-    whole,
-)
 from piko_flow.dataflow.stages.stage import (
     Gathering,
     In,
@@ -26,6 +19,13 @@ from piko_flow.dataflow.stages.stage import (
     SinkLike,
     TransformLike,
     describe,
+)
+from piko_flow.dataflow.stages.stage_options import (
+    Seconds,
+    check_names,
+    check_side_function,
+    positive_seconds,
+    whole,
 )
 from piko_flow.errors import StageTypeError
 

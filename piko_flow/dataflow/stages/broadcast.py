@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any, TypeVar, overload
 
-from piko_flow.dataflow.stages.options import check_names
 from piko_flow.dataflow.stages.routing import (
     ClosedBroadcast,
     OpenBroadcast,
@@ -16,6 +15,7 @@ from piko_flow.dataflow.stages.stage import (
     check_branch,
     check_distinct_sinks,
 )
+from piko_flow.dataflow.stages.stage_options import check_names
 
 I = TypeVar("I")  # noqa: E741
 G = TypeVar("G")

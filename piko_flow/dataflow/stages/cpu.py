@@ -8,7 +8,8 @@ from typing import Any, Generic, Never
 from typing_extensions import TypeVar
 
 from piko_flow.dataflow.graph.function import Signature, through
-from piko_flow.dataflow.stages.options import (
+from piko_flow.dataflow.stages.stage import In, Out, TransformLike
+from piko_flow.dataflow.stages.stage_options import (
     GENERATORS,
     OnError,
     Seconds,
@@ -21,7 +22,6 @@ from piko_flow.dataflow.stages.options import (
     positive_seconds,
     whole,
 )
-from piko_flow.dataflow.stages.stage import In, Out, TransformLike
 from piko_flow.retry import Retry
 
 # The default is for lambdas at the head of an open chain: without one mypy takes them for functions of Never.

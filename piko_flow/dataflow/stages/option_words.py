@@ -8,10 +8,10 @@ from typing import Any
 from piko_flow.counting import counted
 from piko_flow.dataflow.stages.batch import Batch, Fold, Throttle
 from piko_flow.dataflow.stages.cpu import CpuMap
-from piko_flow.dataflow.stages.options import CallOptions
 from piko_flow.dataflow.stages.sink import Sink
 from piko_flow.dataflow.stages.source import Source
 from piko_flow.dataflow.stages.stage import Stage
+from piko_flow.dataflow.stages.stage_options import CallOptions
 from piko_flow.retry import Retry
 
 BAD_ITEMS = {"skip": "skips errors", "dead_letter": "dead letters"}

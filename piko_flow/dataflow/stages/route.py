@@ -6,7 +6,6 @@ from typing import Any, Never, TypeVar, overload
 
 from typing_extensions import TypedDict, Unpack
 
-from piko_flow.dataflow.stages.options import OnError, check_names, checked_on_error
 from piko_flow.dataflow.stages.routing import (
     Class,
     ClosedRoute,
@@ -15,6 +14,7 @@ from piko_flow.dataflow.stages.routing import (
     Predicate,
 )
 from piko_flow.dataflow.stages.stage import SinkLike, TransformLike, check_distinct_sinks, describe
+from piko_flow.dataflow.stages.stage_options import OnError, check_names, checked_on_error
 
 R = TypeVar("R")
 S = TypeVar("S")

@@ -13,7 +13,6 @@ from piko_flow.dataflow.graph.boxes import Ends, GraphBuilder
 from piko_flow.dataflow.graph.function import name_of, signature_of
 from piko_flow.dataflow.graph.generics import class_of, members_of, union_of
 from piko_flow.dataflow.graph.typing import all_are, compatible, guarded, has_items, plain, show
-from piko_flow.dataflow.stages.options import OnError, check_call, check_names
 from piko_flow.dataflow.stages.stage import (
     Branch,
     Either,
@@ -28,6 +27,7 @@ from piko_flow.dataflow.stages.stage import (
     check_distinct_sinks,
     describe,
 )
+from piko_flow.dataflow.stages.stage_options import OnError, check_call, check_names
 from piko_flow.errors import StageTypeError
 
 if TYPE_CHECKING:

@@ -12,7 +12,8 @@ from typing import Any, Concatenate, Generic, Protocol, TypeVar, overload
 from typing_extensions import Unpack
 
 from piko_flow.dataflow.graph.function import Signature, item_of, misfit, signature_of
-from piko_flow.dataflow.stages.options import (
+from piko_flow.dataflow.stages.stage import In, SinkLike, describe
+from piko_flow.dataflow.stages.stage_options import (
     GENERATORS,
     CallOptions,
     OnError,
@@ -27,7 +28,6 @@ from piko_flow.dataflow.stages.options import (
     positive_seconds,
     whole,
 )
-from piko_flow.dataflow.stages.stage import In, SinkLike, describe
 from piko_flow.errors import describe_error
 from piko_flow.retry import Retry
 

@@ -33,7 +33,8 @@ from typing_extensions import TypedDict, Unpack
 from piko_flow.dataflow.graph.function import Signature, gives_items, item_of, misfit, signature_of
 from piko_flow.dataflow.graph.generics import substitute
 from piko_flow.dataflow.graph.typing import plain, show
-from piko_flow.dataflow.stages.options import (
+from piko_flow.dataflow.stages.stage import Out, SourceLike, Stage, describe
+from piko_flow.dataflow.stages.stage_options import (
     OnError,
     Seconds,
     Where,
@@ -46,7 +47,6 @@ from piko_flow.dataflow.stages.options import (
     positive_seconds,
     whole,
 )
-from piko_flow.dataflow.stages.stage import Out, SourceLike, Stage, describe
 from piko_flow.retry import Retry
 
 T = TypeVar("T")

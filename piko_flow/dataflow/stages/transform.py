@@ -9,7 +9,9 @@ from typing_extensions import TypeVar, Unpack
 
 from piko_flow.dataflow.graph.function import Signature, gives_items, item_of, signature_of, through
 from piko_flow.dataflow.graph.typing import guarded, show
-from piko_flow.dataflow.stages.options import (
+from piko_flow.dataflow.stages.source import Several
+from piko_flow.dataflow.stages.stage import In, Keeping, Out, TransformLike, describe
+from piko_flow.dataflow.stages.stage_options import (
     GENERATORS,
     CallOptions,
     OnError,
@@ -20,8 +22,6 @@ from piko_flow.dataflow.stages.options import (
     checked_options,
     keep_function,
 )
-from piko_flow.dataflow.stages.source import Several
-from piko_flow.dataflow.stages.stage import In, Keeping, Out, TransformLike, describe
 
 if TYPE_CHECKING:
     from pydantic import TypeAdapter

@@ -13,7 +13,7 @@ from piko_flow.dataflow.running.channel import InOrder, OneByOne
 from piko_flow.dataflow.running.operators.awaitables import no_coroutine
 from piko_flow.dataflow.running.task_group import ESCAPES, TaskGroup, checkpoint, within
 from piko_flow.dataflow.running.unit_state import OperatorState
-from piko_flow.dataflow.stages.options import CallOptions
+from piko_flow.dataflow.stages.stage_options import CallOptions
 from piko_flow.retry import attempts
 
 BUFFERED = 256  # items that one input may have given before its turn to hand on has come
