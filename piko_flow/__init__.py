@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from piko_flow.dataflow.commit.journal import Journal, MemoryJournal
     from piko_flow.dataflow.commit.result import UnitResult
     from piko_flow.dataflow.plan.layout import Unit
-    from piko_flow.dataflow.plan.options import Capacity
     from piko_flow.dataflow.plan.plan import Plan
+    from piko_flow.dataflow.plan.plan_options import Capacity
     from piko_flow.dataflow.reports.facts import DeadLetter, EdgeReport, Progress, StageReport
     from piko_flow.dataflow.reports.observer import Observer, SilentObserver
     from piko_flow.dataflow.reports.report import RunReport
@@ -90,7 +90,7 @@ _NAMES: Final = {
     "piko_flow.dataflow.commit.journal": "Journal MemoryJournal",
     "piko_flow.dataflow.commit.result": "UnitResult",
     "piko_flow.dataflow.plan.layout": "Unit",
-    "piko_flow.dataflow.plan.options": "Capacity",
+    "piko_flow.dataflow.plan.plan_options": "Capacity",
     "piko_flow.dataflow.plan.plan": "Plan",
     "piko_flow.dataflow.reports.facts": "DeadLetter EdgeReport Progress StageReport",
     "piko_flow.dataflow.reports.observer": "Observer SilentObserver",

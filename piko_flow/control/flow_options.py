@@ -13,7 +13,7 @@ from typing_extensions import TypedDict
 
 from piko_flow.control.registry import Registry, Site
 from piko_flow.counting import is_whole
-from piko_flow.dataflow.plan.options import Capacity
+from piko_flow.dataflow.plan.plan_options import Capacity
 from piko_flow.dataflow.running.engine import Engine
 from piko_flow.dataflow.running.run_options import RunOptions, RunValues, run_options
 from piko_flow.dataflow.stages.stage import describe

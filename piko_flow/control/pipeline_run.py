@@ -21,8 +21,8 @@ from piko_flow.control.run_order import RunOrder, RunTools
 from piko_flow.control.staging import StoreStaging
 from piko_flow.dataflow.commit.last_transaction import LastTransaction
 from piko_flow.dataflow.plan.entry import Entry
-from piko_flow.dataflow.plan.options import PlanOptions
 from piko_flow.dataflow.plan.plan import Plan, make_plan
+from piko_flow.dataflow.plan.plan_options import PlanOptions
 from piko_flow.dataflow.reports.facts import DeadLetter
 from piko_flow.dataflow.reports.report import RunReport
 from piko_flow.dataflow.running.run import ActiveRun

@@ -13,7 +13,7 @@ from piko_flow.control.replaying import MOST, Replay
 from piko_flow.control.run_context import RunContext
 from piko_flow.counting import counted
 from piko_flow.dataflow.plan.entry import Entry
-from piko_flow.dataflow.plan.options import PlanOptions
+from piko_flow.dataflow.plan.plan_options import PlanOptions
 from piko_flow.dataflow.reports.report import RunReport
 from piko_flow.dataflow.stages.resource import RunInfo
 from piko_flow.dataflow.stages.sink import Sink

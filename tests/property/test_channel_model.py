@@ -5,7 +5,7 @@ import asyncio
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from piko_flow.dataflow.plan.options import Capacity
+from piko_flow.dataflow.plan.plan_options import Capacity
 from piko_flow.dataflow.running.channel import Channel
 
 ITEMS, SIZE = 5, 12

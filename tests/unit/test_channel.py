@@ -6,7 +6,7 @@ import weakref
 
 import pytest
 
-from piko_flow.dataflow.plan.options import Capacity
+from piko_flow.dataflow.plan.plan_options import Capacity
 from piko_flow.dataflow.running.channel import Channel
 from piko_flow.testing import turns
 

@@ -9,7 +9,7 @@ import pytest
 from pydantic import BaseModel
 
 from piko_flow import Batch, CpuMap, Filter, FlatMap, Sink, Source, Transform, run, start
-from piko_flow.dataflow.plan.options import Capacity
+from piko_flow.dataflow.plan.plan_options import Capacity
 from piko_flow.errors import StageFailed
 from piko_flow.testing import CollectingSink, RecordingTarget, Script, Stall, items, turns
 

@@ -19,8 +19,8 @@ from piko_flow.connectors.redis_streams import (
     RedisStreamSource,
     StreamEntry,
 )
-from piko_flow.dataflow.plan.options import PlanOptions
 from piko_flow.dataflow.plan.plan import make_plan
+from piko_flow.dataflow.plan.plan_options import PlanOptions
 from piko_flow.errors import PipelineError
 from piko_flow.testing import CollectingSink
 from tests.databases.redis import PASSWORD, RedisHost

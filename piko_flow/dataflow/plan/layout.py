@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from piko_flow.dataflow.plan.options import Capacity
+from piko_flow.dataflow.plan.plan_options import Capacity
 
 OperatorKind = Literal[
     "fused", "source", "concurrent", "keyed", "flat_map", "cpu", "batch", "throttle", "merge", "sink"

@@ -11,7 +11,7 @@ from piko_flow.dataflow.plan.entry import Entry, entered
 from piko_flow.dataflow.plan.explanation import explain
 from piko_flow.dataflow.plan.fingerprint import fingerprint
 from piko_flow.dataflow.plan.layout import ChannelSpec, Operator, OperatorKind, Unit
-from piko_flow.dataflow.plan.options import Capacity, PlanOptions
+from piko_flow.dataflow.plan.plan_options import Capacity, PlanOptions
 from piko_flow.dataflow.plan.split_ids import NoIdentity, split_id
 from piko_flow.dataflow.stages.batch import Batch, Fold, Throttle
 from piko_flow.dataflow.stages.cpu import CpuMap

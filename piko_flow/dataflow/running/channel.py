@@ -7,7 +7,7 @@ from collections import deque
 from collections.abc import Awaitable, Callable
 from typing import Any, Generic, TypeVar
 
-from piko_flow.dataflow.plan.options import Capacity
+from piko_flow.dataflow.plan.plan_options import Capacity
 
 T = TypeVar("T")
 SMALL = 16  # chunks up to this size are joined to the one before, larger ones travel as they are

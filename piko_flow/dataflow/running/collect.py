@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from piko_flow.counting import is_whole
-from piko_flow.dataflow.plan.options import Capacity, PlanOptions
 from piko_flow.dataflow.plan.plan import make_plan
+from piko_flow.dataflow.plan.plan_options import Capacity, PlanOptions
 from piko_flow.dataflow.reports.preview import preview_html, preview_text
 from piko_flow.dataflow.running.blocking import blocking
 from piko_flow.dataflow.running.run import ActiveRun

@@ -13,7 +13,7 @@ from typing_extensions import TypedDict
 from piko_flow.dataflow.commit.commit import CheckClaim, unclaimed
 from piko_flow.dataflow.commit.journal import Journal
 from piko_flow.dataflow.commit.last_transaction import LastTransaction
-from piko_flow.dataflow.plan.options import Capacity, PlanOptions, refuse_option
+from piko_flow.dataflow.plan.plan_options import Capacity, PlanOptions, refuse_option
 from piko_flow.dataflow.reports.observer import Observer
 from piko_flow.dataflow.running.engine import Engine
 from piko_flow.dataflow.stages.resource import ResourcePool, RunInfo
