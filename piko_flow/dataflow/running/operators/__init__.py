@@ -2,8 +2,8 @@
 
 Promises: an operator takes chunks from its input, hands on what they give, and counts every item. Items leave in the
 order in which they entered, unless the stage is unordered, works by key, or joins branches. A stop ends every wait.
-Does not open or prepare the parts of a sink (`unit.py` does), and does not choose what becomes of an item that failed
-for good (`error_policy.py` does).
+Does not decide when the parts of a sink are opened and prepared (`unit.py` does), nor what becomes of an item that
+failed for good (`error_policy.py` does).
 
 Start reading in `reader.py`, then `fused.py` and `concurrent.py`. May know the rooms below running, and in running
 what all operators share: channels, task groups, threads, the state of a unit. Not `run.py` and not `engine.py`.
