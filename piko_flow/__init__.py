@@ -27,10 +27,9 @@ if TYPE_CHECKING:
     from piko_flow.dataflow.running.engine import Engine, LocalEngine
     from piko_flow.dataflow.running.run import ActiveRun, run, run_sync, start
     from piko_flow.dataflow.stages.batch import Batch, Fold, Throttle
-    from piko_flow.dataflow.stages.broadcast import Broadcast
+    from piko_flow.dataflow.stages.branching import Broadcast, Route
     from piko_flow.dataflow.stages.cpu import CpuMap
     from piko_flow.dataflow.stages.resource import Resource, ResourcePool, RunInfo
-    from piko_flow.dataflow.stages.route import Route
     from piko_flow.dataflow.stages.routing import Merge, On
     from piko_flow.dataflow.stages.sink import Part, Receipt, Sink, SinkTarget, Transaction
     from piko_flow.dataflow.stages.source import ChunkReader, Reject, SliceReader, Source
@@ -99,10 +98,9 @@ _NAMES: Final = {
     "piko_flow.dataflow.running.engine": "Engine LocalEngine",
     "piko_flow.dataflow.running.run": "ActiveRun run run_sync start",
     "piko_flow.dataflow.stages.batch": "Batch Fold Throttle",
-    "piko_flow.dataflow.stages.broadcast": "Broadcast",
+    "piko_flow.dataflow.stages.branching": "Broadcast Route",
     "piko_flow.dataflow.stages.cpu": "CpuMap",
     "piko_flow.dataflow.stages.resource": "Resource ResourcePool RunInfo",
-    "piko_flow.dataflow.stages.route": "Route",
     "piko_flow.dataflow.stages.routing": "Merge On",
     "piko_flow.dataflow.stages.sink": "Part Receipt Sink SinkTarget Transaction",
     "piko_flow.dataflow.stages.source": "ChunkReader Reject SliceReader Source",

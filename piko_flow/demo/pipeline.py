@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Final, Generic
 
 from piko_flow.connectors.files import CsvSource, JsonLinesSink
+from piko_flow.dataflow.stages.branching import Route
 from piko_flow.dataflow.stages.cpu import CpuMap
-from piko_flow.dataflow.stages.route import Route
 from piko_flow.dataflow.stages.routing import On
 from piko_flow.dataflow.stages.sink import Sink, SinkTarget, T_contra
 from piko_flow.dataflow.stages.stage import Pipeline
