@@ -8,9 +8,8 @@ from typing import Any
 from piko_flow.dataflow.graph.boxes import Box, Graph, graph_of
 from piko_flow.dataflow.graph.function import signature_of
 from piko_flow.dataflow.plan.entry import Entry, entered
-from piko_flow.dataflow.plan.explanation import explain
 from piko_flow.dataflow.plan.fingerprint import fingerprint
-from piko_flow.dataflow.plan.layout import ChannelSpec, Operator, OperatorKind, Unit
+from piko_flow.dataflow.plan.layout import ChannelSpec, Operator, OperatorKind, Unit, explain
 from piko_flow.dataflow.plan.plan_options import Capacity, PlanOptions
 from piko_flow.dataflow.plan.split_ids import NoIdentity, split_id
 from piko_flow.dataflow.stages.batch import Batch, Fold, Throttle
