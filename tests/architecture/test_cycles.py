@@ -22,7 +22,7 @@ LATE = {
     "stages/transform.py": {"pydantic": COSTS, "pydantic.errors": COSTS},
     "plan/split_ids.py": {"pydantic": COSTS},
     "reports/failed_place.py": {"pydantic": COSTS},
-    "running/value_check.py": {"pydantic": COSTS},
+    "running/unit_state.py": {"pydantic": COSTS},
     "running/operators/plain_rows.py": {"pydantic": COSTS},
     "workers/transport.py": {"tempfile": COSTS},
     "workers/program.py": {

@@ -9,7 +9,7 @@ from typing import Any, Protocol
 import pytest
 
 from piko_flow import Broadcast, CpuMap, Sink, Source, Transform, run
-from piko_flow.dataflow.running.value_check import value_check
+from piko_flow.dataflow.running.unit_state import value_check
 from piko_flow.errors import StageFailed
 from piko_flow.testing import CollectingSink
 

@@ -1,4 +1,4 @@
-"""What the operators of one unit share: counts, channels, policies, and what is open."""
+"""What the operators of one unit share: counts, channels, policies, what is open, and the checks of values."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
-from typing import Any
+from typing import Any, cast
 
 from piko_flow.clock import monotonic
 from piko_flow.dataflow.graph.boxes import Box
@@ -17,7 +17,6 @@ from piko_flow.dataflow.running.channel import AnyChannel, Channel
 from piko_flow.dataflow.running.context import EngineContext
 from piko_flow.dataflow.running.error_policy import ErrorPolicy
 from piko_flow.dataflow.running.thread_pool import StageThreads
-from piko_flow.dataflow.running.value_check import value_check
 
 
 class UnitState:
@@ -198,3 +197,31 @@ class OperatorState:
 def left_busy(times: OperatorTimes, seconds: float) -> float:
     """What the waits leave of the seconds."""
     return max(seconds - times.waiting - times.blocked, 0.0)
+
+
+def value_check(takes: Any) -> Callable[[Any], Any] | None:
+    """A function that gives the value as the annotation has it, or raises ValidationError; None where all pass.
+
+    What Pydantic knows is validated (and converted) by it. Of any other class, also inside a list, a union
+    or the like, the value must be an instance. What has neither a schema nor instances (a protocol that is
+    not runtime_checkable, a name that cannot be found) is not checked.
+    """
+    if takes is Any or _without_instances(takes):
+        return None
+    from pydantic import ConfigDict, InstanceOf, PydanticUserError, TypeAdapter
+
+    for config in (None, ConfigDict(arbitrary_types_allowed=True)):
+        try:
+            adapter: TypeAdapter[Any] = TypeAdapter(takes, config=config)
+        except PydanticUserError:  # it has no schema for a class, or (of a dataclass) takes no configuration
+            continue
+        return adapter.validate_python if adapter.pydantic_complete else None
+    if not isinstance(takes, type):
+        return None
+    instance: TypeAdapter[Any] = TypeAdapter(cast(Any, InstanceOf)[takes])
+    return instance.validate_python
+
+
+def _without_instances(takes: Any) -> bool:
+    protocol = getattr(takes, "_is_protocol", False)
+    return bool(protocol) and not getattr(takes, "_is_runtime_protocol", False)
