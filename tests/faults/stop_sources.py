@@ -11,6 +11,7 @@ from itertools import count
 from typing import Any, Literal
 
 from piko_flow import Reject, Source
+from piko_flow.clock import monotonic
 from piko_flow.testing import turns
 
 LONGEST = 120.0  # seconds that a thread waits for a test that has forgotten it
@@ -48,6 +49,7 @@ class Feed:
         self.breaks_after, self.turns = breaks_after, turns
         self.given = 0
         self.waiting = False
+        self.left = float("inf")  # when the source was left, by the clock of loops
         self._next, self._next_on_thread = asyncio.Event(), threading.Event()
         self._closes, self._closes_on_thread = asyncio.Event(), threading.Event()
 
@@ -89,6 +91,7 @@ class Feed:
                     self._next_on_thread.wait(LONGEST)
                 yield self.give(self.given + 1)
         finally:
+            self.left = monotonic()
             if self.hangs:
                 self._closes_on_thread.wait(LONGEST)
 
@@ -102,6 +105,7 @@ class Feed:
                     await self.wait()
                 yield self.give(self.given + 1)
         finally:
+            self.left = monotonic()
             if self.hangs:
                 await self._closes.wait()
 

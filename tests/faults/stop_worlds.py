@@ -18,6 +18,7 @@ from piko_flow import (
     ResourceFailed,
     Retry,
     RunReport,
+    SilentObserver,
     Sink,
     Source,
     StageFailed,
@@ -30,10 +31,10 @@ from tests.faults.stop_sources import FOR_EVER, Feed, Kind
 
 BOUND: Final = 15.0  # seconds for each wait of a cell; a good one needs a fraction of one for all of them
 TEARDOWN: Final = 0.4  # seconds, where something hangs; what does not hang ends in it, also on a busy machine
-TICK: Final = 0.01
 FIRST = 4  # items before the source waits
 SLICE = 20  # items of a slice that is read from a full channel
 AGE = 0.05  # seconds of a slice
+LATE = 0.02  # seconds that one attempt of the stage may take where that is what fails
 
 STOPS = ("drain", "cancel", "cancel of the caller")
 SLICED = ("max_items", "max_age")
@@ -164,7 +165,7 @@ class Work:
     def options(self) -> dict[str, Any]:
         """Those of the stage."""
         if self.event == "timeout of a stage":
-            return {"timeout": 0.02}
+            return {"timeout": LATE}
         retried = self.event in (RECOVERS, "attempts of a stage used up")
         return {"retry": Retry(3, first=0)} if retried else {}
 
@@ -224,20 +225,19 @@ class Client:
             yield
 
 
-class Ticks:
-    """Counts the hundredths of a second in which the loop turned: a machine that stands still is not counted."""
+class SourceTimes(SilentObserver):
+    """Notes when the source of a run began, and when it ended, by the clock of the run's loop."""
 
     def __init__(self) -> None:
-        self.count = 0
-        self._tick()
+        self.began = self.ended = float("inf")
 
-    def _tick(self) -> None:
-        self.count += 1
-        self._timer = asyncio.get_running_loop().call_later(TICK, self._tick)
+    def stage_started(self, stage: str) -> None:
+        if stage == "source":
+            self.began = asyncio.get_running_loop().time()
 
-    def stop(self) -> None:
-        """Count no more."""
-        self._timer.cancel()
+    def stage_ended(self, stage: str) -> None:
+        if stage == "source":
+            self.ended = asyncio.get_running_loop().time()
 
 
 class World:
@@ -262,6 +262,8 @@ class World:
         self.target: RecordingTarget[int] = RecordingTarget(faults={step: [self.stall]} if step else {})
         self.retry = NotedRetry(5, first=30)
         self.active: ActiveRun | None = None
+        self.source = SourceTimes()
+        self.requested = 0.0  # when the stop was requested, by the clock of the loop
 
     def pipeline(self) -> Pipeline:
         """The source, the gate, the stage with its resource, and a sink with a target."""
@@ -283,13 +285,22 @@ class World:
 
     async def run(self) -> RunReport:
         """Run it as the caller whom the event concerns does."""
-        options: Any = {"capacity": 2} if self.cell.is_full else {}
+        options: Any = {"observer": self.source, **({"capacity": 2} if self.cell.is_full else {})}
         if self.cell.moment not in PATIENT:
             options["teardown"] = TEARDOWN
         if self.cell.event == "cancel of the caller":
             return await run(self.pipeline(), **options)
         async with start(self.pipeline(), **options) as self.active:
             return await self.active.wait()
+
+    def request(self, at: float | None = None) -> None:
+        """Note that the stop is requested now, or at another moment."""
+        self.requested = asyncio.get_running_loop().time() if at is None else at
+
+    @property
+    def noticed_after(self) -> float:
+        """Seconds from the request of the stop until the source had ended, or had been interrupted and was closing."""
+        return min(self.source.ended, self.feed.left) - self.requested
 
     async def reached(self, ended: Callable[[], bool]) -> None:
         """Wait until the run is at the moment of the cell, or has ended before."""

@@ -32,6 +32,7 @@ from tests.faults.stop_worlds import (
     FIRST,
     FULL,
     ITEM_DECIDES,
+    LATE,
     MOMENTS,
     READ,
     READING,
@@ -42,17 +43,18 @@ from tests.faults.stop_worlds import (
     Broken,
     Cell,
     Refused,
-    Ticks,
     World,
     ended,
 )
 from tests.property.balance import assert_balanced
 
-NOTICED = (
-    50  # ticks from a stop to the end of its run: ten are the promise, the others are for a busy machine
-)
+NOTICED = 0.1  # seconds from the request of a stop until the source has noticed it
 
 pytestmark = pytest.mark.timeout(60)
+
+
+class Late(AssertionError):
+    """A source noticed its stop too late."""
 
 
 @dataclass(frozen=True)
@@ -115,7 +117,10 @@ def test_a_slice_of_what_is_not_read_in_slices_is_refused(kind: Kind, option: st
 
 @pytest.mark.parametrize("cell", CELLS, ids=str)
 def test_the_run_ends(cell: Cell) -> None:
-    in_a_loop(lambda: play(cell), str(cell))
+    try:
+        in_a_loop(lambda: play(cell), str(cell))
+    except Late:  # once may be the machine's standstill; the source is late twice only by itself
+        in_a_loop(lambda: play(cell), str(cell))
 
 
 async def play(cell: Cell) -> None:
@@ -123,19 +128,17 @@ async def play(cell: Cell) -> None:
     with no_leaks(grace=10):
         world = World(cell)
         task = asyncio.create_task(world.run(), name="the run")
-        ticks = Ticks()
         try:
             await world.reached(task.done)
-            happened, given = ticks.count, world.feed.given
+            given = world.feed.given
             await happen(world, task)
             await asyncio.wait([task], timeout=BOUND)
             if not task.done():
                 raise Stuck(f"it did not end within {BOUND:g} s:\n{standing()}")
-            if cell.moment in (READING, BETWEEN, FULL) and cell.kind.waits != "thread":
-                assert ticks.count - happened < NOTICED, "ticks of 10 ms until the run had ended"
             check(world, task, given)
+            if not cell.has_read and world.noticed_after > NOTICED:
+                raise Late(f"the source noticed the stop {world.noticed_after:.3f} s after its request")
         finally:
-            ticks.stop()
             world.release()
             task.cancel()
             await asyncio.gather(asyncio.wait_for(task, BOUND), return_exceptions=True)
@@ -145,19 +148,26 @@ async def play(cell: Cell) -> None:
 async def happen(world: World, task: asyncio.Task[RunReport]) -> None:
     """Let the event of the cell happen; afterwards what the test holds back flows on."""
     cell, event = world.cell, world.cell.event
+    world.request()
     if event in ITEM_DECIDES:
         world.gate.go.set()
     if event in BREAKING:
         world.client.breaks()
     if event == RECOVERS:
         await until(lambda: world.work.calls > 1 or task.done(), within=BOUND)
+        world.request()
     if event in ("drain", RECOVERS, CLOSE_RAISES):
         assert world.active is not None
         world.active.drain()
     if event in ("cancel", "cancel of the caller"):
         await cancel(world, task)
-    if event == "max_age" and (cell.is_full or cell.waits_on_thread):
-        await aged()
+    if event == "timeout of a stage":
+        world.request(world.requested + LATE)
+    if event == "max_age":
+        world.request(world.source.began + AGE)
+        if cell.is_full or cell.waits_on_thread:
+            await aged()
+            world.request()
     if event in ("drain", RECOVERS, CLOSE_RAISES, *SLICED):
         world.gate.opened.set()
         world.feed.release()
