@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
+from concurrent.futures import Future
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -31,6 +32,7 @@ from tests.faults.stop_sources import FOR_EVER, Feed, Kind
 
 BOUND: Final = 15.0  # seconds for each wait of a cell; a good one needs a fraction of one for all of them
 TEARDOWN: Final = 0.4  # seconds, where something hangs; what does not hang ends in it, also on a busy machine
+BEAT: Final = 0.005
 FIRST = 4  # items before the source waits
 SLICE = 20  # items of a slice that is read from a full channel
 AGE = 0.05  # seconds of a slice
@@ -47,6 +49,8 @@ BREAKING = (
     "fail_after of a resource",
 )
 CLOSE_RAISES = "close of a resource raises"
+INTERRUPT = "interrupt of the caller"
+"""Of `run_sync` alone: who awaits a run cancels it."""
 EVENTS = (*STOPS, *SLICED, *FAILURES, RECOVERS, *BREAKING, CLOSE_RAISES)
 ITEM_DECIDES = (*FAILURES, RECOVERS)
 """Events that happen when the stage works on an item."""
@@ -226,10 +230,20 @@ class Client:
 
 
 class SourceTimes(SilentObserver):
-    """Notes when the source of a run began, and when it ended, by the clock of the run's loop."""
+    """Notes when the source of a run began and ended, by the clock of the run's loop, and when that loop stood still."""
 
     def __init__(self) -> None:
         self.began = self.ended = float("inf")
+        self.when_run_starts: Callable[[], object] = lambda: None
+        self._stalls: list[tuple[float, float]] = []
+
+    def run_started(self, run: str, pipeline: str, units: int) -> None:
+        self._beat(asyncio.get_running_loop(), float("inf"))
+        self.when_run_starts()
+
+    def run_ended(self, report: RunReport | None, error: BaseException | None) -> None:
+        self._stalls.append((self._timer.when(), asyncio.get_running_loop().time()))
+        self._timer.cancel()
 
     def stage_started(self, stage: str) -> None:
         if stage == "source":
@@ -238,6 +252,14 @@ class SourceTimes(SilentObserver):
     def stage_ended(self, stage: str) -> None:
         if stage == "source":
             self.ended = asyncio.get_running_loop().time()
+
+    def stalled(self, begins: float, ends: float) -> float:
+        """Seconds between the two that beats of the loop were late: a machine that stands still is not counted."""
+        return sum(max(min(ran, ends) - max(due, begins), 0.0) for due, ran in self._stalls)
+
+    def _beat(self, loop: asyncio.AbstractEventLoop, due: float) -> None:
+        self._stalls.append((due, loop.time()))
+        self._timer = loop.call_later(BEAT, self._beat, loop, loop.time() + BEAT)
 
 
 class World:
@@ -283,11 +305,18 @@ class World:
         used = Transform(work, uses={"client": self.client.open}, name="work", **self.work.options())
         return read >> Transform(gate, name="gate") >> used >> Sink(self.target, name="target")  # type: ignore[no-any-return]
 
-    async def run(self) -> RunReport:
-        """Run it as the caller whom the event concerns does."""
-        options: Any = {"observer": self.source, **({"capacity": 2} if self.cell.is_full else {})}
+    def options(self) -> dict[str, Any]:
+        """Those of the run."""
+        options: dict[str, Any] = {"observer": self.source}
+        if self.cell.is_full:
+            options["capacity"] = 2
         if self.cell.moment not in PATIENT:
             options["teardown"] = TEARDOWN
+        return options
+
+    async def run(self) -> RunReport:
+        """Run it as the caller whom the event concerns does."""
+        options = self.options()
         if self.cell.event == "cancel of the caller":
             return await run(self.pipeline(), **options)
         async with start(self.pipeline(), **options) as self.active:
@@ -300,7 +329,8 @@ class World:
     @property
     def noticed_after(self) -> float:
         """Seconds from the request of the stop until the source had ended, or had been interrupted and was closing."""
-        return min(self.source.ended, self.feed.left) - self.requested
+        noticed = min(self.source.ended, self.feed.left)
+        return noticed - self.requested - self.source.stalled(self.requested, noticed)
 
     async def reached(self, ended: Callable[[], bool]) -> None:
         """Wait until the run is at the moment of the cell, or has ended before."""
@@ -351,13 +381,18 @@ class World:
         self.stall.release()
 
 
-def ended(task: asyncio.Task[RunReport]) -> tuple[str, BaseException | None, tuple[str, ...]]:
+def ended(
+    task: Future[RunReport] | asyncio.Task[RunReport],
+) -> tuple[str, BaseException | None, tuple[str, ...]]:
     """The outcome or the name of the error, the error, and what is left behind."""
     try:
         report = task.result()
     except (CommitFailed, ResourceFailed, StageFailed) as error:
         return type(error).__name__, error, error.leftovers
     except BaseException as error:
-        notes = getattr(error, "__notes__", [])
+        cancelled = (
+            error.__context__ if isinstance(error, KeyboardInterrupt) else error
+        )  # which has the notes
+        notes = getattr(cancelled, "__notes__", [])
         return type(error).__name__, error, tuple(notes)
     return report.outcome, None, report.leftovers

@@ -7,13 +7,17 @@ from __future__ import annotations
 
 import asyncio
 import re
+import signal
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future
 from dataclasses import dataclass
+from functools import partial
 from itertools import product
 from typing import Any
 
 import pytest
 
-from piko_flow import CommitFailed, PipelineError, ResourceFailed, RunReport, StageFailed
+from piko_flow import CommitFailed, PipelineError, ResourceFailed, RunReport, StageFailed, run_sync
 from piko_flow.testing import no_leaks, turns, until
 from tests.faults.stop_loops import Stuck, in_a_loop, standing
 from tests.faults.stop_sources import KINDS, Feed, Kind
@@ -31,6 +35,7 @@ from tests.faults.stop_worlds import (
     FAILURES,
     FIRST,
     FULL,
+    INTERRUPT,
     ITEM_DECIDES,
     LATE,
     MOMENTS,
@@ -48,6 +53,7 @@ from tests.faults.stop_worlds import (
 )
 from tests.property.balance import assert_balanced
 
+Ends = asyncio.Task[RunReport] | Future[RunReport]
 NOTICED = 0.1  # seconds from the request of a stop until the source has noticed it
 
 pytestmark = pytest.mark.timeout(60)
@@ -62,7 +68,7 @@ class Left:
     """Cells that make no sense, and why."""
 
     why: str
-    events: tuple[str, ...] = EVENTS
+    events: tuple[str, ...] = (*EVENTS, INTERRUPT)
     moments: tuple[str, ...] = MOMENTS
     kinds: tuple[str, ...] = tuple(kind.name for kind in KINDS)
 
@@ -97,6 +103,14 @@ ALL = [Cell(*place) for place in product(KINDS, EVENTS, MOMENTS)]
 CELLS = [cell for cell in ALL if not any(left.has(cell) for left in NO_SENSE)]
 
 
+BY_SCRIPTS = (INTERRUPT, *SLICED, *FAILURES, *BREAKING)
+FROM_A_SCRIPT = [
+    cell
+    for cell in (Cell(*place) for place in product(KINDS, BY_SCRIPTS, (READING, BETWEEN, FULL)))
+    if not any(left.has(cell) for left in NO_SENSE)
+]
+
+
 def test_every_cell_is_tried_or_left_out_for_a_reason() -> None:
     assert [left.why for left in NO_SENSE if not any(map(left.has, ALL))] == []
     assert {(cell.event, cell.moment) for cell in ALL} - {(cell.event, cell.moment) for cell in CELLS} == {
@@ -119,8 +133,35 @@ def test_a_slice_of_what_is_not_read_in_slices_is_refused(kind: Kind, option: st
 def test_the_run_ends(cell: Cell) -> None:
     try:
         in_a_loop(lambda: play(cell), str(cell))
-    except Late:  # once may be the machine's standstill; the source is late twice only by itself
+    except Late:  # a thread may have been late, which the beats of the loop do not show
         in_a_loop(lambda: play(cell), str(cell))
+
+
+@pytest.mark.parametrize("cell", FROM_A_SCRIPT, ids=str)
+def test_the_run_of_a_script_ends(cell: Cell, interrupt_key: None) -> None:
+    try:
+        play_from_a_script(cell)
+    except Late:
+        play_from_a_script(cell)
+
+
+@pytest.mark.parametrize("cell", [cell for cell in FROM_A_SCRIPT if cell.event != INTERRUPT], ids=str)
+def test_the_run_of_a_notebook_ends(cell: Cell) -> None:
+    async def cell_of_a_notebook() -> None:
+        play_from_a_script(cell)  # blocks this loop; the run has one of its own
+
+    try:
+        in_a_loop(cell_of_a_notebook, str(cell))
+    except Late:
+        in_a_loop(cell_of_a_notebook, str(cell))
+
+
+@pytest.fixture
+def interrupt_key() -> Iterator[None]:
+    """The interrupt key does what it does in a script; workers of the tests ignore it."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
 
 
 async def play(cell: Cell) -> None:
@@ -136,8 +177,7 @@ async def play(cell: Cell) -> None:
             if not task.done():
                 raise Stuck(f"it did not end within {BOUND:g} s:\n{standing()}")
             check(world, task, given)
-            if not cell.has_read and world.noticed_after > NOTICED:
-                raise Late(f"the source noticed the stop {world.noticed_after:.3f} s after its request")
+            check_promptness(world)
         finally:
             world.release()
             task.cancel()
@@ -145,7 +185,29 @@ async def play(cell: Cell) -> None:
         await turns(20)
 
 
-async def happen(world: World, task: asyncio.Task[RunReport]) -> None:
+def play_from_a_script(cell: Cell) -> None:
+    """The same by `run_sync`; what happens is done by a task in the run's own loop."""
+    world, result = World(cell), Future[RunReport]()
+    given: list[int] = []
+    driving: list[asyncio.Task[None]] = []
+
+    async def drive() -> None:
+        await world.reached(lambda: world.source.ended < float("inf"))
+        given.append(world.feed.given)
+        await happen(world, result)
+
+    world.source.when_run_starts = lambda: driving.append(asyncio.create_task(drive(), name="the driver"))
+    try:
+        result.set_result(run_sync(world.pipeline(), **world.options()))
+    except BaseException as error:
+        result.set_exception(error)
+    finally:
+        world.release()
+    check(world, result, given[0])
+    check_promptness(world)
+
+
+async def happen(world: World, task: Ends) -> None:
     """Let the event of the cell happen; afterwards what the test holds back flows on."""
     cell, event = world.cell, world.cell.event
     world.request()
@@ -159,7 +221,7 @@ async def happen(world: World, task: asyncio.Task[RunReport]) -> None:
     if event in ("drain", RECOVERS, CLOSE_RAISES):
         assert world.active is not None
         world.active.drain()
-    if event in ("cancel", "cancel of the caller"):
+    if event in ("cancel", "cancel of the caller", INTERRUPT):
         await cancel(world, task)
     if event == "timeout of a stage":
         world.request(world.requested + LATE)
@@ -179,9 +241,11 @@ async def happen(world: World, task: asyncio.Task[RunReport]) -> None:
         await cancel(world, task)
 
 
-async def cancel(world: World, task: asyncio.Task[RunReport]) -> None:
+async def cancel(world: World, task: Ends) -> None:
     """Cancel, and again and again while a teardown hangs, as an impatient user does."""
-    stop = task.cancel if world.active is None else world.active.cancel
+    stop: Callable[[], object] = task.cancel if world.active is None else world.active.cancel
+    if world.cell.event == INTERRUPT:
+        stop = partial(signal.raise_signal, signal.SIGINT)
     stop()
     if world.cell.moment not in (READING, BETWEEN, FULL):
         for _ in range(5):
@@ -196,7 +260,7 @@ async def aged() -> None:
     await until(lambda: loop.time() > ends, within=BOUND)
 
 
-def check(world: World, task: asyncio.Task[RunReport], given: int) -> None:
+def check(world: World, task: Ends, given: int) -> None:
     """The run ended as it should, and names what it left behind."""
     outcome, cause = expected(world.cell)
     found, error, leftovers = ended(task)
@@ -227,12 +291,20 @@ def check(world: World, task: asyncio.Task[RunReport], given: int) -> None:
     assert [one for one in must if not any(re.search(one, line) for line in leftovers)] == [], leftovers
 
 
+def check_promptness(world: World) -> None:
+    """A source that has not ended before notices the stop at once."""
+    if not world.cell.has_read and world.noticed_after > NOTICED:
+        raise Late(f"the source noticed the stop {world.noticed_after:.3f} s after its request")
+
+
 def expected(cell: Cell) -> tuple[str, type[BaseException] | None]:
     """How the run of the cell ends, and the innermost cause where it fails."""
     if cell.moment == COMMIT:
         return "CommitFailed", TimeoutError
     if cell.event == "cancel of the caller":
         return "CancelledError", None
+    if cell.event == INTERRUPT:
+        return "KeyboardInterrupt", None
     if cell.moment == SWEEP or (cell.moment == READ and cell.event == "drain"):
         return "succeeded", None
     if cell.event in FAILURES:
