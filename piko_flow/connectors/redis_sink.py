@@ -16,11 +16,11 @@ from piko_flow.connectors.redis_server import RETRY, TIMEOUT, RedisClient, check
 from piko_flow.counting import whole_number
 from piko_flow.dataflow.graph.function import misfit
 from piko_flow.dataflow.graph.origin import caller
-from piko_flow.dataflow.running.task_group import TaskGroup
 from piko_flow.dataflow.stages.sink import Part, Receipt, SinkTarget
 from piko_flow.dataflow.stages.stage_options import Seconds
 from piko_flow.errors import ItemRejected, PipelineError
 from piko_flow.retry import LONGEST_TIME, Retry, seconds
+from piko_flow.tasks import TaskGroup
 
 KEPT: Final = 7 * 24 * 3600 * 1000  # milliseconds that parts, and the counts of what was moved, are kept
 HELD: Final = 60_000  # milliseconds that a run counts as alive after its last sign

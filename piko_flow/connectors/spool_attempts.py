@@ -16,9 +16,9 @@ from piko_flow.connectors.spool_pieces import Piece
 from piko_flow.connectors.spool_reading import keys_of
 from piko_flow.connectors.spool_telling import Telling, shown_error
 from piko_flow.dataflow.reports.facts import DeadLetter
-from piko_flow.dataflow.running.task_group import ESCAPES, escape_failure
 from piko_flow.errors import ItemRejected, shorten
 from piko_flow.retry import Retry
+from piko_flow.tasks import ESCAPES, escape_failure
 
 
 class Attempts:

@@ -13,12 +13,12 @@ from piko_flow.connectors.spool_errors import SpoolRefused, TooManyFailed
 from piko_flow.dataflow.graph.boxes import graph_of
 from piko_flow.dataflow.reports.facts import DeadLetter
 from piko_flow.dataflow.running.run import run
-from piko_flow.dataflow.running.task_group import within
 from piko_flow.dataflow.stages.routing import Fork
 from piko_flow.dataflow.stages.sink import Part, Sink, SinkTarget
 from piko_flow.dataflow.stages.source import Source
 from piko_flow.dataflow.stages.stage import Keeping, SinkLike
 from piko_flow.errors import ItemRejected, StageFailed
+from piko_flow.tasks import within
 
 _SOURCE: Final = "spooled"
 REPLACED: Final = "a file or a window is replaced as a whole, so each list would replace the one before"

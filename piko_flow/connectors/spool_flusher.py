@@ -29,8 +29,8 @@ from piko_flow.connectors.spool_returning import Returning
 from piko_flow.connectors.spool_shelf import Shelf
 from piko_flow.connectors.spool_stock import Settled, Stock
 from piko_flow.connectors.spool_waiting import happens
-from piko_flow.dataflow.commit.shield import uninterrupted
 from piko_flow.errors import describe_error
+from piko_flow.tasks import uninterrupted
 
 log = logging.getLogger("piko_flow.spool")
 

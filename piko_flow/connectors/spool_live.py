@@ -23,7 +23,7 @@ from piko_flow.connectors.spool_options import SpoolOptions
 from piko_flow.connectors.spool_stock import Bounds, Stock
 from piko_flow.connectors.spool_telling import Telling
 from piko_flow.counting import counted
-from piko_flow.dataflow.commit.shield import uninterrupted
+from piko_flow.tasks import uninterrupted
 
 log = logging.getLogger("piko_flow.spool")
 

@@ -12,8 +12,8 @@ from piko_flow.connectors.spool_items import ItemForms
 from piko_flow.connectors.spool_letters import DeadLetters, SpooledLetter
 from piko_flow.connectors.spool_reading import payload_of
 from piko_flow.connectors.spool_stock import Stock
-from piko_flow.dataflow.running.task_group import within
 from piko_flow.errors import describe_error
+from piko_flow.tasks import within
 
 log = logging.getLogger("piko_flow.spool")
 

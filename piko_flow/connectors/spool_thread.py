@@ -12,7 +12,7 @@ from typing import Any, Final, TypeVar
 from piko_flow.clock import monotonic
 from piko_flow.connectors.spool_errors import SpoolClosed
 from piko_flow.connectors.spool_file import SpoolFile
-from piko_flow.dataflow.commit.shield import uninterrupted
+from piko_flow.tasks import uninterrupted
 
 T = TypeVar("T")
 _MOMENT: Final = 0.005  # seconds that a change which is not urgent waits for others

@@ -13,10 +13,10 @@ from typing_extensions import TypeVar, TypeVarTuple, Unpack
 
 from piko_flow.dataflow.graph.function import name_of, signature_of
 from piko_flow.dataflow.graph.origin import caller
-from piko_flow.dataflow.running.task_group import TaskGroup
 from piko_flow.dataflow.workers.pool import CallResult, WorkerPool
 from piko_flow.dataflow.workers.shipping import Shipment, pack
 from piko_flow.errors import shorten
+from piko_flow.tasks import TaskGroup
 
 A = TypeVar("A")
 T = TypeVar("T")

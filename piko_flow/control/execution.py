@@ -24,13 +24,12 @@ from piko_flow.control.run_context import Emitted, RunContext
 from piko_flow.control.run_order import RunOrder, RunTools
 from piko_flow.control.told_attempt import ToldAttempt
 from piko_flow.control.told_failure import hiding, told_failure
-from piko_flow.dataflow.commit.shield import uninterrupted
 from piko_flow.dataflow.reports.failed_place import trace_of
 from piko_flow.dataflow.reports.report import RunReport
-from piko_flow.dataflow.running.task_group import escape_failure, first_cause
 from piko_flow.errors import CallExited, ClaimLost, RequestRefused
 from piko_flow.planning.run_state import Reason, RunStatus
 from piko_flow.store.records import RunRecord
+from piko_flow.tasks import escape_failure, first_cause, uninterrupted
 
 __all__ = ["ActiveExecution", "Ask", "Outcome", "RunOrder", "RunTools", "execute"]
 

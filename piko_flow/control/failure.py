@@ -6,7 +6,6 @@ import hashlib
 from collections.abc import Callable
 
 from piko_flow.dataflow.reports.failed_place import line_of, place_of
-from piko_flow.dataflow.running.task_group import first_cause
 from piko_flow.errors import (
     AlreadyCommitted,
     ErrorBudgetExceeded,
@@ -17,6 +16,7 @@ from piko_flow.errors import (
     describe_error,
 )
 from piko_flow.retry import Retry
+from piko_flow.tasks import first_cause
 
 LONGEST = 512  # characters of a message, as the column has
 NAME = 64  # characters of a type's name

@@ -11,10 +11,10 @@ from piko_flow.control.failure import type_of
 from piko_flow.control.line_redaction import LineRedaction
 from piko_flow.control.redaction import Redaction
 from piko_flow.dataflow.reports.failed_place import TRACE, frames_of, trace_of
-from piko_flow.dataflow.running.task_group import first_cause
 from piko_flow.errors import ErrorBudgetExceeded, StageFailed, shorten
 from piko_flow.planning.run_state import RunStatus
 from piko_flow.store.records import RunRecord
+from piko_flow.tasks import first_cause
 
 ITEM = 2000  # characters of the item
 WHOLE = 8 * TRACE  # characters of a traceback of which what is secret is hidden; the end of them is kept

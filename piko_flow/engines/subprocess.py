@@ -14,7 +14,6 @@ from piko_flow.dataflow.reports.observer import SilentObserver
 from piko_flow.dataflow.running.context import EngineContext
 from piko_flow.dataflow.running.engine import Counts
 from piko_flow.dataflow.running.operators.sink import part_of
-from piko_flow.dataflow.running.task_group import TaskGroup
 from piko_flow.dataflow.stages.sink import Sink
 from piko_flow.dataflow.workers.interpreter import Death, check_count
 from piko_flow.dataflow.workers.shipping import culprits_of
@@ -29,6 +28,7 @@ from piko_flow.engines.unit_errors import (
 from piko_flow.engines.unit_messages import Order, Relay, SentResult, pack_for_travel, unpack_result
 from piko_flow.engines.unit_process import UnitProcess
 from piko_flow.errors import PipelineError, StageFailed, describe_error, shorten
+from piko_flow.tasks import TaskGroup
 
 ATTEMPTS = 3  # of a unit whose interpreter dies
 

@@ -15,10 +15,10 @@ from typing import Final, Protocol
 import uvicorn
 from starlette.types import ASGIApp
 
-from piko_flow.dataflow.running.task_group import TaskGroup
 from piko_flow.ops.app import make_api
 from piko_flow.ops.door.link import welcome
 from piko_flow.ops.process import Process
+from piko_flow.tasks import TaskGroup
 
 CONNECTIONS = 1000  # at once; further ones are answered with 503
 AT_ONCE = 5.0  # seconds from a second signal to the end of a process that does not end by itself

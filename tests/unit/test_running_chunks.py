@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from piko_flow import FlatMap, Sink, Source, Transform, run
+from piko_flow import FlatMap, Sink, Source, Transform, run, tasks
 from piko_flow.dataflow.reports.observer import SilentObserver
-from piko_flow.dataflow.running import task_group, unit_state
+from piko_flow.dataflow.running import unit_state
 from piko_flow.dataflow.running.operators import fused, loop, reader
 from piko_flow.dataflow.running.operators.reader import (
     LONGEST_STEP,
@@ -29,7 +29,7 @@ class Clock:
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.time = 0.0
-        for module in (task_group, fused, loop, reader, unit_state):
+        for module in (tasks, fused, loop, reader, unit_state):
             monkeypatch.setattr(module, "monotonic", lambda: self.time)
 
     def takes(self, seconds: Callable[[int], float]) -> Callable[[int], int]:

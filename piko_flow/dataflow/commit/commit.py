@@ -8,11 +8,11 @@ from typing import Any
 
 from piko_flow.dataflow.commit.last_transaction import LastTransaction
 from piko_flow.dataflow.commit.result import UnitResult
-from piko_flow.dataflow.commit.shield import Shield
 from piko_flow.dataflow.plan.plan import Plan
 from piko_flow.dataflow.stages.resource import ResourceHost, RunInfo
 from piko_flow.dataflow.stages.sink import Part, Sink, SinkTarget
 from piko_flow.errors import CommitFailed, StageFailed, describe_error
+from piko_flow.tasks import Shield
 
 CheckClaim = Callable[[], Coroutine[Any, Any, None]]
 

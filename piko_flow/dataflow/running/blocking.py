@@ -9,7 +9,7 @@ from concurrent.futures import Future
 from contextlib import suppress
 from typing import Any, TypeVar
 
-from piko_flow.dataflow.commit.shield import CANCEL_GRACE_SECONDS
+from piko_flow.tasks import CANCEL_GRACE_SECONDS
 
 T = TypeVar("T")
 

@@ -8,11 +8,9 @@ from dataclasses import dataclass, field
 from typing import Any, Final, cast
 
 from piko_flow.dataflow.commit.accounts import Budget
-from piko_flow.dataflow.commit.shield import CANCEL_GRACE_SECONDS
 from piko_flow.dataflow.graph.boxes import Box
 from piko_flow.dataflow.plan.plan import Plan
 from piko_flow.dataflow.reports.observer import Observer
-from piko_flow.dataflow.running.task_group import TaskGroup
 from piko_flow.dataflow.running.thread_pool import ThreadPool
 from piko_flow.dataflow.stages.cpu import CpuMap
 from piko_flow.dataflow.stages.resource import ResourceHost, ResourcePool, RunInfo, open_all
@@ -20,6 +18,7 @@ from piko_flow.dataflow.stages.sink import Staging
 from piko_flow.dataflow.workers.pool import WorkerPool
 from piko_flow.dataflow.workers.shipping import Shipment, pack
 from piko_flow.errors import CallCancelled, ResourceFailed, describe_error
+from piko_flow.tasks import CANCEL_GRACE_SECONDS, TaskGroup
 
 STEPS: Final = (
     2  # of a unit's teardown, each with the bound of its own: its stages end, its parts are aborted

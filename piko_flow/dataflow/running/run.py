@@ -15,7 +15,6 @@ from piko_flow.dataflow.commit.accounts import Accounts, Budget
 from piko_flow.dataflow.commit.commit import commit_decided, has_targets, locked_targets, sweep
 from piko_flow.dataflow.commit.journal import MemoryJournal
 from piko_flow.dataflow.commit.result import UnitResult
-from piko_flow.dataflow.commit.shield import Shield
 from piko_flow.dataflow.commit.uncommitted import (
     note_leftovers,
     note_uncommitted_writes,
@@ -29,10 +28,10 @@ from piko_flow.dataflow.running.blocking import blocking
 from piko_flow.dataflow.running.context import EngineContext, Intake
 from piko_flow.dataflow.running.engine import LocalEngine
 from piko_flow.dataflow.running.run_options import RunOptions, RunValues, run_options
-from piko_flow.dataflow.running.task_group import HeldInterrupt
 from piko_flow.dataflow.stages.resource import RunInfo
 from piko_flow.dataflow.stages.stage import Pipeline, closed
 from piko_flow.errors import ResumeRefused, describe_error
+from piko_flow.tasks import HeldInterrupt, Shield
 
 
 class ActiveRun:

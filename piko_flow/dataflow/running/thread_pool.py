@@ -12,8 +12,8 @@ from contextlib import suppress
 from queue import SimpleQueue
 from typing import Any, Final
 
-from piko_flow.dataflow.commit.shield import Shield
 from piko_flow.errors import ThreadsStuck
+from piko_flow.tasks import Shield
 
 log = logging.getLogger("piko_flow.threads")
 

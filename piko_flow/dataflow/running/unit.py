@@ -21,10 +21,10 @@ from piko_flow.dataflow.running.operators.gathering import (
 from piko_flow.dataflow.running.operators.keyed import KeyedOperator
 from piko_flow.dataflow.running.operators.sink import SinkOperator, SinkParts
 from piko_flow.dataflow.running.operators.source import SourceOperator
-from piko_flow.dataflow.running.task_group import ESCAPES, TaskGroup, first_cause
 from piko_flow.dataflow.running.unit_state import OperatorState, UnitState
 from piko_flow.dataflow.stages.sink import Receipt, SinkTarget
 from piko_flow.errors import CallCancelled, PikoFlowError, RunError, StageFailed
+from piko_flow.tasks import ESCAPES, TaskGroup, first_cause
 
 
 class Runs(Protocol):

@@ -13,7 +13,6 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from piko_flow.clock import Clock
-from piko_flow.dataflow.commit.shield import uninterrupted
 from piko_flow.retry import retry_delay
 from piko_flow.store.sql.columns import read_moment
 from piko_flow.store.sql.dialects import SqlDialect
@@ -30,6 +29,7 @@ from piko_flow.store.sql.failures import (
     told,
 )
 from piko_flow.store.sql.statements import Statement, moment_text, values_of
+from piko_flow.tasks import uninterrupted
 
 T = TypeVar("T")
 Work = Callable[["Session"], Awaitable[T]]

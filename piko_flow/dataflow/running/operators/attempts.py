@@ -7,11 +7,11 @@ from functools import partial
 from typing import Any
 
 from piko_flow.dataflow.running.operators.awaitables import no_coroutine
-from piko_flow.dataflow.running.task_group import within
 from piko_flow.dataflow.running.unit_state import OperatorState
 from piko_flow.dataflow.stages.stage_options import CallOptions
 from piko_flow.dataflow.stages.transform import Filter
 from piko_flow.retry import attempts
+from piko_flow.tasks import within
 
 DROPPED: Any = object()  # the result of an item that does not go on
 

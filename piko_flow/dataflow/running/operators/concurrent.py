@@ -10,9 +10,9 @@ from typing import Any
 from piko_flow.clock import monotonic
 from piko_flow.dataflow.running.channel import InOrder
 from piko_flow.dataflow.running.operators.attempts import DROPPED, Attempts
-from piko_flow.dataflow.running.task_group import ESCAPES, LOOP_HELD_SECONDS, TaskGroup, checkpoint
 from piko_flow.dataflow.running.unit_state import OperatorState
 from piko_flow.dataflow.stages.sink import Sink
+from piko_flow.tasks import ESCAPES, LOOP_HELD_SECONDS, TaskGroup, checkpoint
 
 LOCAL = 256  # items taken off the input at once
 

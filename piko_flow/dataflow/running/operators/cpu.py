@@ -7,10 +7,10 @@ from typing import Any
 
 from piko_flow.dataflow.running.channel import InOrder
 from piko_flow.dataflow.running.operators.attempts import DROPPED
-from piko_flow.dataflow.running.task_group import TaskGroup
 from piko_flow.dataflow.running.unit_state import OperatorState
 from piko_flow.dataflow.stages.cpu import CpuMap
 from piko_flow.dataflow.workers.pool import WorkerPool
+from piko_flow.tasks import TaskGroup
 
 TARGET = 0.015  # seconds of work that a chunk should hold: long beside its transport, short beside a stop
 CHUNKS_OF_A_WORKER = 2  # one in work, one on its way

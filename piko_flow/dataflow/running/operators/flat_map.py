@@ -11,10 +11,10 @@ from typing import Any, cast
 from piko_flow.clock import monotonic
 from piko_flow.dataflow.running.channel import InOrder, OneByOne
 from piko_flow.dataflow.running.operators.awaitables import no_coroutine
-from piko_flow.dataflow.running.task_group import ESCAPES, TaskGroup, checkpoint, within
 from piko_flow.dataflow.running.unit_state import OperatorState
 from piko_flow.dataflow.stages.stage_options import CallOptions
 from piko_flow.retry import attempts
+from piko_flow.tasks import ESCAPES, TaskGroup, checkpoint, within
 
 BUFFERED = 256  # items that one input may have given before its turn to hand on has come
 

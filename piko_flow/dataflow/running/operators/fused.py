@@ -19,13 +19,13 @@ from piko_flow.dataflow.running.operators.reader import (
     Reader,
     between_looks,
 )
-from piko_flow.dataflow.running.task_group import ESCAPES, checkpoint
 from piko_flow.dataflow.running.unit_state import OperatorState
 from piko_flow.dataflow.stages.batch import Batch, Fold
 from piko_flow.dataflow.stages.routing import Fork, RouteFork
 from piko_flow.dataflow.stages.sink import Sink
 from piko_flow.dataflow.stages.source import Source, Table, TableReader
 from piko_flow.dataflow.stages.transform import CallStage, FlatMap, Parse
+from piko_flow.tasks import ESCAPES, checkpoint
 
 
 class FusedOperator:

@@ -9,9 +9,9 @@ from contextlib import aclosing
 from piko_flow.clock import monotonic
 from piko_flow.dataflow.running.channel import AnyChannel
 from piko_flow.dataflow.running.operators.sink import gathered
-from piko_flow.dataflow.running.task_group import TaskGroup
 from piko_flow.dataflow.running.unit_state import OperatorState
 from piko_flow.dataflow.stages.batch import Batch, Throttle
+from piko_flow.tasks import TaskGroup
 
 
 class RateLimiter:

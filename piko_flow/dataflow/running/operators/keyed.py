@@ -10,9 +10,9 @@ from piko_flow.clock import monotonic
 from piko_flow.dataflow.running.channel import InOrder
 from piko_flow.dataflow.running.operators.attempts import DROPPED, Attempts
 from piko_flow.dataflow.running.operators.awaitables import no_coroutine
-from piko_flow.dataflow.running.task_group import ESCAPES, TaskGroup, checkpoint
 from piko_flow.dataflow.running.unit_state import OperatorState
 from piko_flow.dataflow.stages.stage_options import CallOptions
+from piko_flow.tasks import ESCAPES, TaskGroup, checkpoint
 
 
 class KeyedOperator:

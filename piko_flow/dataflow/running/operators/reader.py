@@ -10,14 +10,13 @@ from itertools import islice
 from typing import Any, Final
 
 from piko_flow.clock import monotonic
-from piko_flow.dataflow.commit.shield import CANCEL_GRACE_SECONDS
 from piko_flow.dataflow.running.operators.awaitables import no_coroutine
 from piko_flow.dataflow.running.operators.opening import on_thread, open_source
-from piko_flow.dataflow.running.task_group import within
 from piko_flow.dataflow.running.unit_state import OperatorState
 from piko_flow.dataflow.stages.source import Source, Table
 from piko_flow.errors import StageFailed, describe_error
 from piko_flow.retry import attempts
+from piko_flow.tasks import CANCEL_GRACE_SECONDS, within
 
 log = logging.getLogger("piko_flow.sources")
 

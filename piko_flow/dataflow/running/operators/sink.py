@@ -8,16 +8,15 @@ from contextlib import aclosing
 from typing import Any
 
 from piko_flow.clock import monotonic
-from piko_flow.dataflow.commit.shield import Shield
 from piko_flow.dataflow.graph.boxes import Box
 from piko_flow.dataflow.plan.layout import Unit
-from piko_flow.dataflow.running.task_group import ESCAPES, within
 from piko_flow.dataflow.running.unit_state import OperatorState, UnitState
 from piko_flow.dataflow.stages.resource import RunInfo
 from piko_flow.dataflow.stages.sink import Part, Receipt, Sink, SinkTarget
 from piko_flow.dataflow.stages.stage import describe
 from piko_flow.errors import ItemRejected, describe_error
 from piko_flow.retry import attempts
+from piko_flow.tasks import ESCAPES, Shield, within
 
 ATTEMPTS_OF_A_CLAIM = 100  # more than any engine makes of one unit
 

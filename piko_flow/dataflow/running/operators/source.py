@@ -6,9 +6,9 @@ from typing import Any
 
 from piko_flow.clock import monotonic
 from piko_flow.dataflow.running.operators.reader import ChunkSize, Reader
-from piko_flow.dataflow.running.task_group import checkpoint
 from piko_flow.dataflow.running.unit_state import OperatorState
 from piko_flow.dataflow.stages.source import Source
+from piko_flow.tasks import checkpoint
 
 
 class SourceOperator:
