@@ -1,4 +1,7 @@
-"""The graph as a Mermaid flowchart."""
+"""The graph as a Mermaid flowchart.
+
+Each form of a drawing has a file of its own, so this one is as short as the form is simple.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""What a run gives back: its facts, which show themselves as text and as a page."""
+"""What a run gives back: its facts, which show themselves as text and as a page.
+
+It is apart from `facts.py` because the text and the page are made from the facts, and it needs both.
+"""
 
 from __future__ import annotations
 

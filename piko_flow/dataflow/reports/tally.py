@@ -1,4 +1,7 @@
-"""The running counts of one unit: plain numbers, read at any time, written by one thread."""
+"""The running counts of one unit: plain numbers, read at any time, written by one thread.
+
+A table of counters, which the operators, the accounts and the engines share.
+"""
 
 from __future__ import annotations
 

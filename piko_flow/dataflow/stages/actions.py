@@ -1,4 +1,7 @@
-"""What a description can do, as a protocol: the rooms that plan, run and draw are above this one and are not imported here."""
+"""What a description can do, as a protocol: the rooms that plan, run and draw are above this one and are not imported here.
+
+A seam: `piko_flow.dataflow` implements it, above all rooms.
+"""
 
 from __future__ import annotations
 

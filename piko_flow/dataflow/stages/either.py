@@ -3,6 +3,8 @@
 For the results of `Route`, `Broadcast` and `Merge` a checker must make one union out of any number of types. pyright
 does. mypy joins two types to the class that both have, `object` for `int` and `str`, unless one of them is a union
 already: then it makes the union of both. So what comes out of each stage is a union from the start, `int | Either`.
+
+It has a file of its own because `stage.py` imports the name twice: mypy keeps the first import, pyright the last.
 """
 
 from typing import Any

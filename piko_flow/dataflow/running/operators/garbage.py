@@ -1,4 +1,7 @@
-"""How often Python looks for garbage in cycles, while a loop is at work that makes none."""
+"""How often Python looks for garbage in cycles, while a loop is at work that makes none.
+
+The thresholds belong to the process, so the loop of plain rows and the page of metrics share this one place.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""The operator of a source that is waited for."""
+"""The operator of a source that is waited for.
+
+Each way to work on items has a file of its own; this one is short, because `reader.py` reads for it and for loops alike.
+"""
 
 from __future__ import annotations
 
