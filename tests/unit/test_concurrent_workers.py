@@ -75,3 +75,26 @@ async def test_workers_that_have_become_idle_begin_again_at_once(ordered: bool) 
             await turns(20)
             assert gate.inside == 0
     assert sorted(given) == list(range(sum(groups)))
+
+
+async def test_items_behind_a_slow_one_are_begun_up_to_the_concurrency_and_again_when_it_has_ended() -> None:
+    begun, given = list[int](), list[int]()
+    slow = {0: asyncio.Event(), 5: asyncio.Event()}
+
+    async def call(item: int) -> int:
+        begun.append(item)
+        if item in slow:
+            await slow[item].wait()
+        return item
+
+    async with start(Source(range(20)) >> Transform(call, concurrency=5) >> Sink(given.append)):
+        await turns(30)
+        assert begun == list(range(5))
+        assert given == []
+        slow[0].set()
+        await turns(30)
+        assert begun == list(range(10))
+        assert given == list(range(5))
+        slow[5].set()
+    assert given == list(range(20))
+    assert begun == given

@@ -187,16 +187,13 @@ class InOrder:
     """Turns in the order in which the work began: a piece has the turn when all those before it have ended.
 
     `send(result)` hands a result on. A piece that ends early does not wait: its result is kept, and handed on by the
-    piece whose end makes it its turn. How many are kept is bounded by whoever bounds the pieces in work. `passed()` is
-    called each time that a turn has passed.
+    piece whose end makes it its turn. How many are kept is bounded by whoever bounds the pieces in work.
     """
 
-    def __init__(
-        self, send: Callable[[Any], Awaitable[None]], passed: Callable[[], object] | None = None
-    ) -> None:
+    def __init__(self, send: Callable[[Any], Awaitable[None]]) -> None:
         self.begun = self.turn = 0  # the number of the next piece to begin, and of the one that has the turn
         self.early: dict[int, Any] = {}
-        self._send, self._passed = send, passed
+        self._send = send
         self._waiting: dict[int, asyncio.Event] = {}
 
     def begin(self) -> int:
@@ -232,8 +229,6 @@ class InOrder:
         self.turn += 1
         if self._waiting and (waiting := self._waiting.pop(self.turn, None)) is not None:
             waiting.set()
-        if self._passed is not None:
-            self._passed()
 
 
 class OneByOne:

@@ -5,16 +5,21 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Iterator
+from itertools import chain, islice
 from typing import Any
 
 from piko_flow.clock import monotonic
 from piko_flow.dataflow.running.channel import InOrder
 from piko_flow.dataflow.running.operators.attempts import DROPPED, Attempts
+from piko_flow.dataflow.running.operators.reader import between_looks
 from piko_flow.dataflow.running.unit_state import OperatorState
 from piko_flow.dataflow.stages.sink import Sink
 from piko_flow.tasks import ESCAPES, LOOP_HELD_SECONDS, TaskGroup, checkpoint
 
 LOCAL = 256  # items taken off the input at once
+LONGEST_PIECE = (
+    32  # items between two looks at the clock: where they suddenly take long, the loop is held for them once
+)
 
 
 class ConcurrentOperator:
@@ -23,6 +28,9 @@ class ConcurrentOperator:
     Items in flight and not yet handed on are at most `concurrency`. Ordered: a result waits for those before
     it. Unordered: it leaves when it is there. Workers are started and woken two at a time by those that find
     more to do, so a function that never waits keeps to one worker and a burst reaches all in a few turns.
+
+    All workers go through one iterator, `items`, and leave it together when there is nothing to take at once or when
+    the loop was held for long: what is looked at for every item would cost as much as the item.
     """
 
     def __init__(self, state: OperatorState) -> None:
@@ -32,13 +40,13 @@ class ConcurrentOperator:
         self.ordered = stage.options.ordered and self.concurrency > 1 and not isinstance(stage, Sink)
         self.input, self.output = state.input, state.outputs[0] if state.outputs else None
         self.chunk: Iterator[Any] = iter(())
-        self.order = InOrder(self._send, self._turn_passed)
+        self.order = InOrder(self._send)
         self.idle: deque[asyncio.Future[None]] = deque()
-        self.parked: deque[asyncio.Future[None]] = deque()
         self.workers = 0
         self.limit = max(min(LOCAL, state.unit.plan.options.capacity.items), 1)
-        self.held_since = monotonic()
-        self._watched = False
+        self.held_since = self._looked = monotonic()
+        self._piece = 1  # items until the next look at the clock
+        self._watched = self._flowing = False
         self._in_work = 0  # items of the chunk that was taken last
 
     async def run(self) -> None:
@@ -64,74 +72,55 @@ class ConcurrentOperator:
         call, failed = self.attempts.call, self.attempts.failed
         offer = self.output.offer if self.output is not None else self._end
         group = self.group
-        self._spread()
-        while self._has_items() or await self._wait():
-            for item in self.chunk:
+        while await self._more():
+            for item in self.items:
                 try:
                     result = await call(item)
                 except Exception as error:
                     result = failed(item, error)
                 except ESCAPES as error:
-                    result = failed(item, self.group.judge(error))
+                    result = failed(item, group.judge(error))
                 if group.stopping:
                     group.obey()
                 if result is not DROPPED:
                     while not offer(result):
                         await self.state.room()
-                if monotonic() - self.held_since > LOOP_HELD_SECONDS:
-                    self.held_since = await checkpoint(self.held_since)
 
     async def _work_ordered(self) -> None:
         """Take items, hand on results in the order of the items; one that is early is kept until its turn."""
         call, failed, offer = self.attempts.call, self.attempts.failed, self.state.output.offer
-        order, concurrency, group = self.order, self.concurrency, self.group
-        early, parked = order.early, self.parked
-        self._spread()
-        while self._has_items() or await self._wait():
-            await self._place()
-            for item in self.chunk:
-                number = order.begun  # what `order.begin`, and `order.end` below, do without a call
+        order, early, group = self.order, self.order.early, self.group
+        while await self._more():
+            for item in self.items:
+                number = order.begun  # what `order.begin`, and `order.pass_on` below, do without a call
                 order.begun = number + 1
                 try:
                     result = await call(item)
                 except Exception as error:
                     result = failed(item, error)
                 except ESCAPES as error:
-                    result = failed(item, self.group.judge(error))
+                    result = failed(item, group.judge(error))
                 if group.stopping:
                     group.obey()
-                if number == order.turn:
-                    if result is not DROPPED:
-                        while not offer(result):
-                            await self.state.room()
-                    if early or parked:
-                        order.pass_on()
-                        await order.hand_on()
-                    else:
-                        order.turn = number + 1
-                else:
+                if number != order.turn:
                     early[number] = result
-                if order.begun - order.turn >= concurrency:
-                    await self._place()
-                if monotonic() - self.held_since > LOOP_HELD_SECONDS:
-                    await self._let_others(number)
-
-    async def _let_others(self, number: int) -> None:
-        """Let the loop turn after item `number`, if it has not turned meanwhile, then wait for a place."""
-        if self.order.begun != number + 1:  # others took items: it has
-            self.held_since = monotonic()
-            return
-        self.held_since = await checkpoint(self.held_since)
-        await self._place()
+                    if not self._has_place():
+                        break
+                    continue
+                if result is not DROPPED:
+                    while not offer(result):
+                        await self.state.room()
+                order.turn = number + 1  # which leaves a place for the next item
+                if early:
+                    await order.hand_on()
+                    self._spread()
+                    if not self._has_place():
+                        break
 
     async def _send(self, result: Any) -> None:
         if result is not DROPPED:
             while not self.state.output.offer(result):
                 await self.state.room()
-
-    def _turn_passed(self) -> None:
-        if self.parked:
-            _wake(self.parked)
 
     def _end(self, result: Any) -> bool:
         """What a sink gives is not for anybody."""
@@ -149,16 +138,13 @@ class ConcurrentOperator:
             self.state.passed(self._in_work)
         self._in_work = taken
 
-    async def _place(self) -> None:
-        """Wait until one more item may be taken. Each turn that passes wakes one who waits."""
-        while self.order.begun - self.order.turn >= self.concurrency:
-            place = asyncio.get_running_loop().create_future()
-            self.parked.append(place)
-            await place
+    def _has_place(self) -> bool:
+        """Whether one more item may be taken."""
+        return not self.ordered or self.order.begun - self.order.turn < self.concurrency
 
     def _spread(self) -> None:
         """Let two more workers begin: on what is left of the chunk, or to wait for the next one."""
-        if not self.idle and self.workers == self.concurrency:
+        if (not self.idle and self.workers == self.concurrency) or not self._has_place():
             return
         left = self.chunk.__length_hint__()  # type: ignore[attr-defined]  # list iterators have it
         for _ in range(min(left, 2)):
@@ -166,6 +152,50 @@ class ConcurrentOperator:
                 _wake(self.idle)
             elif self.workers < self.concurrency:
                 self._start_worker()
+
+    async def _more(self) -> bool:
+        """Wait until there is an item to take and a place for it; False when no more will come.
+
+        One of those who wait watches the input and lets others know when it finds more than it takes itself. The
+        loop has a turn first if it was held for long.
+        """
+        if self._looked - self.held_since > LOOP_HELD_SECONDS:
+            since = self.held_since
+            self.held_since = self._looked  # so that no other worker gives the same turn
+            self.held_since = await checkpoint(since)
+        while not (self._has_place() and self._has_items()):
+            if self._watched or not self._has_place():
+                idle = asyncio.get_running_loop().create_future()
+                self.idle.append(idle)
+                await idle
+            elif self.input.closed:
+                while self.idle:
+                    _wake(self.idle)
+                return False
+            else:
+                await self._watch()
+        self._spread()
+        if not self._flowing:
+            self._flowing, self.items = True, chain.from_iterable(self._pieces())
+        return True
+
+    async def _watch(self) -> None:
+        """Wait until the input has items or has ended; the loop turns meanwhile."""
+        self._watched = True
+        await self.state.filled()
+        self._watched = False
+        self.held_since = self._looked = monotonic()
+
+    def _pieces(self) -> Iterator[Iterator[Any]]:
+        """Give what can be taken without waiting in pieces, until the loop was held for long; all workers share them."""
+        try:
+            while self._has_items() and self._looked - self.held_since <= LOOP_HELD_SECONDS:
+                yield islice(self.chunk, self._piece)
+                now = monotonic()
+                self._piece = between_looks(self._piece, now - self._looked, LONGEST_PIECE)
+                self._looked = now
+        finally:
+            self._flowing = False
 
     def _has_items(self) -> bool:
         """Whether there are items to take without waiting."""
@@ -178,27 +208,6 @@ class ConcurrentOperator:
         self.state.tally.received += len(chunk)
         self._tell(len(chunk))
         self.chunk = iter(chunk)
-        self._spread()
-        return True
-
-    async def _wait(self) -> bool:
-        """Wait until there are items to take; False when no more will come.
-
-        One of those who wait watches the input and lets others know when it finds more than it takes itself.
-        """
-        while not self._has_items():
-            if self._watched:
-                idle = asyncio.get_running_loop().create_future()
-                self.idle.append(idle)
-                await idle
-            elif self.input.closed:
-                while self.idle:
-                    _wake(self.idle)
-                return False
-            else:
-                self._watched = True
-                await self.state.filled()
-                self._watched = False
         self._spread()
         return True
 
