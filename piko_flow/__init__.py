@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     from piko_flow.control.flow import Flow
     from piko_flow.control.registry import Registry
     from piko_flow.control.run_context import BareRun, Cpu, Emitted, RunContext
-    from piko_flow.dataflow.commit.journal import Journal, MemoryJournal
-    from piko_flow.dataflow.commit.result import UnitResult
+    from piko_flow.dataflow.commit.accounts import UnitResult
+    from piko_flow.dataflow.commit.commit import Journal, MemoryJournal
     from piko_flow.dataflow.plan.layout import Unit
     from piko_flow.dataflow.plan.plan import Plan
     from piko_flow.dataflow.plan.plan_options import Capacity
@@ -86,8 +86,8 @@ _NAMES: Final = {
     "piko_flow.control.flow": "Flow",
     "piko_flow.control.registry": "Registry",
     "piko_flow.control.run_context": "BareRun Cpu Emitted RunContext",
-    "piko_flow.dataflow.commit.journal": "Journal MemoryJournal",
-    "piko_flow.dataflow.commit.result": "UnitResult",
+    "piko_flow.dataflow.commit.commit": "Journal MemoryJournal",
+    "piko_flow.dataflow.commit.accounts": "UnitResult",
     "piko_flow.dataflow.plan.layout": "Unit",
     "piko_flow.dataflow.plan.plan_options": "Capacity",
     "piko_flow.dataflow.plan.plan": "Plan",

@@ -12,7 +12,7 @@ import orjson
 from piko_flow.control.dead_letters import stored
 from piko_flow.control.payload import StoredPayload
 from piko_flow.control.redaction import NOTHING_HIDDEN, Redaction
-from piko_flow.dataflow.commit.result import UnitResult
+from piko_flow.dataflow.commit.accounts import UnitResult
 from piko_flow.dataflow.reports.facts import DeadLetter
 from piko_flow.dataflow.reports.tally import EdgeTally, OperatorTimes, StageTally
 from piko_flow.dataflow.stages.sink import Part, Receipt

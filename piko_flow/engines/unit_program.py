@@ -17,7 +17,7 @@ import types
 from contextlib import AsyncExitStack
 from typing import Any
 
-from piko_flow.dataflow.commit.accounts import Budget
+from piko_flow.dataflow.commit.commit import Budget
 from piko_flow.dataflow.plan.layout import Unit
 from piko_flow.dataflow.plan.plan import Plan
 from piko_flow.dataflow.reports.observer import Observer, SilentObserver

@@ -16,7 +16,6 @@ SEAM, TABLE, ONE_EACH, SHARED = (
 )
 SHORT = {
     "piko_flow/dataflow/commit/last_transaction.py": SHARED,
-    "piko_flow/dataflow/commit/result.py": TABLE,
     "piko_flow/dataflow/commit/uncommitted.py": "what an error tells, apart from what is done",
     "piko_flow/dataflow/drawing/mermaid.py": ONE_EACH,
     "piko_flow/dataflow/reports/observer.py": SEAM,

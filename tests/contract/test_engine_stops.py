@@ -12,8 +12,8 @@ import pytest
 
 from piko_flow import Pipeline, Sink, Source, Transform, run, start
 from piko_flow.connectors.files import JsonLinesSink
-from piko_flow.dataflow.commit.journal import MemoryJournal
-from piko_flow.dataflow.commit.result import UnitResult
+from piko_flow.dataflow.commit.accounts import UnitResult
+from piko_flow.dataflow.commit.commit import MemoryJournal
 from piko_flow.dataflow.running.engine import Engine
 from piko_flow.errors import ErrorBudgetExceeded, ResumeRefused, StageFailed
 from piko_flow.testing import until

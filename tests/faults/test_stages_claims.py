@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from piko_flow import Broadcast, Part, Receipt, Sink
+from piko_flow.dataflow.commit.accounts import UnitResult
 from piko_flow.dataflow.commit.commit import commit_decided
-from piko_flow.dataflow.commit.result import UnitResult
 from piko_flow.testing import RecordingTarget, items
 
 

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from piko_flow import Broadcast, Pipeline, PipelineError, Receipt, Sink, Source, Transform, run, start
-from piko_flow.dataflow.commit.journal import MemoryJournal
-from piko_flow.dataflow.commit.result import UnitResult
+from piko_flow.dataflow.commit.accounts import UnitResult
+from piko_flow.dataflow.commit.commit import MemoryJournal
 from piko_flow.dataflow.running.engine import LocalEngine
 from piko_flow.errors import AlreadyCommitted, CommitFailed, ResumeRefused, StageFailed
 from piko_flow.testing import (

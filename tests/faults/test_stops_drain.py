@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from piko_flow import Batch, CpuMap, FlatMap, Fold, Merge, Source, Throttle, Transform, run, start
-from piko_flow.dataflow.commit.journal import MemoryJournal
+from piko_flow.dataflow.commit.commit import MemoryJournal
 from piko_flow.dataflow.running.engine import LocalEngine
 from piko_flow.errors import StageFailed
 from piko_flow.testing import CollectingSink, RecordingObserver, Script, Stall, items, turns, until

@@ -13,7 +13,7 @@ from piko_flow import Parse, Sink, Source, Transform
 from piko_flow.control.payload import LONGEST
 from piko_flow.control.redaction import Redaction
 from piko_flow.control.unit_text import encode_unit
-from piko_flow.dataflow.commit.result import UnitResult
+from piko_flow.dataflow.commit.accounts import UnitResult
 from piko_flow.dataflow.reports.facts import DeadLetter
 from piko_flow.url_passwords import HIDDEN
 from tests.unit.dead_letter_worlds import World

@@ -16,7 +16,7 @@ from piko_flow.control.flow import Flow
 from piko_flow.control.payload import StoredPayload, encode_payload
 from piko_flow.control.registry import Registry
 from piko_flow.control.unit_text import NotJson, decode_unit, encode_unit, text_of_units, units_of_text
-from piko_flow.dataflow.commit.result import UnitResult
+from piko_flow.dataflow.commit.accounts import UnitResult
 from piko_flow.dataflow.reports.facts import DeadLetter
 from piko_flow.dataflow.reports.tally import EdgeTally, OperatorTimes, StageTally
 from piko_flow.dataflow.stages.sink import Part, Receipt

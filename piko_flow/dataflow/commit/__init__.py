@@ -5,5 +5,5 @@ although the run is cancelled or its process dies and another one resumes it. Si
 Does not publish several sinks at one instant, unless they share the last transaction, and does not call `commit` only
 once: after a crash it is called again with the same receipts.
 
-Start reading in `commit.py`, then `journal.py`. May know the rooms plan, stages, graph and reports.
+Start reading in `commit.py`, then `accounts.py`. May know the rooms plan, stages, graph and reports.
 """

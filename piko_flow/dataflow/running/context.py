@@ -7,7 +7,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any, Final, cast
 
-from piko_flow.dataflow.commit.accounts import Budget
+from piko_flow.dataflow.commit.commit import Budget
 from piko_flow.dataflow.graph.boxes import Box
 from piko_flow.dataflow.plan.plan import Plan
 from piko_flow.dataflow.reports.observer import Observer

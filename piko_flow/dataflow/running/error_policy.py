@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any, Final
 
-from piko_flow.dataflow.commit.accounts import Budget
+from piko_flow.dataflow.commit.commit import Budget
 from piko_flow.dataflow.graph.boxes import Box
 from piko_flow.dataflow.reports.facts import DeadLetter
 from piko_flow.dataflow.reports.failed_place import place_of, trace_of

@@ -11,10 +11,16 @@ from uuid import uuid4
 from typing_extensions import Unpack
 
 from piko_flow.clock import monotonic, now
-from piko_flow.dataflow.commit.accounts import Accounts, Budget
-from piko_flow.dataflow.commit.commit import commit_decided, has_targets, locked_targets, sweep
-from piko_flow.dataflow.commit.journal import MemoryJournal
-from piko_flow.dataflow.commit.result import UnitResult
+from piko_flow.dataflow.commit.accounts import Accounts, UnitResult
+from piko_flow.dataflow.commit.commit import (
+    Budget,
+    MemoryJournal,
+    check_accounts,
+    commit_decided,
+    has_targets,
+    locked_targets,
+    sweep,
+)
 from piko_flow.dataflow.commit.uncommitted import (
     note_leftovers,
     note_uncommitted_writes,
@@ -142,8 +148,8 @@ class ActiveRun:
                 units = await self._remaining()
                 await self._engine.run(self.plan, units, self._context)
                 self._obey()
-                if not (self._intake.closed and not self._accounts.complete):
-                    self._accounts.check(self._budget)
+                if not (self._intake.closed and self._accounts.missing):
+                    check_accounts(self._accounts, self._budget)
                     decided = self._accounts.results()
             else:
                 self._accounts.restore(decided)

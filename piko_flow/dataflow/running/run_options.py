@@ -10,8 +10,7 @@ from typing import Any
 
 from typing_extensions import TypedDict
 
-from piko_flow.dataflow.commit.commit import CheckClaim, unclaimed
-from piko_flow.dataflow.commit.journal import Journal
+from piko_flow.dataflow.commit.commit import CheckClaim, Journal, unclaimed
 from piko_flow.dataflow.commit.last_transaction import LastTransaction
 from piko_flow.dataflow.plan.plan_options import Capacity, PlanOptions, refuse_option
 from piko_flow.dataflow.reports.observer import Observer

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import Any, Protocol
 
-from piko_flow.dataflow.commit.result import UnitResult
+from piko_flow.dataflow.commit.accounts import UnitResult
 from piko_flow.dataflow.plan.layout import Operator, Unit
 from piko_flow.dataflow.plan.plan import Plan
 from piko_flow.dataflow.running.context import EngineContext
