@@ -143,6 +143,12 @@ def parsing() -> None:
     assert_type(Source([b"{}"]) >> Parse(TypeAdapter(Refund)), SourceLike[Refund])
     assert_type(Source([b"{}"]) >> Parse(Order | Refund), SourceLike[Order | Refund])
     assert_type(Source([b"{}"]) >> Parse(list[int | str] | None), SourceLike[list[int | str] | None])
+    assert_type(Source([b"{}"]) >> Parse(Order | None), SourceLike[Order | None])
+    assert_type(Source([b"{}"]) >> Parse(Order | Refund | None), SourceLike[Order | Refund | None])
+    assert_type(
+        Source([b"{}"]) >> Parse(Order | Refund | int | str | None),
+        SourceLike[Order | Refund | int | str | None],
+    )
 
 
 def gathering() -> None:
