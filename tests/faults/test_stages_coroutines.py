@@ -1,4 +1,4 @@
-"""A plain function whose result is to be awaited fails its stage on that item, however late it comes."""
+"""A function whose result is to be awaited, also once it was, fails its stage on that item, however late it comes."""
 
 from __future__ import annotations
 
@@ -179,3 +179,43 @@ async def test_a_coroutine_is_refused_by_stages_of_every_kind(stage: Any) -> Non
         await run(items(5) >> stage >> CollectingSink())
     assert isinstance(caught.value.__cause__, CoroutineReturned)
     assert (caught.value.stage, caught.value.item) == ("work", 0)
+
+
+def forgotten(at: int, plain: Callable[[int], Any]) -> Callable[[int], Any]:
+    """An async function that forgets an `await` for the item `at`."""
+
+    async def work(item: int) -> Any:
+        return coroutine(item) if item == at else plain(item)
+
+    return work
+
+
+FORGETTING: dict[str, Callable[[int], Any]] = {
+    "Transform": lambda at: Transform(forgotten(at, abs), name="work"),
+    "Transform, concurrent": lambda at: Transform(forgotten(at, abs), concurrency=4, name="work"),
+    "Transform, unordered": lambda at: Transform(
+        forgotten(at, abs), concurrency=4, ordered=False, name="work"
+    ),
+    "Transform, tried": lambda at: Transform(forgotten(at, abs), retry=Retry(2, first=0), name="work"),
+    "Transform, timed": lambda at: Transform(forgotten(at, abs), timeout=9, name="work"),
+    "Transform, keyed": lambda at: Transform(forgotten(at, abs), key=abs, name="work"),
+    "Filter": lambda at: Filter(forgotten(at, lambda item: True), name="work"),
+    "FlatMap": lambda at: FlatMap(forgotten(at, lambda item: [item]), name="work"),
+}
+
+
+@pytest.mark.parametrize("at", [0, 1000])
+@pytest.mark.parametrize("stage", FORGETTING.values(), ids=FORGETTING)
+async def test_a_forgotten_await_in_an_async_function_is_refused(
+    stage: Callable[[int], Any], at: int
+) -> None:
+    with pytest.raises(StageFailed, match="an async function returned a coroutine; write `await`") as caught:
+        await run(items(1001) >> stage(at) >> CollectingSink())
+    assert isinstance(caught.value.__cause__, CoroutineReturned)
+    assert (caught.value.stage, caught.value.item) == ("work", at)
+
+
+async def test_a_forgotten_await_in_an_async_sink_is_refused() -> None:
+    with pytest.raises(StageFailed, match="an async function returned a coroutine") as caught:
+        await run(items(9) >> Sink(forgotten(3, abs), name="work"))
+    assert (caught.value.stage, caught.value.item) == ("work", 3)

@@ -97,7 +97,7 @@ def _kept(call: Call, state: OperatorState) -> Call:
     tally = state.tally
 
     async def kept(item: Any) -> Any:
-        if await call(item):
+        if no_coroutine(await call(item), awaited=True):
             return item
         tally.filtered += 1
         return DROPPED

@@ -1,4 +1,4 @@
-"""Results of plain functions that would have to be awaited, and how a generated loop finds them."""
+"""Results of functions that would have to be awaited, and how operators find them."""
 
 from __future__ import annotations
 
@@ -10,8 +10,11 @@ from piko_flow.errors import CoroutineReturned
 KNOWN = 1000  # classes that are remembered; a function may make a new one for each item
 
 
-def no_coroutine(result: Any) -> Any:
-    """Give the result of a plain function. Raises CoroutineReturned for a coroutine, future or other awaitable."""
+def no_coroutine(result: Any, *, awaited: bool = False) -> Any:
+    """Give the result of a plain function, or of an async one that was `awaited`.
+
+    Raises CoroutineReturned for a coroutine, future or other awaitable.
+    """
     if hasattr(type(result), "__await__"):
         kind = (
             "coroutine" if hasattr(result, "cr_await") else f"{type(result).__name__}, which is to be awaited"
@@ -21,7 +24,9 @@ def no_coroutine(result: Any) -> Any:
         elif isinstance(result, Future):
             result.cancel()
         raise CoroutineReturned(
-            f"a plain function returned a {kind}; make it `async def` so that it is awaited"
+            f"an async function returned a {kind}; write `await` before the call that gives it"
+            if awaited
+            else f"a plain function returned a {kind}; make it `async def` so that it is awaited"
         )
     return result
 

@@ -6,11 +6,13 @@ import asyncio
 from collections import deque
 from collections.abc import Iterator
 from itertools import chain, islice
+from types import NoneType
 from typing import Any
 
 from piko_flow.clock import monotonic
 from piko_flow.dataflow.running.channel import InOrder
 from piko_flow.dataflow.running.operators.attempts import DROPPED, Attempts
+from piko_flow.dataflow.running.operators.awaitables import no_coroutine
 from piko_flow.dataflow.running.operators.reader import between_looks
 from piko_flow.dataflow.running.unit_state import OperatorState
 from piko_flow.dataflow.stages.sink import Sink
@@ -72,10 +74,12 @@ class ConcurrentOperator:
         call, failed = self.attempts.call, self.attempts.failed
         offer = self.output.offer if self.output is not None else self._end
         group = self.group
+        seen: type = NoneType
         while await self._more():
             for item in self.items:
                 try:
                     result = await call(item)
+                    seen = seen if type(result) is seen else _looked_at(result)
                 except Exception as error:
                     result = failed(item, error)
                 except ESCAPES as error:
@@ -90,12 +94,14 @@ class ConcurrentOperator:
         """Take items, hand on results in the order of the items; one that is early is kept until its turn."""
         call, failed, offer = self.attempts.call, self.attempts.failed, self.state.output.offer
         order, early, group = self.order, self.order.early, self.group
+        seen: type = NoneType
         while await self._more():
             for item in self.items:
                 number = order.begun  # what `order.begin`, and `order.pass_on` below, do without a call
                 order.begun = number + 1
                 try:
                     result = await call(item)
+                    seen = seen if type(result) is seen else _looked_at(result)
                 except Exception as error:
                     result = failed(item, error)
                 except ESCAPES as error:
@@ -216,3 +222,10 @@ def _wake(waiting: deque[asyncio.Future[None]]) -> None:
     future = waiting.popleft()
     if not future.done():
         future.set_result(None)
+
+
+def _looked_at(result: Any) -> type:
+    """Give the class of a result, for a comparison with that of the next. Raises CoroutineReturned for an awaitable."""
+    if hasattr(type(result), "__await__"):
+        no_coroutine(result, awaited=True)
+    return type(result)

@@ -113,7 +113,8 @@ class FlatMapOperator:
                     return
         given = function(item)
         if not self.stage.signature.is_async or self.stage.signature.shape == "async":
-            for value in await given if self.stage.signature.is_async else no_coroutine(given):
+            is_async = self.stage.signature.is_async
+            for value in no_coroutine(await given if is_async else given, awaited=is_async):
                 yield value
             return
         iterator: AsyncIterator[Any] = given.__aiter__()

@@ -66,7 +66,7 @@ class KeyedOperator:
         while line:
             number, item = line[0]
             try:
-                result = await self.attempts.call(item)
+                result = no_coroutine(await self.attempts.call(item), awaited=True)
             except Exception as error:
                 result = self.attempts.failed(item, error)
             except ESCAPES as error:
