@@ -18,6 +18,7 @@ from piko_flow.dataflow.running.engine import Engine
 from piko_flow.errors import ErrorBudgetExceeded, ResumeRefused, StageFailed
 from piko_flow.testing import until
 from tests.contract.bell import PATIENCE, Bell, note, notes
+from tests.runs import error_of, failure, stopped
 
 
 @pytest.fixture(autouse=True)
@@ -61,9 +62,8 @@ async def test_an_error_of_a_stage_names_stage_item_and_cause(engine: Engine, tm
     pipeline = (
         Source(read, splits=[0]) >> Transform(strict) >> Sink(JsonLinesSink(tmp_path / "out" / "x.jsonl"))
     )
-    with pytest.raises(StageFailed) as caught:
-        await run(pipeline, engine=engine, run_id="night")
-    failed = caught.value
+    caught = await failure(pipeline, engine=engine, run_id="night")
+    failed = caught
     assert (failed.stage, failed.item, failed.run) == ("strict", 7, "night")
     assert failed.where == str(pipeline.parts[1].origin)
     assert isinstance(failed.__cause__, KeyError)
@@ -89,8 +89,7 @@ async def test_the_first_error_stops_the_other_units(
     pipeline = Source(read, splits=["good", "bad", "never"]) >> Sink(
         JsonLinesSink(tmp_path / "out" / "x.jsonl")
     )
-    with pytest.raises(StageFailed, match="OSError: no such disk"):
-        await run(pipeline, engine=side_by_side)
+    await failure(pipeline, match="OSError: no such disk", engine=side_by_side)
     assert notes(tmp_path / "log") == ["stopped"]
     assert files(tmp_path / "out") == []
 
@@ -115,10 +114,7 @@ async def test_cancel_takes_back_what_was_written(engine: Engine, bell: Bell, tm
     pipeline = Source(partial(ring_then_wait, bell=bell), splits=["a", "b"]) >> Sink(
         JsonLinesSink(tmp_path / "out" / "x.jsonl")
     )
-    async with start(pipeline, engine=engine) as active:
-        await bell.heard()
-        active.cancel()
-        report = await active.wait()
+    report = await stopped(pipeline, "cancel", bell.heard(), engine=engine)
     assert report.outcome == "cancelled"
     assert report.written == ()
     assert files(tmp_path / "out") == []
@@ -144,10 +140,7 @@ async def test_drain_lets_what_was_read_flow_out_and_commits_nothing(
         >> Transform(lambda item: item)
         >> Sink(lambda item: note(tmp_path / "log", item))
     )
-    async with start(pipeline, engine=engine) as active:
-        await bell.heard()
-        active.drain()
-        report = await active.wait()
+    report = await stopped(pipeline, "drain", bell.heard(), engine=engine)
     assert report.outcome == "drained"
     read = report.stages[0].emitted
     assert read >= 9
@@ -160,10 +153,7 @@ async def test_drain_ends_a_wait_for_input(engine: Engine, bell: Bell, tmp_path:
     pipeline = Source(partial(ring_then_wait, bell=bell), splits=["a"]) >> Sink(
         JsonLinesSink(tmp_path / "out" / "x.jsonl"), batch=100
     )
-    async with start(pipeline, engine=engine) as active:
-        await bell.heard()
-        active.drain()
-        report = await active.wait()
+    report = await stopped(pipeline, "drain", bell.heard(), engine=engine)
     assert (report.outcome, report.stages[-1].emitted) == ("drained", 10)
     assert files(tmp_path / "out") == []
 
@@ -228,8 +218,7 @@ async def test_a_resumed_run_does_only_what_is_not_prepared(
     out = tmp_path / "out" / "x.jsonl"
     journal = RingingJournal(bell)
     pipeline = Source(read, splits=["a", "b"]) >> Sink(JsonLinesSink(out), batch=2)
-    with pytest.raises(StageFailed, match="not today"):
-        await run(pipeline, engine=engine, journal=journal, run_id="night")
+    await failure(pipeline, match="not today", engine=engine, journal=journal, run_id="night")
     assert not out.exists()
     report = await run(pipeline, engine=engine, journal=journal, run_id="night")
     assert (report.outcome, report.units, report.units_done, report.items) == ("succeeded", 2, 2, 10)
@@ -248,10 +237,8 @@ async def test_another_pipeline_cannot_go_on_with_a_run(one_after_the_other: Eng
 
     journal = MemoryJournal()
     sink = Sink(JsonLinesSink(tmp_path / "x.jsonl"))
-    with pytest.raises(StageFailed):
-        await run(
-            Source(read, splits=[0, 1]) >> sink, engine=one_after_the_other, journal=journal, run_id="night"
-        )
+    await failure(
+        Source(read, splits=[0, 1]) >> sink, engine=one_after_the_other, journal=journal, run_id="night"
+    )
     other = Source(read, splits=[0, 1]) >> Transform(lambda item: item + 1) >> sink
-    with pytest.raises(ResumeRefused):
-        await run(other, engine=one_after_the_other, journal=journal, run_id="night")
+    await error_of(other, ResumeRefused, engine=one_after_the_other, journal=journal, run_id="night")

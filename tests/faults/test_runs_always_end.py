@@ -21,11 +21,10 @@ from piko_flow import (
     Sink,
     SinkTarget,
     Source,
-    StageFailed,
     Transform,
     run,
-    start,
 )
+from tests.runs import error_of, failure, stopped
 
 BOUND = 20.0  # seconds; nothing here takes longer than a fraction of one
 
@@ -72,10 +71,6 @@ async def waits(item: int, client: str) -> int:
     return item
 
 
-def flat(item: int, client: str) -> list[int]:
-    return [item]
-
-
 FAILING = [
     (with_tasks, Broken),
     (with_anyio_tasks, Broken),
@@ -92,11 +87,10 @@ async def test_a_resource_that_fails_while_it_is_open_ends_the_run(
 ) -> None:
     used = Transform(waits, uses={"client": Resource(opens, scope=scope)}, concurrency=concurrency)
     async with asyncio.timeout(BOUND), ResourcePool() as resources:
-        with pytest.raises(ResourceFailed) as caught:
-            await run(Source(range(10)) >> used >> Sink(print), resources=resources)
-    assert caught.value.while_open
-    assert caught.value.names == (opens.__name__,)
-    failure = caught.value.__cause__
+        caught = await error_of(Source(range(10)) >> used >> Sink(print), ResourceFailed, resources=resources)
+    assert caught.while_open
+    assert caught.names == (opens.__name__,)
+    failure = caught.__cause__
     while isinstance(failure, BaseExceptionGroup):
         (failure,) = failure.exceptions
     assert isinstance(failure, cause)
@@ -122,8 +116,7 @@ async def test_a_resource_of_the_application_that_has_failed_is_opened_anew_for_
     stage = Transform(first_waits, uses={"client": Resource(client, scope="app")})
     pipeline = Source([1, 2]) >> stage >> Sink(found.append)
     async with asyncio.timeout(BOUND), ResourcePool() as resources:
-        with pytest.raises(ResourceFailed):
-            await run(pipeline, resources=resources)
+        await error_of(pipeline, ResourceFailed, resources=resources)
         await run(pipeline, resources=resources)
     assert found == [2, 2]
 
@@ -203,9 +196,8 @@ STAGES: list[Any] = [
 @pytest.mark.parametrize("stage", STAGES, ids=lambda stage: f"{stage.kind} {stage.name}")
 async def test_a_function_that_cancels_its_own_task_fails_the_run(stage: Any) -> None:
     async with asyncio.timeout(BOUND):
-        with pytest.raises(StageFailed) as caught:
-            await run(Source(range(2000)) >> stage >> Sink(lambda item: None))
-    assert isinstance(caught.value.__cause__, CallCancelled)
+        caught = await failure(Source(range(2000)) >> stage >> Sink(lambda item: None))
+    assert isinstance(caught.__cause__, CallCancelled)
     current = asyncio.current_task()
     assert current is not None
     assert current.cancelling() == 0
@@ -259,18 +251,10 @@ async def fails(item: int) -> int:
 async def test_an_abort_that_hangs_is_left_alone_after_its_time(stubborn: bool) -> None:
     target = Hanging("abort", stubborn=stubborn)
     async with asyncio.timeout(BOUND):
-        with pytest.raises(StageFailed) as caught:
-            await run(Source([1]) >> Transform(fails) >> Sink(target, name="table"), teardown=0.05)
+        caught = await failure(Source([1]) >> Transform(fails) >> Sink(target, name="table"), teardown=0.05)
     target.released.set()
-    assert [line for line in caught.value.leftovers if "sink 'table'" in line]
-    assert "did not end within 0.05 s" in "".join(caught.value.__notes__)
-
-
-async def test_a_sweep_that_hangs_is_left_alone_after_its_time() -> None:
-    async with asyncio.timeout(BOUND):
-        report = await run(Source([1]) >> Sink(Hanging("sweep"), name="table"), teardown=0.05)
-    assert report.outcome == "succeeded"
-    assert [line for line in report.leftovers if "remains of sink 'table'" in line]
+    assert [line for line in caught.leftovers if "sink 'table'" in line]
+    assert "did not end within 0.05 s" in "".join(caught.__notes__)
 
 
 @pytest.mark.parametrize("stubborn", [False, True])
@@ -300,29 +284,10 @@ async def test_a_function_that_swallows_every_cancellation_is_left_alone_after_i
     released = asyncio.Event()
     stage = Transform(partial(swallows, released=released), name="stubborn", concurrency=2)
     async with asyncio.timeout(BOUND):
-        async with start(Source([1]) >> stage >> Sink(print), teardown=0.05) as active:
-            await asyncio.sleep(0.01)
-            active.cancel()
-            report = await active.wait()
+        report = await stopped(
+            Source([1]) >> stage >> Sink(print), "cancel", asyncio.sleep(0.01), teardown=0.05
+        )
     released.set()
     await asyncio.sleep(0)
     assert report.outcome == "cancelled"
     assert [line for line in report.leftovers if "stubborn" in line]
-
-
-@asynccontextmanager
-async def never_closes(released: asyncio.Event) -> AsyncIterator[str]:
-    yield "client"
-    await released.wait()
-
-
-async def test_a_resource_that_never_closes_fails_the_run_after_its_time() -> None:
-    released = asyncio.Event()
-
-    async def name(item: int, client: str) -> str:
-        return client
-
-    stage: Any = Transform(name, uses={"client": partial(never_closes, released)})
-    async with asyncio.timeout(BOUND):
-        with pytest.raises(ResourceFailed, match="did not close within"):
-            await run(Source([1]) >> stage >> Sink(lambda item: None), teardown=0.05)

@@ -23,6 +23,7 @@ from piko_flow import (
     run,
 )
 from piko_flow.testing import CollectingSink, items
+from tests.runs import failure
 
 BOUND = 20.0  # seconds; nothing here takes longer than a few
 TEARDOWN = 0.2
@@ -110,9 +111,8 @@ class ExitsWhileItAborts(Target):
 
 
 async def test_an_exit_while_aborting_does_not_hide_the_failure() -> None:
-    with pytest.raises(StageFailed, match="no room") as caught:
-        await run(items(3) >> Sink(ExitsWhileItAborts()))
-    (left,) = caught.value.leftovers
+    caught = await failure(items(3) >> Sink(ExitsWhileItAborts()), match="no room")
+    (left,) = caught.leftovers
     assert "not aborted (CallExited" in left
 
 
@@ -122,9 +122,10 @@ class ForgetsItsReceipt(Target):
 
 
 async def test_a_prepare_without_a_receipt_fails_before_anything_is_decided() -> None:
-    with pytest.raises(StageFailed, match=r"prepare\(\) must return a Receipt, got None") as caught:
-        await run(items(3) >> Sink(ForgetsItsReceipt()))
-    assert isinstance(caught.value.__cause__, TypeError)
+    caught = await failure(
+        items(3) >> Sink(ForgetsItsReceipt()), match=r"prepare\(\) must return a Receipt, got None"
+    )
+    assert isinstance(caught.__cause__, TypeError)
 
 
 class Commits(Target):
@@ -212,8 +213,7 @@ async def test_a_key_that_is_a_coroutine_is_refused() -> None:
         return item
 
     stage: Any = Transform(same, concurrency=5, key=lambda item: remainder(item))
-    with pytest.raises(StageFailed, match="returned a coroutine"):
-        await run(items(5) >> stage >> Sink(print))
+    await failure(items(5) >> stage >> Sink(print), match="returned a coroutine")
 
 
 class Positioned:
@@ -226,8 +226,7 @@ class Positioned:
 
 async def test_a_position_that_is_a_coroutine_is_refused() -> None:
     reader: Any = Positioned()
-    with pytest.raises(StageFailed, match="returned a coroutine"):
-        await run(Source(reader, max_items=3) >> Sink(print))
+    await failure(Source(reader, max_items=3) >> Sink(print), match="returned a coroutine")
 
 
 class HangingJournal(MemoryJournal):

@@ -19,12 +19,12 @@ from piko_flow import (
     Route,
     Sink,
     Source,
-    StageFailed,
     Transform,
     run,
 )
 from piko_flow.errors import CoroutineReturned
 from piko_flow.testing import CollectingSink, items
+from tests.runs import failure
 
 ITEMS = 100_001
 RESULTS: dict[str, Callable[[int], Any]] = {
@@ -102,10 +102,9 @@ async def test_a_coroutine_is_refused_after_any_number_of_plain_results(
     form: str, kind: str, at: int
 ) -> None:
     got: list[Any] = []
-    with pytest.raises(StageFailed, match="returned a coroutine") as caught:
-        await run(pipeline_of(kind, FORMS[form](late(kind, at)), got))
-    assert isinstance(caught.value.__cause__, CoroutineReturned)
-    assert (caught.value.stage, caught.value.item) == ("work", at)
+    caught = await failure(pipeline_of(kind, FORMS[form](late(kind, at)), got), match="returned a coroutine")
+    assert isinstance(caught.__cause__, CoroutineReturned)
+    assert (caught.stage, caught.item) == ("work", at)
     assert got == list(range(len(got)))
     assert len(got) <= at
 
@@ -121,9 +120,11 @@ class Promise:
 )
 async def test_anything_else_to_be_awaited_is_refused_too(make: Callable[[], Awaitable[Any]]) -> None:
     got: list[Any] = []
-    with pytest.raises(StageFailed, match="which is to be awaited") as caught:
-        await run(pipeline_of("Transform", lambda item: make() if item == 1000 else item, got))
-    assert (caught.value.stage, caught.value.item) == ("work", 1000)
+    caught = await failure(
+        pipeline_of("Transform", lambda item: make() if item == 1000 else item, got),
+        match="which is to be awaited",
+    )
+    assert (caught.stage, caught.item) == ("work", 1000)
 
 
 @pytest.mark.parametrize("kind", ["Transform", "Filter", "FlatMap", "Sink", "Route"])
@@ -147,16 +148,16 @@ async def test_every_coroutine_is_skipped_where_failures_are(kind: str) -> None:
 
 async def test_a_stage_that_meets_its_first_item_late_refuses_a_coroutine_as_well() -> None:
     stages: Any = Filter(lambda item: item >= 50) >> Transform(coroutine_of, name="work")
-    with pytest.raises(StageFailed, match="returned a coroutine") as caught:
-        await run(items(100) >> stages >> CollectingSink())
-    assert (caught.value.stage, caught.value.item) == ("work", 50)
+    caught = await failure(items(100) >> stages >> CollectingSink(), match="returned a coroutine")
+    assert (caught.stage, caught.item) == ("work", 50)
 
 
 async def test_a_fold_that_begins_with_a_coroutine_fails() -> None:
     fold: Any = Fold(lambda value, item: item, start=lambda: coroutine(1), name="work")
-    with pytest.raises(StageFailed, match="returned a coroutine") as caught:
-        await run(items(5) >> Transform(abs) >> fold >> CollectingSink())
-    assert caught.value.stage == "work"
+    caught = await failure(
+        items(5) >> Transform(abs) >> fold >> CollectingSink(), match="returned a coroutine"
+    )
+    assert caught.stage == "work"
 
 
 def coroutine_of(item: int) -> Any:
@@ -175,10 +176,9 @@ ALONE: dict[str, Any] = {
 
 @pytest.mark.parametrize("stage", ALONE.values(), ids=ALONE)
 async def test_a_coroutine_is_refused_by_stages_of_every_kind(stage: Any) -> None:
-    with pytest.raises(StageFailed, match="returned a coroutine") as caught:
-        await run(items(5) >> stage >> CollectingSink())
-    assert isinstance(caught.value.__cause__, CoroutineReturned)
-    assert (caught.value.stage, caught.value.item) == ("work", 0)
+    caught = await failure(items(5) >> stage >> CollectingSink(), match="returned a coroutine")
+    assert isinstance(caught.__cause__, CoroutineReturned)
+    assert (caught.stage, caught.item) == ("work", 0)
 
 
 def forgotten(at: int, plain: Callable[[int], Any]) -> Callable[[int], Any]:
@@ -209,13 +209,16 @@ FORGETTING: dict[str, Callable[[int], Any]] = {
 async def test_a_forgotten_await_in_an_async_function_is_refused(
     stage: Callable[[int], Any], at: int
 ) -> None:
-    with pytest.raises(StageFailed, match="an async function returned a coroutine; write `await`") as caught:
-        await run(items(1001) >> stage(at) >> CollectingSink())
-    assert isinstance(caught.value.__cause__, CoroutineReturned)
-    assert (caught.value.stage, caught.value.item) == ("work", at)
+    caught = await failure(
+        items(1001) >> stage(at) >> CollectingSink(),
+        match="an async function returned a coroutine; write `await`",
+    )
+    assert isinstance(caught.__cause__, CoroutineReturned)
+    assert (caught.stage, caught.item) == ("work", at)
 
 
 async def test_a_forgotten_await_in_an_async_sink_is_refused() -> None:
-    with pytest.raises(StageFailed, match="an async function returned a coroutine") as caught:
-        await run(items(9) >> Sink(forgotten(3, abs), name="work"))
-    assert (caught.value.stage, caught.value.item) == ("work", 3)
+    caught = await failure(
+        items(9) >> Sink(forgotten(3, abs), name="work"), match="an async function returned a coroutine"
+    )
+    assert (caught.stage, caught.item) == ("work", 3)

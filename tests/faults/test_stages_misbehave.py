@@ -2,130 +2,36 @@
 
 from __future__ import annotations
 
-import asyncio
 import threading
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
 
-from piko_flow import Batch, FlatMap, Fold, Retry, Sink, Source, Transform, run
-from piko_flow.errors import StageFailed, TooManyKeys
-from piko_flow.testing import CollectingSink, items, turns
+from piko_flow import Batch, Fold, Source, Transform
+from piko_flow.errors import TooManyKeys
+from piko_flow.testing import CollectingSink, items
+from tests.runs import failure
 
 
 async def test_a_source_function_that_gives_no_iterable_fails_with_what_it_gave() -> None:
     def five() -> Any:
         return 5
 
-    with pytest.raises(StageFailed, match="must give an iterable, it gave int"):
-        await run(Source(five) >> CollectingSink())
+    await failure(Source(five) >> CollectingSink(), match="must give an iterable, it gave int")
 
 
 async def test_too_many_keys_end_the_run() -> None:
     fold: Fold[int, tuple[int, int]] = Fold(
         lambda total, item: total + item, start=int, key=abs, max_keys=5, name="fold"
     )
-    with pytest.raises(StageFailed, match="max_keys=5") as caught:
-        await run(items(100) >> fold >> CollectingSink())
-    assert (caught.value.stage, caught.value.item) == ("fold", 5)
-    assert isinstance(caught.value.__cause__, TooManyKeys)
-
-
-@pytest.mark.parametrize("concurrency", [1, 3])
-@pytest.mark.parametrize("ordered", [True, False])
-async def test_a_call_that_ends_cancelled_by_somebody_else_is_a_failure(
-    concurrency: int, ordered: bool
-) -> None:
-    async def cancelled(item: int) -> int:
-        if item == 3:
-            future = asyncio.get_running_loop().create_future()
-            future.cancel()
-            await future
-        return item
-
-    stage: Transform[int, int] = Transform(cancelled, concurrency=concurrency, ordered=ordered, name="work")
-    with pytest.raises(StageFailed, match="CancelledError") as caught:
-        await run(items(10) >> stage >> CollectingSink())
-    assert (caught.value.stage, caught.value.item) == ("work", 3)
-
-
-CANCELLED: dict[str, Any] = {
-    "inline": lambda fail: Transform(fail, name="work"),
-    "tried": lambda fail: Transform(fail, retry=Retry(2, first=0), name="work"),
-    "keyed": lambda fail: Transform(fail, key=abs, name="work"),
-    "FlatMap": lambda fail: FlatMap(fail, name="work"),
-    "FlatMap, tried": lambda fail: FlatMap(fail, retry=Retry(2, first=0), name="work"),
-    "Sink": lambda fail: Sink(fail, name="work"),
-    "Source": lambda fail: Source(lambda: fail(0), name="work"),
-    "thread": lambda fail: Transform(fail, on="thread", name="work"),
-}
-
-
-@pytest.mark.parametrize("make", CANCELLED.values(), ids=CANCELLED)
-async def test_a_cancelled_error_from_a_plain_function_never_hangs_the_run(make: Any) -> None:
-    def fail(item: int) -> Any:
-        raise asyncio.CancelledError
-
-    stage = make(fail)
-    if isinstance(stage, Sink):
-        pipeline: Any = items(5) >> stage
-    elif isinstance(stage, Source):
-        pipeline = stage >> CollectingSink()
-    else:
-        pipeline = items(5) >> stage >> CollectingSink()
-    with pytest.raises(StageFailed, match="CancelledError") as caught:
-        await run(pipeline)
-    assert caught.value.stage == "work"
-
-
-@pytest.mark.parametrize("concurrency", [1, 3])
-async def test_a_source_cancelled_by_somebody_else_is_a_failure(concurrency: int) -> None:
-    async def read() -> AsyncIterator[int]:
-        yield 1
-        raise asyncio.CancelledError
-
-    with pytest.raises(StageFailed, match="CancelledError"):
-        await run(Source(read) >> Transform(turns, concurrency=concurrency) >> CollectingSink())
-
-
-STOPS: dict[str, Callable[[Any], Any]] = {
-    "Transform": lambda stop: Transform(stop, name="work"),
-    "Transform, thread": lambda stop: Transform(stop, on="thread", name="work"),
-    "FlatMap": lambda stop: FlatMap(stop, name="work"),
-    "FlatMap, skipping": lambda stop: Transform(abs) >> FlatMap(stop, name="work"),
-    "FlatMap before": lambda stop: FlatMap(lambda item: [item]) >> Transform(stop, name="work"),
-}
-
-
-@pytest.mark.parametrize("make", STOPS.values(), ids=STOPS)
-async def test_a_stop_iteration_is_a_failure_like_any_other(make: Callable[[Any], Any]) -> None:
-    def stop(item: int) -> Any:
-        raise StopIteration
-
-    with pytest.raises(StageFailed, match="StopIteration") as caught:
-        await run(items(5) >> make(stop) >> CollectingSink())
-    assert caught.value.stage == "work"
-
-
-async def test_a_stop_iteration_of_a_flat_map_is_not_taken_for_its_end() -> None:
-    def stop(item: int) -> list[int]:
-        if item == 2:
-            raise StopIteration
-        return [item]
-
-    sink: CollectingSink[int] = CollectingSink()
-    report = await run(items(4) >> FlatMap(stop, on_error="dead_letter", name="work") >> sink)
-    assert sink.items == [0, 1, 3]
-    assert [letter.item for letter in report.dead_letters] == [2]
+    caught = await failure(items(100) >> fold >> CollectingSink(), match="max_keys=5")
+    assert (caught.stage, caught.item) == ("fold", 5)
+    assert isinstance(caught.__cause__, TooManyKeys)
 
 
 def add(total: int, item: int) -> int:
     return total + item
-
-
-def gathered(total: list[int], item: int) -> list[int]:
-    return [*total, item]
 
 
 async def fetched(split: int = 3) -> list[int]:
@@ -147,9 +53,8 @@ def fetched_by(split: int = 3) -> Any:
 )
 @pytest.mark.parametrize("end", [Fold(add, start=int), Transform(str)])
 async def test_a_plain_function_of_a_source_that_returns_a_coroutine_fails_too(source: Any, end: Any) -> None:
-    with pytest.raises(StageFailed, match="returned a coroutine") as caught:
-        await run(source >> end >> CollectingSink())
-    assert caught.value.stage == "read"
+    caught = await failure(source >> end >> CollectingSink(), match="returned a coroutine")
+    assert caught.stage == "read"
 
 
 async def test_an_async_function_of_a_source_is_awaited() -> None:

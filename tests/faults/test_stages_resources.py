@@ -14,15 +14,14 @@ from piko_flow import (
     LocalEngine,
     ResourceFailed,
     Sink,
-    StageFailed,
     Transform,
     Unbalanced,
     run,
-    start,
 )
 from piko_flow.dataflow.plan.layout import Unit
 from piko_flow.dataflow.plan.plan import Plan
 from piko_flow.testing import RecordingTarget, Stall, items
+from tests.runs import error_of, failure, stopped
 
 
 @asynccontextmanager
@@ -59,16 +58,18 @@ async def mild(item: int, client: str) -> int:
 async def test_the_failure_of_a_stage_is_what_is_raised(resource: Any) -> None:
     target: RecordingTarget[int] = RecordingTarget(durable=True)
     pipeline = items(6, units=3) >> Transform(strict, uses={"client": resource}) >> Sink(target)
-    with pytest.raises(StageFailed, match="three") as caught:
-        await run(pipeline)
-    assert caught.value.item == 3
+    caught = await failure(pipeline, match="three")
+    assert caught.item == 3
     assert (target.record.published, target.record.unpublished) == ([], {})
 
 
 async def test_a_resource_that_cannot_be_closed_fails_the_run() -> None:
     target: RecordingTarget[int] = RecordingTarget()
-    with pytest.raises(ResourceFailed, match=r"OSError: close failed\. Nothing was committed"):
-        await run(items(4) >> Transform(mild, uses={"client": does_not_close}) >> Sink(target))
+    await error_of(
+        items(4) >> Transform(mild, uses={"client": does_not_close}) >> Sink(target),
+        ResourceFailed,
+        match=r"OSError: close failed\. Nothing was committed",
+    )
     assert (target.record.published, target.record.unpublished) == ([], {})
 
 
@@ -82,10 +83,7 @@ async def test_a_cancelled_run_is_cancelled_whatever_its_resources_do(resource: 
         return item
 
     pipeline = items(4) >> Transform(waits, uses={"client": resource}) >> Sink(target)
-    async with start(pipeline) as active:
-        await stall.reached.wait()
-        active.cancel()
-        report = await active.wait()
+    report = await stopped(pipeline, "cancel", stall.reached.wait())
     assert report.outcome == "cancelled"
     stall = Stall()
     task = asyncio.create_task(run(pipeline))
@@ -105,8 +103,12 @@ class Forgetful(LocalEngine):
 
 async def test_a_run_without_all_its_units_commits_nothing() -> None:
     target: RecordingTarget[int] = RecordingTarget(durable=True)
-    with pytest.raises(Unbalanced, match="2 of 3 units did not read their source to the end"):
-        await run(items(6, units=3) >> Sink(target), engine=Forgetful())
+    await error_of(
+        items(6, units=3) >> Sink(target),
+        Unbalanced,
+        match="2 of 3 units did not read their source to the end",
+        engine=Forgetful(),
+    )
     assert (target.record.published, target.record.unpublished) == ([], {})
 
 

@@ -12,7 +12,7 @@ from piko_flow import Broadcast, Pipeline, PipelineError, Receipt, Sink, Source,
 from piko_flow.dataflow.commit.accounts import UnitResult
 from piko_flow.dataflow.commit.commit import MemoryJournal
 from piko_flow.dataflow.running.engine import LocalEngine
-from piko_flow.errors import AlreadyCommitted, CommitFailed, ResumeRefused, StageFailed
+from piko_flow.errors import AlreadyCommitted, CommitFailed, ResumeRefused
 from piko_flow.testing import (
     RecordingTarget,
     Script,
@@ -21,6 +21,7 @@ from piko_flow.testing import (
     cancel_everywhere,
     items,
 )
+from tests.runs import error_of, failure
 
 BROKEN = OSError("disk full")
 
@@ -28,10 +29,9 @@ BROKEN = OSError("disk full")
 @pytest.mark.parametrize("step", ["open", "write", "prepare"])
 async def test_a_sink_that_fails_before_the_decision_fails_the_run(step: Any) -> None:
     target: RecordingTarget[int] = RecordingTarget(faults={step: [BROKEN]})
-    with pytest.raises(StageFailed, match="disk full") as caught:
-        await run(items(5) >> Sink(target, batch=2, name="sink"), run_id="r1")
-    assert (caught.value.stage, caught.value.run) == ("sink", "r1")
-    assert caught.value.__cause__ is BROKEN
+    caught = await failure(items(5) >> Sink(target, batch=2, name="sink"), match="disk full", run_id="r1")
+    assert (caught.stage, caught.run) == ("sink", "r1")
+    assert caught.__cause__ is BROKEN
     assert target.record.steps()[-1] == "abort"
     assert (target.record.published, target.record.unpublished) == ([], {})
     assert target.record.count("commit") == 0
@@ -42,27 +42,24 @@ async def test_the_sinks_beside_one_that_fails_are_aborted(step: Any) -> None:
     before: RecordingTarget[int] = RecordingTarget()
     failing: RecordingTarget[int] = RecordingTarget(faults={step: [BROKEN]})
     branches = Broadcast(Sink(before, name="before"), Sink(failing, name="failing"))
-    with pytest.raises(StageFailed) as caught:
-        await run(items(5) >> branches)
-    assert caught.value.stage == "failing"
+    caught = await failure(items(5) >> branches)
+    assert caught.stage == "failing"
     assert before.record.steps()[-1] == "abort"
     assert before.record.unpublished == {}
 
 
 async def test_an_abort_that_fails_does_not_hide_what_went_wrong() -> None:
     target: RecordingTarget[int] = RecordingTarget(faults={"write": [BROKEN], "abort": [OSError("stuck")]})
-    with pytest.raises(StageFailed, match="disk full"):
-        await run(items(5) >> Sink(target))
+    await failure(items(5) >> Sink(target), match="disk full")
 
 
 async def test_a_sink_that_fails_to_commit_says_that_the_run_is_decided() -> None:
     first: RecordingTarget[int] = RecordingTarget()
     second: RecordingTarget[int] = RecordingTarget(faults={"commit": [BROKEN]})
     branches = Broadcast(Sink(first, name="first"), Sink(second, name="second"))
-    with pytest.raises(CommitFailed, match="do not run it again") as caught:
-        await run(items(3) >> branches, run_id="r1")
-    assert (caught.value.sink, caught.value.run) == ("second", "r1")
-    assert caught.value.__cause__ is BROKEN
+    caught = await error_of(items(3) >> branches, CommitFailed, match="do not run it again", run_id="r1")
+    assert (caught.sink, caught.run) == ("second", "r1")
+    assert caught.__cause__ is BROKEN
     assert first.record.published == [0, 1, 2]
     assert (first.record.count("abort"), second.record.count("abort")) == (0, 0)
 
@@ -72,8 +69,7 @@ async def test_a_decided_run_is_rolled_forward_and_reads_nothing_again() -> None
     target: RecordingTarget[int] = RecordingTarget(faults={"commit": [BROKEN]})
     script: Script[int] = Script()
     pipeline = items(6, units=2) >> Transform(script) >> Sink(target, name="sink")
-    with pytest.raises(CommitFailed):
-        await run(pipeline, journal=journal, run_id="r1")
+    await error_of(pipeline, CommitFailed, journal=journal, run_id="r1")
     report = await run(pipeline, journal=journal, run_id="r1")
     assert report.outcome == "succeeded"
     assert sorted(target.record.published) == list(range(6))
@@ -91,14 +87,11 @@ async def test_a_decided_run_needs_nothing_of_its_input_any_more() -> None:
         return split
 
     pipeline = Source(read, splits=lambda: there) >> Sink(target, name="sink")
-    with pytest.raises(CommitFailed):
-        await run(pipeline, journal=journal, run_id="r1")
+    await error_of(pipeline, CommitFailed, journal=journal, run_id="r1")
     there.clear()
-    with pytest.raises(PipelineError, match="splits gave nothing"):
-        await run(pipeline)
+    await error_of(pipeline, PipelineError, match="splits gave nothing")
     other = Source(read, splits=lambda: there) >> Sink(target, name="other")
-    with pytest.raises(ResumeRefused):
-        await run(other, journal=journal, run_id="r1")
+    await error_of(other, ResumeRefused, journal=journal, run_id="r1")
     report = await run(pipeline, journal=journal, run_id="r1")
     assert (report.outcome, report.units, report.items) == ("succeeded", 2, 3)
     assert target.record.published == [1, 2, 3]
@@ -130,8 +123,7 @@ async def test_units_that_have_prepared_lastingly_are_not_done_again() -> None:
     target: RecordingTarget[int] = RecordingTarget(durable=True)
     script = Script({4: [BROKEN]})
     pipeline = failing_in_the_second_unit(target, script)
-    with pytest.raises(StageFailed):
-        await run(pipeline, journal=journal, run_id="r1")
+    await failure(pipeline, journal=journal, run_id="r1")
     assert script.calls == [0, 3, 1, 4]
     report = await run(pipeline, journal=journal, run_id="r1")
     assert script.calls == [0, 3, 1, 4, 1, 4, 2, 5]
@@ -144,8 +136,7 @@ async def test_units_held_in_memory_are_done_again() -> None:
     target: RecordingTarget[int] = RecordingTarget(durable=False)
     script = Script({4: [BROKEN]})
     pipeline = failing_in_the_second_unit(target, script)
-    with pytest.raises(StageFailed):
-        await run(pipeline, journal=journal, run_id="r1")
+    await failure(pipeline, journal=journal, run_id="r1")
     report = await run(pipeline, journal=journal, run_id="r1")
     assert script.calls == [0, 3, 1, 4, 0, 3, 1, 4, 2, 5]
     assert sorted(target.record.published) == list(range(6))
@@ -154,19 +145,16 @@ async def test_units_held_in_memory_are_done_again() -> None:
 
 async def test_without_a_journal_what_had_prepared_is_taken_back() -> None:
     target: RecordingTarget[int] = RecordingTarget(durable=True)
-    with pytest.raises(StageFailed):
-        await run(failing_in_the_second_unit(target, Script({4: [BROKEN]})))
+    await failure(failing_in_the_second_unit(target, Script({4: [BROKEN]})))
     assert (target.record.published, target.record.unpublished) == ([], {})
 
 
 async def test_another_pipeline_cannot_go_on_with_a_run() -> None:
     journal = MemoryJournal()
     target: RecordingTarget[int] = RecordingTarget(durable=True)
-    with pytest.raises(StageFailed):
-        await run(failing_in_the_second_unit(target, Script({4: [BROKEN]})), journal=journal, run_id="r1")
+    await failure(failing_in_the_second_unit(target, Script({4: [BROKEN]})), journal=journal, run_id="r1")
     other = items(6, units=3) >> Transform(abs) >> Sink(target, batch=10, name="sink")
-    with pytest.raises(ResumeRefused, match="r1"):
-        await run(other, journal=journal, run_id="r1")
+    await error_of(other, ResumeRefused, match="r1", journal=journal, run_id="r1")
     assert target.record.published == []
 
 
@@ -196,8 +184,7 @@ async def test_all_but_its_id_is_forgotten_once_a_run_is_committed() -> None:
     pipeline = items(4, units=2) >> Transform(script) >> Sink(target)
     await run(pipeline, journal=journal, run_id="r1")
     assert await journal.prepared("r1") == {}
-    with pytest.raises(AlreadyCommitted):
-        await run(pipeline, journal=journal, run_id="r1")
+    await error_of(pipeline, AlreadyCommitted, journal=journal, run_id="r1")
     assert len(script.calls) == 4
 
 
@@ -249,8 +236,9 @@ async def test_a_run_interrupted_anywhere_ends_whole_when_it_is_run_again(durabl
     await cancel_everywhere(once, lambda task: None)
     assert sorted(target.record.published) == list(range(6))
     assert await journal.live() == []
-    with pytest.raises(AlreadyCommitted, match="run r1 has been committed already"):
-        await run(pipeline, journal=journal, run_id="r1")
+    await error_of(
+        pipeline, AlreadyCommitted, match="run r1 has been committed already", journal=journal, run_id="r1"
+    )
 
 
 async def test_a_cancel_while_the_decision_is_stored_comes_too_late() -> None:
@@ -277,6 +265,5 @@ async def test_a_decision_that_cannot_be_stored_commits_nothing() -> None:
             raise BROKEN
 
     target: RecordingTarget[int] = RecordingTarget()
-    with pytest.raises(OSError, match="disk full"):
-        await run(items(3) >> Sink(target), journal=Broken())
+    await error_of(items(3) >> Sink(target), OSError, match="disk full", journal=Broken())
     assert target.record.published == []

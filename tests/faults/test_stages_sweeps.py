@@ -7,9 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from piko_flow import MemoryJournal, Part, Sink, StageFailed, Transform, run, start
+from piko_flow import MemoryJournal, Part, Sink, Transform, run, start
 from piko_flow.connectors.files import JsonLinesSink
 from piko_flow.testing import RecordingTarget, Script, Stall, items
+from tests.runs import failure
 
 
 def names(folder: Path) -> list[str]:
@@ -20,8 +21,7 @@ async def test_a_commit_leaves_alone_what_a_run_that_can_be_resumed_has_prepared
     journal = MemoryJournal()
     target: RecordingTarget[int] = RecordingTarget(durable=True)
     first = items(6, units=3) >> Transform(Script({4: [OSError("x")]})) >> Sink(target, batch=10)
-    with pytest.raises(StageFailed):
-        await run(first, journal=journal, run_id="r1")
+    await failure(first, journal=journal, run_id="r1")
     await run(items(2) >> Sink(target, batch=10), journal=journal, run_id="r2")
     await run(first, journal=journal, run_id="r1")
     assert sorted(target.record.published) == sorted([0, 1, *range(6)])
@@ -63,8 +63,7 @@ async def test_a_file_sink_keeps_its_prepared_parts_from_the_run_beside_it(
         await last.reached.wait()
         beside = items(4, units=2) >> Transform(Script(other)) >> Sink(JsonLinesSink(out))
         if fails:
-            with pytest.raises(StageFailed):
-                await run(beside)
+            await failure(beside)
         else:
             await run(beside)
         last.release()

@@ -28,6 +28,7 @@ from piko_flow.dataflow.running import unit_state
 from piko_flow.dataflow.running.channel import Channel
 from piko_flow.errors import Unbalanced
 from piko_flow.testing import CollectingSink, RecordingTarget, Script, items
+from tests.runs import error_of
 
 
 class Lossy(Channel[Any]):
@@ -85,10 +86,14 @@ async def test_a_channel_that_loses_or_doubles_an_item_is_found(
 ) -> None:
     monkeypatch.setattr(unit_state, "Channel", channel)
     target: RecordingTarget[Any] = RecordingTarget()
-    with pytest.raises(Unbalanced, match=r"nothing (else )?was committed") as caught:
-        await run(Merge(items(10), items(0)) >> Broadcast(make(), Sink(target)), run_id="r1")
-    assert caught.value.run == "r1"
-    assert caught.value.lines
+    caught = await error_of(
+        Merge(items(10), items(0)) >> Broadcast(make(), Sink(target)),
+        Unbalanced,
+        match=r"nothing (else )?was committed",
+        run_id="r1",
+    )
+    assert caught.run == "r1"
+    assert caught.lines
     assert (target.record.published, target.record.unpublished) == ([], {})
 
 
@@ -123,7 +128,6 @@ CHANGES: dict[str, Callable[[UnitResult], None]] = {
 async def test_a_wrong_count_is_found(change: Callable[[UnitResult], None]) -> None:
     sink: CollectingSink[int] = CollectingSink()
     pipeline = items(10) >> Transform(same) >> FlatMap(spread) >> sink
-    with pytest.raises(Unbalanced):
-        await run(pipeline, engine=Miscounting(change))
+    await error_of(pipeline, Unbalanced, engine=Miscounting(change))
     assert sink.items == []
     assert (await run(pipeline, engine=Miscounting(lambda result: None))).outcome == "succeeded"

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
@@ -12,13 +11,11 @@ import pytest
 from piko_flow import (
     Batch,
     Broadcast,
-    CpuMap,
     Filter,
     FlatMap,
     Fold,
     Merge,
     On,
-    Pipeline,
     Retry,
     Route,
     Sink,
@@ -28,7 +25,6 @@ from piko_flow import (
     start,
 )
 from piko_flow.dataflow.reports.report import RunReport
-from piko_flow.dataflow.running.engine import LocalEngine
 from piko_flow.errors import StageFailed
 from piko_flow.testing import (
     CollectingSink,
@@ -41,9 +37,8 @@ from piko_flow.testing import (
     cancel_everywhere,
     items,
     turns,
-    until,
 )
-from tests.property.balance import assert_balanced
+from tests.runs import stopped
 
 
 async def slow(item: int) -> int:
@@ -154,31 +149,6 @@ async def test_a_cancelled_run_leaves_nothing_and_commits_all_or_nothing(
     assert await cancel_everywhere(once, check, insist=insist) > 5
 
 
-@pytest.mark.parametrize("parallel", [1, 2])
-async def test_units_that_had_prepared_are_taken_back(parallel: int) -> None:
-    target: RecordingTarget[int] = hesitant()
-    last = Stall()
-    pipeline = items(6, units=3) >> Transform(Script({2: [last]})) >> Sink(target, batch=2)
-    async with start(pipeline, engine=LocalEngine(parallel)) as active:
-        await last.reached.wait()
-        await until(lambda: target.record.count("prepare") == 2)
-        active.cancel()
-        report = await active.wait()
-    assert report.outcome == "cancelled"
-    assert (target.record.published, target.record.unpublished) == ([], {})
-
-
-async def test_the_handle_gives_a_balanced_report_of_a_cancelled_run() -> None:
-    for graph in GRAPHS.values():
-        for turn in range(0, 40, 3):
-            async with start(graph(CollectingSink()), capacity=2) as active:
-                await turns(turn)
-                active.cancel()
-                report = await active.wait()
-            assert report.outcome in ("cancelled", "succeeded")
-            assert_balanced(report, stopped=report.outcome == "cancelled")
-
-
 async def test_cancelling_before_anything_has_begun_gives_a_report() -> None:
     sink: CollectingSink[int] = CollectingSink()
     async with start(items(5) >> sink) as active:
@@ -203,19 +173,6 @@ async def test_a_decided_run_is_no_longer_cancelled() -> None:
     assert target.record.published == [0, 1, 2, 3, 4]
 
 
-@pytest.mark.parametrize("step", ["open", "write", "prepare"])
-async def test_a_run_cancelled_while_its_sink_works_aborts_it(step: Any) -> None:
-    working = Stall()
-    target: RecordingTarget[int] = RecordingTarget(faults={step: [working]})
-    async with start(items(5) >> Sink(target, batch=2)) as active:
-        await working.reached.wait()
-        active.cancel()
-        report = await active.wait()
-    assert report.outcome == "cancelled"
-    assert target.record.steps()[-1] == "abort"
-    assert (target.record.published, target.record.unpublished) == ([], {})
-
-
 async def test_every_part_that_was_opened_is_aborted_even_if_one_fails_to() -> None:
     first: RecordingTarget[int] = RecordingTarget(faults={"abort": [OSError("stuck")]})
     second: RecordingTarget[int] = RecordingTarget()
@@ -223,10 +180,7 @@ async def test_every_part_that_was_opened_is_aborted_even_if_one_fails_to() -> N
     branches = Broadcast(
         Sink(first, name="first"), Transform(Script({0: [stalled]})) >> Sink(second, name="second")
     )
-    async with start(items(5) >> branches) as active:
-        await stalled.reached.wait()
-        active.cancel()
-        report = await active.wait()
+    report = await stopped(items(5) >> branches, "cancel", stalled.reached.wait())
     assert report.outcome == "cancelled"
     assert (first.record.count("abort"), second.record.count("abort")) == (1, 1)
 
@@ -252,35 +206,6 @@ async def test_a_failure_is_raised_at_the_end_of_the_block_unless_wait_raised_it
     async with start(pipeline) as active:
         with pytest.raises(StageFailed):
             await active.wait()
-
-
-async def test_resources_and_workers_are_gone_after_a_cancel() -> None:
-    log: list[str] = []
-
-    @asynccontextmanager
-    async def client() -> AsyncIterator[int]:
-        log.append("open")
-        try:
-            yield 1
-        finally:
-            await turns(2)
-            log.append("close")
-
-    stalled = Stall()
-
-    async def wait(item: int, client: int) -> int:
-        await stalled.happen()
-        return item
-
-    pipeline: Pipeline = (
-        items(50) >> CpuMap(abs, workers=1) >> Transform(wait, uses={"client": client}) >> CollectingSink()
-    )
-    async with start(pipeline) as active:
-        await stalled.reached.wait()
-        active.cancel()
-        report = await active.wait()
-    assert log == ["open", "close"]
-    assert report.leftovers == ()
 
 
 def busy_at_first() -> Callable[[int], Awaitable[int]]:

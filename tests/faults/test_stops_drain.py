@@ -8,12 +8,13 @@ from typing import Any
 
 import pytest
 
-from piko_flow import Batch, CpuMap, FlatMap, Fold, Merge, Source, Throttle, Transform, run, start
+from piko_flow import Batch, CpuMap, FlatMap, Fold, Source, Throttle, Transform, run, start
 from piko_flow.dataflow.commit.commit import MemoryJournal
 from piko_flow.dataflow.running.engine import LocalEngine
 from piko_flow.errors import StageFailed
-from piko_flow.testing import CollectingSink, RecordingObserver, Script, Stall, items, turns, until
+from piko_flow.testing import CollectingSink, RecordingObserver, Script, Stall, items, until
 from tests.property.balance import assert_balanced
+from tests.runs import stopped
 
 
 class Endless:
@@ -37,48 +38,6 @@ async def waits_for_ever() -> AsyncIterator[int]:
     await asyncio.Event().wait()
 
 
-@pytest.mark.parametrize("capacity", [1, 1024])
-async def test_a_source_that_waits_for_ever_is_interrupted(capacity: int) -> None:
-    sink: CollectingSink[int] = CollectingSink()
-    async with start(Source(waits_for_ever) >> sink, capacity=capacity) as active:
-        await until(lambda: sink.written == [1, 2])
-        active.drain()
-        report = await active.wait()
-    assert report.outcome == "drained"
-    assert (sink.items, sink.record.steps()[-1]) == ([], "abort")
-    assert_balanced(report)
-
-
-async def test_a_plain_source_without_an_end_is_read_no_further() -> None:
-    source = Endless()
-    sink: CollectingSink[int] = CollectingSink()
-    async with start(Source(source) >> sink) as active:
-        await until(lambda: len(sink.written) > 10)
-        active.drain()
-        report = await active.wait()
-    assert report.outcome == "drained"
-    assert sink.written == list(range(1, report.stage("Endless").emitted + 1))
-    assert source.closed
-    assert_balanced(report)
-
-
-async def test_what_is_inside_flows_out() -> None:
-    stalled = Stall()
-    script: Script[int] = Script({5: [stalled]})
-    sink: CollectingSink[list[int]] = CollectingSink()
-    pipeline = Source(Endless()) >> Transform(script, concurrency=4) >> Batch(7) >> sink
-    async with start(pipeline, capacity=10) as active:
-        await stalled.reached.wait()
-        active.drain()
-        await turns(50)
-        stalled.release()
-        report = await active.wait()
-    read = report.stage("Endless").emitted
-    assert [item for batch in sink.written for item in batch] == list(range(1, read + 1))
-    assert report.stage("Script").dropped == 0
-    assert_balanced(report)
-
-
 @pytest.mark.parametrize(
     "stage",
     [
@@ -93,24 +52,9 @@ async def test_what_is_inside_flows_out() -> None:
 async def test_every_stage_hands_on_what_it_holds(stage: Any) -> None:
     sink: CollectingSink[Any] = CollectingSink()
     source = Endless()
-    async with start(Source(source) >> stage >> sink) as active:
-        await until(lambda: source.read > 10)
-        active.drain()
-        report = await active.wait()
+    report = await stopped(Source(source) >> stage >> sink, "drain", until(lambda: source.read > 10))
     assert report.outcome == "drained"
     assert sink.written != []
-    assert_balanced(report)
-
-
-async def test_both_sources_of_a_merge_are_drained() -> None:
-    sink: CollectingSink[int] = CollectingSink()
-    async with start(
-        Merge(Source(waits_for_ever, name="waits"), Source(Endless())) >> sink, capacity=4
-    ) as active:
-        await until(lambda: len(sink.written) > 10)
-        active.drain()
-        report = await active.wait()
-    assert report.outcome == "drained"
     assert_balanced(report)
 
 
@@ -131,18 +75,6 @@ async def test_no_further_unit_begins(parallel: int) -> None:
     assert (sink.items, sink.record.unpublished) == ([], {})
 
 
-async def test_a_run_that_had_read_everything_commits_all_the_same() -> None:
-    stalled = Stall()
-    sink: CollectingSink[int] = CollectingSink()
-    async with start(items(5) >> Transform(Script({4: [stalled]})) >> sink) as active:
-        await stalled.reached.wait()
-        active.drain()
-        stalled.release()
-        report = await active.wait()
-    assert report.outcome == "succeeded"
-    assert sink.items == [0, 1, 2, 3, 4]
-
-
 async def test_a_drain_before_anything_was_read_ends_at_once() -> None:
     sink: CollectingSink[int] = CollectingSink()
     async with start(Source(waits_for_ever) >> sink) as active:
@@ -150,19 +82,6 @@ async def test_a_drain_before_anything_was_read_ends_at_once() -> None:
         report = await active.wait()
     assert report.outcome == "drained"
     assert sink.items == []
-
-
-async def test_a_second_drain_changes_nothing_and_a_cancel_still_works() -> None:
-    script: Script[int] = Script({1: [Stall()]})
-    async with start(Source(waits_for_ever) >> Transform(script) >> CollectingSink()) as active:
-        await script.reached(1)
-        active.drain()
-        active.drain()
-        await turns(20)
-        active.cancel()
-        report = await active.wait()
-    assert report.outcome == "cancelled"
-    assert script.cancelled == [1]
 
 
 async def test_a_stage_that_fails_while_draining_fails_the_run() -> None:
@@ -219,23 +138,6 @@ async def test_slices_go_on_where_the_last_one_ended(kind: type[Spool]) -> None:
     assert [item for slice_ in taken for item in slice_] == list(range(1, 11))
     assert [len(slice_) for slice_ in taken][:2] == [4, 4]
     assert since == 10
-
-
-async def test_a_slice_ends_by_age_though_nothing_comes() -> None:
-    sink: CollectingSink[int] = CollectingSink()
-    report = await run(Source(Spool(3, waits=True), max_age=0.02) >> sink)
-    assert sink.items == [1, 2, 3]
-    assert (report.position, report.outcome) == (3, "succeeded")
-
-
-async def test_a_drained_slice_commits_nothing_and_leaves_the_position() -> None:
-    sink: CollectingSink[int] = CollectingSink()
-    async with start(Source(Spool(3, waits=True)) >> sink) as active:
-        await until(lambda: len(sink.written) == 3)
-        active.drain()
-        report = await active.wait()
-    assert report.outcome == "drained"
-    assert sink.items == []
 
 
 async def test_the_position_is_known_to_the_decision() -> None:

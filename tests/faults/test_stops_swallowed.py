@@ -8,8 +8,9 @@ from typing import Any
 
 import pytest
 
-from piko_flow import FlatMap, Retry, Sink, SinkTarget, Transform, run, start
+from piko_flow import FlatMap, Retry, Sink, SinkTarget, Transform, run
 from piko_flow.testing import CollectingSink, items
+from tests.runs import stopped
 
 
 class Stubborn:
@@ -65,10 +66,7 @@ def pipelines(stubborn: Stubborn) -> dict[str, Any]:
 @pytest.mark.parametrize("name", list(pipelines(Stubborn())))
 async def test_no_further_call_is_made(name: str) -> None:
     stubborn = Stubborn()
-    async with start(pipelines(stubborn)[name]) as active:
-        await stubborn.called.wait()
-        active.cancel()
-        report = await active.wait()
+    report = await stopped(pipelines(stubborn)[name], "cancel", stubborn.called.wait())
     assert report.outcome == "cancelled"
     assert stubborn.calls <= 3
     stubborn = Stubborn()

@@ -9,6 +9,7 @@ import pytest
 from piko_flow import CpuMap, Retry, StageFailed, Transform, WorkerPool, run, start
 from piko_flow.testing import CollectingSink, Script, Stall, items, turns, until
 from tests.property.balance import assert_balanced
+from tests.runs import stopped
 
 
 def double(item: int) -> int:
@@ -77,9 +78,6 @@ async def test_failing_items_of_large_chunks_are_told_one_by_one(pool: WorkerPoo
 
 async def test_a_cancelled_run_s_own_workers_are_gone_when_it_ends() -> None:
     sink: CollectingSink[int] = CollectingSink()
-    async with start(chain(sink)) as active:
-        await until(lambda: sink.written)
-        active.cancel()
-        report = await active.wait()
+    report = await stopped(chain(sink), "cancel", until(lambda: sink.written))
     assert report.outcome == "cancelled"
     assert report.leftovers == ()

@@ -14,13 +14,13 @@ from piko_flow import (
     Pipeline,
     RunReport,
     Sink,
-    StageFailed,
     ThreadsStuck,
     Transform,
     run,
 )
 from piko_flow.dataflow.running.thread_pool import STUCK, ThreadPool
 from piko_flow.testing import CollectingSink, items
+from tests.runs import failure
 
 BOUND = 20.0  # seconds; nothing here takes longer than a fraction of one
 SHORT = 0.01  # seconds that a call may take here
@@ -114,9 +114,8 @@ async def test_a_stage_that_fails_on_what_is_stuck_ends_its_run(blocking: Blocki
         blocking.call, on="thread", concurrency=64, timeout=SHORT, on_error="skip", name="blocked"
     )
     last = Transform(blocking.call, on="thread", timeout=SHORT, name="last")
-    with pytest.raises(StageFailed, match="'last'") as caught:
-        await run(items(5) >> Broadcast(skipping >> Sink(same), last >> Sink(same)))
-    assert len(caught.value.leftovers) == 2
+    caught = await failure(items(5) >> Broadcast(skipping >> Sink(same), last >> Sink(same)), match="'last'")
+    assert len(caught.leftovers) == 2
 
 
 async def test_a_call_waits_for_one_that_is_stuck_as_long_as_its_timeout() -> None:

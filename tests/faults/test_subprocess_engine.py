@@ -22,6 +22,7 @@ from piko_flow.engines.unit_errors import InterpretersCannotStart, UnitDied
 from piko_flow.testing.observing import RecordingObserver
 from tests.contract.bell import PATIENCE, Bell, hung_bell, note, notes
 from tests.faults.test_worker_death import is_gone
+from tests.runs import error_of, stopped
 
 FOLDER = Path(__file__).resolve().parents[2]
 
@@ -115,9 +116,8 @@ async def test_a_unit_that_kills_its_interpreter_each_time_ends_the_run(
         >> Transform(wait_or_die)
         >> Sink(JsonLinesSink(tmp_path / "out" / "x.jsonl"), batch=10)
     )
-    with pytest.raises(UnitDied) as caught:
-        await run(pipeline, engine=SubprocessEngine(2), run_id="night", observer=observer)
-    died = caught.value
+    caught = await error_of(pipeline, UnitDied, engine=SubprocessEngine(2), run_id="night", observer=observer)
+    died = caught
     assert (died.attempts, died.code, died.split, died.run) == (3, -signal.SIGSEGV, "1", "night")
     assert "was tried 3 times" in str(died)
     assert "signal 11 (SIGSEGV)" in str(died)
@@ -130,9 +130,13 @@ async def test_a_stage_that_ends_its_interpreter_is_told_with_the_exit_code() ->
     def leave(item: int) -> None:
         os._exit(7)
 
-    with pytest.raises(UnitDied, match=r"exit code 7 after at least [012] items were read") as caught:
-        await run(Source([1, 2]) >> Sink(leave), engine=SubprocessEngine())
-    assert (caught.value.code, caught.value.split) == (7, "")
+    caught = await error_of(
+        Source([1, 2]) >> Sink(leave),
+        UnitDied,
+        match=r"exit code 7 after at least [012] items were read",
+        engine=SubprocessEngine(),
+    )
+    assert (caught.code, caught.split) == (7, "")
 
 
 async def test_prepared_units_stay_when_a_later_one_dies(tmp_path: Path) -> None:
@@ -152,8 +156,7 @@ async def test_worker_processes_go_with_their_interpreter(tmp_path: Path) -> Non
         os.kill(os.getppid(), signal.SIGKILL)
         return item
 
-    with pytest.raises(UnitDied):
-        await run(Source([1]) >> CpuMap(work, workers=1) >> Sink(print), engine=SubprocessEngine())
+    await error_of(Source([1]) >> CpuMap(work, workers=1) >> Sink(print), UnitDied, engine=SubprocessEngine())
     workers = notes(tmp_path / "pids")
     assert len(workers) == 3
     assert all(is_gone(int(pid)) for pid in workers)
@@ -166,11 +169,19 @@ async def test_interpreters_that_cannot_start_are_reported(
     broken.write_text("#!/bin/sh\nexit 42\n")
     broken.chmod(0o755)
     monkeypatch.setattr(sys, "executable", str(broken))
-    with pytest.raises(InterpretersCannotStart, match="end with exit code 42 before they are ready"):
-        await run(Source([1]) >> Sink(print), engine=SubprocessEngine())
+    await error_of(
+        Source([1]) >> Sink(print),
+        InterpretersCannotStart,
+        match="end with exit code 42 before they are ready",
+        engine=SubprocessEngine(),
+    )
     monkeypatch.setattr(sys, "executable", str(tmp_path / "missing"))
-    with pytest.raises(InterpretersCannotStart, match="FileNotFoundError"):
-        await run(Source([1]) >> Sink(print), engine=SubprocessEngine())
+    await error_of(
+        Source([1]) >> Sink(print),
+        InterpretersCannotStart,
+        match="FileNotFoundError",
+        engine=SubprocessEngine(),
+    )
 
 
 async def test_a_unit_that_does_not_give_way_is_killed_after_a_grace(
@@ -183,10 +194,7 @@ async def test_a_unit_that_does_not_give_way_is_killed_after_a_grace(
             pass
 
     monkeypatch.setattr(unit_process, "UNIT_END_SECONDS", 0.1)
-    async with start(Source([1]) >> Sink(stuck), engine=SubprocessEngine()) as active:
-        await bell.heard()
-        active.cancel()
-        report = await active.wait()
+    report = await stopped(Source([1]) >> Sink(stuck), "cancel", bell.heard(), engine=SubprocessEngine())
     assert report.outcome == "cancelled"
     assert is_gone(int(notes(tmp_path / "pid")[0]))
 

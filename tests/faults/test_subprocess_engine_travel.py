@@ -15,8 +15,9 @@ from piko_flow import Receipt, ResourcePool, Sink, SinkTarget, Source, Transform
 from piko_flow.dataflow.workers.errors import RemoteError
 from piko_flow.engines.subprocess import SubprocessEngine
 from piko_flow.engines.unit_errors import CannotTravel, Shown
-from piko_flow.errors import PipelineError, StageFailed
+from piko_flow.errors import PipelineError
 from piko_flow.testing.observing import RecordingObserver
+from tests.runs import error_of, failure
 
 
 class InMemory(SinkTarget[int]):
@@ -45,8 +46,7 @@ async def test_a_sink_that_keeps_items_in_memory_is_refused_when_planning(target
     with pytest.raises(PipelineError, match="is not durable: what it is given stays in memory") as caught:
         pipeline.plan(engine=SubprocessEngine())
     assert (caught.value.what, caught.value.where) == ("Sink 'kept'", str(sink.origin))
-    with pytest.raises(PipelineError, match="is not durable"):
-        await run(pipeline, engine=SubprocessEngine())
+    await error_of(pipeline, PipelineError, match="is not durable", engine=SubprocessEngine())
 
 
 async def test_a_stage_that_cannot_travel_is_named_with_what_holds_it_back() -> None:
@@ -58,9 +58,14 @@ async def test_a_stage_that_cannot_travel_is_named_with_what_holds_it_back() -> 
 
     stage = Transform(locked)
     observer = RecordingObserver()
-    with pytest.raises(CannotTravel, match=r"closure variable 'lock' .*_thread.lock") as caught:
-        await run(Source([1]) >> stage >> Sink(print), engine=SubprocessEngine(), observer=observer)
-    assert (caught.value.what, caught.value.where) == ("Transform 'locked'", str(stage.origin))
+    caught = await error_of(
+        Source([1]) >> stage >> Sink(print),
+        CannotTravel,
+        match=r"closure variable 'lock' .*_thread.lock",
+        engine=SubprocessEngine(),
+        observer=observer,
+    )
+    assert (caught.what, caught.where) == ("Transform 'locked'", str(stage.origin))
     assert "stage started: locked" not in observer.facts
 
 
@@ -78,9 +83,13 @@ async def test_a_split_that_cannot_travel_is_named() -> None:
         return [1]
 
     source = Source(read, splits=lambda: [LockedSplit()])
-    with pytest.raises(CannotTravel, match=r"split <.*LockedSplit object.*_thread.lock") as caught:
-        await run(source >> Sink(print), engine=SubprocessEngine())
-    assert caught.value.what == "Source 'read'"
+    caught = await error_of(
+        source >> Sink(print),
+        CannotTravel,
+        match=r"split <.*LockedSplit object.*_thread.lock",
+        engine=SubprocessEngine(),
+    )
+    assert caught.what == "Source 'read'"
 
 
 @pytest.fixture
@@ -94,8 +103,12 @@ def homemade() -> Iterator[types.ModuleType]:
 
 
 async def test_a_module_that_cannot_be_imported_there_is_named(homemade: types.ModuleType) -> None:
-    with pytest.raises(CannotTravel, match="ModuleNotFoundError: No module named 'homemade_module'"):
-        await run(Source([1]) >> Transform(homemade.double) >> Sink(print), engine=SubprocessEngine())
+    await error_of(
+        Source([1]) >> Transform(homemade.double) >> Sink(print),
+        CannotTravel,
+        match="ModuleNotFoundError: No module named 'homemade_module'",
+        engine=SubprocessEngine(),
+    )
 
 
 async def test_an_error_that_cannot_travel_comes_home_as_text() -> None:
@@ -107,9 +120,10 @@ async def test_an_error_that_cannot_travel_comes_home_as_text() -> None:
     def fail(item: int) -> int:
         raise Locked(item)
 
-    with pytest.raises(StageFailed, match="locked at 1") as caught:
-        await run(Source([1]) >> Transform(fail) >> Sink(print), engine=SubprocessEngine())
-    cause = caught.value.__cause__
+    caught = await failure(
+        Source([1]) >> Transform(fail) >> Sink(print), match="locked at 1", engine=SubprocessEngine()
+    )
+    cause = caught.__cause__
     assert isinstance(cause, RemoteError)
     assert "locked at 1" in cause.message
     assert "in fail\n    raise Locked(item)" in cause.traceback
@@ -123,9 +137,8 @@ async def test_the_causes_of_an_error_come_home_with_it() -> None:
         except KeyError as error:
             raise ValueError("no entry") from error
 
-    with pytest.raises(StageFailed) as caught:
-        await run(Source([1]) >> Transform(fail) >> Sink(print), engine=SubprocessEngine())
-    cause = caught.value.__cause__
+    caught = await failure(Source([1]) >> Transform(fail) >> Sink(print), engine=SubprocessEngine())
+    cause = caught.__cause__
     assert isinstance(cause, ValueError)
     assert isinstance(cause.__cause__, KeyError)
     assert "{1: 1}[item + 1]" in "".join(cause.__cause__.__notes__)
@@ -139,11 +152,12 @@ async def test_an_item_that_cannot_travel_is_shown() -> None:
         raise ValueError("no locks")
 
     start = Source([1]) >> Transform(make)
-    with pytest.raises(
-        StageFailed, match=r"on item <unlocked _thread.lock object at .*: ValueError"
-    ) as caught:
-        await run(start >> Transform(fail) >> Sink(print), engine=SubprocessEngine())
-    assert isinstance(caught.value.item, Shown)
+    caught = await failure(
+        start >> Transform(fail) >> Sink(print),
+        match=r"on item <unlocked _thread.lock object at .*: ValueError",
+        engine=SubprocessEngine(),
+    )
+    assert isinstance(caught.item, Shown)
     observer = RecordingObserver()
     report = await run(
         start >> Transform(fail, on_error="dead_letter") >> Sink(print),
@@ -165,9 +179,12 @@ class LockedReceipt(SinkTarget[int]):
 
 
 async def test_a_receipt_that_cannot_travel_fails_its_sink() -> None:
-    with pytest.raises(StageFailed, match="its receipt must be picklable to reach the run") as caught:
-        await run(Source([1]) >> Sink(LockedReceipt()), engine=SubprocessEngine())
-    assert caught.value.stage == "LockedReceipt"
+    caught = await failure(
+        Source([1]) >> Sink(LockedReceipt()),
+        match="its receipt must be picklable to reach the run",
+        engine=SubprocessEngine(),
+    )
+    assert caught.stage == "LockedReceipt"
 
 
 async def test_resources_of_the_application_are_opened_by_the_unit_itself() -> None:

@@ -18,6 +18,7 @@ from pydantic import BaseModel
 from piko_flow import Pipeline, PipelineError, SinkLike, SourceLike, StageTypeError, TransformLike, run, start
 from piko_flow.dataflow.graph.boxes import graph_of
 from tests.architecture.checkout import ROOT
+from tests.runs import error_of
 from tests.unit.composing import composed, numbers, refused, text
 from tests.unit.unchecked import (
     Batch,
@@ -171,8 +172,7 @@ def test_two_sinks_of_one_function_are_two_places() -> None:
 
 
 async def test_what_is_not_closed_neither_runs_nor_starts() -> None:
-    with pytest.raises(PipelineError, match=r"^.*: run\(\) needs a closed pipeline"):
-        await run(Source(numbers))
+    await error_of(Source(numbers), PipelineError, match=r"^.*: run\(\) needs a closed pipeline")
     with pytest.raises(PipelineError, match=r"^.*: start\(\) needs a closed pipeline"):
         async with start(Source(numbers)):
             pass

@@ -10,8 +10,8 @@ from pydantic import BaseModel
 
 from piko_flow import Batch, CpuMap, Filter, FlatMap, Sink, Source, Transform, run, start
 from piko_flow.dataflow.plan.plan_options import Capacity
-from piko_flow.errors import StageFailed
 from piko_flow.testing import CollectingSink, RecordingTarget, Script, Stall, items, turns
+from tests.runs import failure
 
 
 class Numbers:
@@ -141,11 +141,12 @@ async def test_with_validate_a_value_that_does_not_fit_fails_at_the_stage_that_t
         good: Order = wrong
         return good
 
-    with pytest.raises(StageFailed, match="amount") as caught:
-        await run(items(6) >> Transform(lie) >> stage >> CollectingSink(), validate=True)
-    assert caught.value.stage == "work"
-    assert caught.value.item == {"amount": "much"}
-    assert type(caught.value.__cause__).__name__ == "ValidationError"
+    caught = await failure(
+        items(6) >> Transform(lie) >> stage >> CollectingSink(), match="amount", validate=True
+    )
+    assert caught.stage == "work"
+    assert caught.item == {"amount": "much"}
+    assert type(caught.__cause__).__name__ == "ValidationError"
 
 
 async def test_a_value_that_does_not_fit_is_treated_as_on_error_says() -> None:

@@ -10,8 +10,8 @@ import pytest
 
 from piko_flow import Broadcast, CpuMap, Sink, Source, Transform, run
 from piko_flow.dataflow.running.unit_state import value_check
-from piko_flow.errors import StageFailed
 from piko_flow.testing import CollectingSink
+from tests.runs import failure
 
 
 class Plain:
@@ -87,9 +87,8 @@ async def test_of_a_list_to_write_only_the_item_that_does_not_fit_is_a_dead_lett
 
 async def test_a_list_to_write_fails_at_the_item_that_does_not_fit() -> None:
     given: Any = [1, "much"]
-    with pytest.raises(StageFailed) as caught:
-        await run(Source(given) >> Sink(Numbers(), batch=10, name="sink"), validate=True)
-    assert (caught.value.stage, caught.value.item) == ("sink", "much")
+    caught = await failure(Source(given) >> Sink(Numbers(), batch=10, name="sink"), validate=True)
+    assert (caught.stage, caught.item) == ("sink", "much")
 
 
 async def test_of_a_plain_class_an_instance_is_asked_for() -> None:

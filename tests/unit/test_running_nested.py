@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from piko_flow import CpuMap, FlatMap, Retry, Source, Transform, run, run_sync
-from piko_flow.errors import StageFailed
 from piko_flow.testing import CollectingSink, items
+from tests.runs import failure
 
 ONCE_MORE = Retry(attempts=2, first=0)
 
@@ -64,15 +64,13 @@ async def test_a_failed_inner_run_is_the_item_s_failure(kind: Any) -> None:
 
 @pytest.mark.parametrize("kind", KINDS.values(), ids=KINDS)
 async def test_a_failed_inner_run_fails_the_stage_that_started_it(kind: Any) -> None:
-    with pytest.raises(StageFailed, match="no 1") as caught:
-        await run(items(4) >> kind() >> CollectingSink(), run_id="outer")
-    assert (caught.value.run, caught.value.stage, caught.value.item) == ("outer", "work", 1)
+    caught = await failure(items(4) >> kind() >> CollectingSink(), match="no 1", run_id="outer")
+    assert (caught.run, caught.stage, caught.item) == ("outer", "work", 1)
 
 
 @pytest.mark.parametrize("kind", [KINDS["async"], KINDS["FlatMap"]], ids=["async", "FlatMap"])
 async def test_a_failed_inner_run_is_tried_again(kind: Any) -> None:
-    with pytest.raises(StageFailed):
-        await run(items(4) >> kind(retry=ONCE_MORE) >> CollectingSink(), run_id="outer")
+    await failure(items(4) >> kind(retry=ONCE_MORE) >> CollectingSink(), run_id="outer")
     report = await run(items(4) >> kind(retry=ONCE_MORE, on_error="skip") >> CollectingSink())
     assert (report.stage("work").retried, report.skipped) == (2, 2)
 
@@ -86,9 +84,8 @@ async def test_a_failed_inner_run_fails_the_source_that_started_it(waits: bool) 
         return [inner_plain(1)]
 
     source: Source[int] = Source(read, name="read") if waits else Source(read_plain, name="read")
-    with pytest.raises(StageFailed) as caught:
-        await run(source >> CollectingSink(), run_id="outer")
-    assert (caught.value.run, caught.value.stage) == ("outer", "read")
+    caught = await failure(source >> CollectingSink(), run_id="outer")
+    assert (caught.run, caught.stage) == ("outer", "read")
 
 
 @pytest.mark.parametrize("concurrency", [1, 3])

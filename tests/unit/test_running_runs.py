@@ -40,6 +40,7 @@ from piko_flow.testing import (
     until,
 )
 from tests.property.balance import assert_balanced
+from tests.runs import error_of, failure, stopped
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -127,10 +128,9 @@ async def test_a_thread_that_cannot_be_stopped_is_named_and_the_run_ends() -> No
         return item
 
     try:
-        async with start(items(5) >> Transform(block, on="thread") >> CollectingSink()) as active:
-            await until(began.is_set)
-            active.cancel()
-            report = await active.wait()
+        report = await stopped(
+            items(5) >> Transform(block, on="thread") >> CollectingSink(), "cancel", until(began.is_set)
+        )
         assert report.outcome == "cancelled"
         assert report.leftovers == ("a thread of stage 'block', in a call that has not returned",)
     finally:
@@ -185,9 +185,8 @@ async def test_an_observer_hears_of_every_stage_and_chunk() -> None:
 
 async def test_an_observer_hears_how_a_run_failed() -> None:
     observer = RecordingObserver()
-    with pytest.raises(StageFailed) as caught:
-        await run(items(3) >> Sink(Script({1: [OSError("no")]})), observer=observer)
-    assert observer.error is caught.value
+    caught = await failure(items(3) >> Sink(Script({1: [OSError("no")]})), observer=observer)
+    assert observer.error is caught
     assert (observer.report, observer.running) == (None, [])
 
 
@@ -203,8 +202,7 @@ async def test_an_empty_source_is_a_run_too() -> None:
 
 async def test_splits_that_give_nothing_are_refused_in_the_source_s_name() -> None:
     source: Source[int] = Source(read_split, splits=list, name="files")
-    with pytest.raises(PipelineError, match="splits gave nothing"):
-        await run(source >> CollectingSink())
+    await error_of(source >> CollectingSink(), PipelineError, match="splits gave nothing")
 
 
 def read_split(split: int) -> Iterator[int]:

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from piko_flow import Batch, Transform, run
-from piko_flow.errors import StageFailed
 from piko_flow.testing import CollectingSink, items
+from tests.runs import failure
 
 
 @pytest.mark.parametrize("weight", [0, 0.0])
@@ -23,9 +23,10 @@ async def test_items_that_weigh_nothing_are_handed_on_all_the_same(weight: float
 @pytest.mark.parametrize("weight", [math.nan, -1])
 async def test_a_weight_that_is_none_fails_at_its_item(weight: float) -> None:
     batch: Any = Batch(10, weight=lambda item: weight if item == 7 else 1, name="lists")
-    with pytest.raises(StageFailed, match="a weight must be a number of at least 0, got") as caught:
-        await run(items(20) >> batch >> CollectingSink())
-    assert (caught.value.stage, caught.value.item) == ("lists", 7)
+    caught = await failure(
+        items(20) >> batch >> CollectingSink(), match="a weight must be a number of at least 0, got"
+    )
+    assert (caught.stage, caught.item) == ("lists", 7)
 
 
 async def test_a_key_need_not_be_shown() -> None:

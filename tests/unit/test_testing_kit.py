@@ -8,7 +8,6 @@ from dataclasses import dataclass
 import pytest
 
 from piko_flow import Parse, Retry, Sink, Source, Transform, run
-from piko_flow.errors import StageFailed
 from piko_flow.testing import (
     CollectingSink,
     Fail,
@@ -23,6 +22,7 @@ from piko_flow.testing import (
     turns,
     until,
 )
+from tests.runs import failure
 
 
 async def test_items_come_in_units() -> None:
@@ -97,9 +97,8 @@ async def test_a_script_as_a_plain_function_cannot_wait() -> None:
 
 async def test_a_failing_sink_takes_some_and_then_none() -> None:
     sink: FailingSink[int] = FailingSink(after=3, error=OSError("disk full"))
-    with pytest.raises(StageFailed, match="sink") as caught:
-        await run(items(10) >> sink, capacity=2)
-    assert caught.value.__cause__ is sink.error
+    caught = await failure(items(10) >> sink, match="sink", capacity=2)
+    assert caught.__cause__ is sink.error
     assert sink.taken == [0, 1, 2]
 
 
@@ -115,8 +114,7 @@ async def test_a_recording_target_tells_every_step_of_every_part() -> None:
 
 async def test_a_collecting_sink_keeps_what_was_committed_apart_from_what_was_written() -> None:
     sink: CollectingSink[int] = CollectingSink()
-    with pytest.raises(StageFailed):
-        await run(items(5) >> Transform(Script({3: [OSError("no")]})) >> sink, capacity=1)
+    await failure(items(5) >> Transform(Script({3: [OSError("no")]})) >> sink, capacity=1)
     assert sink.items == []
     assert sink.written == [0, 1, 2][: len(sink.written)]
     assert sink.kind == "Sink"

@@ -12,11 +12,12 @@ from typing import Any
 
 import pytest
 
-from piko_flow import Broadcast, ErrorBudgetExceeded, Filter, Sink, Source, StageFailed, Transform, run, start
+from piko_flow import Broadcast, ErrorBudgetExceeded, Filter, Sink, Source, Transform, run, start
 from piko_flow.connectors.spool import Spool
 from piko_flow.connectors.sql import SqlSink
 from piko_flow.engines.subprocess import SubprocessEngine
 from piko_flow.testing import CollectingSink, items, until
+from tests.runs import error_of, failure, stopped
 
 INVERSES: Any = Transform(lambda number: 1 / number, on_error="skip")
 
@@ -43,9 +44,8 @@ async def test_a_run_over_its_budget_says_which_rows_are_in_another_database(
     target: SqlSink[Any] = SqlSink(table="totals", columns=["id"], key="id", url=f"sqlite:///{shop}")
     rows = Source([{"id": 1}, {"id": 2}, {}]) >> Transform(lambda row: row["id"], on_error="skip")
     pipeline = rows >> Transform(lambda number: {"id": number}) >> Sink(target, batch=1)
-    with pytest.raises(ErrorBudgetExceeded) as caught:
-        await run(pipeline, max_errors=0.1, engine=engine)
-    assert "What sink 'totals' wrote at once is there; nothing else was committed" in str(caught.value)
+    caught = await error_of(pipeline, ErrorBudgetExceeded, max_errors=0.1, engine=engine)
+    assert "What sink 'totals' wrote at once is there; nothing else was committed" in str(caught)
     with closing(connect(shop)) as database:
         assert database.execute("select id from totals").fetchall() == [(1,), (2,)]
 
@@ -60,21 +60,25 @@ async def test_sinks_that_wrote_nothing_or_commit_later_are_not_named(tmp_path: 
         Sink(spool, name="late"),
         CollectingSink(),
     )
-    with pytest.raises(ErrorBudgetExceeded) as caught:
-        await run(Source([1, 0]) >> INVERSES >> Broadcast(*sinks), max_errors=0.1)
-    assert caught.value.uncommitted_writes == ("append", "Plain", "late")
+    caught = await error_of(
+        Source([1, 0]) >> INVERSES >> Broadcast(*sinks), ErrorBudgetExceeded, max_errors=0.1
+    )
+    assert caught.uncommitted_writes == ("append", "Plain", "late")
     assert called == [1.0]
-    with pytest.raises(ErrorBudgetExceeded, match="Nothing was committed") as caught:
-        await run(Source([0, 0]) >> INVERSES >> Broadcast(*sinks), max_errors=0.1)
-    assert caught.value.uncommitted_writes == ()
+    caught = await error_of(
+        Source([0, 0]) >> INVERSES >> Broadcast(*sinks),
+        ErrorBudgetExceeded,
+        match="Nothing was committed",
+        max_errors=0.1,
+    )
+    assert caught.uncommitted_writes == ()
 
 
 async def test_a_run_that_stops_at_an_item_names_all_that_may_have_written() -> None:
     called: list[float] = []
     fails: Any = Transform(lambda number: 1 / number)
-    with pytest.raises(StageFailed) as caught:
-        await run(Source([1, 0]) >> fails >> Sink(called.append))
-    assert (called, caught.value.uncommitted_writes) == ([1.0], ("append",))
+    caught = await failure(Source([1, 0]) >> fails >> Sink(called.append))
+    assert (called, caught.uncommitted_writes) == ([1.0], ("append",))
 
 
 async def three_and_then_nothing() -> AsyncIterator[int]:
@@ -106,10 +110,9 @@ async def test_a_drained_run_names_no_sink_that_got_nothing_and_one_that_succeed
         seen.append(number)
         return False
 
-    async with start(Source(three_and_then_nothing) >> Filter(nobody) >> Sink(str)) as active:
-        await until(lambda: len(seen) == 3)
-        active.drain()
-        report = await active.wait()
+    report = await stopped(
+        Source(three_and_then_nothing) >> Filter(nobody) >> Sink(str), "drain", until(lambda: len(seen) == 3)
+    )
     assert report.uncommitted_writes == ()
     assert "was drained, nothing was committed: 3 items" in str(report)
     assert (await run(items(3) >> Sink(str))).uncommitted_writes == ()
@@ -119,9 +122,8 @@ async def test_a_drained_run_names_no_sink_that_got_nothing_and_one_that_succeed
 @pytest.mark.parametrize("allowed", [0, 0.1])
 async def test_a_run_over_its_budget_tells_which_item_failed_first(allowed: float, engine: Any) -> None:
     pipeline = Source([1, 0, 0]) >> dying("inverses") >> Sink(str)
-    with pytest.raises(ErrorBudgetExceeded) as caught:
-        await run(pipeline, max_errors=allowed, engine=engine)
-    error = caught.value
+    caught = await error_of(pipeline, ErrorBudgetExceeded, max_errors=allowed, engine=engine)
+    error = caught
     assert list(error.stages) == ["inverses"]
     if engine is None or allowed:  # else who of two processes is the first to see it decides
         assert f"The first: stage 'inverses' ({error.where}): ZeroDivisionError: division by zero" in str(
@@ -134,10 +136,11 @@ async def test_a_run_over_its_budget_tells_which_item_failed_first(allowed: floa
 
 async def test_items_that_failed_at_several_stages_are_told_by_stage() -> None:
     two: Any = Transform(lambda number: 1 / (number - 0.5), on_error="skip", name="two")
-    with pytest.raises(ErrorBudgetExceeded) as caught:
-        await run(Source([2, 1, 0, 0]) >> dying("zero") >> two >> Sink(str), max_errors=0.5)
-    assert "3 of 4 items were skipped or became dead letters at 'zero' (2), 'two' (1); " in str(caught.value)
-    assert "The first: stage 'two' " in str(caught.value)
+    caught = await error_of(
+        Source([2, 1, 0, 0]) >> dying("zero") >> two >> Sink(str), ErrorBudgetExceeded, max_errors=0.5
+    )
+    assert "3 of 4 items were skipped or became dead letters at 'zero' (2), 'two' (1); " in str(caught)
+    assert "The first: stage 'two' " in str(caught)
 
 
 def dying(name: str) -> Any:
