@@ -6,7 +6,7 @@ import pytest
 
 from piko_flow import Broadcast, Part, Receipt, Sink
 from piko_flow.dataflow.commit.accounts import UnitResult
-from piko_flow.dataflow.commit.commit import commit_decided
+from piko_flow.dataflow.commit.commit import commit_decided, locked_targets
 from piko_flow.testing import RecordingTarget, items
 
 
@@ -27,7 +27,8 @@ async def test_a_claim_lost_between_two_sinks_keeps_the_second_from_committing()
         if len(asked) == 2:
             raise ClaimLost
 
-    with pytest.raises(ClaimLost):
-        await commit_decided(plan, decided, "r1", claim=claim)
+    async with locked_targets(plan, "r1", []) as targets:
+        with pytest.raises(ClaimLost):
+            await commit_decided(plan, targets, decided, "r1", claim=claim)
     assert asked == [0, 1]
     assert (one.record.steps(), two.record.steps()) == (["commit"], [])

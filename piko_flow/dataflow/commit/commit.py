@@ -26,6 +26,7 @@ from piko_flow.tasks import Shield
 
 REMEMBERED = 10_000  # ids of committed runs
 CheckClaim = Callable[[], Coroutine[Any, Any, None]]
+Targets = Mapping[str, SinkTarget[Any]]
 
 
 class Budget:
@@ -202,6 +203,7 @@ async def unclaimed() -> None:
 
 async def commit_decided(
     plan: Plan,
+    targets: Targets,
     results: Sequence[UnitResult],
     run: str,
     *,
@@ -209,7 +211,7 @@ async def commit_decided(
     last: LastTransaction | None = None,
     shield: Shield | None = None,
 ) -> list[str]:
-    """Commit each sink in the order declared, from receipts alone; `claim` is checked before each.
+    """Commit each sink in the order declared, through its target, from receipts alone; `claim` is checked before each.
 
     Those that can commit in the run's `last` transaction are left to it.
 
@@ -222,7 +224,7 @@ async def commit_decided(
     for box in plan.sinks:
         stage = box.stage
         assert isinstance(stage, Sink)
-        if stage.target is None:
+        if box.name not in targets:
             continue
         receipts = [result.receipts[box.name] for result in results]
         if last is not None and last.takes(stage):
@@ -230,7 +232,7 @@ async def commit_decided(
             continue
         await shield.carry_out(claim(), "checking the claim")
         try:
-            written += _lines(await shield.carry_out(stage.copy_target().commit(receipts)))
+            written += _lines(await shield.carry_out(targets[box.name].commit(receipts)))
         except Exception as error:
             raise CommitFailed(sink=box.name, run=run, cause=error) from error
     return written
@@ -250,21 +252,25 @@ async def sweep(plan: Plan, live: Collection[Part]) -> list[str]:
 
 
 @asynccontextmanager
-async def locked_targets(plan: Plan, run: str, leftovers: list[str]) -> AsyncIterator[None]:
-    """Let every sink keep other runs' sweeps from the parts of this one while the block is open."""
-    host = ResourceHost()
+async def locked_targets(plan: Plan, run: str, leftovers: list[str]) -> AsyncIterator[Targets]:
+    """Give the targets that commit, a copy for each sink with parts, by the sink's name.
+
+    Each keeps other runs' sweeps from the parts of this one while the block is open. Raises StageFailed.
+    """
+    host, targets = ResourceHost(), dict[str, SinkTarget[Any]]()
     with ExitStack() as locks:
         try:
             for box in plan.sinks:
                 if isinstance(box.stage, Sink) and box.stage.target is not None:
                     try:
-                        await _lock(box.stage.copy_target(), run, host, locks)
+                        targets[box.name] = box.stage.copy_target()
+                        await _lock(targets[box.name], run, host, locks)
                     except Exception as error:
                         where = str(box.stage.origin)
                         raise StageFailed(
                             stage=box.name, where=where, item=None, run=run, cause=error
                         ) from error
-            yield
+            yield targets
         finally:
             failure = await host.close(None, plan.options.teardown)
             if failure is not None:

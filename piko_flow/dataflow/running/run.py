@@ -15,6 +15,7 @@ from piko_flow.dataflow.commit.accounts import Accounts, UnitResult
 from piko_flow.dataflow.commit.commit import (
     Budget,
     MemoryJournal,
+    Targets,
     check_accounts,
     commit_decided,
     has_targets,
@@ -143,7 +144,7 @@ class ActiveRun:
             self._decided = True  # so that nothing of it is taken back
             await self._check_fingerprint()
         written: list[str] = []
-        async with locked_targets(self.plan, self.id, self._context.leftovers):
+        async with locked_targets(self.plan, self.id, self._context.leftovers) as targets:
             if decided is None:
                 units = await self._remaining()
                 await self._engine.run(self.plan, units, self._context)
@@ -154,7 +155,7 @@ class ActiveRun:
             else:
                 self._accounts.restore(decided)
             if decided is not None:
-                written = await self._commit(decided)
+                written = await self._commit(targets, decided)
         if decided is None:
             await self._take_back()
             return self._report("drained")
@@ -166,7 +167,7 @@ class ActiveRun:
         if _cancellations() > self._cancelled_before:
             raise asyncio.CancelledError
 
-    async def _commit(self, results: Sequence[UnitResult]) -> list[str]:
+    async def _commit(self, targets: Targets, results: Sequence[UnitResult]) -> list[str]:
         """From the decision on a run is carried out; who cancels it then waits for it, at most the teardown time."""
         shield = self._shield
         if not self._accounts.restored:
@@ -174,8 +175,9 @@ class ActiveRun:
                 self._journal.decide(self.id, results), f"storing the decision of run {self.id}"
             )
         self._decided = True
+        claim, last = self._options.claim, self._options.last
         written = await commit_decided(
-            self.plan, results, self.id, claim=self._options.claim, last=self._options.last, shield=shield
+            self.plan, targets, results, self.id, claim=claim, last=last, shield=shield
         )
         await shield.carry_out(self._journal.committed(self.id), f"noting the commit of run {self.id}")
         return written

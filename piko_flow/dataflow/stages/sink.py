@@ -105,8 +105,9 @@ class SinkTarget(Generic[T_contra]):
     The object a user makes is a description. For each part the run works on a shallow copy of it:
     `open(part)`, `write(items)` any number of times, then `prepare()` and later `commit(receipts)`, or
     `abort()`. What was written may become visible to others only by `commit`, which works from the
-    receipts of all units alone, on a copy that never opened a part, and must be repeatable: it may be
-    called again after a crash. `sweep(live)` removes what parts other than the live ones left behind.
+    receipts of all units alone, on the copy that `lock` was called on, which never opened a part, and must
+    be repeatable: it may be called again after a crash. `sweep(live)` removes what parts other than the live
+    ones left behind.
 
     A target that writes to the database where the application keeps its ledger can `joins` the transaction in
     which the run ends: `commit_in` is called there instead of `commit`, so that rows and ledger change together.
