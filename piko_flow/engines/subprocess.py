@@ -88,7 +88,7 @@ class _Lanes:
         self._waiting = list(reversed(units))
         limit = plan.options.max_errors
         self._strict = isinstance(limit, int)
-        self._listening = type(context.observer) is not SilentObserver
+        self._listening = context.observer is not None
 
     async def work(self) -> None:
         """Take one unit after the other until none waits or the intake closes."""
@@ -148,7 +148,7 @@ class _Attempt:
 
     def __init__(self, plan: Plan, unit: Unit, number: int, context: EngineContext) -> None:
         self._plan, self._unit, self._number, self._context = plan, unit, number, context
-        self._relay = Relay(context.observer)
+        self._relay = Relay(context.observer or SilentObserver())
         self._process: UnitProcess | None = None
         self._bad = 0
 

@@ -20,7 +20,6 @@ from typing import Any
 from piko_flow.dataflow.commit.commit import Budget
 from piko_flow.dataflow.plan.layout import Unit
 from piko_flow.dataflow.plan.plan import Plan
-from piko_flow.dataflow.reports.observer import Observer, SilentObserver
 from piko_flow.dataflow.running.context import EngineContext, Intake, open_context
 from piko_flow.dataflow.running.engine import counts_of
 from piko_flow.dataflow.running.unit import run_unit
@@ -127,15 +126,14 @@ class UnitProgram:
         return pack_result(ended.result(), plan, order.info.run, context.workers)
 
     def _context(self, order: Order, plan: Plan) -> EngineContext:
-        observer: Observer = SilentObserver()
         if order.listening:
-            observer = self._facts = Facts()
+            self._facts = Facts()
         budget = Budget(plan.options.max_errors, run=order.info.run)
         if order.strict:
             budget = WatchedBudget(plan.options.max_errors, run=order.info.run, spent=self._report_soon)
         return EngineContext(
             info=order.info,
-            observer=observer,
+            observer=self._facts,
             budget=budget,
             intake=self._intake,
             units=order.units,

@@ -21,7 +21,7 @@ from piko_flow.dataflow.running.run import ActiveRun
 from piko_flow.dataflow.stages.sink import Receipt
 from tests.architecture.checkout import ROOT
 
-LONGEST = 30
+LONGEST = 18
 PACKAGE = f"{ROOT / 'piko_flow'}/"
 Lines = Counter[tuple[str, int]]
 

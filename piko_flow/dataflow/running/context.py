@@ -51,14 +51,14 @@ class EngineContext:
 
     `watched` holds a function for each unit in work that gives its counts now. `done` is awaited with each result
     before the engine goes on to the next unit. `leftovers` names what did not end or could not be removed. `pool`
-    and `resources` are those that the caller shares between runs.
+    and `resources` are those that the caller shares between runs. Without an `observer` nothing is reported.
 
     `open_context` opens the rest in the process that runs units: `threads`, the `host` of the run's resources, the
     functions of CPU stages packed for their workers, and the `group` of tasks in which the units run.
     """
 
     info: RunInfo
-    observer: Observer
+    observer: Observer | None
     budget: Budget
     intake: Intake
     units: int

@@ -24,7 +24,7 @@ TEXT = 1000  # characters of an error that a dead letter holds
 class ErrorPolicy:
     """Does with the failed items of one unit what their stage says, and keeps its dead letters."""
 
-    def __init__(self, *, run: str, unit: str, budget: Budget, observer: Observer) -> None:
+    def __init__(self, *, run: str, unit: str, budget: Budget, observer: Observer | None) -> None:
         self.run, self.unit = run, unit
         self._budget, self._observer = budget, observer
         self.dead_letters: list[DeadLetter] = []
@@ -59,7 +59,8 @@ class ErrorPolicy:
             if self._budget.keep():
                 dead_letter = replace(dead_letter, place=place_of(error), trace=trace_of(error))
                 self.dead_letters.append(dead_letter)
-            self._observer.dead_letter(dead_letter)
+            if self._observer is not None:
+                self._observer.dead_letter(dead_letter)
         self._budget.note(lambda: self._caused(box, item, error))
         self._budget.spend(items)
 

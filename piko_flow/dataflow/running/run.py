@@ -29,7 +29,6 @@ from piko_flow.dataflow.commit.uncommitted import (
 )
 from piko_flow.dataflow.plan.plan import Plan, make_plan
 from piko_flow.dataflow.reports.facts import Progress
-from piko_flow.dataflow.reports.observer import SilentObserver
 from piko_flow.dataflow.reports.report import RunReport
 from piko_flow.dataflow.running.blocking import blocking
 from piko_flow.dataflow.running.context import EngineContext, Intake
@@ -50,7 +49,7 @@ class ActiveRun:
         self.id = options.run_id or uuid4().hex[:12]
         self._intake, self._began, self._started = Intake(), monotonic(), now()
         self._journal = options.journal or MemoryJournal()
-        self._observer = options.observer or SilentObserver()
+        self._observer = options.observer
         self._engine = options.engine or LocalEngine()
         self._engine.check(plan)
         self._budget = Budget(plan.options.max_errors, run=self.id)
@@ -118,7 +117,8 @@ class ActiveRun:
 
         A cancellation that comes when the run is decided is raised when it has been committed and swept.
         """
-        self._observer.run_started(self.id, self.plan.name, len(self.plan.units))
+        if self._observer is not None:
+            self._observer.run_started(self.id, self.plan.name, len(self.plan.units))
         self._cancelled_before = _cancellations()
         try:
             report = await self._run()
@@ -130,10 +130,10 @@ class ActiveRun:
                 note_uncommitted_writes(error, self.plan, self.progress(), last=self._options.last)
             if not (self._cancelled and isinstance(error, asyncio.CancelledError)):
                 note_leftovers(error, self._context.leftovers)
-                self._observer.run_ended(None, error)
+                self._report_end(None, error)
                 raise error
             report = self._report("cancelled")
-        self._observer.run_ended(report, None)
+        self._report_end(report, None)
         if not self._cancelled:
             self._obey()
         return report
@@ -161,6 +161,10 @@ class ActiveRun:
             return self._report("drained")
         await self._sweep()
         return self._report("succeeded", written=tuple(written))
+
+    def _report_end(self, report: RunReport | None, error: BaseException | None) -> None:
+        if self._observer is not None:
+            self._observer.run_ended(report, error)
 
     def _obey(self) -> None:
         """Raise CancelledError if the run was cancelled while it did what a cancellation does not interrupt, such as closing resources."""

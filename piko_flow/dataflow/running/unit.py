@@ -94,8 +94,9 @@ async def _watched(state: UnitState, operator: Operator, runs: Runs) -> None:
     """Run an operator; an error that is not yet about a stage becomes one about its first."""
     observer = state.context.observer
     names = [state.plan.graph.boxes[number].name for number in operator.boxes]
-    for name in names:
-        observer.stage_started(name)
+    if observer is not None:
+        for name in names:
+            observer.stage_started(name)
     failure: BaseException | None = None
     try:
         await runs.run()
@@ -106,8 +107,9 @@ async def _watched(state: UnitState, operator: Operator, runs: Runs) -> None:
     except (Exception, BaseExceptionGroup) as error:
         failure = _about(state, operator, first_cause(error))
     finally:
-        for name in names:
-            observer.stage_ended(name)
+        if observer is not None:
+            for name in names:
+                observer.stage_ended(name)
     if failure is not None:  # raised here, its context is its own cause and not the operator's task group
         raise failure
 

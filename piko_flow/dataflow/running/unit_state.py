@@ -176,22 +176,25 @@ class OperatorState:
 
     def passed(self, items: int) -> None:
         """Tell the observer of items that went through, with the time that the operator was busy since the last."""
+        observer = self.context.observer
+        if observer is None:
+            return
         began = self.unit.working.get(self.operator.number, self.unit.started)
         busy = left_busy(self.times, monotonic() - began)
-        self.context.observer.chunk_finished(
-            self.name, items=items, seconds=max(busy - self._busy_reported, 0.0)
-        )
+        observer.chunk_finished(self.name, items=items, seconds=max(busy - self._busy_reported, 0.0))
         self._busy_reported = max(busy, self._busy_reported)
 
     def report_chunk(self, items: int, seconds: float) -> None:
         """Count busy time and tell the observer of a chunk."""
         self.times.busy += seconds
-        self.context.observer.chunk_finished(self.name, items=items, seconds=seconds)
+        if self.context.observer is not None:
+            self.context.observer.chunk_finished(self.name, items=items, seconds=seconds)
 
     def _blocked(self, began: float) -> None:
         seconds = monotonic() - began
         self.times.blocked += seconds
-        self.context.observer.sender_waited(self.name, seconds=seconds)
+        if self.context.observer is not None:
+            self.context.observer.sender_waited(self.name, seconds=seconds)
 
 
 def left_busy(times: OperatorTimes, seconds: float) -> float:

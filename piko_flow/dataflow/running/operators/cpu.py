@@ -110,6 +110,7 @@ class CpuOperator:
 
     def _adapt(self, items: int, seconds: float) -> None:
         """Aim at chunks of TARGET seconds; grow by four at most, so that one quick item does not mislead."""
-        self.state.context.observer.chunk_finished(self.state.name, items=items, seconds=seconds)
+        if (observer := self.state.context.observer) is not None:
+            observer.chunk_finished(self.state.name, items=items, seconds=seconds)
         wanted = int(items * TARGET / seconds) if seconds > 0 else self.size * 4
         self.size = max(1, min(wanted, self.size * 4, self.longest))
