@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from piko_flow import Retry, Sink, StageTypeError
+from piko_flow import PipelineError, Retry, Sink, Source, StageTypeError, Transform, start
+from piko_flow.dataflow.stages.stage import NotClosed
 from piko_flow.engines.subprocess import SubprocessEngine
 from tests.unit.composing import Numbers, each_refusal, message, refused, text_later
 
@@ -210,6 +211,20 @@ run_sync(print)
 """
 
 
+ACTIONS = """
+(Source(numbers) >> Transform(text)).run_sync()
+    SourceChain 'numbers >> text': run_sync() needs a closed pipeline: source >> ... >> sink; it has no sink. Add >> Sink(...), or use collect(), take() or preview()
+Source(numbers).run()
+    Source 'numbers': run() needs a closed pipeline: source >> ... >> sink; it has no sink. Add >> Sink(...), or use collect(), take() or preview()
+(Transform(text) >> Sink(print)).start()
+    SinkChain 'text >> print': start() needs a closed pipeline: source >> ... >> sink; it has no source. Put a Source before it
+Transform(text).explain()
+    Transform 'text': explain() needs a closed pipeline: source >> ... >> sink; it has neither source nor sink. Put a Source before it and a Sink behind it
+Merge(Source([1]), Source([2])).plan()
+    Merge: plan() needs a closed pipeline: source >> ... >> sink; it has no sink. Add >> Sink(...), or use collect(), take() or preview()
+"""
+
+
 class PlainTarget:
     """A target that does not wait."""
 
@@ -304,6 +319,28 @@ def test_a_retry_counts_whole_attempts_and_waits_as_long_as_timers_take(bad: dic
     rules = "attempts must be a whole number >= 1 .*, got|first and limit must be >= 0 seconds, got 'soon' and 30|at most 100,000,000 seconds"
     with pytest.raises(ValueError, match=rules):
         Retry(**bad)
+
+
+@each_refusal(ACTIONS)
+def test_what_a_closed_pipeline_can_do_says_what_a_chain_is_missing(code: str, said: str) -> None:
+    error = refused(code, NotClosed, **SCOPE)
+    assert message(error) == said
+    assert error.where == "composed.py:1"
+
+
+def test_a_chain_has_not_what_a_closed_pipeline_has() -> None:
+    chain = Source([1]) >> Transform(abs)
+    assert not hasattr(chain, "run_sync")
+    assert not hasattr(chain, "anything")
+    with pytest.raises(AttributeError, match="'SourceChain' object has no attribute 'anything'"):
+        getattr(chain, "anything")  # noqa: B009  # to a checker it has none
+
+
+async def test_a_chain_is_not_started() -> None:
+    chain: Any = Source([1]) >> Transform(abs)
+    with pytest.raises(PipelineError, match=r"start\(\) needs a closed pipeline: .* it has no sink"):
+        async with start(chain):
+            pass
 
 
 def test_what_a_fold_starts_with_fits_its_step() -> None:

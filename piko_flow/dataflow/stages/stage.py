@@ -26,6 +26,8 @@ In = TypeVar("In", contravariant=True)
 Out = TypeVar("Out", covariant=True)
 Next = TypeVar("Next")
 
+RUNS = ("run", "run_sync", "start", "plan", "explain")
+
 
 class Stage:
     """A described step; frozen, so it can be shared by any number of pipelines. It runs nothing."""
@@ -53,6 +55,15 @@ class Stage:
 
     def __delattr__(self, name: str) -> NoReturn:
         raise AttributeError(f"{self.title} is frozen: {name!r} cannot be removed")
+
+    if not TYPE_CHECKING:  # to checkers a stage has no attributes but those that it declares
+
+        def __getattr__(self, name: str) -> NoReturn:
+            if name in RUNS:  # what a closed pipeline can do
+                closed(self, why=f"{name}()", kind=NotClosed)
+            raise AttributeError(
+                f"{type(self).__name__!r} object has no attribute {name!r}", name=name, obj=self
+            )
 
     @property
     def kind(self) -> str:
@@ -305,7 +316,11 @@ class Pipeline(Chain):
         self.refuse("a pipeline is closed: nothing can follow it", f"got {describe(other)} after it")
 
 
-def closed(value: object, *, why: str) -> Pipeline:
+class NotClosed(PipelineError, AttributeError):
+    """What only a closed pipeline can do was asked of a stage or a chain; `hasattr` is False for it."""
+
+
+def closed(value: object, *, why: str, kind: type[PipelineError] = PipelineError) -> Pipeline:
     """The value, if it is a closed pipeline; otherwise an error that says what is missing."""
     if isinstance(value, Pipeline):
         return value
@@ -319,7 +334,7 @@ def closed(value: object, *, why: str) -> Pipeline:
         got, advice = "it has no source", "Put a Source before it"
     else:
         got, advice = f"got {describe(value)}", ""
-    raise PipelineError(what=describe(value), where=where, rule=rule, got=got, advice=advice)
+    raise kind(what=describe(value), where=where, rule=rule, got=got, advice=advice)
 
 
 def describe(value: object) -> str:
