@@ -1,8 +1,8 @@
 """A run ends, whatever its resources, its functions and its sinks do; what does not end with it is named."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from functools import partial
 from typing import Any
 
@@ -24,76 +24,33 @@ from piko_flow import (
     Transform,
     run,
 )
+from tests.faults.stop_worlds import BREAKING, Client
 from tests.runs import error_of, failure, stopped
 
 BOUND = 20.0  # seconds; nothing here takes longer than a fraction of one
 
-Opens = Callable[[], AbstractAsyncContextManager[str]]
 
-
-class Broken(Exception):
-    """What a resource's own task raises."""
-
-
-async def break_down() -> None:
-    await asyncio.sleep(0.01)
-    raise Broken("the connection is gone")
-
-
-@asynccontextmanager
-async def with_tasks() -> AsyncIterator[str]:
-    async with asyncio.TaskGroup() as tasks:
-        tasks.create_task(break_down())
-        yield "client"
-
-
-@asynccontextmanager
-async def with_anyio_tasks() -> AsyncIterator[str]:
-    async with anyio.create_task_group() as tasks:
-        tasks.start_soon(break_down)
-        yield "client"
-
-
-@asynccontextmanager
-async def with_fail_after() -> AsyncIterator[str]:
-    with anyio.fail_after(0.01):
-        yield "client"
-
-
-@asynccontextmanager
-async def with_move_on_after() -> AsyncIterator[str]:
-    with anyio.move_on_after(0.01):
-        yield "client"
-
-
-async def waits(item: int, client: str) -> int:
-    await asyncio.Event().wait()
-    return item
-
-
-FAILING = [
-    (with_tasks, Broken),
-    (with_anyio_tasks, Broken),
-    (with_fail_after, TimeoutError),
-    (with_move_on_after, CallCancelled),
-]
-
-
-@pytest.mark.parametrize(("opens", "cause"), FAILING, ids=[opens.__name__ for opens, _ in FAILING])
+@pytest.mark.parametrize("event", BREAKING)
 @pytest.mark.parametrize("concurrency", [1, 4])
-@pytest.mark.parametrize("scope", ["run", "app"])
-async def test_a_resource_that_fails_while_it_is_open_ends_the_run(
-    opens: Opens, cause: type[Exception], concurrency: int, scope: Any
+async def test_a_resource_of_the_application_that_fails_while_it_is_open_ends_the_run(
+    event: str, concurrency: int
 ) -> None:
-    used = Transform(waits, uses={"client": Resource(opens, scope=scope)}, concurrency=concurrency)
+    resource = Client(event, hangs=False)
+
+    async def breaks(item: int, client: str) -> int:
+        resource.breaks()
+        return await asyncio.Event().wait() and item
+
+    uses = {"client": Resource(resource.open, scope="app")}
+    used = Transform(breaks, uses=uses, concurrency=concurrency)
     async with asyncio.timeout(BOUND), ResourcePool() as resources:
         caught = await error_of(Source(range(10)) >> used >> Sink(print), ResourceFailed, resources=resources)
-    assert caught.while_open
-    assert caught.names == (opens.__name__,)
-    failure = caught.__cause__
-    while isinstance(failure, BaseExceptionGroup):
-        (failure,) = failure.exceptions
-    assert isinstance(failure, cause)
+    assert (caught.while_open, caught.names) == (True, ("open",))
+    assert resource.opened == resource.closed == 1
+
+
+async def refuse() -> None:
+    raise OSError("the connection is gone")
 
 
 async def test_a_resource_of_the_application_that_has_failed_is_opened_anew_for_the_next_run() -> None:
@@ -104,7 +61,7 @@ async def test_a_resource_of_the_application_that_has_failed_is_opened_anew_for_
         opened.append(len(opened))
         async with asyncio.TaskGroup() as tasks:
             if len(opened) == 1:
-                tasks.create_task(break_down())
+                tasks.create_task(refuse())
             yield len(opened)
 
     async def first_waits(item: int, client: int) -> int:

@@ -27,6 +27,7 @@ from piko_flow import (
     Transform,
     WorkerPool,
     run,
+    run_sync,
 )
 from piko_flow.dataflow.stages.stage_options import OnError
 from piko_flow.dataflow.workers.errors import RemoteError
@@ -41,12 +42,22 @@ class Broken(Exception):
     """What breaks here."""
 
 
+class Refused(Exception):
+    """What breaks in the run inside."""
+
+
+FAILED_INSIDE = Exception("stands for a run that the function starts, and that fails")
 ERRORS: dict[str, tuple[BaseException, type[BaseException], str]] = {
     "an error": (Broken("three"), Broken, "Broken: three"),
     "an exit": (SystemExit("no more"), CallExited, "no more"),
     "a cancellation": (asyncio.CancelledError(), CallCancelled, "CancelledError"),
     "a StopIteration": (StopIteration(), Exception, "StopIteration"),
+    "a failed run inside": (FAILED_INSIDE, StageFailed, "Refused: three"),
 }
+
+
+def refuse(item: int) -> int:
+    raise Refused("three")
 
 
 class Forms:
@@ -56,6 +67,8 @@ class Forms:
         self.error = error
 
     def plain(self, item: int) -> int:
+        if item == BAD and self.error.args == FAILED_INSIDE.args:
+            run_sync(Source([item]) >> Transform(refuse, name="inside") >> CollectingSink(), run_id="inner")
         if item == BAD:
             raise self.error
         return item
@@ -151,7 +164,8 @@ async def test_the_failure_names_stage_place_item_and_run_and_leads_to_the_users
     assert sink.items == []
     assert isinstance(failed.__cause__, RemoteError if escaped and kind == "CpuMap" else cause)
     contexts = [failed.__context__, getattr(failed.__context__, "__context__", None)]
-    assert not any(isinstance(one, BaseExceptionGroup | StageFailed) for one in contexts)
+    if raised is not FAILED_INSIDE:
+        assert not any(isinstance(one, BaseExceptionGroup | StageFailed) for one in contexts)
 
 
 @pytest.mark.parametrize("on_error", ["skip", "dead_letter"])
@@ -179,7 +193,7 @@ async def test_one_item_is_lost_as_the_stage_says(
 
 def read(error: BaseException) -> Iterator[int]:
     yield from range(3)
-    raise error
+    Forms(error).plain(BAD)
 
 
 async def read_later(error: BaseException) -> AsyncIterator[int]:

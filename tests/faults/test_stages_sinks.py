@@ -48,11 +48,6 @@ async def test_the_sinks_beside_one_that_fails_are_aborted(step: Any) -> None:
     assert before.record.unpublished == {}
 
 
-async def test_an_abort_that_fails_does_not_hide_what_went_wrong() -> None:
-    target: RecordingTarget[int] = RecordingTarget(faults={"write": [BROKEN], "abort": [OSError("stuck")]})
-    await failure(items(5) >> Sink(target), match="disk full")
-
-
 async def test_a_sink_that_fails_to_commit_says_that_the_run_is_decided() -> None:
     first: RecordingTarget[int] = RecordingTarget()
     second: RecordingTarget[int] = RecordingTarget(faults={"commit": [BROKEN]})
@@ -141,40 +136,6 @@ async def test_units_held_in_memory_are_done_again() -> None:
     assert script.calls == [0, 3, 1, 4, 0, 3, 1, 4, 2, 5]
     assert sorted(target.record.published) == list(range(6))
     assert report.items == 6
-
-
-async def test_without_a_journal_what_had_prepared_is_taken_back() -> None:
-    target: RecordingTarget[int] = RecordingTarget(durable=True)
-    await failure(failing_in_the_second_unit(target, Script({4: [BROKEN]})))
-    assert (target.record.published, target.record.unpublished) == ([], {})
-
-
-async def test_another_pipeline_cannot_go_on_with_a_run() -> None:
-    journal = MemoryJournal()
-    target: RecordingTarget[int] = RecordingTarget(durable=True)
-    await failure(failing_in_the_second_unit(target, Script({4: [BROKEN]})), journal=journal, run_id="r1")
-    other = items(6, units=3) >> Transform(abs) >> Sink(target, batch=10, name="sink")
-    await error_of(other, ResumeRefused, match="r1", journal=journal, run_id="r1")
-    assert target.record.published == []
-
-
-def plus(amount: int) -> Any:
-    """A function that differs from its likes by one constant."""
-    source = f"def step(item):\n    return item + {amount}\n"
-    scope: dict[str, Any] = {}
-    exec(source, scope)
-    return scope["step"]
-
-
-async def test_a_function_that_differs_in_a_constant_is_another_function() -> None:
-    target: RecordingTarget[int] = RecordingTarget(durable=True)
-
-    def pipeline(amount: int) -> Pipeline:
-        closed: Pipeline = items(6, units=3) >> Transform(plus(amount)) >> Sink(target)
-        return closed
-
-    assert pipeline(1).plan().fingerprint == pipeline(1).plan().fingerprint
-    assert pipeline(1).plan().fingerprint != pipeline(2).plan().fingerprint
 
 
 async def test_all_but_its_id_is_forgotten_once_a_run_is_committed() -> None:

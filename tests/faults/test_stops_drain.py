@@ -8,11 +8,12 @@ from typing import Any
 
 import pytest
 
-from piko_flow import Batch, CpuMap, FlatMap, Fold, Source, Throttle, Transform, run, start
+from piko_flow import CpuMap, FlatMap, Source, Transform, run, start
 from piko_flow.dataflow.commit.commit import MemoryJournal
 from piko_flow.dataflow.running.engine import LocalEngine
 from piko_flow.errors import StageFailed
 from piko_flow.testing import CollectingSink, RecordingObserver, Script, Stall, items, until
+from tests.faults.stop_sources import KINDS, Feed, Kind
 from tests.property.balance import assert_balanced
 from tests.runs import stopped
 
@@ -38,21 +39,10 @@ async def waits_for_ever() -> AsyncIterator[int]:
     await asyncio.Event().wait()
 
 
-@pytest.mark.parametrize(
-    "stage",
-    [
-        FlatMap(lambda item: [item, item]),
-        Fold(lambda total, item: total + item, start=int),
-        Batch(1000, within=3600),
-        Throttle(1_000_000),
-        CpuMap(abs, workers=1),
-    ],
-    ids=lambda stage: stage.kind,
-)
-async def test_every_stage_hands_on_what_it_holds(stage: Any) -> None:
-    sink: CollectingSink[Any] = CollectingSink()
-    source = Endless()
-    report = await stopped(Source(source) >> stage >> sink, "drain", until(lambda: source.read > 10))
+async def test_workers_hand_on_what_they_hold() -> None:
+    sink, source = CollectingSink[int](), Endless()
+    pipeline = Source(source) >> CpuMap(abs, workers=1) >> sink
+    report = await stopped(pipeline, "drain", until(lambda: source.read > 10))
     assert report.outcome == "drained"
     assert sink.written != []
     assert_balanced(report)
@@ -75,12 +65,10 @@ async def test_no_further_unit_begins(parallel: int) -> None:
     assert (sink.items, sink.record.unpublished) == ([], {})
 
 
-async def test_a_drain_before_anything_was_read_ends_at_once() -> None:
+@pytest.mark.parametrize(("stop", "outcome"), [("drain", "drained"), ("cancel", "cancelled")])
+async def test_a_run_that_is_stopped_before_it_began_ends_at_once(stop: Any, outcome: str) -> None:
     sink: CollectingSink[int] = CollectingSink()
-    async with start(Source(waits_for_ever) >> sink) as active:
-        active.drain()
-        report = await active.wait()
-    assert report.outcome == "drained"
+    assert (await stopped(Source(waits_for_ever) >> sink, stop)).outcome == outcome
     assert sink.items == []
 
 
@@ -96,62 +84,26 @@ async def test_a_stage_that_fails_while_draining_fails_the_run() -> None:
             await active.wait()
 
 
-class Spool:
-    """An unbounded source of numbers, in slices; `waits` makes it wait for ever at the end of what there is."""
-
-    def __init__(self, there: int, *, waits: bool = False) -> None:
-        self.there, self.waits, self.at = there, waits, 0
-
-    async def read(self, since: int | None) -> AsyncIterator[int]:
-        self.at = since or 0
-        while self.at < self.there:
-            self.at += 1
-            yield self.at
-        if self.waits:
-            await asyncio.Event().wait()
-
-    def position(self) -> int:
-        return self.at
+SLICES = [kind for kind in KINDS if kind.slices]
 
 
-class PlainSpool(Spool):
-    """The same, read without waiting."""
-
-    def read(self, since: int | None) -> Iterator[int]:  # type: ignore[override]
-        self.at = since or 0
-        while self.at < self.there:
-            self.at += 1
-            yield self.at
-
-
-@pytest.mark.parametrize("kind", [Spool, PlainSpool])
-async def test_slices_go_on_where_the_last_one_ended(kind: type[Spool]) -> None:
-    since: int | None = None
+@pytest.mark.parametrize("kind", SLICES, ids=str)
+async def test_slices_go_on_where_the_last_one_ended_and_the_decision_knows_where(kind: Kind) -> None:
+    feed, decided, since = Feed(ends_after=10), list[Any](), None
     taken: list[list[int]] = []
-    while True:
-        sink: CollectingSink[int] = CollectingSink()
-        report = await run(Source(kind(10), max_items=4) >> sink, since=since)
-        taken.append(sink.items)
-        since = report.position
-        if not report.more:
-            break
-    assert [item for slice_ in taken for item in slice_] == list(range(1, 11))
-    assert [len(slice_) for slice_ in taken][:2] == [4, 4]
-    assert since == 10
-
-
-async def test_the_position_is_known_to_the_decision() -> None:
-    journal = MemoryJournal()
-    decided: list[Any] = []
 
     class Watching(MemoryJournal):
         async def decide(self, run: str, results: Any) -> None:
-            decided.extend(results)
+            decided.extend((result.position, result.more) for result in results)
             await super().decide(run, results)
 
-    journal = Watching()
-    await run(Source(Spool(5), max_items=2) >> CollectingSink(), journal=journal)
-    assert [(result.position, result.more) for result in decided] == [(2, True)]
+    for _ in range(3):
+        sink: CollectingSink[int] = CollectingSink()
+        report = await run(kind.source(feed, max_items=4) >> sink, since=since, journal=Watching())
+        taken.append(sink.items)
+        feed.given = since = report.position
+    assert taken == [[1, 2, 3, 4], [5, 6, 7, 8], [9, 10]]
+    assert decided == [(4, True), (8, True), (10, False)]
 
 
 @pytest.mark.parametrize("count", [0, 1, 3, 100])

@@ -139,17 +139,6 @@ async def test_a_stage_that_ends_its_interpreter_is_told_with_the_exit_code() ->
     assert (caught.code, caught.split) == (7, "")
 
 
-async def test_prepared_units_stay_when_a_later_one_dies(tmp_path: Path) -> None:
-    out = tmp_path / "out" / "{unit}.jsonl"
-    pipeline = (
-        Source(read, splits=[0, 1])
-        >> Transform(partial(die_once, flag=tmp_path / "flag"), on="thread", name="die")
-        >> Sink(JsonLinesSink(out), batch=10)
-    )
-    await run(pipeline, engine=SubprocessEngine(1))
-    assert files(out.parent) == ["00000.jsonl", "00001.jsonl"]
-
-
 async def test_worker_processes_go_with_their_interpreter(tmp_path: Path) -> None:
     def work(item: int) -> int:
         note(tmp_path / "pids", str(os.getpid()))

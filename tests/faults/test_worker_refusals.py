@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import resource
 import threading
 from typing import Any
@@ -27,41 +28,6 @@ class LoadsOnlyAtHome:
             raise LookupError("not at home")
 
 
-async def test_an_item_that_cannot_be_pickled_fails_alone() -> None:
-    items = [1, threading.Lock(), 3]
-    result, _ = await call(lambda item: item, items)
-    assert result.results == [1, None, 3]
-    assert isinstance(result.errors[1], CannotSend)
-    message = str(result.errors[1])
-    assert message.startswith("<unlocked _thread.lock object at 0x")
-    assert message.endswith(
-        "cannot travel to a worker process: TypeError: cannot pickle '_thread.lock' object"
-    )
-
-
-async def test_items_of_which_none_can_be_pickled_all_fail() -> None:
-    result, pool = await call(lambda item: item, [threading.Lock(), (number for number in range(3))])
-    assert [type(error) for error in result.errors.values()] == [CannotSend, CannotSend]
-    assert pool.spawned == 0
-
-
-async def test_an_item_that_a_worker_cannot_load_fails_alone() -> None:
-    result, _ = await call(lambda item: item, [1, LoadsOnlyAtHome(), 3])
-    assert result.results == [1, None, 3]
-    assert str(result.errors[1]).endswith(
-        "cannot travel to a worker process: LookupError: not at home (in the worker process)"
-    )
-
-
-async def test_a_result_that_cannot_be_pickled_fails_alone() -> None:
-    result, _ = await call(lambda item: threading.Lock() if item == 1 else item, [0, 1, 2])
-    assert result.results == [0, None, 2]
-    assert isinstance(result.errors[1], CannotReturn)
-    assert str(result.errors[1]) == (
-        "the result for 1 cannot travel back from its worker process: TypeError: cannot pickle '_thread.lock' object"
-    )
-
-
 class BreaksOnArrival:
     """Can be packed, and loaded nowhere."""
 
@@ -69,18 +35,69 @@ class BreaksOnArrival:
         return int, ("not a number",)
 
 
-async def test_a_result_that_cannot_be_loaded_fails_alone() -> None:
-    result, _ = await call(lambda item: BreaksOnArrival() if item == 1 else item, [0, 1, 2])
-    assert result.results == [0, None, 2]
-    assert isinstance(result.errors[1], CannotReturn)
-    assert "invalid literal for int()" in str(result.errors[1])
-
-
 class TakesTwo(Exception):
     """Pickles, and fails to unpickle, as exceptions with a constructor of their own do."""
 
     def __init__(self, code: int, reason: str) -> None:
         super().__init__(f"{code}: {reason}")
+
+
+def gives(item: Any) -> Any:
+    """What the item makes, if it is a function."""
+    return item() if callable(item) else item
+
+
+def raises(error: BaseException) -> Any:
+    raise error
+
+
+# The item between two that are well, what it fails with, and the text of that.
+REFUSED: dict[str, tuple[Any, type[Exception], str]] = {
+    "an item that cannot be pickled": (
+        threading.Lock(),
+        CannotSend,
+        r"<unlocked _thread.lock object at 0x.* cannot travel to a worker process: TypeError: cannot pickle '_thread.lock' object$",
+    ),
+    "an item that a worker cannot load": (
+        LoadsOnlyAtHome(),
+        CannotSend,
+        r"cannot travel to a worker process: LookupError: not at home \(in the worker process\)$",
+    ),
+    "a result that cannot be pickled": (
+        threading.Lock,
+        CannotReturn,
+        r"^the result for .* cannot travel back from its worker process: TypeError: cannot pickle '_thread.lock' object$",
+    ),
+    "a result that cannot be loaded": (
+        BreaksOnArrival,
+        CannotReturn,
+        r"invalid literal for int\(\)",
+    ),
+    "an exception that cannot be unpickled": (
+        lambda: raises(TakesTwo(7, "broken")),
+        RemoteError,
+        r"^tests.faults.test_worker_refusals.TakesTwo: 7: broken$",
+    ),
+    "an exception that cannot be pickled": (
+        lambda: raises(ValueError(threading.Lock())),
+        RemoteError,
+        r"^ValueError: <unlocked _thread.lock object",
+    ),
+}
+
+
+@pytest.mark.parametrize(("item", "kind", "words"), REFUSED.values(), ids=REFUSED)
+async def test_what_cannot_travel_fails_alone(item: Any, kind: type[Exception], words: str) -> None:
+    result, _ = await call(gives, [1, item, 3])
+    assert result.results == [1, None, 3]
+    assert isinstance(result.errors[1], kind)
+    assert re.search(words, str(result.errors[1]))
+
+
+async def test_items_of_which_none_can_be_pickled_all_fail() -> None:
+    result, pool = await call(lambda item: item, [threading.Lock(), (number for number in range(3))])
+    assert [type(error) for error in result.errors.values()] == [CannotSend, CannotSend]
+    assert pool.spawned == 0
 
 
 async def test_what_the_function_raises_arrives_with_its_traceback() -> None:
@@ -93,28 +110,6 @@ async def test_what_the_function_raises_arrives_with_its_traceback() -> None:
     assert type(error) is ZeroDivisionError
     assert "in check\n    return 1 / item" in error.__notes__[0]
     assert "program.py" not in error.__notes__[0]
-
-
-async def test_an_exception_that_cannot_be_unpickled_is_told() -> None:
-    def check(item: int) -> int:
-        if item == 1:
-            raise TakesTwo(7, "broken")
-        return item
-
-    result, _ = await call(check, [0, 1, 2])
-    assert result.results == [0, None, 2]
-    error = result.errors[1]
-    assert isinstance(error, RemoteError)
-    assert str(error) == "tests.faults.test_worker_refusals.TakesTwo: 7: broken"
-    assert 'raise TakesTwo(7, "broken")' in error.traceback
-
-
-async def test_an_exception_that_cannot_be_pickled_is_told() -> None:
-    def check(item: int) -> int:
-        raise ValueError(threading.Lock())
-
-    result, _ = await call(check, [1])
-    assert str(result.errors[0]).startswith("ValueError: <unlocked _thread.lock object")
 
 
 @pytest.mark.parametrize("kind", [SystemExit, KeyboardInterrupt, GeneratorExit])

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from piko_flow import CpuMap, Filter, FlatMap, Sink, Source, Transform, run, start
+from piko_flow import Filter, FlatMap, Sink, Source, Transform, run, start
 from piko_flow.testing import CollectingSink, Script, Stall, Turns, items, turns, until
 
 SLOWER_THE_EARLIER = {number: [Turns(40 - 2 * number)] for number in range(20)}
@@ -207,14 +207,6 @@ async def test_threads_are_never_more_than_concurrency() -> None:
     assert most <= 2
     assert len(names) <= 2
     assert threading.main_thread().ident not in names
-
-
-@pytest.mark.parametrize("ordered", [True, False])
-async def test_cpu_results_are_complete_and_in_order_if_wanted(ordered: bool) -> None:
-    sink: CollectingSink[int] = CollectingSink()
-    await run(items(500) >> CpuMap(abs, workers=2, ordered=ordered) >> sink)
-    assert sorted(sink.items) == list(range(500))
-    assert not ordered or sink.items == list(range(500))
 
 
 async def test_a_function_that_never_waits_needs_no_other_task() -> None:

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from piko_flow import Filter, FlatMap, Resource, ResourcePool, RunInfo, Sink, Source, Transform, run, start
-from piko_flow.testing import CollectingSink, Stall, items, turns
+from piko_flow import Filter, FlatMap, Resource, ResourcePool, RunInfo, Sink, Source, Transform, run
+from piko_flow.testing import CollectingSink, items, turns
 from tests.runs import failure
 
 
@@ -89,24 +89,6 @@ async def test_a_resource_is_opened_once_a_run_though_opening_takes_time() -> No
     assert client.log == ["open", "close"]
 
 
-async def test_a_marked_function_is_a_resource() -> None:
-    log: list[str] = []
-
-    @asynccontextmanager
-    async def client() -> AsyncIterator[str]:
-        log.append("open")
-        yield "hello"
-        log.append("close")
-
-    def greet(item: int, client: str) -> str:
-        return f"{client} {item}"
-
-    sink: CollectingSink[str] = CollectingSink()
-    await run(items(2) >> Transform(greet, uses={"client": client}) >> sink)
-    assert sink.items == ["hello 0", "hello 1"]
-    assert log == ["open", "close"]
-
-
 async def test_a_resource_is_told_of_the_run() -> None:
     client = Opened()
     report = await run(items(1) >> Transform(plain, uses={"client": client}) >> CollectingSink(), run_id="r7")
@@ -123,31 +105,6 @@ async def test_a_resource_is_told_of_the_run() -> None:
     sink: CollectingSink[str] = CollectingSink()
     await run(items(1) >> Transform(name_of_run, uses={"name": named}) >> sink, run_id="r8")
     assert sink.items == ["r8"]
-
-
-async def test_a_resource_is_closed_when_a_stage_fails() -> None:
-    client = Opened()
-
-    def fail(item: int, client: Opened) -> int:
-        raise ValueError(item)
-
-    await failure(items(5) >> Transform(fail, uses={"client": client}) >> CollectingSink())
-    assert client.log == ["open", "close"]
-
-
-@pytest.mark.parametrize("stop", ["cancel", "drain"])
-async def test_a_resource_is_closed_when_the_run_is_stopped(stop: str) -> None:
-    client, stalled = Opened(), Stall()
-
-    async def wait(item: int, client: Opened) -> int:
-        await stalled.happen()
-        return client.check(item)
-
-    async with start(items(5) >> Transform(wait, uses={"client": client}) >> CollectingSink()) as active:
-        await stalled.reached.wait()
-        getattr(active, stop)()
-        stalled.release()
-    assert client.log == ["open", "close"]
 
 
 async def test_resources_outlive_every_stage_and_close_in_reverse() -> None:
@@ -214,14 +171,6 @@ async def test_without_a_pool_a_resource_of_the_application_lives_as_long_as_its
     await run(pipeline)
     await run(pipeline)
     assert client.log == ["open", "close"] * 2
-
-
-async def test_a_resource_of_a_run_is_the_run_s_own() -> None:
-    client = Opened()
-    pipeline = items(3) >> Transform(plain, uses={"client": Resource(client)}) >> CollectingSink()
-    async with ResourcePool() as pool:
-        await run(pipeline, resources=pool)
-        assert client.log == ["open", "close"]
 
 
 def test_a_scope_that_is_none_is_refused() -> None:

@@ -23,7 +23,6 @@ from piko_flow.testing import (
     turns,
 )
 from tests.runs import failure
-from tests.unit.loop_time import LoopTime
 
 TWICE = Retry(attempts=3, first=0, on=OSError)
 BUSY = OSError("busy")
@@ -63,34 +62,6 @@ async def test_a_retried_item_holds_back_its_key() -> None:
     assert [item for item in script.calls if item % 2 == 0][:3] == [0, 0, 0]
 
 
-async def test_attempts_count_the_first() -> None:
-    script = Script({1: [BUSY, BUSY, BUSY]})
-    caught = await failure(items(3) >> Transform(script, retry=TWICE) >> CollectingSink(), match="busy")
-    assert script.calls.count(1) == 3
-    assert (caught.item, caught.__cause__) == (1, BUSY)
-
-
-async def test_other_errors_are_not_tried_again() -> None:
-    script = Script({1: [ValueError("bad")]})
-    await failure(items(3) >> Transform(script, retry=TWICE) >> CollectingSink(), match="bad")
-    assert script.calls.count(1) == 1
-
-
-async def test_a_plain_function_is_tried_again_too() -> None:
-    script = Script({2: [BUSY]}, function=lambda item: item % 2 == 0)
-    sink: CollectingSink[int] = CollectingSink()
-    report = await run(items(6) >> Filter(script.plain, retry=TWICE, name="even") >> sink)
-    assert sink.items == [0, 2, 4]
-    assert report.stage("even").retried == 1
-
-
-async def test_a_function_on_a_thread_is_tried_again() -> None:
-    script = Script({2: [BUSY]})
-    sink: CollectingSink[int] = CollectingSink()
-    await run(items(4) >> Transform(script.plain, on="thread", retry=TWICE) >> sink)
-    assert (sink.items, script.calls.count(2)) == ([0, 1, 2, 3], 2)
-
-
 async def test_a_cpu_item_is_tried_again_alone_and_keeps_its_place(tmp_path: Path) -> None:
     def fail_once(item: int) -> int:
         mark = tmp_path / str(item)
@@ -103,13 +74,6 @@ async def test_a_cpu_item_is_tried_again_alone_and_keeps_its_place(tmp_path: Pat
     report = await run(items(40) >> CpuMap(fail_once, workers=1, retry=TWICE, name="cpu") >> sink)
     assert sink.items == list(range(40))
     assert report.stage("cpu").retried == 4
-
-
-async def test_a_function_sink_is_tried_again() -> None:
-    script = Script({1: [BUSY]})
-    report = await run(items(3) >> Sink(script, retry=TWICE, name="sink"))
-    assert script.ended == [0, 1, 2]
-    assert report.stage("sink").retried == 1
 
 
 async def test_a_target_writes_the_same_list_again() -> None:
@@ -216,30 +180,6 @@ async def test_a_flat_map_s_timeout_is_for_the_function_s_own_time() -> None:
     )
     assert sink.items == [0, 1, 2]
     assert [(letter.item, letter.error_type) for letter in report.dead_letters] == [(1, "TimeoutError")]
-
-
-async def test_a_thread_past_its_timeout_is_left_and_the_next_items_go_on(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    stuck, time = threading.Event(), LoopTime(monkeypatch)
-
-    def work(item: int) -> int:
-        if item == 0:
-            time.leap(60)
-            stuck.wait()
-        return item
-
-    sink: CollectingSink[int] = CollectingSink()
-    pipeline = (
-        items(5) >> Transform(work, on="thread", timeout=60, on_error="dead_letter", name="work") >> sink
-    )
-    try:
-        report = await run(pipeline)
-    finally:
-        stuck.set()
-    assert sink.items == [1, 2, 3, 4]
-    assert [letter.item for letter in report.dead_letters] == [0]
-    assert report.leftovers == ("a thread of stage 'work', in a call that has not returned",)
 
 
 async def test_a_worker_process_past_its_timeout_is_replaced() -> None:

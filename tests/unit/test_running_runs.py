@@ -5,15 +5,12 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import AsyncIterator, Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 from piko_flow import (
     Batch,
-    Broadcast,
-    CpuMap,
     Filter,
     Fold,
     Merge,
@@ -23,33 +20,18 @@ from piko_flow import (
     Transform,
     run,
     run_sync,
-    start,
 )
 from piko_flow.dataflow.drawing.labels import label_of
-from piko_flow.dataflow.reports.report import RunReport
 from piko_flow.dataflow.running.engine import LocalEngine
 from piko_flow.errors import PipelineError, StageFailed
 from piko_flow.testing import (
     CollectingSink,
     RecordingObserver,
     Script,
-    Stall,
     arriving,
     items,
-    turns,
-    until,
 )
-from tests.property.balance import assert_balanced
-from tests.runs import error_of, failure, stopped
-
-ROOT = Path(__file__).resolve().parents[2]
-
-
-def test_a_script_runs_a_pipeline() -> None:
-    sink: CollectingSink[int] = CollectingSink()
-    report = run_sync(items(5) >> sink)
-    assert sink.items == [0, 1, 2, 3, 4]
-    assert report.outcome == "succeeded"
+from tests.runs import error_of, failure
 
 
 async def test_run_sync_works_inside_a_running_loop() -> None:
@@ -97,46 +79,6 @@ def is_even(item: int) -> bool:
     return item % 2 == 0
 
 
-async def test_a_failing_run_leaves_the_one_beside_it_alone() -> None:
-    sink: CollectingSink[int] = CollectingSink()
-    good, bad = await asyncio.gather(
-        run(arriving(range(50)) >> sink),
-        run(items(5) >> Sink(Script({2: [OSError("no")]}))),
-        return_exceptions=True,
-    )
-    assert isinstance(good, RunReport)
-    assert isinstance(bad, StageFailed)
-    assert sink.items == list(range(50))
-
-
-async def test_cancelling_the_caller_cancels_the_run() -> None:
-    script: Script[int] = Script({0: [Stall()]})
-    task = asyncio.create_task(run(items(5) >> Sink(script)))
-    await script.reached(0)
-    task.cancel()
-    with pytest.raises(asyncio.CancelledError):
-        await task
-    assert script.cancelled == [0]
-
-
-async def test_a_thread_that_cannot_be_stopped_is_named_and_the_run_ends() -> None:
-    stuck, began = threading.Event(), threading.Event()
-
-    def block(item: int) -> int:
-        began.set()
-        stuck.wait()
-        return item
-
-    try:
-        report = await stopped(
-            items(5) >> Transform(block, on="thread") >> CollectingSink(), "cancel", until(began.is_set)
-        )
-        assert report.outcome == "cancelled"
-        assert report.leftovers == ("a thread of stage 'block', in a call that has not returned",)
-    finally:
-        stuck.set()
-
-
 async def test_a_blocking_source_on_a_thread_is_read_and_closed_there() -> None:
     threads: set[int] = set()
 
@@ -152,35 +94,6 @@ async def test_a_blocking_source_on_a_thread_is_read_and_closed_there() -> None:
     await run(Source(read, on="thread") >> sink)
     assert sink.items == list(range(300))
     assert threading.get_ident() not in threads
-
-
-async def test_progress_grows_to_the_report() -> None:
-    stalled = Stall()
-    pipeline = items(20, units=2) >> Transform(Script({4: [stalled]}), name="work") >> CollectingSink()
-    async with start(pipeline) as active:
-        await stalled.reached.wait()
-        await turns(5)
-        early = active.progress()
-        assert (early.units, early.units_done) == (2, 0)
-        assert 2 <= {stage.name: stage for stage in early.stages}["work"].received <= 10
-        stalled.release()
-        report = await active.wait()
-    assert (report.units_done, report.items, report.stage("work").emitted) == (2, 20, 20)
-    assert report.seconds >= early.seconds
-    assert_balanced(report)
-
-
-async def test_an_observer_hears_of_every_stage_and_chunk() -> None:
-    observer = RecordingObserver()
-    pipeline = (
-        items(2000) >> Transform(Script[int](), concurrency=4, name="work") >> CollectingSink(name="sink")
-    )
-    report = await run(pipeline, observer=observer)
-    assert (observer.facts[0], observer.facts[-1]) == ("run started", "run ended")
-    assert observer.facts.count("stage started: work") == observer.facts.count("stage ended: work") == 1
-    assert observer.running == []
-    assert observer.items["sink"] == 2000
-    assert observer.report is report
 
 
 async def test_an_observer_hears_how_a_run_failed() -> None:
@@ -250,22 +163,6 @@ async def test_an_async_function_of_a_split_reads_it() -> None:
     folded: CollectingSink[int] = CollectingSink()
     await run(Source(read, splits=[2, 3]) >> Fold(add, start=int) >> folded)
     assert folded.items == [4]
-
-
-async def test_a_diamond_cannot_deadlock_at_the_smallest_capacity() -> None:
-    slow: Script[int] = Script()
-    branches: Any = Broadcast(
-        Transform(slow, concurrency=2), Transform(Script[int]()) >> Transform(is_even, on="thread")
-    )
-    sink: CollectingSink[Any] = CollectingSink()
-    await run(items(100) >> branches >> sink, capacity=1)
-    assert len(sink.items) == 200
-
-
-async def test_workers_of_a_run_are_its_own_and_gone_afterwards() -> None:
-    report = await run(items(100) >> CpuMap(abs, workers=2) >> CollectingSink())
-    assert 1 <= report.workers["spawned"] <= 2
-    assert report.workers["replaced"] == 0
 
 
 async def test_the_plan_says_what_is_fused_and_where_the_channels_are() -> None:
