@@ -18,6 +18,9 @@ class Channel(Generic[T]):
 
     Items travel in chunks (lists that nobody may change once sent). Any number of tasks of the sending
     operator may send, one task receives. `sent`, `received` and `count` (inside now) are in items.
+
+    Who sends items one by one may append to `tail` while it is shorter than `tail_limit`: there is room then, and
+    the receiver knows already. Otherwise `offer` does what else there is to do.
     """
 
     def __init__(self, capacity: Capacity) -> None:
@@ -25,8 +28,8 @@ class Channel(Generic[T]):
         self._chunks: deque[list[T]] = deque()
         self._offset = 0  # how much of the first chunk has been received
         self._inside = 0  # items in the chunks
-        self._tail: list[T] = []  # the chunk that single items join, behind the others
-        self._free = 0 if self._weigh is not None else self._items  # up to this length the tail may just grow
+        self.tail: list[T] = []  # the chunk that single items join, behind the others
+        self.tail_limit = 0 if self._weigh is not None else self._items
         self._weight = 0.0
         self._senders: deque[asyncio.Future[None]] = deque()
         self._receiver: asyncio.Future[None] | None = None
@@ -36,12 +39,12 @@ class Channel(Generic[T]):
     @property
     def count(self) -> int:
         """How many items are inside."""
-        return self._inside + len(self._tail)
+        return self._inside + len(self.tail)
 
     @property
     def sent(self) -> int:
         """How many items were put in so far."""
-        return self.received + self._inside + len(self._tail)
+        return self.received + self._inside + len(self.tail)
 
     @property
     def full(self) -> bool:
@@ -50,13 +53,15 @@ class Channel(Generic[T]):
 
     def offer(self, item: T) -> bool:
         """Put one item in if there is room; False, and nothing done, if there is none."""
-        if len(self._tail) >= self._free:  # nothing else is looked at for most items: this is called for each
+        if (
+            len(self.tail) >= self.tail_limit
+        ):  # nothing else is looked at for most items: this is called for each
             if self.full:
                 return False
             if self._weigh is not None:
                 self._weight += self._weigh(item)
             self._wake_receiver()
-        self._tail.append(item)
+        self.tail.append(item)
         return True
 
     async def send(self, chunk: list[T]) -> None:
@@ -101,7 +106,7 @@ class Channel(Generic[T]):
         """Wait until there are items to take, or until it is known that none will come. Only one task may wait."""
         while not self.count and not self.closed:
             self._receiver = asyncio.get_running_loop().create_future()
-            self._free = 0  # so that the first item that comes wakes the receiver
+            self.tail_limit = 0  # so that the first item that comes wakes the receiver
             try:
                 await self._receiver
             finally:
@@ -114,7 +119,7 @@ class Channel(Generic[T]):
 
     def _put(self, piece: list[T]) -> None:
         if len(piece) <= SMALL:
-            self._tail.extend(piece)
+            self.tail.extend(piece)
         else:
             self._end_tail()
             self._chunks.append(piece)
@@ -140,7 +145,7 @@ class Channel(Generic[T]):
         self._inside -= len(taken)
         self.received += len(taken)
         if self._weigh is None:
-            self._free = self._items - self._inside
+            self.tail_limit = self._items - self._inside
         else:
             self._weight = self._weight - sum(map(self._weigh, taken)) if self.count else 0.0
         if self._senders:
@@ -149,10 +154,10 @@ class Channel(Generic[T]):
 
     def _end_tail(self) -> None:
         """Make the tail a chunk like the others; it would hold what has left for as long as it grows."""
-        if self._tail:
-            self._chunks.append(self._tail)
-            self._inside += len(self._tail)
-            self._tail = []
+        if self.tail:
+            self._chunks.append(self.tail)
+            self._inside += len(self.tail)
+            self.tail = []
 
     def _fitting(self, chunk: list[T]) -> int:
         """How many items from the start of the chunk fit by weight; at least one, since there is some room."""
@@ -167,7 +172,7 @@ class Channel(Generic[T]):
 
     def _wake_receiver(self) -> None:
         if self._weigh is None:
-            self._free = self._items - self._inside
+            self.tail_limit = self._items - self._inside
         receiver, self._receiver = self._receiver, None
         if receiver is not None and not receiver.done():
             receiver.set_result(None)

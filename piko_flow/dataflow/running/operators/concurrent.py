@@ -19,9 +19,8 @@ from piko_flow.dataflow.stages.sink import Sink
 from piko_flow.tasks import ESCAPES, LOOP_HELD_SECONDS, TaskGroup, checkpoint
 
 LOCAL = 256  # items taken off the input at once
-LONGEST_PIECE = (
-    32  # items between two looks at the clock: where they suddenly take long, the loop is held for them once
-)
+# Items between two looks at the clock: where they suddenly take long, the loop is held for so many of them once.
+LONGEST_PIECE = 32
 
 
 class ConcurrentOperator:
@@ -31,8 +30,8 @@ class ConcurrentOperator:
     it. Unordered: it leaves when it is there. Workers are started and woken two at a time by those that find
     more to do, so a function that never waits keeps to one worker and a burst reaches all in a few turns.
 
-    All workers go through one iterator, `items`, and leave it together when there is nothing to take at once or when
-    the loop was held for long: what is looked at for every item would cost as much as the item.
+    All workers go through one iterator, `items`, until there is nothing to take at once. It looks at the clock after
+    a few items: a look for each would cost as much as handing it on.
     """
 
     def __init__(self, state: OperatorState) -> None:
@@ -48,7 +47,7 @@ class ConcurrentOperator:
         self.limit = max(min(LOCAL, state.unit.plan.options.capacity.items), 1)
         self.held_since = self._looked = monotonic()
         self._piece = 1  # items until the next look at the clock
-        self._watched = self._flowing = False
+        self._watched = self._flowing = self._held_long = False
         self._in_work = 0  # items of the chunk that was taken last
 
     async def run(self) -> None:
@@ -71,37 +70,45 @@ class ConcurrentOperator:
 
     async def _work(self) -> None:
         """Take items, hand on each result when it is there."""
-        call, failed = self.attempts.call, self.attempts.failed
-        offer = self.output.offer if self.output is not None else self._end
-        group = self.group
+        call, failed, group = self.attempts.call, self.attempts.failed, self.group
+        output, tally = self.output, self.state.tally
         seen: type = NoneType
         while await self._more():
             for item in self.items:
                 try:
                     result = await call(item)
-                    seen = seen if type(result) is seen else _looked_at(result)
+                    if type(result) is not seen:
+                        seen = _looked_at(result)
                 except Exception as error:
                     result = failed(item, error)
                 except ESCAPES as error:
                     result = failed(item, group.judge(error))
                 if group.stopping:
                     group.obey()
-                if result is not DROPPED:
-                    while not offer(result):
-                        await self.state.room()
+                if result is DROPPED:
+                    pass
+                elif output is None:
+                    tally.emitted += 1
+                elif len(output.tail) < output.tail_limit:
+                    output.tail.append(result)
+                else:
+                    await self._send(result)
+                if self._held_long:
+                    await self._let_others()
 
     async def _work_ordered(self) -> None:
         """Take items, hand on results in the order of the items; one that is early is kept until its turn."""
-        call, failed, offer = self.attempts.call, self.attempts.failed, self.state.output.offer
-        order, early, group = self.order, self.order.early, self.group
+        call, failed, group = self.attempts.call, self.attempts.failed, self.group
+        output, order, early = self.state.output, self.order, self.order.early
         seen: type = NoneType
         while await self._more():
             for item in self.items:
                 number = order.begun  # what `order.begin`, and `order.pass_on` below, do without a call
-                order.begun = number + 1
+                order.begun = following = number + 1
                 try:
                     result = await call(item)
-                    seen = seen if type(result) is seen else _looked_at(result)
+                    if type(result) is not seen:
+                        seen = _looked_at(result)
                 except Exception as error:
                     result = failed(item, error)
                 except ESCAPES as error:
@@ -114,24 +121,25 @@ class ConcurrentOperator:
                         break
                     continue
                 if result is not DROPPED:
-                    while not offer(result):
-                        await self.state.room()
-                order.turn = number + 1  # which leaves a place for the next item
-                if early:
-                    await order.hand_on()
-                    self._spread()
-                    if not self._has_place():
-                        break
+                    if len(output.tail) < output.tail_limit:
+                        output.tail.append(result)
+                    else:
+                        await self._send(result)
+                order.turn = following  # which leaves a place for the next item
+                if (early or self._held_long) and not await self._has_place_after_others():
+                    break
+
+    async def _has_place_after_others(self) -> bool:
+        """Hand on the early results whose turn has come, and give others their turn; then whether a place is left."""
+        await self.order.hand_on()
+        await self._let_others()
+        self._spread()
+        return self._has_place()
 
     async def _send(self, result: Any) -> None:
         if result is not DROPPED:
             while not self.state.output.offer(result):
                 await self.state.room()
-
-    def _end(self, result: Any) -> bool:
-        """What a sink gives is not for anybody."""
-        self.state.tally.emitted += 1
-        return True
 
     def _count(self) -> None:
         """What was handed on is what the output took; counting it once more for each item would cost as much as that."""
@@ -162,13 +170,8 @@ class ConcurrentOperator:
     async def _more(self) -> bool:
         """Wait until there is an item to take and a place for it; False when no more will come.
 
-        One of those who wait watches the input and lets others know when it finds more than it takes itself. The
-        loop has a turn first if it was held for long.
+        One of those who wait watches the input and lets others know when it finds more than it takes itself.
         """
-        if self._looked - self.held_since > LOOP_HELD_SECONDS:
-            since = self.held_since
-            self.held_since = self._looked  # so that no other worker gives the same turn
-            self.held_since = await checkpoint(since)
         while not (self._has_place() and self._has_items()):
             if self._watched or not self._has_place():
                 idle = asyncio.get_running_loop().create_future()
@@ -185,6 +188,12 @@ class ConcurrentOperator:
             self._flowing, self.items = True, chain.from_iterable(self._pieces())
         return True
 
+    async def _let_others(self) -> None:
+        """Give the loop a turn if it was held for long; of all workers the first to see it does."""
+        if self._held_long:
+            since, self.held_since, self._held_long = self.held_since, self._looked, False
+            self.held_since = await checkpoint(since)
+
     async def _watch(self) -> None:
         """Wait until the input has items or has ended; the loop turns meanwhile."""
         self._watched = True
@@ -193,13 +202,14 @@ class ConcurrentOperator:
         self.held_since = self._looked = monotonic()
 
     def _pieces(self) -> Iterator[Iterator[Any]]:
-        """Give what can be taken without waiting in pieces, until the loop was held for long; all workers share them."""
+        """Give what can be taken without waiting, in pieces; after each it is seen whether the loop was held for long."""
         try:
-            while self._has_items() and self._looked - self.held_since <= LOOP_HELD_SECONDS:
+            while self._has_items():
                 yield islice(self.chunk, self._piece)
                 now = monotonic()
                 self._piece = between_looks(self._piece, now - self._looked, LONGEST_PIECE)
                 self._looked = now
+                self._held_long = now - self.held_since > LOOP_HELD_SECONDS
         finally:
             self._flowing = False
 

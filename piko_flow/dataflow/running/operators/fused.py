@@ -119,6 +119,9 @@ class FusedOperator:
 
     async def _work(self, chunk: list[Any] | Table) -> None:
         """Work through the chunk; after each few milliseconds what is made is handed on and the loop runs others."""
+        if not self.boxes and isinstance(chunk, list):
+            await self._pass(chunk)
+            return
         if await self._whole(chunk):
             return
         if isinstance(chunk, Table):
@@ -129,6 +132,13 @@ class FusedOperator:
             seconds += await self._turn(items)
             self.held_since = await checkpoint(self.held_since)
         self.chunk_size.adapt(len(chunk), seconds)
+
+    async def _pass(self, chunk: list[Any]) -> None:
+        """Hand on what was read, where there is no stage to call. The list may be its reader's: a copy goes on."""
+        self.state.report_chunk(len(chunk), 0.0)
+        await self.state.send(list(chunk), self.state.output)
+        self.chunk_size.adapt(len(chunk), self.chunk_size.reading)
+        self.held_since = await checkpoint(self.held_since)
 
     async def _turn(self, items: Any) -> float:
         """Work on items until they end or the time is over, and hand on; gives the seconds it took to work."""
