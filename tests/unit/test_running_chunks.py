@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from piko_flow import FlatMap, Sink, Source, Transform, run, tasks
 from piko_flow.dataflow.reports.observer import SilentObserver
 from piko_flow.dataflow.running import unit_state
-from piko_flow.dataflow.running.operators import fused, loop, reader
+from piko_flow.dataflow.running.operators import concurrent, fused, loop, reader
 from piko_flow.dataflow.running.operators.reader import (
     LONGEST_STEP,
     LOOK,
@@ -29,7 +29,7 @@ class Clock:
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.time = 0.0
-        for module in (tasks, fused, loop, reader, unit_state):
+        for module in (tasks, concurrent, fused, loop, reader, unit_state):
             monkeypatch.setattr(module, "monotonic", lambda: self.time)
 
     def takes(self, seconds: Callable[[int], float]) -> Callable[[int], int]:
