@@ -65,3 +65,25 @@ async def test_what_was_received_is_let_go_of_while_the_channel_never_empties(ch
         await pipe.receive(1)
     gc.collect()
     assert len(alive) <= 2 * 64 + chunk
+
+
+async def test_closing_wakes_a_waiting_receiver() -> None:
+    pipe = channel(5)
+    receiving = asyncio.create_task(pipe.receive(5))
+    await turns(2)
+    pipe.close()
+    assert await receiving == []
+
+
+async def test_room_given_to_a_cancelled_sender_goes_to_the_next() -> None:
+    pipe = channel(1)
+    await pipe.send([0])
+    first, second = (asyncio.create_task(pipe.send([number])) for number in (1, 2))
+    await turns(2)
+    assert await pipe.receive(1) == [0]  # the room is promised to the first
+    first.cancel()
+    await turns(3)
+    assert second.done()
+    assert await pipe.receive(1) == [2]
+    with pytest.raises(asyncio.CancelledError):
+        await first
