@@ -16,6 +16,8 @@ from piko_flow.errors import CallCancelled, CallExited, PikoFlowError, RunError,
 T = TypeVar("T")
 ESCAPES: Final = (asyncio.CancelledError, SystemExit, KeyboardInterrupt)
 """What a user's function may raise that asyncio does not treat as the failure of a task."""
+FAILURES: Final = (Exception, *ESCAPES)
+"""What a call of a user's function may end in; `TaskGroup.judge` says what that is."""
 CANCEL_GRACE_SECONDS: Final = 1.0  # that work has to end after it was cancelled because its time was over
 LOOP_HELD_SECONDS = 0.004  # seconds an operator may hold the loop
 THREADS = 0.02  # seconds that the loop may be busy before the other threads get a turn
@@ -139,7 +141,9 @@ class TaskGroup:
             raise asyncio.CancelledError
 
     def judge(self, error: BaseException) -> Exception:
-        """Give the failure of the call that ended in one of ESCAPES; see `escape_failure`."""
+        """Give the failure of the call that ended in one of FAILURES: an exception as it is, else see `escape_failure`."""
+        if isinstance(error, Exception):
+            return error
         failure = escape_failure(error, stopping=self.stopping)
         task = asyncio.current_task()
         while isinstance(failure, CallCancelled) and task is not None and task.uncancel():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any, Final
@@ -13,11 +14,12 @@ from piko_flow.dataflow.reports.failed_place import place_of, trace_of
 from piko_flow.dataflow.reports.observer import Observer
 from piko_flow.dataflow.reports.tally import StageTally
 from piko_flow.dataflow.stages.stage_options import OnError
-from piko_flow.errors import CallExited, RunError, StageFailed, describe_error
+from piko_flow.errors import RunError, StageFailed, describe_error
+from piko_flow.tasks import escape_failure
 
-FAILURES: Final = (Exception, SystemExit)
-"""What a plain function may raise that is the failure of its item."""
-OnFailure = Callable[[Any, Exception | SystemExit], None]
+ITEM_FAILURES: Final = (Exception, asyncio.CancelledError, SystemExit)
+"""What a plain function may raise that is the failure of its item: nobody else can cancel it while it works."""
+OnFailure = Callable[[Any, BaseException], None]
 TEXT = 1000  # characters of an error that a dead letter holds
 
 
@@ -74,14 +76,11 @@ class ErrorPolicy:
         return isinstance(error, RunError) and getattr(error, "run", None) == self.run
 
     def of_stage(self, box: Box, tally: StageTally, on_error: OnError) -> OnFailure:
-        """The policy of one stage, as a function of item and error, which is one of FAILURES."""
+        """The policy of one stage, as a function of item and error, which is one of ITEM_FAILURES."""
 
-        def failed(item: Any, error: Exception | SystemExit) -> None:
-            if isinstance(error, SystemExit):
-                exited = CallExited(error.code)
-                exited.__cause__ = error
-                error = exited
-            self.apply(box, tally, on_error, item, error)
+        def failed(item: Any, error: BaseException) -> None:
+            failure = error if isinstance(error, Exception) else escape_failure(error, stopping=False)
+            self.apply(box, tally, on_error, item, failure)
 
         return failed
 

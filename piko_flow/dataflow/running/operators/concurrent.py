@@ -16,7 +16,7 @@ from piko_flow.dataflow.running.operators.awaitables import no_coroutine
 from piko_flow.dataflow.running.operators.reader import between_looks
 from piko_flow.dataflow.running.unit_state import OperatorState
 from piko_flow.dataflow.stages.sink import Sink
-from piko_flow.tasks import ESCAPES, LOOP_HELD_SECONDS, TaskGroup, checkpoint
+from piko_flow.tasks import FAILURES, LOOP_HELD_SECONDS, TaskGroup, checkpoint
 
 LOCAL = 256  # items taken off the input at once
 # Items between two looks at the clock: where they suddenly take long, the loop is held for so many of them once.
@@ -79,9 +79,7 @@ class ConcurrentOperator:
                     result = await call(item)
                     if type(result) is not seen:
                         seen = _looked_at(result)
-                except Exception as error:
-                    result = failed(item, error)
-                except ESCAPES as error:
+                except FAILURES as error:
                     result = failed(item, group.judge(error))
                 if group.stopping:
                     group.obey()
@@ -109,9 +107,7 @@ class ConcurrentOperator:
                     result = await call(item)
                     if type(result) is not seen:
                         seen = _looked_at(result)
-                except Exception as error:
-                    result = failed(item, error)
-                except ESCAPES as error:
+                except FAILURES as error:
                     result = failed(item, group.judge(error))
                 if group.stopping:
                     group.obey()

@@ -14,7 +14,7 @@ from piko_flow.dataflow.running.operators.awaitables import no_coroutine
 from piko_flow.dataflow.running.unit_state import OperatorState
 from piko_flow.dataflow.stages.stage_options import CallOptions
 from piko_flow.retry import attempts
-from piko_flow.tasks import ESCAPES, TaskGroup, checkpoint, within
+from piko_flow.tasks import FAILURES, TaskGroup, checkpoint, within
 
 BUFFERED = 256  # items that one input may have given before its turn to hand on has come
 
@@ -63,12 +63,10 @@ class FlatMapOperator:
                 again=lambda error: not gave.items and not ours(error),
                 retried=self._retried,
             )
-        except ESCAPES as error:
-            self._failed(item, self.group.judge(error))
-        except Exception as error:
+        except FAILURES as error:
             if ours(error):
                 raise
-            self._failed(item, error)
+            self._failed(item, self.group.judge(error))
         self.group.obey()
         await self.turns.wait(gave.number)
         await self.turns.end(gave.number, gave.held)

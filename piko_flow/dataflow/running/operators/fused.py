@@ -25,7 +25,7 @@ from piko_flow.dataflow.stages.routing import Fork, RouteFork
 from piko_flow.dataflow.stages.sink import Sink
 from piko_flow.dataflow.stages.source import Source, Table, TableReader
 from piko_flow.dataflow.stages.transform import CallStage, FlatMap, Parse
-from piko_flow.tasks import ESCAPES, checkpoint
+from piko_flow.tasks import FAILURES, checkpoint
 
 
 class FusedOperator:
@@ -151,13 +151,13 @@ class FusedOperator:
                 counts, sending = await self._pausing(loop, items, out)
             else:
                 counts = loop.run(items, out, self.chunk_size.piece, began + QUICK_CHUNK)
-        except (Exception, *ESCAPES) as error:
+        except FAILURES as error:
             if self.state.unit.error_policy.ours(error):
                 raise
             blame = loop.blame(error)
             if blame is None:
                 raise
-            cause = self.state.unit.group.judge(error) if isinstance(error, ESCAPES) else error
+            cause = self.state.unit.group.judge(error)
             raise self.state.unit.error_policy.failure(
                 self.state.unit.plan.graph.boxes[blame[0]], blame[1], cause
             ) from cause

@@ -12,7 +12,7 @@ from piko_flow.dataflow.running.operators.attempts import DROPPED, Attempts
 from piko_flow.dataflow.running.operators.awaitables import no_coroutine
 from piko_flow.dataflow.running.unit_state import OperatorState
 from piko_flow.dataflow.stages.stage_options import CallOptions
-from piko_flow.tasks import ESCAPES, TaskGroup, checkpoint
+from piko_flow.tasks import FAILURES, TaskGroup, checkpoint
 
 
 class KeyedOperator:
@@ -49,8 +49,8 @@ class KeyedOperator:
         try:
             key = no_coroutine(self.stage.options.key(item))
             busy = key in self.waiting
-        except Exception as error:
-            self.attempts.failed(item, error)
+        except FAILURES as error:
+            self.attempts.failed(item, group.judge(error))
             self.room.release()
             return
         number = self.order.begin()
@@ -67,9 +67,7 @@ class KeyedOperator:
             number, item = line[0]
             try:
                 result = no_coroutine(await self.attempts.call(item), awaited=True)
-            except Exception as error:
-                result = self.attempts.failed(item, error)
-            except ESCAPES as error:
+            except FAILURES as error:
                 result = self.attempts.failed(item, self.group.judge(error))
             self.group.obey()
             line.popleft()

@@ -15,7 +15,7 @@ from typing import Any
 
 from piko_flow.clock import monotonic
 from piko_flow.dataflow.graph.function import Signature, never_awaitable, signature_of
-from piko_flow.dataflow.running.error_policy import FAILURES, OnFailure
+from piko_flow.dataflow.running.error_policy import ITEM_FAILURES, OnFailure
 from piko_flow.dataflow.running.operators.awaitables import Look, no_coroutine
 from piko_flow.dataflow.stages.batch import Batch, Fold
 from piko_flow.dataflow.stages.routing import Fork, RouteFork
@@ -103,7 +103,7 @@ class _Writer:
         self.look = Look()
         self.names: dict[str, Any] = {
             **self.look.names,
-            "Failures": FAILURES,
+            "Failures": ITEM_FAILURES,
             "islice": islice,
             "clock": monotonic,
         }
@@ -318,7 +318,7 @@ def _several(function: Callable[[Any], Iterable[Any]], item: Any, on_failure: On
     """What the function gives for an item; a failure on the way is given to `on_failure` and ends it."""
     try:
         iterator = iter(no_coroutine(function(item)))
-    except FAILURES as error:
+    except ITEM_FAILURES as error:
         on_failure(item, error)
         return
     while True:
@@ -326,7 +326,7 @@ def _several(function: Callable[[Any], Iterable[Any]], item: Any, on_failure: On
             following = next(iterator)
         except StopIteration:
             return
-        except FAILURES as error:
+        except ITEM_FAILURES as error:
             on_failure(item, error)
             return
         yield following

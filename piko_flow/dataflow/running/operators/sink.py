@@ -16,7 +16,7 @@ from piko_flow.dataflow.stages.sink import Part, Receipt, Sink, SinkTarget
 from piko_flow.dataflow.stages.stage import describe
 from piko_flow.errors import ItemRejected, describe_error
 from piko_flow.retry import attempts
-from piko_flow.tasks import ESCAPES, Shield, within
+from piko_flow.tasks import FAILURES, Shield, within
 
 ATTEMPTS_OF_A_CLAIM = 100  # more than any engine makes of one unit
 
@@ -140,8 +140,9 @@ def _weighed(state: OperatorState, weight: Callable[[Any], float], item: Any) ->
         weighs = weight(item)
         if not weighs >= 0:
             raise ValueError(f"a weight must be a number of at least 0, got {weighs!r}")
-    except Exception as error:
-        raise state.unit.error_policy.failure(state.boxes[0], item, error) from error
+    except FAILURES as error:
+        cause = state.unit.group.judge(error)
+        raise state.unit.error_policy.failure(state.boxes[0], item, cause) from cause
     return weighs
 
 
@@ -206,8 +207,8 @@ class SinkParts:
         state = self._state
         try:
             return await step
-        except (Exception, *ESCAPES) as error:
-            cause = state.group.judge(error) if isinstance(error, ESCAPES) else error
+        except FAILURES as error:
+            cause = state.group.judge(error)
             raise state.error_policy.failure(state.plan.graph.boxes[number], None, cause) from cause
 
 
