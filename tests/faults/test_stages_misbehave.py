@@ -1,4 +1,4 @@
-"""Functions that do what they must not: raise CancelledError or StopIteration, never give an iterable."""
+"""Functions that do what they must not: give no iterable, return a coroutine, make too many keys."""
 
 from __future__ import annotations
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from contextlib import suppress
+from contextlib import AbstractContextManager, suppress
 from typing import Any
 
 import pytest
@@ -35,6 +35,47 @@ async def test_a_sink_that_fails_before_the_decision_fails_the_run(step: Any) ->
     assert target.record.steps()[-1] == "abort"
     assert (target.record.published, target.record.unpublished) == ([], {})
     assert target.record.count("commit") == 0
+
+
+class Numbered(RecordingTarget[int]):
+    """Counts its copies, of which one cannot be made; the copy that is locked is the one that commits."""
+
+    def __init__(self, broken: int | None = None) -> None:
+        super().__init__()
+        self.broken, self.copies, self.number = broken, [0], 0
+        self.locked: list[int] = []
+        self.committed: list[int] = []
+
+    def __copy__(self) -> Numbered:
+        if self.copies[0] == self.broken:
+            raise BROKEN
+        self.copies[0] += 1
+        made = object.__new__(Numbered)
+        made.__dict__ = self.__dict__ | {"number": self.copies[0]}
+        return made
+
+    async def lock(self, run: str) -> AbstractContextManager[object]:
+        self.locked.append(self.number)
+        return await super().lock(run)
+
+    async def commit(self, receipts: Sequence[Receipt]) -> list[str]:
+        self.committed.append(self.number)
+        return await super().commit(receipts)
+
+
+@pytest.mark.parametrize("broken", [0, 1])
+async def test_a_target_that_cannot_be_copied_fails_the_run_before_the_decision(broken: int) -> None:
+    target = Numbered(broken)
+    caught = await failure(items(3) >> Sink(target, name="sink"), match="cannot be copied")
+    assert caught.stage == "sink"
+    assert (target.committed, target.record.published, target.record.holding) == ([], [], [])
+
+
+async def test_a_sink_commits_through_the_copy_that_was_locked() -> None:
+    target = Numbered()
+    await run(items(3, units=2) >> Sink(target))
+    assert target.committed == target.locked == [1]
+    assert sorted(target.record.published) == [0, 1, 2]
 
 
 @pytest.mark.parametrize("step", ["open", "prepare"])

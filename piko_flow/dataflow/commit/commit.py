@@ -91,8 +91,8 @@ def check_accounts(accounts: Accounts, budget: Budget) -> None:
         raise Unbalanced(lines=lines, run=run)
     bad = sum(stage.skipped + stage.dead for stage in progress.stages)
     read = sum(stage.received for stage in progress.stages if stage.kind == "Source")
-    letters = (dead_letter for result in accounts.results() for dead_letter in result.dead_letters)
-    budget.judge(bad, read, letters)
+    dead_letters = (one for result in accounts.results() for one in result.dead_letters)
+    budget.judge(bad, read, dead_letters)
 
 
 def imbalances(

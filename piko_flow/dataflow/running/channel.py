@@ -53,9 +53,7 @@ class Channel(Generic[T]):
 
     def offer(self, item: T) -> bool:
         """Put one item in if there is room; False, and nothing done, if there is none."""
-        if (
-            len(self.tail) >= self.tail_limit
-        ):  # nothing else is looked at for most items: this is called for each
+        if len(self.tail) >= self.tail_limit:  # for most items nothing else is looked at
             if self.full:
                 return False
             if self._weigh is not None:
