@@ -29,7 +29,8 @@ if TYPE_CHECKING:
     from piko_flow.dataflow.stages.batch import Batch, Fold, Throttle
     from piko_flow.dataflow.stages.branching import Broadcast, Route
     from piko_flow.dataflow.stages.cpu import CpuMap
-    from piko_flow.dataflow.stages.resource import Resource, ResourcePool, RunInfo
+    from piko_flow.dataflow.stages.resource import Resource, RunInfo
+    from piko_flow.dataflow.stages.resource_host import ResourcePool
     from piko_flow.dataflow.stages.routing import Merge, On
     from piko_flow.dataflow.stages.sink import Part, Receipt, Sink, SinkTarget, Transaction
     from piko_flow.dataflow.stages.source import ChunkReader, Reject, SliceReader, Source
@@ -100,7 +101,8 @@ _NAMES: Final = {
     "piko_flow.dataflow.stages.batch": "Batch Fold Throttle",
     "piko_flow.dataflow.stages.branching": "Broadcast Route",
     "piko_flow.dataflow.stages.cpu": "CpuMap",
-    "piko_flow.dataflow.stages.resource": "Resource ResourcePool RunInfo",
+    "piko_flow.dataflow.stages.resource": "Resource RunInfo",
+    "piko_flow.dataflow.stages.resource_host": "ResourcePool",
     "piko_flow.dataflow.stages.routing": "Merge On",
     "piko_flow.dataflow.stages.sink": "Part Receipt Sink SinkTarget Transaction",
     "piko_flow.dataflow.stages.source": "ChunkReader Reject SliceReader Source",

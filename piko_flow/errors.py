@@ -170,14 +170,20 @@ class Unbalanced(RunError):
 class ResourceFailed(RunError):
     """A resource of the run failed while stages used it, or when it was closed after all went well; nothing was committed.
 
-    `names` are those of the resources that were open: it was one of them.
+    `names` has the name of that resource; those of all that were open where it is not known which of them it was.
     """
 
     def __init__(
-        self, *, run: str, cause: BaseException, names: tuple[str, ...] = (), while_open: bool = False
+        self,
+        *,
+        run: str,
+        cause: BaseException,
+        names: tuple[str, ...] = (),
+        while_open: bool = False,
+        while_opening: bool = False,
     ) -> None:
         self.run, self.reason = run, describe_error(cause)
-        self.names, self.while_open = names, while_open
+        self.names, self.while_open, self.while_opening = names, while_open, while_opening
         super().__init__(run)
 
     def __str__(self) -> str:
@@ -190,6 +196,7 @@ class ResourceFailed(RunError):
             else f"one of {quoted}"
         )
         when = "while stages used it" if self.while_open else "while it was closed"
+        when = "while it was opened" if self.while_opening else when
         return f"{what} failed {when}: {self.reason}. {self.committed} [run {self.run}]"
 
 

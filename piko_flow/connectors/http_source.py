@@ -13,7 +13,7 @@ from piko_flow.connectors.http_options import RequestOptions, asking
 from piko_flow.connectors.http_pages import HttpReader, Items
 from piko_flow.connectors.http_paging import Paging
 from piko_flow.dataflow.graph.function import misfit
-from piko_flow.dataflow.stages.resource import is_resource
+from piko_flow.dataflow.stages.resource import not_resource
 from piko_flow.dataflow.stages.source import Source, Splits
 from piko_flow.dataflow.stages.stage_options import whole
 
@@ -98,8 +98,8 @@ class HttpSource(Source[Value], Generic[Value]):
         address = Address(url, params)
         reader = HttpReader(address, sent, items, paging, max_pages, repeats, of)
         client = HttpClient() if client is None else client
-        if not is_resource(client):
-            self.refuse("client must be an HttpClient, or another resource", f"got {client!r:.80}")
+        if reason := not_resource(client):
+            self.refuse("client must be an HttpClient, or another resource", *reason)
         uses = {"client": client}
         if splits is None:
             super().__init__(reader.read, name=self.name, uses=uses)

@@ -13,7 +13,7 @@ from piko_flow.control.run_context import RunContext
 from piko_flow.dataflow.graph.function import Signature, misfit, signature_of
 from piko_flow.dataflow.graph.generics import class_of, members_of
 from piko_flow.dataflow.graph.typing import show
-from piko_flow.dataflow.stages.resource import is_resource
+from piko_flow.dataflow.stages.resource import RESOURCE, not_resource
 from piko_flow.dataflow.stages.stage import Pipeline, Stage, closed, describe
 from piko_flow.errors import PipelineError
 
@@ -110,10 +110,8 @@ def _check_resources(made: Registration, shape: Signature, resources: Mapping[st
         if isinstance(resource, type) and hasattr(resource, "acquire"):
             got = f"got the class {resource.__name__}"
             made.refuse(f"resources[{name!r}] is an object", got, f"Make one: {resource.__name__}()")
-        if not is_resource(resource):
-            rule = f"resources[{name!r}] is an async context manager function or an object with acquire(info)"
-            advice = "Decorate the function with contextlib.asynccontextmanager"
-            made.refuse(rule, f"got {describe(resource)}", advice)
+        if reason := not_resource(resource):
+            made.refuse(f"resources[{name!r}] is {RESOURCE}", *reason)
 
 
 def _check_call(made: Registration, target: Any, shape: Signature, resources: Mapping[str, Any]) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 from piko_flow.control.deadline import Deadline
 from piko_flow.control.run_context import RunContext
 from piko_flow.control.run_order import RunOrder, RunTools
-from piko_flow.dataflow.stages.resource import ResourceHost, open_all
+from piko_flow.dataflow.stages.resource_host import ResourceHost, open_all
 from piko_flow.errors import ResourceFailed
 
 CLOSING = 30.0  # seconds that the resources of a job may take to close
@@ -78,7 +78,10 @@ class JobRun:
             task.uncancel()
             cause = await host.failure(CLOSING)
             run = str(self._order.record.id)
-            raise ResourceFailed(run=run, cause=cause, names=host.names, while_open=True) from cause
+            opening = host.failed_while_opening
+            raise ResourceFailed(
+                run=run, cause=cause, names=host.names, while_open=not opening, while_opening=opening
+            ) from cause
         if failure is not None:
             raise failure
         if closing is not None:

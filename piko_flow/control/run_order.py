@@ -17,7 +17,8 @@ from piko_flow.control.told_attempt import ToldAttempt
 from piko_flow.dataflow.reports.observer import Observer
 from piko_flow.dataflow.reports.report import RunReport
 from piko_flow.dataflow.running.run import ActiveRun
-from piko_flow.dataflow.stages.resource import ResourcePool, RunInfo
+from piko_flow.dataflow.stages.resource import RunInfo
+from piko_flow.dataflow.stages.resource_host import ResourcePool
 from piko_flow.dataflow.workers.pool import WorkerPool
 from piko_flow.store.records import ParamsVersion, RunRecord
 

@@ -24,7 +24,7 @@ from piko_flow.control.redaction import Redaction
 from piko_flow.control.run_context import Emitted
 from piko_flow.control.run_details import RunDetails
 from piko_flow.control.watched import Watched
-from piko_flow.dataflow.stages.resource import ResourcePool
+from piko_flow.dataflow.stages.resource_host import ResourcePool
 from piko_flow.dataflow.workers.pool import WorkerPool
 from piko_flow.planning.run_state import Reason
 from piko_flow.store.protocols import Store

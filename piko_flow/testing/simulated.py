@@ -16,7 +16,7 @@ from piko_flow.control.options import ReplicaOptions
 from piko_flow.control.plane import ControlPlane
 from piko_flow.control.registry import Registry
 from piko_flow.control.run_order import RunTools
-from piko_flow.dataflow.stages.resource import ResourcePool
+from piko_flow.dataflow.stages.resource_host import ResourcePool
 from piko_flow.dataflow.workers.pool import WorkerPool
 from piko_flow.planning.flow_state import FlowState
 from piko_flow.store.protocols import RunStore

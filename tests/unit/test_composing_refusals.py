@@ -61,7 +61,7 @@ Transform(fetch, uses={'klient': client})
 Transform(fetch, uses={'number': client})
     Transform 'fetch': each name in uses= is a parameter of fetch; 'number' is not (it has: client)
 Transform(fetch, uses={'client': 5})
-    Transform 'fetch': uses['client'] must be an async context manager function or an object with acquire(info); got int 5. Decorate the function with contextlib.asynccontextmanager
+    Transform 'fetch': uses['client'] must be an async context manager function or an object with acquire(info); got int 5. Give a function that opens it: @contextlib.asynccontextmanager, async def, yield
 Transform(fetch, uses=['client'])
     Transform 'fetch': uses must be a dict from parameter name to resource; got ['client']
 Transform(fetch)

@@ -27,7 +27,10 @@ from piko_flow.errors import PipelineError
         ({"items": 3}, "items must be a path or a function; got 3"),
         ({"max_pages": 0}, "max_pages must be a whole number of at least 1; got 0"),
         ({"repeats": 1}, "repeats must be True or False; got 1"),
-        ({"client": "http://x"}, "client must be an HttpClient, or another resource; got 'http://x'"),
+        (
+            {"client": "http://x"},
+            "client must be an HttpClient, or another resource; got str 'http://x'. Give a function that opens it: @contextlib.asynccontextmanager, async def, yield",
+        ),
         ({"of": "dict"}, "of must be a class such as dict, list or object; got 'dict'"),
         ({"params": lambda item: {}}, "an address without splits has no places to fill"),
     ],

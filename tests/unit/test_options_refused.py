@@ -63,11 +63,11 @@ run_sync(PIPELINE, run_id=7)
 LocalEngine(None)
     LocalEngine: parallel must be a whole number of at least 1; got None
 Resource(0)
-    Resource: it opens an async context manager function or an object with acquire(info); got 0
+    Resource: it opens an async context manager function or an object with acquire(info); got int 0. Give a function that opens it: @contextlib.asynccontextmanager, async def, yield
 Resource(True)
-    Resource: it opens an async context manager function or an object with acquire(info); got True
+    Resource: it opens an async context manager function or an object with acquire(info); got bool True. Give a function that opens it: @contextlib.asynccontextmanager, async def, yield
 Resource('2')
-    Resource: it opens an async context manager function or an object with acquire(info); got '2'
+    Resource: it opens an async context manager function or an object with acquire(info); got str '2'. Give a function that opens it: @contextlib.asynccontextmanager, async def, yield
 Capacity(size=5)
     the run: size and weigh of a Capacity go together: the bound, and a function that tells one item's share; got only size
 Capacity(weigh=len)

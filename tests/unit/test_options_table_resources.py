@@ -4,14 +4,26 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Any
 
 import pytest
 
-from piko_flow import Filter, FlatMap, Resource, ResourcePool, RunInfo, Sink, Source, Transform, run
+from piko_flow import (
+    Filter,
+    FlatMap,
+    PipelineError,
+    Resource,
+    ResourceFailed,
+    ResourcePool,
+    RunInfo,
+    Sink,
+    Source,
+    Transform,
+    run,
+)
 from piko_flow.testing import CollectingSink, items, turns
-from tests.runs import failure
+from tests.runs import error_of, failure
 
 
 class Opened:
@@ -177,3 +189,118 @@ def test_a_scope_that_is_none_is_refused() -> None:
     bad: Any = "session"
     with pytest.raises(ValueError, match="scope"):
         Resource(Opened(), scope=bad)
+
+
+@asynccontextmanager
+async def well() -> AsyncIterator[str]:
+    yield "open"
+
+
+@asynccontextmanager
+async def is_refused() -> AsyncIterator[str]:
+    raise OSError("no route")
+    yield ""
+
+
+@asynccontextmanager
+async def cancels_itself() -> AsyncIterator[str]:
+    task = asyncio.current_task()
+    assert task is not None
+    task.cancel()
+    await turns(1)
+    yield ""
+
+
+@asynccontextmanager
+async def exits() -> AsyncIterator[str]:
+    raise SystemExit(3)
+    yield ""
+
+
+@asynccontextmanager
+async def loses_a_task() -> AsyncIterator[str]:
+    async def lost() -> None:
+        await turns(3)
+        raise OSError("lost")
+
+    async with asyncio.TaskGroup() as group:
+        group.create_task(lost())
+        yield "open"
+
+
+async def joined(item: int, first: str, second: str, third: str) -> str:
+    await asyncio.Event().wait()
+    return first + second + third
+
+
+OPENED = {
+    is_refused: r"OSError: no route \(while opening the resource 'second' \(is_refused\)\)",
+    cancels_itself: "^resource 'cancels_itself' failed while it was opened",
+    exits: "^resource 'exits' failed while it was opened",
+    loses_a_task: "^resource 'loses_a_task' failed while stages used it: ExceptionGroup",
+}
+
+
+@pytest.mark.parametrize("fails", OPENED)
+async def test_of_several_resources_the_one_that_failed_is_named(fails: Any) -> None:
+    uses = {"first": well, "second": fails, "third": well}
+    pipeline = items(1) >> Transform(joined, uses=uses) >> CollectingSink()
+    kind: Any = ResourceFailed if OPENED[fails].startswith("^") else Exception
+    await error_of(pipeline, kind, match=OPENED[fails])
+
+
+class Model:
+    """No resource, though it can be called."""
+
+    def __call__(self, info: object) -> int:
+        return 5
+
+
+class Entered:
+    """A context manager; what `uses=` takes is a function that gives one."""
+
+    async def __aenter__(self) -> Entered:
+        return self
+
+    async def __aexit__(self, *error: object) -> None:
+        """Nothing is open."""
+
+
+class Connections:
+    """A pool as drivers have one: its acquire takes no RunInfo."""
+
+    def acquire(self) -> AbstractAsyncContextManager[Entered]:
+        return Entered()
+
+
+async def client() -> AsyncIterator[str]:
+    yield "open"
+
+
+REFUSED = [
+    (Model(), "got Model <.*>. Give a function that opens it: @contextlib.asynccontextmanager"),
+    (Entered(), "got Entered <.*>, which can be entered once or is open. Give a function that opens it"),
+    (Connections(), r"acquire\(info\) of Connections <.*>: too many positional arguments. Give a function"),
+    (asyncio.Lock(), "the acquire of Lock <.*> is not one that gives a context manager. Give a function"),
+    (client, "got the function client, which gives no context manager. Decorate the function with"),
+    (dict, "got the class dict, whose objects are no async context managers. Give a function"),
+    (Connections, r"got the class Connections. Make one: Connections\(...\)"),
+]
+
+
+@pytest.mark.parametrize(("given", "message"), REFUSED)
+def test_what_is_no_resource_is_refused_when_composing(given: Any, message: str) -> None:
+    rule = r"Transform 'waiting' \(.*:\d+\): uses\['client'\] must be an async context manager function or an object"
+    with pytest.raises(PipelineError, match=f"{rule} with acquire.info.; {message}"):
+        Transform(waiting, uses={"client": given})
+    with pytest.raises(PipelineError, match=message):
+        Resource(given)
+
+
+async def test_a_class_whose_objects_are_context_managers_is_a_resource() -> None:
+    def work(item: int, client: Entered) -> bool:
+        return isinstance(client, Entered)
+
+    kept: CollectingSink[bool] = CollectingSink()
+    await run(items(1) >> Transform(work, uses={"client": Entered}) >> kept)
+    assert kept.items == [True]

@@ -12,7 +12,8 @@ from piko_flow.dataflow.commit.accounts import KEPT, Accounts, UnitResult, one_t
 from piko_flow.dataflow.commit.last_transaction import LastTransaction
 from piko_flow.dataflow.plan.plan import Plan
 from piko_flow.dataflow.reports.facts import DeadLetter, EdgeReport, StageReport
-from piko_flow.dataflow.stages.resource import ResourceHost, RunInfo
+from piko_flow.dataflow.stages.resource import RunInfo
+from piko_flow.dataflow.stages.resource_host import ResourceHost
 from piko_flow.dataflow.stages.sink import Part, Sink, SinkTarget
 from piko_flow.errors import (
     AlreadyCommitted,

@@ -13,7 +13,8 @@ from piko_flow.dataflow.plan.plan import Plan
 from piko_flow.dataflow.reports.observer import Observer
 from piko_flow.dataflow.running.thread_pool import ThreadPool
 from piko_flow.dataflow.stages.cpu import CpuMap
-from piko_flow.dataflow.stages.resource import ResourceHost, ResourcePool, RunInfo, open_all
+from piko_flow.dataflow.stages.resource import RunInfo
+from piko_flow.dataflow.stages.resource_host import ResourceHost, ResourcePool, open_all
 from piko_flow.dataflow.stages.sink import Staging
 from piko_flow.dataflow.workers.pool import WorkerPool
 from piko_flow.dataflow.workers.shipping import Shipment, pack
@@ -112,8 +113,13 @@ async def open_context(plan: Plan, context: EngineContext) -> AsyncIterator[Task
         closing = await host.close(None if failure is lost else failure, teardown)
     if failure is lost or (failure is None and closing is not None):
         cause = await host.failure(teardown) if failure is lost else cast(BaseException, closing)
+        opening = failure is lost and host.failed_while_opening
         raise ResourceFailed(
-            run=context.info.run, cause=cause, names=host.names, while_open=failure is lost
+            run=context.info.run,
+            cause=cause,
+            names=host.names,
+            while_open=failure is lost and not opening,
+            while_opening=opening,
         ) from cause
     if closing is not failure and closing is not None:
         context.leftovers.append(f"a resource that did not close ({describe_error(closing)})")

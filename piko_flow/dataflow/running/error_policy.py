@@ -13,6 +13,7 @@ from piko_flow.dataflow.reports.facts import DeadLetter
 from piko_flow.dataflow.reports.failed_place import place_of, trace_of
 from piko_flow.dataflow.reports.observer import Observer
 from piko_flow.dataflow.reports.tally import StageTally
+from piko_flow.dataflow.stages.resource import opening_note
 from piko_flow.dataflow.stages.stage_options import OnError
 from piko_flow.errors import RunError, StageFailed, describe_error
 from piko_flow.tasks import escape_failure
@@ -86,4 +87,5 @@ class ErrorPolicy:
 
     def failure(self, box: Box, item: Any, error: BaseException) -> StageFailed:
         """The error that ends the run because of this stage."""
-        return StageFailed(stage=box.name, where=str(box.stage.origin), item=item, run=self.run, cause=error)
+        reason = describe_error(error) + opening_note(error)
+        return StageFailed(stage=box.name, where=str(box.stage.origin), item=item, run=self.run, cause=reason)

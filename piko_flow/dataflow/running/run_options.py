@@ -15,7 +15,8 @@ from piko_flow.dataflow.commit.last_transaction import LastTransaction
 from piko_flow.dataflow.plan.plan_options import Capacity, PlanOptions, refuse_option
 from piko_flow.dataflow.reports.observer import Observer
 from piko_flow.dataflow.running.engine import Engine
-from piko_flow.dataflow.stages.resource import ResourcePool, RunInfo
+from piko_flow.dataflow.stages.resource import RunInfo
+from piko_flow.dataflow.stages.resource_host import ResourcePool
 from piko_flow.dataflow.workers.pool import WorkerPool
 
 LONGEST_NAME = 100

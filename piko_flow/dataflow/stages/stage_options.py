@@ -13,7 +13,7 @@ from typing_extensions import TypedDict
 from piko_flow.counting import whole_number
 from piko_flow.dataflow.graph.function import Signature, misfit, name_of, signature_of
 from piko_flow.dataflow.graph.generics import class_of
-from piko_flow.dataflow.stages.resource import is_resource
+from piko_flow.dataflow.stages.resource import RESOURCE, not_resource
 from piko_flow.dataflow.stages.stage import Stage, describe
 from piko_flow.retry import LONGEST_TIME, Retry
 
@@ -119,12 +119,8 @@ def check_uses(stage: Stage, signature: Signature, uses: Mapping[str, Any]) -> N
             stage.refuse(
                 f"each name in uses= is a parameter of {signature.name}", f"{name!r} is not (it has: {taken})"
             )
-        if not is_resource(resource):
-            stage.refuse(
-                f"uses[{name!r}] must be an async context manager function or an object with acquire(info)",
-                f"got {describe(resource)}",
-                "Decorate the function with contextlib.asynccontextmanager",
-            )
+        if reason := not_resource(resource):
+            stage.refuse(f"uses[{name!r}] must be {RESOURCE}", *reason)
 
 
 def check_names(stage: Stage, given: Iterable[str], known: Iterable[str]) -> None:
