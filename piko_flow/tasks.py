@@ -18,10 +18,40 @@ ESCAPES: Final = (asyncio.CancelledError, SystemExit, KeyboardInterrupt)
 """What a user's function may raise that asyncio does not treat as the failure of a task."""
 FAILURES: Final = (Exception, *ESCAPES)
 """What a call of a user's function may end in; `TaskGroup.judge` says what that is."""
+COUNTDOWN_PIECES: Final = 8  # that a bound of time is counted in; a loop that stands still loses one of them
 CANCEL_GRACE_SECONDS: Final = 1.0  # that work has to end after it was cancelled because its time was over
 LOOP_HELD_SECONDS = 0.004  # seconds an operator may hold the loop
 THREADS = 0.02  # seconds that the loop may be busy before the other threads get a turn
 TURN = 0.00005  # seconds of sleep, long enough for a waiting thread to wake up
+
+
+class Countdown:
+    """Calls `over` when so many seconds have passed while the event loop was running; `stop` and `start` interrupt it.
+
+    It bounds how long others may take to end. While the loop stands still (a suspended machine, a function that
+    blocks) they cannot end either: so the time is counted in pieces, and standing still costs one piece at the most.
+    """
+
+    def __init__(self, seconds: float, over: Callable[[], None]) -> None:
+        self._left, self._piece, self._over = seconds, seconds / COUNTDOWN_PIECES, over
+        self.start()
+
+    def start(self) -> None:
+        """Count on, with what was left when it was stopped."""
+        self._since = monotonic()
+        self._timer = asyncio.get_running_loop().call_later(min(self._left, self._piece), self._piece_over)
+
+    def stop(self) -> None:
+        """Do not count the time from now on."""
+        self._timer.cancel()
+        self._left -= min(monotonic() - self._since, self._piece)
+
+    def _piece_over(self) -> None:
+        self.stop()
+        if self._left > 0:
+            self.start()
+        else:
+            self._over()
 
 
 class TaskGroup:
@@ -54,7 +84,7 @@ class TaskGroup:
         self._dismissed: set[asyncio.Task[Any]] = set()
         self._failures: list[BaseException] = []
         self._all_ended: asyncio.Future[None] | None = None
-        self._timer: asyncio.TimerHandle | None = None
+        self._timer: Countdown | None = None
         self._interrupting = self._leaving = False
 
     async def __aenter__(self) -> TaskGroup:
@@ -85,7 +115,7 @@ class TaskGroup:
                 cancelled = caught
                 self.stop()
         if self._timer is not None:
-            self._timer.cancel()
+            self._timer.stop()
         if self._inside is not None:
             self._inside._inner.discard(self)
         try:
@@ -110,7 +140,7 @@ class TaskGroup:
         if self.stopping and self._teardown is not None:
             return
         if self._teardown is not None:
-            self._timer = asyncio.get_running_loop().call_later(self._teardown, self._stop_again)
+            self._timer = Countdown(self._teardown, self._stop_again)
         self.stopping = True
         for group in self._inner:
             group.stopping = True  # its owner is one of the tasks, and cancels its tasks when it hears of it
@@ -130,7 +160,7 @@ class TaskGroup:
             if self._inside is not None and self._timer is None:
                 self._left, seconds = self._inside._left, self._inside._teardown
                 if seconds is not None:
-                    self._timer = asyncio.get_running_loop().call_later(seconds, self._stop_again)
+                    self._timer = Countdown(seconds, self._stop_again)
             if not self._leaving:  # the owner is in the block, perhaps waiting for what will never happen
                 self._interrupting = True
                 self._owner.cancel()
@@ -168,7 +198,7 @@ class TaskGroup:
             if self._left is not None:
                 self._left(task.get_name())
             task.cancel()
-        self._timer = asyncio.get_running_loop().call_later(CANCEL_GRACE_SECONDS, self._give_up)
+        self._timer = Countdown(CANCEL_GRACE_SECONDS, self._give_up)
 
     def _give_up(self) -> None:
         self._tasks.clear()
@@ -224,21 +254,28 @@ def escape_failure(error: BaseException, *, stopping: bool) -> Exception:
     return failure
 
 
-async def within(seconds: float | None, work: Awaitable[T], what: str) -> T:
+async def within(seconds: float | None, work: Awaitable[T], what: str, *, ending: bool = False) -> T:
     """Await the work. Raises TimeoutError, saying `what` did not happen, when it takes longer than `seconds`.
 
+    With `ending`, for work that closes something, the seconds are counted as a Countdown counts them.
     A TimeoutError that the work raises by itself passes as it is. Cancelling cancels the work.
     """
     if seconds is None:
         return await work
-    bound = asyncio.timeout(seconds)
+    bound = asyncio.timeout(None if ending else seconds)
+    countdown: Countdown | None = None
     try:
         async with bound:
+            if ending:
+                countdown = Countdown(seconds, lambda: bound.reschedule(0))
             return await work
     except TimeoutError as error:
         if not bound.expired():
             raise
         raise TimeoutError(f"{what} within {seconds:g} s") from error
+    finally:
+        if countdown is not None:
+            countdown.stop()
 
 
 async def checkpoint(since: float) -> float:
@@ -269,18 +306,21 @@ class Shield:
     """Carries out steps one after the other although the caller is cancelled meanwhile.
 
     The caller's cancellations are swallowed. From the first one on, or from `limit()` on, the steps have `seconds`
-    left together. A step that takes longer is cancelled, and TimeoutError is raised.
+    left together, as a Countdown counts them. A step that takes longer is cancelled, and TimeoutError is raised.
     """
 
     def __init__(self, seconds: float) -> None:
-        self._seconds, self._ends = seconds, float("inf")
-        self._limited: asyncio.Future[None] | None = None  # wakes who waits without a limit
+        self._seconds = seconds
+        self._countdown: Countdown | None = None
+        self._waiting: asyncio.Future[None] | None = None  # wakes who waits when the time is over
+        self._is_over = False
 
     def limit(self) -> Shield:
         """Start the time limit now, also for a step that is being carried out; gives the shield itself."""
-        self._ends = min(self._ends, monotonic() + self._seconds)
-        if self._limited is not None and not self._limited.done():
-            self._limited.set_result(None)
+        if self._countdown is None and self._seconds != float("inf"):
+            self._countdown = Countdown(self._seconds, self._time_is_over)
+            if self._waiting is None:
+                self._countdown.stop()  # it counts while there is a step
         return self
 
     async def carry_out(self, work: Coroutine[Any, Any, T], what: str = "it") -> T:
@@ -288,9 +328,8 @@ class Shield:
         CallCancelled when the work has cancelled itself, and CallExited when it has called `sys.exit`."""
         task = asyncio.ensure_future(_contained(work))
         if not await self.wait(task):
-            self._ends = monotonic() + CANCEL_GRACE_SECONDS
             task.cancel()
-            if not await self.wait(task) or task.cancelled():
+            if not await Shield(CANCEL_GRACE_SECONDS).limit().wait(task) or task.cancelled():
                 raise TimeoutError(f"{what} did not end within {self._seconds:g} s")
         if task.cancelled():
             raise CallCancelled  # not by the caller, whose cancellations end here
@@ -298,19 +337,25 @@ class Shield:
 
     async def wait(self, task: asyncio.Future[Any]) -> bool:
         """Wait for the task, at most until the time is over, and say whether it has ended."""
-        while not task.done():
-            left = self._ends - monotonic()
-            if left <= 0:
-                return False
-            try:
-                if left == float("inf"):
-                    self._limited = asyncio.get_running_loop().create_future()
-                    await asyncio.wait([task, self._limited], return_when=asyncio.FIRST_COMPLETED)
-                else:
-                    await asyncio.wait([task], timeout=left)
-            except asyncio.CancelledError:
-                self.limit()
-        return True
+        self._waiting = asyncio.get_running_loop().create_future()
+        if self._countdown is not None and not self._is_over:
+            self._countdown.start()
+        try:
+            while not task.done() and not self._is_over:
+                try:
+                    await asyncio.wait([task, self._waiting], return_when=asyncio.FIRST_COMPLETED)
+                except asyncio.CancelledError:
+                    self.limit()
+        finally:
+            self._waiting = None
+            if self._countdown is not None and not self._is_over:
+                self._countdown.stop()
+        return task.done()
+
+    def _time_is_over(self) -> None:
+        self._is_over = True
+        if self._waiting is not None and not self._waiting.done():
+            self._waiting.set_result(None)
 
 
 async def _contained(work: Coroutine[Any, Any, T]) -> T:

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping
-from contextlib import AbstractAsyncContextManager, AsyncExitStack, suppress
+from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, TypeVar
 from weakref import WeakSet
 
-from piko_flow.clock import monotonic
 from piko_flow.dataflow.stages.resource import Resource, RunInfo, name_of, note_opening, open_resource
 from piko_flow.errors import CallCancelled, CallExited
+from piko_flow.tasks import CANCEL_GRACE_SECONDS, Shield
 
 T = TypeVar("T")
 
@@ -125,7 +125,7 @@ class ResourceHost:
     async def failure(self, seconds: float) -> BaseException:
         """Give what the failed resource raised when it was left, which may take so many seconds."""
         host = self.failed_in
-        if host is None or host._task is None or not await _ended(host._task, seconds):
+        if host is None or host._task is None or not await Shield(seconds).limit().wait(host._task):
             return CallCancelled()
         return CallCancelled() if host._raised is None else host._raised
 
@@ -142,10 +142,10 @@ class ResourceHost:
             self._task.cancel()  # nobody waits any more for what is being entered
         elif self._requests.empty():
             self._requests.put_nowait(None)
-        if await _ended(self._task, seconds):
+        if await Shield(seconds).limit().wait(self._task):
             return self._raised
         self._task.cancel()
-        await _ended(self._task, 1.0)
+        await Shield(CANCEL_GRACE_SECONDS).limit().wait(self._task)
         return TimeoutError(f"a resource did not close within {seconds:g} s")
 
     @property
@@ -256,15 +256,6 @@ class _Request:
             self.opened.set_result(value)
         else:
             self.opened.set_exception(error)
-
-
-async def _ended(task: asyncio.Task[Any], seconds: float) -> bool:
-    """Wait until the task has ended, at most so long; the caller's cancellations do not count."""
-    ends = monotonic() + seconds
-    while not task.done() and (left := ends - monotonic()) > 0:
-        with suppress(asyncio.CancelledError):
-            await asyncio.wait([task], timeout=left)
-    return task.done()
 
 
 async def open_all(

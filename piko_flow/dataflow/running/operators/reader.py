@@ -16,7 +16,7 @@ from piko_flow.dataflow.running.unit_state import OperatorState
 from piko_flow.dataflow.stages.source import Source, Table
 from piko_flow.errors import StageFailed, describe_error
 from piko_flow.retry import attempts
-from piko_flow.tasks import CANCEL_GRACE_SECONDS, within
+from piko_flow.tasks import CANCEL_GRACE_SECONDS, Countdown, within
 
 log = logging.getLogger("piko_flow.sources")
 
@@ -67,7 +67,7 @@ class Reader:
             False  # in a wait that a stop may interrupt; a stop has interrupted it
         )
         self._on_thread: asyncio.Future[Any] | None = None  # a call that cannot be interrupted
-        self._timers: list[asyncio.TimerHandle] = []
+        self._timers: list[Callable[[], None]] = []  # each call stops one
 
     async def run(self) -> None:
         """Read until the source ends, or a stop. Raises StageFailed of the source for what goes wrong."""
@@ -95,8 +95,8 @@ class Reader:
             raise self.failure(error) from error
         finally:
             forget()
-            for timer in self._timers:
-                timer.cancel()
+            for stop in self._timers:
+                stop()
         if self._source.reads == "slices":
             try:
                 unit.position = no_coroutine(self._source.items.position())
@@ -210,7 +210,7 @@ class Reader:
     def _drain(self) -> None:
         self._stop()
         if self._on_thread is not None:
-            self._later(self._teardown, self._leave_thread)
+            self._count_down(self._teardown, self._leave_thread)
 
     def _stop(self) -> None:
         if self._stopped:
@@ -219,12 +219,15 @@ class Reader:
         if self._waiting:
             self._interrupted = True
             self._task.cancel()
-            self._later(self._teardown, self._cut_off)
+            self._count_down(self._teardown, self._cut_off)
         elif self._on_thread is not None:
             self._later(SAID_AFTER, self._say_that_it_waits)
 
     def _later(self, seconds: float, call: Callable[[], None]) -> None:
-        self._timers.append(asyncio.get_running_loop().call_later(seconds, call))
+        self._timers.append(asyncio.get_running_loop().call_later(seconds, call).cancel)
+
+    def _count_down(self, seconds: float, over: Callable[[], None]) -> None:
+        self._timers.append(Countdown(seconds, over).stop)
 
     def _say_that_it_waits(self) -> None:
         if self._on_thread is not None:
@@ -245,7 +248,7 @@ class Reader:
         if self._waiting:
             self._note(TimeoutError(f"it did not end within {self._teardown:g} s"))
             self._task.cancel()
-            self._later(CANCEL_GRACE_SECONDS, self._give_up)
+            self._count_down(CANCEL_GRACE_SECONDS, self._give_up)
 
     def _give_up(self) -> None:
         if self._waiting:
@@ -285,7 +288,7 @@ class Reader:
     async def _closed(self, closing: Awaitable[Any]) -> None:
         """Wait for the end of what the source has open, at most the teardown."""
         try:
-            await within(self._teardown, closing, "it did not close")
+            await within(self._teardown, closing, "it did not close", ending=True)
         except TimeoutError as error:
             self._note(error)
         except BaseExceptionGroup as group:
