@@ -121,10 +121,7 @@ async def test_branches_and_folds_run_as_one_unit(engine: Engine, tmp_path: Path
     even: Sink[int] = Sink(JsonLinesSink(tmp_path / "even.jsonl"), batch=10)
     pipeline = Source(counted, splits=[0, 1]) >> Broadcast(
         Fold(add, start=int) >> Sink(JsonLinesSink(tmp_path / "sum.jsonl")),
-        Route(
-            On(is_even, even),
-            On(object, Sink(lambda item: note(tmp_path / "odd", str(item)))),
-        ),
+        Route(On(is_even, even), On(object, Sink(lambda item: note(tmp_path / "odd", str(item))))),
     )
     report = await run(pipeline, engine=engine)
     assert report.units == 1

@@ -9,19 +9,7 @@ from typing import Any
 
 import pytest
 
-from piko_flow import (
-    Batch,
-    Filter,
-    FlatMap,
-    Fold,
-    On,
-    Retry,
-    Route,
-    Sink,
-    Source,
-    Transform,
-    run,
-)
+from piko_flow import Batch, Filter, FlatMap, Fold, On, Retry, Route, Sink, Source, Transform, run
 from piko_flow.errors import CoroutineReturned
 from piko_flow.testing import CollectingSink, items
 from tests.runs import failure

@@ -7,25 +7,9 @@ from typing import Any
 
 import pytest
 
-from piko_flow import (
-    Broadcast,
-    Filter,
-    FlatMap,
-    Sink,
-    Source,
-    Transform,
-    run_sync,
-)
+from piko_flow import Broadcast, Filter, FlatMap, Sink, Source, Transform, run_sync
 from piko_flow.dataflow.running.engine import LocalEngine
-from piko_flow.testing import (
-    CollectingSink,
-    FailingSink,
-    RecordingObserver,
-    Script,
-    Stall,
-    items,
-    turns,
-)
+from piko_flow.testing import CollectingSink, FailingSink, RecordingObserver, Script, Stall, items, turns
 from tests.runs import failure
 
 

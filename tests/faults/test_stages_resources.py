@@ -9,15 +9,7 @@ from typing import Any
 
 import pytest
 
-from piko_flow import (
-    EngineContext,
-    LocalEngine,
-    ResourceFailed,
-    Sink,
-    Transform,
-    Unbalanced,
-    run,
-)
+from piko_flow import EngineContext, LocalEngine, ResourceFailed, Sink, Transform, Unbalanced, run
 from piko_flow.dataflow.plan.layout import Unit
 from piko_flow.dataflow.plan.plan import Plan
 from piko_flow.testing import RecordingTarget, Stall, items

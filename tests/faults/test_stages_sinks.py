@@ -13,14 +13,7 @@ from piko_flow.dataflow.commit.accounts import UnitResult
 from piko_flow.dataflow.commit.commit import MemoryJournal
 from piko_flow.dataflow.running.engine import LocalEngine
 from piko_flow.errors import AlreadyCommitted, CommitFailed, ResumeRefused
-from piko_flow.testing import (
-    RecordingTarget,
-    Script,
-    Stall,
-    Turns,
-    cancel_everywhere,
-    items,
-)
+from piko_flow.testing import RecordingTarget, Script, Stall, Turns, cancel_everywhere, items
 from tests.runs import error_of, failure
 
 BROKEN = OSError("disk full")

@@ -9,15 +9,7 @@ from typing import Any
 
 import pytest
 
-from piko_flow import (
-    Broadcast,
-    Retry,
-    Sink,
-    Source,
-    Transform,
-    run,
-    start,
-)
+from piko_flow import Broadcast, Retry, Sink, Source, Transform, run, start
 from piko_flow.dataflow.reports.report import RunReport
 from piko_flow.errors import StageFailed
 from piko_flow.testing import (

@@ -7,17 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from piko_flow import (
-    Broadcast,
-    FlatMap,
-    LocalEngine,
-    Pipeline,
-    RunReport,
-    Sink,
-    ThreadsStuck,
-    Transform,
-    run,
-)
+from piko_flow import Broadcast, FlatMap, LocalEngine, Pipeline, RunReport, Sink, ThreadsStuck, Transform, run
 from piko_flow.dataflow.running.thread_pool import STUCK, ThreadPool
 from piko_flow.testing import CollectingSink, items
 from tests.runs import failure
@@ -87,13 +77,7 @@ async def test_the_error_names_the_stage_the_calls_that_are_stuck_and_what_to_do
     blocking: Blocking, name: str
 ) -> None:
     kind = {"call": Transform, "several": FlatMap}[name]
-    stage = kind(
-        getattr(blocking, name),
-        on="thread",
-        timeout=SHORT,
-        on_error="dead_letter",
-        name="blocked",
-    )
+    stage = kind(getattr(blocking, name), on="thread", timeout=SHORT, on_error="dead_letter", name="blocked")
     report = await asyncio.wait_for(run(items(STUCK + MORE) >> stage >> CollectingSink[int]()), BOUND)
     (error,) = {letter.error for letter in report.dead_letters if letter.error_type == "ThreadsStuck"}
     assert error == (

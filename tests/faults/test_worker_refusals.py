@@ -68,11 +68,7 @@ REFUSED: dict[str, tuple[Any, type[Exception], str]] = {
         CannotReturn,
         r"^the result for .* cannot travel back from its worker process: TypeError: cannot pickle '_thread.lock' object$",
     ),
-    "a result that cannot be loaded": (
-        BreaksOnArrival,
-        CannotReturn,
-        r"invalid literal for int\(\)",
-    ),
+    "a result that cannot be loaded": (BreaksOnArrival, CannotReturn, r"invalid literal for int\(\)"),
     "an exception that cannot be unpickled": (
         lambda: raises(TakesTwo(7, "broken")),
         RemoteError,

@@ -10,18 +10,7 @@ from typing import Annotated, Any, Literal
 from annotated_types import Ge
 from pydantic import TypeAdapter
 
-from piko_flow import (
-    Batch,
-    CpuMap,
-    Filter,
-    FlatMap,
-    Fold,
-    Parse,
-    Retry,
-    Sink,
-    Throttle,
-    Transform,
-)
+from piko_flow import Batch, CpuMap, Filter, FlatMap, Fold, Parse, Retry, Sink, Throttle, Transform
 from piko_flow.testing import CollectingSink, turns
 
 PRIME = 1009

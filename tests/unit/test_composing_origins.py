@@ -30,9 +30,7 @@ shell.run_cell("print(make().origin)", store_history=True)
 
 
 def test_every_stage_names_its_own_line() -> None:
-    source = Source(
-        numbers,
-    )
+    source = Source(numbers)
     assert str(source.origin) == here(-3)
     stages = (
         Transform(text),

@@ -9,16 +9,7 @@ from typing import Any
 import pytest
 from pydantic import BaseModel
 
-from piko_flow import (
-    On,
-    Parse,
-    Retry,
-    Route,
-    Sink,
-    Source,
-    Transform,
-    run,
-)
+from piko_flow import On, Parse, Retry, Route, Sink, Source, Transform, run
 from piko_flow.dataflow.stages.stage_options import OnError
 from piko_flow.errors import ErrorBudgetExceeded, ItemRejected, NoBranch
 from piko_flow.testing import CollectingSink, RecordingTarget, items

@@ -9,28 +9,11 @@ from typing import Any
 
 import pytest
 
-from piko_flow import (
-    Batch,
-    Filter,
-    Fold,
-    Merge,
-    Retry,
-    Sink,
-    Source,
-    Transform,
-    run,
-    run_sync,
-)
+from piko_flow import Batch, Filter, Fold, Merge, Retry, Sink, Source, Transform, run, run_sync
 from piko_flow.dataflow.drawing.labels import label_of
 from piko_flow.dataflow.running.engine import LocalEngine
 from piko_flow.errors import PipelineError, StageFailed
-from piko_flow.testing import (
-    CollectingSink,
-    RecordingObserver,
-    Script,
-    arriving,
-    items,
-)
+from piko_flow.testing import CollectingSink, RecordingObserver, Script, arriving, items
 from tests.runs import error_of, failure
 
 

@@ -64,12 +64,7 @@ def test_in_a_sentence_an_instant_always_has_its_offset() -> None:
             "2026-10-25 02:00+02:00 .. 2026-10-25 02:00+01:00",
             "2026-10-25 02:00+02:00 .. 2026-10-25 02:00+01:00",
         ),
-        (
-            NIGHT + timedelta(hours=1),
-            1,
-            "2026-10-25 02:00 .. 03:00+01:00",
-            "2026-10-25 02:00 .. 03:00+01:00",
-        ),
+        (NIGHT + timedelta(hours=1), 1, "2026-10-25 02:00 .. 03:00+01:00", "2026-10-25 02:00 .. 03:00+01:00"),
     ],
 )
 def test_a_window_says_once_what_both_its_ends_have(

@@ -51,10 +51,7 @@ async def test_an_array_that_may_not_be_written_stays_so() -> None:
 
 
 async def test_arrays_that_are_not_contiguous_arrive_equal() -> None:
-    items = [
-        np.arange(1_000_000).reshape(1000, 1000)[::2, ::3],
-        np.asfortranarray(np.ones((500, 300))),
-    ]
+    items = [np.arange(1_000_000).reshape(1000, 1000)[::2, ::3], np.asfortranarray(np.ones((500, 300)))]
     result = await call(lambda array: array * 2, items)
     for item, array in zip(items, result.results, strict=True):
         assert (array == item * 2).all()
