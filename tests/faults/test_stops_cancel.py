@@ -24,14 +24,14 @@ from piko_flow.testing import (
     items,
     turns,
 )
-from tests.property.drawing_programs import Seeded, choose
+from tests.property.drawing_programs import Choices, choose
 from tests.runs import stopped
 
 
 def graph(seed: int) -> Callable[[Any], Any]:
     """A random graph over a few numbers beside a sink that is given; threads have no turns at which to cancel."""
     modes: tuple[Any, ...] = ("plain", "waiting", "unordered", "keyed", "retried")
-    whole = choose(Seeded(Random(seed)), modes=modes, failing=False, most=3)
+    whole = choose(Choices.seeded(Random(seed)), modes=modes, failing=False, most=3)
 
     def read(place: int, count: int) -> Source[int]:
         return arriving(range(count)) if place else items(count)

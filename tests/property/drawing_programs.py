@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from random import Random
-from typing import Any, Protocol, TypeVar
+from typing import Any
 
 from hypothesis import strategies as st
 
@@ -23,53 +23,30 @@ from tests.property.steps import (
     Summing,
 )
 
-T = TypeVar("T")
 EITHER = (False, True)
 MODES: tuple[Mode, ...] = ("plain", "plain", "waiting", "unordered", "keyed", "retried", "thread")
 KINDS: tuple[type[Step], ...] = (Mapping, Keeping, Spreading, Checking, Gathering, Summing)
 POLICIES: tuple[Policy, ...] = ("skip", "dead_letter", "skip", "dead_letter", "fail")
 
 
-class Choices(Protocol):
-    """Who decides what a program is like."""
-
-    def number(self, low: int, high: int) -> int:
-        """A number between the two, both included."""
-        ...
-
-    def one_of(self, options: Sequence[T]) -> T:
-        """One of these."""
-        ...
-
-
 @dataclass(frozen=True)
-class Drawn:
-    """Choices of Hypothesis."""
+class Choices:
+    """Who decides what a program is like: gives a number between two, both included, and one of several options."""
 
-    draw: st.DrawFn
+    number: Callable[[int, int], int]
+    one_of: Callable[[Sequence[Any]], Any]
 
-    def number(self, low: int, high: int) -> int:
-        """A number between the two, both included."""
-        return self.draw(st.integers(low, high))
+    @classmethod
+    def seeded(cls, random: Random) -> Choices:
+        """Choices that are the same for the same seed."""
+        return cls(random.randint, random.choice)
 
-    def one_of(self, options: Sequence[T]) -> T:
-        """One of these."""
-        return self.draw(st.sampled_from(options))
-
-
-@dataclass(frozen=True)
-class Seeded:
-    """Choices that are the same for the same seed."""
-
-    random: Random
-
-    def number(self, low: int, high: int) -> int:
-        """A number between the two, both included."""
-        return self.random.randint(low, high)
-
-    def one_of(self, options: Sequence[T]) -> T:
-        """One of these."""
-        return self.random.choice(options)
+    @classmethod
+    def drawn(cls, draw: st.DrawFn) -> Choices:
+        """Choices of Hypothesis."""
+        return cls(
+            lambda low, high: draw(st.integers(low, high)), lambda options: draw(st.sampled_from(options))
+        )
 
 
 @st.composite
@@ -83,7 +60,7 @@ def programs(
     splits: bool = False,
 ) -> Whole:
     """Whole pipelines that Hypothesis chooses; see `choose`."""
-    return choose(Drawn(draw), modes=modes, failing=failing, most=most, kinds=kinds, splits=splits)
+    return choose(Choices.drawn(draw), modes=modes, failing=failing, most=most, kinds=kinds, splits=splits)
 
 
 def choose(

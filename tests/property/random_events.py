@@ -23,7 +23,7 @@ from piko_flow.testing import Fail, RecordingTarget, Stall, Turns, turns, until
 from tests.faults.stop_sources import FOR_EVER, KINDS, Feed, Kind
 from tests.faults.stop_worlds import BREAKING, CLOSE_RAISES, ITEM_DECIDES, TEARDOWN, Client, Work
 from tests.property.drawing_programs import KINDS as STEPS
-from tests.property.drawing_programs import MODES, Seeded, choose
+from tests.property.drawing_programs import MODES, Choices, choose
 from tests.property.programs import Whole
 from tests.property.steps import Computing
 
@@ -117,7 +117,7 @@ class RandomRun:
         random = self.random
         kinds = (*STEPS, Computing) if seed % WORKERS_IN == WORKERS_IN - 1 else STEPS
         splits, most = random.random() < 0.2, random.choice((5, 40, 400))
-        whole = choose(Seeded(random), kinds=kinds, most=most, modes=ONCE if splits else MODES)
+        whole = choose(Choices.seeded(random), kinds=kinds, most=most, modes=ONCE if splits else MODES)
         return replace(whole, splits=True) if splits else replace(whole, first=1)
 
     def _faults(self) -> dict[Any, Any]:

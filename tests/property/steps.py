@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 from annotated_types import Ge
 from pydantic import TypeAdapter
@@ -51,6 +51,7 @@ class Step:
     policy: Policy = "fail"
     modulus: int = 0
     remainder: int = 0
+    always_in_order: ClassVar[bool] = False
 
     def dislikes(self, number: int) -> bool:
         """Whether the stage fails on this number."""
@@ -59,11 +60,17 @@ class Step:
     @property
     def keeps_order(self) -> bool:
         """Whether results leave in the order of their inputs."""
-        return self.mode != "unordered"
+        return self.always_in_order or self.mode != "unordered"
 
     def expect(self, numbers: list[int], expected: Expected) -> list[int]:
-        """What comes out when these go in."""
-        raise NotImplementedError
+        """What comes out when these go in: all of them, unless the stage says otherwise."""
+        return list(numbers)
+
+    def liked(self, numbers: list[int], expected: Expected) -> list[int]:
+        """These without the ones that the stage dislikes, which are lost."""
+        for number in filter(self.dislikes, numbers):
+            expected.lose(self.name, self.policy, number)
+        return [number for number in numbers if not self.dislikes(number)]
 
     def build(self, mode: Mode | None = None) -> Any:
         """The stage; with `mode`, in that mode instead of its own."""
@@ -109,9 +116,7 @@ class Mapping(Step):
         return (number * 5 + 3) % PRIME
 
     def expect(self, numbers: list[int], expected: Expected) -> list[int]:
-        for number in filter(self.dislikes, numbers):
-            expected.lose(self.name, self.policy, number)
-        return [self.once(number) for number in numbers if not self.dislikes(number)]
+        return [self.once(number) for number in self.liked(numbers, expected)]
 
     def build(self, mode: Mode | None = None) -> Any:
         mode = mode or self.mode
@@ -122,9 +127,7 @@ class Mapping(Step):
 class Computing(Mapping):
     """The same on worker processes."""
 
-    @property
-    def keeps_order(self) -> bool:
-        return True
+    always_in_order = True
 
     def build(self, mode: Mode | None = None) -> Any:
         retry = Retry(attempts=2, first=0) if self.mode == "retried" else None
@@ -135,12 +138,7 @@ class Computing(Mapping):
 class Pacing(Step):
     """Lets so many pass at a time."""
 
-    def expect(self, numbers: list[int], expected: Expected) -> list[int]:
-        return list(numbers)
-
-    @property
-    def keeps_order(self) -> bool:
-        return True
+    always_in_order = True
 
     def build(self, mode: Mode | None = None) -> Any:
         return Throttle(self.concurrency * 10, per=0.0001, name=self.name)
@@ -157,9 +155,7 @@ class Keeping(Step):
         return number % 2 == 0
 
     def expect(self, numbers: list[int], expected: Expected) -> list[int]:
-        for number in filter(self.dislikes, numbers):
-            expected.lose(self.name, self.policy, number)
-        return [number for number in numbers if not self.dislikes(number) and self.once(number)]
+        return [number for number in self.liked(numbers, expected) if self.once(number)]
 
     def build(self, mode: Mode | None = None) -> Any:
         mode = mode or self.mode
@@ -203,15 +199,13 @@ class Spreading(Step):
 class Checking(Step):
     """Lets pass what is at least the remainder."""
 
-    def expect(self, numbers: list[int], expected: Expected) -> list[int]:
-        for number in numbers:
-            if number < self.remainder:
-                expected.lose(self.name, self.policy, number)
-        return [number for number in numbers if number >= self.remainder]
+    def dislikes(self, number: int) -> bool:
+        return number < self.remainder
 
-    @property
-    def keeps_order(self) -> bool:
-        return True
+    def expect(self, numbers: list[int], expected: Expected) -> list[int]:
+        return self.liked(numbers, expected)
+
+    always_in_order = True
 
     def build(self, mode: Mode | None = None) -> Any:
         adapter: TypeAdapter[int] = TypeAdapter(Annotated[int, Ge(self.remainder)])
@@ -222,12 +216,7 @@ class Checking(Step):
 class Gathering(Step):
     """Makes lists and takes them apart again."""
 
-    def expect(self, numbers: list[int], expected: Expected) -> list[int]:
-        return list(numbers)
-
-    @property
-    def keeps_order(self) -> bool:
-        return True
+    always_in_order = True
 
     def build(self, mode: Mode | None = None) -> Any:
         count = self.concurrency + 1
@@ -251,9 +240,7 @@ class Summing(Step):
             groups[number % 3] = groups.get(number % 3, 0) + number
         return [key * 100 + total % 100 for key, total in groups.items()]
 
-    @property
-    def keeps_order(self) -> bool:
-        return True
+    always_in_order = True
 
     def build(self, mode: Mode | None = None) -> Any:
         if self.mode == "keyed":
@@ -269,10 +256,7 @@ class Ending(Step):
     lists: int = 0
 
     def expect(self, numbers: list[int], expected: Expected) -> list[int]:
-        refuses = self.dislikes if not self.lists else _never
-        for number in filter(refuses, numbers):
-            expected.lose(self.name, self.policy, number)
-        return [number for number in numbers if not refuses(number)]
+        return list(numbers) if self.lists else self.liked(numbers, expected)
 
     def build_into(self, arrived: dict[str, list[int]], mode: Mode | None) -> Any:
         """The sink; what arrives is found in `arrived` under its name."""
@@ -328,7 +312,3 @@ def _one(number: int) -> float:
 
 def _each(numbers: Sequence[int]) -> Sequence[int]:
     return numbers
-
-
-def _never(number: int) -> bool:
-    return False
