@@ -1,14 +1,15 @@
-"""Functions that do what they must not: give no iterable, return a coroutine, make too many keys."""
+"""Functions that do what they must not, or look like it: no iterable, a coroutine, too many keys, a task group that fails."""
 
 from __future__ import annotations
 
+import asyncio
 import threading
 from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
 
-from piko_flow import Batch, Fold, Source, Transform
+from piko_flow import Batch, Fold, Source, Transform, run
 from piko_flow.errors import TooManyKeys
 from piko_flow.testing import CollectingSink, items
 from tests.runs import failure
@@ -93,3 +94,26 @@ async def test_a_function_on_a_thread_is_called_there_too() -> None:
     assert await whole.collect() == [3]
     assert len(called) == 4
     assert loop_s not in called
+
+
+@pytest.mark.parametrize("concurrency", [1, 3])
+@pytest.mark.parametrize("key", [None, str])
+async def test_a_task_group_that_failed_inside_a_function_and_was_caught_changes_nothing(
+    concurrency: int, key: Any
+) -> None:
+    caught: list[int] = []
+
+    async def fail() -> None:
+        raise ValueError
+
+    async def catches(item: int) -> int:
+        try:
+            async with asyncio.TaskGroup() as group:
+                group.create_task(fail())
+        except* ValueError:
+            caught.append(item)
+        return item
+
+    sink: CollectingSink[int] = CollectingSink()
+    await run(items(6) >> Transform(catches, concurrency=concurrency, key=key) >> sink)
+    assert sink.items == sorted(caught) == list(range(6))

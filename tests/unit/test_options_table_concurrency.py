@@ -16,27 +16,14 @@ from piko_flow.testing import CollectingSink, Script, Stall, Turns, items, turns
 SLOWER_THE_EARLIER = {number: [Turns(40 - 2 * number)] for number in range(20)}
 
 
-class Gate:
-    """Counts what is between the start of a call and the sink, and remembers the most there was."""
-
-    def __init__(self) -> None:
-        self.inside: set[int] = set()
-        self.most = 0
-
-    def enter(self, item: int) -> None:
-        self.inside.add(item)
-        self.most = max(self.most, len(self.inside))
-
-    def leave(self, item: int) -> None:
-        self.inside.discard(item)
-
-
-@pytest.mark.parametrize("ordered", [True, False])
+@pytest.mark.parametrize("kind", ["ordered", "unordered", "sink"])
 @pytest.mark.parametrize("concurrency", [1, 2, 7])
-async def test_calls_in_flight_reach_concurrency_and_never_pass_it(concurrency: int, ordered: bool) -> None:
+async def test_calls_in_flight_reach_concurrency_and_never_pass_it(concurrency: int, kind: str) -> None:
     script = Script({number: [Turns(10)] for number in range(50)})
-    await run(items(50) >> Transform(script, concurrency=concurrency, ordered=ordered) >> CollectingSink())
+    work = Transform(script, concurrency=concurrency, ordered=kind == "ordered") >> CollectingSink[int]()
+    await run(items(50) >> (Sink(script, concurrency=concurrency) if kind == "sink" else work))
     assert script.most == concurrency
+    assert sorted(script.ended) == list(range(50))
 
 
 @pytest.mark.parametrize("key", [None, lambda item: item])
@@ -85,22 +72,17 @@ async def test_items_that_the_output_has_no_room_for_count_as_in_flight(capacity
         writing.release()
 
 
+@pytest.mark.parametrize("ordered", [True, False])
 @pytest.mark.parametrize("stage", [Transform, Filter])
-async def test_ordered_results_leave_in_the_order_of_their_inputs(stage: Any) -> None:
+async def test_results_leave_in_the_order_of_their_inputs_or_as_they_finish(
+    stage: Any, ordered: bool
+) -> None:
     script = Script(SLOWER_THE_EARLIER, function=lambda item: item + 1)
     sink: CollectingSink[int] = CollectingSink()
-    await run(items(20) >> stage(script, concurrency=20) >> sink)
-    assert script.ended == sorted(script.ended, reverse=True)
-    assert sink.items == (list(range(1, 21)) if stage is Transform else list(range(20)))
-
-
-@pytest.mark.parametrize("stage", [Transform, Filter])
-async def test_unordered_results_leave_as_they_finish(stage: Any) -> None:
-    script = Script(SLOWER_THE_EARLIER, function=lambda item: item + 1)
-    sink: CollectingSink[int] = CollectingSink()
-    await run(items(20) >> stage(script, concurrency=20, ordered=False) >> sink)
-    assert sink.items == (script.ended if stage is Filter else [item + 1 for item in script.ended])
-    assert sink.items != sorted(sink.items)
+    await run(items(20) >> stage(script, concurrency=20, ordered=ordered) >> sink)
+    assert script.ended != sorted(script.ended)
+    given = sorted(script.ended) if ordered else script.ended
+    assert sink.items == (given if stage is Filter else [item + 1 for item in given])
 
 
 @pytest.mark.parametrize("many", [3, 1000])  # fewer than an item holds back, and more
@@ -120,22 +102,22 @@ async def test_what_one_item_gives_stays_together(ordered: bool, many: int) -> N
 
 
 async def test_flat_map_keeps_to_its_concurrency() -> None:
-    gate, first = Gate(), Stall()
+    first, inside, most = Stall(), set[int](), set[int]()
 
     async def spread(item: int) -> AsyncIterator[int]:
-        gate.enter(item)
+        inside.add(item)
+        most.add(len(inside))
         if item == 0:
             await first.happen()
         yield item
 
-    sink = Sink(gate.leave)
-    async with start(items(40) >> FlatMap(spread, concurrency=3) >> sink, capacity=1):
+    async with start(items(40) >> FlatMap(spread, concurrency=3) >> Sink(inside.discard), capacity=1):
         await first.reached.wait()
         await turns(100)
-        assert len(gate.inside) == 3
+        assert len(inside) == 3
         first.release()
     # besides three in flight one may be in the channel and one in the hand of the sink, however slow that is
-    assert gate.most <= 3 + 2
+    assert max(most) <= 3 + 2
 
 
 @pytest.mark.parametrize("ordered", [True, False])
@@ -169,13 +151,6 @@ async def test_a_slow_key_does_not_hold_up_the_others() -> None:
         await slow.reached.wait()
         await until(lambda: script.ended == list(range(1, 10)))
         slow.release()
-
-
-async def test_a_function_sink_writes_so_many_at_once() -> None:
-    script = Script({number: [Turns(10)] for number in range(30)})
-    await run(items(30) >> Sink(script, concurrency=4))
-    assert script.most == 4
-    assert sorted(script.ended) == list(range(30))
 
 
 async def test_threads_run_side_by_side_up_to_concurrency() -> None:

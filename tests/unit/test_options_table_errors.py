@@ -28,10 +28,6 @@ def same(item: int) -> int:
     return item
 
 
-def one(item: int) -> Iterator[int]:
-    yield same(item)
-
-
 class Order(BaseModel):
     """A model with one number."""
 
@@ -56,43 +52,39 @@ async def test_parse_treats_what_it_cannot_read(form: Callable[[Any], Any]) -> N
     assert caught.item == form({"amount": "much"})
 
 
-@pytest.mark.parametrize("policy", ["skip", "dead_letter"])
+@pytest.mark.parametrize("policy", ["fail", "skip", "dead_letter"])
 async def test_a_route_treats_what_no_branch_takes(policy: OnError) -> None:
     small, text = CollectingSink[int](name="small"), CollectingSink[str](name="text")
     source: Source[Any] = Source([1, "a", 2.5, 2])
-    report = await run(source >> Route(On(int, small), On(str, text), on_error=policy, name="route"))
+    pipeline = source >> Route(On(int, small), On(str, text), on_error=policy, name="route")
+    if policy == "fail":
+        caught = await failure(pipeline, match="float")
+        assert (caught.stage, caught.item, type(caught.__cause__)) == ("route", 2.5, NoBranch)
+        return
+    report = await run(pipeline)
     assert (small.items, text.items) == ([1, 2], ["a"])
     assert (report.skipped, report.dead) == ((1, 0) if policy == "skip" else (0, 1))
-    if policy == "dead_letter":
-        (letter,) = report.dead_letters
-        assert (letter.stage, letter.item, letter.error_type) == ("route", 2.5, "NoBranch")
-        assert "float" in letter.error
-
-
-async def test_a_route_without_a_policy_fails_on_what_no_branch_takes() -> None:
-    source: Source[Any] = Source([1, 2.5])
-    caught = await failure(source >> Route(On(int, CollectingSink()), name="route"), match="float")
-    assert isinstance(caught.__cause__, NoBranch)
-    assert (caught.stage, caught.item) == ("route", 2.5)
-
-
-async def test_a_list_that_a_target_refuses_is_one_dead_letter() -> None:
-    target: RecordingTarget[int] = RecordingTarget(faults={"write": [Refused("no")]})
-    report = await run(items(6) >> Sink(target, batch=3, on_error="dead_letter", name="sink"))
-    assert target.record.published == [3, 4, 5]
-    assert [letter.item for letter in report.dead_letters] == [[0, 1, 2]]
-    assert (report.stage("sink").received, report.stage("sink").emitted, report.stage("sink").dead) == (
-        6,
-        3,
-        3,
+    assert [(letter.stage, letter.item, letter.error_type) for letter in report.dead_letters] == (
+        [] if policy == "skip" else [("route", 2.5, "NoBranch")]
     )
+    assert all("float" in letter.error for letter in report.dead_letters)
 
 
-async def test_a_list_that_a_target_refuses_is_skipped_as_a_whole() -> None:
+@pytest.mark.parametrize("policy", ["skip", "dead_letter"])
+async def test_a_list_that_a_target_refuses_is_lost_as_a_whole(policy: OnError) -> None:
+    target: RecordingTarget[int] = RecordingTarget(faults={"write": [Refused("no")] * 2})
+    report = await run(items(9) >> Sink(target, batch=3, on_error=policy, name="sink"))
+    assert target.record.published == [6, 7, 8]
+    lost = [[0, 1, 2], [3, 4, 5]] if policy == "dead_letter" else []
+    assert [letter.item for letter in report.dead_letters] == lost
+    sink = report.stage("sink")
+    assert (sink.received, sink.emitted) == (9, 3)
+    assert (sink.skipped, sink.dead) == ((6, 0) if policy == "skip" else (0, 6))
+
+
+async def test_items_of_a_refused_list_count_one_by_one() -> None:
     target: RecordingTarget[int] = RecordingTarget(faults={"write": [Refused("no")]})
-    report = await run(items(6) >> Sink(target, batch=3, on_error="skip", name="sink"))
-    assert target.record.published == [3, 4, 5]
-    assert report.skipped == 3
+    await error_of(items(6) >> Sink(target, batch=3, on_error="skip"), ErrorBudgetExceeded, max_errors=2)
 
 
 @pytest.mark.parametrize("policy", ["fail", "skip", "dead_letter"])
@@ -193,11 +185,6 @@ async def test_max_errors_counts_over_all_units_and_stages(limit: int | float, p
     else:
         await error_of(pipeline, ErrorBudgetExceeded, max_errors=limit)
         assert sink.items == []
-
-
-async def test_items_of_a_refused_list_count_one_by_one() -> None:
-    target: RecordingTarget[int] = RecordingTarget(faults={"write": [Refused("no")]})
-    await error_of(items(6) >> Sink(target, batch=3, on_error="skip"), ErrorBudgetExceeded, max_errors=2)
 
 
 class Lists:
