@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from piko_flow.control.plane_replicas import LeaderView
+from collections.abc import Callable
+
 from piko_flow.store.records import RunRecord
 
 NAME_IT = "Name its package with --package or the setting packages"
@@ -14,14 +15,12 @@ def not_here(last: RunRecord | None) -> str:
     return f"its code is not here; {where} ran it last" if where else "its code is not here"
 
 
-def elsewhere(last: RunRecord | None, leader: LeaderView) -> tuple[str, str]:
-    """The same with whether that process is alive, and what to do."""
+def elsewhere(last: RunRecord | None, alive: Callable[[RunRecord], bool]) -> tuple[str, str]:
+    """The same with whether the process of that run is alive, and what to do."""
     where = _where(last)
     if last is None or not where:
         return "its code is not here, and no run tells who has it", f"{NAME_IT}, or register it"
-    # A run that waits again belongs to no replica, but still says in which process it was.
-    same = [one for one in leader.replicas if (one.host, one.pid) == (last.host, last.pid)]
-    if any(map(leader.alive, same)):
+    if alive(last):
         advice = f"While that process has it, nothing needs to be done. To have it here, too: {NAME_IT[0].lower()}{NAME_IT[1:]}"
         return f"its code is not here; {where}, which is alive, ran it last", advice
     advice = f"Start a replica that has it: piko-flow serve with its package. To have it here: {NAME_IT[0].lower()}{NAME_IT[1:]}"

@@ -85,7 +85,7 @@ def line(reason: Reason, text: str = "", *, advice: str | None = None, blocks: b
 
 def code_missing(facts: Facts) -> Line:
     """That the flow's code is not in this process, where it may be, and what to do."""
-    told, advice = elsewhere(facts.ran, facts.leader)
+    told, advice = elsewhere(facts.ran, facts.leader.may_be_at_work)
     if not facts.coded:
         told = f"{facts.flow!r} is not registered here, for no package was given: {told}"
     elif facts.unknown.endswith("?"):

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 
 from piko_flow.control.plane_part import PlanePart, refuse
 from piko_flow.planning.run_state import RunStatus
-from piko_flow.store.records import Lease, ReplicaRecord
+from piko_flow.store.records import Lease, ReplicaRecord, RunRecord
 
 PRUNED = 1000  # runs that one transaction deletes
 
@@ -41,6 +41,14 @@ class LeaderView:
         if self.lease is None or self.lease.holder != replica.id:
             return replica.until
         return self.lease.until if replica.until is None else max(self.lease.until, replica.until)
+
+    def may_be_at_work(self, run: RunRecord) -> bool:
+        """Whether the process that had the run last is alive.
+
+        A run that waits again belongs to no replica, but still says in which process it was.
+        """
+        same = [one for one in self.replicas if (one.host, one.pid) == (run.host, run.pid)]
+        return any(map(self.alive, same))
 
     def holds(self, replica: ReplicaRecord) -> bool:
         """Whether this replica leads."""
