@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
     from piko_flow.app import App, PortTaken
-    from piko_flow.control.discovery import DiscoveryFailed, discover
-    from piko_flow.control.flow import Flow
-    from piko_flow.control.registry import Registry
-    from piko_flow.control.run_context import BareRun, Cpu, Emitted, RunContext
+    from piko_flow.control.flows.discovery import DiscoveryFailed, discover
+    from piko_flow.control.flows.flow import Flow
+    from piko_flow.control.flows.registry import Registry
+    from piko_flow.control.flows.run_context import BareRun, Cpu, Emitted, RunContext
     from piko_flow.dataflow.commit.accounts import UnitResult
     from piko_flow.dataflow.commit.commit import Journal, MemoryJournal
     from piko_flow.dataflow.plan.layout import Unit
@@ -83,10 +83,10 @@ if TYPE_CHECKING:
 
 _NAMES: Final = {
     "piko_flow.app": "App PortTaken",
-    "piko_flow.control.discovery": "DiscoveryFailed discover",
-    "piko_flow.control.flow": "Flow",
-    "piko_flow.control.registry": "Registry",
-    "piko_flow.control.run_context": "BareRun Cpu Emitted RunContext",
+    "piko_flow.control.flows.discovery": "DiscoveryFailed discover",
+    "piko_flow.control.flows.flow": "Flow",
+    "piko_flow.control.flows.registry": "Registry",
+    "piko_flow.control.flows.run_context": "BareRun Cpu Emitted RunContext",
     "piko_flow.dataflow.commit.commit": "Journal MemoryJournal",
     "piko_flow.dataflow.commit.accounts": "UnitResult",
     "piko_flow.dataflow.plan.layout": "Unit",

@@ -17,8 +17,8 @@ from piko_flow.cli.control_arguments import Database, InUtc, Packages
 from piko_flow.cli.mistakes import mistakes_told
 
 if TYPE_CHECKING:
+    from piko_flow.control.flows.told_times import Times
     from piko_flow.control.plane import ControlPlane
-    from piko_flow.control.told_times import Times
 
 T = TypeVar("T")
 
@@ -39,7 +39,7 @@ class Asking:
         A sentence tells them as `exact` does.
         """
         from piko_flow.cli.viewer_zone import viewer_zone
-        from piko_flow.control.told_times import Times
+        from piko_flow.control.flows.told_times import Times
         from piko_flow.planning.zones import find_zone
 
         return Times(find_zone("UTC") if self.utc else viewer_zone(), offsets=False)
@@ -77,7 +77,7 @@ class Asking:
             show()
             return
         from piko_flow.cli.json_output import write_json
-        from piko_flow.control.json_values import json_values
+        from piko_flow.control.flows.json_values import json_values
 
         write_json(json_values(values()))
 
@@ -89,7 +89,7 @@ WITHOUT_CODE = "code not given (-p)"
 def note_without_code(known: bool) -> None:
     """Say on standard error that no code is known, where rows are listed whose flows nobody has."""
     if not known:
-        from piko_flow.control.registry import NO_PACKAGE
+        from piko_flow.control.flows.registry import NO_PACKAGE
 
         told = "replicas may have it, and flows without a row are not listed"
         typer.echo(f"note: the code of none of these is known here ({told}): {NO_PACKAGE}", err=True)

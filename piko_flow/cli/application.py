@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, TypeAlias, TypeVar
 from piko_flow.cli.mistakes import CommandMistake, printable
 
 if TYPE_CHECKING:
-    from piko_flow.control.flow import Flow
+    from piko_flow.control.flows.flow import Flow
+    from piko_flow.control.flows.registry import Registry
     from piko_flow.control.plane import ControlPlane
-    from piko_flow.control.registry import Registry
     from piko_flow.settings import Settings
     from piko_flow.store.protocols import Store
 
@@ -71,8 +71,8 @@ def settings_in_force(database: str | None = None) -> Settings:
 
 def flows_of(packages: Sequence[str]) -> Registry[Flow]:
     """The flows of these packages, which fit together."""
-    from piko_flow.control.discovery import discover
-    from piko_flow.control.registry import Registry
+    from piko_flow.control.flows.discovery import discover
+    from piko_flow.control.flows.registry import Registry
 
     registry: Registry[Flow] = Registry()
     for package in dict.fromkeys(packages):

@@ -12,8 +12,8 @@ from piko_flow.cli.asking_commands import asks
 from piko_flow.cli.control_arguments import Limit
 
 if TYPE_CHECKING:
+    from piko_flow.control.flows.told_times import Times
     from piko_flow.control.plane_audits import AuditPage
-    from piko_flow.control.told_times import Times
 
 app = typer.Typer(help="What was changed, and by whom.", no_args_is_help=True)
 TITLES = ("change", "at", "who", "via", "action", "subject", "before", "after")

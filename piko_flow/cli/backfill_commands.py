@@ -18,9 +18,9 @@ from piko_flow.cli.waiting_notes import leader_notes, show_notes
 from piko_flow.counting import counted
 
 if TYPE_CHECKING:
+    from piko_flow.control.flows.told_times import Times
     from piko_flow.control.plane import ControlPlane
     from piko_flow.control.plane_backfills import BackfillPlan, BackfillView
-    from piko_flow.control.told_times import Times
     from piko_flow.store.records import BackfillRecord
 
 app = typer.Typer(

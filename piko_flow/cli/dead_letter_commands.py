@@ -17,10 +17,10 @@ from piko_flow.counting import are, counted
 from piko_flow.planning.run_state import LIVE, RunStatus
 
 if TYPE_CHECKING:
+    from piko_flow.control.flows.told_times import Times
     from piko_flow.control.plane import ControlPlane
     from piko_flow.control.plane_dead_letters import LetterPage, LetterView, WhichLetters
     from piko_flow.control.plane_replays import ReplayRequest
-    from piko_flow.control.told_times import Times
     from piko_flow.control.window_completeness import Completeness
     from piko_flow.store.records import DeadLetterRecord, LetterGroup
 

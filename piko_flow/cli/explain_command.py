@@ -13,9 +13,9 @@ from piko_flow.cli.answering import Asking
 from piko_flow.cli.asking_commands import asks
 
 if TYPE_CHECKING:
+    from piko_flow.control.flows.told_times import Times
     from piko_flow.control.plane import ControlPlane
     from piko_flow.control.plane_explains import Explanation
-    from piko_flow.control.told_times import Times
 
 
 @asks(times=True)

@@ -12,9 +12,9 @@ from piko_flow.cli.control_arguments import FlowName, Limit
 from piko_flow.cli.waiting_notes import leader_notes, show_notes
 
 if TYPE_CHECKING:
+    from piko_flow.control.flows.told_times import Times
     from piko_flow.control.plane import ControlPlane
     from piko_flow.control.plane_flows import FlowPage, FlowView
-    from piko_flow.control.told_times import Times
 
 app = typer.Typer(
     help="Which flows there are, where each stands and when it runs next.", no_args_is_help=True

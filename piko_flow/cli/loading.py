@@ -156,7 +156,7 @@ def _offer(module: ModuleType, where: str, *, parts_too: bool = False) -> str:
 def _as_stage(found: Any, target: str) -> Stage:
     if isinstance(found, Stage):
         return found
-    flow = sys.modules.get("piko_flow.control.flow")
+    flow = sys.modules.get("piko_flow.control.flows.flow")
     if flow is not None and isinstance(found, flow.Flow):
         raise CommandMistake(_is_a_flow(found, target))
     if not callable(found) or isinstance(found, type):

@@ -16,11 +16,11 @@ from piko_flow.counting import counted
 from piko_flow.planning.run_state import RunStatus
 
 if TYPE_CHECKING:
+    from piko_flow.control.flows.told_times import Times
     from piko_flow.control.plane import ControlPlane
     from piko_flow.control.plane_runs import RunPage, RunView
     from piko_flow.control.told_counts import ToldCounts
     from piko_flow.control.told_failure import ToldFailure
-    from piko_flow.control.told_times import Times
     from piko_flow.store.records import AttemptRecord, RunRecord
 
 app = typer.Typer(help="The runs of flows: list, show, cancel and retry them.", no_args_is_help=True)

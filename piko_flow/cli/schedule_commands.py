@@ -13,9 +13,9 @@ from piko_flow.cli.schedule_options import ColumnOptions, TriggerOptions
 from piko_flow.counting import counted
 
 if TYPE_CHECKING:
+    from piko_flow.control.flows.told_times import Times
     from piko_flow.control.plane import ControlPlane
     from piko_flow.control.plane_rows import Preview, ScheduleView
-    from piko_flow.control.told_times import Times
 
 app = typer.Typer(
     help="When flows run: list, set, delete, preview, pause and resume schedules.", no_args_is_help=True
@@ -195,7 +195,7 @@ def _show_one(view: ScheduleView, times: Times) -> None:
 def _show_preview(found: Preview, times: Times) -> None:
     """The fires; also in the zone of the schedule, where that is another, because its clock decides."""
     from piko_flow.cli.tables import show_table
-    from piko_flow.control.told_times import Times
+    from piko_flow.control.flows.told_times import Times
     from piko_flow.planning.zones import find_zone
 
     typer.echo(found.trigger)

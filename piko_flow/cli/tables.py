@@ -13,7 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from piko_flow.cli.mistakes import printable
-from piko_flow.control.told_times import Times
+from piko_flow.control.flows.told_times import Times
 from piko_flow.counting import counted
 from piko_flow.planning.window import Window
 

@@ -20,9 +20,9 @@ from piko_flow.cli.waiting_notes import show_notes, waiting_notes
 from piko_flow.planning.run_state import LIVE, RunStatus
 
 if TYPE_CHECKING:
+    from piko_flow.control.flows.told_times import Times
     from piko_flow.control.plane import ControlPlane
     from piko_flow.control.plane_triggers import TriggerPlan
-    from piko_flow.control.told_times import Times
     from piko_flow.store.records import RunRecord
 
 WindowText = Annotated[

@@ -16,7 +16,7 @@ async def unknown_flow_notes(plane: ControlPlane, flow: str | None, found: Sized
     """
     if flow is None or found:
         return []
-    from piko_flow.control.registry import others
+    from piko_flow.control.flows.registry import others
 
     known = {*plane.registry, *(row.flow for row in await plane.store.schedules())}
     if not known or flow in known or await plane.store.last_runs([flow]):

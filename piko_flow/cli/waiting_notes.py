@@ -10,8 +10,8 @@ import typer
 from piko_flow.planning.run_state import LIVE, Reason
 
 if TYPE_CHECKING:
+    from piko_flow.control.flows.told_times import Times
     from piko_flow.control.plane import ControlPlane
-    from piko_flow.control.told_times import Times
     from piko_flow.store.records import RunRecord
 
 
@@ -26,7 +26,7 @@ async def waiting_notes(plane: ControlPlane, run: RunRecord, times: Times) -> li
 
 async def leader_notes(plane: ControlPlane) -> list[str]:
     """That nobody leads, with what to do; empty where somebody does, or each replica for itself."""
-    from piko_flow.control.reasons import MEANINGS
+    from piko_flow.control.flows.reasons import MEANINGS
 
     view = await plane.leader()
     if view.leads or not view.elected:

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from piko_flow.control.json_values import json_values
+from piko_flow.control.flows.json_values import json_values
 from piko_flow.store.ops_records import AuditRecord
 
 LONGEST = 16_000

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
-from piko_flow.control.flow import Flow
+from piko_flow.control.flows.flow import Flow
 from piko_flow.control.outcome import Outcome
 from piko_flow.planning.run_state import RunStatus
 from piko_flow.store.batch import Ending, Requeue

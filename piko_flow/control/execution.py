@@ -11,6 +11,7 @@ from piko_flow.control.cpu import RunCpu
 from piko_flow.control.deadline import OverTime, timed_out
 from piko_flow.control.emitting import Emissions
 from piko_flow.control.failure import cause_of, hash_of, is_retryable, message_of, type_of
+from piko_flow.control.flows.run_context import Emitted, RunContext
 from piko_flow.control.job_run import JobRun
 from piko_flow.control.journal import Ask
 from piko_flow.control.line_redaction import LineRedaction, secrets_in
@@ -20,7 +21,6 @@ from piko_flow.control.pipeline_run import PipelineRun
 from piko_flow.control.redaction import Redaction
 from piko_flow.control.replay_run import LettersUnknown, ReplayRun
 from piko_flow.control.replaying import REPLAY
-from piko_flow.control.run_context import Emitted, RunContext
 from piko_flow.control.run_order import RunOrder, RunTools
 from piko_flow.control.told_attempt import ToldAttempt
 from piko_flow.control.told_failure import hiding, told_failure

@@ -9,7 +9,7 @@ from typing import Any, NoReturn
 from pydantic import AliasChoices, AliasPath, BaseModel, RootModel
 from pydantic.fields import FieldInfo
 
-from piko_flow.control.flow import Flow
+from piko_flow.control.flows.flow import Flow
 from piko_flow.errors import RequestRefused, shorten
 
 Place = tuple[str | int, ...]

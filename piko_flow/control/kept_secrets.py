@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NoReturn
 
 from piko_flow.control.field_names import Place, own_name
-from piko_flow.control.flow import Flow
+from piko_flow.control.flows.flow import Flow
 from piko_flow.control.params import ParamsRefused, told_place
 from piko_flow.control.revealed_values import NOWHERE, revealed
 from piko_flow.control.secret_fields import field_of

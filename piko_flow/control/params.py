@@ -8,7 +8,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 
 from piko_flow.control.field_names import Place, overlaid, own_name
-from piko_flow.control.flow import Flow
+from piko_flow.control.flows.flow import Flow
 from piko_flow.control.quoted_secrets import may_quote_secret
 from piko_flow.control.secret_fields import may_be_secret
 from piko_flow.control.unknown_names import UnknownName, unknown_names

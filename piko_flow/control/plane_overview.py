@@ -6,13 +6,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from piko_flow.control.flow import Flow
-from piko_flow.control.flow_health import Health, Judge, Known
+from piko_flow.control.flows.flow import Flow
+from piko_flow.control.flows.flow_health import Health, Judge, Known
+from piko_flow.control.flows.told_times import Times
 from piko_flow.control.plane import ControlPlane
 from piko_flow.control.plane_backfills import BackfillView
 from piko_flow.control.plane_part import missing, zone_of
 from piko_flow.control.plane_replicas import LeaderView
-from piko_flow.control.told_times import Times
 from piko_flow.planning.flow_state import FlowState
 from piko_flow.planning.run_state import RunStatus
 from piko_flow.planning.zones import find_zone

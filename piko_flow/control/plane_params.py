@@ -11,7 +11,7 @@ import orjson
 from pydantic import BaseModel
 
 from piko_flow.control.field_names import overlaid
-from piko_flow.control.flow import Flow
+from piko_flow.control.flows.flow import Flow
 from piko_flow.control.kept_secrets import has_stars, with_secrets, without_kept
 from piko_flow.control.params import ParamsRefused, check_names, check_params, ignored_names, refusal_of
 from piko_flow.control.params_book import ParamsBook

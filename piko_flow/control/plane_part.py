@@ -9,10 +9,10 @@ from typing import Any, NoReturn, Protocol, Self
 
 from piko_flow.clock import Clock
 from piko_flow.control.acting import Actor, audit_of
-from piko_flow.control.flow import Flow
+from piko_flow.control.flows.flow import Flow
+from piko_flow.control.flows.registry import Registry
+from piko_flow.control.flows.schedule_rows import Schedule, understand
 from piko_flow.control.options import ReplicaOptions
-from piko_flow.control.registry import Registry
-from piko_flow.control.schedule_rows import Schedule, understand
 from piko_flow.errors import NotFound, RequestRefused, ScheduleError
 from piko_flow.planning.zones import find_zone
 from piko_flow.store.batch import Batch, Decision

@@ -10,13 +10,13 @@ from dataclasses import replace
 
 from piko_flow.clock import Clock
 from piko_flow.control.awaited_ends import AwaitedEnds
+from piko_flow.control.flows.registry import Registry
 from piko_flow.control.janitor import Janitor
 from piko_flow.control.leadership import Leadership, is_free, own_lease
 from piko_flow.control.options import ReplicaOptions
 from piko_flow.control.pausing import FailingFlows
 from piko_flow.control.reconciler import Reconciler
 from piko_flow.control.recorder import Recorder
-from piko_flow.control.registry import Registry
 from piko_flow.control.reign import Reign
 from piko_flow.control.scheduler import Scheduler
 from piko_flow.control.slices import Slices

@@ -9,7 +9,7 @@ from typing import Protocol
 
 from piko_flow.clock import Clock
 from piko_flow.control.emitting import Writer
-from piko_flow.control.flow import Flow
+from piko_flow.control.flows.flow import Flow
 from piko_flow.control.journal import Ask
 from piko_flow.control.letter_files import LetterFiles
 from piko_flow.control.outcome import Outcome

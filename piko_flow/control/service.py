@@ -15,16 +15,16 @@ from typing import Any, TypeVar
 
 from piko_flow.clock import Clock, SystemClock
 from piko_flow.control.emitting import Writer
-from piko_flow.control.flow import Flow
+from piko_flow.control.flows.flow import Flow
+from piko_flow.control.flows.registry import Registry
+from piko_flow.control.flows.run_context import Emitted
 from piko_flow.control.letter_files import letter_files
 from piko_flow.control.loop_thread import LoopThread
 from piko_flow.control.notices import notices_of
 from piko_flow.control.options import ReplicaOptions
 from piko_flow.control.plane import ControlPlane
-from piko_flow.control.registry import Registry
 from piko_flow.control.replica import Replica
 from piko_flow.control.replica_loops import ReplicaLoops
-from piko_flow.control.run_context import Emitted
 from piko_flow.control.runs_thread import RunsThread
 from piko_flow.control.survey import Survey
 from piko_flow.control.watch import LoopWatch

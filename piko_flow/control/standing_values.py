@@ -10,7 +10,7 @@ from typing import Any
 from pydantic import BaseModel, RootModel
 
 from piko_flow.control.field_names import names_of, own_name, read_names
-from piko_flow.control.flow import Flow
+from piko_flow.control.flows.flow import Flow
 from piko_flow.control.params import check_params
 from piko_flow.control.revealed_values import NOWHERE, is_dataclass_value, revealed
 from piko_flow.control.secret_fields import shapes_in

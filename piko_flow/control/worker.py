@@ -14,10 +14,10 @@ from typing import Protocol
 from piko_flow.control.endings import next_step, what_follows
 from piko_flow.control.execution import RunOrder
 from piko_flow.control.failure import error_text
+from piko_flow.control.flows.schedule_rows import Flows
 from piko_flow.control.outcome import Outcome
 from piko_flow.control.recorder import Recorder
 from piko_flow.control.run_news import RunNews, fields_of
-from piko_flow.control.schedule_rows import Flows
 from piko_flow.control.timing import DatabaseTime
 from piko_flow.errors import describe_error
 from piko_flow.planning.flow_state import SCHEDULE

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from itertools import pairwise
 from typing import Any
 
-from piko_flow.control.schedule_rows import Schedule, understand
+from piko_flow.control.flows.schedule_rows import Schedule, understand
 from piko_flow.planning.flow_state import SCHEDULE, FlowState
 from piko_flow.planning.ledger import minus
 from piko_flow.planning.trigger import fires, last_fire

@@ -6,10 +6,10 @@ import random
 from datetime import timedelta
 from typing import Any
 
-from piko_flow.control.flow import Flow
+from piko_flow.control.flows.flow import Flow
+from piko_flow.control.flows.registry import Registry
+from piko_flow.control.flows.run_context import RunContext
 from piko_flow.control.options import ReplicaOptions
-from piko_flow.control.registry import Registry
-from piko_flow.control.run_context import RunContext
 from piko_flow.planning.cron import Cron
 from piko_flow.planning.interval import Interval
 from piko_flow.planning.window import BackfillPolicy

@@ -7,9 +7,9 @@ from collections.abc import Callable, Coroutine, Iterator
 from datetime import datetime, timedelta
 from typing import Any, Protocol
 
-from piko_flow.control.flow import Flow
+from piko_flow.control.flows.flow import Flow
+from piko_flow.control.flows.registry import Registry
 from piko_flow.control.options import ReplicaOptions
-from piko_flow.control.registry import Registry
 from piko_flow.control.replica import Replica
 from piko_flow.control.worker import Runs
 from piko_flow.errors import StoreUnavailable

@@ -10,9 +10,9 @@ from heapq import heappop, heappush
 from types import TracebackType
 from typing import Self
 
-from piko_flow.control.flow import Flow
+from piko_flow.control.flows.flow import Flow
+from piko_flow.control.flows.registry import Registry
 from piko_flow.control.options import ReplicaOptions
-from piko_flow.control.registry import Registry
 from piko_flow.store.memory.store import MemoryStore
 from piko_flow.testing.manual_clock import ManualClock
 from piko_flow.testing.simulated_clock import SimulatedClock

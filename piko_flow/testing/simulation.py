@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from piko_flow.control.flow import Flow
+from piko_flow.control.flows.flow import Flow
+from piko_flow.control.flows.registry import Registry
 from piko_flow.control.options import ReplicaOptions
-from piko_flow.control.registry import Registry
 from piko_flow.store.memory.store import MemoryStore
 from piko_flow.testing.manual_clock import START, ManualClock
 from piko_flow.testing.simulated_checks import check_end, check_leaders

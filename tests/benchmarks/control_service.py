@@ -8,12 +8,12 @@ from contextlib import asynccontextmanager
 from datetime import timedelta
 from typing import TypeVar
 
-from piko_flow.control.flow import Flow
+from piko_flow.control.flows.flow import Flow
+from piko_flow.control.flows.registry import Registry
+from piko_flow.control.flows.run_context import RunContext
 from piko_flow.control.options import ReplicaOptions
 from piko_flow.control.plane import ControlPlane
-from piko_flow.control.registry import Registry
 from piko_flow.control.replica import Replica
-from piko_flow.control.run_context import RunContext
 from piko_flow.control.service import ControlService
 from piko_flow.control.watched import Watched
 from piko_flow.planning.cron import Cron

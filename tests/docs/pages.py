@@ -22,7 +22,7 @@ from typing import Any, NamedTuple
 from sybil import Document, Example, Region
 from sybil.parsers.markdown.lexers import FencedCodeBlockLexer
 
-from piko_flow.control.registry import Registry, collecting
+from piko_flow.control.flows.registry import Registry, collecting
 from tests.architecture.checkout import ROOT
 from tests.docs.shown import difference
 

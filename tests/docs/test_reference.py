@@ -8,7 +8,7 @@ import pytest
 import piko_flow
 from piko_flow import errors, testing
 from piko_flow.connectors import files
-from piko_flow.control.flow_options import FlowValues
+from piko_flow.control.flows.flow_options import FlowValues
 from piko_flow.dataflow.running.run_options import RunValues
 from piko_flow.dataflow.stages.stage_options import OptionValues
 from tests.docs.reference import PAGE, promise, reference

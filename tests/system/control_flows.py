@@ -2,8 +2,8 @@
 
 from pydantic import BaseModel, SecretStr
 
-from piko_flow.control.flow import Flow
-from piko_flow.control.run_context import RunContext
+from piko_flow.control.flows.flow import Flow
+from piko_flow.control.flows.run_context import RunContext
 from piko_flow.planning.cron import Cron
 from piko_flow.planning.window import BackfillPolicy
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from piko_flow.clock import SystemClock
 from piko_flow.control.execution import RunOrder, RunTools, execute
-from piko_flow.control.flow import Flow
+from piko_flow.control.flows.flow import Flow
 from piko_flow.control.outcome import Outcome
 from piko_flow.planning.run_state import Reason, RunStatus
 from piko_flow.planning.window import Window

@@ -274,7 +274,7 @@ def test_a_check_finds_what_is_wrong_in_flows_and_rows(desk: Desk, tmp_path: Pat
     (tmp_path / "wrong.py").write_text("raise ValueError('not today')\n")
     assert "ValueError: not today (wrong.py:1)" in desk.refused("check", "./wrong.py")
     (tmp_path / "odd_flows.py").write_text(
-        "from piko_flow.control.flow import Flow\n"
+        "from piko_flow.control.flows.flow import Flow\n"
         "@Flow.register('odd')\n"
         "def odd(run):\n"
         "    return run.nothing\n"

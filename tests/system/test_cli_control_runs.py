@@ -135,8 +135,8 @@ def test_every_command_has_words_for_its_help() -> None:
 
 
 FLOWS = """
-from piko_flow.control.flow import Flow
-from piko_flow.control.run_context import RunContext
+from piko_flow.control.flows.flow import Flow
+from piko_flow.control.flows.run_context import RunContext
 
 @Flow.register("hello")
 async def hello(run: RunContext) -> None:

@@ -20,8 +20,8 @@ from pydantic import BaseModel
 
 from piko_flow import Sink, Source, Transform
 from piko_flow.connectors.files import JsonLinesSink
-from piko_flow.control.flow import Flow
-from piko_flow.control.run_context import RunContext
+from piko_flow.control.flows.flow import Flow
+from piko_flow.control.flows.run_context import RunContext
 from piko_flow.planning.interval import Interval
 
 

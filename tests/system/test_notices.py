@@ -19,10 +19,10 @@ import pytest
 
 from piko_flow import Flow, Registry
 from piko_flow.control import notice_delivery
+from piko_flow.control.flows.run_context import RunContext
 from piko_flow.control.notice_delivery import places
 from piko_flow.control.notice_options import NoticeOptions
 from piko_flow.control.notice_post import NotDelivered
-from piko_flow.control.run_context import RunContext
 from tests.databases.plugin import leave_out
 from tests.system.running_app import eventually, running
 

@@ -11,7 +11,7 @@ from typing import Any
 from pydantic import BaseModel, SecretStr
 
 from piko_flow import CpuMap, Flow, Registry, Retry, Sink, Source, Transform
-from piko_flow.control.run_context import RunContext
+from piko_flow.control.flows.run_context import RunContext
 from piko_flow.engines.subprocess import SubprocessEngine
 from piko_flow.store.ops_records import LogLine
 from piko_flow.telemetry.logs import JsonLines, RunFields, TextLines

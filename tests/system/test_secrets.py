@@ -12,7 +12,7 @@ import pytest
 from pydantic import BaseModel, SecretStr
 
 from piko_flow import Flow, Pipeline, Registry, Sink, Source, Transform
-from piko_flow.control.run_context import RunContext
+from piko_flow.control.flows.run_context import RunContext
 from piko_flow.store.ops_records import Role
 from piko_flow.telemetry.logs import JsonLines, TextLines
 from tests.system.doors import Served, served

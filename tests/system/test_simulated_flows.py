@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from piko_flow import Cron, Flow, Interval, Retry, RunContext, Sink, Source
-from piko_flow.control.registry import Registry
+from piko_flow.control.flows.registry import Registry
 from piko_flow.planning.window import BackfillPolicy
 from piko_flow.store.records import ScheduleRecord
 from piko_flow.testing import Fault, FaultKind, FlowWorld, ScriptedFaults, simulated

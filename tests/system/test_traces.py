@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from piko_flow import CpuMap, Flow, Registry, Sink, Source, Transform
-from piko_flow.control.run_context import RunContext
+from piko_flow.control.flows.run_context import RunContext
 from piko_flow.dataflow.workers.trace_parent import trace_parent
 from piko_flow.engines.subprocess import SubprocessEngine
 from piko_flow.errors import RequestRefused

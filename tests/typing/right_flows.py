@@ -6,9 +6,9 @@ from typing import Any, assert_type
 from pydantic import BaseModel
 
 from piko_flow import Pipeline, Sink, Source
-from piko_flow.control.flow import Flow
-from piko_flow.control.registry import Registry
-from piko_flow.control.run_context import RunContext
+from piko_flow.control.flows.flow import Flow
+from piko_flow.control.flows.registry import Registry
+from piko_flow.control.flows.run_context import RunContext
 from piko_flow.planning.cron import Cron
 from piko_flow.planning.window import BackfillPolicy, Window
 from tests.typing.parts import client, numbers, print_number

@@ -5,8 +5,8 @@ from collections.abc import Iterator
 from pydantic import BaseModel
 
 from piko_flow import Pipeline, Sink, Source
-from piko_flow.control.flow import Flow
-from piko_flow.control.run_context import RunContext
+from piko_flow.control.flows.flow import Flow
+from piko_flow.control.flows.run_context import RunContext
 from tests.typing.parts import numbers, print_number
 
 

@@ -6,9 +6,9 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from piko_flow.control.flow import Flow
-from piko_flow.control.registry import Registry
-from piko_flow.control.run_context import RunContext
+from piko_flow.control.flows.flow import Flow
+from piko_flow.control.flows.registry import Registry
+from piko_flow.control.flows.run_context import RunContext
 from piko_flow.planning.interval import Interval
 from piko_flow.planning.window import BackfillPolicy, Window
 from piko_flow.store.records import ConfigRecord, RunRecord, ScheduleRecord

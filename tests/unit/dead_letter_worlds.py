@@ -8,7 +8,7 @@ from typing import Any
 from piko_flow import Pipeline, Sink, Source, Transform
 from piko_flow.control.endings import next_step
 from piko_flow.control.execution import ActiveExecution, RunOrder
-from piko_flow.control.flow import Flow
+from piko_flow.control.flows.flow import Flow
 from piko_flow.control.options import ReplicaOptions
 from piko_flow.control.outcome import Outcome
 from piko_flow.control.plane import ControlPlane

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from pydantic import BaseModel
 
-from piko_flow.control.flow import Flow
+from piko_flow.control.flows.flow import Flow
 from piko_flow.errors import LeadershipLost, RequestConflicts
 from piko_flow.ops.api import asking
 from piko_flow.ops.problems import problem_of

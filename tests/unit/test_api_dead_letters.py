@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from piko_flow.control.json_values import json_values
+from piko_flow.control.flows.json_values import json_values
 from piko_flow.planning.run_state import RunStatus
 from tests.unit.api_worlds import api_world
 from tests.unit.dead_letter_worlds import World, over

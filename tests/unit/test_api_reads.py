@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from piko_flow.control.explained_facts import Line
-from piko_flow.control.json_values import RAW, json_values
+from piko_flow.control.flows.json_values import RAW, json_values
 from piko_flow.control.plane_backfills import BackfillPlan
 from piko_flow.control.plane_dead_letters import LetterView
 from piko_flow.control.plane_explains import Explanation

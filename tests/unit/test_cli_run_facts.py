@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from piko_flow.cli import run_commands
-from piko_flow.control.told_times import Times
+from piko_flow.control.flows.told_times import Times
 from piko_flow.planning.run_state import RunStatus
 from piko_flow.planning.zones import find_zone
 from tests.unit.planes import running, scene

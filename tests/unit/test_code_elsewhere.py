@@ -1,9 +1,9 @@
 """What is said of a flow whose code this process does not have: who ran it last, whether that lives, what to do."""
 
-from piko_flow.control.flow import Flow
+from piko_flow.control.flows.flow import Flow
+from piko_flow.control.flows.registry import Registry
 from piko_flow.control.options import ReplicaOptions
 from piko_flow.control.plane import ControlPlane
-from piko_flow.control.registry import Registry
 from piko_flow.planning.run_state import Reason, RunStatus
 from tests.unit.planes import DAY, ended, lead, queued, row, scene
 

@@ -9,8 +9,8 @@ import httpx
 import pytest
 from pydantic import BaseModel, Field, SecretStr
 
-from piko_flow.control.flow import Flow
-from piko_flow.control.registry import Registry
+from piko_flow.control.flows.flow import Flow
+from piko_flow.control.flows.registry import Registry
 from piko_flow.store.records import ConfigRecord, ParamsVersion
 from tests.unit.api_worlds import PlaneProcess
 from tests.unit.planes import Scene, do_nothing, scene

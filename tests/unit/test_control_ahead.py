@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
+from piko_flow.control.flows.run_context import RunContext
 from piko_flow.control.options import ReplicaOptions
-from piko_flow.control.run_context import RunContext
 from piko_flow.planning.interval import Interval
 from tests.unit.control_worlds import HOURLY, MINUTE, Flows, at, leader, starts, statuses
 

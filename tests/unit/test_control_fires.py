@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from piko_flow.control.run_context import RunContext
+from piko_flow.control.flows.run_context import RunContext
 from piko_flow.planning.cron import Cron
 from piko_flow.planning.date import Date
 from piko_flow.planning.interval import Interval

@@ -2,10 +2,10 @@
 
 import pytest
 
+from piko_flow.control.flows.registry import Registry
 from piko_flow.control.leadership import own_lease
 from piko_flow.control.options import ReplicaOptions
 from piko_flow.control.plane import ControlPlane
-from piko_flow.control.registry import Registry
 from piko_flow.control.replica import Replica
 from piko_flow.errors import RequestRefused
 from piko_flow.planning.interval import Interval

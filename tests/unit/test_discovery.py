@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from piko_flow.control.discovery import DiscoveryFailed, discover
-from piko_flow.control.flow import Flow, default_registry
-from piko_flow.control.registry import Registry
+from piko_flow.control.flows.discovery import DiscoveryFailed, discover
+from piko_flow.control.flows.flow import Flow, default_registry
+from piko_flow.control.flows.registry import Registry
 
-HEAD = "from piko_flow import Sink, Source\nfrom piko_flow.control.flow import Flow\n"
+HEAD = "from piko_flow import Sink, Source\nfrom piko_flow.control.flows.flow import Flow\n"
 
 
 def module(name: str, **options: object) -> str:

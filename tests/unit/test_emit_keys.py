@@ -10,7 +10,7 @@ from pydantic import BaseModel
 
 from piko_flow.connectors.spool import NotKept, Spool
 from piko_flow.control.emitting import Emissions, Writer
-from piko_flow.control.run_context import Emitted
+from piko_flow.control.flows.run_context import Emitted
 from piko_flow.errors import RequestRefused
 
 

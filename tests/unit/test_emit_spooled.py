@@ -21,12 +21,12 @@ from piko_flow.app import App
 from piko_flow.connectors.files import CsvSink
 from piko_flow.connectors.spool import NotKept, Spool, Spooled, SpoolUnavailable
 from piko_flow.connectors.sql import SqlSink
-from piko_flow.control.flow import Flow
+from piko_flow.control.flows.flow import Flow
+from piko_flow.control.flows.registry import Registry
+from piko_flow.control.flows.run_context import RunContext
 from piko_flow.control.plane import ControlPlane
 from piko_flow.control.plane_dead_letters import WhichLetters
 from piko_flow.control.plane_replays import ReplayRequest
-from piko_flow.control.registry import Registry
-from piko_flow.control.run_context import RunContext
 from piko_flow.dataflow.stages.stage import Pipeline
 from piko_flow.errors import ItemRejected, PipelineError, RequestRefused
 from piko_flow.planning.run_state import RunStatus

@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 
 from piko_flow import Resource, ResourcePool
-from piko_flow.control.flow import Flow
-from piko_flow.control.registry import Registry
-from piko_flow.control.run_context import RunContext
+from piko_flow.control.flows.flow import Flow
+from piko_flow.control.flows.registry import Registry
+from piko_flow.control.flows.run_context import RunContext
 from piko_flow.dataflow.stages.resource import RunInfo
 from piko_flow.planning.run_state import RunStatus
 from tests.unit.executing import DAY, Place

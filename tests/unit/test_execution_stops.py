@@ -12,9 +12,9 @@ import pytest
 
 from piko_flow import Source, Transform
 from piko_flow.control.execution import ActiveExecution, execute
-from piko_flow.control.flow import Flow
-from piko_flow.control.registry import Registry
-from piko_flow.control.run_context import RunContext
+from piko_flow.control.flows.flow import Flow
+from piko_flow.control.flows.registry import Registry
+from piko_flow.control.flows.run_context import RunContext
 from piko_flow.planning.run_state import Reason, RunStatus
 from piko_flow.testing import CollectingSink
 from piko_flow.testing.manual_clock import ManualClock

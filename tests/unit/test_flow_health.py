@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 
 from piko_flow import Cron, Flow, Registry, RunContext
-from piko_flow.control.flow_health import ATTENTION, MEANINGS, Health, Judge, Known, due_of
-from piko_flow.control.schedule_rows import understand
-from piko_flow.control.told_times import Times
+from piko_flow.control.flows.flow_health import ATTENTION, MEANINGS, Health, Judge, Known, due_of
+from piko_flow.control.flows.schedule_rows import understand
+from piko_flow.control.flows.told_times import Times
 from piko_flow.ops.console.overview_rows import TONES
 from piko_flow.planning.flow_state import FlowState
 from piko_flow.planning.ledger import Ledger, Mark

@@ -11,9 +11,9 @@ import pytest
 from pydantic import BaseModel
 
 from piko_flow import Retry, Sink, Source, Transform
-from piko_flow.control.flow import Flow
-from piko_flow.control.registry import Registry
-from piko_flow.control.run_context import RunContext
+from piko_flow.control.flows.flow import Flow
+from piko_flow.control.flows.registry import Registry
+from piko_flow.control.flows.run_context import RunContext
 from piko_flow.dataflow.stages.stage import Pipeline
 from piko_flow.errors import FlowError
 from piko_flow.planning.cron import Cron

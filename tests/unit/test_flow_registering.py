@@ -12,9 +12,9 @@ import pytest
 from pydantic import BaseModel
 
 from piko_flow import Retry, Sink, Source
-from piko_flow.control.flow import Flow, default_registry
-from piko_flow.control.registry import Registry, collecting
-from piko_flow.control.run_context import RunContext
+from piko_flow.control.flows.flow import Flow, default_registry
+from piko_flow.control.flows.registry import Registry, collecting
+from piko_flow.control.flows.run_context import RunContext
 from piko_flow.dataflow.stages.stage import Pipeline
 from piko_flow.errors import FlowError
 from piko_flow.planning.cron import Cron

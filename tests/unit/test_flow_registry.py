@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from piko_flow.control.flow import Flow
-from piko_flow.control.registry import Registry
+from piko_flow.control.flows.flow import Flow
+from piko_flow.control.flows.registry import Registry
 from piko_flow.errors import FlowError
 from piko_flow.testing import CollectingSink, items
 

@@ -6,12 +6,12 @@ from typing import Any
 import pytest
 from pydantic import AliasChoices, AliasPath, BaseModel, Field, SecretStr
 
-from piko_flow.control.flow import Flow
+from piko_flow.control.flows.flow import Flow
+from piko_flow.control.flows.registry import Registry
 from piko_flow.control.kept_secrets import with_secrets, without_kept
 from piko_flow.control.params import check_params
 from piko_flow.control.plane_backfills import BackfillRequest
 from piko_flow.control.plane_params import shown_params
-from piko_flow.control.registry import Registry
 from piko_flow.errors import RequestRefused
 from tests.unit.planes import begun, do_nothing, hour, scene
 

@@ -15,9 +15,9 @@ from pydantic import SecretStr
 from piko_flow import Sink, Source
 from piko_flow.app import App
 from piko_flow.connectors.spool import Spool
-from piko_flow.control.flow import Flow
-from piko_flow.control.registry import Registry
-from piko_flow.control.run_context import RunContext
+from piko_flow.control.flows.flow import Flow
+from piko_flow.control.flows.registry import Registry
+from piko_flow.control.flows.run_context import RunContext
 from piko_flow.settings import Settings
 from piko_flow.store.records import RunRecord
 from piko_flow.telemetry.logged_run import LoggedRun, logged_run

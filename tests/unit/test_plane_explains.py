@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 
 import pytest
 
-from piko_flow.control.reasons import MEANINGS
+from piko_flow.control.flows.reasons import MEANINGS
 from piko_flow.errors import RequestRefused
 from piko_flow.ops.console.run_detail import read_why
 from piko_flow.ops.console.sentences import MARKED

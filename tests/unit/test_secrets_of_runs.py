@@ -10,7 +10,7 @@ from pydantic import BaseModel, SecretStr
 
 from piko_flow import Sink
 from piko_flow.control.emitting import Writer
-from piko_flow.control.run_context import RunContext
+from piko_flow.control.flows.run_context import RunContext
 from piko_flow.url_passwords import HIDDEN
 from tests.unit.dead_letter_worlds import World
 

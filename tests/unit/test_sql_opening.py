@@ -13,7 +13,7 @@ import pytest
 from pydantic import SecretStr
 
 from piko_flow import App
-from piko_flow.control.registry import Registry
+from piko_flow.control.flows.registry import Registry
 from piko_flow.errors import RequestRefused, StoreUnavailable
 from piko_flow.settings.model import Settings
 from piko_flow.store.opening import open_store

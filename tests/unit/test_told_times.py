@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from piko_flow.cli.viewer_zone import viewer_zone
-from piko_flow.control.told_times import Times
+from piko_flow.control.flows.told_times import Times
 from piko_flow.planning.window import Window
 from piko_flow.planning.zones import find_zone
 

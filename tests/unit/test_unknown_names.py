@@ -6,9 +6,9 @@ from typing import Annotated, Any
 import pytest
 from pydantic import AliasPath, BaseModel, BeforeValidator, Field, RootModel, field_validator, model_validator
 
-from piko_flow.control.flow import Flow
+from piko_flow.control.flows.flow import Flow
+from piko_flow.control.flows.registry import Registry
 from piko_flow.control.params import ParamsRefused, check_names, check_params, ignored_names
-from piko_flow.control.registry import Registry
 from piko_flow.control.unknown_names import unknown_names
 from piko_flow.errors import RequestRefused
 from tests.unit.planes import do_nothing, scene

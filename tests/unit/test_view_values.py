@@ -2,8 +2,8 @@
 
 from pydantic import BaseModel, Field, SecretStr
 
-from piko_flow.control.flow import Flow
-from piko_flow.control.registry import Registry
+from piko_flow.control.flows.flow import Flow
+from piko_flow.control.flows.registry import Registry
 from piko_flow.control.view_values import flow_values
 from tests.unit.planes import do_nothing
 

@@ -11,7 +11,7 @@ from fastapi import Depends, Header, Request
 from pydantic import BaseModel
 from starlette.responses import Response
 
-from piko_flow.control.json_values import json_values
+from piko_flow.control.flows.json_values import json_values
 from piko_flow.control.plane import ControlPlane
 from piko_flow.errors import StoreUnavailable
 from piko_flow.ops.api.kept_answers import Asked, answered_once

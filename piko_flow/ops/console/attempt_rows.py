@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from piko_flow.control.reasons import MEANINGS
+from piko_flow.control.flows.reasons import MEANINGS
 from piko_flow.control.told_failure import ToldFailure
 from piko_flow.ops.console.formats import tone
 from piko_flow.ops.console.stage_rows import Stages, stages_of

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from piko_flow.clock import now
-from piko_flow.control.flow import Flow
+from piko_flow.control.flows.flow import Flow
 from piko_flow.control.line_redaction import described
 from piko_flow.ops.console.graph_picture import GraphPicture
 from piko_flow.planning.window import Window

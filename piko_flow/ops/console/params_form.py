@@ -10,7 +10,7 @@ from typing import Any
 from pydantic import BaseModel
 
 from piko_flow.control.field_names import Place
-from piko_flow.control.flow import Flow
+from piko_flow.control.flows.flow import Flow
 from piko_flow.control.params import ParamsRefused
 from piko_flow.control.secret_fields import SECRET, may_be_secret
 from piko_flow.control.written_numbers import read_json

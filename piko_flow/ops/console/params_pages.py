@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Request, Response
 
-from piko_flow.control.flow import Flow
+from piko_flow.control.flows.flow import Flow
 from piko_flow.control.kept_secrets import values_of, with_secrets, without_kept
 from piko_flow.control.params import ParamsRefused, check_params
 from piko_flow.control.plane import ControlPlane

@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 
 from markupsafe import Markup, escape
 
-from piko_flow.control.told_times import Times
+from piko_flow.control.flows.told_times import Times
 from piko_flow.ops.console.formats import moment
 from piko_flow.planning.window import Window
 

@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import Final
 from zoneinfo import ZoneInfo
 
-from piko_flow.control.told_times import Times
+from piko_flow.control.flows.told_times import Times
 from piko_flow.errors import RequestRefused
 from piko_flow.ops.console.field_refused import FieldRefused
 

@@ -12,7 +12,7 @@ from datetime import datetime
 from typing import Any, Final, NamedTuple
 
 from piko_flow.clock import Clock, SystemClock
-from piko_flow.control.json_values import json_values
+from piko_flow.control.flows.json_values import json_values
 from piko_flow.errors import PikoFlowError
 from piko_flow.ops.askable import Askable
 from piko_flow.ops.live.listener import Event, Listener

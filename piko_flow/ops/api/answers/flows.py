@@ -6,7 +6,7 @@ from typing import Any
 
 from pydantic import ConfigDict, Field
 
-from piko_flow.control.flow_health import ATTENTION
+from piko_flow.control.flows.flow_health import ATTENTION
 from piko_flow.ops.api.answers.runs import Run
 from piko_flow.ops.api.answers.values import Answer, Moment, Window
 

@@ -8,8 +8,8 @@ from typing import Any, Literal, get_args
 
 from pydantic import BaseModel
 
-from piko_flow.control.flow_options import Registration
-from piko_flow.control.run_context import RunContext
+from piko_flow.control.flows.flow_options import Registration
+from piko_flow.control.flows.run_context import RunContext
 from piko_flow.dataflow.graph.function import Signature, misfit, signature_of
 from piko_flow.dataflow.graph.generics import class_of, members_of
 from piko_flow.dataflow.graph.typing import show

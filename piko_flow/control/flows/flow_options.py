@@ -11,7 +11,7 @@ from typing import Any, Literal, NoReturn
 
 from typing_extensions import TypedDict
 
-from piko_flow.control.registry import Registry, Site
+from piko_flow.control.flows.registry import Registry, Site
 from piko_flow.counting import is_whole
 from piko_flow.dataflow.plan.plan_options import Capacity
 from piko_flow.dataflow.running.engine import Engine

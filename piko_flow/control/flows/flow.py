@@ -11,10 +11,10 @@ from typing import Any, Concatenate, Generic, NoReturn, Protocol, overload
 from pydantic import BaseModel
 from typing_extensions import ParamSpec, TypeVar, Unpack
 
-from piko_flow.control.flow_options import FlowOptions, FlowValues, Registration, checked_values
-from piko_flow.control.flow_target import Kind, checked_target
-from piko_flow.control.registry import Registry, Site, registry_in_force
-from piko_flow.control.run_context import RunContext
+from piko_flow.control.flows.flow_options import FlowOptions, FlowValues, Registration, checked_values
+from piko_flow.control.flows.flow_target import Kind, checked_target
+from piko_flow.control.flows.registry import Registry, Site, registry_in_force
+from piko_flow.control.flows.run_context import RunContext
 from piko_flow.dataflow.graph.origin import calling_frame, origin_of
 from piko_flow.dataflow.stages.stage import Pipeline, Stage, describe
 from piko_flow.errors import FlowError

@@ -11,8 +11,8 @@ from pathlib import Path
 from traceback import extract_tb
 from types import ModuleType
 
-from piko_flow.control.flow import Flow, default_registry, flows_of
-from piko_flow.control.registry import Registry, collecting
+from piko_flow.control.flows.flow import Flow, default_registry, flows_of
+from piko_flow.control.flows.registry import Registry, collecting
 from piko_flow.errors import PikoFlowError, describe_error
 
 PROGRAM = "__main__"  # a module that runs a program when it is imported

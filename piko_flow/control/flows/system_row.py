@@ -7,7 +7,7 @@ from typing import Any
 
 import orjson
 
-from piko_flow.control.flow_options import RESERVED
+from piko_flow.control.flows.flow_options import RESERVED
 from piko_flow.errors import shorten
 
 SHOWN = 80  # characters of what came

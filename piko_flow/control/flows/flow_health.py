@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
-from piko_flow.control.code_elsewhere import not_here
-from piko_flow.control.flow import Flow
-from piko_flow.control.schedule_rows import Schedule
-from piko_flow.control.told_times import Times
+from piko_flow.control.flows.code_elsewhere import not_here
+from piko_flow.control.flows.flow import Flow
+from piko_flow.control.flows.schedule_rows import Schedule
+from piko_flow.control.flows.told_times import Times
 from piko_flow.counting import counted
 from piko_flow.planning.flow_state import SCHEDULE, FlowState
 from piko_flow.planning.run_state import RunStatus

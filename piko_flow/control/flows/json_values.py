@@ -11,7 +11,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from piko_flow.control.flow import Flow
+from piko_flow.control.flows.flow import Flow
 from piko_flow.planning.trigger import Trigger
 from piko_flow.planning.window import Window
 

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from functools import cached_property
 from typing import Protocol
 
-from piko_flow.control.flow import Flow
+from piko_flow.control.flows.flow import Flow
 from piko_flow.planning.catch_up import WindowPolicy
 from piko_flow.planning.date import Date
 from piko_flow.planning.stateless import FirePolicy
