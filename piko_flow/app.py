@@ -23,7 +23,7 @@ from piko_flow.control.flows.flow import Flow, default_registry
 from piko_flow.control.flows.registry import Registry
 from piko_flow.control.notice_options import NoticeOptions
 from piko_flow.control.options import ReplicaOptions
-from piko_flow.control.redaction import Redaction
+from piko_flow.control.params.redaction import Redaction
 from piko_flow.control.registered_sink import RegisteredSink
 from piko_flow.control.service import ControlService
 from piko_flow.control.watched import Watched

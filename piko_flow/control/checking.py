@@ -10,7 +10,7 @@ from piko_flow.control.flows.flow import Flow
 from piko_flow.control.flows.flow_options import RESERVED
 from piko_flow.control.flows.schedule_rows import Flows, understand, unreadable
 from piko_flow.control.flows.system_row import read_system_row
-from piko_flow.control.params import check_params, ignored_names, refusal_of
+from piko_flow.control.params.params import check_params, ignored_names, refusal_of
 from piko_flow.errors import RequestRefused, describe_error
 from piko_flow.planning.window import Window, newest_window
 from piko_flow.store.records import ConfigRecord, ScheduleRecord

@@ -10,8 +10,8 @@ from hashlib import sha256
 from typing import Any
 
 from piko_flow.control.letter_files import LARGEST, LetterFiles
-from piko_flow.control.payload import LONGEST, StoredPayload, kind_of
-from piko_flow.control.redaction import NOTHING_HIDDEN, Redaction
+from piko_flow.control.params.payload import LONGEST, StoredPayload, kind_of
+from piko_flow.control.params.redaction import NOTHING_HIDDEN, Redaction
 from piko_flow.dataflow.reports.facts import DeadLetter
 from piko_flow.planning.window import Window
 from piko_flow.store.records import DeadLetterRecord, RunRecord

@@ -20,7 +20,7 @@ from piko_flow.control.emitted_letters import letter_records
 from piko_flow.control.flows.run_context import Emitted
 from piko_flow.control.letter_files import LetterFiles
 from piko_flow.control.open_spools import KeepLetters, SpoolPlace, Spools
-from piko_flow.control.redaction import NOTHING_HIDDEN, Redaction
+from piko_flow.control.params.redaction import NOTHING_HIDDEN, Redaction
 from piko_flow.counting import counted
 from piko_flow.dataflow.graph.origin import caller
 from piko_flow.dataflow.reports.report import RunReport

@@ -14,11 +14,11 @@ from piko_flow.control.failure import cause_of, hash_of, is_retryable, message_o
 from piko_flow.control.flows.run_context import Emitted, RunContext
 from piko_flow.control.job_run import JobRun
 from piko_flow.control.journal import Ask
-from piko_flow.control.line_redaction import LineRedaction, secrets_in
 from piko_flow.control.outcome import Outcome
-from piko_flow.control.params import check_params
+from piko_flow.control.params.line_redaction import LineRedaction, secrets_in
+from piko_flow.control.params.params import check_params
+from piko_flow.control.params.redaction import Redaction
 from piko_flow.control.pipeline_run import PipelineRun
-from piko_flow.control.redaction import Redaction
 from piko_flow.control.replay_run import LettersUnknown, ReplayRun
 from piko_flow.control.replaying import REPLAY
 from piko_flow.control.run_order import RunOrder, RunTools

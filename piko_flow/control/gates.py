@@ -8,8 +8,8 @@ from typing import Any
 
 from piko_flow.control.flows.flow import Flow
 from piko_flow.control.flows.run_context import RunContext
-from piko_flow.control.line_redaction import described
-from piko_flow.control.params import check_params
+from piko_flow.control.params.line_redaction import described
+from piko_flow.control.params.params import check_params
 from piko_flow.control.plane_part import PlanePart
 from piko_flow.control.replaying import check_accepted, check_entry
 from piko_flow.control.reviving import Reviver, refused, replay_of

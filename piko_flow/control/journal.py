@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from typing import Protocol, TypeVar
 
 from piko_flow.clock import Clock
-from piko_flow.control.redaction import NOTHING_HIDDEN, Redaction
+from piko_flow.control.params.redaction import NOTHING_HIDDEN, Redaction
 from piko_flow.control.unit_text import json_text, text_of_units, units_of_text
 from piko_flow.dataflow.commit.accounts import UnitResult
 from piko_flow.dataflow.stages.sink import Part

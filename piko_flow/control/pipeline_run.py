@@ -15,8 +15,8 @@ from piko_flow.control.cpu import WorkerShare
 from piko_flow.control.dead_letters import records_of
 from piko_flow.control.flows.run_context import RunContext
 from piko_flow.control.journal import StoreJournal
-from piko_flow.control.line_redaction import secrets_in
-from piko_flow.control.redaction import Redaction
+from piko_flow.control.params.line_redaction import secrets_in
+from piko_flow.control.params.redaction import Redaction
 from piko_flow.control.run_order import RunOrder, RunTools
 from piko_flow.control.staging import StoreStaging
 from piko_flow.dataflow.commit.last_transaction import LastTransaction

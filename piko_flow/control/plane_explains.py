@@ -12,7 +12,7 @@ from piko_flow.control.explained_flows import explain_flow
 from piko_flow.control.explained_runs import explain_run
 from piko_flow.control.flows.schedule_rows import understand
 from piko_flow.control.flows.told_times import Times
-from piko_flow.control.params import ignored_names
+from piko_flow.control.params.params import ignored_names
 from piko_flow.control.params_book import ParamsBook
 from piko_flow.control.plane_part import missing
 from piko_flow.control.plane_replicas import PlaneReplicas

@@ -10,15 +10,21 @@ from typing import Any
 import orjson
 from pydantic import BaseModel
 
-from piko_flow.control.field_names import overlaid
 from piko_flow.control.flows.flow import Flow
-from piko_flow.control.kept_secrets import has_stars, with_secrets, without_kept
-from piko_flow.control.params import ParamsRefused, check_names, check_params, ignored_names, refusal_of
+from piko_flow.control.params.field_names import overlaid
+from piko_flow.control.params.kept_secrets import has_stars, with_secrets, without_kept
+from piko_flow.control.params.params import (
+    ParamsRefused,
+    check_names,
+    check_params,
+    ignored_names,
+    refusal_of,
+)
+from piko_flow.control.params.redaction import Redaction
+from piko_flow.control.params.shown_params import hidden
+from piko_flow.control.params.written_numbers import as_written, json_text
 from piko_flow.control.params_book import ParamsBook
 from piko_flow.control.plane_part import PlanePart, missing, refuse
-from piko_flow.control.redaction import Redaction
-from piko_flow.control.shown_params import hidden
-from piko_flow.control.written_numbers import as_written, json_text
 from piko_flow.errors import RequestRefused
 from piko_flow.store.records import ConfigRecord, ParamsVersion
 from piko_flow.store.seen import Seen, check_seen

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING
 from piko_flow.clock import Clock
 from piko_flow.connectors.spool_errors import SpoolClosed
 from piko_flow.control.detail_writing import DetailAsk, DetailWriting
-from piko_flow.control.line_redaction import LineRedaction
 from piko_flow.control.outcome import Outcome
+from piko_flow.control.params.line_redaction import LineRedaction
 from piko_flow.control.run_order import RunOrder
 from piko_flow.control.run_watch import RunWatch
 from piko_flow.control.timing import woken

@@ -21,7 +21,7 @@ from piko_flow.control.letter_sweeping import keep_sweeping
 from piko_flow.control.loop_thread import LoopThread
 from piko_flow.control.mailbox import Mailbox
 from piko_flow.control.outcome import Outcome
-from piko_flow.control.redaction import Redaction
+from piko_flow.control.params.redaction import Redaction
 from piko_flow.control.run_details import RunDetails
 from piko_flow.control.watched import Watched
 from piko_flow.dataflow.stages.resource_host import ResourcePool

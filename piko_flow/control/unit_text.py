@@ -10,8 +10,8 @@ from typing import Any, TypeVar
 import orjson
 
 from piko_flow.control.dead_letters import stored
-from piko_flow.control.payload import StoredPayload
-from piko_flow.control.redaction import NOTHING_HIDDEN, Redaction
+from piko_flow.control.params.payload import StoredPayload
+from piko_flow.control.params.redaction import NOTHING_HIDDEN, Redaction
 from piko_flow.dataflow.commit.accounts import UnitResult
 from piko_flow.dataflow.reports.facts import DeadLetter
 from piko_flow.dataflow.reports.tally import EdgeTally, OperatorTimes, StageTally

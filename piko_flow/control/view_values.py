@@ -6,8 +6,8 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from piko_flow.control.flows.flow import Flow
-from piko_flow.control.secret_fields import SECRET
-from piko_flow.control.shown_params import hidden
+from piko_flow.control.params.secret_fields import SECRET
+from piko_flow.control.params.shown_params import hidden
 
 if TYPE_CHECKING:
     from piko_flow.control.plane_backfills import BackfillView

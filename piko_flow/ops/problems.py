@@ -13,8 +13,8 @@ from pydantic import BaseModel, ConfigDict
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
-from piko_flow.control.field_names import Place
-from piko_flow.control.params import ParamsRefused, cut_name, told_place
+from piko_flow.control.params.field_names import Place
+from piko_flow.control.params.params import ParamsRefused, cut_name, told_place
 from piko_flow.errors import (
     LeadershipLost,
     NotFound,

@@ -168,8 +168,10 @@ def test_what_describes_and_what_runs_has_nothing_built_by_pydantic(script: str)
 
 
 def test_a_model_and_an_adapter_of_ours_would_be_found() -> None:
-    script = "import sys\nimport piko_flow.control.payload, piko_flow.ops.problems\n" + BUILT_BY_PYDANTIC
+    script = (
+        "import sys\nimport piko_flow.control.params.payload, piko_flow.ops.problems\n" + BUILT_BY_PYDANTIC
+    )
     assert lines_of(script) >= {
-        "piko_flow.control.payload.TypeAdapter(Any)",
+        "piko_flow.control.params.payload.TypeAdapter(Any)",
         "piko_flow.ops.problems.Problem",
     }

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from piko_flow.control.payload import encode_payload
+from piko_flow.control.params.payload import encode_payload
 from piko_flow.control.plane_dead_letters import WhichLetters
 from piko_flow.ops.console.shown_items import LONGEST, PARSED, of_failure, shown_item
 from tests.unit.api_worlds import PlaneProcess

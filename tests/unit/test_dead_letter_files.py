@@ -20,7 +20,7 @@ from piko_flow import Pipeline, Sink, Source, Transform
 from piko_flow.control.letter_files import PARTIAL, LetterFiles
 from piko_flow.control.letter_sweeping import EVERY, YOUNG, keep_sweeping, sweep
 from piko_flow.control.options import ReplicaOptions
-from piko_flow.control.payload import LONGEST
+from piko_flow.control.params.payload import LONGEST
 from piko_flow.control.plane_dead_letters import WhichLetters
 from piko_flow.errors import RequestRefused
 from piko_flow.planning.run_state import RunStatus

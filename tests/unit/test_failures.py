@@ -16,8 +16,8 @@ from piko_flow.control.execution import RunOrder
 from piko_flow.control.executions import Executions
 from piko_flow.control.failure import message_of
 from piko_flow.control.flows.run_context import RunContext
-from piko_flow.control.line_redaction import LineRedaction
-from piko_flow.control.redaction import NOTHING_HIDDEN, Redaction
+from piko_flow.control.params.line_redaction import LineRedaction
+from piko_flow.control.params.redaction import NOTHING_HIDDEN, Redaction
 from piko_flow.control.run_details import RunDetails
 from piko_flow.control.told_attempt import ToldAttempt
 from piko_flow.control.told_failure import FRAMES, ITEM, ToldFailure, failures_in, failures_of, told_failure

@@ -13,7 +13,7 @@ from pydantic_core import PydanticCustomError
 from piko_flow.control.flows.flow import Flow
 from piko_flow.control.flows.registry import Registry
 from piko_flow.control.flows.run_context import RunContext
-from piko_flow.control.params import check_params, ignored_names, refusal_of
+from piko_flow.control.params.params import check_params, ignored_names, refusal_of
 from piko_flow.errors import RequestRefused
 
 

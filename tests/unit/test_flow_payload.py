@@ -11,7 +11,7 @@ import orjson
 import pytest
 from pydantic import BaseModel, SecretStr
 
-from piko_flow.control.payload import LONGEST, StoredPayload, encode_payload
+from piko_flow.control.params.payload import LONGEST, StoredPayload, encode_payload
 
 
 class Order(BaseModel):

@@ -11,7 +11,7 @@ from pydantic import AliasChoices, AliasPath, BaseModel, Field, PostgresDsn, Sec
 
 from piko_flow.control.flows.flow import Flow
 from piko_flow.control.flows.registry import Registry
-from piko_flow.control.params import ParamsRefused, check_params
+from piko_flow.control.params.params import ParamsRefused, check_params
 from tests.unit.api_worlds import PlaneProcess, api_world
 from tests.unit.planes import do_nothing, scene
 from tests.unit.test_console_answers import client

@@ -7,7 +7,7 @@ import pytest
 from pydantic import BaseModel, Field, RootModel, SecretStr
 from typing_extensions import TypedDict
 
-from piko_flow.control.quoted_secrets import MOST, may_quote_secret
+from piko_flow.control.params.quoted_secrets import MOST, may_quote_secret
 
 SWORD = SecretStr("swordfish")
 

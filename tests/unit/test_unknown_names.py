@@ -8,8 +8,8 @@ from pydantic import AliasPath, BaseModel, BeforeValidator, Field, RootModel, fi
 
 from piko_flow.control.flows.flow import Flow
 from piko_flow.control.flows.registry import Registry
-from piko_flow.control.params import ParamsRefused, check_names, check_params, ignored_names
-from piko_flow.control.unknown_names import unknown_names
+from piko_flow.control.params.params import ParamsRefused, check_names, check_params, ignored_names
+from piko_flow.control.params.unknown_names import unknown_names
 from piko_flow.errors import RequestRefused
 from tests.unit.planes import do_nothing, scene
 

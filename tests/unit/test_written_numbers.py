@@ -10,8 +10,14 @@ from pydantic import BaseModel, Field, RootModel, SecretStr
 from piko_flow.cli.control_arguments import given_params
 from piko_flow.control.flows.flow import Flow
 from piko_flow.control.flows.registry import Registry
-from piko_flow.control.params import check_params
-from piko_flow.control.written_numbers import WrittenNumber, as_written, json_text, read_json, written_number
+from piko_flow.control.params.params import check_params
+from piko_flow.control.params.written_numbers import (
+    WrittenNumber,
+    as_written,
+    json_text,
+    read_json,
+    written_number,
+)
 from piko_flow.planning.cron import Cron
 from piko_flow.planning.window import BackfillPolicy
 from piko_flow.store.protocols import RunFilter

@@ -14,8 +14,8 @@ from fastapi.routing import APIRoute
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
-from piko_flow.control.params import ParamsRefused
-from piko_flow.control.written_numbers import written_number
+from piko_flow.control.params.params import ParamsRefused
+from piko_flow.control.params.written_numbers import written_number
 from piko_flow.ops.misread import MOST, Misread, misread, no_json, other_content, unknown_parameter
 from piko_flow.ops.problems import error_response
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Final
 
-from piko_flow.control.params import ParamsRefused
+from piko_flow.control.params.params import ParamsRefused
 from piko_flow.errors import NotFound, RequestConflicts, RequestRefused, ScheduleError
 
 VALUE: Final = re.compile(r"""'[^']*'|"[^"]*"|['"].*…|-?[\d.]+|None|True|False""")

@@ -8,7 +8,7 @@ from typing import Any
 
 from pydantic import BaseModel, SecretBytes, SecretStr
 
-from piko_flow.control.redaction import Redaction
+from piko_flow.control.params.redaction import Redaction
 from piko_flow.errors import describe_error
 from piko_flow.url_passwords import HIDDEN
 

@@ -9,13 +9,13 @@ from typing import Any
 
 from pydantic import BaseModel, RootModel
 
-from piko_flow.control.field_names import names_of, own_name, read_names
 from piko_flow.control.flows.flow import Flow
-from piko_flow.control.params import check_params
-from piko_flow.control.revealed_values import NOWHERE, is_dataclass_value, revealed
-from piko_flow.control.secret_fields import shapes_in
-from piko_flow.control.shown_params import hidden
-from piko_flow.control.written_numbers import json_text
+from piko_flow.control.params.field_names import names_of, own_name, read_names
+from piko_flow.control.params.params import check_params
+from piko_flow.control.params.revealed_values import NOWHERE, is_dataclass_value, revealed
+from piko_flow.control.params.secret_fields import shapes_in
+from piko_flow.control.params.shown_params import hidden
+from piko_flow.control.params.written_numbers import json_text
 from piko_flow.errors import RequestRefused
 from piko_flow.url_passwords import HIDDEN
 

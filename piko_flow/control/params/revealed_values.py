@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from pydantic import BaseModel, RootModel, TypeAdapter
 
-from piko_flow.control.field_names import names_of
+from piko_flow.control.params.field_names import names_of
 
 NOWHERE: Final = object()
 """What stands for a value where there is none, as null is one."""

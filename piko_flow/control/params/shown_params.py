@@ -6,7 +6,7 @@ from collections.abc import Collection, Mapping
 from typing import Any
 
 from piko_flow.control.flows.flow import Flow
-from piko_flow.control.secret_fields import (
+from piko_flow.control.params.secret_fields import (
     SECRET,
     field_type,
     holds_secret,

@@ -8,7 +8,7 @@ from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from piko_flow.control.payload import LONGEST, encode_payload, values_of
+from piko_flow.control.params.payload import LONGEST, encode_payload, values_of
 from piko_flow.url_passwords import HIDDEN, without_url_passwords
 
 SHORTEST = 3  # characters; a shorter secret would hide half of every line

@@ -12,9 +12,9 @@ from urllib.parse import quote
 from pydantic import BaseModel, RootModel, SecretStr
 from pydantic.fields import FieldInfo
 
-from piko_flow.control.field_names import Place
-from piko_flow.control.revealed_values import NOWHERE, revealed
-from piko_flow.control.secret_fields import (
+from piko_flow.control.params.field_names import Place
+from piko_flow.control.params.revealed_values import NOWHERE, revealed
+from piko_flow.control.params.secret_fields import (
     SECRET,
     field_type,
     holds_secret,

@@ -12,7 +12,7 @@ from typing import Any, Final, get_args, get_origin
 import orjson
 from pydantic import RootModel
 
-from piko_flow.control.secret_fields import field_type, inner_type, shapes_in
+from piko_flow.control.params.secret_fields import field_type, inner_type, shapes_in
 
 _LONG: Final = re.compile(r"\d(?:[\d.]{15}|[eE][-+]?\d{3})")
 """What a text has where a number in it may have more digits, or be nearer to 0, than a float can say."""

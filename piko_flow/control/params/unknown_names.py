@@ -11,8 +11,8 @@ from typing import Any, Final, Union, get_args, get_origin
 from pydantic import BaseModel, BeforeValidator, PlainValidator, RootModel, WrapValidator
 from pydantic.fields import FieldInfo
 
-from piko_flow.control.field_names import Place, read_names
-from piko_flow.control.secret_fields import field_of
+from piko_flow.control.params.field_names import Place, read_names
+from piko_flow.control.params.secret_fields import field_of
 
 FIRST: Final = (BeforeValidator, PlainValidator, WrapValidator)  # they see a value before a model does
 

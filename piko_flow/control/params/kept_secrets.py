@@ -6,13 +6,13 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NoReturn
 
-from piko_flow.control.field_names import Place, own_name
 from piko_flow.control.flows.flow import Flow
-from piko_flow.control.params import ParamsRefused, told_place
-from piko_flow.control.revealed_values import NOWHERE, revealed
-from piko_flow.control.secret_fields import field_of
-from piko_flow.control.shown_params import hidden
-from piko_flow.control.standing_values import Standing, StandingParams
+from piko_flow.control.params.field_names import Place, own_name
+from piko_flow.control.params.params import ParamsRefused, told_place
+from piko_flow.control.params.revealed_values import NOWHERE, revealed
+from piko_flow.control.params.secret_fields import field_of
+from piko_flow.control.params.shown_params import hidden
+from piko_flow.control.params.standing_values import Standing, StandingParams
 from piko_flow.store.records import ParamsVersion
 from piko_flow.url_passwords import HIDDEN
 
