@@ -16,9 +16,9 @@ from piko_flow.connectors.spool import Spool
 from piko_flow.connectors.spool_delivery import REPLACED, what_replaces
 from piko_flow.connectors.spool_file import Origin
 from piko_flow.connectors.spool_target import open_spools
-from piko_flow.control.emitted_letters import letter_records
+from piko_flow.control.dead_letters.emitted_letters import letter_records
+from piko_flow.control.dead_letters.letter_files import LetterFiles
 from piko_flow.control.flows.run_context import Emitted
-from piko_flow.control.letter_files import LetterFiles
 from piko_flow.control.open_spools import KeepLetters, SpoolPlace, Spools
 from piko_flow.control.params.redaction import NOTHING_HIDDEN, Redaction
 from piko_flow.counting import counted

@@ -8,6 +8,7 @@ import threading
 from typing import Any
 
 from piko_flow.control.cpu import RunCpu
+from piko_flow.control.dead_letters.replaying import REPLAY
 from piko_flow.control.deadline import OverTime, timed_out
 from piko_flow.control.emitting import Emissions
 from piko_flow.control.failure import cause_of, hash_of, is_retryable, message_of, type_of
@@ -20,7 +21,6 @@ from piko_flow.control.params.params import check_params
 from piko_flow.control.params.redaction import Redaction
 from piko_flow.control.pipeline_run import PipelineRun
 from piko_flow.control.replay_run import LettersUnknown, ReplayRun
-from piko_flow.control.replaying import REPLAY
 from piko_flow.control.run_order import RunOrder, RunTools
 from piko_flow.control.told_attempt import ToldAttempt
 from piko_flow.control.told_failure import hiding, told_failure

@@ -6,13 +6,13 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from piko_flow.control.dead_letters.replaying import check_accepted, check_entry
+from piko_flow.control.dead_letters.reviving import Reviver, refused, replay_of
 from piko_flow.control.flows.flow import Flow
 from piko_flow.control.flows.run_context import RunContext
 from piko_flow.control.params.line_redaction import described
 from piko_flow.control.params.params import check_params
 from piko_flow.control.plane_part import PlanePart
-from piko_flow.control.replaying import check_accepted, check_entry
-from piko_flow.control.reviving import Reviver, refused, replay_of
 from piko_flow.errors import PikoFlowError, RequestRefused
 from piko_flow.planning.window import Window
 from piko_flow.store.records import DeadLetterRecord, RunRecord

@@ -11,10 +11,10 @@ from types import TracebackType
 from typing import Any
 
 from piko_flow.connectors.spool import LiveSpool, Spool, SpooledLetter, SpoolRefused
-from piko_flow.control.dead_letters import record_of
-from piko_flow.control.letter_files import LetterFiles
+from piko_flow.control.dead_letters.dead_letters import record_of
+from piko_flow.control.dead_letters.letter_files import LetterFiles
+from piko_flow.control.dead_letters.replaying import BEHIND
 from piko_flow.control.params.redaction import NOTHING_HIDDEN, Redaction
-from piko_flow.control.replaying import BEHIND
 from piko_flow.dataflow.reports.facts import DeadLetter
 from piko_flow.store.records import DeadLetterRecord
 

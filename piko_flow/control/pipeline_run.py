@@ -12,7 +12,7 @@ from typing import Any
 import orjson
 
 from piko_flow.control.cpu import WorkerShare
-from piko_flow.control.dead_letters import records_of
+from piko_flow.control.dead_letters.dead_letters import records_of
 from piko_flow.control.flows.run_context import RunContext
 from piko_flow.control.journal import StoreJournal
 from piko_flow.control.params.line_redaction import secrets_in

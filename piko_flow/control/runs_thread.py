@@ -12,11 +12,11 @@ from typing import TypeVar
 
 from piko_flow.clock import Clock
 from piko_flow.connectors.spool import LiveSpool
+from piko_flow.control.dead_letters.letter_files import LetterFiles
 from piko_flow.control.emitting import Emissions, Writer
 from piko_flow.control.execution import STOPPING, RunOrder, RunTools
 from piko_flow.control.executions import Executions
 from piko_flow.control.flows.run_context import Emitted
-from piko_flow.control.letter_files import LetterFiles
 from piko_flow.control.letter_sweeping import keep_sweeping
 from piko_flow.control.loop_thread import LoopThread
 from piko_flow.control.mailbox import Mailbox

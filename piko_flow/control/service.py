@@ -14,11 +14,11 @@ from datetime import datetime
 from typing import Any, TypeVar
 
 from piko_flow.clock import Clock, SystemClock
+from piko_flow.control.dead_letters.letter_files import letter_files
 from piko_flow.control.emitting import Writer
 from piko_flow.control.flows.flow import Flow
 from piko_flow.control.flows.registry import Registry
 from piko_flow.control.flows.run_context import Emitted
-from piko_flow.control.letter_files import letter_files
 from piko_flow.control.loop_thread import LoopThread
 from piko_flow.control.notices import notices_of
 from piko_flow.control.options import ReplicaOptions

@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 
 import orjson
 
-from piko_flow.control.dead_letters import stored
+from piko_flow.control.dead_letters.dead_letters import stored
 from piko_flow.control.params.payload import StoredPayload
 from piko_flow.control.params.redaction import NOTHING_HIDDEN, Redaction
 from piko_flow.dataflow.commit.accounts import UnitResult

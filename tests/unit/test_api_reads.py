@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from piko_flow.control.dead_letters.window_completeness import Completeness
 from piko_flow.control.explained_facts import Line
 from piko_flow.control.flows.json_values import RAW, json_values
 from piko_flow.control.plane_backfills import BackfillPlan
@@ -17,7 +18,6 @@ from piko_flow.control.plane_replays import Replaying, ReplayRequest, Untaken
 from piko_flow.control.plane_replicas import LeaderView
 from piko_flow.control.plane_rows import Preview, PreviewedFire, ScheduleView
 from piko_flow.control.plane_runs import RunView
-from piko_flow.control.window_completeness import Completeness
 from piko_flow.ops.api.answers import backfills, dead_letters, flows, params, replicas, runs
 from piko_flow.planning.run_state import RunStatus
 from piko_flow.store import records

@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 
 from piko_flow import Pipeline, Sink, Source, Transform
-from piko_flow.control.letter_files import PARTIAL, LetterFiles
+from piko_flow.control.dead_letters.letter_files import PARTIAL, LetterFiles
 from piko_flow.control.letter_sweeping import EVERY, YOUNG, keep_sweeping, sweep
 from piko_flow.control.options import ReplicaOptions
 from piko_flow.control.params.payload import LONGEST

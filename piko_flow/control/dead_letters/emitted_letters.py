@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any, Protocol
 
-from piko_flow.control.dead_letters import record_of
+from piko_flow.control.dead_letters.dead_letters import record_of
+from piko_flow.control.dead_letters.letter_files import LetterFiles
 from piko_flow.control.flows.run_context import Emitted
-from piko_flow.control.letter_files import LetterFiles
 from piko_flow.control.params.redaction import Redaction
 from piko_flow.dataflow.reports.facts import DeadLetter
 from piko_flow.store.records import DeadLetterRecord

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from piko_flow.control.dead_letters import count_of
-from piko_flow.control.replaying import REPLAY
+from piko_flow.control.dead_letters.dead_letters import count_of
+from piko_flow.control.dead_letters.replaying import REPLAY
 from piko_flow.store.letter_states import DROPPED, OPEN, REPLAYED
 from piko_flow.store.protocols import Store
 from piko_flow.store.records import DeadLetterRecord

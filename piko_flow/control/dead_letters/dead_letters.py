@@ -9,7 +9,7 @@ from dataclasses import replace
 from hashlib import sha256
 from typing import Any
 
-from piko_flow.control.letter_files import LARGEST, LetterFiles
+from piko_flow.control.dead_letters.letter_files import LARGEST, LetterFiles
 from piko_flow.control.params.payload import LONGEST, StoredPayload, kind_of
 from piko_flow.control.params.redaction import NOTHING_HIDDEN, Redaction
 from piko_flow.dataflow.reports.facts import DeadLetter

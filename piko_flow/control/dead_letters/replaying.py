@@ -8,12 +8,12 @@ from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from piko_flow.control.dead_letters import count_of, record_of
-from piko_flow.control.emitted_letters import emitted_again
+from piko_flow.control.dead_letters.dead_letters import count_of, record_of
+from piko_flow.control.dead_letters.emitted_letters import emitted_again
+from piko_flow.control.dead_letters.reviving import Reviver, refused
 from piko_flow.control.flows.run_context import Emitted
 from piko_flow.control.params.payload import StoredPayload, encode_payload, values_of
 from piko_flow.control.params.redaction import Redaction
-from piko_flow.control.reviving import Reviver, refused
 from piko_flow.dataflow.graph.boxes import graph_of
 from piko_flow.dataflow.plan.entry import find, named, taken_at, why_closed
 from piko_flow.dataflow.reports.facts import DeadLetter
