@@ -17,14 +17,14 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from piko_flow.clock import Clock
 from piko_flow.connectors.spool_folder import state_home
-from piko_flow.control.emitting import ItemKey, Writer
 from piko_flow.control.flows.discovery import discover
 from piko_flow.control.flows.flow import Flow, default_registry
 from piko_flow.control.flows.registry import Registry
 from piko_flow.control.notice_options import NoticeOptions
 from piko_flow.control.options import ReplicaOptions
 from piko_flow.control.params.redaction import Redaction
-from piko_flow.control.registered_sink import RegisteredSink
+from piko_flow.control.runs.emitting import ItemKey, Writer
+from piko_flow.control.runs.registered_sink import RegisteredSink
 from piko_flow.control.service import ControlService
 from piko_flow.control.watched import Watched
 from piko_flow.control.watching import watched_by, watching

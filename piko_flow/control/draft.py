@@ -6,7 +6,7 @@ from collections.abc import Callable
 from datetime import datetime
 from typing import TypeAlias
 
-from piko_flow.control.recorder import LeaderAnswer, LeaderAsk
+from piko_flow.control.runs.recorder import LeaderAnswer, LeaderAsk
 from piko_flow.store.batch import Decided, Decision, Ending, PlannedFires, Requeue, Term
 from piko_flow.store.records import NewRun, RunRecord
 

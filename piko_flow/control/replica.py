@@ -16,12 +16,12 @@ from piko_flow.control.leadership import Leadership, is_free, own_lease
 from piko_flow.control.options import ReplicaOptions
 from piko_flow.control.pausing import FailingFlows
 from piko_flow.control.reconciler import Reconciler
-from piko_flow.control.recorder import Recorder
 from piko_flow.control.reign import Reign
+from piko_flow.control.runs.recorder import Recorder
+from piko_flow.control.runs.worker import Worker
 from piko_flow.control.scheduler import Scheduler
 from piko_flow.control.slices import Slices
 from piko_flow.control.timing import DatabaseTime, timed
-from piko_flow.control.worker import Worker
 from piko_flow.errors import LeadershipLost, StoreUnavailable, TermOutdated
 from piko_flow.planning.run_state import RunStatus
 from piko_flow.store.batch import Decision, Ending

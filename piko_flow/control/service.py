@@ -15,7 +15,6 @@ from typing import Any, TypeVar
 
 from piko_flow.clock import Clock, SystemClock
 from piko_flow.control.dead_letters.letter_files import letter_files
-from piko_flow.control.emitting import Writer
 from piko_flow.control.flows.flow import Flow
 from piko_flow.control.flows.registry import Registry
 from piko_flow.control.flows.run_context import Emitted
@@ -25,7 +24,8 @@ from piko_flow.control.options import ReplicaOptions
 from piko_flow.control.plane import ControlPlane
 from piko_flow.control.replica import Replica
 from piko_flow.control.replica_loops import ReplicaLoops
-from piko_flow.control.runs_thread import RunsThread
+from piko_flow.control.runs.emitting import Writer
+from piko_flow.control.runs.runs_thread import RunsThread
 from piko_flow.control.survey import Survey
 from piko_flow.control.watch import LoopWatch
 from piko_flow.control.watched import Watched

@@ -8,9 +8,9 @@ from contextvars import ContextVar, copy_context
 from datetime import timedelta
 from typing import Any
 
-from piko_flow.control.executions import Executions
-from piko_flow.control.outcome import Outcome
-from piko_flow.control.run_order import RunOrder, RunTools
+from piko_flow.control.runs.executions import Executions
+from piko_flow.control.runs.outcome import Outcome
+from piko_flow.control.runs.run_order import RunOrder, RunTools
 from piko_flow.planning.run_state import Reason
 from piko_flow.testing.manual_clock import ManualClock
 from piko_flow.testing.simulated_runs import Ended, Later

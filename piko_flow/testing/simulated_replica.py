@@ -11,7 +11,7 @@ from piko_flow.control.flows.flow import Flow
 from piko_flow.control.flows.registry import Registry
 from piko_flow.control.options import ReplicaOptions
 from piko_flow.control.replica import Replica
-from piko_flow.control.worker import Runs
+from piko_flow.control.runs.worker import Runs
 from piko_flow.errors import StoreUnavailable
 from piko_flow.store.memory.store import MemoryStore
 from piko_flow.store.protocols import Store

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import TypeAlias
 
-from piko_flow.control.execution import RunOrder
-from piko_flow.control.outcome import Outcome
+from piko_flow.control.runs.execution import RunOrder
+from piko_flow.control.runs.outcome import Outcome
 from piko_flow.planning.run_state import Reason, RunStatus
 
 Later: TypeAlias = Callable[[timedelta, Callable[[], None]], None]

@@ -19,10 +19,10 @@ from typing import Any
 
 from piko_flow import Filter, Flow, Registry, Sink, Source, Transform
 from piko_flow.clock import SystemClock, now
-from piko_flow.control.execution import RunOrder, RunTools
-from piko_flow.control.executions import Executions
-from piko_flow.control.outcome import Outcome
-from piko_flow.control.run_details import RunDetails
+from piko_flow.control.runs.execution import RunOrder, RunTools
+from piko_flow.control.runs.executions import Executions
+from piko_flow.control.runs.outcome import Outcome
+from piko_flow.control.runs.run_details import RunDetails
 from piko_flow.control.watched import Watched
 from piko_flow.control.watching import watched_by, watching
 from piko_flow.ops.metrics import MetricsPage

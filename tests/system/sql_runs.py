@@ -9,9 +9,9 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from piko_flow.clock import SystemClock
-from piko_flow.control.execution import RunOrder, RunTools, execute
 from piko_flow.control.flows.flow import Flow
-from piko_flow.control.outcome import Outcome
+from piko_flow.control.runs.execution import RunOrder, RunTools, execute
+from piko_flow.control.runs.outcome import Outcome
 from piko_flow.planning.run_state import Reason, RunStatus
 from piko_flow.planning.window import Window
 from piko_flow.store.batch import Batch, Requeue

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from piko_flow.control import leadership
-from piko_flow.control.worker import Worker
+from piko_flow.control.runs.worker import Worker
 from piko_flow.planning.flow_state import FlowState
 from piko_flow.planning.run_state import RunStatus
 from piko_flow.store.batch import Batch, Written

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 
-from piko_flow.control.recorder import Recorder
+from piko_flow.control.runs.recorder import Recorder
 from piko_flow.planning.run_state import RunStatus
 from piko_flow.store.batch import Batch, Ending, Written
 from piko_flow.store.memory.store import MemoryStore

@@ -6,13 +6,13 @@ from collections.abc import Callable
 from typing import Any
 
 from piko_flow import Pipeline, Sink, Source, Transform
-from piko_flow.control.endings import next_step
-from piko_flow.control.execution import ActiveExecution, RunOrder
 from piko_flow.control.flows.flow import Flow
 from piko_flow.control.options import ReplicaOptions
-from piko_flow.control.outcome import Outcome
 from piko_flow.control.plane import ControlPlane
 from piko_flow.control.plane_dead_letters import WhichLetters
+from piko_flow.control.runs.endings import next_step
+from piko_flow.control.runs.execution import ActiveExecution, RunOrder
+from piko_flow.control.runs.outcome import Outcome
 from piko_flow.store.batch import Batch, Ending
 from piko_flow.store.records import DeadLetterRecord, RunRecord
 from tests.unit.executing import REPLICA, Place

@@ -9,10 +9,10 @@ from datetime import UTC, datetime
 from typing import Any, TypeVar
 
 from piko_flow import SinkTarget
-from piko_flow.control.execution import ActiveExecution, RunOrder, RunTools
 from piko_flow.control.flows.flow import Flow
 from piko_flow.control.flows.registry import Registry
-from piko_flow.control.outcome import Outcome
+from piko_flow.control.runs.execution import ActiveExecution, RunOrder, RunTools
+from piko_flow.control.runs.outcome import Outcome
 from piko_flow.dataflow.stages.sink import Part, Receipt, Transaction
 from piko_flow.errors import StoreUnavailable
 from piko_flow.planning.run_state import Reason

@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
-from piko_flow.control.endings import DECIDED_ATTEMPTS, next_step
 from piko_flow.control.flows.flow import Flow
-from piko_flow.control.outcome import Outcome
 from piko_flow.control.params_book import ParamsBook
+from piko_flow.control.runs.endings import DECIDED_ATTEMPTS, next_step
+from piko_flow.control.runs.outcome import Outcome
 from piko_flow.planning.ledger import Mark
 from piko_flow.planning.run_state import Reason, RunStatus
 from piko_flow.planning.window import Window

@@ -6,7 +6,7 @@ from datetime import timedelta
 
 import pytest
 
-from piko_flow.control.recorder import MOST, LeaderAsk
+from piko_flow.control.runs.recorder import MOST, LeaderAsk
 from piko_flow.dataflow.stages.sink import Transaction
 from piko_flow.errors import StoreUnavailable, TermOutdated
 from piko_flow.planning.run_state import Reason, RunStatus

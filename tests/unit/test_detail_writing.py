@@ -8,8 +8,8 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 
 import pytest
 
-from piko_flow.control import detail_writing
-from piko_flow.control.detail_writing import TOGETHER, TOGETHER_TEXT, DetailWriting
+from piko_flow.control.runs import detail_writing
+from piko_flow.control.runs.detail_writing import TOGETHER, TOGETHER_TEXT, DetailWriting
 from piko_flow.errors import StoreUnavailable
 from piko_flow.store.ops_records import RunDetail
 

@@ -9,8 +9,8 @@ import pytest
 from pydantic import BaseModel
 
 from piko_flow.connectors.spool import NotKept, Spool
-from piko_flow.control.emitting import Emissions, Writer
 from piko_flow.control.flows.run_context import Emitted
+from piko_flow.control.runs.emitting import Emissions, Writer
 from piko_flow.errors import RequestRefused
 
 

@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 
 from piko_flow import CpuMap, WorkerPool
-from piko_flow.control.cpu import RunCpu, WorkerShare
 from piko_flow.control.flows.flow import Flow
 from piko_flow.control.flows.registry import Registry
 from piko_flow.control.flows.run_context import RunContext
+from piko_flow.control.runs.cpu import RunCpu, WorkerShare
 from piko_flow.dataflow.workers.pool import CallResult
 from piko_flow.dataflow.workers.shipping import Shipment, pack
 from piko_flow.planning.run_state import RunStatus

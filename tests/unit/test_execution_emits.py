@@ -11,11 +11,11 @@ import pytest
 
 from piko_flow import On, Route, Sink, Source, Transform
 from piko_flow.connectors.files import CsvSink
-from piko_flow.control.emitting import Emissions, NotWritten, Writer
-from piko_flow.control.execution import ActiveExecution
 from piko_flow.control.flows.flow import Flow
 from piko_flow.control.flows.registry import Registry
 from piko_flow.control.flows.run_context import Emitted, RunContext
+from piko_flow.control.runs.emitting import Emissions, NotWritten, Writer
+from piko_flow.control.runs.execution import ActiveExecution
 from piko_flow.dataflow.stages.stage import Pipeline
 from piko_flow.errors import PipelineError
 from piko_flow.planning.run_state import RunStatus

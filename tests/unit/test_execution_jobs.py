@@ -11,10 +11,10 @@ import pytest
 from pydantic import BaseModel
 
 from piko_flow import Retry, Sink, Source
-from piko_flow.control.execution import ActiveExecution, Outcome, execute
 from piko_flow.control.flows.flow import Flow
 from piko_flow.control.flows.registry import Registry
 from piko_flow.control.flows.run_context import RunContext
+from piko_flow.control.runs.execution import ActiveExecution, Outcome, execute
 from piko_flow.errors import ClaimLost, RequestRefused
 from piko_flow.planning.ledger import Mark
 from piko_flow.planning.run_state import Reason, RunStatus

@@ -14,9 +14,9 @@ from sqlalchemy.exc import IntegrityError
 
 from piko_flow import Sink, SinkTarget
 from piko_flow.clock import SystemClock
-from piko_flow.control.execution import RunOrder, RunTools, execute
 from piko_flow.control.flows.flow import Flow
 from piko_flow.control.flows.registry import Registry
+from piko_flow.control.runs.execution import RunOrder, RunTools, execute
 from piko_flow.dataflow.stages.sink import Receipt, Transaction
 from piko_flow.planning.ledger import Mark
 from piko_flow.planning.run_state import Reason, RunStatus

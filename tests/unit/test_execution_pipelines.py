@@ -11,10 +11,10 @@ import pytest
 from pydantic import BaseModel
 
 from piko_flow import Sink, Source, Transform
-from piko_flow.control.execution import ActiveExecution, execute
 from piko_flow.control.flows.flow import Flow
 from piko_flow.control.flows.registry import Registry
 from piko_flow.control.flows.run_context import RunContext
+from piko_flow.control.runs.execution import ActiveExecution, execute
 from piko_flow.dataflow.stages.resource import RunInfo
 from piko_flow.dataflow.stages.stage import Pipeline
 from piko_flow.planning.run_state import Reason, RunStatus

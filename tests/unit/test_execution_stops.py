@@ -11,10 +11,10 @@ from typing import Any
 import pytest
 
 from piko_flow import Source, Transform
-from piko_flow.control.execution import ActiveExecution, execute
 from piko_flow.control.flows.flow import Flow
 from piko_flow.control.flows.registry import Registry
 from piko_flow.control.flows.run_context import RunContext
+from piko_flow.control.runs.execution import ActiveExecution, execute
 from piko_flow.planning.run_state import Reason, RunStatus
 from piko_flow.testing import CollectingSink
 from piko_flow.testing.manual_clock import ManualClock
@@ -299,7 +299,7 @@ async def test_a_resource_that_is_being_closed_is_not_interrupted(place: Place) 
 async def test_a_resource_that_does_not_close_fails_the_run(
     place: Place, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("piko_flow.control.job_run.CLOSING", 0.001)
+    monkeypatch.setattr("piko_flow.control.runs.job_run.CLOSING", 0.001)
     slow = Slow()
 
     async def job(run: RunContext, client: str) -> None: ...

@@ -9,9 +9,9 @@ from typing import Any
 
 from piko_flow import Flow, Registry, Sink, Source, Transform
 from piko_flow.clock import SystemClock
-from piko_flow.control.execution import RunOrder
-from piko_flow.control.executions import Executions
-from piko_flow.control.run_details import GATHERED, RunDetails
+from piko_flow.control.runs.execution import RunOrder
+from piko_flow.control.runs.executions import Executions
+from piko_flow.control.runs.run_details import GATHERED, RunDetails
 from piko_flow.telemetry.line_capture import line_capture
 from tests.unit.executing import Place
 

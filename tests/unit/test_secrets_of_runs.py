@@ -9,8 +9,8 @@ import pytest
 from pydantic import BaseModel, SecretStr
 
 from piko_flow import Sink
-from piko_flow.control.emitting import Writer
 from piko_flow.control.flows.run_context import RunContext
+from piko_flow.control.runs.emitting import Writer
 from piko_flow.url_passwords import HIDDEN
 from tests.unit.dead_letter_worlds import World
 

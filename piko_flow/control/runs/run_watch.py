@@ -6,7 +6,7 @@ from dataclasses import asdict
 from typing import Any
 
 from piko_flow.control.params.line_redaction import LineRedaction
-from piko_flow.control.run_order import RunOrder
+from piko_flow.control.runs.run_order import RunOrder
 from piko_flow.dataflow.reports.facts import Progress
 from piko_flow.dataflow.reports.report import RunReport
 from piko_flow.dataflow.running.run import ActiveRun

@@ -7,7 +7,7 @@ from typing import Protocol, TypeVar
 
 from piko_flow.clock import Clock
 from piko_flow.control.params.redaction import NOTHING_HIDDEN, Redaction
-from piko_flow.control.unit_text import json_text, text_of_units, units_of_text
+from piko_flow.control.runs.unit_text import json_text, text_of_units, units_of_text
 from piko_flow.dataflow.commit.accounts import UnitResult
 from piko_flow.dataflow.stages.sink import Part
 from piko_flow.errors import ClaimLost, StoreUnavailable

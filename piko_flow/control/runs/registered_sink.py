@@ -8,7 +8,7 @@ from typing import Any, NoReturn, Union
 
 from piko_flow.connectors.spool import Spool
 from piko_flow.connectors.spool_models import is_model
-from piko_flow.control.emitting import ItemKey, Writer
+from piko_flow.control.runs.emitting import ItemKey, Writer
 from piko_flow.dataflow.graph.origin import caller
 from piko_flow.dataflow.stages.sink import Sink
 from piko_flow.dataflow.stages.source import Source

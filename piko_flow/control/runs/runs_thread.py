@@ -13,16 +13,16 @@ from typing import TypeVar
 from piko_flow.clock import Clock
 from piko_flow.connectors.spool import LiveSpool
 from piko_flow.control.dead_letters.letter_files import LetterFiles
-from piko_flow.control.emitting import Emissions, Writer
-from piko_flow.control.execution import STOPPING, RunOrder, RunTools
-from piko_flow.control.executions import Executions
 from piko_flow.control.flows.run_context import Emitted
-from piko_flow.control.letter_sweeping import keep_sweeping
 from piko_flow.control.loop_thread import LoopThread
 from piko_flow.control.mailbox import Mailbox
-from piko_flow.control.outcome import Outcome
 from piko_flow.control.params.redaction import Redaction
-from piko_flow.control.run_details import RunDetails
+from piko_flow.control.runs.emitting import Emissions, Writer
+from piko_flow.control.runs.execution import STOPPING, RunOrder, RunTools
+from piko_flow.control.runs.executions import Executions
+from piko_flow.control.runs.letter_sweeping import keep_sweeping
+from piko_flow.control.runs.outcome import Outcome
+from piko_flow.control.runs.run_details import RunDetails
 from piko_flow.control.watched import Watched
 from piko_flow.dataflow.stages.resource_host import ResourcePool
 from piko_flow.dataflow.workers.pool import WorkerPool

@@ -7,9 +7,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from piko_flow.control.failure import type_of
 from piko_flow.control.params.line_redaction import LineRedaction
 from piko_flow.control.params.redaction import Redaction
+from piko_flow.control.runs.failure import type_of
 from piko_flow.dataflow.reports.failed_place import TRACE, frames_of, trace_of
 from piko_flow.errors import ErrorBudgetExceeded, StageFailed, shorten
 from piko_flow.planning.run_state import RunStatus

@@ -5,8 +5,8 @@ from __future__ import annotations
 import logging
 from datetime import datetime, timedelta
 
+from piko_flow.control.runs.told_counts import moved_text
 from piko_flow.control.timing import DatabaseTime
-from piko_flow.control.told_counts import moved_text
 from piko_flow.counting import counted
 from piko_flow.dataflow.reports.report import RunReport
 from piko_flow.dataflow.reports.words import duration

@@ -12,13 +12,13 @@ from typing import TYPE_CHECKING
 
 from piko_flow.clock import Clock
 from piko_flow.connectors.spool_errors import SpoolClosed
-from piko_flow.control.detail_writing import DetailAsk, DetailWriting
-from piko_flow.control.outcome import Outcome
 from piko_flow.control.params.line_redaction import LineRedaction
-from piko_flow.control.run_order import RunOrder
-from piko_flow.control.run_watch import RunWatch
+from piko_flow.control.runs.detail_writing import DetailAsk, DetailWriting
+from piko_flow.control.runs.outcome import Outcome
+from piko_flow.control.runs.run_order import RunOrder
+from piko_flow.control.runs.run_watch import RunWatch
+from piko_flow.control.runs.told_attempt import ToldAttempt
 from piko_flow.control.timing import woken
-from piko_flow.control.told_attempt import ToldAttempt
 from piko_flow.dataflow.reports.observer import Observer
 from piko_flow.dataflow.reports.report import RunReport
 from piko_flow.dataflow.running.run import ActiveRun

@@ -9,9 +9,9 @@ from contextvars import copy_context
 from types import TracebackType
 
 from piko_flow.connectors.spool_target import open_spools
-from piko_flow.control.executed_run import executed_run
-from piko_flow.control.execution import STOPPING, ActiveExecution, RunOrder, RunTools
-from piko_flow.control.outcome import Outcome
+from piko_flow.control.runs.executed_run import executed_run
+from piko_flow.control.runs.execution import STOPPING, ActiveExecution, RunOrder, RunTools
+from piko_flow.control.runs.outcome import Outcome
 from piko_flow.errors import describe_error
 from piko_flow.planning.run_state import Reason, RunStatus
 

@@ -11,13 +11,13 @@ from datetime import datetime
 from heapq import heapify, heappop, heappush
 from typing import Protocol
 
-from piko_flow.control.endings import next_step, what_follows
-from piko_flow.control.execution import RunOrder
-from piko_flow.control.failure import error_text
 from piko_flow.control.flows.schedule_rows import Flows
-from piko_flow.control.outcome import Outcome
-from piko_flow.control.recorder import Recorder
-from piko_flow.control.run_news import RunNews, fields_of
+from piko_flow.control.runs.endings import next_step, what_follows
+from piko_flow.control.runs.execution import RunOrder
+from piko_flow.control.runs.failure import error_text
+from piko_flow.control.runs.outcome import Outcome
+from piko_flow.control.runs.recorder import Recorder
+from piko_flow.control.runs.run_news import RunNews, fields_of
 from piko_flow.control.timing import DatabaseTime
 from piko_flow.errors import describe_error
 from piko_flow.planning.flow_state import SCHEDULE

@@ -8,7 +8,7 @@ from datetime import timedelta
 
 from piko_flow.clock import Clock
 from piko_flow.control.dead_letters.letter_files import LetterFiles
-from piko_flow.control.journal import Ask
+from piko_flow.control.runs.journal import Ask
 from piko_flow.errors import StoreUnavailable
 
 EVERY = timedelta(minutes=10)

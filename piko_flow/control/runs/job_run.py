@@ -6,9 +6,9 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-from piko_flow.control.deadline import Deadline
 from piko_flow.control.flows.run_context import RunContext
-from piko_flow.control.run_order import RunOrder, RunTools
+from piko_flow.control.runs.deadline import Deadline
+from piko_flow.control.runs.run_order import RunOrder, RunTools
 from piko_flow.dataflow.stages.resource_host import ResourceHost, open_all
 from piko_flow.errors import ResourceFailed
 

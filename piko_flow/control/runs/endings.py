@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 
 from piko_flow.control.flows.flow import Flow
-from piko_flow.control.outcome import Outcome
+from piko_flow.control.runs.outcome import Outcome
 from piko_flow.planning.run_state import RunStatus
 from piko_flow.store.batch import Ending, Requeue
 from piko_flow.store.records import RunRecord

@@ -8,9 +8,9 @@ from dataclasses import replace
 from typing import Any
 
 from piko_flow.control.dead_letters.replaying import MOST, Replay
-from piko_flow.control.emitting import SOURCE
 from piko_flow.control.flows.run_context import RunContext
-from piko_flow.control.pipeline_run import PipelineRun
+from piko_flow.control.runs.emitting import SOURCE
+from piko_flow.control.runs.pipeline_run import PipelineRun
 from piko_flow.counting import counted
 from piko_flow.dataflow.plan.entry import Entry
 from piko_flow.dataflow.plan.plan_options import PlanOptions

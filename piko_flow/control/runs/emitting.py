@@ -19,8 +19,8 @@ from piko_flow.connectors.spool_target import open_spools
 from piko_flow.control.dead_letters.emitted_letters import letter_records
 from piko_flow.control.dead_letters.letter_files import LetterFiles
 from piko_flow.control.flows.run_context import Emitted
-from piko_flow.control.open_spools import KeepLetters, SpoolPlace, Spools
 from piko_flow.control.params.redaction import NOTHING_HIDDEN, Redaction
+from piko_flow.control.runs.open_spools import KeepLetters, SpoolPlace, Spools
 from piko_flow.counting import counted
 from piko_flow.dataflow.graph.origin import caller
 from piko_flow.dataflow.reports.report import RunReport

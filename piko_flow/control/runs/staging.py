@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from piko_flow.control.journal import Ask
+from piko_flow.control.runs.journal import Ask
 from piko_flow.dataflow.stages.sink import Part
 from piko_flow.errors import ClaimLost
 from piko_flow.store.records import RunRecord

@@ -8,7 +8,7 @@ from typing import Any
 
 from piko_flow.control.params.line_redaction import LineRedaction, secrets_in
 from piko_flow.control.params.redaction import Redaction
-from piko_flow.control.told_failure import ToldFailure
+from piko_flow.control.runs.told_failure import ToldFailure
 from piko_flow.telemetry.json_line import json_line
 
 
