@@ -9,7 +9,7 @@ from piko_flow.control.explained_facts import Facts, Line, code_missing, line
 from piko_flow.control.explained_runs import explain_run
 from piko_flow.control.flows.flow_health import gaps_told
 from piko_flow.control.flows.schedule_rows import Schedule
-from piko_flow.control.windows import covers
+from piko_flow.control.leader.windows import covers
 from piko_flow.counting import are, counted
 from piko_flow.planning.catch_up import plan
 from piko_flow.planning.flow_state import Change, FlowState, overlaps_live

@@ -12,7 +12,7 @@ from functools import partial
 from piko_flow.clock import Clock
 from piko_flow.control import notice_rules as rules
 from piko_flow.control import stopped_flows as stopped
-from piko_flow.control.leadership import own_lease
+from piko_flow.control.leader.leadership import own_lease
 from piko_flow.control.notice_delivery import Deliver, places
 from piko_flow.control.notice_options import NoticeOptions
 from piko_flow.control.notice_outbox import MOST, Outbox

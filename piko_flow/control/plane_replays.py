@@ -8,8 +8,8 @@ from datetime import datetime
 
 from piko_flow.control.dead_letters.replaying import REPLAY
 from piko_flow.control.gates import Alike, Gates
-from piko_flow.control.new_runs import instant_key
-from piko_flow.control.params_book import ParamsBook
+from piko_flow.control.leader.new_runs import instant_key
+from piko_flow.control.leader.params_book import ParamsBook
 from piko_flow.control.plane_dead_letters import PlaneDeadLetters, WhichLetters
 from piko_flow.counting import counted
 from piko_flow.errors import RequestRefused

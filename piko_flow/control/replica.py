@@ -11,16 +11,16 @@ from dataclasses import replace
 from piko_flow.clock import Clock
 from piko_flow.control.awaited_ends import AwaitedEnds
 from piko_flow.control.flows.registry import Registry
-from piko_flow.control.janitor import Janitor
-from piko_flow.control.leadership import Leadership, is_free, own_lease
+from piko_flow.control.leader.janitor import Janitor
+from piko_flow.control.leader.leadership import Leadership, is_free, own_lease
+from piko_flow.control.leader.pausing import FailingFlows
+from piko_flow.control.leader.reconciler import Reconciler
+from piko_flow.control.leader.reign import Reign
+from piko_flow.control.leader.scheduler import Scheduler
+from piko_flow.control.leader.slices import Slices
 from piko_flow.control.options import ReplicaOptions
-from piko_flow.control.pausing import FailingFlows
-from piko_flow.control.reconciler import Reconciler
-from piko_flow.control.reign import Reign
 from piko_flow.control.runs.recorder import Recorder
 from piko_flow.control.runs.worker import Worker
-from piko_flow.control.scheduler import Scheduler
-from piko_flow.control.slices import Slices
 from piko_flow.control.timing import DatabaseTime, timed
 from piko_flow.errors import LeadershipLost, StoreUnavailable, TermOutdated
 from piko_flow.planning.run_state import RunStatus

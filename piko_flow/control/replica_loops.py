@@ -7,7 +7,7 @@ import logging
 from collections.abc import Awaitable, Callable, Sequence
 
 from piko_flow.clock import Clock
-from piko_flow.control.long_lived import LongLived
+from piko_flow.control.leader.long_lived import LongLived
 from piko_flow.control.replica import Replica
 from piko_flow.control.survey import EVERY
 from piko_flow.control.timing import woken

@@ -6,7 +6,7 @@ from collections import Counter
 from dataclasses import dataclass
 from datetime import datetime
 
-from piko_flow.control.reign import Reign
+from piko_flow.control.leader.reign import Reign
 from piko_flow.control.replica import Replica
 from piko_flow.errors import StoreUnavailable
 from piko_flow.planning.flow_state import FlowState

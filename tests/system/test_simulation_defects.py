@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from piko_flow.control import leadership
+from piko_flow.control.leader import leadership
 from piko_flow.control.runs.worker import Worker
 from piko_flow.planning.flow_state import FlowState
 from piko_flow.planning.run_state import RunStatus

@@ -5,7 +5,7 @@ from itertools import pairwise
 
 import pytest
 
-from piko_flow.control.rescuer import RESCUES
+from piko_flow.control.leader.rescuer import RESCUES
 from piko_flow.errors import RequestRefused
 from piko_flow.planning.interval import Interval
 from piko_flow.retry import Retry

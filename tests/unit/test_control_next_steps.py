@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from piko_flow.control.flows.flow import Flow
-from piko_flow.control.params_book import ParamsBook
+from piko_flow.control.leader.params_book import ParamsBook
 from piko_flow.control.runs.endings import DECIDED_ATTEMPTS, next_step
 from piko_flow.control.runs.outcome import Outcome
 from piko_flow.planning.ledger import Mark

@@ -3,7 +3,7 @@
 import pytest
 
 from piko_flow.control.flows.registry import Registry
-from piko_flow.control.leadership import own_lease
+from piko_flow.control.leader.leadership import own_lease
 from piko_flow.control.options import ReplicaOptions
 from piko_flow.control.plane import ControlPlane
 from piko_flow.control.replica import Replica

@@ -6,8 +6,8 @@ from datetime import timedelta
 from piko_flow import Flow, Interval, RunContext
 from piko_flow.control.flows.registry import Registry
 from piko_flow.control.flows.schedule_rows import Schedule
-from piko_flow.control.leadership import Leadership
-from piko_flow.control.reign import Reign
+from piko_flow.control.leader.leadership import Leadership
+from piko_flow.control.leader.reign import Reign
 from piko_flow.store.batch import Term
 from piko_flow.store.memory.store import MemoryStore
 from piko_flow.store.records import Lease, ScheduleRecord

@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from piko_flow.control.draft import Draft
-from piko_flow.control.reign import Reign
-from piko_flow.control.rescuer import RESCUES, rescue
+from piko_flow.control.leader.draft import Draft
+from piko_flow.control.leader.reign import Reign
+from piko_flow.control.leader.rescuer import RESCUES, rescue
 from piko_flow.control.runs.recorder import LeaderAnswer
 from piko_flow.planning.ledger import Mark
 from piko_flow.planning.run_state import Reason, RunStatus

@@ -7,7 +7,7 @@ from datetime import timedelta
 import pytest
 
 from piko_flow.control.flows.registry import Registry
-from piko_flow.control.leadership import Leadership, own_lease
+from piko_flow.control.leader.leadership import Leadership, own_lease
 from piko_flow.control.replica import Replica
 from piko_flow.control.replica_loops import ReplicaLoops
 from piko_flow.errors import StoreUnavailable

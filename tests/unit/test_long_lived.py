@@ -8,8 +8,8 @@ from collections.abc import Iterator
 import pytest
 
 from piko_flow.control.flows.registry import Registry
-from piko_flow.control.long_lived import LongLived
-from piko_flow.control.reign import Reign
+from piko_flow.control.leader.long_lived import LongLived
+from piko_flow.control.leader.reign import Reign
 from piko_flow.store.batch import Term
 
 

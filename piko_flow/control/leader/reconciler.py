@@ -10,10 +10,10 @@ from datetime import datetime, timedelta
 from piko_flow.control.flows.flow import Flow
 from piko_flow.control.flows.schedule_rows import Flows, Schedule, first_row, understand, unreadable
 from piko_flow.control.flows.system_row import read_system_row
+from piko_flow.control.leader.params_book import ParamsBook
+from piko_flow.control.leader.reign import Reign
 from piko_flow.control.options import ReplicaOptions
 from piko_flow.control.params.params import refusal_of
-from piko_flow.control.params_book import ParamsBook
-from piko_flow.control.reign import Reign
 from piko_flow.planning.date import Date
 from piko_flow.store.batch import PlannedFires
 from piko_flow.store.protocols import ScheduleStore

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import asyncio
 
-from piko_flow.control.new_runs import next_slice
-from piko_flow.control.params_book import ParamsBook
-from piko_flow.control.reign import Reign
+from piko_flow.control.leader.new_runs import next_slice
+from piko_flow.control.leader.params_book import ParamsBook
+from piko_flow.control.leader.reign import Reign
+from piko_flow.control.leader.scheduler import Scheduler
 from piko_flow.control.runs.recorder import Recorder
-from piko_flow.control.scheduler import Scheduler
 from piko_flow.control.timing import DatabaseTime
 from piko_flow.planning.flow_state import SCHEDULE
 from piko_flow.store.protocols import Store

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import gc
 
-from piko_flow.control.reign import Reign
+from piko_flow.control.leader.reign import Reign
 
 
 class LongLived:

@@ -9,9 +9,9 @@ from datetime import datetime
 from functools import partial
 from typing import TypeAlias
 
-from piko_flow.control.draft import Draft
-from piko_flow.control.new_runs import fire_run
-from piko_flow.control.reign import Reign
+from piko_flow.control.leader.draft import Draft
+from piko_flow.control.leader.new_runs import fire_run
+from piko_flow.control.leader.reign import Reign
 from piko_flow.planning.stateless import due_fires
 from piko_flow.store.batch import PlannedFires
 from piko_flow.store.records import RunRecord

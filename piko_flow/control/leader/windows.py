@@ -6,10 +6,10 @@ import logging
 from datetime import datetime
 from functools import partial
 
-from piko_flow.control.draft import Draft
 from piko_flow.control.flows.schedule_rows import Schedule
-from piko_flow.control.new_runs import window_run
-from piko_flow.control.reign import Reign
+from piko_flow.control.leader.draft import Draft
+from piko_flow.control.leader.new_runs import window_run
+from piko_flow.control.leader.reign import Reign
 from piko_flow.planning.catch_up import plan
 from piko_flow.planning.flow_state import FlowState
 from piko_flow.store.batch import Decided, Decision

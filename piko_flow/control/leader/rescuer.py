@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
 
-from piko_flow.control.draft import Draft
-from piko_flow.control.reign import Reign
+from piko_flow.control.leader.draft import Draft
+from piko_flow.control.leader.reign import Reign
 from piko_flow.planning.ledger import Mark
 from piko_flow.planning.run_state import Reason, RunStatus
 from piko_flow.store.batch import Ending, Requeue

@@ -8,9 +8,9 @@ from dataclasses import replace
 from datetime import datetime
 from functools import partial
 
-from piko_flow.control.draft import Draft
-from piko_flow.control.new_runs import backfill_run
-from piko_flow.control.reign import Reign
+from piko_flow.control.leader.draft import Draft
+from piko_flow.control.leader.new_runs import backfill_run
+from piko_flow.control.leader.reign import Reign
 from piko_flow.errors import RequestRefused
 from piko_flow.planning.backfill import feed
 from piko_flow.planning.flow_state import Change, FlowState

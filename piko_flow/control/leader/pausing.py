@@ -6,7 +6,7 @@ import asyncio
 import logging
 from typing import Protocol
 
-from piko_flow.control.reconciler import Reconciler
+from piko_flow.control.leader.reconciler import Reconciler
 from piko_flow.planning.run_state import RunStatus
 from piko_flow.store.protocols import Store
 

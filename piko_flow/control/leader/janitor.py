@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import deque
 from datetime import timedelta
 
-from piko_flow.control.leadership import own_lease
+from piko_flow.control.leader.leadership import own_lease
 from piko_flow.control.options import ReplicaOptions
 from piko_flow.control.timing import DatabaseTime
 from piko_flow.store.ops_rules import KEPT

@@ -10,14 +10,14 @@ from datetime import datetime
 from functools import partial
 from typing import Protocol
 
-from piko_flow.control.backfiller import feed_backfills
-from piko_flow.control.draft import Draft
-from piko_flow.control.fires import Reserve, plan_fires
-from piko_flow.control.reign import Reign
-from piko_flow.control.rescuer import rescue
+from piko_flow.control.leader.backfiller import feed_backfills
+from piko_flow.control.leader.draft import Draft
+from piko_flow.control.leader.fires import Reserve, plan_fires
+from piko_flow.control.leader.reign import Reign
+from piko_flow.control.leader.rescuer import rescue
+from piko_flow.control.leader.windows import plan_windows
 from piko_flow.control.runs.recorder import Recorder
 from piko_flow.control.timing import DatabaseTime
-from piko_flow.control.windows import plan_windows
 from piko_flow.planning.admission import Waiting
 from piko_flow.planning.run_state import RunStatus
 from piko_flow.store.batch import Decided, Decision

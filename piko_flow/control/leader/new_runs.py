@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 
 from piko_flow.control.flows.schedule_rows import Schedule
-from piko_flow.control.reign import Reign
+from piko_flow.control.leader.reign import Reign
 from piko_flow.planning.flow_state import SCHEDULE, FlowState
 from piko_flow.planning.run_state import Reason, RunStatus
 from piko_flow.planning.stateless import DueFire

@@ -9,7 +9,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 
 from piko_flow.control.flows.schedule_rows import Flows, Schedule
-from piko_flow.control.params_book import ParamsBook
+from piko_flow.control.leader.params_book import ParamsBook
 from piko_flow.errors import describe_error
 from piko_flow.planning.admission import Admission, Waiting
 from piko_flow.planning.flow_state import SCHEDULE
