@@ -17,8 +17,8 @@ from piko_flow.control.notice_delivery import Deliver, places
 from piko_flow.control.notice_options import NoticeOptions
 from piko_flow.control.notice_outbox import MOST, Outbox
 from piko_flow.control.notice_rules import Standing
-from piko_flow.control.replica import Replica
-from piko_flow.control.survey import Seen
+from piko_flow.control.replica.replica import Replica
+from piko_flow.control.replica.survey import Seen
 from piko_flow.errors import StoreUnavailable
 from piko_flow.store.ops_records import Episode
 from piko_flow.store.protocols import Store

@@ -22,12 +22,12 @@ from piko_flow.control.loop_thread import LoopThread
 from piko_flow.control.notices import notices_of
 from piko_flow.control.options import ReplicaOptions
 from piko_flow.control.plane import ControlPlane
-from piko_flow.control.replica import Replica
-from piko_flow.control.replica_loops import ReplicaLoops
+from piko_flow.control.replica.replica import Replica
+from piko_flow.control.replica.replica_loops import ReplicaLoops
+from piko_flow.control.replica.survey import Survey
+from piko_flow.control.replica.watch import LoopWatch
 from piko_flow.control.runs.emitting import Writer
 from piko_flow.control.runs.runs_thread import RunsThread
-from piko_flow.control.survey import Survey
-from piko_flow.control.watch import LoopWatch
 from piko_flow.control.watched import Watched
 from piko_flow.errors import StoreUnavailable, describe_error
 from piko_flow.retry import retry_delay

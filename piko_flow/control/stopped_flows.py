@@ -10,7 +10,7 @@ from datetime import datetime
 from piko_flow.control.flows.flow_health import HELD_UP, Judge, Known, due_of, grouped
 from piko_flow.control.flows.told_times import Times
 from piko_flow.control.leader.reign import Reign
-from piko_flow.control.survey import SLICE, Seen, chained
+from piko_flow.control.replica.survey import SLICE, Seen, chained
 from piko_flow.planning.zones import find_zone
 from piko_flow.store.records import FlowRecord, RunRecord
 

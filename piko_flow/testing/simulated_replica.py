@@ -10,7 +10,7 @@ from typing import Any, Protocol
 from piko_flow.control.flows.flow import Flow
 from piko_flow.control.flows.registry import Registry
 from piko_flow.control.options import ReplicaOptions
-from piko_flow.control.replica import Replica
+from piko_flow.control.replica.replica import Replica
 from piko_flow.control.runs.worker import Runs
 from piko_flow.errors import StoreUnavailable
 from piko_flow.store.memory.store import MemoryStore

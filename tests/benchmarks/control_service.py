@@ -13,7 +13,7 @@ from piko_flow.control.flows.registry import Registry
 from piko_flow.control.flows.run_context import RunContext
 from piko_flow.control.options import ReplicaOptions
 from piko_flow.control.plane import ControlPlane
-from piko_flow.control.replica import Replica
+from piko_flow.control.replica.replica import Replica
 from piko_flow.control.service import ControlService
 from piko_flow.control.watched import Watched
 from piko_flow.planning.cron import Cron

@@ -197,7 +197,7 @@ async def test_a_program_that_fails_hangs_or_is_not_there_is_told(monkeypatch: p
 async def test_an_application_tells_of_a_flow_that_fails_and_recovers(
     chat: Chat, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("piko_flow.control.replica_loops.EVERY", 0.1)
+    monkeypatch.setattr("piko_flow.control.replica.replica_loops.EVERY", 0.1)
     registry: Registry[Flow] = Registry()
     broken = [True]
 

@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from piko_flow import Flow, Registry, RunContext
-from piko_flow.control import replica_loops
 from piko_flow.control.options import ReplicaOptions
+from piko_flow.control.replica import replica_loops
 from piko_flow.control.runs import execution, executions, runs_thread
 from piko_flow.control.service import ControlService
 from piko_flow.planning.run_state import RunStatus

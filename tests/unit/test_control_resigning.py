@@ -8,8 +8,8 @@ import pytest
 
 from piko_flow.control.flows.registry import Registry
 from piko_flow.control.leader.leadership import Leadership, own_lease
-from piko_flow.control.replica import Replica
-from piko_flow.control.replica_loops import ReplicaLoops
+from piko_flow.control.replica.replica import Replica
+from piko_flow.control.replica.replica_loops import ReplicaLoops
 from piko_flow.errors import StoreUnavailable
 from piko_flow.store.memory.store import MemoryStore
 from piko_flow.store.records import Lease, ReplicaRecord

@@ -14,7 +14,7 @@ from pydantic import BaseModel
 from piko_flow.control.flows.flow import Flow
 from piko_flow.control.flows.run_context import RunContext
 from piko_flow.control.options import ReplicaOptions
-from piko_flow.control.replica import Replica
+from piko_flow.control.replica.replica import Replica
 from piko_flow.control.runs.outcome import Outcome
 from piko_flow.control.runs.run_order import RunOrder
 from piko_flow.planning.run_state import Reason, RunStatus

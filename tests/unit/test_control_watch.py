@@ -11,9 +11,9 @@ import pytest
 
 from piko_flow import Flow, Pipeline, RunContext, Sink, Source, Transform
 from piko_flow.control.loop_thread import LoopThread
+from piko_flow.control.replica.watch import LoopWatch, place_of
 from piko_flow.control.runs.executions import Executions
 from piko_flow.control.runs.outcome import Outcome
-from piko_flow.control.watch import LoopWatch, place_of
 from piko_flow.planning.run_state import RunStatus
 from piko_flow.store.protocols import RunStore
 from piko_flow.testing.manual_clock import ManualClock

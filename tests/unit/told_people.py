@@ -11,7 +11,7 @@ import pytest
 from piko_flow.control.notice_options import NoticeOptions
 from piko_flow.control.notice_post import NotDelivered
 from piko_flow.control.notices import Notices
-from piko_flow.control.survey import Survey
+from piko_flow.control.replica.survey import Survey
 from piko_flow.telemetry.figures import Figures
 from piko_flow.testing.simulated import FlowWorld
 from tests.unit.control_worlds import HOURLY, Flows, leader

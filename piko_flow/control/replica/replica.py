@@ -9,7 +9,6 @@ from collections.abc import Awaitable, Callable
 from dataclasses import replace
 
 from piko_flow.clock import Clock
-from piko_flow.control.awaited_ends import AwaitedEnds
 from piko_flow.control.flows.registry import Registry
 from piko_flow.control.leader.janitor import Janitor
 from piko_flow.control.leader.leadership import Leadership, is_free, own_lease
@@ -19,6 +18,7 @@ from piko_flow.control.leader.reign import Reign
 from piko_flow.control.leader.scheduler import Scheduler
 from piko_flow.control.leader.slices import Slices
 from piko_flow.control.options import ReplicaOptions
+from piko_flow.control.replica.awaited_ends import AwaitedEnds
 from piko_flow.control.runs.recorder import Recorder
 from piko_flow.control.runs.worker import Worker
 from piko_flow.control.timing import DatabaseTime, timed

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from piko_flow.control.leader.reign import Reign
-from piko_flow.control.replica import Replica
+from piko_flow.control.replica.replica import Replica
 from piko_flow.errors import StoreUnavailable
 from piko_flow.planning.flow_state import FlowState
 from piko_flow.store.protocols import Store

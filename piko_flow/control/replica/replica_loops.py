@@ -8,8 +8,8 @@ from collections.abc import Awaitable, Callable, Sequence
 
 from piko_flow.clock import Clock
 from piko_flow.control.leader.long_lived import LongLived
-from piko_flow.control.replica import Replica
-from piko_flow.control.survey import EVERY
+from piko_flow.control.replica.replica import Replica
+from piko_flow.control.replica.survey import EVERY
 from piko_flow.control.timing import woken
 from piko_flow.counting import counted
 from piko_flow.errors import StoreUnavailable
