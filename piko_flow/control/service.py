@@ -19,7 +19,7 @@ from piko_flow.control.flows.flow import Flow
 from piko_flow.control.flows.registry import Registry
 from piko_flow.control.flows.run_context import Emitted
 from piko_flow.control.loop_thread import LoopThread
-from piko_flow.control.notices import notices_of
+from piko_flow.control.notices.notices import notices_of
 from piko_flow.control.options import ReplicaOptions
 from piko_flow.control.plane import ControlPlane
 from piko_flow.control.replica.replica import Replica

@@ -18,11 +18,11 @@ from typing import Any
 import pytest
 
 from piko_flow import Flow, Registry
-from piko_flow.control import notice_delivery
 from piko_flow.control.flows.run_context import RunContext
-from piko_flow.control.notice_delivery import places
 from piko_flow.control.notice_options import NoticeOptions
-from piko_flow.control.notice_post import NotDelivered
+from piko_flow.control.notices import notice_delivery
+from piko_flow.control.notices.notice_delivery import places
+from piko_flow.control.notices.notice_post import NotDelivered
 from tests.databases.plugin import leave_out
 from tests.system.running_app import eventually, running
 

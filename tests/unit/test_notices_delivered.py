@@ -7,7 +7,7 @@ from datetime import timedelta
 
 import pytest
 
-from piko_flow.control.notice_outbox import MOST, SENDING, TRIES, Outbox
+from piko_flow.control.notices.notice_outbox import MOST, SENDING, TRIES, Outbox
 from piko_flow.testing.manual_clock import ManualClock
 from tests.unit.control_worlds import Flows
 from tests.unit.told_people import Looking, People, failing

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from piko_flow.control.notice_options import NoticeOptions
-from piko_flow.control.notice_post import NotDelivered
-from piko_flow.control.notices import Notices
+from piko_flow.control.notices.notice_post import NotDelivered
+from piko_flow.control.notices.notices import Notices
 from piko_flow.control.replica.survey import Survey
 from piko_flow.telemetry.figures import Figures
 from piko_flow.testing.simulated import FlowWorld

@@ -10,7 +10,7 @@ from functools import partial
 import orjson
 
 from piko_flow.control.notice_options import NoticeOptions
-from piko_flow.control.notice_post import NotDelivered, post
+from piko_flow.control.notices.notice_post import NotDelivered, post
 
 TIMEOUT = 10.0  # seconds that an address or a program may take
 

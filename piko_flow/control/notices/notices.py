@@ -10,13 +10,13 @@ from datetime import datetime, timedelta
 from functools import partial
 
 from piko_flow.clock import Clock
-from piko_flow.control import notice_rules as rules
-from piko_flow.control import stopped_flows as stopped
 from piko_flow.control.leader.leadership import own_lease
-from piko_flow.control.notice_delivery import Deliver, places
 from piko_flow.control.notice_options import NoticeOptions
-from piko_flow.control.notice_outbox import MOST, Outbox
-from piko_flow.control.notice_rules import Standing
+from piko_flow.control.notices import notice_rules as rules
+from piko_flow.control.notices import stopped_flows as stopped
+from piko_flow.control.notices.notice_delivery import Deliver, places
+from piko_flow.control.notices.notice_outbox import MOST, Outbox
+from piko_flow.control.notices.notice_rules import Standing
 from piko_flow.control.replica.replica import Replica
 from piko_flow.control.replica.survey import Seen
 from piko_flow.errors import StoreUnavailable

@@ -8,8 +8,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from piko_flow.clock import Clock
-from piko_flow.control.notice_delivery import Deliver
-from piko_flow.control.notice_post import NotDelivered
+from piko_flow.control.notices.notice_delivery import Deliver
+from piko_flow.control.notices.notice_post import NotDelivered
 
 MOST = 1000  # notices that wait
 TRIES = 5  # of one notice, a step apart
