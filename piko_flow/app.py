@@ -35,7 +35,7 @@ from piko_flow.settings import Settings, load_settings
 if TYPE_CHECKING:
     from fastapi import FastAPI
 
-    from piko_flow.control.plane import ControlPlane
+    from piko_flow.control.operations.plane import ControlPlane
     from piko_flow.ops.metrics import MetricsPage
     from piko_flow.store.protocols import Store
     from piko_flow.telemetry.providers import Providers

@@ -18,7 +18,7 @@ from piko_flow.cli.mistakes import mistakes_told
 
 if TYPE_CHECKING:
     from piko_flow.control.flows.told_times import Times
-    from piko_flow.control.plane import ControlPlane
+    from piko_flow.control.operations.plane import ControlPlane
 
 T = TypeVar("T")
 

@@ -16,7 +16,7 @@ from piko_flow.cli.mistakes import CommandMistake, printable
 if TYPE_CHECKING:
     from piko_flow.control.flows.flow import Flow
     from piko_flow.control.flows.registry import Registry
-    from piko_flow.control.plane import ControlPlane
+    from piko_flow.control.operations.plane import ControlPlane
     from piko_flow.settings import Settings
     from piko_flow.store.protocols import Store
 
@@ -86,7 +86,7 @@ async def opened(settings: Settings, registry: Registry[Flow]) -> AsyncIterator[
     """The plane over the database of the settings, closed at the end of the block."""
     from piko_flow.app import replica_options
     from piko_flow.clock import SystemClock
-    from piko_flow.control.plane import ControlPlane
+    from piko_flow.control.operations.plane import ControlPlane
 
     store = await (_opens.get() or open_database)(settings)
     try:

@@ -13,7 +13,7 @@ from piko_flow.cli.control_arguments import Limit
 
 if TYPE_CHECKING:
     from piko_flow.control.flows.told_times import Times
-    from piko_flow.control.plane_audits import AuditPage
+    from piko_flow.control.operations.plane_audits import AuditPage
 
 app = typer.Typer(help="What was changed, and by whom.", no_args_is_help=True)
 TITLES = ("change", "at", "who", "via", "action", "subject", "before", "after")
@@ -41,7 +41,7 @@ def list_changes(
     limit: Limit = 20,
 ) -> None:
     """List changes that people and programs made, the newest first."""
-    from piko_flow.control.view_values import audit_values
+    from piko_flow.control.operations.view_values import audit_values
 
     page = asking.ask(lambda plane: plane.audit(subject=subject, before=before, limit=limit))
     asking.answer(

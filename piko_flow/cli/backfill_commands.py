@@ -19,8 +19,8 @@ from piko_flow.counting import counted
 
 if TYPE_CHECKING:
     from piko_flow.control.flows.told_times import Times
-    from piko_flow.control.plane import ControlPlane
-    from piko_flow.control.plane_backfills import BackfillPlan, BackfillView
+    from piko_flow.control.operations.plane import ControlPlane
+    from piko_flow.control.operations.plane_backfills import BackfillPlan, BackfillView
     from piko_flow.store.records import BackfillRecord
 
 app = typer.Typer(
@@ -84,7 +84,7 @@ def list_backfills(
     limit: Limit = 20,
 ) -> None:
     """List backfills and how far each is, the newest first."""
-    from piko_flow.control.view_values import backfill_values
+    from piko_flow.control.operations.view_values import backfill_values
 
     async def ask(plane: ControlPlane) -> tuple[list[BackfillView], list[str]]:
         found = await plane.backfills(flow=flow, open_only=open_only, limit=limit)

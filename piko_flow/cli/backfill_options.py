@@ -10,8 +10,8 @@ import typer
 from piko_flow.cli.control_arguments import FlowName, Params, ParamsObject, given_params, window_of
 
 if TYPE_CHECKING:
-    from piko_flow.control.plane import ControlPlane
-    from piko_flow.control.plane_backfills import BackfillRequest
+    from piko_flow.control.operations.plane import ControlPlane
+    from piko_flow.control.operations.plane_backfills import BackfillRequest
 
 Span = Annotated[
     str,
@@ -47,7 +47,7 @@ class BackfillOptions:
 
     async def request(self, plane: ControlPlane) -> BackfillRequest:
         """The same as the plane takes it, which knows the flow's zone and model. Raises BadParameter."""
-        from piko_flow.control.plane_backfills import BackfillRequest
+        from piko_flow.control.operations.plane_backfills import BackfillRequest
 
         model = plane.registered(self.flow).params
         return BackfillRequest(

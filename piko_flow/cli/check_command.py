@@ -12,8 +12,8 @@ from piko_flow.cli.asking_commands import asks
 from piko_flow.counting import counted
 
 if TYPE_CHECKING:
-    from piko_flow.control.checking import Finding
-    from piko_flow.control.plane import ControlPlane
+    from piko_flow.control.operations.checking import Finding
+    from piko_flow.control.operations.plane import ControlPlane
 
 
 @asks(code=False)
@@ -49,7 +49,7 @@ def _found(asking: Asking, *, rows: bool) -> tuple[list[Finding], int, int | Non
 
     from piko_flow.cli.application import flows_of, opened, settings_in_force, tables_are_there
     from piko_flow.clock import now
-    from piko_flow.control.checking import check_flows
+    from piko_flow.control.operations.checking import check_flows
 
     settings = settings_in_force(asking.database)
     with asking.kept():
@@ -69,7 +69,7 @@ def _found(asking: Asking, *, rows: bool) -> tuple[list[Finding], int, int | Non
 
 
 async def _rows(plane: ControlPlane) -> tuple[list[Finding], int]:
-    from piko_flow.control.checking import check_lacking, check_rows
+    from piko_flow.control.operations.checking import check_lacking, check_rows
 
     schedules, configs = await plane.store.schedules(), await plane.store.configs()
     found = check_rows(schedules, configs, plane.registry, plane.options.zone)

@@ -13,7 +13,7 @@ from piko_flow.cli.asking_commands import asks
 from piko_flow.counting import are, counted
 
 if TYPE_CHECKING:
-    from piko_flow.control.plane import ControlPlane
+    from piko_flow.control.operations.plane import ControlPlane
     from piko_flow.settings import Settings
 
 app = typer.Typer(

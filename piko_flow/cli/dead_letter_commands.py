@@ -19,9 +19,9 @@ from piko_flow.planning.run_state import LIVE, RunStatus
 if TYPE_CHECKING:
     from piko_flow.control.dead_letters.window_completeness import Completeness
     from piko_flow.control.flows.told_times import Times
-    from piko_flow.control.plane import ControlPlane
-    from piko_flow.control.plane_dead_letters import LetterPage, LetterView, WhichLetters
-    from piko_flow.control.plane_replays import ReplayRequest
+    from piko_flow.control.operations.plane import ControlPlane
+    from piko_flow.control.operations.plane_dead_letters import LetterPage, LetterView, WhichLetters
+    from piko_flow.control.operations.plane_replays import ReplayRequest
     from piko_flow.store.records import DeadLetterRecord, LetterGroup
 
 app = typer.Typer(help="Items that failed for good: list, show, replay and drop them.", no_args_is_help=True)
@@ -53,7 +53,7 @@ class Letters:
 
     def which(self) -> WhichLetters:
         """The same as the plane takes it. Raises BadParameter where it says nothing, or two things."""
-        from piko_flow.control.plane_dead_letters import WhichLetters
+        from piko_flow.control.operations.plane_dead_letters import WhichLetters
 
         if bool(self.numbers) == bool(self.flow or self.group):
             raise typer.BadParameter(

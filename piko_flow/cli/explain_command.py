@@ -14,8 +14,8 @@ from piko_flow.cli.asking_commands import asks
 
 if TYPE_CHECKING:
     from piko_flow.control.flows.told_times import Times
-    from piko_flow.control.plane import ControlPlane
-    from piko_flow.control.plane_explains import Explanation
+    from piko_flow.control.operations.plane import ControlPlane
+    from piko_flow.control.operations.plane_explains import Explanation
 
 
 @asks(times=True)

@@ -13,8 +13,8 @@ from piko_flow.cli.waiting_notes import leader_notes, show_notes
 
 if TYPE_CHECKING:
     from piko_flow.control.flows.told_times import Times
-    from piko_flow.control.plane import ControlPlane
-    from piko_flow.control.plane_flows import FlowPage, FlowView
+    from piko_flow.control.operations.plane import ControlPlane
+    from piko_flow.control.operations.plane_flows import FlowPage, FlowView
 
 app = typer.Typer(
     help="Which flows there are, where each stands and when it runs next.", no_args_is_help=True
@@ -53,7 +53,7 @@ def show_flow(
 ) -> None:
     """Show one flow: its schedule and next fires, its windows, its last run."""
     view = asking.ask(lambda plane: plane.flow(name))
-    from piko_flow.control.view_values import flow_values
+    from piko_flow.control.operations.view_values import flow_values
 
     asking.answer(lambda: {"flow": view, "code": flow_values(view.flow)}, lambda: _show(view, asking.times()))
 

@@ -11,7 +11,7 @@ from piko_flow.cli.asking_commands import asks
 
 if TYPE_CHECKING:
     from piko_flow.control.flows.told_times import Times
-    from piko_flow.control.plane_replicas import LeaderView
+    from piko_flow.control.operations.plane_replicas import LeaderView
     from piko_flow.store.records import ReplicaRecord
 
 app = typer.Typer(help="Who leads, and which replicas there are.", no_args_is_help=True)

@@ -19,8 +19,8 @@ from piko_flow.cli.control_arguments import (
 
 if TYPE_CHECKING:
     from piko_flow.control.flows.told_times import Times
-    from piko_flow.control.plane import ControlPlane
-    from piko_flow.control.plane_params import ParamsView, SeenParams
+    from piko_flow.control.operations.plane import ControlPlane
+    from piko_flow.control.operations.plane_params import ParamsView, SeenParams
     from piko_flow.store.records import ParamsVersion
 
     Written: TypeAlias = tuple[ParamsVersion, tuple[ParamsVersion, ...]]

@@ -17,8 +17,8 @@ from piko_flow.planning.run_state import RunStatus
 
 if TYPE_CHECKING:
     from piko_flow.control.flows.told_times import Times
-    from piko_flow.control.plane import ControlPlane
-    from piko_flow.control.plane_runs import RunPage, RunView
+    from piko_flow.control.operations.plane import ControlPlane
+    from piko_flow.control.operations.plane_runs import RunPage, RunView
     from piko_flow.control.runs.told_counts import ToldCounts
     from piko_flow.control.runs.told_failure import ToldFailure
     from piko_flow.store.records import AttemptRecord, RunRecord

@@ -14,8 +14,8 @@ from piko_flow.counting import counted
 
 if TYPE_CHECKING:
     from piko_flow.control.flows.told_times import Times
-    from piko_flow.control.plane import ControlPlane
-    from piko_flow.control.plane_rows import Preview, ScheduleView
+    from piko_flow.control.operations.plane import ControlPlane
+    from piko_flow.control.operations.plane_rows import Preview, ScheduleView
 
 app = typer.Typer(
     help="When flows run: list, set, delete, preview, pause and resume schedules.", no_args_is_help=True

@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from piko_flow.control.flows.told_times import Times
-    from piko_flow.control.plane import ControlPlane
-    from piko_flow.control.plane_replicas import LeaderView
+    from piko_flow.control.operations.plane import ControlPlane
+    from piko_flow.control.operations.plane_replicas import LeaderView
     from piko_flow.store.ops_records import TokenRecord
 
 app = typer.Typer(help="Tokens for programs, and links that log a browser in.", no_args_is_help=True)

@@ -21,8 +21,8 @@ from piko_flow.planning.run_state import LIVE, RunStatus
 
 if TYPE_CHECKING:
     from piko_flow.control.flows.told_times import Times
-    from piko_flow.control.plane import ControlPlane
-    from piko_flow.control.plane_triggers import TriggerPlan
+    from piko_flow.control.operations.plane import ControlPlane
+    from piko_flow.control.operations.plane_triggers import TriggerPlan
     from piko_flow.store.records import RunRecord
 
 WindowText = Annotated[
@@ -94,7 +94,7 @@ async def ended(plane: ControlPlane, run: RunRecord, timeout: float, times: Time
 
 
 def _values(found: TriggerPlan | RunRecord) -> dict[str, Any]:
-    from piko_flow.control.view_values import trigger_plan_values
+    from piko_flow.control.operations.view_values import trigger_plan_values
     from piko_flow.store.records import RunRecord
 
     return {"run": found} if isinstance(found, RunRecord) else {"plan": trigger_plan_values(found)}

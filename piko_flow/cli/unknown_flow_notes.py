@@ -6,7 +6,7 @@ from collections.abc import Sized
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from piko_flow.control.plane import ControlPlane
+    from piko_flow.control.operations.plane import ControlPlane
 
 
 async def unknown_flow_notes(plane: ControlPlane, flow: str | None, found: Sized) -> list[str]:

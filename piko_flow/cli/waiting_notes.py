@@ -11,7 +11,7 @@ from piko_flow.planning.run_state import LIVE, Reason
 
 if TYPE_CHECKING:
     from piko_flow.control.flows.told_times import Times
-    from piko_flow.control.plane import ControlPlane
+    from piko_flow.control.operations.plane import ControlPlane
     from piko_flow.store.records import RunRecord
 
 

@@ -20,8 +20,8 @@ from piko_flow.control.flows.registry import Registry
 from piko_flow.control.flows.run_context import Emitted
 from piko_flow.control.loop_thread import LoopThread
 from piko_flow.control.notices.notices import notices_of
+from piko_flow.control.operations.plane import ControlPlane
 from piko_flow.control.options import ReplicaOptions
-from piko_flow.control.plane import ControlPlane
 from piko_flow.control.replica.replica import Replica
 from piko_flow.control.replica.replica_loops import ReplicaLoops
 from piko_flow.control.replica.survey import Survey

@@ -12,8 +12,8 @@ from typing import Any, TypeVar
 
 from piko_flow.control.flows.flow import Flow, default_registry
 from piko_flow.control.flows.registry import Registry
+from piko_flow.control.operations.plane import ControlPlane
 from piko_flow.control.options import ReplicaOptions
-from piko_flow.control.plane import ControlPlane
 from piko_flow.control.runs.emitting import Writer
 from piko_flow.control.runs.run_order import RunTools
 from piko_flow.dataflow.stages.resource_host import ResourcePool

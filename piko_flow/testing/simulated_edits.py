@@ -6,7 +6,7 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
-from piko_flow.control.plane import ControlPlane
+from piko_flow.control.operations.plane import ControlPlane
 from piko_flow.errors import RequestRefused
 from piko_flow.planning.backfill import plan_backfill
 from piko_flow.planning.trigger import last_fire

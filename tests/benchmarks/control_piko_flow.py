@@ -15,9 +15,9 @@ from time import perf_counter
 
 from piko_flow.control.flows.registry import Registry
 from piko_flow.control.flows.run_context import RunContext
+from piko_flow.control.operations.plane import ControlPlane
+from piko_flow.control.operations.plane_backfills import BackfillRequest
 from piko_flow.control.options import ReplicaOptions
-from piko_flow.control.plane import ControlPlane
-from piko_flow.control.plane_backfills import BackfillRequest
 from piko_flow.control.service import ControlService
 from piko_flow.planning.catch_up import WindowPolicy, plan
 from piko_flow.planning.cron import Cron

@@ -11,8 +11,8 @@ from typing import TypeVar
 from piko_flow.control.flows.flow import Flow
 from piko_flow.control.flows.registry import Registry
 from piko_flow.control.flows.run_context import RunContext
+from piko_flow.control.operations.plane import ControlPlane
 from piko_flow.control.options import ReplicaOptions
-from piko_flow.control.plane import ControlPlane
 from piko_flow.control.replica.replica import Replica
 from piko_flow.control.service import ControlService
 from piko_flow.control.watched import Watched

@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 
 from piko_flow import Flow, Registry
 from piko_flow.clock import now
-from piko_flow.control.plane import ControlPlane
+from piko_flow.control.operations.plane import ControlPlane
 from piko_flow.planning.run_state import RunStatus
 from piko_flow.store.ops_records import Role
 from piko_flow.store.protocols import RunFilter

@@ -10,7 +10,7 @@ from datetime import timedelta
 import pytest
 
 from piko_flow import Flow, Registry, RunContext
-from piko_flow.control.plane import ControlPlane
+from piko_flow.control.operations.plane import ControlPlane
 from piko_flow.ops.console.formats import about
 from piko_flow.planning.run_state import Reason, RunStatus
 from piko_flow.store.batch import Batch, Requeue

@@ -8,7 +8,7 @@ from pathlib import Path
 from piko_flow import App, Flow, Registry, Sink, run
 from piko_flow.connectors.redis_streams import RedisStreamSink, RedisStreamSource
 from piko_flow.connectors.sql import SqlSink
-from piko_flow.control.plane import ControlPlane
+from piko_flow.control.operations.plane import ControlPlane
 from piko_flow.planning.run_state import LIVE
 from piko_flow.store.protocols import RunFilter
 from tests.faults.kept_journal import KeptJournal

@@ -8,8 +8,8 @@ from collections.abc import Awaitable, Callable
 from piko_flow import App, Flow, Sink, Source, Transform
 from piko_flow.connectors.sql import SqlSink
 from piko_flow.control.flows.registry import Registry
-from piko_flow.control.plane import ControlPlane
-from piko_flow.control.plane_dead_letters import WhichLetters
+from piko_flow.control.operations.plane import ControlPlane
+from piko_flow.control.operations.plane_dead_letters import WhichLetters
 from piko_flow.planning.run_state import LIVE
 from piko_flow.store.protocols import RunFilter
 from tests.faults.quick_settings import quick_settings

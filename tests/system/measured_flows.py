@@ -12,7 +12,7 @@ from pydantic import SecretStr
 
 from piko_flow import App, CpuMap, Filter, Flow, Interval, Registry, Retry, Settings, Sink, Source, Transform
 from piko_flow.control.flows.run_context import RunContext
-from piko_flow.control.plane_backfills import BackfillRequest
+from piko_flow.control.operations.plane_backfills import BackfillRequest
 from piko_flow.planning.window import Window
 from tests.system.running_app import Running
 

@@ -11,8 +11,8 @@ from piko_flow.clock import SystemClock
 from piko_flow.control.flows.discovery import discover
 from piko_flow.control.flows.flow import Flow
 from piko_flow.control.flows.registry import Registry
+from piko_flow.control.operations.plane import ControlPlane
 from piko_flow.control.options import ReplicaOptions
-from piko_flow.control.plane import ControlPlane
 from piko_flow.store.opening import open_store
 from piko_flow.store.ops_records import Role
 from tests.system.control_command import PACKAGE, Desk

@@ -9,7 +9,7 @@ import pytest
 from pydantic import BaseModel, SecretStr
 
 from piko_flow import BackfillPolicy, Cron, Flow, Registry, RunContext
-from piko_flow.control.plane import ControlPlane
+from piko_flow.control.operations.plane import ControlPlane
 from piko_flow.ops.door import doorkeeper
 from piko_flow.store.ops_records import Role
 from piko_flow.store.records import DeadLetterRecord

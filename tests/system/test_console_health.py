@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from piko_flow import App, Flow, Interval, Registry, RunContext, Sink, Source, Transform
-from piko_flow.control.plane_overview import flows_now
+from piko_flow.control.operations.plane_overview import flows_now
 from piko_flow.store.ops_records import Role
 from tests.system.doors import served
 from tests.system.measured_flows import spooling

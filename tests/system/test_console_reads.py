@@ -10,9 +10,9 @@ import pytest
 
 from piko_flow import Cron, Flow, Registry, RunContext
 from piko_flow.clock import SystemClock
+from piko_flow.control.operations.plane import ControlPlane
+from piko_flow.control.operations.plane_overview import flow_now, flows_in_detail, flows_now
 from piko_flow.control.options import ReplicaOptions
-from piko_flow.control.plane import ControlPlane
-from piko_flow.control.plane_overview import flow_now, flows_in_detail, flows_now
 from piko_flow.ops.console.run_detail import read_run
 from piko_flow.ops.console.sentences import MARKED
 from piko_flow.store.batch import Batch

@@ -14,7 +14,7 @@ import httpx
 import pytest
 
 from piko_flow import Cron, Flow, Registry, RunContext, Sink, Source
-from piko_flow.control.plane import ControlPlane
+from piko_flow.control.operations.plane import ControlPlane
 from piko_flow.store.ops_records import Role
 from tests.system.doors import PAGE, Served, limited, served
 from tests.system.running_app import eventually

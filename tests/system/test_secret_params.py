@@ -13,7 +13,7 @@ from pydantic import BaseModel, SecretStr
 
 from piko_flow import Flow, Registry
 from piko_flow.control.flows.run_context import RunContext
-from piko_flow.control.plane_params import SeenParams
+from piko_flow.control.operations.plane_params import SeenParams
 from piko_flow.store.ops_records import Role
 from tests.system.doors import Served, served
 from tests.system.event_reading import Events, Told, events

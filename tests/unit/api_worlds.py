@@ -11,7 +11,7 @@ import httpx
 from fastapi import FastAPI
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from piko_flow.control.plane import ControlPlane
+from piko_flow.control.operations.plane import ControlPlane
 from piko_flow.ops.api.routes import api_router
 from piko_flow.ops.live.broadcaster import Broadcaster
 from piko_flow.ops.visitor import Visitor

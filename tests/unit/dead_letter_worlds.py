@@ -7,9 +7,9 @@ from typing import Any
 
 from piko_flow import Pipeline, Sink, Source, Transform
 from piko_flow.control.flows.flow import Flow
+from piko_flow.control.operations.plane import ControlPlane
+from piko_flow.control.operations.plane_dead_letters import WhichLetters
 from piko_flow.control.options import ReplicaOptions
-from piko_flow.control.plane import ControlPlane
-from piko_flow.control.plane_dead_letters import WhichLetters
 from piko_flow.control.runs.endings import next_step
 from piko_flow.control.runs.execution import ActiveExecution, RunOrder
 from piko_flow.control.runs.outcome import Outcome

@@ -5,7 +5,7 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import Any, NamedTuple
 
-from piko_flow.control.plane_explains import Explanation
+from piko_flow.control.operations.plane_explains import Explanation
 from piko_flow.planning.run_state import Reason, RunStatus
 from piko_flow.store.batch import Batch, Requeue
 from piko_flow.store.records import BackfillRecord, ParamsVersion, RunRecord

@@ -10,8 +10,8 @@ from pydantic import BaseModel, SecretStr
 from piko_flow.control.flows.flow import Flow
 from piko_flow.control.flows.registry import Registry
 from piko_flow.control.flows.run_context import RunContext
+from piko_flow.control.operations.plane import ControlPlane
 from piko_flow.control.options import ReplicaOptions
-from piko_flow.control.plane import ControlPlane
 from piko_flow.planning.cron import Cron
 from piko_flow.planning.flow_state import Change, FlowState
 from piko_flow.planning.interval import Interval

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Any, TypeVar
 
-from piko_flow.control.plane import ControlPlane
+from piko_flow.control.operations.plane import ControlPlane
 from piko_flow.errors import StoreUnavailable
 from piko_flow.store.ops_records import KeptAnswer, Role
 from tests.unit.api_worlds import ApiWorld, api_world

@@ -7,17 +7,17 @@ from typing import Any
 import pytest
 
 from piko_flow.control.dead_letters.window_completeness import Completeness
-from piko_flow.control.explained_facts import Line
 from piko_flow.control.flows.json_values import RAW, json_values
-from piko_flow.control.plane_backfills import BackfillPlan
-from piko_flow.control.plane_dead_letters import LetterView
-from piko_flow.control.plane_explains import Explanation
-from piko_flow.control.plane_flows import FlowView
-from piko_flow.control.plane_params import ParamsView, SeenParams
-from piko_flow.control.plane_replays import Replaying, ReplayRequest, Untaken
-from piko_flow.control.plane_replicas import LeaderView
-from piko_flow.control.plane_rows import Preview, PreviewedFire, ScheduleView
-from piko_flow.control.plane_runs import RunView
+from piko_flow.control.operations.explained_facts import Line
+from piko_flow.control.operations.plane_backfills import BackfillPlan
+from piko_flow.control.operations.plane_dead_letters import LetterView
+from piko_flow.control.operations.plane_explains import Explanation
+from piko_flow.control.operations.plane_flows import FlowView
+from piko_flow.control.operations.plane_params import ParamsView, SeenParams
+from piko_flow.control.operations.plane_replays import Replaying, ReplayRequest, Untaken
+from piko_flow.control.operations.plane_replicas import LeaderView
+from piko_flow.control.operations.plane_rows import Preview, PreviewedFire, ScheduleView
+from piko_flow.control.operations.plane_runs import RunView
 from piko_flow.ops.api.answers import backfills, dead_letters, flows, params, replicas, runs
 from piko_flow.planning.run_state import RunStatus
 from piko_flow.store import records

@@ -2,8 +2,8 @@
 
 from piko_flow.control.flows.flow import Flow
 from piko_flow.control.flows.registry import Registry
+from piko_flow.control.operations.plane import ControlPlane
 from piko_flow.control.options import ReplicaOptions
-from piko_flow.control.plane import ControlPlane
 from piko_flow.planning.run_state import Reason, RunStatus
 from tests.unit.planes import DAY, ended, lead, queued, row, scene
 

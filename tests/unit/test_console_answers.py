@@ -17,7 +17,7 @@ from fastapi import FastAPI, Request, Response
 
 import piko_flow.ops.console
 from piko_flow import Flow
-from piko_flow.control.plane import ControlPlane
+from piko_flow.control.operations.plane import ControlPlane
 from piko_flow.errors import NotFound, NotRunning, RequestConflicts, RequestRefused, StoreUnavailable
 from piko_flow.ops.console.assets import address_of, assets
 from piko_flow.ops.console.pages import console_router

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from piko_flow.control.plane_backfills import BackfillRequest
+from piko_flow.control.operations.plane_backfills import BackfillRequest
 from piko_flow.ops.console.backfill_pages import KINDS
 from piko_flow.ops.console.formats import window
 from piko_flow.ops.console.pages import console_router

@@ -13,7 +13,7 @@ import pytest
 from pydantic import BaseModel, Field, SecretStr
 
 from piko_flow import Flow, Registry, RunContext
-from piko_flow.control.plane_params import shown_params
+from piko_flow.control.operations.plane_params import shown_params
 from piko_flow.errors import RequestRefused
 from piko_flow.ops.console import params_form, schedule_form
 from piko_flow.ops.console.conflicts import seen_by

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
+from piko_flow.control.operations.plane_dead_letters import WhichLetters
 from piko_flow.control.params.payload import encode_payload
-from piko_flow.control.plane_dead_letters import WhichLetters
 from piko_flow.ops.console.shown_items import LONGEST, PARSED, of_failure, shown_item
 from tests.unit.api_worlds import PlaneProcess
 from tests.unit.dead_letter_worlds import World, over

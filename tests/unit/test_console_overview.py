@@ -9,8 +9,8 @@ from typing import Any
 from piko_flow import Cron, Flow, Interval, Registry, RunContext
 from piko_flow.control.flows.flow_health import Health
 from piko_flow.control.flows.system_row import read_system_row
-from piko_flow.control.plane_overview import FlowsInDetail, FlowsNow
-from piko_flow.control.plane_replicas import LeaderView
+from piko_flow.control.operations.plane_overview import FlowsInDetail, FlowsNow
+from piko_flow.control.operations.plane_replicas import LeaderView
 from piko_flow.ops.console import overview_rows
 from piko_flow.ops.console.overview_rows import Standings
 from piko_flow.ops.console.strip import BARS, HEIGHT, WIDTH, strip_of

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from piko_flow.control.plane_backfills import BackfillRequest
+from piko_flow.control.operations.plane_backfills import BackfillRequest
 from piko_flow.errors import RequestRefused
 from piko_flow.ops.console.attempt_rows import attempt_rows, has_begun
 from piko_flow.ops.console.formats import DASH, tone

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from piko_flow.control.explained_facts import Line
+from piko_flow.control.operations.explained_facts import Line
 from piko_flow.ops.console.formats import ago, moment, window
 from piko_flow.ops.console.sentences import MARKED, plain, sentence
 from piko_flow.ops.console.steps import Step, step_of

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from piko_flow.control.explained_facts import Line
+from piko_flow.control.operations.explained_facts import Line
 from piko_flow.ops.console.steps import Step, with_steps
 from piko_flow.planning.run_state import RunStatus
 from tests.unit.explained import backfilled, led, told

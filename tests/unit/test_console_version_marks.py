@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from piko_flow.control.plane import ControlPlane
+from piko_flow.control.operations.plane import ControlPlane
 from piko_flow.ops.console.version_marks import GIVEN_UP, IN_FORCE, TO_COME, mark_of
 from piko_flow.store.records import ParamsVersion
 from tests.unit.planes import NOW, scene

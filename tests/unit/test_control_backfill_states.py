@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from piko_flow.control.plane import ControlPlane
-from piko_flow.control.plane_backfills import BackfillRequest
+from piko_flow.control.operations.plane import ControlPlane
+from piko_flow.control.operations.plane_backfills import BackfillRequest
 from piko_flow.planning.run_state import RunStatus
 from piko_flow.planning.window import Window
 from piko_flow.store.records import BackfillRecord

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from piko_flow.control.plane_backfills import BackfillRequest
+from piko_flow.control.operations.plane_backfills import BackfillRequest
 from piko_flow.errors import RequestRefused
 from piko_flow.planning.ledger import Mark
 from piko_flow.planning.window import Window

@@ -4,8 +4,8 @@ import pytest
 
 from piko_flow.control.flows.registry import Registry
 from piko_flow.control.leader.leadership import own_lease
+from piko_flow.control.operations.plane import ControlPlane
 from piko_flow.control.options import ReplicaOptions
-from piko_flow.control.plane import ControlPlane
 from piko_flow.control.replica.replica import Replica
 from piko_flow.errors import RequestRefused
 from piko_flow.planning.interval import Interval

@@ -7,7 +7,7 @@ from datetime import timedelta
 import pytest
 
 from piko_flow import Flow, Sink, SinkTarget, Source, Transform
-from piko_flow.control.plane_backfills import BackfillRequest
+from piko_flow.control.operations.plane_backfills import BackfillRequest
 from piko_flow.errors import RequestRefused
 from piko_flow.planning.date import Date
 from piko_flow.planning.interval import Interval

@@ -13,8 +13,8 @@ from typer.testing import CliRunner
 from piko_flow import App, Flow, Pipeline, RunContext, Sink, Source, Transform
 from piko_flow.cli.main import app as piko_flow_command
 from piko_flow.control.flows.registry import Registry
-from piko_flow.control.plane import ControlPlane
-from piko_flow.control.plane_dead_letters import WhichLetters
+from piko_flow.control.operations.plane import ControlPlane
+from piko_flow.control.operations.plane_dead_letters import WhichLetters
 from piko_flow.planning.run_state import LIVE, RunStatus
 from piko_flow.settings import Settings
 from piko_flow.store.records import DeadLetterRecord, RunRecord

@@ -13,7 +13,7 @@ from pydantic import BaseModel
 from piko_flow import ItemRejected, Retry, Sink, Transform
 from piko_flow.connectors.spool import Spool
 from piko_flow.control.flows.run_context import Emitted, RunContext
-from piko_flow.control.plane_dead_letters import WhichLetters
+from piko_flow.control.operations.plane_dead_letters import WhichLetters
 from piko_flow.control.runs.emitting import Emissions, LettersNotKept, Writer
 from piko_flow.errors import RequestRefused
 from piko_flow.planning.run_state import RunStatus

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from piko_flow.control.plane_dead_letters import WhichLetters
+from piko_flow.control.operations.plane_dead_letters import WhichLetters
 from piko_flow.errors import RequestRefused
 from piko_flow.testing.store_contract.dead_letters import LETTER
 from tests.unit.dead_letter_worlds import World

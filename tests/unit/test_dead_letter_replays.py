@@ -15,7 +15,7 @@ from pydantic import BaseModel
 from piko_flow import Fold, Parse, Pipeline, Sink, SinkTarget, Source, Transform
 from piko_flow.connectors.sql import SqlSink
 from piko_flow.control.flows.run_context import RunContext
-from piko_flow.control.plane_dead_letters import WhichLetters
+from piko_flow.control.operations.plane_dead_letters import WhichLetters
 from piko_flow.control.runs.execution import ActiveExecution, RunOrder
 from piko_flow.dataflow.stages.sink import Part, Receipt
 from piko_flow.engines.subprocess import SubprocessEngine

@@ -10,7 +10,7 @@ import pytest
 
 from piko_flow import Pipeline, Sink, Source, Transform
 from piko_flow.control.flows.run_context import RunContext
-from piko_flow.control.plane_dead_letters import WhichLetters
+from piko_flow.control.operations.plane_dead_letters import WhichLetters
 from piko_flow.control.runs.outcome import Outcome
 from piko_flow.planning.interval import Interval
 from piko_flow.planning.ledger import Mark

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from piko_flow.control.plane import ControlPlane
+from piko_flow.control.operations.plane import ControlPlane
 from piko_flow.errors import StoreUnavailable
 from piko_flow.ops.door.known_tokens import IN_USE, REMEMBERED, KnownTokens
 from piko_flow.ops.door.tokens import issue_token

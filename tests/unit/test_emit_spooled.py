@@ -24,9 +24,9 @@ from piko_flow.connectors.sql import SqlSink
 from piko_flow.control.flows.flow import Flow
 from piko_flow.control.flows.registry import Registry
 from piko_flow.control.flows.run_context import RunContext
-from piko_flow.control.plane import ControlPlane
-from piko_flow.control.plane_dead_letters import WhichLetters
-from piko_flow.control.plane_replays import ReplayRequest
+from piko_flow.control.operations.plane import ControlPlane
+from piko_flow.control.operations.plane_dead_letters import WhichLetters
+from piko_flow.control.operations.plane_replays import ReplayRequest
 from piko_flow.dataflow.stages.stage import Pipeline
 from piko_flow.errors import ItemRejected, PipelineError, RequestRefused
 from piko_flow.planning.run_state import RunStatus

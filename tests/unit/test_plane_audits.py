@@ -9,11 +9,11 @@ from typing import Any
 import pytest
 from pydantic import BaseModel, SecretStr
 
-from piko_flow.control.acting import LONGEST
 from piko_flow.control.flows.flow import Flow
-from piko_flow.control.plane import ControlPlane
-from piko_flow.control.plane_backfills import BackfillRequest
-from piko_flow.control.plane_dead_letters import WhichLetters
+from piko_flow.control.operations.acting import LONGEST
+from piko_flow.control.operations.plane import ControlPlane
+from piko_flow.control.operations.plane_backfills import BackfillRequest
+from piko_flow.control.operations.plane_dead_letters import WhichLetters
 from piko_flow.errors import RequestRefused
 from piko_flow.planning.run_state import RunStatus
 from piko_flow.planning.window import Window

@@ -5,8 +5,8 @@ from datetime import timedelta
 
 import pytest
 
-from piko_flow.control.plane_backfills import BackfillRequest, WindowPart
-from piko_flow.control.view_values import backfill_values
+from piko_flow.control.operations.plane_backfills import BackfillRequest, WindowPart
+from piko_flow.control.operations.view_values import backfill_values
 from piko_flow.errors import RequestRefused
 from piko_flow.planning.run_state import RunStatus
 from piko_flow.planning.window import Window

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
+from piko_flow.control.operations.plane import ControlPlane
+from piko_flow.control.operations.plane_backfills import BackfillRequest
+from piko_flow.control.operations.plane_dead_letters import WhichLetters
 from piko_flow.control.options import ReplicaOptions
-from piko_flow.control.plane import ControlPlane
-from piko_flow.control.plane_backfills import BackfillRequest
-from piko_flow.control.plane_dead_letters import WhichLetters
 from piko_flow.errors import RequestConflicts, RequestRefused
 from piko_flow.planning.run_state import RunStatus
 from piko_flow.planning.window import Window

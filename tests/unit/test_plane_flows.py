@@ -4,10 +4,10 @@ import pytest
 from pydantic import BaseModel
 
 from piko_flow import Pipeline, Sink, Source
-from piko_flow.control.checking import check_flows, check_lacking, check_rows
 from piko_flow.control.flows.flow import Flow
 from piko_flow.control.flows.registry import Registry
 from piko_flow.control.flows.run_context import RunContext
+from piko_flow.control.operations.checking import check_flows, check_lacking, check_rows
 from piko_flow.errors import RequestRefused
 from piko_flow.planning.run_state import RunStatus
 from piko_flow.store.records import ConfigRecord

@@ -11,8 +11,8 @@ from typing_extensions import TypedDict
 from piko_flow.control.flows.flow import Flow
 from piko_flow.control.flows.registry import Registry
 from piko_flow.control.flows.run_context import RunContext
+from piko_flow.control.operations.plane_params import hidden_text
 from piko_flow.control.params.params import refusal_of
-from piko_flow.control.plane_params import hidden_text
 from piko_flow.errors import RequestRefused
 from piko_flow.store.records import ConfigRecord, ParamsVersion
 from tests.unit.planes import NOW, do_nothing, scene

@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from piko_flow.control.plane_rows import ScheduleView
+from piko_flow.control.operations.plane_rows import ScheduleView
 from piko_flow.errors import RequestRefused, ScheduleError
 from piko_flow.planning.run_state import Reason
 from piko_flow.store.records import ConfigRecord

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import pytest
 
-from piko_flow.control.plane import ControlPlane
+from piko_flow.control.operations.plane import ControlPlane
 from piko_flow.errors import RequestRefused
 from piko_flow.planning.run_state import RunStatus
 from piko_flow.store.batch import Decision

@@ -4,7 +4,7 @@ from pydantic import BaseModel, Field, SecretStr
 
 from piko_flow.control.flows.flow import Flow
 from piko_flow.control.flows.registry import Registry
-from piko_flow.control.view_values import flow_values
+from piko_flow.control.operations.view_values import flow_values
 from tests.unit.planes import do_nothing
 
 

@@ -12,7 +12,7 @@ from pydantic import BaseModel
 from starlette.responses import Response
 
 from piko_flow.control.flows.json_values import json_values
-from piko_flow.control.plane import ControlPlane
+from piko_flow.control.operations.plane import ControlPlane
 from piko_flow.errors import StoreUnavailable
 from piko_flow.ops.api.kept_answers import Asked, answered_once
 from piko_flow.ops.askable import Askable

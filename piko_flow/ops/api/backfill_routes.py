@@ -8,9 +8,9 @@ from fastapi import APIRouter, Query
 from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field
 from starlette.responses import Response
 
-from piko_flow.control.plane import ControlPlane
-from piko_flow.control.plane_backfills import MOST_AT_ONCE, BackfillRequest
-from piko_flow.control.view_values import backfill_values
+from piko_flow.control.operations.plane import ControlPlane
+from piko_flow.control.operations.plane_backfills import MOST_AT_ONCE, BackfillRequest
+from piko_flow.control.operations.view_values import backfill_values
 from piko_flow.ops.api.answers.backfills import (
     BackfillAnswer,
     BackfillPlanAnswer,

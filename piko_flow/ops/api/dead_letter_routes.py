@@ -9,8 +9,8 @@ from pydantic import BeforeValidator, ConfigDict, Field
 from starlette.responses import Response
 
 from piko_flow.control.dead_letters.replaying import MOST
-from piko_flow.control.plane import ControlPlane
-from piko_flow.control.plane_dead_letters import WhichLetters
+from piko_flow.control.operations.plane import ControlPlane
+from piko_flow.control.operations.plane_dead_letters import WhichLetters
 from piko_flow.ops.api.answers.dead_letters import (
     DeadLetterAnswer,
     DeadLettersAnswer,

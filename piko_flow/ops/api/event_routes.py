@@ -8,8 +8,8 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Header, HTTPException, Query
 from starlette.responses import StreamingResponse
 
-from piko_flow.control.plane import ControlPlane
-from piko_flow.control.plane_part import missing
+from piko_flow.control.operations.plane import ControlPlane
+from piko_flow.control.operations.plane_part import missing
 from piko_flow.errors import StoreUnavailable
 from piko_flow.ops.api.asking import Look
 from piko_flow.ops.api.given import LARGEST, OnlyFlow

@@ -8,8 +8,8 @@ from fastapi import APIRouter
 from pydantic import AfterValidator, ConfigDict, Field
 from starlette.responses import Response
 
-from piko_flow.control.plane import ControlPlane
-from piko_flow.control.view_values import flow_values, trigger_plan_values
+from piko_flow.control.operations.plane import ControlPlane
+from piko_flow.control.operations.view_values import flow_values, trigger_plan_values
 from piko_flow.ops.api.answers.flows import FlowAnswer, FlowsAnswer
 from piko_flow.ops.api.answers.runs import ExplanationAnswer, RunAnswer, TriggerPlanAnswer
 from piko_flow.ops.api.asking import Change, Look

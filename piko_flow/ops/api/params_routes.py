@@ -8,7 +8,7 @@ from fastapi import APIRouter
 from pydantic import BeforeValidator, ConfigDict, Field
 from starlette.responses import Response
 
-from piko_flow.control.plane import ControlPlane
+from piko_flow.control.operations.plane import ControlPlane
 from piko_flow.ops.api.answers.params import ParamsAnswer, ParamsHistoryAnswer, ParamsVersionAnswer
 from piko_flow.ops.api.asking import Change, Look
 from piko_flow.ops.api.given import LARGEST, Body, FlowInPath, Limit, Moment, Params, SeenVersion, seen, whole

@@ -8,8 +8,8 @@ from fastapi import APIRouter, Query
 from pydantic import AfterValidator
 from starlette.responses import Response
 
-from piko_flow.control.plane import ControlPlane
-from piko_flow.control.view_values import audit_values
+from piko_flow.control.operations.plane import ControlPlane
+from piko_flow.control.operations.view_values import audit_values
 from piko_flow.ops.api.answers.replicas import AuditAnswer, EndedLeaseAnswer, LeaderAnswer
 from piko_flow.ops.api.asking import Look, LookAsAdmin, Rule
 from piko_flow.ops.api.given import Before, Limit, plain_text

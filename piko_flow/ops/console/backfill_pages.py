@@ -8,8 +8,8 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Request, Response
 
-from piko_flow.control.plane import ControlPlane
-from piko_flow.control.plane_backfills import BackfillPlan, BackfillRequest, BackfillView
+from piko_flow.control.operations.plane import ControlPlane
+from piko_flow.control.operations.plane_backfills import BackfillPlan, BackfillRequest, BackfillView
 from piko_flow.counting import counted
 from piko_flow.errors import NotFound, RequestConflicts, RequestRefused
 from piko_flow.ops.console.conflicts import conflict, seen_by

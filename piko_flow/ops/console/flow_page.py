@@ -11,9 +11,9 @@ from typing import Any
 from fastapi import Request, Response
 
 from piko_flow.control.flows.schedule_rows import Schedule
-from piko_flow.control.plane import ControlPlane
-from piko_flow.control.plane_overview import FlowNow, flow_now
-from piko_flow.control.plane_params import ParamsView, SeenParams
+from piko_flow.control.operations.plane import ControlPlane
+from piko_flow.control.operations.plane_overview import FlowNow, flow_now
+from piko_flow.control.operations.plane_params import ParamsView, SeenParams
 from piko_flow.errors import NotFound, RequestRefused, ScheduleError
 from piko_flow.ops.console import params_form, schedule_form, trigger_form
 from piko_flow.ops.console.calendar import WORDS, calendar_of, scale_for, why_skipped

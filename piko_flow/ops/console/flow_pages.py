@@ -6,8 +6,8 @@ from typing import Any
 
 from fastapi import APIRouter, Depends, Request, Response
 
-from piko_flow.control.plane import ControlPlane
-from piko_flow.control.plane_explains import Explanation
+from piko_flow.control.operations.plane import ControlPlane
+from piko_flow.control.operations.plane_explains import Explanation
 from piko_flow.ops.console.page_group import FlowPageGroup
 from piko_flow.ops.console.refusals import pages_route
 from piko_flow.ops.console.sentences import MARKED

@@ -6,7 +6,7 @@ from zoneinfo import ZoneInfo
 
 from fastapi import Request
 
-from piko_flow.control.plane_part import refuse as refuse
+from piko_flow.control.operations.plane_part import refuse as refuse
 from piko_flow.ops.console.field_refused import FieldRefused, about
 from piko_flow.planning.moment import read_moment
 from piko_flow.planning.window import Window

@@ -8,9 +8,9 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Request, Response
 from fastapi.responses import RedirectResponse
 
-from piko_flow.control.plane import ControlPlane
-from piko_flow.control.plane_dead_letters import LetterPage, LetterView, WhichLetters
-from piko_flow.control.plane_replays import ReplayRequest
+from piko_flow.control.operations.plane import ControlPlane
+from piko_flow.control.operations.plane_dead_letters import LetterPage, LetterView, WhichLetters
+from piko_flow.control.operations.plane_replays import ReplayRequest
 from piko_flow.counting import are, counted
 from piko_flow.ops.console.conflicts import conflict, seen_by
 from piko_flow.ops.console.flash import told

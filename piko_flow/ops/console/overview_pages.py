@@ -12,8 +12,8 @@ from fastapi.responses import RedirectResponse
 from piko_flow.control.flows.flow import Flow
 from piko_flow.control.flows.flow_health import MEANINGS
 from piko_flow.control.flows.registry import Registry
-from piko_flow.control.plane import ControlPlane
-from piko_flow.control.plane_overview import FlowsNow, flows_in_detail, flows_now
+from piko_flow.control.operations.plane import ControlPlane
+from piko_flow.control.operations.plane_overview import FlowsNow, flows_in_detail, flows_now
 from piko_flow.ops.console import overview_rows, theme
 from piko_flow.ops.console.forms import form_of, whole
 from piko_flow.ops.console.page_group import PageGroup

@@ -13,8 +13,8 @@ from piko_flow.control.flows.flow_health import ATTENTION, MEANINGS, Health, Jud
 from piko_flow.control.flows.registry import Registry
 from piko_flow.control.flows.schedule_rows import Schedule, understand
 from piko_flow.control.flows.system_row import ALL_PAUSED
-from piko_flow.control.plane_overview import FlowsInDetail, FlowsNow
-from piko_flow.control.plane_part import zone_of
+from piko_flow.control.operations.plane_overview import FlowsInDetail, FlowsNow
+from piko_flow.control.operations.plane_part import zone_of
 from piko_flow.ops.console.flow_address import flow_address
 from piko_flow.ops.console.sentences import MARKED
 from piko_flow.ops.console.strip import Strip, strip_of

@@ -7,8 +7,8 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Request, Response
 
-from piko_flow.control.plane import ControlPlane
-from piko_flow.control.plane_replicas import LeaderView
+from piko_flow.control.operations.plane import ControlPlane
+from piko_flow.control.operations.plane_replicas import LeaderView
 from piko_flow.ops.console.conflicts import conflict
 from piko_flow.ops.console.flash import told
 from piko_flow.ops.console.forms import form_of, whole

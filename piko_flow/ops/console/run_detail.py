@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from piko_flow.control.dead_letters.replaying import REPLAY
-from piko_flow.control.explained_facts import Line
 from piko_flow.control.flows.told_times import Times
-from piko_flow.control.plane import ControlPlane
-from piko_flow.control.plane_runs import RunView
-from piko_flow.control.plane_triggers import RETRIED
+from piko_flow.control.operations.explained_facts import Line
+from piko_flow.control.operations.plane import ControlPlane
+from piko_flow.control.operations.plane_runs import RunView
+from piko_flow.control.operations.plane_triggers import RETRIED
 from piko_flow.ops.console.run_log import LogPiece, read_on, read_piece
 from piko_flow.planning.run_state import RunStatus
 from piko_flow.store.protocols import RunFilter

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any
 
-from piko_flow.control.plane_rows import ScheduleColumns
+from piko_flow.control.operations.plane_rows import ScheduleColumns
 from piko_flow.counting import counted
 from piko_flow.ops.console.field_refused import about
 from piko_flow.ops.console.forms import refuse, whole_field

@@ -11,8 +11,8 @@ from fastapi import APIRouter, Depends, Request, Response
 
 from piko_flow.control.flows.system_row import read_system_row
 from piko_flow.control.leader.reconciler import SYSTEM
-from piko_flow.control.plane import ControlPlane
-from piko_flow.control.plane_rows import Preview
+from piko_flow.control.operations.plane import ControlPlane
+from piko_flow.control.operations.plane_rows import Preview
 from piko_flow.errors import RequestRefused, ScheduleError
 from piko_flow.ops.console.conflicts import conflict, seen_by
 from piko_flow.ops.console.flash import told

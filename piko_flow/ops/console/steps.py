@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final
 
-from piko_flow.control.explained_facts import Line
+from piko_flow.control.operations.explained_facts import Line
 from piko_flow.ops.console.flow_address import flow_address
 from piko_flow.planning.run_state import Reason
 

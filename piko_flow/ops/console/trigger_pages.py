@@ -9,8 +9,8 @@ from zoneinfo import ZoneInfo
 from fastapi import APIRouter, Depends, Request, Response
 
 from piko_flow.control.flows.told_times import Times
-from piko_flow.control.plane import ControlPlane
-from piko_flow.control.plane_triggers import TriggerPlan
+from piko_flow.control.operations.plane import ControlPlane
+from piko_flow.control.operations.plane_triggers import TriggerPlan
 from piko_flow.ops.console.flash import told
 from piko_flow.ops.console.forms import form_of, span_of
 from piko_flow.ops.console.page_group import FlowPageGroup

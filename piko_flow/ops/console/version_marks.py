@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 
-from piko_flow.control.plane_params import ParamsView
+from piko_flow.control.operations.plane_params import ParamsView
 from piko_flow.store.records import ParamsVersion
 
 IN_FORCE, TO_COME, GIVEN_UP = "in force", "to come", "given up"

@@ -12,7 +12,7 @@ from ipaddress import IPv6Address, ip_address, ip_network
 from typing import Final, TypeVar
 
 from piko_flow.clock import Clock, SystemClock
-from piko_flow.control.plane import ControlPlane
+from piko_flow.control.operations.plane import ControlPlane
 from piko_flow.errors import StoreUnavailable
 from piko_flow.ops.door.asked import Asked
 from piko_flow.ops.door.known_tokens import KnownTokens

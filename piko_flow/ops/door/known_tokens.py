@@ -11,7 +11,7 @@ from datetime import timedelta
 from typing import Final, Protocol, TypeVar
 
 from piko_flow.clock import Clock
-from piko_flow.control.plane import ControlPlane
+from piko_flow.control.operations.plane import ControlPlane
 from piko_flow.errors import StoreUnavailable
 from piko_flow.ops.door.token_secrets import digest_of
 from piko_flow.ops.door_options import DoorOptions

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Final
 
-from piko_flow.control.plane import ControlPlane
+from piko_flow.control.operations.plane import ControlPlane
 from piko_flow.errors import RequestRefused
 from piko_flow.ops.door.token_secrets import digest_of, new_secret
 from piko_flow.store.ops_records import TokenKind, TokenRecord

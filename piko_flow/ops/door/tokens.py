@@ -6,7 +6,7 @@ import re
 from datetime import timedelta
 from typing import Any, Final
 
-from piko_flow.control.plane import ControlPlane
+from piko_flow.control.operations.plane import ControlPlane
 from piko_flow.errors import NotFound, RequestRefused
 from piko_flow.ops.door.token_secrets import digest_of, new_secret
 from piko_flow.store.ops_records import Role, TokenKind, TokenRecord

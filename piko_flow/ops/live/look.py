@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Final, NamedTuple
 
-from piko_flow.control.plane import ControlPlane
+from piko_flow.control.operations.plane import ControlPlane
 from piko_flow.planning.run_state import LIVE, RunStatus
 from piko_flow.store.protocols import RunFilter
 from piko_flow.store.records import RunRecord

@@ -11,7 +11,7 @@ from piko_flow.control.flows.reasons import MEANINGS
 from piko_flow.control.flows.schedule_rows import Schedule
 from piko_flow.control.flows.told_times import Times
 from piko_flow.control.leader.reign import Reign
-from piko_flow.control.plane_replicas import LeaderView
+from piko_flow.control.operations.plane_replicas import LeaderView
 from piko_flow.planning.flow_state import FlowState
 from piko_flow.planning.run_state import Reason
 from piko_flow.planning.window import Window

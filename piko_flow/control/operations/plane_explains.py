@@ -7,17 +7,17 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from piko_flow.control.explained_facts import Facts, Line
-from piko_flow.control.explained_flows import explain_flow
-from piko_flow.control.explained_runs import explain_run
 from piko_flow.control.flows.schedule_rows import understand
 from piko_flow.control.flows.told_times import Times
 from piko_flow.control.leader.params_book import ParamsBook
 from piko_flow.control.leader.reign import Reign
+from piko_flow.control.operations.explained_facts import Facts, Line
+from piko_flow.control.operations.explained_flows import explain_flow
+from piko_flow.control.operations.explained_runs import explain_run
+from piko_flow.control.operations.plane_part import missing
+from piko_flow.control.operations.plane_replicas import PlaneReplicas
+from piko_flow.control.operations.plane_rows import PlaneRows
 from piko_flow.control.params.params import ignored_names
-from piko_flow.control.plane_part import missing
-from piko_flow.control.plane_replicas import PlaneReplicas
-from piko_flow.control.plane_rows import PlaneRows
 from piko_flow.planning.run_state import RunStatus
 from piko_flow.planning.zones import find_zone
 from piko_flow.store.batch import Term

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from piko_flow.control.dead_letters.replaying import REPLAY
-from piko_flow.control.gates import Alike, Gates
 from piko_flow.control.leader.new_runs import instant_key
 from piko_flow.control.leader.params_book import ParamsBook
-from piko_flow.control.plane_dead_letters import PlaneDeadLetters, WhichLetters
+from piko_flow.control.operations.gates import Alike, Gates
+from piko_flow.control.operations.plane_dead_letters import PlaneDeadLetters, WhichLetters
 from piko_flow.counting import counted
 from piko_flow.errors import RequestRefused
 from piko_flow.store.records import DeadLetterRecord, NewRun, RunRecord

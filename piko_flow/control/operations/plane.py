@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from piko_flow.control.plane_audits import PlaneAudits
-from piko_flow.control.plane_backfills import PlaneBackfills
-from piko_flow.control.plane_explains import PlaneExplains
-from piko_flow.control.plane_flows import PlaneFlows
-from piko_flow.control.plane_params import PlaneParams
-from piko_flow.control.plane_part import Asks
-from piko_flow.control.plane_replays import PlaneReplays
-from piko_flow.control.plane_runs import PlaneRuns
-from piko_flow.control.plane_triggers import PlaneTriggers, TriggerPlan
+from piko_flow.control.operations.plane_audits import PlaneAudits
+from piko_flow.control.operations.plane_backfills import PlaneBackfills
+from piko_flow.control.operations.plane_explains import PlaneExplains
+from piko_flow.control.operations.plane_flows import PlaneFlows
+from piko_flow.control.operations.plane_params import PlaneParams
+from piko_flow.control.operations.plane_part import Asks
+from piko_flow.control.operations.plane_replays import PlaneReplays
+from piko_flow.control.operations.plane_runs import PlaneRuns
+from piko_flow.control.operations.plane_triggers import PlaneTriggers, TriggerPlan
 
 __all__ = ["Asks", "ControlPlane", "TriggerPlan"]
 

@@ -6,7 +6,7 @@ from collections import Counter
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from piko_flow.control.plane_part import PlanePart, refuse
+from piko_flow.control.operations.plane_part import PlanePart, refuse
 from piko_flow.planning.run_state import RunStatus
 from piko_flow.store.records import Lease, ReplicaRecord, RunRecord
 

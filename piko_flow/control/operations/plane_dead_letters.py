@@ -12,8 +12,8 @@ from typing import Any
 from piko_flow.control.dead_letters.letter_files import LetterFiles, letter_files
 from piko_flow.control.dead_letters.replaying import MOST
 from piko_flow.control.dead_letters.window_completeness import Completeness, completeness
-from piko_flow.control.gates import Gates
-from piko_flow.control.plane_part import PlanePart, missing, refuse
+from piko_flow.control.operations.gates import Gates
+from piko_flow.control.operations.plane_part import PlanePart, missing, refuse
 from piko_flow.errors import RequestRefused
 from piko_flow.planning.run_state import LIVE
 from piko_flow.store.letter_states import OPEN

@@ -13,8 +13,8 @@ from piko_flow.control.flows.flow import Flow
 from piko_flow.control.flows.flow_health import Finding, Health, Judge, Known, due_of, grouped
 from piko_flow.control.flows.schedule_rows import understand
 from piko_flow.control.flows.told_times import Times
-from piko_flow.control.plane_part import missing, refuse, zone_of
-from piko_flow.control.plane_rows import AT_ONCE, PlaneRows, ScheduleView
+from piko_flow.control.operations.plane_part import missing, refuse, zone_of
+from piko_flow.control.operations.plane_rows import AT_ONCE, PlaneRows, ScheduleView
 from piko_flow.planning.flow_state import FlowState
 from piko_flow.planning.ledger import Mark
 from piko_flow.planning.run_state import RunStatus

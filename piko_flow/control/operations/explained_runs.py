@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from piko_flow.control.explained_facts import Facts, Line, code_missing, line
 from piko_flow.control.flows.reasons import MEANINGS
+from piko_flow.control.operations.explained_facts import Facts, Line, code_missing, line
 from piko_flow.control.runs.failure import error_text
 from piko_flow.counting import are, counted
 from piko_flow.planning.flow_state import overlaps_live

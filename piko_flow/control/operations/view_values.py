@@ -10,8 +10,8 @@ from piko_flow.control.params.secret_fields import SECRET
 from piko_flow.control.params.shown_params import hidden
 
 if TYPE_CHECKING:
-    from piko_flow.control.plane_backfills import BackfillView
-    from piko_flow.control.plane_triggers import TriggerPlan
+    from piko_flow.control.operations.plane_backfills import BackfillView
+    from piko_flow.control.operations.plane_triggers import TriggerPlan
     from piko_flow.store.ops_records import AuditRecord
 
 

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from piko_flow.control.flows.flow import Flow
+from piko_flow.control.operations.plane_params import hidden_text, shown_params
+from piko_flow.control.operations.plane_part import PlanePart, missing, refuse
 from piko_flow.control.params.params import check_params
-from piko_flow.control.plane_params import hidden_text, shown_params
-from piko_flow.control.plane_part import PlanePart, missing, refuse
 from piko_flow.errors import RequestRefused
 from piko_flow.planning.run_state import RunStatus
 from piko_flow.store.protocols import RunFilter

@@ -8,10 +8,10 @@ from datetime import datetime
 from typing import Any, NoReturn, Protocol, Self
 
 from piko_flow.clock import Clock
-from piko_flow.control.acting import Actor, audit_of
 from piko_flow.control.flows.flow import Flow
 from piko_flow.control.flows.registry import Registry
 from piko_flow.control.flows.schedule_rows import Schedule, understand
+from piko_flow.control.operations.acting import Actor, audit_of
 from piko_flow.control.options import ReplicaOptions
 from piko_flow.errors import NotFound, RequestRefused, ScheduleError
 from piko_flow.planning.zones import find_zone

@@ -9,10 +9,10 @@ from datetime import datetime
 from piko_flow.control.flows.flow import Flow
 from piko_flow.control.flows.flow_health import Health, Judge, Known
 from piko_flow.control.flows.told_times import Times
-from piko_flow.control.plane import ControlPlane
-from piko_flow.control.plane_backfills import BackfillView
-from piko_flow.control.plane_part import missing, zone_of
-from piko_flow.control.plane_replicas import LeaderView
+from piko_flow.control.operations.plane import ControlPlane
+from piko_flow.control.operations.plane_backfills import BackfillView
+from piko_flow.control.operations.plane_part import missing, zone_of
+from piko_flow.control.operations.plane_replicas import LeaderView
 from piko_flow.planning.flow_state import FlowState
 from piko_flow.planning.run_state import RunStatus
 from piko_flow.planning.zones import find_zone

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import datetime
 
-from piko_flow.control.explained_facts import Facts, Line, code_missing, line
-from piko_flow.control.explained_runs import explain_run
 from piko_flow.control.flows.flow_health import gaps_told
 from piko_flow.control.flows.schedule_rows import Schedule
 from piko_flow.control.leader.windows import covers
+from piko_flow.control.operations.explained_facts import Facts, Line, code_missing, line
+from piko_flow.control.operations.explained_runs import explain_run
 from piko_flow.counting import are, counted
 from piko_flow.planning.catch_up import plan
 from piko_flow.planning.flow_state import Change, FlowState, overlaps_live

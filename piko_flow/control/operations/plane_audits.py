@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from piko_flow.control.plane_part import PlanePart, refuse
+from piko_flow.control.operations.plane_part import PlanePart, refuse
 from piko_flow.store.ops_records import AuditRecord
 
 MOST = 1000  # changes of one page
