@@ -102,11 +102,14 @@ def test_nothing_inside_imports_the_package_root_or_the_pipelines(path: Path) ->
     assert [f"{path}:{one.line}" for one in above] == []
 
 
-@pytest.mark.parametrize(("contract", "depth"), [("floors", 1), ("rooms", 2)])
+@pytest.mark.parametrize(
+    ("contract", "folder"),
+    [("floors", "piko_flow"), ("rooms", "piko_flow/dataflow"), ("control_rooms", "piko_flow/control")],
+)
 def test_what_only_checkers_import_is_below_too_but_for_descriptions_that_act(
-    contract: str, depth: int
+    contract: str, folder: str
 ) -> None:
-    level, folder = levels(contract), "piko_flow" if depth == 1 else "piko_flow/dataflow"
+    level, depth = levels(contract), folder.count("/") + 1
     upwards = {
         str(path)
         for path in python_files(folder)

@@ -11,7 +11,9 @@ from tests.architecture.checkout import ROOT, levels, tracked_files, tree
 VISIBLE = {"pyproject.toml", "piko_flow", "pipelines", "tests", "notebooks", "docs", "README.md", "LICENSE"}
 ROOMS = [
     *sorted(
-        str(path.parent.relative_to(ROOT)) for path in (ROOT / "piko_flow/dataflow").glob("*/**/__init__.py")
+        str(path.parent.relative_to(ROOT))
+        for half in ("dataflow", "control")
+        for path in (ROOT / "piko_flow" / half).glob("*/**/__init__.py")
     ),
     "piko_flow/engines",
 ]
@@ -37,7 +39,8 @@ def test_a_room_says_in_a_few_lines_what_it_promises_and_where_to_begin(room: st
     assert "May know " in text
 
 
-def test_the_contract_names_every_room_of_dataflow() -> None:
-    assert {f"piko_flow/dataflow/{name}" for name in levels("rooms")} == {
-        room for room in ROOMS if room.count("/") == 2
-    }
+@pytest.mark.parametrize(("contract", "half"), [("rooms", "dataflow"), ("control_rooms", "control")])
+def test_a_contract_names_every_room(contract: str, half: str) -> None:
+    rooms = {room for room in ROOMS if room.startswith(f"piko_flow/{half}/") and room.count("/") == 2}
+    assert {f"piko_flow/{half}/{name}" for name in levels(contract)} >= rooms
+    assert rooms
