@@ -28,6 +28,7 @@ from piko_flow.dataflow.stages.stage_options import (
     positive_seconds,
     whole,
 )
+from piko_flow.dataflow.stages.target_hooks import check_hooks
 from piko_flow.errors import describe_error
 from piko_flow.retry import Retry
 
@@ -268,6 +269,8 @@ class Sink(SinkLike[In], Generic[In]):
         self._describe(name=name, fallback=getattr(target, "name", "") or type(target).__name__)
         if not callable(target.write):
             self.refuse("its write must be a method", f"got {target.write!r}")
+        if isinstance(target, SinkTarget):
+            check_hooks(self, target, SinkTarget)
         for option in options.keys() & OptionValues.__annotations__.keys() - set(LIST_OPTIONS):
             self.refuse(f"{option} is for function sinks", f"got {describe(target)}")
         check_names(self, options, (*LIST_OPTIONS, "batch", "within"))
