@@ -7,6 +7,7 @@ import json
 from collections.abc import AsyncIterator
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -46,11 +47,18 @@ async def ring_on_and_on(split: str, bell: Bell) -> AsyncIterator[str]:
         await asyncio.sleep(0)
 
 
+@pytest.fixture
+def sink(tmp_path: Path) -> Sink[Any]:
+    return Sink(JsonLinesSink(tmp_path / "out" / "x.jsonl"), batch=3)
+
+
 def files(folder: Path) -> list[str]:
     return sorted(path.name for path in folder.iterdir()) if folder.is_dir() else []
 
 
-async def test_an_error_of_a_stage_names_stage_item_and_cause(engine: Engine, tmp_path: Path) -> None:
+async def test_an_error_of_a_stage_names_stage_item_and_cause(
+    engine: Engine, sink: Sink[Any], tmp_path: Path
+) -> None:
     def strict(item: int) -> int:
         if item == 7:
             raise KeyError("seven")
@@ -59,11 +67,8 @@ async def test_an_error_of_a_stage_names_stage_item_and_cause(engine: Engine, tm
     def read(split: int) -> range:
         return range(split, split + 10)
 
-    pipeline = (
-        Source(read, splits=[0]) >> Transform(strict) >> Sink(JsonLinesSink(tmp_path / "out" / "x.jsonl"))
-    )
-    caught = await failure(pipeline, engine=engine, run_id="night")
-    failed = caught
+    pipeline = Source(read, splits=[0]) >> Transform(strict) >> sink
+    failed = await failure(pipeline, engine=engine, run_id="night")
     assert (failed.stage, failed.item, failed.run) == ("strict", 7, "night")
     assert failed.where == str(pipeline.parts[1].origin)
     assert isinstance(failed.__cause__, KeyError)
@@ -73,7 +78,7 @@ async def test_an_error_of_a_stage_names_stage_item_and_cause(engine: Engine, tm
 
 
 async def test_the_first_error_stops_the_other_units(
-    side_by_side: Engine, bell: Bell, tmp_path: Path
+    side_by_side: Engine, bell: Bell, sink: Sink[Any], tmp_path: Path
 ) -> None:
     async def read(split: str) -> AsyncIterator[str]:
         if split == "bad":
@@ -86,9 +91,7 @@ async def test_the_first_error_stops_the_other_units(
             note(tmp_path / "log", "stopped")
             raise
 
-    pipeline = Source(read, splits=["good", "bad", "never"]) >> Sink(
-        JsonLinesSink(tmp_path / "out" / "x.jsonl")
-    )
+    pipeline = Source(read, splits=["good", "bad", "never"]) >> sink
     await failure(pipeline, match="OSError: no such disk", engine=side_by_side)
     assert notes(tmp_path / "log") == ["stopped"]
     assert files(tmp_path / "out") == []
@@ -110,25 +113,21 @@ async def test_bad_items_are_added_up_while_units_run(side_by_side: Engine) -> N
     assert (caught.value.bad, caught.value.allowed) in {(5, 4), (6, 4)}
 
 
-async def test_cancel_takes_back_what_was_written(engine: Engine, bell: Bell, tmp_path: Path) -> None:
-    pipeline = Source(partial(ring_then_wait, bell=bell), splits=["a", "b"]) >> Sink(
-        JsonLinesSink(tmp_path / "out" / "x.jsonl")
-    )
-    report = await stopped(pipeline, "cancel", bell.heard(), engine=engine)
-    assert report.outcome == "cancelled"
-    assert report.written == ()
-    assert files(tmp_path / "out") == []
-
-
-async def test_cancelling_the_caller_cancels_the_units(engine: Engine, bell: Bell, tmp_path: Path) -> None:
-    pipeline = Source(partial(ring_then_wait, bell=bell), splits=["a"]) >> Sink(
-        JsonLinesSink(tmp_path / "out" / "x.jsonl")
-    )
-    running = asyncio.create_task(run(pipeline, engine=engine))
-    await bell.heard()
-    running.cancel()
-    with pytest.raises(asyncio.CancelledError):
-        await running
+@pytest.mark.parametrize("stop", ["cancel", "drain", "cancel of the caller"])
+async def test_a_stop_ends_a_wait_for_input_and_takes_back_what_was_written(
+    engine: Engine, bell: Bell, sink: Sink[Any], tmp_path: Path, stop: Any
+) -> None:
+    pipeline = Source(partial(ring_then_wait, bell=bell), splits=["a"]) >> sink
+    if stop == "cancel of the caller":
+        running = asyncio.create_task(run(pipeline, engine=engine))
+        await bell.heard()
+        running.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await running
+    else:
+        report = await stopped(pipeline, stop, bell.heard(), engine=engine)
+        assert (report.outcome, report.written) == (f"{stop.replace('cancel', 'cancell')}ed", ())
+        assert stop == "cancel" or report.stages[-1].emitted == 10
     assert files(tmp_path / "out") == []
 
 
@@ -149,18 +148,9 @@ async def test_drain_lets_what_was_read_flow_out_and_commits_nothing(
     assert all(edge.sent == edge.received for edge in report.edges)
 
 
-async def test_drain_ends_a_wait_for_input(engine: Engine, bell: Bell, tmp_path: Path) -> None:
-    pipeline = Source(partial(ring_then_wait, bell=bell), splits=["a"]) >> Sink(
-        JsonLinesSink(tmp_path / "out" / "x.jsonl"), batch=100
-    )
-    report = await stopped(pipeline, "drain", bell.heard(), engine=engine)
-    assert (report.outcome, report.stages[-1].emitted) == ("drained", 10)
-    assert files(tmp_path / "out") == []
-
-
 @pytest.mark.parametrize("end", ["fails", "is cancelled", "is drained"])
 async def test_a_run_that_nobody_can_go_on_with_takes_back_its_prepared_units(
-    engine: Engine, bell: Bell, tmp_path: Path, end: str
+    engine: Engine, bell: Bell, sink: Sink[Any], tmp_path: Path, end: str
 ) -> None:
     async def read(split: str) -> AsyncIterator[str]:
         yield split
@@ -170,11 +160,9 @@ async def test_a_run_that_nobody_can_go_on_with_takes_back_its_prepared_units(
                 raise OSError("not today")
             await asyncio.Event().wait()
 
-    out = tmp_path / "out"
-    pipeline = Source(read, splits=["a", "b"]) >> Sink(JsonLinesSink(out / "x.jsonl"))
-    how = await _ended(pipeline, engine, bell, end)
+    how = await _ended(Source(read, splits=["a", "b"]) >> sink, engine, bell, end)
     assert how == {"fails": "StageFailed"}.get(end, end.removeprefix("is "))
-    assert files(out) == []
+    assert files(tmp_path / "out") == []
 
 
 async def _ended(pipeline: Pipeline, engine: Engine, bell: Bell, end: str) -> str:
@@ -205,7 +193,7 @@ class RingingJournal(MemoryJournal):
 
 
 async def test_a_resumed_run_does_only_what_is_not_prepared(
-    engine: Engine, bell: Bell, tmp_path: Path
+    engine: Engine, bell: Bell, sink: Sink[Any], tmp_path: Path
 ) -> None:
     async def read(split: str) -> AsyncIterator[str]:
         note(tmp_path / "log", f"reads {split}")
@@ -217,7 +205,7 @@ async def test_a_resumed_run_does_only_what_is_not_prepared(
 
     out = tmp_path / "out" / "x.jsonl"
     journal = RingingJournal(bell)
-    pipeline = Source(read, splits=["a", "b"]) >> Sink(JsonLinesSink(out), batch=2)
+    pipeline = Source(read, splits=["a", "b"]) >> sink
     await failure(pipeline, match="not today", engine=engine, journal=journal, run_id="night")
     assert not out.exists()
     report = await run(pipeline, engine=engine, journal=journal, run_id="night")
@@ -229,16 +217,14 @@ async def test_a_resumed_run_does_only_what_is_not_prepared(
     assert files(tmp_path / "out") == ["x.jsonl"]
 
 
-async def test_another_pipeline_cannot_go_on_with_a_run(one_after_the_other: Engine, tmp_path: Path) -> None:
+async def test_another_pipeline_cannot_go_on_with_a_run(one_after_the_other: Engine, sink: Sink[Any]) -> None:
     def read(split: int) -> list[int]:
         if split:
             raise OSError("not today")
         return [1, 2, 3]
 
     journal = MemoryJournal()
-    sink = Sink(JsonLinesSink(tmp_path / "x.jsonl"))
-    await failure(
-        Source(read, splits=[0, 1]) >> sink, engine=one_after_the_other, journal=journal, run_id="night"
-    )
+    options: Any = {"engine": one_after_the_other, "journal": journal, "run_id": "night"}
+    await failure(Source(read, splits=[0, 1]) >> sink, **options)
     other = Source(read, splits=[0, 1]) >> Transform(lambda item: item + 1) >> sink
-    await error_of(other, ResumeRefused, engine=one_after_the_other, journal=journal, run_id="night")
+    await error_of(other, ResumeRefused, **options)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 import threading
 import types
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -49,26 +49,6 @@ async def test_a_sink_that_keeps_items_in_memory_is_refused_when_planning(target
     await error_of(pipeline, PipelineError, match="is not durable", engine=SubprocessEngine())
 
 
-async def test_a_stage_that_cannot_travel_is_named_with_what_holds_it_back() -> None:
-    lock = threading.Lock()
-
-    def locked(item: int) -> int:
-        with lock:
-            return item
-
-    stage = Transform(locked)
-    observer = RecordingObserver()
-    caught = await error_of(
-        Source([1]) >> stage >> Sink(print),
-        CannotTravel,
-        match=r"closure variable 'lock' .*_thread.lock",
-        engine=SubprocessEngine(),
-        observer=observer,
-    )
-    assert (caught.what, caught.where) == ("Transform 'locked'", str(stage.origin))
-    assert "stage started: locked" not in observer.facts
-
-
 class LockedSplit:
     """A split that says what it is, and holds what no other interpreter can be given."""
 
@@ -78,33 +58,48 @@ class LockedSplit:
         self.lock = threading.Lock()
 
 
-async def test_a_split_that_cannot_travel_is_named() -> None:
-    def read(split: LockedSplit) -> list[int]:
-        return [1]
+def locked(lock: threading.Lock) -> Any:
+    def locked(item: int) -> int:
+        with lock:
+            return item
 
-    source = Source(read, splits=lambda: [LockedSplit()])
-    caught = await error_of(
-        source >> Sink(print),
-        CannotTravel,
-        match=r"split <.*LockedSplit object.*_thread.lock",
-        engine=SubprocessEngine(),
-    )
-    assert caught.what == "Source 'read'"
+    return locked
 
 
-@pytest.fixture
-def homemade() -> Iterator[types.ModuleType]:
-    """A module that no other interpreter can import."""
+def read(split: LockedSplit) -> list[int]:
+    return [1]
+
+
+# The pipeline up to its sink, the stage that is named, and what holds it back.
+STAYS_HERE: dict[str, tuple[Any, str, str]] = {
+    "a lock": (
+        Source([1]) >> Transform(locked(threading.Lock())),
+        "Transform 'locked'",
+        r"closure variable 'lock' .*_thread.lock",
+    ),
+    "a split": (
+        Source(read, splits=lambda: [LockedSplit()]),
+        "Source 'read'",
+        r"split <.*LockedSplit object.*_thread.lock",
+    ),
+}
+
+
+@pytest.mark.parametrize(("chain", "what", "words"), STAYS_HERE.values(), ids=STAYS_HERE)
+async def test_what_cannot_travel_is_named_with_what_holds_it_back(chain: Any, what: str, words: str) -> None:
+    observer = RecordingObserver()
+    pipeline = chain >> Sink(print)
+    caught = await error_of(pipeline, CannotTravel, match=words, engine=SubprocessEngine(), observer=observer)
+    assert (caught.what, caught.where) == (what, str(list(chain.leaves())[-1].origin))
+    assert [fact for fact in observer.facts if "stage started" in fact] == []
+
+
+async def test_a_module_that_cannot_be_imported_there_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     module = types.ModuleType("homemade_module")
     exec("def double(item): return item * 2", vars(module))
-    sys.modules[module.__name__] = module
-    yield module
-    del sys.modules[module.__name__]
-
-
-async def test_a_module_that_cannot_be_imported_there_is_named(homemade: types.ModuleType) -> None:
+    monkeypatch.setitem(sys.modules, module.__name__, module)
     await error_of(
-        Source([1]) >> Transform(homemade.double) >> Sink(print),
+        Source([1]) >> Transform(module.double) >> Sink(print),
         CannotTravel,
         match="ModuleNotFoundError: No module named 'homemade_module'",
         engine=SubprocessEngine(),

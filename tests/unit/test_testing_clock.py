@@ -1,13 +1,13 @@
 """The manual clock: it moves when told, wakes in order, and lets everything settle before it moves on."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable, Coroutine
 from datetime import UTC, datetime, timedelta, timezone
+from typing import Any
 
 import pytest
 import pytest_asyncio
 
-from piko_flow.clock import Clock
 from piko_flow.testing import ManualClock, turns
 from piko_flow.testing.manual_clock import START
 
@@ -17,19 +17,39 @@ def clock() -> ManualClock:
     return ManualClock()
 
 
+Begin = Callable[..., list[asyncio.Task[None]]]
+Asleep = Callable[..., list[tuple[str, float]]]
+
+
 @pytest_asyncio.fixture
-async def sleepers() -> AsyncIterator[list[asyncio.Task[None]]]:
-    """Tasks of a test, cancelled at its end."""
+async def begin() -> AsyncIterator[Begin]:
+    """Starts tasks, which are cancelled at the end of the test."""
     tasks: list[asyncio.Task[None]] = []
-    yield tasks
+
+    def begin(*coroutines: Coroutine[Any, Any, None]) -> list[asyncio.Task[None]]:
+        tasks.extend(map(asyncio.create_task, coroutines))
+        return tasks
+
+    yield begin
     for task in tasks:
         task.cancel()
     await asyncio.gather(*tasks, return_exceptions=True)
 
 
-async def wait_and_tell(clock: ManualClock, seconds: float, name: str, told: list[tuple[str, float]]) -> None:
-    await clock.sleep(seconds)
-    told.append((name, clock.monotonic()))
+@pytest.fixture
+def asleep(clock: ManualClock, begin: Begin) -> Asleep:
+    """Starts tasks that sleep as long as it is said, and gives who has woken, and when."""
+    told: list[tuple[str, float]] = []
+
+    async def sleep(name: str, seconds: float) -> None:
+        await clock.sleep(seconds)
+        told.append((name, clock.monotonic()))
+
+    def asleep(*sleepers: tuple[str, float]) -> list[tuple[str, float]]:
+        begin(*(sleep(name, seconds) for name, seconds in sleepers))
+        return told
+
+    return asleep
 
 
 async def test_it_stands_still_until_it_is_moved(clock: ManualClock) -> None:
@@ -38,11 +58,6 @@ async def test_it_stands_still_until_it_is_moved(clock: ManualClock) -> None:
     assert (clock.now(), clock.monotonic()) == (START, 0.0)
     await clock.advance(1.5)
     assert (clock.now(), clock.monotonic()) == (START + timedelta(seconds=1.5), 1.5)
-
-
-async def test_it_is_a_clock_of_the_control_half(clock: ManualClock) -> None:
-    taken: Clock = clock
-    assert taken.now() == START
 
 
 async def test_it_begins_where_it_is_told_to_and_speaks_utc() -> None:
@@ -58,29 +73,25 @@ def test_a_naive_start_is_refused() -> None:
         ManualClock(datetime(2026, 1, 1))
 
 
-async def test_sleepers_wake_in_the_order_of_their_times_each_at_its_own(
-    clock: ManualClock, sleepers: list[asyncio.Task[None]]
+@pytest.mark.parametrize(
+    ("sleepers", "woken"),
+    [
+        ([("c", 3), ("a", 1), ("late", 9), ("b", 2)], [("a", 1), ("b", 2), ("c", 3)]),
+        ([("b", 1), ("a", 1), ("c", 1), ("late", 9)], [("b", 1), ("a", 1), ("c", 1)]),
+        ([("shortest", 1e-12), ("late", 9)], [("shortest", 1e-06)]),
+    ],
+    ids=["in the order of their times", "of one instant, in the order in which they fell asleep", "at once"],
+)
+async def test_sleepers_wake_each_at_its_own_time(
+    clock: ManualClock, asleep: Asleep, sleepers: list[tuple[str, float]], woken: list[tuple[str, float]]
 ) -> None:
-    told: list[tuple[str, float]] = []
-    for name, seconds in [("c", 3.0), ("a", 1.0), ("late", 9.0), ("b", 2.0)]:
-        sleepers.append(asyncio.create_task(wait_and_tell(clock, seconds, name, told)))
+    told = asleep(*sleepers)
     await clock.advance(5)
-    assert told == [("a", 1.0), ("b", 2.0), ("c", 3.0)]
+    assert told == woken
     assert (clock.sleepers, clock.next_wake) == (1, START + timedelta(seconds=9))
 
 
-async def test_sleepers_of_one_instant_wake_in_the_order_in_which_they_fell_asleep(
-    clock: ManualClock, sleepers: list[asyncio.Task[None]]
-) -> None:
-    told: list[tuple[str, float]] = []
-    sleepers += [asyncio.create_task(wait_and_tell(clock, 1, name, told)) for name in "bac"]
-    await clock.advance(1)
-    assert told == [("b", 1.0), ("a", 1.0), ("c", 1.0)]
-
-
-async def test_who_sleeps_again_on_the_way_is_woken_again(
-    clock: ManualClock, sleepers: list[asyncio.Task[None]]
-) -> None:
+async def test_who_sleeps_again_on_the_way_is_woken_again(clock: ManualClock, begin: Begin) -> None:
     beats: list[float] = []
 
     async def beat() -> None:
@@ -88,13 +99,13 @@ async def test_who_sleeps_again_on_the_way_is_woken_again(
             await clock.sleep(0.25)
             beats.append(clock.monotonic())
 
-    sleepers.append(asyncio.create_task(beat()))
+    begin(beat())
     await clock.advance(1)
     assert beats == [0.25, 0.5, 0.75, 1.0]
 
 
 async def test_what_a_sleeper_sets_off_is_done_before_the_next_one_wakes(
-    clock: ManualClock, sleepers: list[asyncio.Task[None]]
+    clock: ManualClock, begin: Begin
 ) -> None:
     events: list[str] = []
     woken = asyncio.Event()
@@ -112,21 +123,19 @@ async def test_what_a_sleeper_sets_off_is_done_before_the_next_one_wakes(
         await clock.sleep(1.000001)
         events.append(f"second at {clock.monotonic()}")
 
-    sleepers += [asyncio.create_task(one()) for one in (set_off, first, second)]
+    begin(set_off(), first(), second())
     await clock.advance(2)
     assert events == ["set off at 1.0", "second at 1.000001"]
 
 
-async def test_all_is_at_rest_when_advance_returns(
-    clock: ManualClock, sleepers: list[asyncio.Task[None]]
-) -> None:
+async def test_all_is_at_rest_when_advance_returns(clock: ManualClock, begin: Begin) -> None:
     done: list[int] = []
 
     async def long() -> None:
         await turns(500)
         done.append(500)
 
-    sleepers.append(asyncio.create_task(long()))
+    begin(long())
     await clock.advance(0)
     assert done == [500]
 
@@ -141,12 +150,11 @@ async def test_a_cancelled_sleeper_is_forgotten(clock: ManualClock) -> None:
 
 
 async def test_a_sleeper_that_is_cancelled_as_it_wakes_does_not_stop_the_others(
-    clock: ManualClock, sleepers: list[asyncio.Task[None]]
+    clock: ManualClock, begin: Begin, asleep: Asleep
 ) -> None:
-    told: list[tuple[str, float]] = []
-    sleepers += [asyncio.create_task(wait_and_tell(clock, 1, name, told)) for name in "ab"]
+    told = asleep(("a", 1), ("b", 1))
     await clock.settle()
-    sleepers[0].cancel()
+    begin()[0].cancel()
     await clock.advance(1)
     assert told == [("b", 1.0)]
 
@@ -157,70 +165,57 @@ async def test_sleeping_for_nothing_is_a_turn_of_the_loop(clock: ManualClock) ->
     assert clock.monotonic() == 0.0
 
 
-async def test_the_shortest_sleep_still_moves_on(
-    clock: ManualClock, sleepers: list[asyncio.Task[None]]
-) -> None:
-    told: list[tuple[str, float]] = []
-    sleepers.append(asyncio.create_task(wait_and_tell(clock, 1e-12, "a", told)))
-    await clock.advance(1)
-    assert told == [("a", 1e-06)]
-
-
 async def test_it_is_not_put_back(clock: ManualClock) -> None:
     with pytest.raises(ValueError, match="not put back"):
         await clock.advance(-1)
 
 
-async def test_one_task_moves_it(clock: ManualClock, sleepers: list[asyncio.Task[None]]) -> None:
+async def test_one_task_moves_it(clock: ManualClock, begin: Begin) -> None:
     async def moves() -> None:
         await clock.sleep(1)
         await clock.advance(1)
 
-    sleepers.append(asyncio.create_task(moves()))
+    (moving,) = begin(moves())
     await clock.advance(3)
     with pytest.raises(RuntimeError, match="moved already"):
-        await sleepers[0]
+        await moving
 
 
 async def test_a_loop_that_never_rests_is_told_of(
-    clock: ManualClock, sleepers: list[asyncio.Task[None]], monkeypatch: pytest.MonkeyPatch
+    clock: ManualClock, begin: Begin, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async def spin() -> None:
         while True:
             await turns(1)
 
     monkeypatch.setattr("piko_flow.testing.manual_clock.TURNS", 1000)
-    sleepers.append(asyncio.create_task(spin()))
+    begin(spin())
     with pytest.raises(AssertionError, match="still busy after 1000 turns"):
         await clock.advance(1)
     assert clock.monotonic() == 0.0
 
 
 async def test_somebody_who_sleeps_too_little_is_told_of(
-    clock: ManualClock, sleepers: list[asyncio.Task[None]], monkeypatch: pytest.MonkeyPatch
+    clock: ManualClock, begin: Begin, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async def nervous() -> None:
         while True:
             await clock.sleep(1e-9)
 
     monkeypatch.setattr("piko_flow.testing.manual_clock.WAKES", 1000)
-    sleepers.append(asyncio.create_task(nervous()))
+    begin(nervous())
     with pytest.raises(AssertionError, match="more than 1000 sleepers woke"):
         await clock.advance(1)
 
 
-async def test_a_sleeper_on_another_loop_is_told_of(
-    clock: ManualClock, sleepers: list[asyncio.Task[None]]
-) -> None:
-    sleepers.append(asyncio.create_task(clock.sleep(1)))
+async def test_a_sleeper_on_another_loop_is_told_of(clock: ManualClock, begin: Begin) -> None:
+    begin(clock.sleep(1))
     await clock.settle()
     with pytest.raises(RuntimeError, match="another event loop"):
         await asyncio.to_thread(asyncio.run, clock.advance(1))
 
 
-async def test_a_year_of_hours_passes_while_three_tasks_count_them(
-    clock: ManualClock, sleepers: list[asyncio.Task[None]]
-) -> None:
+async def test_a_year_of_hours_passes_while_three_tasks_count_them(clock: ManualClock, begin: Begin) -> None:
     hours = [0, 0, 0]
 
     async def count(task: int) -> None:
@@ -228,6 +223,6 @@ async def test_a_year_of_hours_passes_while_three_tasks_count_them(
             await clock.sleep(3600)
             hours[task] += 1
 
-    sleepers += [asyncio.create_task(count(task)) for task in range(3)]
+    begin(*map(count, range(3)))
     await clock.advance_to(START + timedelta(days=365))
     assert hours == [8760, 8760, 8760]
