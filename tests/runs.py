@@ -1,13 +1,18 @@
-"""What the tests of runs share: a run that is stopped at a moment, and the error of one that fails."""
+"""What the tests of runs share: one that is stopped at a moment, the error of one that fails, and one of another interpreter."""
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from collections.abc import Awaitable
+from pathlib import Path
 from typing import Any, Literal, TypeVar
 
 import pytest
 
 from piko_flow import RunReport, StageFailed, run, start
+from tests.architecture.checkout import ROOT
 
 E = TypeVar("E", bound=BaseException)
 
@@ -33,3 +38,19 @@ async def error_of(pipeline: Any, kind: type[E], *, match: str | None = None, **
     with pytest.raises(kind, match=match) as caught:
         await run(pipeline, **options)
     return caught.value
+
+
+def python(
+    *command: str, stdin: str | None = None, folder: Path = ROOT, **environment: str
+) -> subprocess.CompletedProcess[str]:
+    """How a new interpreter ends, and what it prints, which imports what this one can."""
+    path = os.pathsep.join([str(ROOT), *(path for path in sys.path if path)])
+    return subprocess.run(
+        [sys.executable, *command],
+        input=stdin,
+        capture_output=True,
+        text=True,
+        env={**os.environ, "PYTHONPATH": path, **environment},
+        cwd=folder,
+        timeout=120,
+    )

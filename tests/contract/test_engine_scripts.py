@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
-FOLDER = Path(__file__).resolve().parents[2]
+from tests.runs import python
+
 SCRIPT = """
 import sys
 from dataclasses import dataclass
@@ -77,22 +75,16 @@ if __name__ == "__main__":
 
 
 @pytest.fixture
-def script(tmp_path: Path) -> list[str]:
+def script(tmp_path: Path) -> str:
     path = tmp_path / "script.py"
     path.write_text(SCRIPT)
-    return [sys.executable, str(path)]
+    return str(path)
 
 
 @pytest.mark.parametrize("engine", ["local", "subprocess"])
-def test_what_a_script_defines_travels_by_value(engine: str, script: list[str], tmp_path: Path) -> None:
+def test_what_a_script_defines_travels_by_value(engine: str, script: str, tmp_path: Path) -> None:
     out = tmp_path / "out.jsonl"
-    done = subprocess.run(
-        [*script, engine, "dead_letter", str(out)],
-        capture_output=True,
-        text=True,
-        check=False,
-        env={**os.environ, "PYTHONPATH": str(FOLDER)},
-    )
+    done = python(script, engine, "dead_letter", str(out))
     assert done.stderr == ""
     assert done.stdout == "imported\nsucceeded Unlucky: unlucky 13\n"
     lines = out.read_text().splitlines()
@@ -100,14 +92,8 @@ def test_what_a_script_defines_travels_by_value(engine: str, script: list[str], 
 
 
 @pytest.mark.parametrize("engine", ["local", "subprocess"])
-def test_an_error_class_of_a_script_comes_home(engine: str, script: list[str], tmp_path: Path) -> None:
-    done = subprocess.run(
-        [*script, engine, "fail", str(tmp_path / "out.jsonl")],
-        capture_output=True,
-        text=True,
-        check=False,
-        env={**os.environ, "PYTHONPATH": str(FOLDER)},
-    )
+def test_an_error_class_of_a_script_comes_home(engine: str, script: str, tmp_path: Path) -> None:
+    done = python(script, engine, "fail", str(tmp_path / "out.jsonl"))
     assert done.returncode == 1
     assert "\nUnlucky: unlucky 13\n" in f"\n{done.stderr}"
     assert 'raise Unlucky(f"unlucky {order.id}")' in done.stderr

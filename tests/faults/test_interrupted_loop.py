@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -13,6 +12,7 @@ import pytest
 
 from piko_flow import Batch, Filter, FlatMap, Fold, On, Route, Sink, Source, StageFailed, Transform, run_sync
 from piko_flow.dataflow.running.operators.loop import FILE
+from tests.runs import python
 
 ITEMS = 300
 ARMED = 200  # items that are read before a line counts: then the loop that runs is the one for later items
@@ -161,7 +161,5 @@ print(dict(ended))
 
 
 def test_the_interrupt_key_ends_a_run_wherever_it_falls() -> None:
-    child = subprocess.run(
-        [sys.executable, "-c", INTERRUPTING], capture_output=True, text=True, timeout=120, check=False
-    )
+    child = python("-c", INTERRUPTING)
     assert child.stdout.strip() == "{'KeyboardInterrupt': 300}", child.stderr

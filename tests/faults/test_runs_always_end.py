@@ -236,8 +236,7 @@ async def swallows(item: int, *, released: asyncio.Event) -> int:
     return item
 
 
-@pytest.mark.parametrize("cancel", ["the handle", "the caller"])
-async def test_a_function_that_swallows_every_cancellation_is_left_alone_after_its_time(cancel: str) -> None:
+async def test_a_function_that_swallows_every_cancellation_is_left_alone_after_its_time() -> None:
     released = asyncio.Event()
     stage = Transform(partial(swallows, released=released), name="stubborn", concurrency=2)
     async with asyncio.timeout(BOUND):

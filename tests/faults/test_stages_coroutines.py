@@ -134,25 +134,17 @@ async def test_every_coroutine_is_skipped_where_failures_are(kind: str) -> None:
     assert not any(isinstance(one, Awaitable) for one in got)
 
 
-async def test_a_stage_that_meets_its_first_item_late_refuses_a_coroutine_as_well() -> None:
-    stages: Any = Filter(lambda item: item >= 50) >> Transform(coroutine_of, name="work")
-    caught = await failure(items(100) >> stages >> CollectingSink(), match="returned a coroutine")
-    assert (caught.stage, caught.item) == ("work", 50)
-
-
-async def test_a_fold_that_begins_with_a_coroutine_fails() -> None:
-    fold: Any = Fold(lambda value, item: item, start=lambda: coroutine(1), name="work")
-    caught = await failure(
-        items(5) >> Transform(abs) >> fold >> CollectingSink(), match="returned a coroutine"
-    )
-    assert caught.stage == "work"
-
-
 def coroutine_of(item: int) -> Any:
     return coroutine(item)
 
 
+async def same(item: int) -> int:
+    return item
+
+
 ALONE: dict[str, Any] = {
+    "Transform": Transform(coroutine_of, name="work"),
+    "Transform's key": Transform(same, concurrency=5, key=coroutine_of, name="work"),
     "Transform, thread": Transform(coroutine_of, on="thread", name="work"),
     "Transform, tried": Transform(coroutine_of, retry=Retry(2, first=0), name="work"),
     "Transform, keyed": Transform(coroutine_of, key=abs, name="work"),
@@ -162,11 +154,18 @@ ALONE: dict[str, Any] = {
 }
 
 
+async def test_a_fold_that_begins_with_a_coroutine_fails() -> None:
+    fold: Any = Fold(lambda value, item: item, start=lambda: coroutine(1), name="work")
+    caught = await failure(items(5) >> Transform(abs) >> fold >> CollectingSink(), match="a coroutine")
+    assert caught.stage == "work"
+
+
 @pytest.mark.parametrize("stage", ALONE.values(), ids=ALONE)
 async def test_a_coroutine_is_refused_by_stages_of_every_kind(stage: Any) -> None:
-    caught = await failure(items(5) >> stage >> CollectingSink(), match="returned a coroutine")
+    before: Any = Filter(lambda item: item >= 50)  # the stage meets its first item late
+    caught = await failure(items(99) >> before >> stage >> CollectingSink(), match="returned a coroutine")
     assert isinstance(caught.__cause__, CoroutineReturned)
-    assert (caught.stage, caught.item) == ("work", 0)
+    assert (caught.stage, caught.item) == ("work", 50)
 
 
 def forgotten(at: int, plain: Callable[[int], Any]) -> Callable[[int], Any]:
@@ -189,6 +188,7 @@ FORGETTING: dict[str, Callable[[int], Any]] = {
     "Transform, keyed": lambda at: Transform(forgotten(at, abs), key=abs, name="work"),
     "Filter": lambda at: Filter(forgotten(at, lambda item: True), name="work"),
     "FlatMap": lambda at: FlatMap(forgotten(at, lambda item: [item]), name="work"),
+    "Sink": lambda at: Sink(forgotten(at, abs), name="work"),
 }
 
 
@@ -197,16 +197,10 @@ FORGETTING: dict[str, Callable[[int], Any]] = {
 async def test_a_forgotten_await_in_an_async_function_is_refused(
     stage: Callable[[int], Any], at: int
 ) -> None:
+    made = stage(at)
     caught = await failure(
-        items(1001) >> stage(at) >> CollectingSink(),
+        items(1001) >> (made if isinstance(made, Sink) else made >> CollectingSink()),
         match="an async function returned a coroutine; write `await`",
     )
     assert isinstance(caught.__cause__, CoroutineReturned)
     assert (caught.stage, caught.item) == ("work", at)
-
-
-async def test_a_forgotten_await_in_an_async_sink_is_refused() -> None:
-    caught = await failure(
-        items(9) >> Sink(forgotten(3, abs), name="work"), match="an async function returned a coroutine"
-    )
-    assert (caught.stage, caught.item) == ("work", 3)

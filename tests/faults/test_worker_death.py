@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-import re
 import select
 import signal
 import subprocess
@@ -20,6 +19,7 @@ from piko_flow.dataflow.workers import process as worker_process
 from piko_flow.dataflow.workers.errors import WorkerDied, WorkersCannotStart
 from piko_flow.dataflow.workers.pool import CallResult, WorkerPool
 from piko_flow.dataflow.workers.shipping import CannotShip, pack
+from tests.runs import python
 
 
 async def call(
@@ -268,8 +268,4 @@ def test_what_functions_print_arrives_also_from_a_worker_that_is_killed(tmp_path
             "await asyncio.Event().wait()", "os.kill(pool.pids[0], 9)"
         )
     )
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
-    done = subprocess.run(
-        [sys.executable, str(script), "hello"], capture_output=True, text=True, env=environment, check=True
-    )
-    assert re.fullmatch(r"printed hello\nidle\n", done.stdout)
+    assert python(str(script), "hello").stdout == "printed hello\nidle\n"

@@ -173,7 +173,7 @@ def test_two_sinks_of_one_function_are_two_places() -> None:
 
 async def test_what_is_not_closed_neither_runs_nor_starts() -> None:
     await error_of(Source(numbers), PipelineError, match=r"^.*: run\(\) needs a closed pipeline")
-    with pytest.raises(PipelineError, match=r"^.*: start\(\) needs a closed pipeline"):
+    with pytest.raises(PipelineError, match=r"^.*: start\(\) needs a closed pipeline: .* it has no sink"):
         async with start(Source(numbers)):
             pass
 

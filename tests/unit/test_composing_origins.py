@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
 import sys
 from functools import partial
 from pathlib import Path
@@ -14,7 +12,7 @@ import pytest
 from piko_flow import Source, run, run_sync, start
 from piko_flow.dataflow.graph.origin import Origin
 from piko_flow.errors import PipelineError
-from tests.architecture.checkout import ROOT
+from tests.runs import python
 from tests.unit.composing import Numbers, numbers, text
 from tests.unit.unchecked import Batch, Broadcast, Fold, Merge, On, Route, Sink, Transform
 
@@ -31,7 +29,7 @@ shell.run_cell("print(make().origin)", store_history=True)
 
 def test_every_stage_names_its_own_line() -> None:
     source = Source(numbers)
-    assert str(source.origin) == here(-3)
+    assert str(source.origin) == here(-1)
     stages = (
         Transform(text),
         Batch(3),
@@ -61,13 +59,7 @@ def test_a_file_is_named_as_it_is_seen_from_the_current_folder(
 
 
 def test_a_notebook_names_the_cell(tmp_path: Path) -> None:
-    shell = subprocess.run(
-        [sys.executable, "-c", NOTEBOOK],
-        env={**os.environ, "IPYTHONDIR": str(tmp_path), "PYTHONPATH": str(ROOT), "NO_COLOR": "1"},
-        capture_output=True,
-        text=True,
-        check=True,
-    )
+    shell = python("-c", NOTEBOOK, IPYTHONDIR=str(tmp_path), NO_COLOR="1")
     assert shell.stdout.split() == ["In[2]:2", "In[3]:2", "In[3]:2"]
 
 

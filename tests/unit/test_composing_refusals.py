@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from piko_flow import PipelineError, Retry, Sink, Source, StageTypeError, Transform, start
+from piko_flow import Retry, Sink, Source, StageTypeError, Transform
 from piko_flow.dataflow.stages.stage import NotClosed
 from piko_flow.engines.subprocess import SubprocessEngine
 from tests.unit.composing import Numbers, each_refusal, message, refused, text_later
@@ -334,13 +334,6 @@ def test_a_chain_has_not_what_a_closed_pipeline_has() -> None:
     assert not hasattr(chain, "anything")
     with pytest.raises(AttributeError, match="'SourceChain' object has no attribute 'anything'"):
         getattr(chain, "anything")  # noqa: B009  # to a checker it has none
-
-
-async def test_a_chain_is_not_started() -> None:
-    chain: Any = Source([1]) >> Transform(abs)
-    with pytest.raises(PipelineError, match=r"start\(\) needs a closed pipeline: .* it has no sink"):
-        async with start(chain):
-            pass
 
 
 def test_what_a_fold_starts_with_fits_its_step() -> None:

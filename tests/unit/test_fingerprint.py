@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import functools
-import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -12,6 +10,7 @@ from typing import Any
 import pytest
 
 from piko_flow import Batch, CpuMap, Filter, Fold, On, Parse, Pipeline, Retry, Route, Sink, Source, Transform
+from tests.runs import python
 
 
 @dataclass(frozen=True)
@@ -123,7 +122,6 @@ def test_what_a_run_changes_does_not_count() -> None:
 
 def test_another_process_gives_the_same() -> None:
     script = "from tests.unit.test_fingerprint import PAIRS; print(*[p.plan().fingerprint for pair in PAIRS.values() for p in pair])"
-    got = subprocess.run(
-        [sys.executable, "-c", script], capture_output=True, text=True, check=True
-    ).stdout.split()
-    assert got == [pipeline.plan().fingerprint for pair in PAIRS.values() for pipeline in pair]
+    assert python("-c", script).stdout.split() == [
+        pipeline.plan().fingerprint for pair in PAIRS.values() for pipeline in pair
+    ]

@@ -1,9 +1,6 @@
 """The ids of units: the same split has the same id in every process, and no two splits share one."""
 
 import json
-import os
-import subprocess
-import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta, timezone
@@ -18,7 +15,7 @@ from pydantic import BaseModel
 
 from piko_flow import PipelineError, Sink, Source
 from piko_flow.testing import CollectingSink
-from tests.architecture.checkout import ROOT
+from tests.runs import python
 
 
 class Colour(Enum):
@@ -126,12 +123,7 @@ def test_the_same_splits_have_the_same_ids_in_another_process() -> None:
         "print(json.dumps({name: unit_ids(splits) for name, splits in SPLITS.items()}))"
     )
     for seed in ("1", "2"):
-        printed = subprocess.run(
-            [sys.executable, "-c", program],
-            env=os.environ | {"PYTHONHASHSEED": seed, "PYTHONPATH": str(ROOT)},
-            capture_output=True,
-            check=True,
-        )
+        printed = python("-c", program, PYTHONHASHSEED=seed)
         assert json.loads(printed.stdout) == {name: unit_ids(splits) for name, splits in SPLITS.items()}
 
 

@@ -36,41 +36,21 @@ def test_in_a_sentence_an_instant_always_has_its_offset() -> None:
     assert BERLIN.exact.at(NIGHT + timedelta(days=1)) == "2026-10-26 01:00+01:00"
 
 
-@pytest.mark.parametrize(
-    ("start", "hours", "told", "exact"),
-    [
-        (
-            NIGHT - timedelta(hours=26),
-            24,
-            "2026-10-24 .. 2026-10-25",
-            "2026-10-24 00:00+02:00 .. 2026-10-25 00:00+02:00",
-        ),
-        (
-            NIGHT - timedelta(hours=2),
-            25,
-            "2026-10-25 .. 2026-10-26",
-            "2026-10-25 00:00+02:00 .. 2026-10-26 00:00+01:00",
-        ),
-        (
-            NIGHT - timedelta(hours=3),
-            1,
-            "2026-10-24 23:00 .. 2026-10-25 00:00",
-            "2026-10-24 23:00+02:00 .. 2026-10-25 00:00+02:00",
-        ),
-        (NIGHT + timedelta(hours=5), 1, "2026-10-25 06:00 .. 07:00", "2026-10-25 06:00 .. 07:00+01:00"),
-        (
-            NIGHT,
-            1,
-            "2026-10-25 02:00+02:00 .. 2026-10-25 02:00+01:00",
-            "2026-10-25 02:00+02:00 .. 2026-10-25 02:00+01:00",
-        ),
-        (NIGHT + timedelta(hours=1), 1, "2026-10-25 02:00 .. 03:00+01:00", "2026-10-25 02:00 .. 03:00+01:00"),
-    ],
-)
-def test_a_window_says_once_what_both_its_ends_have(
-    start: datetime, hours: int, told: str, exact: str
-) -> None:
-    window = Window(start, start + timedelta(hours=hours))
+# Hours from the night to the window's start, and its length.
+WINDOWS = [
+    (-26, 24, "2026-10-24 .. 2026-10-25", "2026-10-24 00:00+02:00 .. 2026-10-25 00:00+02:00"),
+    (-2, 25, "2026-10-25 .. 2026-10-26", "2026-10-25 00:00+02:00 .. 2026-10-26 00:00+01:00"),
+    (-3, 1, "2026-10-24 23:00 .. 2026-10-25 00:00", "2026-10-24 23:00+02:00 .. 2026-10-25 00:00+02:00"),
+    (5, 1, "2026-10-25 06:00 .. 07:00", "2026-10-25 06:00 .. 07:00+01:00"),
+    (0, 1, *["2026-10-25 02:00+02:00 .. 2026-10-25 02:00+01:00"] * 2),
+    (1, 1, *["2026-10-25 02:00 .. 03:00+01:00"] * 2),
+]
+
+
+@pytest.mark.parametrize(("start", "hours", "told", "exact"), WINDOWS)
+def test_a_window_says_once_what_both_its_ends_have(start: int, hours: int, told: str, exact: str) -> None:
+    begins = NIGHT + timedelta(hours=start)
+    window = Window(begins, begins + timedelta(hours=hours))
     assert (BERLIN.span(window), BERLIN.exact.span(window)) == (told, exact)
 
 

@@ -2,42 +2,32 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
+from tests.runs import python
+
 # Each case leaves a function `work`, its `items` and a `check` of the results in its module.
 CASES = {
-    "closure": """
-def make(factor):
-    def work(item):
-        return item * factor
-    return work
-
-work, items = make(3), [1, 2]
-
-def check(results):
-    assert results == [3, 6]
-""",
-    "global": """
+    "closure and global": """
 import math
 FACTOR = 5
 
 def scale(item):
     return math.floor(item * FACTOR)
 
-def work(item):
-    return scale(item)
+def make(more):
+    def work(item):
+        return scale(item) + more
+    return work
 
-items = [1, 2]
+work, items = make(3), [1, 2]
 
 def check(results):
-    assert results == [5, 10]
+    assert results == [8, 13]
 """,
-    "class": """
+    "instance": """
 from pydantic import BaseModel
 
 class Order(BaseModel):
@@ -48,33 +38,15 @@ class Order(BaseModel):
         return self.number * 2
 
 def work(item):
-    return Order.model_validate({"number": item, "tags": ["new"]})
-
-items = [1, 2]
-
-def check(results):
-    assert [type(result) for result in results] == [Order, Order]
-    assert results == [Order(number=1, tags=["new"]), Order(number=2, tags=["new"])]
-    assert Order.twice is twice
-""",
-    "instance": """
-from pydantic import BaseModel
-
-class Order(BaseModel):
-    number: int
-
-    def twice(self):
-        return self.number * 2
-
-def work(item):
     assert isinstance(item, Order)
-    return Order(number=item.twice())
+    return Order.model_validate({"number": item.twice(), "tags": ["new"]})
 
 items = [Order(number=1), Order(number=2)]
 
 def check(results):
     assert [type(result) for result in results] == [Order, Order]
     assert [result.number for result in results] == [2, 4]
+    assert results[0] == Order(number=2, tags=["new"])
     assert Order.twice is twice
 """,
     "dataclass, enum and error": """
@@ -142,10 +114,7 @@ asyncio.run(kernel())
 
 
 def run(*command: str, stdin: str | None = None, folder: Path) -> None:
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
-    done = subprocess.run(
-        [sys.executable, *command], input=stdin, capture_output=True, text=True, env=environment, cwd=folder
-    )
+    done = python(*command, stdin=stdin, folder=folder)
     assert (done.returncode, done.stdout, done.stderr) == (0, "right\n", "")
 
 
@@ -167,7 +136,12 @@ def test_a_notebook(case: str, tmp_path: Path) -> None:
 
 
 def test_a_class_that_a_notebook_defines_again(tmp_path: Path) -> None:
-    second = CASES["instance"].replace("self.number * 2", "self.number * 10").replace("[2, 4]", "[10, 20]")
+    second = (
+        CASES["instance"]
+        .replace("self.number * 2", "self.number * 10")
+        .replace("[2, 4]", "[10, 20]")
+        .replace("=2, t", "=10, t")
+    )
     cells = [BEFORE + CASES["instance"], AFTER.replace("use_pool", "first_pool"), second, AFTER]
     run("-c", NOTEBOOK, stdin="# cell".join(cells), folder=tmp_path)
 
@@ -187,8 +161,6 @@ def test_modules_beside_the_script_also_when_named_as_ours(tmp_path: Path) -> No
 def test_the_main_module_of_the_user_is_not_imported_again(tmp_path: Path) -> None:
     script = tmp_path / "script.py"
     script.write_text(
-        "print('once', flush=True)\n" + BEFORE + CASES["class"] + AFTER.replace("right", "") + RUN
+        "print('once', flush=True)\n" + BEFORE + CASES["instance"] + AFTER.replace("right", "") + RUN
     )
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
-    done = subprocess.run([sys.executable, str(script)], capture_output=True, text=True, env=environment)
-    assert done.stdout.split() == ["once"]
+    assert python(str(script), folder=tmp_path).stdout.split() == ["once"]
