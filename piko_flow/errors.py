@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from typing import Final
 
 from piko_flow.url_passwords import without_url_passwords
 
+NO_ITEM: Final = object()  # given as the item of a StageFailed that is not about one
 SHOWN = 200  # characters of an item or a value that a message shows
 
 
@@ -99,17 +101,18 @@ class RunError(PikoFlowError):
 class StageFailed(RunError):
     """A stage failed and its run was stopped; nothing was committed. The cause is `__cause__`.
 
-    `stage` is the stage's name in the plan, `item` what it was working on (None when it was not
-    about one item), `run` the run's id.
+    `stage` is the stage's name in the plan, `run` the run's id. `item` is what it was working on, which may be None;
+    `has_item` is False when it was not about one item.
     """
 
     def __init__(self, *, stage: str, where: str, item: object, run: str, cause: BaseException | str) -> None:
-        self.stage, self.where, self.item, self.run = stage, where, item, run
+        self.stage, self.where, self.run = stage, where, run
+        self.has_item, self.item = item is not NO_ITEM, None if item is NO_ITEM else item
         self.reason = cause if isinstance(cause, str) else describe_error(cause)
         super().__init__(stage, run)
 
     def __str__(self) -> str:
-        about = "" if self.item is None else f" on item {shorten(self.item)}"
+        about = f" on item {shorten(self.item)}" if self.has_item else ""
         return f"stage {self.stage!r} ({self.where}) failed{about}: {self.reason} [run {self.run}]"
 
 

@@ -27,7 +27,7 @@ from piko_flow.engines.unit_errors import (
 )
 from piko_flow.engines.unit_messages import Order, Relay, SentResult, pack_for_travel, unpack_result
 from piko_flow.engines.unit_process import UnitProcess
-from piko_flow.errors import PipelineError, StageFailed, describe_error, shorten
+from piko_flow.errors import NO_ITEM, PipelineError, StageFailed, describe_error, shorten
 from piko_flow.tasks import TaskGroup
 
 ATTEMPTS = 3  # of a unit whose interpreter dies
@@ -137,7 +137,7 @@ class _Lanes:
                 raise StageFailed(
                     stage=box.name,
                     where=str(box.stage.origin),
-                    item=None,
+                    item=NO_ITEM,
                     run=self._context.info.run,
                     cause=error,
                 ) from error

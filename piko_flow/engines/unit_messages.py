@@ -20,7 +20,7 @@ from piko_flow.dataflow.workers import transport
 from piko_flow.dataflow.workers.shipping import by_value_pickler
 from piko_flow.dataflow.workers.transport import Frame
 from piko_flow.engines.unit_errors import loaded_or_shown, pack_or_show
-from piko_flow.errors import StageFailed, shorten
+from piko_flow.errors import NO_ITEM, StageFailed, shorten
 
 # Kinds of frames, apart from those of worker processes. From the run: the unit to run, once;
 BEGIN = 32
@@ -205,7 +205,7 @@ def pack_result(result: UnitResult, plan: Plan, run: str, workers: dict[str, int
         except Exception as error:
             what = "position" if name == sources[0] else "receipt"
             cause = TypeError(f"its {what} must be picklable to reach the run: {error}")
-            raise StageFailed(stage=name, where=where[name], item=None, run=run, cause=cause) from error
+            raise StageFailed(stage=name, where=where[name], item=NO_ITEM, run=run, cause=cause) from error
     position = packed.pop(sources[0])
     return message(
         RESULT,

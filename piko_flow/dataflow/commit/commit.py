@@ -16,6 +16,7 @@ from piko_flow.dataflow.stages.resource import RunInfo
 from piko_flow.dataflow.stages.resource_host import ResourceHost
 from piko_flow.dataflow.stages.sink import Part, Sink, SinkTarget
 from piko_flow.errors import (
+    NO_ITEM,
     AlreadyCommitted,
     CommitFailed,
     ErrorBudgetExceeded,
@@ -269,7 +270,7 @@ async def locked_targets(plan: Plan, run: str, leftovers: list[str]) -> AsyncIte
                     except Exception as error:
                         where = str(box.stage.origin)
                         raise StageFailed(
-                            stage=box.name, where=where, item=None, run=run, cause=error
+                            stage=box.name, where=where, item=NO_ITEM, run=run, cause=error
                         ) from error
             yield targets
         finally:

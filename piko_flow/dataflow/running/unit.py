@@ -23,7 +23,7 @@ from piko_flow.dataflow.running.operators.sink import SinkOperator, SinkParts
 from piko_flow.dataflow.running.operators.source import SourceOperator
 from piko_flow.dataflow.running.unit_state import OperatorState, UnitState
 from piko_flow.dataflow.stages.sink import Receipt, SinkTarget
-from piko_flow.errors import CallCancelled, PikoFlowError, RunError, StageFailed
+from piko_flow.errors import NO_ITEM, CallCancelled, PikoFlowError, RunError, StageFailed
 from piko_flow.tasks import ESCAPES, TaskGroup, first_cause
 
 
@@ -129,7 +129,7 @@ def _about(state: UnitState, operator: Operator, error: BaseException) -> BaseEx
 
 
 def _failure(state: UnitState, operator: Operator, cause: Exception) -> StageFailed:
-    failure = state.error_policy.failure(state.plan.graph.boxes[operator.boxes[0]], None, cause)
+    failure = state.error_policy.failure(state.plan.graph.boxes[operator.boxes[0]], NO_ITEM, cause)
     failure.__cause__ = cause
     return failure
 

@@ -2,7 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from piko_flow.errors import PikoFlowError
+
+NOBODY_AWAITS: Final = (
+    "the function of a CpuMap returned a coroutine, or something else to be awaited, and a worker process awaits nothing; "
+    "return a value, or use Transform for asynchronous functions"
+)
 
 
 class RemoteError(PikoFlowError):

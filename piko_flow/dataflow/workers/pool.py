@@ -17,6 +17,7 @@ from weakref import WeakKeyDictionary
 
 from piko_flow.dataflow.workers import transport
 from piko_flow.dataflow.workers.errors import (
+    NOBODY_AWAITS,
     CannotReturn,
     CannotSend,
     RemoteError,
@@ -29,7 +30,7 @@ from piko_flow.dataflow.workers.shipping import CannotShip, Shipment, by_value_p
 from piko_flow.dataflow.workers.suspects import Attempt, Form, judge
 from piko_flow.dataflow.workers.trace_parent import trace_parent
 from piko_flow.dataflow.workers.transport import Buffer, Frame
-from piko_flow.errors import describe_error, shorten
+from piko_flow.errors import CoroutineReturned, describe_error, shorten
 
 WAITING = 2  # chunks of a worker: one it works on, one that waits in its socket so that it never idles
 QUICK_WORKER = 0.25  # seconds a chunk; behind slower workers none waits, because another may be free first
@@ -374,9 +375,8 @@ def _slower(
     """The attempt in the next form, for items that a worker could not load in this one."""
     if attempt.form != Form.APART:
         return replace(attempt, form=Form(attempt.form + 1))
-    reason, _ = _describe_refusal(reply)
     for index in attempt.indices:
-        errors[index] = CannotSend(shorten(items[index]), reason)
+        errors[index] = CannotSend(shorten(items[index]), _describe_refusal(reply)[0])
     return None
 
 
@@ -387,6 +387,8 @@ def _failure(
         return CannotSend(shorten(item), f"{name}: {message} (in the worker process)")
     if kind == transport.NOT_PACKED:
         return CannotReturn(shorten(item), f"{name}: {message}")
+    if kind == transport.AWAITABLE:
+        return CoroutineReturned(NOBODY_AWAITS)
     error: BaseException = RemoteError(name, message, trace)
     if survivor is not None:
         try:

@@ -235,7 +235,7 @@ class Worker:
                 packed.append(transport.pack_apart(result, self._by_value_pickler))
             except Exception as error:
                 packed.append(None)
-                failures.append(describe(index, transport.NOT_PACKED, error))
+                failures.append(describe(index, refusal_of(result), error))
         return self._reply(call.number, 0, packed, failures, flags=transport.APART)
 
     def _reply(
@@ -290,6 +290,15 @@ def describe(index: int, kind: int, error: BaseException, survivor: bytes | None
     except Exception as untraceable:  # a function may have used up the descriptors, or raise in __repr__
         lines = f"<the traceback could not be made: {type(untraceable).__name__}>\n"
     return index, kind, name, message[:LONGEST_TEXT], lines[-LONGEST_TEXT:], survivor
+
+
+def refusal_of(result: Any) -> int:
+    """Why a result cannot be packed: it would have to be awaited, or it is of a kind that cannot travel."""
+    if not hasattr(type(result), "__await__"):
+        return transport.NOT_PACKED
+    if hasattr(result, "cr_await"):
+        result.close()  # else it is said to never have been awaited
+    return transport.AWAITABLE
 
 
 def fail_all(count: int, error: BaseException) -> list[Failure]:

@@ -49,7 +49,7 @@ PROGRESS_SIZE = 8
 LOADING, UNPACKING, PACKING = 0xFFFFFFFD, 0xFFFFFFFE, 0xFFFFFFFF
 
 # Kinds of failures in a reply.
-RAISED, NOT_LOADED, NOT_PACKED = 0, 1, 2
+RAISED, NOT_LOADED, NOT_PACKED, AWAITABLE = 0, 1, 2, 3
 
 BY_VALUE = 1  # the stream may hold classes and functions themselves instead of their names
 APART = 2  # a list of values, each packed on its own, so that one broken value hides no other

@@ -25,6 +25,7 @@ from piko_flow.dataflow.stages.routing import Fork, RouteFork
 from piko_flow.dataflow.stages.sink import Sink
 from piko_flow.dataflow.stages.source import Source, Table, TableReader
 from piko_flow.dataflow.stages.transform import CallStage, FlatMap, Parse
+from piko_flow.errors import NO_ITEM
 from piko_flow.tasks import FAILURES, checkpoint
 
 
@@ -49,7 +50,7 @@ class FusedOperator:
             self.loop = build_loop(stages, self.held, careful=False)
             self.careful = build_loop(stages, self.held, careful=True)
         except Exception as error:  # of the function that gives a fold's first value
-            raise self.state.unit.error_policy.failure(self.boxes[-1], None, error) from error
+            raise self.state.unit.error_policy.failure(self.boxes[-1], NO_ITEM, error) from error
         self.counting = list(self._counting())
         self.held_since = monotonic()
         self.rows = rows_of(self.state.unit.plan, self.boxes[0]) if len(self.boxes) == 1 else None
@@ -99,7 +100,7 @@ class FusedOperator:
         try:
             return await self.state.bound(stage)
         except Exception as error:  # of the resource it uses
-            raise self.state.unit.error_policy.failure(box, None, error) from error
+            raise self.state.unit.error_policy.failure(box, NO_ITEM, error) from error
 
     async def _whole(self, chunk: list[Any] | Table) -> bool:
         """Whether the chunk was validated as rows, all at once, and handed on."""

@@ -14,7 +14,7 @@ from piko_flow.dataflow.running.operators.awaitables import no_coroutine
 from piko_flow.dataflow.running.operators.opening import on_thread, open_source
 from piko_flow.dataflow.running.unit_state import OperatorState
 from piko_flow.dataflow.stages.source import Source, Table
-from piko_flow.errors import StageFailed, describe_error
+from piko_flow.errors import NO_ITEM, StageFailed, describe_error
 from piko_flow.retry import attempts
 from piko_flow.tasks import CANCEL_GRACE_SECONDS, Countdown, within
 
@@ -107,7 +107,7 @@ class Reader:
 
     def failure(self, error: BaseException) -> StageFailed:
         """The run's error for what went wrong while reading."""
-        return self._state.unit.error_policy.failure(self._state.boxes[0], None, error)
+        return self._state.unit.error_policy.failure(self._state.boxes[0], NO_ITEM, error)
 
     # Reading
 

@@ -10,11 +10,12 @@ from typing import Any
 from piko_flow.clock import monotonic
 from piko_flow.dataflow.graph.boxes import Box
 from piko_flow.dataflow.plan.layout import Unit
+from piko_flow.dataflow.running.operators.awaitables import no_coroutine
 from piko_flow.dataflow.running.unit_state import OperatorState, UnitState
 from piko_flow.dataflow.stages.resource import RunInfo
 from piko_flow.dataflow.stages.sink import Part, Receipt, Sink, SinkTarget
 from piko_flow.dataflow.stages.stage import describe
-from piko_flow.errors import ItemRejected, describe_error
+from piko_flow.errors import NO_ITEM, ItemRejected, describe_error, shorten
 from piko_flow.retry import attempts
 from piko_flow.tasks import FAILURES, Shield, within
 
@@ -138,8 +139,10 @@ async def gathered(
 def _weighed(state: OperatorState, weight: Callable[[Any], float], item: Any) -> float:
     try:
         weighs = weight(item)
-        if not weighs >= 0:
-            raise ValueError(f"a weight must be a number of at least 0, got {weighs!r}")
+        if not isinstance(weighs, (int, float)):
+            no_coroutine(weighs)
+        if not (hasattr(weighs, "__float__") and weighs >= 0):
+            raise ValueError(f"a weight must be a number of at least 0, got {shorten(weighs)}")
     except FAILURES as error:
         cause = state.unit.group.judge(error)
         raise state.unit.error_policy.failure(state.boxes[0], item, cause) from cause
@@ -209,7 +212,7 @@ class SinkParts:
             return await step
         except FAILURES as error:
             cause = state.group.judge(error)
-            raise state.error_policy.failure(state.plan.graph.boxes[number], None, cause) from cause
+            raise state.error_policy.failure(state.plan.graph.boxes[number], NO_ITEM, cause) from cause
 
 
 def part_of(info: RunInfo, unit: Unit, attempt: int, units: int, sink: str) -> Part:
