@@ -10,6 +10,7 @@ from math import ldexp
 from typing import TypeVar
 
 from piko_flow.counting import is_whole
+from piko_flow.known_names import unknown_options_refused
 
 T = TypeVar("T")
 LONGEST_TIME = 100_000_000  # seconds, about three years; the timers of the system take no larger numbers
@@ -23,6 +24,7 @@ def retry_delay(attempt: int, *, first: float, limit: float) -> float:
         return limit
 
 
+@unknown_options_refused
 @dataclass(frozen=True)
 class Retry:
     """Try the same item again after an error.

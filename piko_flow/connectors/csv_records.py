@@ -10,11 +10,13 @@ from typing import Final
 
 from piko_flow.connectors.input_store import LOCAL, InputStore
 from piko_flow.connectors.line_blocks import LONGEST_LINE, BrokenPiece, LineBlock, keeps_ascii, line_blocks
+from piko_flow.known_names import unknown_options_refused
 
 ROWS: Final = 500  # records given at once, so that other stages get their turn
 _ESCAPED: Final = re.compile("[\udc80-\udcff]")  # what "surrogateescape" makes of bytes it cannot decode
 
 
+@unknown_options_refused
 @dataclass(frozen=True)
 class CsvDialect:
     """How a CSV file is written: `quote` None means that quotes are ordinary characters."""

@@ -16,12 +16,14 @@ from piko_flow.connectors.part_file import compressed
 from piko_flow.connectors.plain_values import fields_of, names_of, plain
 from piko_flow.dataflow.stages.sink import Receipt
 from piko_flow.errors import ItemRejected
+from piko_flow.known_names import unknown_options_refused
 
 Columns: TypeAlias = Sequence[str] | type[Any]
 _WRITTEN_AS_THEY_ARE: Final = frozenset({str, int, float, bool, type(None), Decimal})
 _LINE_FEED: Final = "\n"
 
 
+@unknown_options_refused
 class CsvSink(FileTarget[object]):
     """Rows as a CSV file, compressed if its name ends in `.gz`: `Sink(CsvSink("out/orders.csv.gz"), batch=500)`.
 

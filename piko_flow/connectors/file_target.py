@@ -18,10 +18,12 @@ from piko_flow.connectors.place import PartInUse, PartWriter, Place
 from piko_flow.connectors.uninterrupted import held_on_thread, on_own_thread
 from piko_flow.dataflow.graph.origin import caller
 from piko_flow.dataflow.stages.sink import Part, Receipt, SinkTarget, T_contra
+from piko_flow.known_names import unknown_options_refused
 
 R = TypeVar("R")
 
 
+@unknown_options_refused
 class FileTarget(SinkTarget[T_contra], Generic[T_contra]):
     """A file that is replaced as a whole when the run commits, or not at all.
 

@@ -13,6 +13,7 @@ from piko_flow.counting import whole_number
 from piko_flow.dataflow.graph.origin import caller
 from piko_flow.dataflow.stages.resource import RunInfo
 from piko_flow.errors import PipelineError
+from piko_flow.known_names import unknown_options_refused
 from piko_flow.retry import LONGEST_TIME, seconds
 
 if TYPE_CHECKING:
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 Headers: TypeAlias = Mapping[str, str] | Callable[[], Mapping[str, str]]
 
 
+@unknown_options_refused
 class HttpClient:
     """A resource that opens an `httpx.AsyncClient`: `uses={"client": HttpClient("https://shop.example/v1")}`.
 

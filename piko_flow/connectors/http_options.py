@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Collection, Mapping
 from datetime import timedelta
 from typing import Any, Final, NoReturn, Protocol
@@ -12,6 +11,7 @@ from typing_extensions import TypedDict
 from piko_flow.connectors.http_request import LARGEST, Asking
 from piko_flow.connectors.rate_limit import RateLimit
 from piko_flow.counting import whole_number
+from piko_flow.known_names import did_you_mean
 from piko_flow.retry import LONGEST_TIME, Retry, seconds
 from piko_flow.url_passwords import SECRET_NAMES
 
@@ -43,8 +43,7 @@ def asking(
     names = [*own, *RequestOptions.__annotations__]
     for name in options:
         if name not in names:
-            near = difflib.get_close_matches(name, names, n=1)
-            advice = f"Did you mean {near[0]}=?" if near else ""
+            advice = did_you_mean(name, names)
             refuse(f"the options are {', '.join(names)}", f"got {name}=", advice)
     retry, rate, secrets = options.get("retry", RETRY), options.get("rate"), options.get("secrets", ())
     if retry is not None and not isinstance(retry, Retry):

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 from piko_flow.connectors.json_path import at_path
+from piko_flow.known_names import unknown_options_refused
 
 
 @dataclass(frozen=True)
@@ -26,6 +27,7 @@ Paging: TypeAlias = Callable[[Page], Next]
 """Gives the address of the next page, or the parameters that differ there; None after the last page."""
 
 
+@unknown_options_refused
 @dataclass(frozen=True)
 class NextLink:
     """The body holds the address of the next page at `path`; where nothing is there, the page was the last."""
@@ -36,6 +38,7 @@ class NextLink:
         return _text_or_end(at_path(page.body, self.path, None), f"the next link at {self.path!r}")
 
 
+@unknown_options_refused
 @dataclass(frozen=True)
 class LinkHeader:
     """The header `Link` holds the address of the next page, as rel="next"; where it does not, the page was the last."""
@@ -46,6 +49,7 @@ class LinkHeader:
         return page.links.get(self.rel)
 
 
+@unknown_options_refused
 @dataclass(frozen=True)
 class PageToken:
     """The body holds at `path` a token that asks for the next page as parameter `param`."""
@@ -61,6 +65,7 @@ class PageToken:
         return None if token is None else {self.param: token}
 
 
+@unknown_options_refused
 @dataclass(frozen=True)
 class PageNumber:
     """The parameter `param` counts pages from `first`; the page after the last is empty.
@@ -82,6 +87,7 @@ class PageNumber:
         return None if _all_came(page, self.total) else {self.param: self.first + page.number}
 
 
+@unknown_options_refused
 @dataclass(frozen=True)
 class Offset:
     """The parameter `param` is how many items to skip; an empty page is the end. For `total` see PageNumber.

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import glob
 import inspect
 import os
@@ -18,6 +17,7 @@ from piko_flow.connectors.file_errors import InputNotFound
 from piko_flow.connectors.object_store import ObjectStore, StoreGiver, is_url, split_url, url_fault
 from piko_flow.dataflow.stages.source import Source
 from piko_flow.dataflow.stages.stage_options import OnError, Where
+from piko_flow.known_names import did_you_mean
 from piko_flow.retry import Retry
 
 OnePath: TypeAlias = str | os.PathLike[str]
@@ -138,8 +138,7 @@ def check_given(source: Source[object], paths: Paths, options: ReadOptions) -> N
     own = inspect.signature(type(source)).parameters.values()
     names = [one.name for one in own if one.kind is one.KEYWORD_ONLY] + [*ReadOptions.__annotations__]
     for unknown in set(options) - set(ReadOptions.__annotations__):
-        near = difflib.get_close_matches(unknown, names, n=1)
-        advice = f"Did you mean {near[0]}=?" if near else ""
+        advice = did_you_mean(unknown, names)
         source.refuse(f"the options are {', '.join(names)}", f"got {unknown}=", advice)
     if callable(paths):
         return

@@ -18,11 +18,13 @@ from piko_flow.connectors.uninterrupted import on_own_thread
 from piko_flow.counting import counted
 from piko_flow.dataflow.stages.sink import Part
 from piko_flow.errors import ItemRejected, shorten
+from piko_flow.known_names import unknown_options_refused
 
 GROUP_ROWS: Final = 65_536  # rows of a row group
 GROUP_BYTES: Final = 64 * 1024 * 1024  # bytes held before a row group is written, whatever its rows
 
 
+@unknown_options_refused
 class ParquetSink(FileTarget[object]):
     """Rows as a Parquet file: `Sink(ParquetSink("out/orders.parquet"), batch=500)`; needs the extra `parquet`.
 

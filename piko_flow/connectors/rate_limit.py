@@ -14,6 +14,7 @@ from piko_flow.clock import monotonic
 from piko_flow.counting import whole_number
 from piko_flow.dataflow.graph.origin import caller
 from piko_flow.errors import PikoFlowError, PipelineError
+from piko_flow.known_names import unknown_options_refused
 from piko_flow.retry import LONGEST_TIME, seconds
 
 
@@ -28,6 +29,7 @@ class TurnTooLate(PikoFlowError):
         return f"waited {self.waited:g} seconds for a turn under the rate limit; others were before it all the time"
 
 
+@unknown_options_refused
 class RateLimit:
     """At most `per_second` calls a second, and up to `burst` at once after a pause.
 

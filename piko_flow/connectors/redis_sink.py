@@ -19,6 +19,7 @@ from piko_flow.dataflow.graph.origin import caller
 from piko_flow.dataflow.stages.sink import Part, Receipt, SinkTarget
 from piko_flow.dataflow.stages.stage_options import Seconds
 from piko_flow.errors import ItemRejected, PipelineError
+from piko_flow.known_names import unknown_options_refused
 from piko_flow.retry import LONGEST_TIME, Retry, seconds
 from piko_flow.tasks import TaskGroup
 
@@ -30,6 +31,7 @@ MOVED: Final = 4 * 1024 * 1024  # bytes that are moved at once, about, where ite
 DAY: Final = timedelta(days=1)
 
 
+@unknown_options_refused
 class RedisStreamSink(SinkTarget[object]):
     """Entries of a Redis stream, one for each item; needs the extra `redis` and Redis 7 or later.
 

@@ -26,6 +26,7 @@ from piko_flow.dataflow.graph.generics import class_of, members_of
 from piko_flow.dataflow.graph.origin import caller
 from piko_flow.dataflow.stages.sink import Part, Receipt, SinkTarget, T_contra
 from piko_flow.dataflow.stages.stage import SinkLike
+from piko_flow.known_names import unknown_options_refused
 from piko_flow.retry import Retry
 
 _MIB: Final = 1024 * 1024
@@ -54,6 +55,7 @@ open_spools: ContextVar[OpenSpools | None] = ContextVar("open_spools", default=N
 """Set around runs by an application that keeps spools open for all of them."""
 
 
+@unknown_options_refused
 class Spool(SinkTarget[T_contra], Generic[T_contra]):
     """Accepts items durably, and writes them to a sink in the background, for as long as it takes.
 

@@ -20,6 +20,7 @@ from piko_flow.counting import counted, whole_number
 from piko_flow.dataflow.graph.origin import caller
 from piko_flow.dataflow.stages.sink import Part, Receipt, SinkTarget, Transaction
 from piko_flow.errors import ItemRejected, describe_error
+from piko_flow.known_names import unknown_options_refused
 
 if TYPE_CHECKING:
     from sqlalchemy import URL
@@ -41,6 +42,7 @@ class SqlSinkOptions(TypedDict, total=False):
     max_rows: int
 
 
+@unknown_options_refused
 class SqlSink(SinkTarget[Row[M]], Generic[M]):
     """Rows of one table, from models, dataclasses, dicts, or tuples in the order of the columns (the fastest).
 

@@ -28,11 +28,13 @@ from piko_flow.engines.unit_errors import (
 from piko_flow.engines.unit_messages import Order, Relay, SentResult, pack_for_travel, unpack_result
 from piko_flow.engines.unit_process import UnitProcess
 from piko_flow.errors import NO_ITEM, PipelineError, StageFailed, describe_error, shorten
+from piko_flow.known_names import unknown_options_refused
 from piko_flow.tasks import TaskGroup
 
 ATTEMPTS = 3  # of a unit whose interpreter dies
 
 
+@unknown_options_refused
 class SubprocessEngine:
     """Runs each unit in a fresh interpreter, up to `parallel` at a time (default one for each core).
 

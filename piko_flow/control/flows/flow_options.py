@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from difflib import get_close_matches
 from functools import partial
 from typing import Any, Literal, NoReturn
 
@@ -19,6 +18,7 @@ from piko_flow.dataflow.running.run_options import RunOptions, RunValues, run_op
 from piko_flow.dataflow.stages.stage import describe
 from piko_flow.dataflow.stages.stage_options import Seconds
 from piko_flow.errors import FlowError, PipelineError, ScheduleError
+from piko_flow.known_names import did_you_mean
 from piko_flow.planning.moment import utc
 from piko_flow.planning.trigger import Trigger
 from piko_flow.planning.window import BackfillPolicy
@@ -160,9 +160,8 @@ def _check_known(made: Registration, values: Mapping[str, Any]) -> None:
     known = sorted({*FlowValues.__annotations__, "params"})
     for option in values:
         if option not in known:
-            close = get_close_matches(option, known, n=1)
             rule = f"an option of a flow is one of {', '.join(known)}"
-            made.refuse(rule, f"got {option}=", f"Did you mean {close[0]}=?" if close else "")
+            made.refuse(rule, f"got {option}=", did_you_mean(option, known))
 
 
 def _check_together(

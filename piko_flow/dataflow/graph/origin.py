@@ -15,6 +15,7 @@ _OURS = (
     *(_PACKAGE + folder + os.sep for folder in ("dataflow", "engines", "control", "connectors", "testing")),
     _PACKAGE + "app.py",
     _PACKAGE + "counting.py",
+    _PACKAGE + "known_names.py",
     contextlib.__file__,  # `async with start(...)` leads through it
 )
 

@@ -9,10 +9,12 @@ from typing import Any, NoReturn
 from piko_flow.counting import is_whole
 from piko_flow.dataflow.graph.origin import caller
 from piko_flow.errors import PipelineError
+from piko_flow.known_names import unknown_options_refused
 
 DEFAULT_CAPACITY = 1024
 
 
+@unknown_options_refused
 @dataclass(frozen=True)
 class Capacity:
     """How much a channel holds: `items`, and at most `size` by the sum of `weigh(item)` (bytes, say) where given.

@@ -13,6 +13,7 @@ from piko_flow.dataflow.running.context import EngineContext, open_context
 from piko_flow.dataflow.running.unit import run_unit
 from piko_flow.dataflow.running.unit_state import UnitState
 from piko_flow.dataflow.workers.interpreter import check_count
+from piko_flow.known_names import unknown_options_refused
 
 
 @dataclass
@@ -39,6 +40,7 @@ class Engine(Protocol):
     async def run(self, plan: Plan, units: Sequence[Unit], context: EngineContext) -> None: ...
 
 
+@unknown_options_refused
 class LocalEngine:
     """Runs units in this process, on the loop of the run, `parallel` at a time (default one after the other)."""
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, field, fields
 from datetime import timedelta
-from difflib import get_close_matches
 from typing import Any
 
 from typing_extensions import TypedDict
@@ -18,6 +17,7 @@ from piko_flow.dataflow.running.engine import Engine
 from piko_flow.dataflow.stages.resource import RunInfo
 from piko_flow.dataflow.stages.resource_host import ResourcePool
 from piko_flow.dataflow.workers.pool import WorkerPool
+from piko_flow.known_names import did_you_mean
 
 LONGEST_NAME = 100
 NAME = re.compile(rf"[A-Za-z0-9._:-]{{1,{LONGEST_NAME}}}")
@@ -68,8 +68,7 @@ def run_options(values: RunValues) -> RunOptions:
     known = list(RunValues.__annotations__)
     for option in values:
         if option not in known:
-            close = get_close_matches(option, known, n=1)
-            advice = f"Did you mean {close[0]}=?" if close else ""
+            advice = did_you_mean(option, known)
             refuse_option(f"an option of a run is one of {', '.join(known)}", f"got {option}=", advice)
     given: dict[str, Any] = dict(values)
     capacity = given.get("capacity", Capacity())

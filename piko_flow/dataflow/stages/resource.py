@@ -14,6 +14,7 @@ from piko_flow.dataflow.graph.function import misfit, signature_of
 from piko_flow.dataflow.graph.origin import caller
 from piko_flow.dataflow.stages.stage import describe
 from piko_flow.errors import PipelineError
+from piko_flow.known_names import unknown_options_refused
 from piko_flow.tasks import first_cause
 
 RESOURCE: Final = "an async context manager function or an object with acquire(info)"
@@ -45,6 +46,7 @@ class Acquirable(Protocol[T_co]):
     def acquire(self, info: RunInfo) -> AbstractAsyncContextManager[T_co]: ...
 
 
+@unknown_options_refused
 @dataclass(frozen=True)
 class Resource(Generic[T]):
     """A resource with a scope: opened for each run, or once for the application.

@@ -12,11 +12,13 @@ from weakref import WeakSet
 
 from piko_flow.dataflow.stages.resource import Resource, RunInfo, name_of, note_opening, open_resource
 from piko_flow.errors import CallCancelled, CallExited
+from piko_flow.known_names import unknown_options_refused
 from piko_flow.tasks import CANCEL_GRACE_SECONDS, Shield
 
 T = TypeVar("T")
 
 
+@unknown_options_refused
 class ResourcePool:
     """Keeps the resources of scope "app" open across runs; an async context manager that closes them, last first.
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
-from difflib import get_close_matches
 from typing import Any, Literal
 
 from typing_extensions import TypedDict
@@ -15,6 +14,7 @@ from piko_flow.dataflow.graph.function import Signature, misfit, name_of, signat
 from piko_flow.dataflow.graph.generics import class_of
 from piko_flow.dataflow.stages.resource import RESOURCE, not_resource
 from piko_flow.dataflow.stages.stage import Stage, describe
+from piko_flow.known_names import did_you_mean
 from piko_flow.retry import LONGEST_TIME, Retry
 
 OnError = Literal["fail", "skip", "dead_letter"]
@@ -128,11 +128,10 @@ def check_names(stage: Stage, given: Iterable[str], known: Iterable[str]) -> Non
     names = sorted({*known, "name"})
     for option in given:
         if option not in names:
-            close = get_close_matches(option, names, n=1)
             stage.refuse(
                 f"an option of {stage.kind} is one of {', '.join(names)}",
                 f"got {option}=",
-                f"Did you mean {close[0]}=?" if close else "",
+                did_you_mean(option, names),
             )
 
 
