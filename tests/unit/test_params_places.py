@@ -3,7 +3,6 @@
 import html
 import json
 import re
-import secrets
 from typing import Any, Literal
 
 import pytest
@@ -157,10 +156,6 @@ class WithInner(Bounded):
     inner: Inner = Field(default_factory=Inner)
 
 
-class WithOtherEachTime(Bounded):
-    token: SecretStr = Field(default_factory=lambda: SecretStr(secrets.token_hex()))
-
-
 FIT = "these do not fit: {'low': 3}"
 NOT_SHOWN = "its value is not accepted (the reason is not shown: it may quote a secret)"
 
@@ -169,21 +164,18 @@ NOT_SHOWN = "its value is not accepted (the reason is not shown: it may quote a 
     ("model", "given", "told"),
     [
         (Bounded, {"low": 3}, FIT),
-        (WithSecret, {"low": 3}, FIT),
+        (WithSecret, {"low": 3}, NOT_SHOWN),
         (WithAnyName, {"low": 3}, FIT),
-        (WithInner, {"low": 3}, FIT),
+        (WithInner, {"low": 3}, NOT_SHOWN),
         (WithSecret, {"token": "hush-hush"}, NOT_SHOWN),
-        (WithSecret, {"token": "it's\nhush"}, NOT_SHOWN),
-        (WithSecret, {"token": ""}, "these do not fit: {'token': ''}"),
-        (WithSecret, {"token": "x"}, NOT_SHOWN),
         (WithAnyName, {"tokn": "hush-hush"}, NOT_SHOWN),
         (WithAnyName, {"more": {"a": [4711]}}, NOT_SHOWN),
         (WithInner, {"inner": {"key": "hush-hush"}}, NOT_SHOWN),
         (WithInner, {"inner": {"kye": "hush-hush"}}, NOT_SHOWN),
-        (WithOtherEachTime, {"low": 3}, NOT_SHOWN),
+        (Bounded, {"low": {"password": 1}}, NOT_SHOWN),
     ],
 )
-def test_what_a_model_says_of_the_whole_is_told_where_it_quotes_nothing_that_may_be_a_secret(
+def test_what_a_model_says_of_the_whole_is_shown_where_nothing_in_it_may_be_a_secret(
     model: type[BaseModel], given: dict[str, Any], told: str
 ) -> None:
     registry: Registry[Flow] = Registry()

@@ -9,8 +9,7 @@ from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 
 from piko_flow.control.flows.flow import Flow
 from piko_flow.control.params.field_names import Place, overlaid, own_name
-from piko_flow.control.params.quoted_secrets import may_quote_secret
-from piko_flow.control.params.secret_fields import may_be_secret
+from piko_flow.control.params.secret_fields import SECRET, field_of, holds_secret, may_be_secret
 from piko_flow.control.params.unknown_names import UnknownName, unknown_names
 from piko_flow.control.params.written_numbers import as_the_model_reads, as_written
 from piko_flow.counting import are
@@ -236,13 +235,18 @@ def _line(model: type[BaseModel], error: Any, values: Mapping[str, Any] | None) 
     if hidden and ("url" not in error or error["type"] in TELLING):
         if path:
             return "its value is not accepted"
-        if may_quote_secret(model, values or {}, rule):
+        if holds_secret(model) or _has_secret_name(model, values or {}):
             return "its value is not accepted (the reason is not shown: it may quote a secret)"
     if error["type"] in RAISED:  # what a validator of the user's said, without what Pydantic puts before it
         rule = rule.removeprefix("Value error, ").removeprefix("Assertion failed, ")
     if error["type"] == "missing" or hidden or isinstance(got, (dict, list)):
         return without_url_passwords(rule)
     return f"{without_url_passwords(rule)}, got {shorten(got, SHOWN)}"
+
+
+def _has_secret_name(model: type[BaseModel], values: Mapping[str, Any]) -> bool:
+    """Whether there is a name that the model does not know, or one, however deep, that speaks of a secret."""
+    return any(field_of(model, name) is None for name in values) or SECRET.search(repr(values)) is not None
 
 
 def _kind(value: object) -> str:
