@@ -63,7 +63,7 @@ def given_params(
     pairs: Sequence[str] | None, written: str | None, model: type[BaseModel] | None
 ) -> dict[str, Any]:
     """The parameters from NAME=VALUE pairs over those of a JSON object. Raises BadParameter for what is neither."""
-    from piko_flow.control.params.written_numbers import read_json
+    from piko_flow.control.params.exact_numbers import read_json
 
     values: dict[str, Any] = {}
     if written is not None:
@@ -83,7 +83,7 @@ def given_params(
 
 def value_of(name: str, text: str, model: type[BaseModel] | None) -> Any:
     """A value from a command line: JSON where it is such, unless the model's field takes the text and not that."""
-    from piko_flow.control.params.written_numbers import as_the_model_reads, read_json
+    from piko_flow.control.params.exact_numbers import as_the_model_reads, read_json
 
     try:
         value = read_json(text)

@@ -10,7 +10,7 @@ from piko_flow.control.flows.flow import Flow
 from piko_flow.control.flows.registry import Registry
 from piko_flow.control.operations.plane_backfills import BackfillRequest
 from piko_flow.control.params.field_names import overlaid
-from piko_flow.control.params.kept_secrets import with_secrets
+from piko_flow.control.params.masked_input import with_secrets
 from piko_flow.control.params.params import check_params, ignored_names
 from piko_flow.errors import RequestRefused
 from tests.unit.api_worlds import PlaneProcess, api_world

@@ -12,7 +12,7 @@ from piko_flow.cli.control_arguments import given_params
 from piko_flow.control.flows.flow import Flow
 from piko_flow.control.flows.registry import Registry
 from piko_flow.control.operations.plane_params import shown_params
-from piko_flow.control.params.kept_secrets import with_secrets
+from piko_flow.control.params.masked_input import with_secrets
 from piko_flow.control.params.params import check_params
 from piko_flow.errors import RequestRefused
 from tests.unit.api_worlds import PlaneProcess, api_world

@@ -9,8 +9,8 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from piko_flow.control.dead_letters.dead_letters import count_of, record_of
+from piko_flow.control.dead_letters.decoding import Decoder, refused
 from piko_flow.control.dead_letters.emitted_letters import emitted_again
-from piko_flow.control.dead_letters.reviving import Reviver, refused
 from piko_flow.control.flows.run_context import Emitted
 from piko_flow.control.params.payload import StoredPayload, encode_payload, values_of
 from piko_flow.control.params.redaction import Redaction
@@ -38,7 +38,7 @@ def check_accepted(letter: DeadLetterRecord) -> None:
         raise refused(letter, "what enters a spool again is what it had accepted", got)
 
 
-def check_entry(pipeline: Pipeline, letter: DeadLetterRecord) -> tuple[Reviver, bool]:
+def check_entry(pipeline: Pipeline, letter: DeadLetterRecord) -> tuple[Decoder, bool]:
     """What makes items again for the stage at which the letter failed; and whether that stage is the first.
 
     Raises RequestRefused where the stage is gone, or where some items alone must not enter.
@@ -52,7 +52,7 @@ def check_entry(pipeline: Pipeline, letter: DeadLetterRecord) -> tuple[Reviver, 
     if reason := why_closed(graph, box):
         raise refused(letter, "what is behind its stage must take some items alone", reason)
     first = any(edge.start == 0 for edge in graph.into(box.number))
-    return Reviver(box, taken_at(graph, box)), first
+    return Decoder(box, taken_at(graph, box)), first
 
 
 @dataclass

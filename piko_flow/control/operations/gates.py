@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from piko_flow.control.dead_letters.decoding import Decoder, refused, replay_of
 from piko_flow.control.dead_letters.replaying import check_accepted, check_entry
-from piko_flow.control.dead_letters.reviving import Reviver, refused, replay_of
 from piko_flow.control.flows.flow import Flow
 from piko_flow.control.flows.run_context import RunContext
 from piko_flow.control.operations.plane_part import PlanePart
@@ -38,7 +38,7 @@ class Gates:
     def __init__(self, plane: PlanePart) -> None:
         self._plane = plane
         self._runs: dict[int, RunRecord | None] = {}
-        self._gates: dict[Alike, Reviver | RequestRefused | None] = {}
+        self._gates: dict[Alike, Decoder | RequestRefused | None] = {}
 
     async def check(self, letter: DeadLetterRecord) -> Alike:
         """Raise RequestRefused where the letter cannot be replayed by the code of today; gives which are alike it.
@@ -91,7 +91,7 @@ class Gates:
             None if run is None else run.params,
         )
 
-    async def _gate(self, flow: Flow, letter: DeadLetterRecord, alike: Alike) -> Reviver | None:
+    async def _gate(self, flow: Flow, letter: DeadLetterRecord, alike: Alike) -> Decoder | None:
         if letter.sink:
             check_accepted(letter)
             return None

@@ -12,9 +12,9 @@ from typing import Any
 from piko_flow.control.operations.plane_params import audited_values, shown_params
 from piko_flow.control.operations.plane_part import missing, refuse, zone_of
 from piko_flow.control.operations.plane_triggers import PlaneTriggers
-from piko_flow.control.params.kept_secrets import values_of, without_kept
+from piko_flow.control.params.exact_numbers import json_text
+from piko_flow.control.params.masked_input import values_of, without_kept
 from piko_flow.control.params.params import check_names, check_params
-from piko_flow.control.params.written_numbers import json_text
 from piko_flow.counting import counted
 from piko_flow.planning.backfill import parts_at_edges, plan_backfill, plan_digest
 from piko_flow.planning.run_state import LIVE, RunStatus

@@ -13,8 +13,9 @@ from pydantic import BaseModel
 from piko_flow.control.flows.flow import Flow
 from piko_flow.control.leader.params_book import ParamsBook
 from piko_flow.control.operations.plane_part import PlanePart, missing, refuse
+from piko_flow.control.params.exact_numbers import as_written, json_text
 from piko_flow.control.params.field_names import overlaid
-from piko_flow.control.params.kept_secrets import has_stars, with_secrets, without_kept
+from piko_flow.control.params.masked_input import has_stars, with_secrets, without_kept
 from piko_flow.control.params.params import (
     ParamsRefused,
     check_names,
@@ -24,7 +25,6 @@ from piko_flow.control.params.params import (
 )
 from piko_flow.control.params.redaction import Redaction
 from piko_flow.control.params.shown_params import hidden
-from piko_flow.control.params.written_numbers import as_written, json_text
 from piko_flow.errors import RequestRefused
 from piko_flow.store.records import ConfigRecord, ParamsVersion
 from piko_flow.store.seen import Seen, check_seen

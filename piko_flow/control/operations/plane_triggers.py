@@ -12,9 +12,9 @@ from piko_flow.control.leader.new_runs import instant_key
 from piko_flow.control.leader.params_book import ParamsBook
 from piko_flow.control.operations.plane_params import audited_values, shown_params
 from piko_flow.control.operations.plane_part import PlanePart, missing, refuse
-from piko_flow.control.params.kept_secrets import values_of, without_kept
+from piko_flow.control.params.exact_numbers import json_text
+from piko_flow.control.params.masked_input import values_of, without_kept
 from piko_flow.control.params.params import check_names, check_params
-from piko_flow.control.params.written_numbers import json_text
 from piko_flow.dataflow.workers.trace_parent import trace_parent
 from piko_flow.errors import RequestRefused
 from piko_flow.planning.flow_state import Change, FlowState

@@ -8,10 +8,10 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 
 from piko_flow.control.flows.flow import Flow
+from piko_flow.control.params.exact_numbers import as_the_model_reads, as_written
 from piko_flow.control.params.field_names import Place, overlaid, own_name
 from piko_flow.control.params.secret_fields import SECRET, field_of, holds_secret, may_be_secret
 from piko_flow.control.params.unknown_names import UnknownName, unknown_names
-from piko_flow.control.params.written_numbers import as_the_model_reads, as_written
 from piko_flow.counting import are
 from piko_flow.errors import RequestRefused, describe_error, shorten
 from piko_flow.url_passwords import without_url_passwords

@@ -14,8 +14,8 @@ from fastapi.routing import APIRoute
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
+from piko_flow.control.params.exact_numbers import exact_number
 from piko_flow.control.params.params import ParamsRefused
-from piko_flow.control.params.written_numbers import written_number
 from piko_flow.ops.misread import MOST, Misread, misread, no_json, other_content, unknown_parameter
 from piko_flow.ops.problems import error_response
 
@@ -61,7 +61,7 @@ class _Written(Request):
 
     async def json(self) -> Any:
         if not hasattr(self, "_json"):
-            self._json = json.loads(await self.body(), parse_float=written_number)
+            self._json = json.loads(await self.body(), parse_float=exact_number)
         return self._json
 
 

@@ -13,7 +13,7 @@ from starlette.responses import Response
 from piko_flow.control.operations.plane import ControlPlane
 from piko_flow.control.operations.plane_part import refuse
 from piko_flow.control.operations.plane_rows import ScheduleColumns
-from piko_flow.control.params.written_numbers import as_the_model_reads
+from piko_flow.control.params.exact_numbers import as_the_model_reads
 from piko_flow.ops.api.answers.flows import (
     DeletedAnswer,
     PausedAnswer,

@@ -10,10 +10,10 @@ from typing import Any
 from pydantic import BaseModel
 
 from piko_flow.control.flows.flow import Flow
+from piko_flow.control.params.exact_numbers import read_json
 from piko_flow.control.params.field_names import Place
 from piko_flow.control.params.params import ParamsRefused
 from piko_flow.control.params.secret_fields import SECRET, may_be_secret
-from piko_flow.control.params.written_numbers import read_json
 from piko_flow.errors import RequestRefused
 from piko_flow.ops.console.field_refused import got_told
 from piko_flow.ops.console.forms import refuse

@@ -12,10 +12,10 @@ from fastapi import APIRouter, Depends, Request, Response
 from piko_flow.control.flows.flow import Flow
 from piko_flow.control.operations.plane import ControlPlane
 from piko_flow.control.operations.plane_params import shown_params
-from piko_flow.control.params.kept_secrets import values_of, with_secrets, without_kept
+from piko_flow.control.params.exact_numbers import json_text
+from piko_flow.control.params.masked_input import values_of, with_secrets, without_kept
 from piko_flow.control.params.params import ParamsRefused, check_params
 from piko_flow.control.params.shown_params import hidden
-from piko_flow.control.params.written_numbers import json_text
 from piko_flow.ops.console.conflicts import seen_by
 from piko_flow.ops.console.field_refused import about
 from piko_flow.ops.console.flash import told

@@ -9,8 +9,8 @@ from typing import Any
 import orjson
 
 from piko_flow.control.flows.flow import Flow
+from piko_flow.control.params.exact_numbers import as_written
 from piko_flow.control.params.secret_fields import SECRET, holds_secret, may_be_secret
-from piko_flow.control.params.written_numbers import as_written
 from piko_flow.ops.console.field_refused import about
 from piko_flow.ops.console.forms import refuse
 from piko_flow.ops.console.params_form import WHOLE, Field, fields_of, where

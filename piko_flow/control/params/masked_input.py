@@ -7,12 +7,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NoReturn
 
 from piko_flow.control.flows.flow import Flow
+from piko_flow.control.params.current_values import CurrentParams, CurrentValue
 from piko_flow.control.params.field_names import Place, own_name
 from piko_flow.control.params.params import ParamsRefused, told_place
 from piko_flow.control.params.revealed_values import NOWHERE, revealed
 from piko_flow.control.params.secret_fields import field_of
 from piko_flow.control.params.shown_params import hidden
-from piko_flow.control.params.standing_values import Standing, StandingParams
 from piko_flow.store.records import ParamsVersion
 from piko_flow.url_passwords import HIDDEN
 
@@ -31,7 +31,7 @@ def with_secrets(flow: Flow, given: Mapping[str, Any], base: Mapping[str, Any]) 
     """
     if not has_stars(given):
         return dict(given)
-    secret, now = _Secret(hidden(flow, _each(given, HIDDEN, PROBE))), StandingParams(flow, base)
+    secret, now = _Secret(hidden(flow, _each(given, HIDDEN, PROBE))), CurrentParams(flow, base)
     filled: dict[str, Any] = {}
     for name, value in given.items():
         there = now.under(name)
@@ -75,7 +75,7 @@ class _Secret:
         return bool(found == HIDDEN)
 
 
-def _filled(flow: Flow, value: Any, there: Sequence[Standing], path: Place, secret: _Secret) -> Any:
+def _filled(flow: Flow, value: Any, there: Sequence[CurrentValue], path: Place, secret: _Secret) -> Any:
     """`there` is what stands at its place now, the first that is hidden first; NOWHERE for a name to leave out."""
     if value == HIDDEN and secret.at(path):
         kept = next((one for one in there if one.hidden()), None)
@@ -97,7 +97,7 @@ def _filled(flow: Flow, value: Any, there: Sequence[Standing], path: Place, secr
     return value
 
 
-def _item(item: Any, place: int, given: Sequence[Any], there: Sequence[Standing]) -> list[Standing]:
+def _item(item: Any, place: int, given: Sequence[Any], there: Sequence[CurrentValue]) -> list[CurrentValue]:
     """What the item of a list stands for, in each of the lists that are there now.
 
     One that looks the same in any of them is of the same place in the others of that length.

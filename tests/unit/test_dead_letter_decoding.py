@@ -15,8 +15,8 @@ from pydantic import BaseModel, ConfigDict, Field, SecretStr, computed_field
 
 from piko_flow import Parse, Sink, Source, Transform
 from piko_flow.control.dead_letters.dead_letters import record_of
+from piko_flow.control.dead_letters.decoding import class_named
 from piko_flow.control.dead_letters.replaying import Replay
-from piko_flow.control.dead_letters.reviving import class_named
 from piko_flow.dataflow.reports.facts import DeadLetter
 from piko_flow.errors import RequestRefused
 

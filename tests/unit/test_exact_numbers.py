@@ -10,14 +10,14 @@ from pydantic import BaseModel, Field, RootModel, SecretStr
 from piko_flow.cli.control_arguments import given_params
 from piko_flow.control.flows.flow import Flow
 from piko_flow.control.flows.registry import Registry
-from piko_flow.control.params.params import check_params
-from piko_flow.control.params.written_numbers import (
-    WrittenNumber,
+from piko_flow.control.params.exact_numbers import (
+    ExactNumber,
     as_written,
+    exact_number,
     json_text,
     read_json,
-    written_number,
 )
+from piko_flow.control.params.params import check_params
 from piko_flow.planning.cron import Cron
 from piko_flow.planning.window import BackfillPolicy
 from piko_flow.store.protocols import RunFilter
@@ -98,9 +98,9 @@ def test_without_a_model_numbers_are_floats() -> None:
     ],
 )
 def test_only_a_number_that_a_float_does_not_hold_keeps_its_text(text: str, kept: bool) -> None:
-    assert isinstance(written_number(text), WrittenNumber) is kept
+    assert isinstance(exact_number(text), ExactNumber) is kept
     read = read_json(f"[{text}]")
-    assert isinstance(read[0], WrittenNumber) is kept
+    assert isinstance(read[0], ExactNumber) is kept
     assert not kept or json_text(read) == f"[{text}]"
 
 

@@ -22,35 +22,35 @@ _BITS: Final = range(-(2**63), 2**64)
 """The whole numbers that what reads and writes JSON here has; others are floats with their text."""
 
 
-class WrittenNumber(float):
+class ExactNumber(float):
     """A float that does not hold all digits of its text."""
 
     text: str
 
-    def __new__(cls, text: str) -> WrittenNumber:
+    def __new__(cls, text: str) -> ExactNumber:
         made = super().__new__(cls, text)
         made.text = text
         return made
 
 
-def written_number(text: str) -> float:
+def exact_number(text: str) -> float:
     """The number of this text: a float, with the text where that says more. For `parse_float` of `json.loads`."""
     found = float(text)
     try:
         same = not math.isfinite(found) or Decimal(text) == Decimal(repr(found))
     except InvalidOperation:  # an exponent that no Decimal has either
         same = True
-    return found if same else WrittenNumber(text)
+    return found if same else ExactNumber(text)
 
 
-def written_whole(text: str) -> float:
+def exact_whole_number(text: str) -> float:
     """The whole number of this text, beyond 64 bits as a float with the text. For `parse_int` of `json.loads`.
 
     Raises ValueError where no float is as large.
     """
     if len(text) <= 20 and (found := int(text)) in _BITS:
         return found
-    written = WrittenNumber(text)
+    written = ExactNumber(text)
     if not math.isfinite(written):
         raise ValueError(f"a number of {len(text)} digits is larger than JSON may have here")
     return written
@@ -69,7 +69,7 @@ def as_written(text: str, values: Any) -> Any:
     if not _LONG.search(text):
         return values
     try:
-        return json.loads(text, parse_float=written_number, parse_int=written_whole)
+        return json.loads(text, parse_float=exact_number, parse_int=exact_whole_number)
     except RecursionError:
         return values
 
@@ -88,7 +88,7 @@ def as_the_model_reads(annotation: object, value: Any) -> Any:
     plain float elsewhere; a whole number stays one, unless the type has floats alone."""
     while isinstance(annotation, type) and issubclass(annotation, RootModel):
         annotation = annotation.model_fields["root"].annotation
-    if isinstance(value, WrittenNumber):
+    if isinstance(value, ExactNumber):
         kinds = set(_kinds(annotation))
         if _WHOLE.fullmatch(value.text) and (int in kinds or float not in kinds):
             return int(value.text)
@@ -116,7 +116,7 @@ def _with_texts(value: Any) -> Any:
         return [_with_texts(inner) for inner in value]
     if isinstance(value, int) and value not in _BITS:
         try:
-            return written_whole(str(value))
+            return exact_whole_number(str(value))
         except ValueError as error:
             raise TypeError(str(error)) from None
     return value
@@ -141,6 +141,6 @@ def _kinds(annotation: object) -> Iterator[type]:
 
 
 def _fragment(value: object) -> orjson.Fragment:
-    if isinstance(value, WrittenNumber):
+    if isinstance(value, ExactNumber):
         return orjson.Fragment(value.text)
     raise TypeError(f"JSON has no {type(value).__name__}")

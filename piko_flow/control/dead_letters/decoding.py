@@ -22,7 +22,7 @@ MASK = "**********"  # what Pydantic writes instead of a secret
 TOLD = 200  # characters of what a model has against an item
 
 
-class Reviver:
+class Decoder:
     """Makes the items of letters again that failed at one stage, `taken` being the type that it takes (Any: unknown).
 
     Classes are looked up among the modules that are loaded; nothing is imported.

@@ -10,7 +10,7 @@ from piko_flow.control.flows.flow import Flow
 from piko_flow.control.flows.registry import Registry
 from piko_flow.control.operations.plane_backfills import BackfillRequest
 from piko_flow.control.operations.plane_params import shown_params
-from piko_flow.control.params.kept_secrets import with_secrets, without_kept
+from piko_flow.control.params.masked_input import with_secrets, without_kept
 from piko_flow.control.params.params import check_params
 from piko_flow.errors import RequestRefused
 from tests.unit.planes import begun, do_nothing, hour, scene
