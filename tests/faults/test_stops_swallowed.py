@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Any
 
 import pytest
 
-from piko_flow import FlatMap, Retry, Sink, SinkTarget, Transform, run
+from piko_flow import FlatMap, Part, Receipt, Retry, Sink, SinkTarget, Transform, run, start
 from piko_flow.testing import CollectingSink, items
 from tests.runs import stopped
 
@@ -76,3 +77,45 @@ async def test_no_further_call_is_made(name: str) -> None:
     with pytest.raises(asyncio.CancelledError):
         await task
     assert stubborn.calls <= 3
+
+
+class StubbornStep(SinkTarget[int]):
+    """One of its steps swallows every cancellation."""
+
+    def __init__(self, step: str) -> None:
+        self.step, self.reached, self.over = step, asyncio.Event(), asyncio.Event()
+
+    async def stay(self) -> None:
+        self.reached.set()
+        while not self.over.is_set():
+            with suppress(asyncio.CancelledError):
+                await self.over.wait()
+
+    async def open(self, part: Part) -> None:
+        await super().open(part)
+        if self.step == "open":
+            await self.stay()
+
+    async def write(self, items: Sequence[int], /) -> None: ...
+
+    async def prepare(self) -> Receipt:
+        await self.stay()
+        return await super().prepare()
+
+
+@pytest.mark.parametrize("step", ["open", "prepare"])
+async def test_a_step_of_a_target_that_swallows_its_cancellation_is_left_after_one_teardown(
+    step: str,
+) -> None:
+    target = StubbornStep(step)
+    pipeline = items(2) >> Sink(target, name="stubborn")
+    try:
+        async with start(pipeline, teardown=0.01) as active:
+            await target.reached.wait()
+            active.cancel()
+            async with asyncio.timeout(3):  # several teardowns with their graces take longer
+                report = await active.wait()
+        assert (report.outcome, len(report.leftovers)) == ("cancelled", 1)
+        assert "task 'stubborn'" in report.leftovers[0]
+    finally:
+        target.over.set()

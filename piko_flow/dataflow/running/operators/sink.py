@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Callable, Coroutine
 from contextlib import aclosing
 from typing import Any
 
@@ -17,7 +17,7 @@ from piko_flow.dataflow.stages.sink import Part, Receipt, Sink, SinkTarget
 from piko_flow.dataflow.stages.stage import describe
 from piko_flow.errors import NO_ITEM, ItemRejected, describe_error, shorten
 from piko_flow.retry import attempts
-from piko_flow.tasks import FAILURES, Shield, within
+from piko_flow.tasks import FAILURES, Shield, TaskGroup, within
 
 ATTEMPTS_OF_A_CLAIM = 100  # more than any engine makes of one unit
 
@@ -205,14 +205,24 @@ class SinkParts:
                     f"a part of sink {name!r}, not aborted ({describe_error(error)})"
                 )
 
-    async def _step(self, number: int, step: Any) -> Any:
-        """Await a step of a sink's target; its failure is the sink's."""
-        state = self._state
-        try:
-            return await step
-        except FAILURES as error:
-            cause = state.group.judge(error)
-            raise state.error_policy.failure(state.plan.graph.boxes[number], NO_ITEM, cause) from cause
+    async def _step(self, number: int, step: Coroutine[Any, Any, Any]) -> Any:
+        """Await a step of a sink's target; its failure is the sink's.
+
+        It has a task of its own: one that swallows its cancellation is left behind when the teardown is over.
+        """
+        state, box = self._state, self._state.plan.graph.boxes[number]
+        teardown, leave = state.plan.options.teardown, state.context.leave_task
+
+        async def judged() -> Any:
+            try:
+                return await step
+            except FAILURES as error:
+                cause = group.judge(error)
+                raise state.error_policy.failure(box, NO_ITEM, cause) from cause
+
+        async with TaskGroup(teardown=teardown, left=leave) as group:
+            task = group.create_task(judged(), name=box.name)
+        return task.result()
 
 
 def part_of(info: RunInfo, unit: Unit, attempt: int, units: int, sink: str) -> Part:
