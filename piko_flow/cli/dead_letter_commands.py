@@ -248,7 +248,7 @@ def _show(view: LetterView, times: Times) -> None:
 
 
 def _tell_replays(made: ReplayRequest, *, waited: bool) -> None:
-    from piko_flow.control.runs.failure import error_text
+    from piko_flow.control.runs.failure_record import error_text
 
     for one in made.replays:
         run = one.run

@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from piko_flow.control.flows.told_times import Times
     from piko_flow.control.operations.plane import ControlPlane
     from piko_flow.control.operations.plane_runs import RunPage, RunView
-    from piko_flow.control.runs.told_counts import ToldCounts
-    from piko_flow.control.runs.told_failure import ToldFailure
+    from piko_flow.control.runs.failure_record import ToldFailure
+    from piko_flow.control.runs.run_counts import ToldCounts
     from piko_flow.store.records import AttemptRecord, RunRecord
 
 app = typer.Typer(help="The runs of flows: list, show, cancel and retry them.", no_args_is_help=True)
@@ -77,8 +77,8 @@ def show_run(
     ] = False,
 ) -> None:
     """Show one run: its attempts, the parameters it is pinned to, its errors and where they were raised."""
-    from piko_flow.control.runs.told_counts import counts_in
-    from piko_flow.control.runs.told_failure import failures_of
+    from piko_flow.control.runs.failure_record import failures_of
+    from piko_flow.control.runs.run_counts import counts_in
 
     async def read(plane: ControlPlane) -> tuple[RunView, dict[int, ToldFailure], ToldCounts | None]:
         found, reports = await plane.run(run), await plane.store.reports(run)
@@ -188,7 +188,7 @@ def _show_failure(attempt: int, failure: ToldFailure, *, whole: bool) -> None:
 
 def _attempt(one: AttemptRecord | RunRecord, times: Times) -> tuple[object, ...]:
     from piko_flow.cli.tables import when
-    from piko_flow.control.runs.failure import error_text
+    from piko_flow.control.runs.failure_record import error_text
 
     error = error_text(one.error_type, one.error_msg) or None
     return one.attempt, when(one.start_time, times), when(one.end_time, times), one.reason or None, error
@@ -223,7 +223,7 @@ def _what_it_is(view: RunView, times: Times) -> list[tuple[str, object]]:
 
 def _how_it_went(view: RunView, times: Times) -> list[tuple[str, object]]:
     from piko_flow.cli.tables import took, when
-    from piko_flow.control.runs.failure import error_text
+    from piko_flow.control.runs.failure_record import error_text
 
     run = view.run
     return [

@@ -102,7 +102,7 @@ def _values(found: TriggerPlan | RunRecord) -> dict[str, Any]:
 
 def _show(found: TriggerPlan | RunRecord, times: Times, zone: str) -> None:
     from piko_flow.cli.tables import dead_letters, show_facts, span_text, zones
-    from piko_flow.control.runs.failure import error_text
+    from piko_flow.control.runs.failure_record import error_text
     from piko_flow.store.records import RunRecord
 
     if isinstance(found, RunRecord):

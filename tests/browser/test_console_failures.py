@@ -8,7 +8,7 @@ from functools import partial
 import pytest
 
 from piko_flow import Flow, Registry, Retry, RunContext, Sink, Source, Transform
-from piko_flow.control.runs.told_failure import failures_in
+from piko_flow.control.runs.failure_record import failures_in
 from piko_flow.planning.run_state import RunStatus
 from tests.browser.conftest import Opens
 from tests.browser.console_flows import HTML

@@ -8,7 +8,7 @@ from typing import Any
 
 import orjson
 
-from piko_flow.control.runs.unit_text import text_of_units, units_of_text
+from piko_flow.control.runs.journal import text_of_units, units_of_text
 from piko_flow.dataflow.commit.accounts import UnitResult
 from piko_flow.dataflow.stages.sink import Part
 from piko_flow.errors import AlreadyCommitted

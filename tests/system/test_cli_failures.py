@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from piko_flow import Sink, Source, Transform, run
-from piko_flow.control.runs.told_failure import ToldFailure
+from piko_flow.control.runs.failure_record import ToldFailure
 from piko_flow.store.opening import open_store
 from piko_flow.store.ops_records import RunDetail
 from tests.system.control_command import Desk

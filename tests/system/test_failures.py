@@ -10,7 +10,7 @@ from pydantic import BaseModel, SecretStr
 
 from piko_flow import CpuMap, Flow, Registry, Retry, Sink, Source, Transform
 from piko_flow.control.flows.run_context import RunContext
-from piko_flow.control.runs.told_failure import ToldFailure, failures_in
+from piko_flow.control.runs.failure_record import ToldFailure, failures_in
 from piko_flow.engines.subprocess import SubprocessEngine
 from piko_flow.store.records import RunRecord
 from tests.system.failing_stages import closed_shop, halved, priced

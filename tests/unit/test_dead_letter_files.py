@@ -21,7 +21,7 @@ from piko_flow.control.dead_letters.letter_files import PARTIAL, LetterFiles
 from piko_flow.control.operations.plane_dead_letters import WhichLetters
 from piko_flow.control.options import ReplicaOptions
 from piko_flow.control.params.payload import LONGEST
-from piko_flow.control.runs.letter_sweeping import EVERY, YOUNG, keep_sweeping, sweep
+from piko_flow.control.runs.runs_thread import EVERY, YOUNG, keep_sweeping, sweep
 from piko_flow.errors import RequestRefused
 from piko_flow.planning.run_state import RunStatus
 from piko_flow.testing.manual_clock import ManualClock

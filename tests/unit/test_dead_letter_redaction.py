@@ -12,7 +12,7 @@ from pydantic import BaseModel, ValidationError
 from piko_flow import Parse, Sink, Source, Transform
 from piko_flow.control.params.payload import LONGEST
 from piko_flow.control.params.redaction import Redaction
-from piko_flow.control.runs.unit_text import encode_unit
+from piko_flow.control.runs.journal import encode_unit
 from piko_flow.dataflow.commit.accounts import UnitResult
 from piko_flow.dataflow.reports.facts import DeadLetter
 from piko_flow.url_passwords import HIDDEN

@@ -15,7 +15,7 @@ from piko_flow.control.flows.flow import Flow
 from piko_flow.control.flows.registry import Registry
 from piko_flow.control.params.payload import StoredPayload, encode_payload
 from piko_flow.control.runs.execution import ActiveExecution, RunOrder, execute
-from piko_flow.control.runs.unit_text import NotJson, decode_unit, encode_unit, text_of_units, units_of_text
+from piko_flow.control.runs.journal import NotJson, decode_unit, encode_unit, text_of_units, units_of_text
 from piko_flow.dataflow.commit.accounts import UnitResult
 from piko_flow.dataflow.reports.facts import DeadLetter
 from piko_flow.dataflow.reports.tally import EdgeTally, OperatorTimes, StageTally

@@ -13,21 +13,20 @@ import pytest
 
 from piko_flow import Flow, Registry, Sink, Source, Transform
 from piko_flow.control.flows.run_context import RunContext
-from piko_flow.control.params.line_redaction import LineRedaction
-from piko_flow.control.params.redaction import NOTHING_HIDDEN, Redaction
+from piko_flow.control.params.redaction import NOTHING_HIDDEN, LineRedaction, Redaction
 from piko_flow.control.runs.execution import RunOrder
 from piko_flow.control.runs.executions import Executions
-from piko_flow.control.runs.failure import message_of
-from piko_flow.control.runs.run_details import RunDetails
-from piko_flow.control.runs.told_attempt import ToldAttempt
-from piko_flow.control.runs.told_failure import (
+from piko_flow.control.runs.failure_record import (
     FRAMES,
     ITEM,
+    ToldAttempt,
     ToldFailure,
     failures_in,
     failures_of,
+    message_of,
     told_failure,
 )
+from piko_flow.control.runs.run_details import RunDetails
 from piko_flow.dataflow.reports.failed_place import TRACE, trace_of
 from piko_flow.errors import ErrorBudgetExceeded, StageFailed
 from piko_flow.planning.run_state import RunStatus

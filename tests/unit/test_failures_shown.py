@@ -6,7 +6,7 @@ from dataclasses import asdict, fields, replace
 
 import orjson
 
-from piko_flow.control.runs.told_failure import ToldFailure
+from piko_flow.control.runs.failure_record import ToldFailure
 from piko_flow.ops.api.answers.runs import Failure
 from piko_flow.planning.run_state import RunStatus
 from piko_flow.store.ops_records import RunDetail

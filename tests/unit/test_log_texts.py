@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from pydantic import BaseModel, SecretStr
 
-from piko_flow.control.runs.told_attempt import ToldAttempt
+from piko_flow.control.runs.failure_record import ToldAttempt
 from piko_flow.telemetry.json_line import json_line
 from piko_flow.telemetry.line_capture import LineCapture
 from piko_flow.telemetry.logged_run import LoggedRun, line_of, logged_run

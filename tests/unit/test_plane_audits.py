@@ -10,7 +10,7 @@ import pytest
 from pydantic import BaseModel, SecretStr
 
 from piko_flow.control.flows.flow import Flow
-from piko_flow.control.operations.acting import LONGEST
+from piko_flow.control.operations.audit import LONGEST
 from piko_flow.control.operations.plane import ControlPlane
 from piko_flow.control.operations.plane_backfills import BackfillRequest
 from piko_flow.control.operations.plane_dead_letters import WhichLetters

@@ -7,8 +7,7 @@ import logging
 import pytest
 from pydantic import BaseModel, SecretStr
 
-from piko_flow.control.params.line_redaction import LineRedaction, secrets_in
-from piko_flow.control.params.redaction import Redaction
+from piko_flow.control.params.redaction import LineRedaction, Redaction, secrets_in
 from piko_flow.telemetry.line_capture import LineCapture
 from piko_flow.telemetry.logged_run import LoggedRun, line_of, logged_run
 from piko_flow.telemetry.run_lines import FIRST, FIRST_TEXT, LAST, LAST_TEXT, LONGEST, Line, RunLines

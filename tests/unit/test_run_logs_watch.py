@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from piko_flow.control.runs.run_watch import rates
+from piko_flow.control.runs.run_details import rates
 from piko_flow.dataflow.reports.facts import Progress, StageReport
 
 PARSE = StageReport(name="parse", kind="Transform", where="a.py:1", operator=0)

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import pytest
 
 from piko_flow import Sink, Source, Transform, run
-from piko_flow.control.runs.run_news import RunNews
+from piko_flow.control.runs.run_counts import RunNews
 from piko_flow.control.timing import DatabaseTime
 from piko_flow.planning.run_state import RunStatus
 from piko_flow.store.batch import Ending

@@ -11,8 +11,7 @@ from pydantic import BaseModel, SecretStr
 
 from piko_flow import Pipeline, Sink, Source, Transform
 from piko_flow.control.flows.run_context import RunContext
-from piko_flow.control.params.line_redaction import LineRedaction
-from piko_flow.control.params.redaction import Redaction
+from piko_flow.control.params.redaction import LineRedaction, Redaction
 from piko_flow.errors import describe_error
 from piko_flow.ops.door.token_secrets import new_secret
 from piko_flow.url_passwords import HIDDEN, without_url_passwords

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from piko_flow.control.flows.reasons import MEANINGS
 from piko_flow.control.operations.explained_facts import Facts, Line, code_missing, line
-from piko_flow.control.runs.failure import error_text
+from piko_flow.control.runs.failure_record import error_text
 from piko_flow.counting import are, counted
 from piko_flow.planning.flow_state import overlaps_live
 from piko_flow.planning.ledger import Mark

@@ -11,8 +11,8 @@ from piko_flow.control.dead_letters.replaying import check_accepted, check_entry
 from piko_flow.control.flows.flow import Flow
 from piko_flow.control.flows.run_context import RunContext
 from piko_flow.control.operations.plane_part import PlanePart
-from piko_flow.control.params.line_redaction import described
 from piko_flow.control.params.params import check_params
+from piko_flow.control.params.redaction import described
 from piko_flow.errors import PikoFlowError, RequestRefused
 from piko_flow.planning.window import Window
 from piko_flow.store.records import DeadLetterRecord, RunRecord

@@ -11,7 +11,7 @@ from piko_flow.clock import Clock
 from piko_flow.control.flows.flow import Flow
 from piko_flow.control.flows.registry import Registry
 from piko_flow.control.flows.schedule_rows import Schedule, understand
-from piko_flow.control.operations.acting import Actor, audit_of
+from piko_flow.control.operations.audit import Actor, audit_of
 from piko_flow.control.options import ReplicaOptions
 from piko_flow.errors import NotFound, RequestRefused, ScheduleError
 from piko_flow.planning.zones import find_zone

@@ -16,7 +16,7 @@ from piko_flow.control.flows.flow_options import RESERVED
 from piko_flow.control.flows.json_values import json_values
 from piko_flow.control.flows.schedule_rows import Schedule, first_row, understand
 from piko_flow.control.flows.system_row import SystemRow, read_system_row
-from piko_flow.control.operations.acting import differences
+from piko_flow.control.operations.audit import differences
 from piko_flow.control.operations.plane_part import PlanePart, missing, refuse, zone_of
 from piko_flow.planning.trigger import FireNote, Trigger, explain_fire, next_fires
 from piko_flow.planning.trigger_row import trigger_from_row

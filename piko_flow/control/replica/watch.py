@@ -11,7 +11,7 @@ from types import FrameType
 
 from piko_flow.clock import Clock
 from piko_flow.control.loop_thread import LoopThread
-from piko_flow.control.runs.executed_run import run_in
+from piko_flow.control.runs.executions import run_in
 from piko_flow.dataflow.running.operators.loop import stage_in
 
 OURS = str(Path(__file__).resolve().parent.parent)

@@ -9,21 +9,26 @@ from typing import Any
 
 from piko_flow.control.dead_letters.replaying import REPLAY
 from piko_flow.control.flows.run_context import Emitted, RunContext
-from piko_flow.control.params.line_redaction import LineRedaction, secrets_in
 from piko_flow.control.params.params import check_params
-from piko_flow.control.params.redaction import Redaction
+from piko_flow.control.params.redaction import LineRedaction, Redaction, secrets_in
 from piko_flow.control.runs.cpu import RunCpu
-from piko_flow.control.runs.deadline import OverTime, timed_out
 from piko_flow.control.runs.emitting import Emissions
-from piko_flow.control.runs.failure import cause_of, hash_of, is_retryable, message_of, type_of
-from piko_flow.control.runs.job_run import JobRun
+from piko_flow.control.runs.failure_record import (
+    ToldAttempt,
+    cause_of,
+    hash_of,
+    hiding,
+    is_retryable,
+    message_of,
+    told_failure,
+    type_of,
+)
+from piko_flow.control.runs.job_run import JobRun, OverTime, timed_out
 from piko_flow.control.runs.journal import Ask
 from piko_flow.control.runs.outcome import Outcome
 from piko_flow.control.runs.pipeline_run import PipelineRun
 from piko_flow.control.runs.replay_run import LettersUnknown, ReplayRun
 from piko_flow.control.runs.run_order import RunOrder, RunTools
-from piko_flow.control.runs.told_attempt import ToldAttempt
-from piko_flow.control.runs.told_failure import hiding, told_failure
 from piko_flow.dataflow.reports.failed_place import trace_of
 from piko_flow.dataflow.reports.report import RunReport
 from piko_flow.errors import CallExited, ClaimLost, RequestRefused

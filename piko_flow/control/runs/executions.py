@@ -1,19 +1,32 @@
-"""The runs in progress on one loop."""
+"""The runs in progress on one loop, and which of them it is executing."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
+from asyncio import Handle
 from collections.abc import Callable, Sequence
-from contextvars import copy_context
-from types import TracebackType
+from contextvars import ContextVar, copy_context
+from types import FrameType, TracebackType
 
 from piko_flow.connectors.spool_target import open_spools
-from piko_flow.control.runs.executed_run import executed_run
 from piko_flow.control.runs.execution import STOPPING, ActiveExecution, RunOrder, RunTools
 from piko_flow.control.runs.outcome import Outcome
 from piko_flow.errors import describe_error
 from piko_flow.planning.run_state import Reason, RunStatus
+
+executed_run: ContextVar[str] = ContextVar("executed_run", default="")
+"""The run in whose name a task works, as text for people; all tasks that it begins inherit it."""
+
+
+def run_in(frame: FrameType | None) -> str:
+    """The run for which a thread's loop works, by the thread's innermost frame; empty where it is nobody's."""
+    while frame is not None:
+        if frame.f_code is Handle._run.__code__:
+            return str(frame.f_locals["self"]._context.get(executed_run, ""))
+        frame = frame.f_back
+    return ""
+
 
 Done = Callable[[int, Outcome], None]
 

@@ -1,4 +1,4 @@
-"""One attempt of a plain job: its resources opened, its function called, its resources closed."""
+"""One attempt of a plain job: its resources opened, its function called, its resources closed; until when an attempt may work."""
 
 from __future__ import annotations
 
@@ -6,11 +6,42 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Any
 
+from piko_flow.clock import Clock
 from piko_flow.control.flows.run_context import RunContext
-from piko_flow.control.runs.deadline import Deadline
 from piko_flow.control.runs.run_order import RunOrder, RunTools
+from piko_flow.dataflow.reports.words import duration
 from piko_flow.dataflow.stages.resource_host import ResourceHost, open_all
 from piko_flow.errors import ResourceFailed
+
+
+class OverTime(TimeoutError):
+    """An attempt came back past its timeout, before which something held the loop that could have stopped it."""
+
+
+class Deadline:
+    """The end of the time of an attempt that begins now; without `seconds` there is none."""
+
+    def __init__(self, clock: Clock, seconds: float | None) -> None:
+        self._clock, self._seconds, self._began = clock, seconds, clock.monotonic()
+
+    def check(self) -> None:
+        """Raise OverTime when the time is over."""
+        took = self._clock.monotonic() - self._began
+        if self._seconds is not None and took > self._seconds:
+            raise OverTime(
+                f"the run did not end within {self._seconds:g} s; it came back after {duration(took)}, "
+                "as a call that waits without await held the event loop and could not be stopped"
+            )
+
+
+def timed_out(seconds: float | None, error: BaseException | None) -> TimeoutError:
+    """The error of a run that took longer than it may; `error` says where it was stopped, or that it came back too late."""
+    if isinstance(error, OverTime):
+        return TimeoutError(str(error))
+    late = TimeoutError(f"the run did not end within {seconds:g} s")
+    late.__cause__ = error
+    return late
+
 
 CLOSING = 30.0  # seconds that the resources of a job may take to close
 

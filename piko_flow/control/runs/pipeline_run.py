@@ -13,12 +13,10 @@ import orjson
 
 from piko_flow.control.dead_letters.dead_letters import records_of
 from piko_flow.control.flows.run_context import RunContext
-from piko_flow.control.params.line_redaction import secrets_in
-from piko_flow.control.params.redaction import Redaction
+from piko_flow.control.params.redaction import Redaction, secrets_in
 from piko_flow.control.runs.cpu import WorkerShare
-from piko_flow.control.runs.journal import StoreJournal
+from piko_flow.control.runs.journal import StoreJournal, StoreStaging
 from piko_flow.control.runs.run_order import RunOrder, RunTools
-from piko_flow.control.runs.staging import StoreStaging
 from piko_flow.dataflow.commit.last_transaction import LastTransaction
 from piko_flow.dataflow.plan.entry import Entry
 from piko_flow.dataflow.plan.plan import Plan, make_plan

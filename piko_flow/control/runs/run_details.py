@@ -6,32 +6,118 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
+from dataclasses import asdict
 from datetime import UTC, datetime
 from types import TracebackType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from piko_flow.clock import Clock
 from piko_flow.connectors.spool_errors import SpoolClosed
-from piko_flow.control.params.line_redaction import LineRedaction
+from piko_flow.control.params.redaction import LineRedaction
 from piko_flow.control.runs.detail_writing import DetailAsk, DetailWriting
+from piko_flow.control.runs.failure_record import ToldAttempt
 from piko_flow.control.runs.outcome import Outcome
 from piko_flow.control.runs.run_order import RunOrder
-from piko_flow.control.runs.run_watch import RunWatch
-from piko_flow.control.runs.told_attempt import ToldAttempt
 from piko_flow.control.timing import woken
+from piko_flow.dataflow.reports.facts import Progress
 from piko_flow.dataflow.reports.observer import Observer
 from piko_flow.dataflow.reports.report import RunReport
 from piko_flow.dataflow.running.run import ActiveRun
+from piko_flow.errors import StageFailed
 from piko_flow.store.ops_records import LogLine, RunDetail
 from piko_flow.telemetry.figures import Figures, Labels
+from piko_flow.telemetry.json_line import json_line
 from piko_flow.telemetry.logged_run import LoggedRun, logged_run
 from piko_flow.telemetry.run_lines import Line
 from piko_flow.telemetry.stage_context import StageContext
+from piko_flow.telemetry.stage_counts import StageCounts
 from piko_flow.telemetry.traceparent import trace_of
 
 if TYPE_CHECKING:
     from piko_flow.connectors.spool import LiveSpool
     from piko_flow.telemetry.spans import Spans
+
+
+class RunWatch:
+    """Follows a run of a pipeline on its loop; nothing is paid between two looks."""
+
+    def __init__(
+        self, order: RunOrder, active: ActiveRun, figures: Figures, redaction: LineRedaction
+    ) -> None:
+        self.run, self.attempt, self.flow = order.record.id, order.record.attempt, order.record.flow
+        self._active, self._redaction = active, redaction
+        self._counts = StageCounts(self.flow, figures)
+        self._shown: Progress | None = None
+
+    def look(self) -> Progress:
+        """Where the run stands; what has come since the last look is counted."""
+        progress = self._active.progress()
+        self._counts.look(progress)
+        return progress
+
+    def fill(self, progress: Progress) -> dict[Labels, float]:
+        """How full the channels are, by the stage that they lead to."""
+        plan, fullest = self._active.plan, dict[Labels, float]()
+        for channel in plan.channels:
+            edge = progress.edges[channel.edge]
+            labels = (self.flow, edge.end)
+            fullest[labels] = max(fullest.get(labels, 0.0), min(edge.left / channel.capacity.items, 1.0))
+        return fullest
+
+    def live_text(self, progress: Progress) -> str:
+        """Where the run stands, as JSON: progress, the bottleneck, how full the channels are, and by stage the items a
+        second since this was asked last.
+        """
+        fill = {stage: round(part, 3) for (_, stage), part in self.fill(progress).items()}
+        values = {
+            **values_of(progress),
+            "attempt": self.attempt,
+            "fill": fill,
+            "rates": rates(self._shown, progress),
+        }
+        self._shown = progress
+        return json_line(values)
+
+    def ended(self, report: RunReport | None, error: BaseException | None) -> dict[str, Any]:
+        """The account of the attempt as JSON values: its report, or how far it came when it failed. No items are in it."""
+        progress = self.look()
+        if isinstance(error, StageFailed):
+            self._counts.failed(error.stage)
+        if report is None:
+            return {**values_of(progress), "outcome": "failed"}
+        values = {**report.to_dict(), "dead_letters": [], "position": None}  # they are kept by themselves
+        values["written"] = [self._redaction(line) for line in report.written]
+        values["leftovers"] = [self._redaction(line) for line in report.leftovers]
+        return values
+
+
+def rates(before: Progress | None, now: Progress) -> dict[str, float]:
+    """By stage the items a second that it gave (a sink: took) between two looks; since the begin without a first one."""
+    earlier = {} if before is None else {stage.name: stage for stage in before.stages}
+    seconds = now.seconds - (0.0 if before is None else before.seconds)
+    if seconds <= 0:
+        return {}
+    got = {}
+    for stage in now.stages:
+        old = earlier.get(stage.name)
+        what = "received" if stage.kind == "Sink" else "emitted"
+        items = getattr(stage, what) - (0 if old is None else getattr(old, what))
+        got[stage.name] = round(max(items, 0) / seconds, 3)
+    return got
+
+
+def values_of(progress: Progress) -> dict[str, Any]:
+    """Progress as JSON-able values, with the bottleneck."""
+    return {
+        "run": progress.run,
+        "seconds": round(progress.seconds, 3),
+        "stages": [asdict(stage) for stage in progress.stages],
+        "edges": [asdict(edge) for edge in progress.edges],
+        "units": progress.units,
+        "units_done": progress.units_done,
+        "bottleneck": progress.bottleneck,
+    }
+
 
 EVERY = 2.0  # seconds between two looks at what is at work
 GATHERED = 0.25  # seconds after a write in which what comes waits for the next one

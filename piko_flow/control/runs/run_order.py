@@ -11,9 +11,9 @@ from piko_flow.clock import Clock
 from piko_flow.control.dead_letters.letter_files import LetterFiles
 from piko_flow.control.flows.flow import Flow
 from piko_flow.control.runs.emitting import Writer
+from piko_flow.control.runs.failure_record import ToldAttempt
 from piko_flow.control.runs.journal import Ask
 from piko_flow.control.runs.outcome import Outcome
-from piko_flow.control.runs.told_attempt import ToldAttempt
 from piko_flow.dataflow.reports.observer import Observer
 from piko_flow.dataflow.reports.report import RunReport
 from piko_flow.dataflow.running.run import ActiveRun

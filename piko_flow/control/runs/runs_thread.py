@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from concurrent.futures import Future
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import replace
+from datetime import timedelta
 from types import TracebackType
 from typing import TypeVar
 
@@ -20,15 +22,48 @@ from piko_flow.control.params.redaction import Redaction
 from piko_flow.control.runs.emitting import Emissions, Writer
 from piko_flow.control.runs.execution import STOPPING, RunOrder, RunTools
 from piko_flow.control.runs.executions import Executions
-from piko_flow.control.runs.letter_sweeping import keep_sweeping
+from piko_flow.control.runs.journal import Ask
 from piko_flow.control.runs.outcome import Outcome
 from piko_flow.control.runs.run_details import RunDetails
 from piko_flow.control.watched import Watched
 from piko_flow.dataflow.stages.resource_host import ResourcePool
 from piko_flow.dataflow.workers.pool import WorkerPool
+from piko_flow.errors import StoreUnavailable
 from piko_flow.planning.run_state import Reason
 from piko_flow.store.protocols import Store
 from piko_flow.store.records import DeadLetterRecord
+
+EVERY = timedelta(minutes=10)
+# A file may be there before the row that names it: the end of a run waits for the store.
+YOUNG = timedelta(hours=6)
+
+log = logging.getLogger("piko_flow.letters")
+
+
+async def sweep(files: LetterFiles, ask: Ask, clock: Clock) -> int:
+    """Delete the files of this computer that no open letter names, but for young ones; gives how many went.
+
+    Asks the store only where there is such a file. Raises StoreUnavailable.
+    """
+    old = await asyncio.to_thread(files.names, before=clock.now() - YOUNG)
+    if not old:
+        return 0
+    gone = old - await ask(lambda store: store.letter_files())
+    await asyncio.to_thread(files.remove, gone)
+    return len(gone)
+
+
+async def keep_sweeping(files: LetterFiles, ask: Ask, clock: Clock) -> None:
+    """Sweep now and then, until it is cancelled."""
+    while True:
+        try:
+            await sweep(files, ask, clock)
+        except (OSError, StoreUnavailable) as error:
+            log.warning("files of dead letters are swept later: %s", error)
+        except Exception:  # nobody waits for this task, so nobody would hear of its end
+            log.exception("files of dead letters could not be swept; they are swept later")
+        await clock.sleep(EVERY.total_seconds())
+
 
 T = TypeVar("T")
 Ended = Callable[[Sequence[tuple[int, Outcome]]], None]

@@ -14,10 +14,10 @@ from typing import Protocol
 from piko_flow.control.flows.schedule_rows import Flows
 from piko_flow.control.runs.endings import next_step, what_follows
 from piko_flow.control.runs.execution import RunOrder
-from piko_flow.control.runs.failure import error_text
+from piko_flow.control.runs.failure_record import error_text
 from piko_flow.control.runs.outcome import Outcome
 from piko_flow.control.runs.recorder import Recorder
-from piko_flow.control.runs.run_news import RunNews, fields_of
+from piko_flow.control.runs.run_counts import RunNews, fields_of
 from piko_flow.control.timing import DatabaseTime
 from piko_flow.errors import describe_error
 from piko_flow.planning.flow_state import SCHEDULE

@@ -11,8 +11,8 @@ from pydantic import ConfigDict
 from starlette.responses import Response
 
 from piko_flow.control.operations.plane import ControlPlane
-from piko_flow.control.runs.told_counts import counts_in
-from piko_flow.control.runs.told_failure import failures_of
+from piko_flow.control.runs.failure_record import failures_of
+from piko_flow.control.runs.run_counts import counts_in
 from piko_flow.ops.api.answers.runs import (
     ExplanationAnswer,
     LogAnswer,

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from piko_flow.control.flows.reasons import MEANINGS
-from piko_flow.control.runs.told_failure import ToldFailure
+from piko_flow.control.runs.failure_record import ToldFailure
 from piko_flow.ops.console.formats import tone
 from piko_flow.ops.console.stage_rows import Stages, stages_of
 from piko_flow.planning.run_state import LIVE, Reason, RunStatus

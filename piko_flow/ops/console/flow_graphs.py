@@ -9,7 +9,7 @@ from datetime import timedelta
 
 from piko_flow.clock import now
 from piko_flow.control.flows.flow import Flow
-from piko_flow.control.params.line_redaction import described
+from piko_flow.control.params.redaction import described
 from piko_flow.ops.console.graph_picture import GraphPicture
 from piko_flow.planning.window import Window
 

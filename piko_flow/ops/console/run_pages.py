@@ -10,7 +10,7 @@ from fastapi import APIRouter, Depends, Request, Response
 from piko_flow.control.operations.plane import ControlPlane
 from piko_flow.control.operations.plane_runs import RunPage
 from piko_flow.control.operations.plane_triggers import RETRIED
-from piko_flow.control.runs.told_failure import failures_of
+from piko_flow.control.runs.failure_record import failures_of
 from piko_flow.ops.console.attempt_rows import attempt_rows, has_begun
 from piko_flow.ops.console.conflicts import seen_by
 from piko_flow.ops.console.flash import told
