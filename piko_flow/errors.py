@@ -263,10 +263,10 @@ class CoroutineReturned(PikoFlowError, TypeError):
 
 
 class CallCancelled(PikoFlowError):
-    """A stage's function ended in a CancelledError though nobody had cancelled the run."""
+    """A function raised CancelledError, or cancelled the task that called it, though nobody had cancelled the run."""
 
     def __init__(self) -> None:
-        super().__init__("the function raised CancelledError, but the run was not cancelled")
+        super().__init__("a function raised CancelledError or cancelled its task; nobody cancelled the run")
 
 
 class CallExited(PikoFlowError):

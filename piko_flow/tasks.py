@@ -170,14 +170,21 @@ class TaskGroup:
         if self.stopping:
             raise asyncio.CancelledError
 
-    def judge(self, error: BaseException) -> Exception:
-        """Give the failure of the call that ended in one of FAILURES: an exception as it is, else see `escape_failure`."""
+    def judge(self, error: BaseException, *, shared: bool = False) -> Exception:
+        """Give the failure of the call that ended in one of FAILURES: an exception as it is, else see `escape_failure`.
+
+        `shared` says that its task carries out one call after another. Raises CallCancelled when that task was
+        cancelled: by this call, or by one before that had returned already, so it is the failure of neither.
+        """
         if isinstance(error, Exception):
             return error
         failure = escape_failure(error, stopping=self.stopping)
         task = asyncio.current_task()
-        while isinstance(failure, CallCancelled) and task is not None and task.uncancel():
-            continue  # the call has cancelled its own task
+        if isinstance(failure, CallCancelled) and task is not None and task.cancelling():
+            while task.uncancel():
+                continue
+            if shared:
+                raise failure
         return failure
 
     def _ended(self, task: asyncio.Task[Any]) -> None:

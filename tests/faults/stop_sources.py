@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 from dataclasses import dataclass
 from itertools import count
 from typing import Any, Literal
@@ -103,6 +103,21 @@ class Feed:
                 await turns(self.turns)
                 if self.given == self.waits_after:
                     await self.wait()
+                yield self.give(self.given + 1)
+        finally:
+            self.left = monotonic()
+            if self.hangs:
+                await self._closes.wait()
+
+    async def swallowed(self) -> AsyncIterator[int]:
+        """The items as `awaited` gives them; a cancellation of its wait ends the wait and nothing else."""
+        self.begin()
+        try:
+            while self.given != self.ends_after:
+                await turns(self.turns)
+                if self.given == self.waits_after:
+                    with suppress(asyncio.CancelledError):
+                        await self.wait()
                 yield self.give(self.given + 1)
         finally:
             self.left = monotonic()
@@ -230,6 +245,12 @@ KINDS = (
     Kind("list", as_list, "never"),
     Kind("generator function", lambda feed: feed.plain, "never"),
     Kind("async generator function", lambda feed: feed.awaited, "loop", closes=True),
+    Kind(
+        "async generator function that swallows a cancellation",
+        lambda feed: feed.swallowed,
+        "loop",
+        closes=True,
+    ),
     Kind("function giving an iterable", as_iterable_of_a_function, "never"),
     Kind("function giving an async iterable", as_awaitable_of_a_function, "loop", closes=True),
     Kind("async def giving a list", as_awaited_list, "loop"),

@@ -1,7 +1,7 @@
 """A run ends, whatever its resources, its functions and its sinks do; what does not end with it is named."""
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from functools import partial
 from typing import Any
@@ -136,14 +136,17 @@ def inline(item: int) -> int:
     return item
 
 
+OPTIONS: tuple[dict[str, Any], ...] = (
+    *({"concurrency": number, "ordered": ordered} for number in (1, 4) for ordered in (True, False)),
+    {"concurrency": 4, "key": lambda item: item % 2},
+)
+IN_A_SHARED_TASK = [
+    partial(Transform, function, **options)
+    for function in (cancels_itself, cancels_and_returns)
+    for options in OPTIONS
+]
 STAGES: list[Any] = [
-    *(
-        Transform(function, concurrency=concurrency, ordered=ordered)
-        for function in (cancels_itself, cancels_and_returns)
-        for concurrency in (1, 4)
-        for ordered in (True, False)
-    ),
-    Transform(cancels_itself, concurrency=4, key=lambda item: item % 2),
+    *(make() for make in IN_A_SHARED_TASK),
     FlatMap(several, concurrency=4),
     Filter(cancels_itself, concurrency=4),
     Transform(inline),
@@ -160,15 +163,38 @@ async def test_a_function_that_cancels_its_own_task_fails_the_run(stage: Any) ->
     assert current.cancelling() == 0
 
 
-async def test_an_item_whose_call_cancels_itself_can_be_skipped() -> None:
+async def raises_cancelled(item: int) -> int:
+    if item == 3:
+        raise asyncio.CancelledError
+    return item
+
+
+@pytest.mark.parametrize(
+    "stage",
+    [
+        Transform(raises_cancelled, concurrency=4, on_error="skip"),
+        Transform(raises_cancelled, concurrency=4, key=lambda item: item % 2, on_error="skip"),
+        FlatMap(several, concurrency=4, on_error="skip"),  # each item has a task of its own
+    ],
+    ids=lambda stage: f"{stage.kind} {stage.name}",
+)
+async def test_an_item_that_is_known_to_have_cancelled_itself_can_be_skipped(stage: Any) -> None:
     found: list[int] = []
     async with asyncio.timeout(BOUND):
-        report = await run(
-            Source(range(8))
-            >> Transform(cancels_itself, concurrency=4, on_error="skip")
-            >> Sink(found.append)
-        )
-    assert (found, report.skipped) == ([0, 1, 2, 4, 5, 6, 7], 1)
+        report = await run(Source(range(8)) >> stage >> Sink(found.append))
+    assert (sorted(found), report.skipped) == ([0, 1, 2, 4, 5, 6, 7], 1)
+
+
+@pytest.mark.parametrize("on_error", ["skip", "dead_letter"])
+@pytest.mark.parametrize("make", IN_A_SHARED_TASK)
+async def test_no_item_is_taken_for_the_one_that_cancelled_a_shared_task(
+    make: Callable[..., Any], on_error: str
+) -> None:
+    stage = make(on_error=on_error)
+    async with asyncio.timeout(BOUND):
+        caught = await failure(Source(range(8)) >> stage >> Sink(lambda item: None))
+    assert isinstance(caught.__cause__, CallCancelled)
+    assert not caught.has_item
 
 
 class Hanging(SinkTarget[int]):

@@ -253,13 +253,21 @@ class OneByOne:
         return self._turn == number
 
     async def wait(self, number: int) -> None:
-        """Return when this piece has the turn: at once when nobody has, else after those who asked before."""
+        """Return when this piece has the turn: at once when nobody has, else after those who asked before.
+
+        Who is cancelled may ask again.
+        """
         if self._turn is None:
             self._turn = number
         elif self._turn != number:
-            ready = asyncio.Event()
-            self._waiting.append((number, ready))
-            await ready.wait()
+            place = (number, asyncio.Event())
+            self._waiting.append(place)
+            try:
+                await place[1].wait()
+            except asyncio.CancelledError:
+                if place in self._waiting:  # else it has the turn already
+                    self._waiting.remove(place)
+                raise
 
     async def end(self, number: int, result: Any) -> None:
         """Hand on the last of this piece when it has the turn, then pass the turn on."""

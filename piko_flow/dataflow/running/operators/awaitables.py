@@ -1,8 +1,9 @@
-"""Results of functions that would have to be awaited, and how operators find them."""
+"""Results of functions that would have to be awaited, and how operators find them; generators that hold scopes."""
 
 from __future__ import annotations
 
-from asyncio import Future
+from asyncio import CancelledError, Future
+from collections.abc import AsyncGenerator, AsyncIterator
 from typing import Any
 
 from piko_flow.errors import CoroutineReturned
@@ -29,6 +30,17 @@ def no_coroutine(result: Any, *, awaited: bool = False) -> Any:
             else f"a plain function returned a {kind}; make it `async def` so that it is awaited"
         )
     return result
+
+
+async def cancelled_at_yield(iterator: AsyncIterator[Any], error: CancelledError) -> Any:
+    """Raise the cancellation at the `yield` where a generator stands, and give its next item; other iterators end by it.
+
+    For a cancellation that nobody of the run has asked for, while a generator's item is handed on: a scope that the
+    generator has open around its `yield` (`asyncio.timeout`, a task group) has ended, and cancels the task that reads it.
+    """
+    if not isinstance(iterator, AsyncGenerator):
+        raise error
+    return await iterator.athrow(error)
 
 
 class Look:

@@ -80,7 +80,7 @@ class ConcurrentOperator:
                     if type(result) is not seen:
                         seen = _looked_at(result)
                 except FAILURES as error:
-                    result = failed(item, group.judge(error))
+                    result = failed(item, group.judge(error, shared=True))
                 if group.stopping:
                     group.obey()
                 if result is DROPPED:
@@ -108,7 +108,7 @@ class ConcurrentOperator:
                     if type(result) is not seen:
                         seen = _looked_at(result)
                 except FAILURES as error:
-                    result = failed(item, group.judge(error))
+                    result = failed(item, group.judge(error, shared=True))
                 if group.stopping:
                     group.obey()
                 if number != order.turn:

@@ -68,7 +68,7 @@ class KeyedOperator:
             try:
                 result = no_coroutine(await self.attempts.call(item), awaited=True)
             except FAILURES as error:
-                result = self.attempts.failed(item, self.group.judge(error))
+                result = self.attempts.failed(item, self.group.judge(error, shared=True))
             self.group.obey()
             line.popleft()
             if not line:

@@ -10,7 +10,7 @@ from itertools import islice
 from typing import Any, Final
 
 from piko_flow.clock import monotonic
-from piko_flow.dataflow.running.operators.awaitables import no_coroutine
+from piko_flow.dataflow.running.operators.awaitables import cancelled_at_yield, no_coroutine
 from piko_flow.dataflow.running.operators.opening import on_thread, open_source
 from piko_flow.dataflow.running.unit_state import OperatorState
 from piko_flow.dataflow.stages.source import Source, Table
@@ -139,8 +139,14 @@ class Reader:
                     raise
                 finally:
                     self._end_wait()
+                self._state.unit.group.obey()  # the source may have swallowed the cancellation
                 self._state.times.busy += monotonic() - began
-                await self._hand_on(item if lists else [item])
+                try:
+                    await self._hand_on(item if lists else [item])
+                except asyncio.CancelledError as error:
+                    self._state.unit.group.obey()
+                    await cancelled_at_yield(iterator, error)
+                    raise  # what was being handed on is lost
         finally:
             if hasattr(iterator, "aclose"):
                 await self._closed(iterator.aclose())
