@@ -8,13 +8,14 @@ import sys
 from collections.abc import Sequence
 from typing import Any
 
+from piko_flow.dataflow.commit.commit import sweep
 from piko_flow.dataflow.plan.layout import Unit
 from piko_flow.dataflow.plan.plan import Plan
 from piko_flow.dataflow.reports.observer import SilentObserver
 from piko_flow.dataflow.running.context import EngineContext
 from piko_flow.dataflow.running.engine import Counts
 from piko_flow.dataflow.running.operators.sink import part_of
-from piko_flow.dataflow.stages.sink import Sink
+from piko_flow.dataflow.stages.sink import Part, Sink
 from piko_flow.dataflow.workers.interpreter import Death, check_count
 from piko_flow.dataflow.workers.shipping import culprits_of
 from piko_flow.dataflow.workers.trace_parent import trace_parent
@@ -27,7 +28,7 @@ from piko_flow.engines.unit_errors import (
 )
 from piko_flow.engines.unit_messages import Order, Relay, SentResult, pack_for_travel, unpack_result
 from piko_flow.engines.unit_process import UnitProcess
-from piko_flow.errors import NO_ITEM, PipelineError, StageFailed, describe_error, shorten
+from piko_flow.errors import PipelineError, describe_error, shorten
 from piko_flow.known_names import unknown_options_refused
 from piko_flow.tasks import TaskGroup
 
@@ -76,13 +77,15 @@ class SubprocessEngine:
             return
         side_by_side = min(self.parallel, len(units))
         lanes = _Lanes(plan, units, context, cores=max(1, (os.cpu_count() or 1) // side_by_side))
-        async with TaskGroup() as group:
+        async with TaskGroup() as lanes.group:
             for number in range(side_by_side):
-                group.create_task(lanes.work(), name=f"units {number + 1}")
+                lanes.group.create_task(lanes.work(), name=f"units {number + 1}")
 
 
 class _Lanes:
     """Works through the units of a run; each `work` has one interpreter at a time."""
+
+    group: TaskGroup  # of the tasks that do it
 
     def __init__(self, plan: Plan, units: Sequence[Unit], context: EngineContext, *, cores: int) -> None:
         self._plan, self._context, self._cores = plan, context, cores
@@ -102,7 +105,8 @@ class _Lanes:
                 death = await one.run(self._order(packed, attempt))
                 if death is None:
                     break
-                await self._sweep(unit, attempt)
+                self._context.leftovers += await sweep(self._plan, self._parts_without(unit, attempt))
+                self.group.obey()  # a sweep is not interrupted
                 if attempt == ATTEMPTS:
                     raise one.given_up(death)
                 if self._context.intake.closed:
@@ -122,27 +126,15 @@ class _Lanes:
             level=logging.getLogger().getEffectiveLevel(),
         )
 
-    async def _sweep(self, dead: Unit, attempt: int) -> None:
-        """Let every sink remove what the dead attempt left; all other parts of the run may still be needed."""
-        for box in self._plan.sinks:
-            if not isinstance(box.stage, Sink) or box.stage.target is None:
-                continue
-            live = [
-                part_of(self._context.info, unit, number, self._context.units, box.name)
-                for unit in self._plan.units
-                for number in range(1, ATTEMPTS + 1)
-                if unit.id != dead.id or number > attempt
-            ]
-            try:
-                await box.stage.copy_target().sweep(live)
-            except Exception as error:
-                raise StageFailed(
-                    stage=box.name,
-                    where=str(box.stage.origin),
-                    item=NO_ITEM,
-                    run=self._context.info.run,
-                    cause=error,
-                ) from error
+    def _parts_without(self, dead: Unit, attempt: int) -> list[Part]:
+        """All parts that may still be needed when an attempt of a unit has died."""
+        return [
+            part_of(self._context.info, unit, number, self._context.units, box.name)
+            for box in self._plan.sinks
+            for unit in self._plan.units
+            for number in range(1, ATTEMPTS + 1)
+            if unit.id != dead.id or number > attempt
+        ]
 
 
 class _Attempt:

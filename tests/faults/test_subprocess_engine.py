@@ -14,11 +14,12 @@ from pathlib import Path
 
 import pytest
 
-from piko_flow import CpuMap, Receipt, Sink, SinkTarget, Source, Transform, run, start
+from piko_flow import CpuMap, Pipeline, Receipt, Sink, SinkTarget, Source, Transform, run, start
 from piko_flow.connectors.files import JsonLinesSink
 from piko_flow.engines import unit_process
 from piko_flow.engines.subprocess import SubprocessEngine
 from piko_flow.engines.unit_errors import InterpretersCannotStart, UnitDied
+from piko_flow.testing import until
 from piko_flow.testing.observing import RecordingObserver
 from tests.contract.bell import PATIENCE, Bell, hung_bell, note, notes
 from tests.faults.test_worker_death import is_gone
@@ -90,6 +91,45 @@ async def test_a_part_knows_which_attempt_it_is(tmp_path: Path) -> None:
     )
     report = await run(pipeline, engine=SubprocessEngine())
     assert report.written == ("0: attempt 1", "1: attempt 2")
+
+
+class HangsInSweep(Attempts):
+    """A target that cannot remove what a dead attempt has left."""
+
+    def __init__(self, begun: Path) -> None:
+        super().__init__()
+        self.begun = begun
+
+    async def sweep(self, live: object) -> None:
+        self.begun.touch()
+        await asyncio.Event().wait()
+
+
+def dies_once_and_cannot_be_swept(folder: Path) -> Pipeline:
+    return (
+        Source(read, splits=[0, 1])
+        >> Transform(partial(die_once, flag=folder / "flag"), on="thread", name="die")
+        >> Sink(HangsInSweep(folder / "begun"), name="table")
+    )
+
+
+async def test_remains_of_a_dead_interpreter_that_cannot_be_removed_are_named_and_the_unit_is_tried_again(
+    tmp_path: Path,
+) -> None:
+    pipeline = dies_once_and_cannot_be_swept(tmp_path)
+    async with asyncio.timeout(PATIENCE):
+        report = await run(pipeline, engine=SubprocessEngine(), teardown=0.1)
+    assert report.written == ("0: attempt 1", "1: attempt 2")
+    assert {line.partition(" (")[0] for line in report.leftovers} == {"remains of sink 'table'"}
+
+
+async def test_a_cancel_while_remains_are_removed_ends_the_run(tmp_path: Path) -> None:
+    pipeline = dies_once_and_cannot_be_swept(tmp_path)
+    begun = until((tmp_path / "begun").exists)
+    async with asyncio.timeout(PATIENCE):
+        report = await stopped(pipeline, "cancel", begun, engine=SubprocessEngine(1), teardown=0.1)
+    assert (report.outcome, report.units_done) == ("cancelled", 1)
+    assert report.leftovers
 
 
 async def test_a_unit_that_kills_its_interpreter_each_time_ends_the_run(
