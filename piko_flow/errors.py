@@ -204,7 +204,7 @@ class ResourceFailed(RunError):
 
 
 class CommitFailed(RunError):
-    """A sink failed while it published what the run had prepared; committing again goes on from there."""
+    """A sink, or the journal (then `sink` is empty), failed in the commit; committing again goes on from there."""
 
     def __init__(self, *, sink: str, run: str, cause: BaseException) -> None:
         self.sink, self.run, self.reason = sink, run, describe_error(cause)
@@ -212,8 +212,8 @@ class CommitFailed(RunError):
 
     def __str__(self) -> str:
         return (
-            f"sink {self.sink!r} failed to commit: {self.reason}. The run is decided: commit it again, "
-            f"do not run it again [run {self.run}]"
+            f"{f'sink {self.sink!r}' if self.sink else 'the journal'} failed to commit: {self.reason}. "
+            f"The run is decided: commit it again, do not run it again [run {self.run}]"
         )
 
 

@@ -313,14 +313,15 @@ class Shield:
     """Carries out steps one after the other although the caller is cancelled meanwhile.
 
     The caller's cancellations are swallowed. From the first one on, or from `limit()` on, the steps have `seconds`
-    left together, as a Countdown counts them. A step that takes longer is cancelled, and TimeoutError is raised.
+    left together, as a Countdown counts them. A step that takes longer is cancelled, and TimeoutError is raised;
+    `left` is called with the name of one that goes on all the same.
     """
 
-    def __init__(self, seconds: float) -> None:
-        self._seconds = seconds
+    def __init__(self, seconds: float, *, left: Callable[[str], None] | None = None) -> None:
+        self._seconds, self._left = seconds, left
+        self.is_over = False  # whether the time is
         self._countdown: Countdown | None = None
         self._waiting: asyncio.Future[None] | None = None  # wakes who waits when the time is over
-        self._is_over = False
 
     def limit(self) -> Shield:
         """Start the time limit now, also for a step that is being carried out; gives the shield itself."""
@@ -333,10 +334,13 @@ class Shield:
     async def carry_out(self, work: Coroutine[Any, Any, T], what: str = "it") -> T:
         """Await the work and give its result, or raise its error. Raises TimeoutError, about `what`, when the time is over,
         CallCancelled when the work has cancelled itself, and CallExited when it has called `sys.exit`."""
-        task = asyncio.ensure_future(_contained(work))
+        task = asyncio.create_task(_contained(work), name=what)
         if not await self.wait(task):
             task.cancel()
-            if not await Shield(CANCEL_GRACE_SECONDS).limit().wait(task) or task.cancelled():
+            ended = await Shield(CANCEL_GRACE_SECONDS).limit().wait(task)
+            if not ended and self._left is not None:
+                self._left(what)
+            if not ended or task.cancelled():
                 raise TimeoutError(f"{what} did not end within {self._seconds:g} s")
         if task.cancelled():
             raise CallCancelled  # not by the caller, whose cancellations end here
@@ -345,22 +349,22 @@ class Shield:
     async def wait(self, task: asyncio.Future[Any]) -> bool:
         """Wait for the task, at most until the time is over, and say whether it has ended."""
         self._waiting = asyncio.get_running_loop().create_future()
-        if self._countdown is not None and not self._is_over:
+        if self._countdown is not None and not self.is_over:
             self._countdown.start()
         try:
-            while not task.done() and not self._is_over:
+            while not task.done() and not self.is_over:
                 try:
                     await asyncio.wait([task, self._waiting], return_when=asyncio.FIRST_COMPLETED)
                 except asyncio.CancelledError:
                     self.limit()
         finally:
             self._waiting = None
-            if self._countdown is not None and not self._is_over:
+            if self._countdown is not None and not self.is_over:
                 self._countdown.stop()
         return task.done()
 
     def _time_is_over(self) -> None:
-        self._is_over = True
+        self.is_over = True
         if self._waiting is not None and not self._waiting.done():
             self._waiting.set_result(None)
 

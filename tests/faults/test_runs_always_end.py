@@ -10,10 +10,12 @@ import anyio
 import pytest
 
 from piko_flow import (
+    Broadcast,
     CallCancelled,
     CommitFailed,
     Filter,
     FlatMap,
+    MemoryJournal,
     Receipt,
     Resource,
     ResourceFailed,
@@ -21,8 +23,10 @@ from piko_flow import (
     Sink,
     SinkTarget,
     Source,
+    StageFailed,
     Transform,
     run,
+    start,
 )
 from tests.faults.stop_worlds import BREAKING, Client
 from tests.runs import error_of, failure, stopped
@@ -202,9 +206,11 @@ class Hanging(SinkTarget[int]):
 
     def __init__(self, step: str, *, stubborn: bool = False) -> None:
         self.step, self.stubborn = step, stubborn
-        self.released = asyncio.Event()
+        self.reached, self.released = asyncio.Event(), asyncio.Event()
 
     async def _do(self, step: str) -> None:
+        if step == self.step:
+            self.reached.set()
         while step == self.step and not self.released.is_set():
             try:
                 await self.released.wait()
@@ -240,17 +246,91 @@ async def test_an_abort_that_hangs_is_left_alone_after_its_time(stubborn: bool) 
     assert "did not end within 0.05 s" in "".join(caught.__notes__)
 
 
+async def test_parts_are_aborted_side_by_side() -> None:
+    first, second = Hanging("abort"), Hanging("abort")
+    branches = Broadcast(Sink(first, name="first"), Sink(second, name="second"))
+    async with asyncio.timeout(BOUND), start(Source([1]) >> Transform(fails) >> branches) as active:
+        for target in (second, first):
+            await target.reached.wait()
+            target.released.set()
+        with pytest.raises(StageFailed) as caught:
+            await active.wait()
+    assert not caught.value.leftovers
+
+
+async def cancelled(reached: asyncio.Event, pipeline: Any, **options: Any) -> BaseException:
+    """What a run raises that is cancelled five times when it has reached the moment."""
+    async with asyncio.timeout(BOUND):
+        running = asyncio.ensure_future(run(pipeline, teardown=0.05, **options))
+        await reached.wait()
+        for _ in range(5):
+            running.cancel()
+            await asyncio.sleep(0)
+        await asyncio.wait([running])
+    try:
+        running.result()
+    except BaseException as error:
+        return error
+    raise AssertionError("it was not cancelled")
+
+
 @pytest.mark.parametrize("stubborn", [False, True])
 async def test_a_commit_that_hangs_ends_within_its_time_once_the_run_is_cancelled(stubborn: bool) -> None:
     target = Hanging("commit", stubborn=stubborn)
-    async with asyncio.timeout(BOUND):
-        running = asyncio.ensure_future(run(Source([1]) >> Sink(target, name="table"), teardown=0.05))
-        for _ in range(5):
-            await asyncio.sleep(0.01)
-            running.cancel()
-        with pytest.raises((CommitFailed, asyncio.CancelledError)):
-            await running
+    caught = await cancelled(target.reached, Source([1]) >> Sink(target, name="table"))
     target.released.set()
+    assert isinstance(caught, CommitFailed)
+    task = """task "the commit of sink 'table'", which did not end in time when it was cancelled"""
+    assert caught.leftovers == ((task,) if stubborn else ())
+
+
+async def test_a_cancellation_during_the_sweep_says_what_was_left() -> None:
+    target = Hanging("sweep")
+    caught = await cancelled(target.reached, Source([1]) >> Sink(target, name="table"))
+    assert isinstance(caught, asyncio.CancelledError)
+    assert "Left behind: remains of sink 'table'" in "".join(caught.__notes__)
+
+
+class HangingJournal(MemoryJournal):
+    """A journal of which one step waits for ever."""
+
+    def __init__(self, step: str) -> None:
+        super().__init__()
+        self.step, self.reached = step, asyncio.Event()
+
+    async def _wait(self, step: str) -> None:
+        if step == self.step:
+            self.reached.set()
+            await asyncio.Event().wait()
+
+    async def decide(self, run: str, results: Sequence[Any]) -> None:
+        await self._wait("decide")
+        await super().decide(run, results)
+
+    async def committed(self, run: str) -> None:
+        await self._wait("committed")
+        await super().committed(run)
+
+    async def live(self) -> Any:
+        await self._wait("live")
+        return await super().live()
+
+
+@pytest.mark.parametrize(
+    ("step", "kind", "text"),
+    [
+        ("decide", CommitFailed, "the journal failed to commit: TimeoutError: storing the decision"),
+        ("committed", CommitFailed, "the journal failed to commit: TimeoutError: noting the commit"),
+        ("live", asyncio.CancelledError, "remains of sinks, as the journal did not answer"),
+    ],
+)
+async def test_a_journal_that_hangs_ends_within_its_time_once_the_run_is_cancelled(
+    step: str, kind: type[BaseException], text: str
+) -> None:
+    journal = HangingJournal(step)
+    caught = await cancelled(journal.reached, Source([1]) >> Sink(Hanging("none")), journal=journal)
+    assert isinstance(caught, kind)
+    assert text in "".join([str(caught), *getattr(caught, "__notes__", ())])
 
 
 async def swallows(item: int, *, released: asyncio.Event) -> int:

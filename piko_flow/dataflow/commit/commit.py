@@ -234,7 +234,8 @@ async def commit_decided(
             continue
         await shield.carry_out(claim(), "checking the claim")
         try:
-            written += _lines(await shield.carry_out(targets[box.name].commit(receipts)))
+            commit = targets[box.name].commit(receipts)
+            written += _lines(await shield.carry_out(commit, f"the commit of sink {box.name!r}"))
         except Exception as error:
             raise CommitFailed(sink=box.name, run=run, cause=error) from error
     return written
@@ -247,7 +248,7 @@ async def sweep(plan: Plan, live: Collection[Part]) -> list[str]:
         if isinstance(box.stage, Sink) and box.stage.target is not None:
             try:
                 work = box.stage.copy_target().sweep(live)
-                await Shield(plan.options.teardown).limit().carry_out(work)
+                await Shield(plan.options.teardown).limit().carry_out(work, "the sweep")
             except Exception as error:  # the run's own outcome stands; this is for its report
                 failures.append(f"remains of sink {box.name!r} ({describe_error(error)})")
     return failures

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Coroutine, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 from uuid import uuid4
@@ -36,7 +36,7 @@ from piko_flow.dataflow.running.engine import LocalEngine
 from piko_flow.dataflow.running.run_options import RunOptions, RunValues, run_options
 from piko_flow.dataflow.stages.resource import RunInfo
 from piko_flow.dataflow.stages.stage import Pipeline, closed
-from piko_flow.errors import ResumeRefused, describe_error
+from piko_flow.errors import CommitFailed, ResumeRefused, describe_error
 from piko_flow.tasks import HeldInterrupt, Shield
 
 
@@ -57,7 +57,6 @@ class ActiveRun:
         self._decided = self._cancelled = self._reported = False
         self._task: asyncio.Task[RunReport] | None = None
         self._cancelled_before = 0  # cancellations of its task, that were there before it began
-        self._shield = Shield(plan.options.teardown)
         self._context = EngineContext(
             info=options.info or RunInfo(run=self.id),
             observer=self._observer,
@@ -69,6 +68,7 @@ class ActiveRun:
             resources=options.resources,
             staging=None if options.last is None else options.last.staging,
         )
+        self._shield = Shield(plan.options.teardown, left=self._context.leave_task)
 
     def drain(self) -> None:
         """Read no more and let what is inside flow out; the run ends as "drained" and commits nothing."""
@@ -135,7 +135,11 @@ class ActiveRun:
             report = self._report("cancelled")
         self._report_end(report, None)
         if not self._cancelled:
-            self._obey()
+            try:
+                self._obey()
+            except asyncio.CancelledError as error:
+                note_leftovers(error, report.leftovers)
+                raise
         return report
 
     async def _run(self) -> RunReport:
@@ -173,18 +177,24 @@ class ActiveRun:
 
     async def _commit(self, targets: Targets, results: Sequence[UnitResult]) -> list[str]:
         """From the decision on a run is carried out; who cancels it then waits for it, at most the teardown time."""
-        shield = self._shield
         if not self._accounts.restored:
-            await shield.carry_out(
-                self._journal.decide(self.id, results), f"storing the decision of run {self.id}"
-            )
+            await self._note(self._journal.decide(self.id, results), "storing the decision")
         self._decided = True
         claim, last = self._options.claim, self._options.last
         written = await commit_decided(
-            self.plan, targets, results, self.id, claim=claim, last=last, shield=shield
+            self.plan, targets, results, self.id, claim=claim, last=last, shield=self._shield
         )
-        await shield.carry_out(self._journal.committed(self.id), f"noting the commit of run {self.id}")
+        await self._note(self._journal.committed(self.id), "noting the commit")
         return written
+
+    async def _note(self, work: Coroutine[Any, Any, None], what: str) -> None:
+        """Let the journal do its work. Raises CommitFailed when it has not answered in time."""
+        try:
+            await self._shield.carry_out(work, what)
+        except TimeoutError as error:
+            if not self._shield.is_over:
+                raise
+            raise CommitFailed(sink="", run=self.id, cause=error) from error
 
     async def _take_back(self) -> None:
         """Remove what units prepared, unless the run is decided or a journal of the caller's lets it go on."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator, Callable, Coroutine
 from contextlib import aclosing
+from itertools import starmap
 from typing import Any
 
 from piko_flow.clock import monotonic
@@ -17,7 +18,7 @@ from piko_flow.dataflow.stages.sink import Part, Receipt, Sink, SinkTarget
 from piko_flow.dataflow.stages.stage import describe
 from piko_flow.errors import NO_ITEM, ItemRejected, describe_error, shorten
 from piko_flow.retry import attempts
-from piko_flow.tasks import FAILURES, Shield, TaskGroup, within
+from piko_flow.tasks import FAILURES, Shield, TaskGroup, uninterrupted, within
 
 ATTEMPTS_OF_A_CLAIM = 100  # more than any engine makes of one unit
 
@@ -194,16 +195,18 @@ class SinkParts:
         return receipts
 
     async def abort(self) -> None:
-        """Take back every part. The run has failed or was stopped, so what goes wrong here is only noted."""
-        state = self._state
-        for number, target in self.targets.items():
-            try:
-                await Shield(state.plan.options.teardown).limit().carry_out(target.abort())
-            except Exception as error:
-                name = state.plan.graph.boxes[number].name
-                state.context.leftovers.append(
-                    f"a part of sink {name!r}, not aborted ({describe_error(error)})"
-                )
+        """Take back all parts, side by side: one that hangs keeps no other. What goes wrong is noted in the leftovers."""
+        await uninterrupted(self._abort_all())
+
+    async def _abort_all(self) -> None:
+        await asyncio.gather(*starmap(self._abort, self.targets.items()))
+
+    async def _abort(self, number: int, target: SinkTarget[Any]) -> None:
+        state, name = self._state, self._state.plan.graph.boxes[number].name
+        try:
+            await Shield(state.plan.options.teardown).limit().carry_out(target.abort(), "the abort")
+        except Exception as error:
+            state.context.leftovers.append(f"a part of sink {name!r}, not aborted ({describe_error(error)})")
 
     async def _step(self, number: int, step: Coroutine[Any, Any, Any]) -> Any:
         """Await a step of a sink's target; its failure is the sink's.
