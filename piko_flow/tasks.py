@@ -21,8 +21,8 @@ FAILURES: Final = (Exception, *ESCAPES)
 COUNTDOWN_PIECES: Final = 8  # that a bound of time is counted in; a loop that stands still loses one of them
 CANCEL_GRACE_SECONDS: Final = 1.0  # that work has to end after it was cancelled because its time was over
 LOOP_HELD_SECONDS = 0.004  # seconds an operator may hold the loop
-THREADS = 0.02  # seconds that the loop may be busy before the other threads get a turn
-TURN = 0.00005  # seconds of sleep, long enough for a waiting thread to wake up
+THREADS_TURN_EVERY = 0.02  # seconds that the loop may be busy before the other threads get a turn
+TURN_SECONDS = 0.00005  # of sleep, long enough for a waiting thread to wake up
 
 
 class Countdown:
@@ -304,8 +304,8 @@ _last_turn = 0.0
 
 def _give_threads_a_turn() -> None:
     global _last_turn
-    if monotonic() - _last_turn > THREADS and threading.active_count() > 1:
-        time.sleep(TURN)
+    if monotonic() - _last_turn > THREADS_TURN_EVERY and threading.active_count() > 1:
+        time.sleep(TURN_SECONDS)
         _last_turn = monotonic()
 
 

@@ -18,7 +18,6 @@ from piko_flow.dataflow.workers.errors import RemoteError
 from piko_flow.dataflow.workers.shipping import by_value_pickler
 from piko_flow.errors import PipelineError, RunError, StageFailed, describe_error, shorten
 
-LONGEST_TEXT = 20_000  # characters of a message or a traceback that travel
 DEEPEST = 8  # causes of causes that travel
 PACKAGE = str(Path(__file__).resolve().parent.parent)
 
@@ -101,8 +100,8 @@ def packed_error(error: BaseException, depth: int = 1) -> SentError:
     return SentError(
         packed=_survivor(error),
         kind=module + kind.__qualname__,
-        message=_message(error)[:LONGEST_TEXT],
-        traceback=trace[-LONGEST_TEXT:],
+        message=_message(error)[: transport.LONGEST_TEXT],
+        traceback=trace[-transport.LONGEST_TEXT :],
         cause=None if cause is None or depth == DEEPEST else packed_error(cause, depth + 1),
     )
 

@@ -83,17 +83,17 @@ def unpack_unit(packed: bytes) -> Unit:
 
 
 # Dead letters hold items of the user's; one that cannot travel must not take the others along.
-Letter = tuple[DeadLetter, bytes, str]
+SentDeadLetter = tuple[DeadLetter, bytes, str]
 
 
-def pack_letter(letter: DeadLetter) -> Letter:
-    """The letter without its item, the item packed, and the item as text."""
-    return replace(letter, item=None), pack_or_show(letter.item), shorten(letter.item)
+def pack_dead_letter(dead_letter: DeadLetter) -> SentDeadLetter:
+    """The dead letter without its item, the item packed, and the item as text."""
+    return replace(dead_letter, item=None), pack_or_show(dead_letter.item), shorten(dead_letter.item)
 
 
-def unpack_letter(letter: Letter) -> DeadLetter:
-    """The letter; an item that could not travel is a Shown."""
-    bare, packed, text = letter
+def unpack_dead_letter(sent: SentDeadLetter) -> DeadLetter:
+    """The dead letter; an item that could not travel is a Shown."""
+    bare, packed, text = sent
     return replace(bare, item=loaded_or_shown(packed, text))
 
 
@@ -140,9 +140,9 @@ class Facts:
         """Add it to the stage's sum."""
         self._waits[stage] = self._waits.get(stage, 0.0) + seconds
 
-    def dead_letter(self, letter: DeadLetter) -> None:
+    def dead_letter(self, dead_letter: DeadLetter) -> None:
         """Keep it, packed."""
-        self._facts.append(("dead", pack_letter(letter)))
+        self._facts.append(("dead", pack_dead_letter(dead_letter)))
 
 
 class Relay:
@@ -161,7 +161,7 @@ class Relay:
                 stage, items=items, seconds=seconds
             ),
             "wait": lambda stage, seconds: self._observer.sender_waited(stage, seconds=seconds),
-            "dead": lambda letter: self._observer.dead_letter(unpack_letter(letter)),
+            "dead": lambda sent: self._observer.dead_letter(unpack_dead_letter(sent)),
         }
         for kind, *values in facts:
             calls[kind](*values)
@@ -190,7 +190,7 @@ class SentResult:
     more: bool
     receipts: dict[str, bytes]
     position: bytes
-    letters: list[Letter]
+    dead_letters: list[SentDeadLetter]
     workers: dict[str, int]
 
 
@@ -216,7 +216,7 @@ def pack_result(result: UnitResult, plan: Plan, run: str, workers: dict[str, int
             more=result.more,
             receipts=packed,
             position=position,
-            letters=[pack_letter(letter) for letter in result.dead_letters],
+            dead_letters=[pack_dead_letter(one) for one in result.dead_letters],
             workers=workers,
         ),
     )
@@ -235,7 +235,7 @@ def unpack_result(sent: SentResult, unit: str) -> UnitResult:
         edges=sent.counts.edges,
         receipts=receipts,
         lasting=sent.lasting,
-        dead_letters=[unpack_letter(letter) for letter in sent.letters],
+        dead_letters=[unpack_dead_letter(one) for one in sent.dead_letters],
         position=transport.unpack_apart(sent.position),
         more=sent.more,
     )

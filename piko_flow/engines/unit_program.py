@@ -14,7 +14,6 @@ import socket
 import sys
 import threading
 import types
-from contextlib import AsyncExitStack
 from typing import Any
 
 from piko_flow.dataflow.commit.commit import Budget
@@ -24,10 +23,8 @@ from piko_flow.dataflow.running.context import EngineContext, Intake, open_conte
 from piko_flow.dataflow.running.engine import counts_of
 from piko_flow.dataflow.running.unit import run_unit
 from piko_flow.dataflow.running.unit_state import UnitState
-from piko_flow.dataflow.stages.cpu import CpuMap
 from piko_flow.dataflow.workers import transport
 from piko_flow.dataflow.workers.lines import Line, listen
-from piko_flow.dataflow.workers.pool import WorkerPool
 from piko_flow.dataflow.workers.process import Link
 from piko_flow.dataflow.workers.trace_parent import joined, trace_parent
 from piko_flow.dataflow.workers.transport import Frame
@@ -115,9 +112,7 @@ class UnitProgram:
         listen(self._log, order.level)
         beat = self._loop.create_task(self._beat(), name="beat")
         try:
-            async with AsyncExitStack() as stack:
-                context.pool = await _open_pool(plan, order, stack)
-                stack.enter_context(joined(order.trace))
+            with joined(order.trace):
                 async with open_context(plan, context) as group:
                     work = run_unit(plan, unit, context, attempt=order.attempt, watch=self._watch)
                     ended = group.create_task(work, name=f"unit {unit.id}")
@@ -138,6 +133,7 @@ class UnitProgram:
             intake=self._intake,
             units=order.units,
             done=None,
+            cores=order.cores,
         )
 
     async def _beat(self) -> None:
@@ -179,12 +175,6 @@ def _loaded(order: Order) -> tuple[Plan, Unit]:
             got=describe_error(error),
             advice="Put the module into a folder on sys.path or into an installed package",
         ) from error
-
-
-async def _open_pool(plan: Plan, order: Order, stack: AsyncExitStack) -> WorkerPool | None:
-    """As many workers as the CPU stage that wants most; a stage that left it open gets this unit's share of the cores."""
-    wanted = [box.stage.workers or order.cores for box in plan.graph.boxes if isinstance(box.stage, CpuMap)]
-    return await stack.enter_async_context(WorkerPool(max(wanted))) if wanted else None
 
 
 def _outlive_nobody(connection: int) -> None:

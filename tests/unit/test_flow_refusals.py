@@ -150,7 +150,7 @@ OPTIONS: list[tuple[dict[str, Any], str]] = [
     ({"concurrency_group": "g" * 65} | SCHEDULED, "concurrency_group is a name of at most 64"),
     ({"max_lookback_window": -1} | SCHEDULED, "max_lookback_window is a whole number of at least 0"),
     ({"max_errors": 1.5}, "max_errors as a share lies between 0.0 and 1.0; got 1.5"),
-    ({"capacity": 0}, "capacity must be a whole number of items of at least 1"),
+    ({"capacity": 0}, "capacity must be a whole number of at least 1"),
     ({"validate": 1}, "validate must be True or False"),
     ({"engine": "ray"}, "engine must have the methods of Engine"),
     ({"registry": {}}, r"registry is a Registry; got dict \{\}"),

@@ -17,17 +17,17 @@ from tests.unit.unchecked import Sink
 
 OPTIONS = """
 run_sync(PIPELINE, capacity=0)
-    the run: capacity must be a whole number of items of at least 1; got 0
+    the run: capacity must be a whole number of at least 1; got 0
 run_sync(PIPELINE, capacity=-1)
-    the run: capacity must be a whole number of items of at least 1; got -1
+    the run: capacity must be a whole number of at least 1; got -1
 run_sync(PIPELINE, capacity=True)
-    the run: capacity must be a whole number of items of at least 1; got True
+    the run: capacity must be a whole number of at least 1; got True
 run_sync(PIPELINE, capacity=1.5)
-    the run: capacity must be a whole number of items of at least 1; got 1.5
+    the run: capacity must be a whole number of at least 1; got 1.5
 run_sync(PIPELINE, capacity='10')
-    the run: capacity must be a whole number of items of at least 1; got '10'
+    the run: capacity must be a whole number of at least 1; got '10'
 run_sync(PIPELINE, capacity=None)
-    the run: capacity must be a whole number of items of at least 1; got None
+    the run: capacity must be a whole number of at least 1; got None
 run_sync(PIPELINE, max_errors=1.5)
     the run: max_errors as a share lies between 0.0 and 1.0; got 1.5. Give a whole number for a count of items
 run_sync(PIPELINE, max_errors=-1)

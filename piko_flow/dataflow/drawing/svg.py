@@ -107,7 +107,7 @@ class _Picture:
     def _stage(self, place: Box, label: Label) -> Iterator[str]:
         box = self._boxes[place.number]
         if isinstance(place.stage, Join):
-            yield f'<circle class="piko-meeting" cx="{box.left + 6:.1f}" cy="{box.middle:.1f}" r="5"/>'
+            yield f'<circle class="piko-join" cx="{box.left + 6:.1f}" cy="{box.middle:.1f}" r="5"/>'
             return
         family = family_of(place.stage)
         yield f'<g class="piko-stage piko-{family}">'

@@ -50,7 +50,7 @@ def _colours(*, page: str, frame: str, box: str, line: str, text: str, faint: st
         f".piko-page{{fill:{page};stroke:{frame}}}",
         f".piko-box,.piko-way{{fill:{box};stroke:{frame}}}",
         f".piko-edge{{stroke:{line}}}",
-        f".piko-arrow,.piko-meeting{{fill:{line}}}",
+        f".piko-arrow,.piko-join{{fill:{line}}}",
         f".piko-name,.piko-way-name{{fill:{text}}}",
         f".piko-option{{fill:{faint}}}",
     ]

@@ -22,7 +22,7 @@ _RUNS = {
     "flat_map": "asynchronous workers",
     "cpu": "worker processes",
     "batch": "gathers with a timer",
-    "throttle": "paces",
+    "throttle": "limits the rate",
     "merge": "hands on as items arrive",
     "sink": "writes lists",
 }

@@ -6,12 +6,17 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, NoReturn
 
-from piko_flow.counting import is_whole
+from piko_flow.counting import whole_number
 from piko_flow.dataflow.graph.origin import caller
 from piko_flow.errors import PipelineError
 from piko_flow.known_names import unknown_options_refused
 
 DEFAULT_CAPACITY = 1024
+
+
+def refuse_option(rule: str, got: str, advice: str = "") -> NoReturn:
+    """Raise the PipelineError for an option of a run, naming the line that runs."""
+    raise PipelineError(what="the run", where=str(caller()), rule=rule, got=got, advice=advice)
 
 
 @unknown_options_refused
@@ -27,8 +32,7 @@ class Capacity:
     weigh: Callable[[Any], float] | None = None
 
     def __post_init__(self) -> None:
-        if not is_whole(self.items):
-            refuse_option("capacity must be a whole number of items of at least 1", f"got {self.items!r}")
+        whole_number("capacity", self.items, refuse_option)
         if (self.size is None) != (self.weigh is None):
             given = "size" if self.weigh is None else "weigh"
             refuse_option(
@@ -77,8 +81,3 @@ class PlanOptions:
                 f"got {limit!r}",
                 "Give a whole number for a count of items",
             )
-
-
-def refuse_option(rule: str, got: str, advice: str = "") -> NoReturn:
-    """Raise the PipelineError for an option of a run, naming the line that runs."""
-    raise PipelineError(what="the run", where=str(caller()), rule=rule, got=got, advice=advice)

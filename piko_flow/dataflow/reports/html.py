@@ -7,6 +7,7 @@ from html import escape
 from piko_flow.counting import counted
 from piko_flow.dataflow.reports.facts import RunFacts
 from piko_flow.dataflow.reports.words import (
+    GROUPS_SHOWN,
     TIMES,
     bottleneck_line,
     columns_of,
@@ -21,7 +22,6 @@ from piko_flow.dataflow.reports.words import (
 from piko_flow.errors import shorten
 
 COLOURS = {"busy": "#3b82f6", "waiting": "#94a3b8", "blocked": "#f59e0b"}
-GROUPS = 8
 SHARED = '<span style="opacity:.6">in the loop above</span>'
 CELL = "padding:3px 10px;border:0;background:none;"
 LINE = "border-bottom:1px solid rgba(127,127,127,.35);"
@@ -91,9 +91,13 @@ def _dead(report: RunFacts) -> list[str]:
         f"{number(group.count)}x <code>{escape(group.error_type)}</code> at <b>{escape(group.stage)}</b> "
         f"({escape(group.where)}): {escape(shorten_line(group.reason))}"
         f"<br>item <code>{escape(shorten(group.first.item))}</code>"
-        for group in groups[:GROUPS]
+        for group in groups[:GROUPS_SHOWN]
     ]
-    return [*lines, f"and {counted(len(groups) - GROUPS, 'more kind')}"] if len(groups) > GROUPS else lines
+    return (
+        [*lines, f"and {counted(len(groups) - GROUPS_SHOWN, 'more kind')}"]
+        if len(groups) > GROUPS_SHOWN
+        else lines
+    )
 
 
 def shorten_line(text: str) -> str:

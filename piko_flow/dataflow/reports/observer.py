@@ -9,7 +9,7 @@ from piko_flow.dataflow.reports.report import RunReport
 
 
 class Observer(Protocol):
-    """Told what happened, at most once a chunk. Must not raise, must not block; called on the run's loop."""
+    """Gets what happens in a run, at most once a chunk. Must not raise, must not block; called on the run's loop."""
 
     def run_started(self, run: str, pipeline: str, units: int) -> None: ...
     def run_ended(self, report: RunReport | None, error: BaseException | None) -> None: ...
@@ -17,7 +17,7 @@ class Observer(Protocol):
     def stage_ended(self, stage: str) -> None: ...
     def chunk_finished(self, stage: str, *, items: int, seconds: float) -> None: ...
     def sender_waited(self, stage: str, *, seconds: float) -> None: ...
-    def dead_letter(self, letter: DeadLetter) -> None: ...
+    def dead_letter(self, dead_letter: DeadLetter, /) -> None: ...
 
 
 class SilentObserver:
@@ -41,5 +41,5 @@ class SilentObserver:
     def sender_waited(self, stage: str, *, seconds: float) -> None:
         """The operator that begins with `stage` waited for room in its output."""
 
-    def dead_letter(self, letter: DeadLetter) -> None:
+    def dead_letter(self, dead_letter: DeadLetter, /) -> None:
         """An item failed for good."""

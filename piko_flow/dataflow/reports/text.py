@@ -7,6 +7,7 @@ from textwrap import wrap
 from piko_flow.counting import counted
 from piko_flow.dataflow.reports.facts import RunFacts
 from piko_flow.dataflow.reports.words import (
+    GROUPS_SHOWN,
     bottleneck_line,
     columns_of,
     dead_groups,
@@ -20,7 +21,6 @@ from piko_flow.errors import shorten
 
 WIDTH = 100
 SHORTEST_NAME = 18
-GROUPS = 8  # of dead letters; the others are counted
 
 
 def report_text(report: RunFacts, *, width: int = WIDTH) -> str:
@@ -57,11 +57,11 @@ def _short(name: str, width: int) -> str:
 
 def _dead(report: RunFacts, width: int) -> list[str]:
     lines, groups = [dead_line(report)], dead_groups(report)
-    for group in groups[:GROUPS]:
+    for group in groups[:GROUPS_SHOWN]:
         error = one_line(group.reason)
         lines.append(f"  {number(group.count)}x {group.error_type} at {group.stage} ({group.where})")
         lines.append(f"      {error if len(error) <= width - 6 else error[: width - 7] + '…'}")
         lines.append(f"      item {shorten(group.first.item, width - 11)}")
-    if len(groups) > GROUPS:
-        lines.append(f"  and {counted(len(groups) - GROUPS, 'more kind')}")
+    if len(groups) > GROUPS_SHOWN:
+        lines.append(f"  and {counted(len(groups) - GROUPS_SHOWN, 'more kind')}")
     return lines

@@ -13,6 +13,7 @@ ALL_LOST = "Warning: every item was skipped or is a dead letter"
 COUNTS = ("received", "emitted", "filtered", "skipped", "dead", "dropped", "retried")
 TIMES = ("busy", "waiting", "blocked")
 LEAST_BUSY = 0.01  # the share of the run below which no stage is said to be its bottleneck
+GROUPS_SHOWN = 8  # groups of dead letters that a report lists; the others are counted
 SAME = "″"  # the time of the loop that the stage above shares
 
 

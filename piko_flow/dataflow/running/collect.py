@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from piko_flow.counting import is_whole
+from piko_flow.counting import whole_number
 from piko_flow.dataflow.plan.plan import make_plan
 from piko_flow.dataflow.plan.plan_options import Capacity, PlanOptions
 from piko_flow.dataflow.reports.preview import preview_html, preview_text
@@ -58,8 +58,7 @@ async def collect(source: Any, limit: int | None = None) -> list[Any]:
 
 def take(source: Any, count: int) -> list[Any]:
     """The first `count` items; waits for them here, whether or not a loop is running."""
-    if not is_whole(count, 0):
-        source.refuse("take needs a whole number of items, 0 or more", f"got {count!r}")
+    whole_number("the count of items to take", count, source.refuse, least=0)
     return blocking(lambda: collect(source, count))
 
 

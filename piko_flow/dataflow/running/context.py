@@ -52,7 +52,8 @@ class EngineContext:
 
     `watched` holds a function for each unit in work that gives its counts now. `done` is awaited with each result
     before the engine goes on to the next unit. `leftovers` names what did not end or could not be removed. `pool`
-    and `resources` are those that the caller shares between runs. Without an `observer` nothing is reported.
+    and `resources` are those that the caller shares between runs; else a stage that leaves its workers open gets one on
+    each of so many `cores`, None for all. Without an `observer` nothing is reported.
 
     `open_context` opens the rest in the process that runs units: `threads`, the `host` of the run's resources, the
     functions of CPU stages packed for their workers, and the `group` of tasks in which the units run.
@@ -67,6 +68,7 @@ class EngineContext:
     pool: WorkerPool | None = None
     resources: ResourcePool | None = None
     staging: Staging | None = None
+    cores: int | None = None
     watched: dict[str, Any] = field(default_factory=dict)
     leftovers: list[str] = field(default_factory=list)
     workers: dict[str, int] = field(default_factory=dict)
@@ -139,14 +141,14 @@ async def _open_pools(plan: Plan, context: EngineContext, stack: AsyncExitStack)
         function = box.stage.function  # type: ignore[attr-defined]  # of a CpuMap
         context.shipments[box.number] = pack(function, stage=box.name, where=str(box.stage.origin))
     if context.pool is None:
-        context.pool = await stack.enter_async_context(WorkerPool(_workers(cpu)))
+        context.pool = await stack.enter_async_context(WorkerPool(_workers(cpu, context.cores)))
     pool, workers = context.pool, context.workers
     stack.callback(lambda: workers.update(spawned=pool.spawned, replaced=pool.replaced))
     for shipment in context.shipments.values():
         await pool.prove(shipment)
 
 
-def _workers(cpu: list[Box]) -> int | None:
-    """As many workers as the stage that wants most; None, one for each core, if any stage left it open."""
-    wanted = [box.stage.workers for box in cpu]  # type: ignore[attr-defined]  # each is a CpuMap
+def _workers(cpu: list[Box], cores: int | None) -> int | None:
+    """As many workers as the stage that wants most; one that left it open gets `cores`, None for one on each core."""
+    wanted: list[Any] = [cast(CpuMap[Any, Any], box.stage).workers or cores for box in cpu]
     return None if None in wanted else max(wanted)

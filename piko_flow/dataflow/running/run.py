@@ -107,7 +107,7 @@ class ActiveRun:
             await asyncio.wait([task])
         except BaseException:
             task.cancel()
-            await _ended(task)
+            await Shield(float("inf")).wait(task)
             raise
         if not self._reported:
             task.result()
@@ -301,12 +301,3 @@ def _cancellations() -> int:
     """How often the current task was cancelled."""
     task = asyncio.current_task()
     return 0 if task is None else task.cancelling()
-
-
-async def _ended(task: asyncio.Task[Any]) -> None:
-    """Wait until the task has ended, however it ends and however often the waiting is interrupted."""
-    while not task.done():
-        try:
-            await asyncio.wait([task])
-        except asyncio.CancelledError:
-            task.cancel()

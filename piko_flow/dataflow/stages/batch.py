@@ -1,4 +1,4 @@
-"""Stages that gather or pace items: Batch, Fold, Throttle."""
+"""Stages that gather items or limit their rate: Batch, Fold, Throttle."""
 
 from __future__ import annotations
 
@@ -207,7 +207,7 @@ class Throttle(Keeping[T], TransformLike[T, T], Generic[T]):
     """Hands on at most `count` items in any span of `per` seconds (default 1); order is kept.
 
     Waiting items stay in the channel before it, so the sender is slowed down too. The units of a run share one
-    pace where they share a process; under the SubprocessEngine each unit has a pace of its own.
+    limit where they share a process; under the SubprocessEngine each unit has a limit of its own.
     """
 
     count: int

@@ -115,7 +115,7 @@ def Broadcast(*branches: Any, name: str | None = None, **unknown: Any) -> Any:  
     """Send every item down all branches; they share the one object, so none may change it.
 
     Order: each branch keeps its own; branches that go on meet again and hand on as items arrive. The
-    slowest branch sets the pace.
+    slowest branch limits the others.
     """
     closed = all(isinstance(branch, SinkLike) for branch in branches)
     stage: Any = object.__new__(ClosedBroadcast if closed else OpenBroadcast)

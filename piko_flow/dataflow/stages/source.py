@@ -58,7 +58,7 @@ Kind = Literal["iterable", "async_iterable", "function", "chunks", "slices"]
 
 
 class Reject(Protocol):
-    """Told of a piece of input that could not be read, with the error that names where it stands."""
+    """Reports a piece of input that could not be read, with the error that names where it stands."""
 
     def __call__(self, payload: object, error: Exception) -> None: ...
 

@@ -7,17 +7,20 @@ import subprocess
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NoReturn
 
-from piko_flow.counting import is_whole
+from piko_flow.counting import whole_number
 from piko_flow.dataflow.graph.origin import caller
 from piko_flow.errors import PipelineError
 
 
 def check_count(what: str, option: str, value: object, advice: str = "") -> None:
     """Refuse, with PipelineError at the caller's line, what is not a number of processes or of units."""
-    if not is_whole(value):
-        rule = f"{option} must be a whole number of at least 1"
-        raise PipelineError(what=what, where=str(caller()), rule=rule, got=f"got {value!r}", advice=advice)
+
+    def refuse(rule: str, got: str) -> NoReturn:
+        raise PipelineError(what=what, where=str(caller()), rule=rule, got=got, advice=advice)
+
+    whole_number(option, value, refuse)
 
 
 @dataclass(frozen=True, slots=True)

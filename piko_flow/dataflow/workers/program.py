@@ -41,7 +41,6 @@ if TYPE_CHECKING:
 else:
     transport = beside("transport")
 
-LONGEST_TEXT = 20_000  # characters of a message or a traceback that travel
 
 Function = Callable[[Any], Any]
 # index, kind, the error's type, its message, its traceback, the error itself if it survives the journey
@@ -289,7 +288,7 @@ def describe(index: int, kind: int, error: BaseException, survivor: bytes | None
         lines = "".join(traceback.format_exception(type(error), error, inner))
     except Exception as untraceable:  # a function may have used up the descriptors, or raise in __repr__
         lines = f"<the traceback could not be made: {type(untraceable).__name__}>\n"
-    return index, kind, name, message[:LONGEST_TEXT], lines[-LONGEST_TEXT:], survivor
+    return index, kind, name, message[: transport.LONGEST_TEXT], lines[-transport.LONGEST_TEXT :], survivor
 
 
 def refusal_of(result: Any) -> int:

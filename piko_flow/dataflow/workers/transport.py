@@ -30,6 +30,7 @@ ALIGNMENT = 64  # bytes; the widest that vector instructions ask for
 MAPPED_SIZE = 1024 * 1024  # a smaller memory is read into the heap, which is as fast and holds no descriptor
 MAPPED_FILES = 128  # memories mapped at a time, each holds a descriptor until its last array is gone
 SLICE = 1024 * 1024  # bytes written at a time, a fraction of a millisecond
+LONGEST_TEXT = 20_000  # characters of a message or a traceback that travel
 
 # Kinds of frames. From the run: once, sys.path, the pickler for classes by value, the level of log lines;
 SETUP = 1

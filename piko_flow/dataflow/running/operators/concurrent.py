@@ -58,7 +58,7 @@ class ConcurrentOperator:
                 async with TaskGroup(inside=self.state.unit.group) as group:
                     self.group = group
                     self._start_worker()
-                self._tell(0)
+                self._report_passed(0)
         finally:
             self._count()
         self.state.close()
@@ -142,7 +142,7 @@ class ConcurrentOperator:
         if self.output is not None:
             self.state.tally.emitted = self.output.sent
 
-    def _tell(self, taken: int) -> None:
+    def _report_passed(self, taken: int) -> None:
         """The chunk before is through, but for the items that are in flight."""
         if self._in_work:
             self.state.passed(self._in_work)
@@ -218,7 +218,7 @@ class ConcurrentOperator:
         self._count()
         chunk = self.input.take(self.limit)
         self.state.tally.received += len(chunk)
-        self._tell(len(chunk))
+        self._report_passed(len(chunk))
         self.chunk = iter(chunk)
         self._spread()
         return True

@@ -74,7 +74,7 @@ class ThrottleOperator:
         self.state = state
 
     async def run(self) -> None:
-        """ChunkSize the items until the input ends; its end is not waited for longer than it takes to come."""
+        """Hand items on at the rate until the input ends; its end is not delayed by the rate."""
         box, channel, tally = self.state.boxes[0], self.state.input, self.state.tally
         stage = box.stage
         assert isinstance(stage, Throttle)
@@ -82,7 +82,9 @@ class ThrottleOperator:
             box.number, RateLimiter(stage.count, stage.per)
         )
         while True:
-            await self.state.filled()  # before the pace: with nothing to hand on there is nothing to wait for
+            await (
+                self.state.filled()
+            )  # before the limiter: with nothing to hand on there is nothing to wait for
             if not channel.count:
                 break
             began = monotonic()

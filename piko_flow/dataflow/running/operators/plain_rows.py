@@ -75,7 +75,7 @@ def is_plain(model: Any) -> bool:
 
 
 def _looks_around(schema: Any) -> bool:
-    """Whether a validator anywhere in a type is told of the fields before it, which a row cannot tell."""
+    """Whether a validator anywhere in a type is given the fields before it, which a row cannot give."""
     if isinstance(schema, dict):
         return schema.get("type") == "with-info" or any(map(_looks_around, schema.values()))
     return isinstance(schema, list | tuple) and any(map(_looks_around, schema))
