@@ -213,7 +213,7 @@ class CommitFailed(RunError):
     def __str__(self) -> str:
         return (
             f"{f'sink {self.sink!r}' if self.sink else 'the journal'} failed to commit: {self.reason}. "
-            f"The run is decided: commit it again, do not run it again [run {self.run}]"
+            f"The run {'is' if self.sink else 'may be'} decided: commit it again, do not run it again [run {self.run}]"
         )
 
 

@@ -11,6 +11,7 @@ import pytest
 
 from piko_flow import (
     Batch,
+    CommitFailed,
     FlatMap,
     MemoryJournal,
     Receipt,
@@ -224,5 +225,5 @@ async def test_a_journal_that_hangs_is_named_with_its_run() -> None:
     )
     await journal.deciding.wait()
     running.cancel()
-    with pytest.raises(TimeoutError, match=r"storing the decision of run daily did not end within 0\.2 s"):
+    with pytest.raises(CommitFailed, match=r"storing the decision did not end within 0\.2 s.*\[run daily\]"):
         await asyncio.wait_for(running, BOUND)

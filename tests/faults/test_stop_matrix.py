@@ -336,9 +336,7 @@ def left_behind(cell: Cell, found: str) -> tuple[set[str], set[str]]:
     """Patterns of the leftovers: of those that lines may match, and of those that one line must match each."""
     may, must = set[str](), set[str]()
     flowed_out = cell.event in ("drain", RECOVERS, CLOSE_RAISES, *SLICED)
-    if cell.moment == ABORT:
-        must.add("sink 'target'")
-    if cell.moment == SWEEP and found == "succeeded":
+    if cell.moment in (ABORT, SWEEP):
         must.add("sink 'target'")
     if cell.moment in CLOSINGS:
         inside = (
