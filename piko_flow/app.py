@@ -301,6 +301,7 @@ class App:
             pool_size=settings.mysql_pool_size,
             max_overflow=settings.mysql_max_overflow,
             pool_recycle=timedelta(seconds=settings.mysql_pool_recycle_s),
+            lease=timedelta(seconds=settings.leader_lease_s),
         )
         try:
             yield store

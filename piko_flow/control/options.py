@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Literal
 
 from piko_flow.control.notice_options import NoticeOptions
+from piko_flow.planning.lease import LEASE
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,7 +31,7 @@ class ReplicaOptions:
     """
 
     lease_name: str = "default"
-    lease: timedelta = timedelta(seconds=9)
+    lease: timedelta = LEASE
     renew_every: timedelta = timedelta(seconds=3)
     elected: bool = True
     alive: timedelta = timedelta(seconds=10)

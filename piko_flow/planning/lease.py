@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from datetime import timedelta
 
+LEASE = timedelta(seconds=9)
+"""How long a leader's lease is unless a setting says otherwise."""
+
 
 def trusted_until(asked_at: float, ttl: timedelta, margin: timedelta) -> float:
     """Up to when the holder may act, in the monotonic seconds of `asked_at`.

@@ -6,6 +6,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from piko_flow.clock import Clock, SystemClock
+from piko_flow.planning.lease import LEASE
 from piko_flow.retry import seconds
 
 if TYPE_CHECKING:
@@ -19,6 +20,7 @@ async def open_store(
     pool_size: int = 20,
     max_overflow: int = 10,
     pool_recycle: float | timedelta = 3600.0,
+    lease: timedelta = LEASE,
     prepare: bool = True,
 ) -> Store:
     """The store at the URL, to be closed by its `close`. It belongs to the event loop that opens it.
@@ -26,7 +28,8 @@ async def open_store(
     `sqlite:///file.db`, `mariadb://user:password@host/name`, `mysql://...`, `postgresql://...`, or `memory://`
     for one that ends with the process. With `prepare`, missing tables are made first, and those of an older
     version brought up to date. Raises RequestRefused for another URL, StoreUnavailable when the database cannot
-    be reached; no message shows the password. A bare `pool_recycle` is seconds.
+    be reached; no message shows the password. A bare `pool_recycle` is seconds. `lease` is that of the leader: a
+    third of it is how long a lock is waited for, and how long the server keeps a transaction in which nothing happens.
     """
     clock = clock or SystemClock()
     if url.startswith("memory:"):
@@ -39,7 +42,12 @@ async def open_store(
 
     parsed = read_url(url)
     database = connect(
-        parsed, clock=clock, size=pool_size, overflow=max_overflow, recycle=seconds(pool_recycle)
+        parsed,
+        clock=clock,
+        size=pool_size,
+        overflow=max_overflow,
+        recycle=seconds(pool_recycle),
+        lease=lease,
     )
     try:
         if prepare:

@@ -29,6 +29,19 @@ def control_url(control_host: Host | None, tmp_path: Path) -> Iterator[str]:
         yield from empty_database(control_host)
 
 
+@pytest.fixture(scope="session", params=["mariadb", "postgres"])
+def server_host(request: pytest.FixtureRequest) -> Host:
+    """A server of each kind in turn."""
+    found: Host = request.getfixturevalue(request.param)
+    return found
+
+
+@pytest.fixture
+def server_url(server_host: Host) -> Iterator[str]:
+    """An empty database on a server."""
+    yield from empty_database(server_host)
+
+
 @pytest_asyncio.fixture
 async def control_scene(control_url: str, tmp_path: Path) -> AsyncIterator[Scene]:
     """A database with its tables made, on which no replica works yet."""

@@ -68,9 +68,13 @@ class Scene:
         if self._store is not None:
             await self._store.close()
 
-    def start(self, *program: str, **settings: str) -> Replica:
-        """Start one more replica; `program` is a module with arguments, `settings` go over the quick ones."""
-        replica = Replica(self.folder, len(self.replicas), self.url, program or SERVE, QUICK | settings)
+    def start(self, *program: str, by: str = "", **settings: str) -> Replica:
+        """Start one more replica; `program` is a module with arguments, `settings` go over the quick ones.
+
+        `by` is another way to the database than the scene's own.
+        """
+        url = by or self.url
+        replica = Replica(self.folder, len(self.replicas), url, program or SERVE, QUICK | settings)
         self.replicas.append(replica)
         return replica
 

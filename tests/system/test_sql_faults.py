@@ -197,6 +197,28 @@ async def test_transactions_that_lock_each_other_out_are_begun_again(url: str) -
         assert {run.status for run in await store.runs(RunFilter())} == {RunStatus.SUCCESS}
 
 
+@pytest.mark.parametrize("kind", SERVERS)
+async def test_a_transaction_in_which_nothing_happens_is_ended_by_the_server_and_done_again(
+    kind: Kind, private_servers: PrivateServers
+) -> None:
+    server = private_servers.start(kind)
+    async with stored(server.create_database(), lease=timedelta(seconds=1)) as store:
+        [run] = await start(store, "a")
+        tries = 0
+
+        async def pauses(transaction: Transaction) -> None:
+            nonlocal tries
+            tries += 1
+            if tries == 1:
+                await asyncio.sleep(2.5)  # the server waits a second, by a clock that ticks in seconds
+            await transaction.execute("SELECT 1")
+
+        ending = Ending(run.id, run.claim, run.flow, RunStatus.SUCCESS, within=pauses)
+        assert (await store.write(Batch("one", endings=[ending]))).stale == set()
+        assert tries == 2
+        assert [one.status for one in await store.runs(RunFilter())] == [RunStatus.SUCCESS]
+
+
 async def test_a_file_that_another_process_has_locked_is_told(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

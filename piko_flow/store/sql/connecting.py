@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from datetime import timedelta
 from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
@@ -14,6 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 from piko_flow.clock import Clock
 from piko_flow.errors import RequestRefused, StoreUnavailable
+from piko_flow.planning.lease import LEASE
 from piko_flow.store.sql.database import Database
 from piko_flow.store.sql.dialects import DIALECTS, SqlDialect
 
@@ -49,8 +51,19 @@ def read_url(given: str) -> URL:
     return url.set(drivername=driver)
 
 
-def connect(url: URL, *, clock: Clock, size: int, overflow: int = 0, recycle: float = 3600.0) -> Database:
+def connect(
+    url: URL,
+    *,
+    clock: Clock,
+    size: int,
+    overflow: int = 0,
+    recycle: float = 3600.0,
+    lease: timedelta = LEASE,
+) -> Database:
     """The database at the URL; connections are made when they are needed.
+
+    The server ends a transaction in which nothing happens after a third of the lease, and a lock is waited for no
+    longer than that: whoever is cut off or frozen while it holds rows keeps nobody else from leading.
 
     Raises StoreUnavailable for a SQLite file whose folder is missing, RequestRefused without the database's driver.
     """
@@ -73,17 +86,26 @@ def connect(url: URL, *, clock: Clock, size: int, overflow: int = 0, recycle: fl
         pool_timeout=CONNECT_WITHIN,
         pool_recycle=recycle,
         hide_parameters=True,
-        connect_args=_arguments(url, dialect),
+        connect_args=_arguments(url, dialect, lock_seconds(lease)),
     )
-    _prepare_connections(engine, dialect)
+    _prepare_connections(engine, dialect, lock_seconds(lease))
     return Database(engine, dialect, clock)
 
 
-def _arguments(url: URL, dialect: SqlDialect) -> dict[str, Any]:
+def lock_seconds(lease: timedelta) -> int:
+    """How long a row may be waited for, and how long it stays locked by whoever asks for nothing more.
+
+    Both after one another, and the renewal of a lease itself, fit into the lease. Whole seconds, since servers
+    count in those.
+    """
+    return max(round(lease.total_seconds() / 3), 1)
+
+
+def _arguments(url: URL, dialect: SqlDialect, locked: int) -> dict[str, Any]:
     if dialect.name == "sqlite":
         assert url.database is not None
         _check_place(Path(url.database))
-        return {"timeout": CONNECT_WITHIN}
+        return {"timeout": locked}
     if dialect.name == "mysql":
         return {"connect_timeout": CONNECT_WITHIN, "autocommit": True}
     return {
@@ -92,8 +114,13 @@ def _arguments(url: URL, dialect: SqlDialect) -> dict[str, Any]:
             "application_name": "piko-flow",
             "TimeZone": "UTC",
             "statement_timeout": "60s",
-            "lock_timeout": "10s",
-            "idle_in_transaction_session_timeout": "120s",
+            "lock_timeout": f"{locked}s",
+            "idle_in_transaction_session_timeout": f"{locked}s",
+            # Where the host itself is gone, an answer that nobody confirms and a silence that nobody breaks.
+            "tcp_user_timeout": f"{locked}s",
+            "tcp_keepalives_idle": f"{locked}",
+            "tcp_keepalives_interval": "1",
+            "tcp_keepalives_count": f"{locked}",
             "jit": "off",
         },
     }
@@ -112,12 +139,12 @@ def _check_place(path: Path) -> None:
     raise StoreUnavailable(what=f"open {path}", reason=f"{reason}; {ADVICE}")
 
 
-def _prepare_connections(engine: AsyncEngine, dialect: SqlDialect) -> None:
+def _prepare_connections(engine: AsyncEngine, dialect: SqlDialect, locked: int) -> None:
     @event.listens_for(engine.sync_engine, "connect")
     def prepare(connection: Any, record: Any) -> None:
         asking = connection.cursor()
         for statement in dialect.session:
-            asking.execute(statement)
+            asking.execute(statement.format(locked=locked, locked_ms=1000 * locked))
         asking.close()
         if dialect.name == "sqlite":
             connection.driver_connection.text_factory = ANY_TEXT

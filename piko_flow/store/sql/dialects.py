@@ -54,7 +54,7 @@ class SqlDialect(ABC):
     alone: ClassVar[tuple[tuple[str, ...], tuple[str, ...]]] = ((), ())
     """What keeps other processes from changing tables, however long it takes, and what lets them again."""
     session: ClassVar[tuple[str, ...]] = ()
-    """What each new connection is told first."""
+    """What each new connection is told first; `{locked}` are the seconds, `{locked_ms}` the milliseconds, that a row may be waited for."""
 
     def statement(self, text: str, columns: Iterable[str] = (), *, each: bool = False) -> Statement:
         """The text for this database's driver, to be given rows of these columns."""
@@ -177,7 +177,7 @@ class Sqlite(SqlDialect):
     closed = frozenset({8, 10, 13})  # read-only, input or output failed, full
     duplicate = 19
     session = (
-        "PRAGMA busy_timeout = 10000",
+        "PRAGMA busy_timeout = {locked_ms}",
         "PRAGMA journal_mode = WAL",
         "PRAGMA synchronous = FULL",
         "PRAGMA wal_autocheckpoint = 4000",
@@ -252,10 +252,13 @@ class MySql(SqlDialect):
         "SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED",
         # A cancelled statement goes on in MariaDB until it ends by itself; MySQL has no such variable. The rows
         # that are left out because their key is there would be warned of one by one.
+        # Of MySQL every idle connection is closed: it has no time for those that are idle in a transaction.
         (
-            "SET time_zone = '+00:00', innodb_lock_wait_timeout = 10, max_error_count = 0, "
+            "SET time_zone = '+00:00', innodb_lock_wait_timeout = {locked}, max_error_count = 0, "
+            "net_read_timeout = {locked}, net_write_timeout = {locked}, "
             "sql_mode = 'STRICT_TRANS_TABLES,NO_ZERO_DATE,NO_ZERO_IN_DATE,ERROR_FOR_DIVISION_BY_ZERO'"
-            "/*M! , max_statement_time = 60 */"
+            "/*M! , max_statement_time = 60, idle_transaction_timeout = {locked} */"
+            "/*!80000 , wait_timeout = {locked} */"
         ),
     )
     types: ClassVar[Mapping[Kind, str]] = {

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime, timedelta
+from typing import Any
 
 from piko_flow.store.fitting import fitting_replica
 from piko_flow.store.records import PAUSED_WEIGHT, Lease, Pulse, ReplicaRecord
@@ -12,6 +14,7 @@ from piko_flow.store.sql.dialects import Columns
 from piko_flow.store.texts import check
 
 MICROSECOND = timedelta(microseconds=1)
+LOOK = "SELECT owner, version, lease_until, {now} FROM scheduler_leader WHERE name = :name"
 LEASE = "SELECT owner, version, lease_until, {now} FROM scheduler_leader WHERE name = :name{lock}"
 TAKE = """UPDATE scheduler_leader SET owner = :holder, version = :term, lease_until = :until, updated_at = :at
 WHERE name = :name"""
@@ -68,7 +71,8 @@ class SqlLeases:
     def __init__(self, database: Database) -> None:
         self._database = database
         dialect = database.dialect
-        self._lease, self._take, self._release = map(dialect.statement, (LEASE, TAKE, RELEASE))
+        self._look, self._lease = dialect.statement(LOOK), dialect.statement(LEASE)
+        self._take, self._release = dialect.statement(TAKE), dialect.statement(RELEASE)
         self._renew, self._forget_lease = map(dialect.statement, (RENEW, FORGET))
         self._last_sign = dialect.statement(LAST_SIGN)
         self._leave, self._replicas, self._pulse = map(dialect.statement, (LEAVE, REPLICAS, PULSE))
@@ -86,8 +90,8 @@ class SqlLeases:
         check("replica", holder)
 
         async def work(session: Session) -> Lease | None:
-            row = await session.row(self._lease, name=name)
-            if row is None:
+            found = await session.row(self._look, name=name)
+            if found is None:
                 now = await session.now()
                 lease = Lease(name, holder, 1, now + ttl)
                 rows = [
@@ -101,18 +105,25 @@ class SqlLeases:
                 ]
                 if await session.change_rows(self._new_lease, moments(rows)):
                     return lease
-                row = await session.row(self._lease, name=name)  # another was quicker
-            owner, term, until, now = row[0], row[1], read_moment(row[2]), self._database.heard(row[3])
-            assert until is not None
-            if owner != holder:
-                if until > now:
-                    return None
-                term += 1
-                if owner:  # who led has not beaten meanwhile: the end of its lease is its last sign
-                    await session.change(self._last_sign, owner=owner, until=until)
+            elif not self._may_take(found, holder):
+                return None  # without a lock: this is what all but one are told
+            elif found[0] and found[0] != holder:
+                # Who led has not beaten meanwhile: the end of its lease is its last sign. Said before the lease's
+                # row is locked, under which nothing is waited for.
+                await session.change(self._last_sign, owner=found[0], until=read_moment(found[2]))
+            row = await session.row(self._lease, name=name)
+            if row is None or not self._may_take(row, holder):  # another was quicker
+                return None
+            now = self._database.heard(row[3])
+            term = row[1] if row[0] == holder else row[1] + 1
             return await self._prolong(session, Lease(name, holder, term, now + ttl), now)
 
         return await self._database.transact(f"take the lease {name!r}", work)
+
+    def _may_take(self, row: Sequence[Any], holder: str) -> bool:
+        owner, _, until, now = row
+        end = read_moment(until)
+        return owner == holder or end is None or end <= self._database.heard(now)
 
     async def renew(self, lease: Lease, *, ttl: timedelta) -> bool:
         """Prolong the lease if holder and term are still these, even if it had run out; gives whether they are."""

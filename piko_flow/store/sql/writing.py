@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
+from typing import Any
 
 from sqlalchemy.exc import DBAPIError
 
@@ -32,7 +33,8 @@ from piko_flow.store.sql.new_runs import NewRuns
 from piko_flow.store.sql.staging import EndingTransaction, StagedStatements
 from piko_flow.store.sql.statements import moment_text
 
-FENCE = "SELECT version, {now} FROM scheduler_leader WHERE name = :name{lock}"
+TERM = "SELECT version, {now} FROM scheduler_leader WHERE name = :name"
+FENCE = "SELECT version FROM scheduler_leader WHERE name = :name{lock}"
 PLANNED: Columns = {"job_id": "text", "planned_until": "time", "schedule": "long"}
 POSITION: Columns = {"job_id": "text", "source_position": "long"}
 LATER = (
@@ -47,7 +49,7 @@ class BatchStatements:
     def __init__(self, dialect: SqlDialect) -> None:
         self.endings, self.new_runs, self.states = Endings(dialect), NewRuns(dialect), FlowStates(dialect)
         self.backfills, self.staged = BackfillPositions(dialect), StagedStatements.of(dialect)
-        self.fence = dialect.statement(FENCE)
+        self.term, self.fence = dialect.statement(TERM), dialect.statement(FENCE)
         self.plan = dialect.upsert(
             "flow_state", PLANNED, key="job_id", sets={"planned_until": LATER, "schedule": "{new}schedule"}
         )
@@ -74,6 +76,7 @@ class Writing:
         self._do, self._session, self._batch = statements, session, batch
         self._claimer, self._stale = claimer, stale
         self._about_now = now
+        self._term_read = False
         self._known: dict[str, Known] = {}
         self._states: dict[str, FlowState] = {}
         self._unwanted: dict[int, str] = {}
@@ -81,7 +84,11 @@ class Writing:
         self._pending: list[tuple[int, tuple[NewRun, ...]]] = []
 
     async def apply(self) -> Written:
-        """Write everything; locks are taken in one order: the leader's row, flows by name, runs."""
+        """Write everything; locks are taken in one order: flows by name, runs, and last of all the leader's row.
+
+        The lease's row is locked only to be sure of the term until the commit: nothing is waited for under it, or a
+        leader that waits for a flow would keep itself from renewing its lease.
+        """
         batch, session, do = self._batch, self._session, self._do
         now = await self._time()
         stateful = {ending.flow for ending in batch.endings if ending.window is not None}
@@ -110,19 +117,32 @@ class Writing:
             await do.new_runs.admit(session, batch.admit)
         if batch.claim:
             claimed += await do.new_runs.claim_these(session, batch.claim, self._claimer, now)
+        await self._fence()
         return Written(now, self._stale or set(), queued, decided=self._decided, claimed=claimed)
 
     async def _time(self) -> datetime:
-        """The database's time, exact where it is written; a batch with a newer term in the store is refused here."""
+        """The database's time, which is asked for where nothing was lately heard of it; with it comes the term."""
         batch = self._batch
+        if self._about_now is not None:
+            return self._about_now
         if batch.term is not None:
-            row = await self._session.row(self._do.fence, name=batch.term.lease)
-            if row is not None and row[0] > batch.term.number:
-                raise TermOutdated(lease=batch.term.lease, term=batch.term.number)
+            row = await self._session.row(self._do.term, name=batch.term.lease)
+            self._refuse_old_term(row)
             if row is not None:
                 return self._session.heard(row[1])
-        exact = batch.decisions or batch.queue or batch.claim
-        return await self._session.now() if exact or self._about_now is None else self._about_now
+        return await self._session.now()
+
+    async def _fence(self) -> None:
+        """Refuse a batch of a term that is over, and keep the lease from being taken until the commit."""
+        batch = self._batch
+        if batch.term is not None and (self._session.dialect.lock or not self._term_read):
+            self._refuse_old_term(await self._session.row(self._do.fence, name=batch.term.lease))
+
+    def _refuse_old_term(self, row: Sequence[Any] | None) -> None:
+        self._term_read = True
+        term = self._batch.term
+        if term is not None and row is not None and row[0] > term.number:
+            raise TermOutdated(lease=term.lease, term=term.number)
 
     async def _sinks(self, endings: Sequence[Ending]) -> None:
         for ending in endings:
