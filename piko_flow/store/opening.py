@@ -40,14 +40,9 @@ async def open_store(
     from piko_flow.store.sql.connecting import connect, read_url
     from piko_flow.store.sql.store import SqlStore
 
-    parsed = read_url(url)
+    parsed, recycle = read_url(url), seconds(pool_recycle)
     database = connect(
-        parsed,
-        clock=clock,
-        size=pool_size,
-        overflow=max_overflow,
-        recycle=seconds(pool_recycle),
-        lease=lease,
+        parsed, clock=clock, size=pool_size, overflow=max_overflow, recycle=recycle, lease=lease
     )
     try:
         if prepare:

@@ -27,37 +27,35 @@ class Spoken:
 
     postgres: bool
     begun: bool = False
-    _rest: bytes = b""
-    _greeted: bool = False
-    _prepared: dict[bytes, str] = field(default_factory=dict)
+    rest: bytes = b""
+    greeted: bool = False
+    prepared: dict[bytes, str] = field(default_factory=dict)
 
     def kinds(self, data: bytes) -> list[str]:
         """What the bytes ask for inside of transactions, as verb and table, or COMMIT."""
-        self._rest += data
+        self.rest += data
         texts = self._of_postgres() if self.postgres else self._of_mysql()
         return [kind for kind in map(self._kind, texts) if kind]
 
     def _of_mysql(self) -> Iterator[str]:
-        while len(self._rest) >= 4 and len(self._rest) >= 4 + (
-            size := int.from_bytes(self._rest[:3], "little")
-        ):
-            number, packet, self._rest = self._rest[3], self._rest[4 : 4 + size], self._rest[4 + size :]
+        while len(self.rest) >= 4 and len(self.rest) >= 4 + (size := int.from_bytes(self.rest[:3], "little")):
+            number, packet, self.rest = self.rest[3], self.rest[4 : 4 + size], self.rest[4 + size :]
             if number == 0 and packet[:1] in COMMANDS:
                 yield packet[1:].decode(errors="replace")
 
     def _of_postgres(self) -> Iterator[str]:
-        if not self._greeted:  # the first message has no letter, and before it may come a wish for TLS
-            size = int.from_bytes(self._rest[:4], "big")
-            self._greeted, self._rest = size != len(TLS_WISH), self._rest[size:]
-        while len(self._rest) >= 5 and len(self._rest) > (size := int.from_bytes(self._rest[1:5], "big")):
-            letter, body, self._rest = self._rest[:1], self._rest[5 : 1 + size], self._rest[1 + size :]
+        if not self.greeted:  # the first message has no letter, and before it may come a wish for TLS
+            size = int.from_bytes(self.rest[:4], "big")
+            self.greeted, self.rest = size != len(TLS_WISH), self.rest[size:]
+        while len(self.rest) >= 5 and len(self.rest) > (size := int.from_bytes(self.rest[1:5], "big")):
+            letter, body, self.rest = self.rest[:1], self.rest[5 : 1 + size], self.rest[1 + size :]
             if letter == b"Q":
                 yield body.rstrip(b"\0").decode()
             elif letter == b"P":
                 name, text, _ = body.split(b"\0", 2)
-                self._prepared[name] = text.decode()
+                self.prepared[name] = text.decode()
             elif letter == b"B":
-                yield self._prepared.get(body.split(b"\0", 2)[1], "")
+                yield self.prepared.get(body.split(b"\0", 2)[1], "")
 
     def _kind(self, text: str) -> str:
         verb = text.split(None, 1)[0].upper().rstrip(";") if text.strip() else ""
